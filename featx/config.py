@@ -1,0 +1,293 @@
+"""Every setting featx has: name, type, default and meaning, in this one place.
+
+Command-line flags are made from these fields (``cli/options.py``), YAML files are read into
+them, and the resolved values are written into every run. A flag left out means the value here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from featx.errors import ConfigError, nearest
+from featx.types import DEFAULT_BACKBONE, BackboneRequest, Interpolation, ResizeMode
+
+__all__ = [
+    "DatasetConfig",
+    "ExtractConfig",
+    "FitConfig",
+    "RunConfig",
+    "ScoreConfig",
+    "dump_config",
+    "load_config",
+    "parse_config",
+]
+
+Number = bool | int | float | str | None
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DatasetConfig(_Section):
+    """Where the images are and what is known of each."""
+
+    dataset: str = Field(description="Folder of images, or a CSV, TSV, JSONL or Parquet manifest.")
+    root: str | None = Field(
+        None, description="Folder that a manifest's paths are relative to. [manifest's folder]"
+    )
+    path_column: str | None = Field(None, description="Manifest column with the image path. [path]")
+    label_column: str | None = Field(None, description="Manifest column with the label. [label]")
+    group_column: str | None = Field(
+        None, description="Manifest column with the group (patient, plot, camera). [group]"
+    )
+    split_column: str | None = Field(
+        None, description="Manifest column with train, val or test. [split]"
+    )
+
+
+class ExtractConfig(_Section):
+    """Images to embeddings."""
+
+    backbone: list[str] = Field(
+        default_factory=list,
+        description="timm:NAME, torchvision:NAME or featx:NAME; may be repeated. "
+        "[the embedded backbone]",
+    )
+    weights: str | None = Field(
+        None, description="Local safetensors, .pt or .pth file for the backbone (needs just one)."
+    )
+    pretrained: bool = Field(True, description="--no-pretrained gives random weights.")
+    layer: list[str] = Field(
+        default_factory=list, description="Named layer to take; may be repeated. [pre-logits]"
+    )
+    pooling: list[Literal["avg", "max", "avg+max", "cls", "flatten"]] = Field(
+        default_factory=list, description="Pooling of each layer; may be repeated. [backbone's own]"
+    )
+    separate: bool = Field(
+        False, description="One store for each layer and pooling instead of one concatenation."
+    )
+    size: int | None = Field(
+        None, ge=1, le=8192, description="Input size in pixels. [weights' own]"
+    )
+    crop: float | None = Field(
+        None, gt=0, le=1, description="Fraction the centre crop keeps. [weights' own]"
+    )
+    interpolation: Interpolation | None = Field(
+        None, description="Resampling filter. [weights' own]"
+    )
+    resize: ResizeMode | None = Field(
+        None, description="shortest keeps the aspect and crops; squash does not. [weights' own]"
+    )
+    cache: str | None = Field(None, description="Cache folder. [$FEATX_CACHE, else ./cache]")
+    engine: str = Field("auto", description="What runs the network.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="Numerics of the forward pass; part of the fingerprint."
+    )
+    batch_size: Literal["auto"] | int = Field("auto", description="Images in a batch, or auto.")
+    workers: int | None = Field(None, ge=1, le=512, description="Decoding threads. [CPU cores]")
+    limit: int | None = Field(None, ge=1, description="Only the first N images.")
+    on_error: Literal["skip", "fail"] = Field(
+        "skip", description="skip quarantines an unreadable image; fail stops at the first."
+    )
+    offline: bool = Field(False, description="Never ask a model hub.")
+
+    def requests(self) -> list[BackboneRequest]:
+        """One request for each backbone named; the embedded one when none is."""
+        names = self.backbone or [DEFAULT_BACKBONE]
+        if self.weights is not None and len(names) > 1:
+            raise ConfigError(
+                f"--weights {self.weights!r} belongs to one backbone, but {len(names)} are named.",
+                hint="Run one extract per weights file; the cache keeps both.",
+            )
+        return [
+            BackboneRequest(
+                name=name,
+                weights=self.weights,
+                pretrained=self.pretrained,
+                layers=tuple(self.layer),
+                poolings=tuple(self.pooling),
+                separate=self.separate,
+                size_px=self.size,
+                crop=self.crop,
+                interpolation=self.interpolation,
+                resize=self.resize,
+            )
+            for name in names
+        ]
+
+
+class FitConfig(_Section):
+    """Embeddings to a searched, honestly evaluated classifier."""
+
+    head: list[str] = Field(
+        default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
+    )
+    sampler: list[str] = Field(
+        default_factory=lambda: ["none"],
+        description="Resampling inside the folds; may be repeated. none is always tried too.",
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none", description="balanced also tries each head with classes weighted by 1/frequency."
+    )
+    param_grid: dict[str, dict[str, list[Number]]] = Field(
+        default_factory=dict,
+        description="Values to search instead of a head's own, as {head: {parameter: [values]}}.",
+    )
+    cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
+    scoring: Literal[
+        "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
+    ] = Field("balanced_accuracy", description="What the search maximises.")
+    estimate: Literal["auto", "test", "nested", "cv"] = Field(
+        "auto",
+        description="Where the honest number comes from: the test split, nested cross-validation, "
+        "or (optimistic, said so) the search's own folds. [test if there is one, else nested]",
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
+    jobs: int | None = Field(None, ge=1, description="Processes of the search. [CPU cores]")
+    name: str | None = Field(None, description="Name of the run. [data set and time]")
+    runs: str = Field("runs", description="Folder that runs are written into.")
+    overwrite: bool = Field(False, description="Replace a run of the same name.")
+
+
+class ScoreConfig(_Section):
+    """A model and new images to one row per file."""
+
+    output: str = Field("scores.csv", description="Output file: .csv, .jsonl or .parquet.")
+    top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
+    proba: bool = Field(False, description="One column per class with its probability.")
+    sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
+    sort_mode: Literal["link", "copy"] = Field("link", description="How --sort-into places files.")
+    overwrite: bool = Field(False, description="Replace existing output.")
+
+
+class ScoreTarget(ScoreConfig):
+    """The score section of a run configuration: also names the images."""
+
+    images: str = Field(description="Folder or manifest of new images.")
+
+
+class RunConfig(_Section):
+    """What ``featx run`` reads: one section per stage."""
+
+    data: DatasetConfig
+    extract: ExtractConfig = Field(default_factory=ExtractConfig)
+    fit: FitConfig = Field(default_factory=FitConfig)
+    score: ScoreTarget | None = None
+
+
+def parse_config(model: type[ModelT], values: dict[str, Any], *, source: str) -> ModelT:
+    """Validate ``values`` against ``model``, reporting every fault with its dotted key.
+
+    Raises
+    ------
+    ConfigError
+        Unknown keys (with the nearest match), wrong types (with the YAML trap behind them where
+        there is one) and values out of range, all in one message.
+    """
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = [_explain(model, fault) for fault in error.errors(include_url=False)]
+        unique = list(dict.fromkeys(lines))
+        raise ConfigError(f"{source}: " + "\n".join(unique)) from None
+
+
+def _explain(model: type[BaseModel], fault: Any) -> str:
+    """One fault of pydantic's in featx's words: key, problem, value, what is allowed."""
+    key = ".".join(str(part) for part in fault["loc"] if part not in {"int", "literal['auto']"})
+    value = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(model, fault["loc"][:-1])
+        guess = nearest(str(fault["loc"][-1]), known)
+        return f"unknown key {key!r}" + (
+            f"; did you mean {guess!r}?" if guess else f"; known keys: {', '.join(sorted(known))}."
+        )
+    if fault["type"] == "missing":
+        return f"{key}: this key is required."
+    problem = f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}. Got {value!r}"
+    return problem + _yaml_trap(value) + "."
+
+
+def _yaml_trap(value: Any) -> str:
+    """What YAML may have done to the value behind the user's back."""
+    if isinstance(value, bool):
+        return (
+            f" (YAML reads {'yes, on' if value else 'no, off'} as {value}; quote it to mean text)"
+        )
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return ""
+        return f" (YAML reads {value} as text; write it as {float(value)!r} without quotes)"
+    return ""
+
+
+def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields that the section at ``location`` has."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        for candidate in getattr(field.annotation, "__args__", (field.annotation,)):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return list(model.model_fields)
+
+
+def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
+    """Read a YAML file into a `RunConfig`.
+
+    Parameters
+    ----------
+    path : str
+        The file, UTF-8.
+    overrides : tuple of str
+        ``"section.key=value"`` pairs that win over the file; values are YAML.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is not YAML, or holds faults; all are listed with their keys.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read configuration {path!r}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: expected a mapping of sections, got {type(values).__name__}.",
+            hint=f"Sections are: {', '.join(RunConfig.model_fields)}.",
+        )
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(RunConfig, values, source=path)
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    """Set ``a.b=value`` in nested ``values``."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted:
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        below = values.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is not a section.")
+        values = below
+    values[last] = yaml.safe_load(text)
+
+
+def dump_config(config: BaseModel) -> str:
+    """The resolved configuration as YAML that ``load_config`` reads back to the same values."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

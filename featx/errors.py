@@ -1,0 +1,142 @@
+"""The errors featx raises on purpose, as one small tree.
+
+::
+
+    FeatxError                    exit code 1: the work could not be done
+    ├── UsageError                exit code 2: what was asked for makes no sense
+    │   ├── UnknownNameError      a name that no plug-in, column or key has
+    │   └── ConfigError           a configuration file or value is wrong
+    ├── MissingExtraError         an optional dependency is not installed
+    ├── DatasetError              the data set cannot be read as asked
+    ├── DecodeError               one image cannot be decoded (quarantines that image only)
+    ├── BackboneError             a backbone cannot be built or run
+    │   └── WeightsNotFoundError  pretrained weights are not on this machine
+    ├── StoreError                the embedding store cannot do what was asked
+    │   ├── CorruptStoreError     a shard or index is not what was written
+    │   └── StoreLockedError      another process holds the lock
+    ├── FitError                  no honest classifier can be fitted to these data
+    ├── ModelError                a saved model cannot be read or does not match
+    └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
+
+``featx.cli.main`` is the one place that turns them into a message and an exit code.
+Messages say, in this order: what was wrong, the offending value, what is allowed, what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BackboneError",
+    "ConfigError",
+    "CorruptStoreError",
+    "DatasetError",
+    "DecodeError",
+    "FeatxError",
+    "FitError",
+    "MissingExtraError",
+    "ModelError",
+    "QuarantinedError",
+    "StoreError",
+    "StoreLockedError",
+    "UnknownNameError",
+    "UsageError",
+    "WeightsNotFoundError",
+    "nearest",
+]
+
+
+class FeatxError(Exception):
+    """Base of every error that featx raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong, with the offending value and what is allowed.
+    hint : str, optional
+        What to do next; printed on its own line.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message}\n{hint}")
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(FeatxError):
+    """What was asked for makes no sense; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file or value is wrong."""
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing has; the message lists the choices and the nearest match."""
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        choices = sorted(choices)
+        guess = nearest(name, choices)
+        hint = f"Did you mean {guess!r}?" if guess else None
+        listed = ", ".join(choices) if choices else "none"
+        super().__init__(f"Unknown {kind} {name!r}. Choose from: {listed}.", hint=hint)
+
+
+class MissingExtraError(FeatxError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra {extra!r}.", hint=f"pip install 'featx[{extra}]'")
+
+
+class DatasetError(FeatxError):
+    """The data set cannot be read as asked."""
+
+
+class DecodeError(FeatxError):
+    """One image cannot be decoded; its row is quarantined and the run goes on."""
+
+
+class BackboneError(FeatxError):
+    """A backbone cannot be built or run."""
+
+
+class WeightsNotFoundError(BackboneError):
+    """Pretrained weights are not on this machine and cannot be fetched."""
+
+
+class StoreError(FeatxError):
+    """The embedding store cannot do what was asked."""
+
+
+class CorruptStoreError(StoreError):
+    """A shard or the index is not what was written; it was not used."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the store's lock."""
+
+
+class FitError(FeatxError):
+    """No honest classifier can be fitted to these data as asked."""
+
+
+class ModelError(FeatxError):
+    """A saved model cannot be read, was altered, or does not match."""
+
+
+class QuarantinedError(FeatxError):
+    """The run finished, but under ``--strict`` quarantined files make it a failure."""
+
+    exit_code = 3
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice most like ``name``, or None when nothing is close."""
+    matches = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return matches[0] if matches else None

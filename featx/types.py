@@ -1,0 +1,147 @@
+"""Plain records that cross floors: no behaviour beyond describing themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "DEFAULT_BACKBONE",
+    "BackboneRequest",
+    "ExtractorSpec",
+    "Interpolation",
+    "Preprocess",
+    "ResizeMode",
+    "canonical_json",
+]
+
+DEFAULT_BACKBONE = "featx:mini-v1"
+
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+ResizeMode = Literal["shortest", "squash"]
+
+
+def canonical_json(document: Any) -> bytes:
+    """Encode a JSON document so that equal documents give equal bytes.
+
+    Keys sorted, no spaces, UTF-8, NaN refused.
+    """
+    text = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an RGB image becomes the network's input.
+
+    Parameters
+    ----------
+    size_px : tuple of int
+        Height and width of the network's input, in pixels.
+    resize : {"shortest", "squash"}
+        ``"shortest"`` keeps the aspect: the short side is scaled to ``size_px / crop`` and the
+        centre is cut out. ``"squash"`` scales both sides to ``size_px`` and cuts nothing.
+    interpolation : str
+        A Pillow resampling filter, antialiased.
+    crop : float
+        Fraction in (0, 1] of the resized short side that the centre crop keeps.
+    mean, std : tuple of float
+        Per-channel, for RGB scaled to [0, 1].
+    """
+
+    size_px: tuple[int, int] = (224, 224)
+    resize: ResizeMode = "shortest"
+    interpolation: Interpolation = "bicubic"
+    crop: float = 0.875
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def document(self) -> dict[str, Any]:
+        """Everything that changes a pixel or its normalisation, ready for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class BackboneRequest:
+    """What the user asked a backbone to be; enough to build it again.
+
+    Parameters
+    ----------
+    name : str
+        ``timm:<name>[.<tag>]``, ``torchvision:<name>[.<WEIGHTS>]`` or ``featx:<name>``.
+    weights : str, optional
+        A local safetensors, ``.pt`` or ``.pth`` file instead of the zoo's weights.
+    pretrained : bool, default True
+        False gives seeded random weights.
+    layers : tuple of str, default ()
+        Names of modules whose output to take; empty means pre-logits.
+    poolings : tuple of str, default ()
+        ``avg``, ``max``, ``avg+max``, ``cls`` or ``flatten``; empty means the backbone's own.
+    separate : bool, default False
+        One embedding (and store) per layer and pooling instead of one concatenation.
+    size_px, crop, interpolation, resize : optional
+        Overrides of the weights' own preprocessing.
+    """
+
+    name: str
+    weights: str | None = None
+    pretrained: bool = True
+    layers: tuple[str, ...] = ()
+    poolings: tuple[str, ...] = ()
+    separate: bool = False
+    size_px: int | None = None
+    crop: float | None = None
+    interpolation: Interpolation | None = None
+    resize: ResizeMode | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The request as a JSON document; ``from_document`` is its inverse."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> BackboneRequest:
+        """Build the request that ``document`` describes."""
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in document.items()
+        }
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class ExtractorSpec:
+    """One extractor: a backbone with everything that changes an embedding.
+
+    Parameters
+    ----------
+    document : mapping
+        JSON document with at least ``backbone`` (str) and ``n_features`` (int); see
+        ``docs/store.md`` for all keys. Its canonical JSON is what the fingerprint hashes.
+    """
+
+    document: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def backbone(self) -> str:
+        """Name of the backbone, for people."""
+        return str(self.document["backbone"])
+
+    @property
+    def n_features(self) -> int:
+        """Width of one embedding."""
+        return int(self.document["n_features"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(canonical_json(dict(self.document))).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """Name of the extractor's folder in a cache: a readable slug and 12 digits."""
+        slug = "".join(c if c.isalnum() or c in "._" else "-" for c in self.backbone)
+        return f"{slug[:80].strip('.-')}-{self.fingerprint[:12]}"

@@ -1,0 +1,28 @@
+"""Fixtures that every area's tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _shared(relative: str) -> Path:
+    path = REPOSITORY.parent / "shared" / relative
+    if not path.exists():
+        pytest.skip(f"real files are not here: ../shared/{relative} is absent")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real images beside the repository; skips where it is absent."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """ImageNet SqueezeNet 1.0 as safetensors; skips where it is absent."""
+    return _shared("weights/squeezenet1_0.safetensors")
