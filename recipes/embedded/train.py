@@ -1,0 +1,250 @@
+"""The training loop: a function of (data, seed, step) alone, so that it resumes bit for bit.
+
+Every process holds the same weights and optimiser, computes the gradient of its own part of the
+batch, and averages it with the others'. Batch-normalisation statistics are those of process 0;
+they do not enter the gradient.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import checkpoint
+import numpy as np
+import teacher
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from augment import augment, draw, normalise
+from data import Split
+from network import build_network
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides the weights, with the data and the teacher."""
+
+    epochs: int = 40
+    batch: int = 128
+    lr: float = 0.3
+    warmup: float = 0.08
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    distillation: float = 10.0
+    sizes_px: tuple[int, ...] = (32, 48, 64)
+    phases: tuple[float, ...] = (0.35, 0.70)
+    seed: int = 0
+    processes: int = 2
+    precision: str = "bf16"
+    compile: bool = False
+
+
+class Student(nn.Module):
+    """The network with the two heads that only training needs."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.network = build_network()
+        self.classifier = nn.Linear(self.network.num_features, n_classes)
+        self.projector = nn.Linear(self.network.num_features, teacher.WIDTH)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn input ``(n, 3, s, s)`` into class scores and predicted teacher features."""
+        pooled = self.network(x)
+        return self.classifier(pooled), self.projector(pooled)
+
+
+class Trainer:
+    """One process's part of a run; ``rank`` 0 also logs, measures and saves."""
+
+    def __init__(
+        self, config: Config, train: Split, val: Split, out: Path, rank: int, device: torch.device
+    ) -> None:
+        self.config, self.train, self.val, self.out = config, train, val, out
+        self.rank, self.device = rank, device
+        self.targets = np.load(out / "cache" / "teacher.npy", mmap_mode="r")
+        torch.manual_seed(config.seed)
+        student = Student(int(train.labels.max()) + 1)
+        self.student = student.to(device, memory_format=torch.channels_last)
+        self.forward = torch.compile(self.student) if config.compile else self.student
+        self.optimizer = self._optimizer()
+        self.steps_per_epoch = len(train.labels) // config.batch
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.step, self.elapsed_s, self.stop = 0, 0.0, False
+        self.shuffled: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Return SGD with Nesterov momentum; scales, shifts and biases are not decayed."""
+        parameters = list(self.student.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        c = self.config
+        return torch.optim.SGD(
+            groups, lr=c.lr, momentum=c.momentum, nesterov=True, weight_decay=c.weight_decay
+        )
+
+    def learning_rate(self) -> float:
+        """Return this step's rate: linear to the peak, then linear to 0 after the last step."""
+        progress = (self.step + 1) / (self.total_steps + 1)
+        warmup = self.config.warmup
+        return self.config.lr * min(progress / warmup, (1 - progress) / (1 - warmup))
+
+    def size_px(self) -> int:
+        """Return this step's input size: small images first, when most is learnt cheaply."""
+        progress = self.step / self.total_steps
+        return self.config.sizes_px[sum(progress >= p for p in self.config.phases)]
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return this process's part of this step's batch: input, labels, teacher targets."""
+        c = self.config
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if self.shuffled[0] != epoch:
+            generator = torch.Generator().manual_seed(_seed(c.seed, 0, epoch))
+            self.shuffled = epoch, torch.randperm(len(self.train.labels), generator=generator)
+        drawn = draw(c.batch, torch.Generator().manual_seed(_seed(c.seed, 1, self.step)))
+        part = c.batch // c.processes
+        start = self.rank * part
+        rows = self.shuffled[1][position * c.batch + start :][:part].numpy()
+        drawn = drawn.rows(start, start + part)
+        images = torch.from_numpy(self.train.images[rows]).to(self.device)
+        grids = torch.from_numpy(self.targets[rows]).to(self.device)
+        labels = torch.from_numpy(self.train.labels[rows]).to(self.device)
+        x = augment(images, drawn, self.size_px())
+        targets = teacher.crop_targets(grids, drawn.boxes.to(self.device))
+        return x.contiguous(memory_format=torch.channels_last), labels, targets
+
+    def train_step(self) -> Tensor:
+        """Take one step; return the batch's mean (loss, cross-entropy, mse, accuracy)."""
+        x, labels, targets = self.batch()
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"
+        ):
+            scores, predicted = self.forward(x)
+        entropy = F.cross_entropy(scores.float(), labels)
+        mse = F.mse_loss(predicted.float(), targets)
+        loss = entropy + self.config.distillation * mse
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        accuracy = (scores.argmax(dim=1) == labels).float().mean()
+        measured = torch.stack([loss.detach(), entropy.detach(), mse.detach(), accuracy])
+        if self.config.processes > 1:
+            measured = self._average(measured)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.step()
+        self.step += 1
+        return measured
+
+    def _average(self, measured: Tensor) -> Tensor:
+        """Average gradients and measurements over processes; stop in all if one is to stop."""
+        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+        flag = torch.tensor([float(self.stop)])
+        flat = torch.cat([g.flatten() for g in gradients] + [measured, flag])
+        dist.all_reduce(flat)
+        flat /= self.config.processes
+        sizes = [g.numel() for g in gradients] + [len(measured), 1]
+        *averaged, measured, flag = flat.split(sizes)
+        for gradient, average in zip(gradients, averaged, strict=True):
+            gradient.copy_(average.view(gradient.shape))
+        self.stop = bool(flag.item() > 0)
+        return measured
+
+    @torch.inference_mode()
+    def accuracy(self, limit: int | None = None) -> float:
+        """Return top-1 accuracy on the first ``limit`` images of a fixed shuffle of ``val``."""
+        order = np.random.default_rng(0).permutation(len(self.val.labels))[:limit]
+        self.student.eval()
+        correct = 0
+        for rows in np.array_split(order, max(1, len(order) // 200)):
+            x = normalise(torch.from_numpy(self.val.images[rows]).to(self.device).float() / 255)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                scores, _ = self.student(x.contiguous(memory_format=torch.channels_last))
+            correct += int((scores.argmax(dim=1).cpu().numpy() == self.val.labels[rows]).sum())
+        self.student.train()
+        return correct / len(order)
+
+    def save(self) -> None:
+        """Write the checkpoint from which ``resume`` continues as if never interrupted."""
+        state = {
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "config": _plain(self.config),
+        }
+        checkpoint.save(self.out / "checkpoint.pt", state)
+
+    def resume(self) -> None:
+        """Load the checkpoint, if there is one; raise ValueError if it is of another run."""
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = checkpoint.load(path)
+        if state["config"] != _plain(self.config):
+            raise ValueError(f"{path} was made with other settings: {state['config']}")
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+    def run(self, save_every_s: float, log_every: int) -> bool:
+        """Train to the end or to SIGTERM or SIGINT; return whether the end was reached."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "stop", True))
+        log = checkpoint.Log(self.out / "log.jsonl", self.step) if self.rank == 0 else None
+        rows: list[Tensor] = []
+        started = saved = logged = time.monotonic()
+        before_s = self.elapsed_s
+        self.student.train()
+        while self.step < self.total_steps and not self.stop:
+            rows.append(self.train_step())
+            now = time.monotonic()
+            self.elapsed_s = before_s + now - started
+            if log is None:
+                continue
+            if self.step % log_every == 0 or self.step == self.total_steps:
+                row = self._row(torch.stack(rows).mean(dim=0), len(rows) / (now - logged))
+                if self.step % self.steps_per_epoch < log_every:
+                    row["val_accuracy"] = round(self.accuracy(limit=2000), 4)
+                log.add(row)
+                rows, logged = [], time.monotonic()
+            if now - saved > save_every_s:
+                self.save()
+                saved = time.monotonic()
+        if self.rank == 0:
+            self.save()
+        return self.step == self.total_steps
+
+    def _row(self, measured: Tensor, steps_per_s: float) -> dict[str, Any]:
+        """Return one row of the log."""
+        loss, entropy, mse, accuracy = (round(v, 4) for v in measured.tolist())
+        return {
+            "step": self.step,
+            "of": self.total_steps,
+            "epoch": round(self.step / self.steps_per_epoch, 2),
+            "size_px": self.size_px() if self.step < self.total_steps else self.config.sizes_px[-1],
+            "lr": round(self.optimizer.param_groups[0]["lr"], 5),
+            "loss": loss,
+            "cross_entropy": entropy,
+            "distillation_mse": mse,
+            "accuracy": accuracy,
+            "images_per_s": round(steps_per_s * self.config.batch, 1),
+            "elapsed_s": round(self.elapsed_s, 1),
+        }
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """Return the configuration as numbers, strings and lists."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+
+
+def _seed(seed: int, purpose: int, number: int) -> int:
+    """Return one 63-bit seed of (seed, purpose, epoch or step): streams that do not meet."""
+    words = np.random.SeedSequence([seed, purpose, number]).generate_state(2, np.uint32)
+    return int(words[0]) << 31 ^ int(words[1])
