@@ -1,0 +1,7 @@
+"""Images to cached embeddings: read, hash, decode, forward and commit, overlapped."""
+
+from featx.extraction.extractor import Extractor
+from featx.extraction.pipeline import extract_embeddings, run_extractors
+from featx.extraction.result import Extraction, Failure
+
+__all__ = ["Extraction", "Extractor", "Failure", "extract_embeddings", "run_extractors"]

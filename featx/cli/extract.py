@@ -1,0 +1,49 @@
+"""``featx extract``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from featx import console
+from featx.cli.options import as_json, config_options, strict
+from featx.config import DatasetConfig, ExtractConfig
+
+__all__ = ["command"]
+
+
+@click.command(name="extract")
+@config_options(DatasetConfig)
+@config_options(ExtractConfig)
+@click.option("--dry-run", is_flag=True, help="Only count what is cached and what is missing.")
+@strict
+@as_json
+def command(
+    data: DatasetConfig, extract: ExtractConfig, dry_run: bool, strict: bool, as_json: bool
+) -> None:
+    """Turn the images of DATASET into embeddings, cached, never computed twice."""
+    from featx.data.reader import read_manifest
+    from featx.workflow.extracting import extract_manifest
+
+    found = extract_manifest(read_manifest(data), extract, dry_run=dry_run)
+    if as_json:
+        console.print_json([extraction.document() for extraction in found])
+    else:
+        _print(found, dry_run)
+    _next(data, extract)
+    if strict:
+        found[0].require_all()
+
+
+def _print(found: list[Any], dry_run: bool) -> None:
+    rows = [
+        (e.name, e.spec.n_features, int(e.ok.sum()), len(e.failures), e.spec.folder) for e in found
+    ]
+    title = "Would be computed; nothing was written" if dry_run else ""
+    console.table(title, ("backbone", "features", "images", "quarantined", "store"), rows)
+
+
+def _next(data: DatasetConfig, extract: ExtractConfig) -> None:
+    backbones = "".join(f" --backbone {name}" for name in extract.backbone)
+    console.log(f"Next: featx fit {data.dataset}{backbones}")

@@ -1,0 +1,118 @@
+"""The ``featx`` command: finds commands by file, turns errors into a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from featx import __version__, console
+from featx.errors import FeatxError
+
+__all__ = ["main"]
+
+_NOT_COMMANDS = {"main", "options"}
+
+
+def _set_verbosity(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        console.set_verbosity(1 if parameter.name == "verbose" else -1)
+
+
+def _with_verbosity(command: click.Command) -> click.Command:
+    """Give a command, and those below it, ``-v`` and ``-q``."""
+    for names, text in (
+        (("-v", "--verbose"), "Say more; show tracebacks."),
+        (("-q", "--quiet"), "Say only warnings and errors."),
+    ):
+        command.params.append(
+            click.Option(
+                names, is_flag=True, expose_value=False, callback=_set_verbosity, help=text
+            )
+        )
+    for below in getattr(command, "commands", {}).values():
+        _with_verbosity(below)
+    return command
+
+
+class CommandFolder(click.Group):
+    """A group whose commands are the modules beside this one, imported only when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        modules = pkgutil.iter_modules([str(Path(__file__).parent)])
+        return sorted({m.name for m in modules} - _NOT_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        if cmd_name not in self.commands:
+            module = importlib.import_module(f"featx.cli.{cmd_name}")
+            self.add_command(_with_verbosity(module.command), cmd_name)
+        return self.commands[cmd_name]
+
+
+@click.command(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="featx")
+def featx() -> None:
+    """Images to embeddings to an honest classifier, offline, nothing lost.
+
+    \b
+    featx inspect photos/              what is in the folder, what is broken
+    featx extract photos/              cached embeddings from a frozen backbone
+    featx fit photos/ --name first     searched and evaluated classifier
+    featx score runs/first new/        one row per new image
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict),
+    130 interrupted (run the same command again to go on).
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run one command; every way it can end is one branch here."""
+    if hasattr(signal, "SIGPIPE") and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # A polite kill is treated as Ctrl-C: what is committed stays, locks are released.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        result: Any = featx.main(arguments, prog_name="featx", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except FeatxError as error:
+        if console.verbosity() > 0:
+            traceback.print_exc()
+        click.echo(f"Error: {_utf8(str(error))}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Nothing computed is lost; the same command goes on.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python must not complain again while shutting down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if console.verbosity() > 0:
+            traceback.print_exc()
+        click.echo(f"Error: {type(error).__name__}: {_utf8(str(error))}", err=True)
+        click.echo("Run again with -v for the traceback.", err=True)
+        return 1
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+if __name__ == "__main__":
+    main()

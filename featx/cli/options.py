@@ -1,0 +1,111 @@
+"""Command-line flags made from the configuration's fields, so that the two cannot differ."""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+import click
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from featx.config import DatasetConfig, ExtractConfig, FitConfig, ScoreConfig, parse_config
+
+__all__ = ["as_json", "config_options", "strict"]
+
+_KEYWORD: dict[type[BaseModel], str] = {
+    DatasetConfig: "data",
+    ExtractConfig: "extract",
+    FitConfig: "fit",
+    ScoreConfig: "score",
+}
+_SHORT = {"output": "-o", "jobs": "-j"}
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+strict = click.option(
+    "--strict", is_flag=True, help="Exit with code 3 when any file was quarantined."
+)
+
+
+def config_options(
+    model: type[BaseModel], *, leave_out: frozenset[str] = frozenset()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command one flag per field of ``model`` and pass it the validated section.
+
+    The section arrives as keyword ``data``, ``extract``, ``fit`` or ``score``. A required field
+    becomes a positional argument. A flag left out keeps the configuration's own default.
+    """
+    fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(**given: Any) -> Any:
+            values = {k: given.pop(k) for k in fields}
+            values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+            values = {k: v for k, v in values.items() if v is not None and v != []}
+            section = parse_config(model, values, source="command line")
+            return function(**{_KEYWORD[model]: section}, **given)
+
+        decorated: Callable[..., Any] = command
+        for name, field in reversed(fields.items()):
+            decorated = _option(name, field)(decorated)
+        return decorated
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo) -> Callable[..., Any]:
+    """The click argument or option of one field."""
+    if field.is_required():
+        return click.argument(name)
+    kind = _without_none(field.annotation)
+    flag = f"--{name.replace('_', '-')}"
+    text = field.description or ""
+    default = field.get_default(call_default_factory=True)
+    if kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+    if typing.get_origin(kind) is dict:
+        return click.option(flag, name, type=YamlValue(), default=None, help=text)
+    multiple = typing.get_origin(kind) is list
+    if multiple:
+        kind = typing.get_args(kind)[0]
+    if default not in (None, []) and "[" not in text:
+        shown = ", ".join(map(str, default)) if isinstance(default, list) else default
+        text += f" [{shown}]"
+    names = ([_SHORT[name]] if name in _SHORT else []) + [flag, name]
+    return click.option(*names, type=_click_type(kind), multiple=multiple, default=None, help=text)
+
+
+def _without_none(annotation: Any) -> Any:
+    """``X`` of ``X | None``; anything else as it is."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
+        return rest[0] if len(rest) == 1 else annotation
+    return annotation
+
+
+def _click_type(kind: Any) -> click.ParamType | type:
+    if typing.get_origin(kind) is Literal:
+        return click.Choice([str(choice) for choice in typing.get_args(kind)])
+    if kind in (int, float, str):
+        return typing.cast(type, kind)
+    return YamlValue()  # a union such as "auto" or a number
+
+
+class YamlValue(click.ParamType):
+    """A value written as YAML, for flags that take more than one type."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse ``value``; anything that is not YAML is a usage error."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            self.fail(f"not valid YAML: {error}", param, ctx)

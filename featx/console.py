@@ -1,0 +1,164 @@
+"""What featx says to a person: data on stdout, messages and progress on stderr.
+
+Progress bars appear only on a terminal. ``NO_COLOR`` and ``TERM=dumb`` are honoured by rich.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+__all__ = [
+    "Progress",
+    "detail",
+    "log",
+    "out",
+    "print_json",
+    "progress",
+    "set_verbosity",
+    "table",
+    "verbosity",
+    "warn",
+]
+
+_verbosity = 0
+_lock = threading.Lock()
+
+
+def set_verbosity(level: int) -> None:
+    """Set how much is said: -1 only warnings and errors, 0 the story, 1 details and tracebacks."""
+    global _verbosity
+    _verbosity = level
+
+
+def verbosity() -> int:
+    """The level that `set_verbosity` set; 0 by default."""
+    return _verbosity
+
+
+def out(text: str) -> None:
+    """Print data to stdout; names that are not UTF-8 keep their bytes."""
+    with _lock:
+        sys.stdout.flush()
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:
+            print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        else:
+            buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            buffer.flush()
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document to stdout, indented, ASCII so that any name survives any pipe."""
+    out(json.dumps(document, indent=2, allow_nan=False))
+
+
+def log(message: str) -> None:
+    """Tell the story of the run on stderr; silent under ``-q``."""
+    if _verbosity >= 0:
+        _say(message)
+
+
+def detail(message: str) -> None:
+    """Say something only ``-v`` asks for."""
+    if _verbosity >= 1:
+        _say(message)
+
+
+def warn(message: str) -> None:
+    """Say something that must be seen, even under ``-q``."""
+    _say(f"Warning: {message}")
+
+
+def _say(message: str) -> None:
+    with _lock:
+        print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table to stdout; numbers align right, one line per row whatever the width.
+
+    Parameters
+    ----------
+    title : str
+        Printed above the table; empty for none.
+    columns : sequence of str
+        Column heads.
+    rows : sequence of sequence
+        Cells; floats are shown with three decimals, None as an empty cell.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
+        for i in range(len(columns))
+    ]
+
+    def line(values: Sequence[str]) -> str:
+        padded = (
+            value.rjust(width) if to_right else value.ljust(width)
+            for value, width, to_right in zip(values, widths, right, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    lines = [title] if title else []
+    lines += [line(list(columns)), line(["─" * width for width in widths])]
+    out("\n".join(lines + [line(row) for row in cells]))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+class Progress(Protocol):
+    """What `progress` yields."""
+
+    def advance(self, n: int = 1) -> None:
+        """Say that ``n`` more steps are done."""
+
+
+class _Silent:
+    def advance(self, n: int = 1) -> None:
+        """Nothing to draw on."""
+
+
+@contextmanager
+def progress(total: int, label: str) -> Iterator[Progress]:
+    """Show a bar with rate and time left on stderr while the block runs.
+
+    Silent under ``-q`` and where stderr is not a terminal.
+    """
+    if _verbosity < 0 or not sys.stderr.isatty():
+        yield _Silent()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+    class _Bar:
+        def advance(self, n: int = 1) -> None:
+            bars.advance(task, n)
+            speed = bars.tasks[0].speed
+            bars.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+
+    with bars:
+        task = bars.add_task(label, total=total, rate="")
+        yield _Bar()

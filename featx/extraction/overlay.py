@@ -1,0 +1,91 @@
+"""The store as extraction sees it: the cache, plus memory where the cache cannot be written."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from featx import console
+from featx.errors import CorruptStoreError, StoreError
+from featx.store import EmbeddingStore
+from featx.types import ExtractorSpec
+
+__all__ = ["OverlayStore"]
+
+
+class OverlayStore:
+    """An `EmbeddingStore` that may fall back to memory.
+
+    Parameters
+    ----------
+    cache : path
+        The cache folder.
+    spec : ExtractorSpec
+        Whose embeddings these are.
+    allow_memory : bool
+        True keeps new embeddings in memory, and says so, when the cache cannot be written
+        (scoring must work from a read-only cache); False raises.
+    """
+
+    def __init__(self, cache: Path, spec: ExtractorSpec, *, allow_memory: bool) -> None:
+        self.spec = spec
+        self.allow_memory = allow_memory
+        self._memory: dict[bytes, np.ndarray] = {}
+        self._lock = threading.Lock()
+        self._base: EmbeddingStore | None = None
+        self._writable = True
+        try:
+            self._base = EmbeddingStore.open(cache, spec)
+        except CorruptStoreError:
+            raise
+        except (StoreError, OSError) as error:
+            self._fall_back(error)
+
+    def __len__(self) -> int:
+        return (len(self._base) if self._base is not None else 0) + len(self._memory)
+
+    def contains(self, hashes: np.ndarray) -> np.ndarray:
+        """Which of ``hashes`` (n, 32) uint8 have a row; shape (n,), bool."""
+        if self._base is not None:
+            known = self._base.contains(hashes)
+        else:
+            known = np.zeros(len(hashes), bool)
+        if self._memory:
+            known = known | np.array([h.tobytes() in self._memory for h in hashes], bool)
+        return known
+
+    def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+        """Keep rows: durably in the cache, or in memory where that is impossible and allowed."""
+        if self._base is not None and self._writable:
+            try:
+                self._base.add(hashes, embeddings)
+                return
+            except CorruptStoreError:
+                raise
+            except (StoreError, OSError) as error:
+                self._fall_back(error)
+        with self._lock:
+            for digest, embedding in zip(hashes, embeddings, strict=True):
+                self._memory[digest.tobytes()] = embedding
+
+    def gather(self, hashes: np.ndarray) -> np.ndarray:
+        """Embeddings of ``hashes`` in the order asked, (n, n_features) float32."""
+        if not self._memory:
+            if self._base is None:
+                return np.empty((0, self.spec.n_features), np.float32)
+            return self._base.gather(hashes)
+        held = np.array([h.tobytes() in self._memory for h in hashes], bool)
+        result = np.empty((len(hashes), self.spec.n_features), np.float32)
+        if self._base is not None and not held.all():
+            result[~held] = self._base.gather(hashes[~held])
+        for i in np.flatnonzero(held):
+            result[i] = self._memory[hashes[i].tobytes()]
+        return result
+
+    def _fall_back(self, error: Exception) -> None:
+        if not self.allow_memory:
+            raise error
+        self._writable = False
+        console.warn(f"the cache cannot be written, embeddings stay in memory: {error}")

@@ -1,0 +1,172 @@
+"""What an extraction hands back: aligned rows, failures by name, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from featx.data.manifest import Manifest
+from featx.errors import QuarantinedError
+from featx.extraction.overlay import OverlayStore
+from featx.files import printable
+from featx.types import ExtractorSpec
+
+__all__ = ["Extraction", "Failure", "Report"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One quarantined image.
+
+    Parameters
+    ----------
+    id : str
+        The row's id in the manifest.
+    path : str
+        Where the file is.
+    sha256 : str or None
+        Content hash in hexadecimal; None when the file could not be read.
+    reason : str
+        What was wrong.
+    """
+
+    id: str
+    path: str
+    sha256: str | None
+    reason: str
+
+
+@dataclass
+class Report:
+    """Counts and times of one extraction.
+
+    ``read_s`` and ``decode_s`` are summed over the decoding threads, ``forward_s`` and
+    ``commit_s`` over the forward and the committing thread; they overlap, so their sum exceeds
+    ``elapsed_s`` where the machine was used well. ``setup_s`` is loading the backbone.
+    """
+
+    images: int = 0
+    cached: int = 0
+    computed: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    size_bytes: int = 0
+    setup_s: float = 0.0
+    read_s: float = 0.0
+    decode_s: float = 0.0
+    forward_s: float = 0.0
+    commit_s: float = 0.0
+    elapsed_s: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """The report as a JSON document."""
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+    def sentences(self) -> list[str]:
+        """The report in words."""
+        rate = (self.computed / self.elapsed_s) if self.elapsed_s > 0 else 0.0
+        lines = [
+            f"{self.images:,} images: {self.cached:,} cached, {self.computed:,} computed, "
+            f"{self.quarantined:,} quarantined"
+            + (f", {self.duplicates:,} exact duplicates computed once" if self.duplicates else "")
+            + "."
+        ]
+        if self.computed:
+            lines.append(
+                f"{self.elapsed_s:.1f} s ({rate:,.0f} images/s); thread time: "
+                f"read {self.read_s:.1f}, decode {self.decode_s:.1f}, "
+                f"forward {self.forward_s:.1f}, commit {self.commit_s:.1f}; "
+                f"loading the backbone {self.setup_s:.1f} s."
+            )
+        else:
+            lines.append(f"{self.elapsed_s:.1f} s; nothing to compute.")
+        return lines
+
+
+@dataclass
+class Extraction:
+    """Embeddings of one manifest under one extractor.
+
+    Attributes
+    ----------
+    name : str
+        Backbone and output, as shown in tables.
+    manifest : Manifest
+        All rows asked for, quarantined ones included.
+    hashes : ndarray of shape (n_rows, 32), uint8
+        SHA-256 of each file's bytes; zeros where a file could not be read.
+    ok : ndarray of shape (n_rows,), bool
+        Rows that have an embedding. ``X``, ``ids``, ``y``, ``groups`` and ``splits`` hold just
+        these, in the manifest's order.
+    failures : list of Failure
+        The other rows, each with its reason.
+    """
+
+    name: str
+    spec: ExtractorSpec
+    request: dict[str, Any]
+    manifest: Manifest
+    hashes: np.ndarray
+    ok: np.ndarray
+    failures: list[Failure]
+    report: Report
+    store: OverlayStore = field(repr=False)
+
+    @property
+    def X(self) -> np.ndarray:
+        """Embeddings, shape (n_ok, n_features), float32; read from the store at each access."""
+        return self.store.gather(self.hashes[self.ok])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids of the rows of ``X``, shape (n_ok,), str."""
+        return self._kept(self.manifest.ids)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Labels of the rows of ``X``, shape (n_ok,): str, or object with None where missing."""
+        return self._kept(self.manifest.labels)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Groups of the rows of ``X``, like ``y``."""
+        return self._kept(self.manifest.groups)
+
+    @property
+    def splits(self) -> np.ndarray:
+        """``train``, ``val`` or ``test`` of the rows of ``X``, like ``y``."""
+        return self._kept(self.manifest.splits)
+
+    def document(self) -> dict[str, Any]:
+        """Counts, times and failures as a JSON document; embeddings stay in the store."""
+        return {
+            "name": self.name,
+            "n_features": self.spec.n_features,
+            "fingerprint": self.spec.fingerprint,
+            "store": self.spec.folder,
+            "report": self.report.document(),
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+    def require_all(self) -> None:
+        """Raise when any image was quarantined.
+
+        Raises
+        ------
+        QuarantinedError
+            With the number and the first of them.
+        """
+        if self.failures:
+            first = self.failures[0]
+            raise QuarantinedError(
+                f"{len(self.failures)} of {len(self.manifest)} images were quarantined, the first "
+                f"{printable(first.id)}: {first.reason}.",
+                hint="featx inspect lists them all.",
+            )
+
+    def _kept(self, values: Sequence[str | None]) -> np.ndarray:
+        kept = [value for value, keep in zip(values, self.ok, strict=True) if keep]
+        return np.array(kept, dtype=object if None in kept else str)

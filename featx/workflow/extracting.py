@@ -1,0 +1,88 @@
+"""`featx.extract`: images in a data set to cached embeddings, with everything that is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from featx import console
+from featx.config import DatasetConfig, ExtractConfig
+from featx.data.manifest import Manifest
+from featx.data.reader import read_manifest
+from featx.extraction import Extraction, Extractor, run_extractors
+from featx.files import printable
+from featx.types import DEFAULT_BACKBONE
+from featx.workflow.options import sections
+
+__all__ = ["extract", "extract_manifest"]
+
+SHOWN_FAILURES = 10
+
+
+def extract(dataset: str | os.PathLike[str], **options: Any) -> Extraction | list[Extraction]:
+    """Embed every image of a data set with frozen backbones, once.
+
+    Parameters
+    ----------
+    dataset : path
+        Class folders, ``train/val/test`` folders of them, an unlabelled folder, or a CSV, TSV,
+        JSONL or Parquet manifest.
+    **options
+        Fields of `featx.config.DatasetConfig` and `featx.config.ExtractConfig`, for instance
+        ``backbone="timm:resnet50"`` (or a list), ``cache="cache"``, ``device="cuda"``.
+
+    Returns
+    -------
+    Extraction or list of Extraction
+        One embedding gives one `Extraction` with ``X`` of shape (n_ok, n_features) float32,
+        ``y``, ``ids``, ``groups`` and ``splits`` of shape (n_ok,), and ``failures``. Several
+        backbones, or ``separate=True`` outputs, give a list in the order asked.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense.
+    DatasetError, BackboneError, StoreError
+        The data set, the backbone or the cache fails. Everything committed stays.
+
+    Examples
+    --------
+    >>> e = featx.extract("photos/", backbone="featx:mini-v1")   # doctest: +SKIP
+    >>> e.X.shape, e.y[:2]                                       # doctest: +SKIP
+    ((351, 1152), array(['Basophil', 'Basophil'], dtype='<U10'))
+    """
+    data, config = sections({"dataset": dataset, **options}, DatasetConfig, ExtractConfig)
+    found = extract_manifest(read_manifest(data), config)
+    return found[0] if len(found) == 1 else found
+
+
+def extract_manifest(
+    manifest: Manifest,
+    config: ExtractConfig,
+    *,
+    allow_memory: bool = False,
+    dry_run: bool = False,
+) -> list[Extraction]:
+    """`extract` for a manifest already read; tells the story on stderr."""
+    if not config.backbone:
+        console.log(
+            f"Using the embedded backbone {DEFAULT_BACKBONE}, which needs no download. Where the "
+            "machine can download, stronger choices are --backbone "
+            "timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
+        )
+    extractors = [Extractor.from_request(request, config) for request in config.requests()]
+    found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
+    for sentence in found[0].report.sentences():
+        console.log(sentence)
+    tell_failures(found[0])
+    return found
+
+
+def tell_failures(extraction: Extraction) -> None:
+    """Name the quarantined files, at most ten of them, as warnings."""
+    failures: Sequence[Any] = extraction.failures
+    for failure in failures[:SHOWN_FAILURES]:
+        console.warn(f"quarantined {printable(failure.id)}: {failure.reason}")
+    if len(failures) > SHOWN_FAILURES:
+        console.warn(f"... and {len(failures) - SHOWN_FAILURES:,} more quarantined files")
