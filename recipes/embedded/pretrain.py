@@ -39,11 +39,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, required=True, help="Tiny ImageNet: an HDF5 file or its folder")
     add("--teacher", type=Path, required=True, help="SqueezeNet 1.0 weights, safetensors")
     add("--out", type=Path, required=True, help="folder of checkpoint, log, cache and weights")
-    add("--epochs", type=int, default=default.epochs)
+    add("--epochs", type=float, default=default.epochs)
+    add("--warmup-epochs", type=float, default=default.warmup_epochs)
+    add("--decay-epochs", type=float, default=default.decay_epochs, help="of falling rate, last")
+    add("--grow-at", type=float, nargs=2, default=default.grow_at, help="epochs of 48 and 64 px")
     add("--batch", type=int, default=default.batch, help="images a step, over all processes")
     add("--lr", type=float, default=default.lr)
     add("--distillation", type=float, default=default.distillation, help="weight of the teacher")
-    add("--phases", type=float, nargs=2, default=default.phases, help="when inputs grow, 0 to 1")
     add("--seed", type=int, default=default.seed)
     add("--processes", type=int, default=default.processes, help="1 on a GPU")
     add("--precision", choices=("bf16", "fp32"), default=default.precision)
@@ -62,10 +64,12 @@ def configure(args: argparse.Namespace) -> Config:
         raise SystemExit("on a GPU pass --processes 1")
     return Config(
         epochs=args.epochs,
+        warmup_epochs=args.warmup_epochs,
+        decay_epochs=args.decay_epochs,
+        grow_at=tuple(args.grow_at),
         batch=args.batch,
         lr=args.lr,
         distillation=args.distillation,
-        phases=tuple(args.phases),
         seed=args.seed,
         processes=args.processes,
         precision=args.precision,

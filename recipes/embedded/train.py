@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,34 @@ from torch import Tensor, nn
 class Config:
     """Everything that decides the weights, with the data and the teacher."""
 
-    epochs: int = 40
+    epochs: float = 36
+    warmup_epochs: float = 2
+    decay_epochs: float = 20
+    grow_at: tuple[float, ...] = (14, 26)
+    sizes_px: tuple[int, ...] = (32, 48, 64)
     batch: int = 128
     lr: float = 0.3
-    warmup: float = 0.08
     momentum: float = 0.9
     weight_decay: float = 5e-4
     distillation: float = 10.0
-    sizes_px: tuple[int, ...] = (32, 48, 64)
-    phases: tuple[float, ...] = (0.35, 0.70)
     seed: int = 0
     processes: int = 2
     precision: str = "bf16"
     compile: bool = False
+
+
+def schedule(config: Config, step: int, steps_per_epoch: int) -> tuple[float, int]:
+    """Return the learning rate and the input size in pixels of ``step``, counted from 0.
+
+    The rate rises linearly, stays, and falls linearly to 0 over the last ``decay_epochs``. All is
+    in epochs, not in shares of the run: until the decay begins, a run may still be made shorter or
+    longer, and is then the same as if it had been started so. Small images come first, when most
+    is learnt cheaply.
+    """
+    rise = (step + 1) / (config.warmup_epochs * steps_per_epoch)
+    fall = (config.epochs * steps_per_epoch - step) / (config.decay_epochs * steps_per_epoch)
+    grown = sum(step >= epoch * steps_per_epoch for epoch in config.grow_at)
+    return config.lr * min(rise, 1.0, fall), config.sizes_px[grown]
 
 
 class Student(nn.Module):
@@ -71,10 +86,12 @@ class Trainer:
         torch.manual_seed(config.seed)
         student = Student(int(train.labels.max()) + 1)
         self.student = student.to(device, memory_format=torch.channels_last)
-        self.forward = torch.compile(self.student) if config.compile else self.student
+        self.forward = (
+            torch.compile(self.student, dynamic=False) if config.compile else self.student
+        )
         self.optimizer = self._optimizer()
         self.steps_per_epoch = len(train.labels) // config.batch
-        self.total_steps = config.epochs * self.steps_per_epoch
+        self.total_steps = round(config.epochs * self.steps_per_epoch)
         self.step, self.elapsed_s, self.stop = 0, 0.0, False
         self.shuffled: tuple[int, Tensor] = (-1, torch.empty(0))
 
@@ -90,18 +107,7 @@ class Trainer:
             groups, lr=c.lr, momentum=c.momentum, nesterov=True, weight_decay=c.weight_decay
         )
 
-    def learning_rate(self) -> float:
-        """Return this step's rate: linear to the peak, then linear to 0 after the last step."""
-        progress = (self.step + 1) / (self.total_steps + 1)
-        warmup = self.config.warmup
-        return self.config.lr * min(progress / warmup, (1 - progress) / (1 - warmup))
-
-    def size_px(self) -> int:
-        """Return this step's input size: small images first, when most is learnt cheaply."""
-        progress = self.step / self.total_steps
-        return self.config.sizes_px[sum(progress >= p for p in self.config.phases)]
-
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, size_px: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return this process's part of this step's batch: input, labels, teacher targets."""
         c = self.config
         epoch, position = divmod(self.step, self.steps_per_epoch)
@@ -116,13 +122,14 @@ class Trainer:
         images = torch.from_numpy(self.train.images[rows]).to(self.device)
         grids = torch.from_numpy(self.targets[rows]).to(self.device)
         labels = torch.from_numpy(self.train.labels[rows]).to(self.device)
-        x = augment(images, drawn, self.size_px())
+        x = augment(images, drawn, size_px)
         targets = teacher.crop_targets(grids, drawn.boxes.to(self.device))
         return x.contiguous(memory_format=torch.channels_last), labels, targets
 
     def train_step(self) -> Tensor:
         """Take one step; return the batch's mean (loss, cross-entropy, mse, accuracy)."""
-        x, labels, targets = self.batch()
+        lr, size_px = schedule(self.config, self.step, self.steps_per_epoch)
+        x, labels, targets = self.batch(size_px)
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"
         ):
@@ -137,7 +144,7 @@ class Trainer:
         if self.config.processes > 1:
             measured = self._average(measured)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = lr
         self.optimizer.step()
         self.step += 1
         return measured
@@ -182,16 +189,29 @@ class Trainer:
         checkpoint.save(self.out / "checkpoint.pt", state)
 
     def resume(self) -> None:
-        """Load the checkpoint, if there is one; raise ValueError if it is of another run."""
+        """Load the checkpoint, if there is one; raise ValueError if it is of another run.
+
+        The schedule may have changed if no step taken so far would have been another.
+        """
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return
         state = checkpoint.load(path)
-        if state["config"] != _plain(self.config):
+        if not self._continues(state["config"], state["step"]):
             raise ValueError(f"{path} was made with other settings: {state['config']}")
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+    def _continues(self, saved: dict[str, Any], step: int) -> bool:
+        """Return whether this run would have taken the first ``step`` steps of the saved one."""
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+        before, now = Config(**lists), self.config
+        names = ("epochs", "warmup_epochs", "decay_epochs", "grow_at")
+        if replace(before, **{name: getattr(now, name) for name in names}) != now:
+            return False
+        n = self.steps_per_epoch
+        return all(schedule(before, s, n) == schedule(now, s, n) for s in range(step))
 
     def run(self, save_every_s: float, log_every: int) -> bool:
         """Train to the end or to SIGTERM or SIGINT; return whether the end was reached."""
@@ -228,7 +248,7 @@ class Trainer:
             "step": self.step,
             "of": self.total_steps,
             "epoch": round(self.step / self.steps_per_epoch, 2),
-            "size_px": self.size_px() if self.step < self.total_steps else self.config.sizes_px[-1],
+            "size_px": schedule(self.config, self.step - 1, self.steps_per_epoch)[1],
             "lr": round(self.optimizer.param_groups[0]["lr"], 5),
             "loss": loss,
             "cross_entropy": entropy,
