@@ -1,0 +1,207 @@
+"""``model.json``: what it holds, how it is written, and what is refused when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from featx.errors import ModelError, nearest
+from featx.files import printable
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "Document",
+    "FileEntry",
+    "decode",
+    "encode",
+    "plain",
+    "validate",
+]
+
+FORMAT = "featx-model"
+FORMAT_VERSION = 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FileEntry(_Strict):
+    """One other file of the model."""
+
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Extractor(_Strict):
+    """The extractor whose embeddings the head was fitted on."""
+
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    document: dict[str, Any]
+
+
+class Document(_Strict):
+    """The keys of ``model.json``; ``docs/models.md`` explains each."""
+
+    format: str
+    format_version: int
+    classes: list[str] = Field(min_length=2)
+    extractor: Extractor
+    request: dict[str, Any]
+    temperature: float | None = Field(gt=0, allow_inf_nan=False)
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, FileEntry]
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as plain JSON types: numpy scalars and tuples converted, NaN as null.
+
+    Raises
+    ------
+    ModelError
+        Something in it has no JSON form.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise ModelError(
+        f"A model's metrics and provenance must be JSON values. Got {type(value).__name__}: "
+        f"{value!r}."
+    )
+
+
+def encode(document: Document) -> bytes:
+    """Encode ``model.json``, with its own digest as the last key.
+
+    Any text survives: lone surrogates (bytes of file names that are not UTF-8) are written as
+    JSON escapes, everything else as readable UTF-8.
+    """
+    values = document.model_dump()
+    values["sha256"] = _digest(values)
+    return _utf8(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)) + b"\n"
+
+
+def decode(data: bytes, *, source: str) -> Document:
+    """Read ``model.json``.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    source : str
+        What to call it in messages.
+
+    Raises
+    ------
+    ModelError
+        Not JSON, another format or format version, altered since it was written, or a key is
+        unknown, missing or of the wrong type.
+    """
+    try:
+        values = _parse(data, source)
+        _check_format(values, source)
+        digest = values.pop("sha256", None)
+        altered = digest != _digest(values)
+    except RecursionError:
+        raise ModelError(f"{source}: model.json is nested too deeply.") from None
+    if altered:
+        raise ModelError(
+            f"{source}: model.json was altered after it was written (its SHA-256 differs).",
+            hint="Fit the model again, or restore it from a copy.",
+        )
+    return validate(values, source=source)
+
+
+def validate(values: dict[str, Any], *, source: str) -> Document:
+    """Check the keys, types and ranges of what is to be, or was, in ``model.json``.
+
+    Raises
+    ------
+    ModelError
+        A key is unknown, missing, of the wrong type or out of range, or a class is named twice.
+    """
+    try:
+        document = Document.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ModelError(f"{source}: model.json is malformed: {_faults(error)}") from None
+    if len(set(document.classes)) < len(document.classes):
+        raise ModelError(f"{source}: model.json names a class twice.")
+    return document
+
+
+def _utf8(text: str) -> bytes:
+    # backslashreplace writes a lone surrogate as \udcXX, which is just what JSON calls it
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(_utf8(text)).hexdigest()
+
+
+def _parse(data: bytes, source: str) -> dict[str, Any]:
+    try:
+        values = json.loads(data, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise ModelError(f"{source}: model.json is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{source}: model.json must hold an object. Got {type(values).__name__}.")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_format(values: Mapping[str, Any], source: str) -> None:
+    if values.get("format") != FORMAT:
+        raise ModelError(
+            f"{source}: model.json is not featx's: its format is {values.get('format')!r}, "
+            f"expected {FORMAT!r}."
+        )
+    version = values.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ModelError(f"{source}: format_version must be an integer. Got {version!r}.")
+    if version == FORMAT_VERSION:
+        return
+    versions = values.get("versions")
+    writer = versions.get("featx", "?") if isinstance(versions, dict) else "?"
+    if version > FORMAT_VERSION:
+        hint = "pip install --upgrade featx"
+    else:
+        hint = f"pip install featx=={writer}, or fit the model again with this version."
+    raise ModelError(
+        f"{source} is in model format {version}, written by featx {printable(str(writer))}; "
+        f"this featx reads format {FORMAT_VERSION}.",
+        hint=hint,
+    )
+
+
+def _faults(error: pydantic.ValidationError) -> str:
+    """The first few faults, each with its key, the value shortened."""
+    faults = []
+    for fault in error.errors(include_url=False)[:5]:
+        key = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            guess = nearest(key, list(Document.model_fields))
+            faults.append(f"unknown key {key!r}" + (f" (like {guess!r})" if guess else ""))
+        else:
+            got = "" if fault["type"] == "missing" else f", got {repr(fault['input'])[:60]}"
+            faults.append(f"{key}: {fault['msg'].lower()}{got}")
+    return printable("; ".join(faults)) + "."
