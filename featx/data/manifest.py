@@ -1,0 +1,115 @@
+"""The manifest: one row for each image, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+__all__ = ["SPLITS", "Manifest", "Row", "Split"]
+
+Split = Literal["train", "val", "test"]
+
+#: Names of folders and of values in a split column (any case) that mean a split.
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image.
+
+    Parameters
+    ----------
+    id : str
+        Path relative to the root, in POSIX form. Bytes that are not UTF-8 are carried as
+        surrogate escapes, as `os.fsdecode` does.
+    path : str
+        Absolute path, usable with ``open``.
+    label, group : str, optional
+        Class, and what must not straddle folds (a patient, a plot, a camera).
+    split : {"train", "val", "test"}, optional
+    """
+
+    id: str
+    path: str
+    label: str | None = None
+    group: str | None = None
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Which images there are and what is known of each.
+
+    Parameters
+    ----------
+    root : str
+        Absolute folder that ids are relative to.
+    source : str
+        The folder or file that the user named.
+    rows : tuple of Row
+        Sorted by the bytes of the id for folders, in file order for manifest files. Ids are
+        unique.
+    ignored : mapping of str to int
+        Reason -> how many files, folders or repeated rows did not become rows.
+    """
+
+    root: str
+    source: str
+    rows: tuple[Row, ...]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """Id of each row."""
+        return [row.id for row in self.rows]
+
+    @property
+    def paths(self) -> list[str]:
+        """Absolute path of each row."""
+        return [row.path for row in self.rows]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """Label of each row."""
+        return [row.label for row in self.rows]
+
+    @property
+    def groups(self) -> list[str | None]:
+        """Group of each row."""
+        return [row.group for row in self.rows]
+
+    @property
+    def splits(self) -> list[Split | None]:
+        """Split of each row."""
+        return [row.split for row in self.rows]
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels there are, sorted, each once."""
+        return sorted({row.label for row in self.rows if row.label is not None})
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every row has a label."""
+        return all(row.label is not None for row in self.rows)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether rows have groups (all do, or none)."""
+        return any(row.group is not None for row in self.rows)
+
+    def head(self, n: int) -> Manifest:
+        """The same manifest with its first ``n`` rows only."""
+        return replace(self, rows=self.rows[:n])

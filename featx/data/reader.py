@@ -1,0 +1,103 @@
+"""What the user named — a folder, a manifest file, one image — to a manifest."""
+
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113
+# os.path answers False where pathlib raises (no permission on a parent).
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from featx.config import DatasetConfig
+from featx.data.folder import read_folder
+from featx.data.imagetypes import FORMATS, is_image_name
+from featx.data.manifest import Manifest, Row
+from featx.data.manifest_file import read_manifest_file
+from featx.data.table import is_manifest_name
+from featx.errors import DatasetError, UsageError
+from featx.files import printable
+
+__all__ = ["read_manifest"]
+
+_MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_column")
+
+
+def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) -> Manifest:
+    """List the images of a data set and what is known of each; no image is opened.
+
+    Parameters
+    ----------
+    config : DatasetConfig or str
+        A folder, a CSV, TSV, JSONL or Parquet manifest, or one image file.
+    labelled : bool, optional
+        None takes labels where there are any. True requires one for every row. False ignores
+        labels, groups and splits, as scoring does.
+
+    Returns
+    -------
+    Manifest
+        Rows sorted by the bytes of their ids for a folder, in file order for a manifest file.
+
+    Raises
+    ------
+    UsageError
+        Nothing has that name, or a manifest's options are given for a folder.
+    DatasetError
+        There are no images, a required label is missing, or the data set contradicts itself.
+    MissingExtraError
+        A Parquet manifest without pyarrow.
+    """
+    if isinstance(config, str):
+        config = DatasetConfig(dataset=config)
+    manifest = _read(config, labelled=labelled is not False)
+    if not manifest.rows:
+        raise _no_images(manifest)
+    if labelled and not manifest.labelled:
+        raise _unlabelled(manifest)
+    return manifest
+
+
+def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
+    """Choose the reader by what is there."""
+    source = config.dataset
+    shown = printable(source)
+    if not os.path.exists(source):
+        raise UsageError(
+            f"There is no data set at '{shown}'.", hint="Name a folder of images or a manifest."
+        )
+    if os.path.isfile(source) and is_manifest_name(source):
+        return read_manifest_file(config, labelled=labelled)
+    given = [name for name in _MANIFEST_ONLY if getattr(config, name) is not None]
+    if given:
+        flag = given[0].replace("_", "-")
+        raise UsageError(f"--{flag} belongs to a manifest file, and '{shown}' is not one.")
+    if os.path.isdir(source):
+        return read_folder(source, labelled=labelled)
+    if is_image_name(source):
+        path = os.path.abspath(source)
+        root, name = os.path.split(path)
+        return Manifest(root=root, source=source, rows=(Row(id=name, path=path),))
+    raise DatasetError(
+        f"'{shown}' is neither a folder, nor a manifest (.csv, .tsv, .jsonl, .parquet), nor an "
+        "image."
+    )
+
+
+def _no_images(manifest: Manifest) -> DatasetError:
+    passed = ", ".join(f"{count} {reason}" for reason, count in manifest.ignored.items())
+    extensions = " ".join(extension for group in FORMATS.values() for extension in group)
+    return DatasetError(
+        f"No images in '{printable(manifest.source)}'" + (f" ({passed})." if passed else "."),
+        hint=f"Files of a folder count as images by extension: {extensions}",
+    )
+
+
+def _unlabelled(manifest: Manifest) -> DatasetError:
+    without = replace(manifest, rows=tuple(r for r in manifest.rows if r.label is None))
+    shown = ", ".join(f"'{printable(id)}'" for id in without.head(3).ids)
+    return DatasetError(
+        f"{len(without)} of {len(manifest)} images in '{printable(manifest.source)}' have no "
+        f"label, for instance {shown}.",
+        hint="Put each image into a folder named after its class, or give a manifest with columns "
+        "path and label. Images without labels can be scored: featx score MODEL FOLDER",
+    )

@@ -1,0 +1,163 @@
+"""Manifest files to a list of records; what the columns mean is decided elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featx.errors import DatasetError, MissingExtraError
+from featx.files import printable
+
+__all__ = ["Record", "Table", "is_manifest_name", "read_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a manifest file.
+
+    Parameters
+    ----------
+    where : str
+        Its place for messages, for instance ``"line 7"``.
+    values : dict
+        Column -> value; a column may be missing.
+    """
+
+    where: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A manifest file's columns, in order, and its records."""
+
+    columns: list[str]
+    records: list[Record]
+
+
+def is_manifest_name(name: str) -> bool:
+    """Whether a file of this name is read as a manifest."""
+    return _extension(name) in _READERS
+
+
+def read_table(path: str) -> Table:
+    """Read a CSV, TSV, JSONL or Parquet file.
+
+    Text is UTF-8 with or without a byte-order mark (or UTF-16 with one); bytes that are not
+    UTF-8 become surrogate escapes, as in file names.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read or parsed, or a record has more or fewer fields than the header.
+    MissingExtraError
+        Parquet without pyarrow.
+    """
+    try:
+        return _READERS[_extension(path)](Path(path))
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot read manifest '{printable(path)}': {error.strerror or error}."
+        ) from None
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, not a path
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "surrogateescape")
+
+
+def _read_csv(path: Path) -> Table:
+    text = _text(path)
+    header = text.split("\n", 1)[0]
+    # A spreadsheet of a country with decimal commas writes semicolons and calls it CSV.
+    return _delimited(path, text, next((d for d in ",;\t" if d in header), ","))
+
+
+def _read_tsv(path: Path) -> Table:
+    return _delimited(path, _text(path), "\t")
+
+
+def _delimited(path: Path, text: str, delimiter: str) -> Table:
+    """Parse RFC 4180 text: quoted fields may hold delimiters, quotes and line ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        columns = next((fields for fields in reader if fields), [])
+        _refuse_repeated(path, columns)
+        return Table(columns, list(_delimited_records(path, reader, columns)))
+    except csv.Error as error:
+        raise _malformed(path, f"line {reader.line_num}", str(error)) from None
+
+
+def _delimited_records(path: Path, reader: Any, columns: list[str]) -> Iterator[Record]:
+    for fields in reader:
+        if not fields:
+            continue
+        where = f"line {reader.line_num}"
+        if len(fields) != len(columns):
+            raise _malformed(path, where, f"{len(fields)} fields under {len(columns)} columns")
+        yield Record(where, dict(zip(columns, fields, strict=True)))
+
+
+def _read_jsonl(path: Path) -> Table:
+    """One JSON object a line; the columns are all keys in order of appearance."""
+    records = []
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _malformed(path, f"line {number}", f"not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise _malformed(path, f"line {number}", "expected a JSON object, {...}")
+        records.append(Record(f"line {number}", values))
+    columns = list(dict.fromkeys(key for record in records for key in record.values))
+    return Table(columns, records)
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtraError(f"Reading '{printable(str(path))}'", "parquet") from None
+    try:
+        table = pq.ParquetFile(path).read()
+        _refuse_repeated(path, table.column_names)
+        rows = table.to_pylist()
+    except (pa.ArrowException, ValueError) as error:
+        raise _malformed(path, "the file", f"not valid Parquet: {error}") from None
+    return Table(
+        table.column_names, [Record(f"row {i}", values) for i, values in enumerate(rows, start=1)]
+    )
+
+
+def _refuse_repeated(path: Path, columns: list[str]) -> None:
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise _malformed(path, "the header", f"column {repeated[0]!r} appears more than once")
+
+
+def _malformed(path: Path, where: str, problem: str) -> DatasetError:
+    return DatasetError(f"Manifest '{printable(str(path))}', {where}: {problem}.")
+
+
+_READERS = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+    ".parquet": _read_parquet,
+}
