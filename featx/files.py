@@ -1,12 +1,29 @@
-"""Writing files that are either whole or absent, and naming files that may not be UTF-8."""
+"""Files that are either whole or absent, read with care, and named even when not UTF-8."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["fsync_directory", "printable", "write_atomic"]
+__all__ = [
+    "TEMPORARY_PATTERN",
+    "atomic_path",
+    "fsync_directory",
+    "make_directory",
+    "open_regular",
+    "printable",
+    "read_bounded",
+    "read_range",
+    "write_atomic",
+]
+
+# What an interrupted write leaves behind: ".<target>.<pid>.<8 hex digits>.tmp".
+TEMPORARY_PATTERN = r"\..+\.\d+\.[0-9a-f]{8}\.tmp"
 
 
 def fsync_directory(folder: str | os.PathLike[str]) -> None:
@@ -18,6 +35,17 @@ def fsync_directory(folder: str | os.PathLike[str]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_directory(folder: str | os.PathLike[str]) -> None:
+    """Create ``folder`` and its missing parents, each durable in the one above it."""
+    path = Path(folder).absolute()
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):  # another process may be doing the same
+        path.mkdir()
+    fsync_directory(path.parent)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
@@ -32,9 +60,9 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
         temporary one removed.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    temporary = _temporary(target)
     try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             view = memoryview(data).cast("B")
             while view:
@@ -47,6 +75,81 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
         temporary.unlink(missing_ok=True)
         raise
     fsync_directory(target.parent)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; what is written there becomes ``path`` at the end.
+
+    For writers that want a file name (pyarrow, zipfile). The temporary file is synced and renamed
+    and the folder synced when the block ends well, and removed when it does not.
+    """
+    target = Path(path)
+    temporary = _temporary(target)
+    try:
+        yield temporary
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, target)  # noqa: PTH105 - the tests cut the power at this very call
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_directory(target.parent)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """Open an existing plain file for reading and return its descriptor.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or it is a link, pipe, socket or device: those can point anywhere
+        or never end, and nothing that featx writes is one.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+    return handle
+
+
+def read_range(handle: int, offset: int, size: int) -> bytes:
+    """Read ``size`` bytes at ``offset``; fewer come back only where the file ends."""
+    parts = []
+    while size > 0:
+        part = os.pread(handle, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+    """Read a plain file of at most ``limit`` bytes.
+
+    Raises
+    ------
+    OSError
+        There is no such file, it is not a plain one, or it is larger than ``limit``.
+    """
+    handle = open_regular(path)
+    try:
+        data = read_range(handle, 0, limit + 1)
+    finally:
+        os.close(handle)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+    return data
 
 
 def printable(name: str) -> str:

@@ -1,0 +1,284 @@
+"""One shard: an immutable HDF5 file of image hashes and their embeddings.
+
+Datasets ``sha256`` (rows, 32) uint8 and ``embedding`` (rows, n_features) float32 little-endian,
+each one chunk with fletcher32; attributes ``format_version`` uint32 and ``fingerprint`` S64.
+Nothing else may be in it. Because each dataset is one uncompressed chunk, its rows lie in one
+block of the file: once the file's digest and structure are verified, rows are read from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx.errors import CorruptStoreError
+from featx.files import open_regular, read_range
+from featx.store.faults import corrupt, storage_errors
+from featx.store.index import FORMAT_VERSION, HASH_BYTES, SHARDS_NAME, ShardEntry
+
+__all__ = ["SHARD_BYTES", "ShardReader", "build_shard", "rows_per_shard"]
+
+SHARD_BYTES = 64 * 2**20
+_FLETCHER32 = 3
+_GAP_ROWS = 8  # reading this many rows too many costs less than another system call
+
+
+def rows_per_shard(n_features: int) -> int:
+    """How many rows a full shard holds."""
+    return max(1, SHARD_BYTES // (HASH_BYTES + 4 * n_features))
+
+
+def build_shard(
+    hashes: np.ndarray, embeddings: np.ndarray, fingerprint: str
+) -> tuple[ShardEntry, bytes]:
+    """Make a shard's HDF5 image in memory and the index entry that describes it.
+
+    Parameters
+    ----------
+    hashes : ndarray of shape (rows, 32), uint8
+    embeddings : ndarray of shape (rows, n_features), float32
+    fingerprint : str
+        The extractor's, 64 hexadecimal digits.
+
+    Returns
+    -------
+    entry : ShardEntry
+    image : bytes
+        The file's content. Nothing has touched the disk: HDF5 must never see a disk that can
+        fill up or a process that can die while it writes.
+    """
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+        file.attrs["format_version"] = np.uint32(FORMAT_VERSION)
+        file.attrs["fingerprint"] = np.bytes_(fingerprint)
+        for name, array in (("sha256", hashes), ("embedding", embeddings.astype("<f4"))):
+            file.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
+    image = buffer.getvalue()
+    digest = hashlib.sha256(image).hexdigest()
+    entry = ShardEntry(
+        name=f"{digest[:32]}-{secrets.token_hex(4)}.h5",
+        rows=len(hashes),
+        size_bytes=len(image),
+        sha256=digest,
+        hashes_offset=_inspect(image, len(hashes), embeddings.shape[1], fingerprint)["sha256"],
+        hashes_sha256=hashlib.sha256(hashes.tobytes()).hexdigest(),
+    )
+    return entry, image
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """A shard found good: where its embeddings lie, and how to know the file is still that one."""
+
+    identity: tuple[int, int, int, int]
+    embedding_offset: int
+
+
+class ShardReader:
+    """Reads the shards of one extractor strictly.
+
+    A shard's digest and structure are verified when its embeddings are first read, and again
+    only if its file has changed since.
+
+    Parameters
+    ----------
+    folder : Path
+        The extractor's folder.
+    fingerprint : str
+        The extractor's.
+    n_features : int
+        Width of one embedding.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, n_features: int) -> None:
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.n_features = n_features
+        self._verified: dict[str, _Verified] = {}
+
+    def path(self, entry: ShardEntry) -> Path:
+        """Where the shard's file is."""
+        return self.folder / SHARDS_NAME / entry.name
+
+    def hashes(self, entry: ShardEntry) -> np.ndarray:
+        """The shard's image hashes, (rows, 32) uint8, verified by their own digest.
+
+        Raises
+        ------
+        FileNotFoundError
+            The file is gone; the index may have moved on (see `EmbeddingStore.refresh`).
+        CorruptStoreError
+            They are not what was written.
+        """
+        with self._opened(entry) as handle:
+            block = read_range(handle, entry.hashes_offset, entry.rows * HASH_BYTES)
+        if hashlib.sha256(block).hexdigest() != entry.hashes_sha256:
+            raise self._corrupt(entry, "its image hashes do not match the index")
+        return np.frombuffer(block, np.uint8).reshape(entry.rows, HASH_BYTES)
+
+    def rows(self, entry: ShardEntry, rows: np.ndarray) -> np.ndarray:
+        """Embeddings of the given row numbers, (len(rows), n_features) float32.
+
+        Raises
+        ------
+        FileNotFoundError
+            As for `hashes`.
+        CorruptStoreError
+            The shard is not what was written.
+        """
+        with self._opened(entry) as handle:
+            known = self._verified.get(entry.name)
+            if known is None or known.identity != _identity(handle):
+                return self._verify(entry, handle)[rows]
+            return self._read_rows(entry, handle, known.embedding_offset, rows)
+
+    def verify(self, entry: ShardEntry) -> np.ndarray:
+        """Check a whole shard now and return all its embeddings; raises as `rows` does."""
+        with self._opened(entry) as handle:
+            return self._verify(entry, handle)
+
+    @contextlib.contextmanager
+    def _opened(self, entry: ShardEntry) -> Any:
+        path = self.path(entry)
+        try:
+            handle = open_regular(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._corrupt(entry, error.strerror or str(error)) from error
+        try:
+            size_bytes = os.fstat(handle).st_size
+            if size_bytes != entry.size_bytes:
+                raise self._corrupt(entry, f"{size_bytes} bytes instead of {entry.size_bytes}")
+            with storage_errors("read", path):
+                yield handle
+        finally:
+            os.close(handle)
+
+    def _verify(self, entry: ShardEntry, handle: int) -> np.ndarray:
+        self._verified.pop(entry.name, None)
+        identity = _identity(handle)
+        image = read_range(handle, 0, entry.size_bytes)
+        if hashlib.sha256(image).hexdigest() != entry.sha256:
+            raise self._corrupt(entry, "its SHA-256 does not match the index")
+        try:
+            offsets = _inspect(image, entry.rows, self.n_features, self.fingerprint)
+        except _StructureError as error:
+            raise self._corrupt(entry, str(error)) from None
+        if offsets["sha256"] != entry.hashes_offset:
+            raise self._corrupt(entry, "its image hashes are not where the index says")
+        self._verified[entry.name] = _Verified(identity, offsets["embedding"])
+        count = entry.rows * self.n_features
+        block = np.frombuffer(image, "<f4", count, offsets["embedding"])
+        return block.reshape(entry.rows, self.n_features)
+
+    def _read_rows(
+        self, entry: ShardEntry, handle: int, offset: int, rows: np.ndarray
+    ) -> np.ndarray:
+        wanted, inverse = np.unique(rows, return_inverse=True)
+        width = 4 * self.n_features
+        parts = []
+        for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > _GAP_ROWS) + 1):
+            first, count = int(run[0]), int(run[-1] - run[0] + 1)
+            block = read_range(handle, offset + first * width, count * width)
+            if len(block) != count * width:
+                raise self._corrupt(entry, "it ends early")
+            parts.append(np.frombuffer(block, "<f4").reshape(count, -1)[run - first])
+        return np.concatenate(parts)[inverse]
+
+    def _corrupt(self, entry: ShardEntry, reason: str) -> CorruptStoreError:
+        return corrupt(self.path(entry), self.folder, reason)
+
+
+class _StructureError(Exception):
+    """A file that is valid by its digest but is not a shard."""
+
+
+def _inspect(image: bytes, rows: int, n_features: int, fingerprint: str) -> dict[str, int]:
+    """Refuse every HDF5 structure but the declared one; return where each dataset's block lies.
+
+    Only metadata is read through HDF5, from memory: no link is followed, no filter runs, nothing
+    is allocated by a declared shape.
+    """
+    import h5py
+
+    declared = {"sha256": ((rows, HASH_BYTES), "|u1"), "embedding": ((rows, n_features), "<f4")}
+    try:
+        with h5py.File(io.BytesIO(image), "r") as file:
+            _require(file.userblock_size == 0, "it has a user block")
+            _require(set(file) == set(declared), f"it holds {sorted(file)[:5]!r:.200}")
+            _check_attributes(file, fingerprint)
+            return {
+                name: _check_dataset(file, name, shape, dtype, len(image))
+                for name, (shape, dtype) in declared.items()
+            }
+    except _StructureError:
+        raise
+    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... on bad files
+        raise _StructureError(f"it is no readable HDF5 file ({error!s:.200})") from None
+
+
+def _check_attributes(file: Any, fingerprint: str) -> None:
+    wanted = {"format_version": np.dtype("<u4"), "fingerprint": np.dtype("S64")}
+    _require(set(file.attrs) == set(wanted), f"its attributes are {sorted(file.attrs)[:5]!r:.200}")
+    for name, dtype in wanted.items():
+        attribute = file.attrs.get_id(name)
+        _require(
+            attribute.shape == () and attribute.dtype == dtype,
+            f"attribute {name} has shape {attribute.shape} and type {attribute.dtype}",
+        )
+    version = int(file.attrs["format_version"])
+    _require(version == FORMAT_VERSION, f"its format version is {version}")
+    owner = bytes(file.attrs["fingerprint"]).decode("ascii", "replace")
+    _require(owner == fingerprint, f"it belongs to extractor {owner[:12]!r}")
+
+
+def _check_dataset(
+    file: Any, name: str, shape: tuple[int, int], dtype: str, size_bytes: int
+) -> int:
+    import h5py
+
+    link = file.get(name, getlink=True)
+    _require(type(link) is h5py.HardLink, f"{name} is a {type(link).__name__}, not a hard link")
+    kind = file.get(name, getclass=True)
+    _require(kind is h5py.Dataset, f"{name} is a {kind.__name__}, not a dataset")
+    data = file[name]
+    _require(not data.is_virtual, f"{name} is a virtual dataset")
+    _require(not data.external, f"{name} keeps its data in an external file")
+    _require(data.dtype.str == dtype, f"{name} has type {data.dtype}, not {np.dtype(dtype)}")
+    _require(data.shape == data.maxshape == shape, f"{name} has shape {data.shape}, not {shape}")
+    _require(data.chunks == shape, f"{name} is stored in chunks of {data.chunks}")
+    properties = data.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    _require(filters == [_FLETCHER32], f"{name} has filters {filters}, not fletcher32 alone")
+    _require(not len(data.attrs), f"{name} has attributes")
+    _require(data.id.get_num_chunks() == 1, f"{name} has no data")
+    chunk = data.id.get_chunk_info(0)
+    n_bytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    _require(
+        chunk.filter_mask == 0
+        and chunk.size == n_bytes + 4
+        and chunk.byte_offset + chunk.size <= size_bytes,
+        f"{name} is stored as {chunk}",
+    )
+    return int(chunk.byte_offset)
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise _StructureError(reason)
+
+
+def _identity(handle: int) -> tuple[int, int, int, int]:
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

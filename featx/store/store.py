@@ -1,0 +1,297 @@
+"""`EmbeddingStore`: the rows of one extractor, found by the SHA-256 of the image's bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from featx.errors import StoreError
+from featx.files import fsync_directory, write_atomic
+from featx.store.compaction import (
+    Compaction,
+    compact_shards,
+    current_index,
+    discard_unlisted,
+    small_shards,
+)
+from featx.store.extractor import check_spec, create_folder, read_extractor
+from featx.store.faults import storage_errors
+from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
+from featx.store.lock import committer_lock
+from featx.store.shard import ShardReader, build_shard, rows_per_shard
+from featx.store.snapshot import Snapshot, load_snapshot
+from featx.types import ExtractorSpec
+
+__all__ = ["EmbeddingStore"]
+
+AUTO_COMPACT_SHARDS = 64
+_READ_ATTEMPTS = 5
+
+
+class EmbeddingStore:
+    """Embeddings of one extractor on disk.
+
+    Any number of processes may read and add at once. Reading needs no lock and no write access.
+    One object may be used by several threads.
+
+    Use `open` with a specification, or `open_folder` with what is already in a cache.
+
+    Attributes
+    ----------
+    spec : ExtractorSpec
+        Whose embeddings these are.
+    folder : Path
+        ``<cache>/<backbone>-<fingerprint[:12]>``.
+    """
+
+    def __init__(self, folder: Path, spec: ExtractorSpec) -> None:
+        self.spec = spec
+        self.folder = folder
+        self._reader = ShardReader(folder, spec.fingerprint, spec.n_features)
+        self._guard = threading.RLock()
+        self._created = False
+        self._snapshot: Snapshot = load_snapshot(self._reader)
+
+    @classmethod
+    def open(cls, cache: str | Path, spec: ExtractorSpec, *, create: bool = True) -> EmbeddingStore:
+        """Open the store of ``spec`` in ``cache``.
+
+        Parameters
+        ----------
+        cache : path
+            The cache folder.
+        spec : ExtractorSpec
+            The extractor.
+        create : bool, default True
+            Whether a store that does not exist yet is an empty one; its folder is made by the
+            first `add`, so a read-only place is fine until then.
+
+        Raises
+        ------
+        CorruptStoreError
+            A file of the store is not what was written.
+        StoreError
+            There is no such store and ``create`` is False, or it cannot be read.
+        """
+        check_spec(spec)
+        folder = Path(cache).expanduser().absolute() / spec.folder
+        found = read_extractor(folder)
+        if found is not None and found.fingerprint != spec.fingerprint:
+            raise StoreError(
+                f"{folder} belongs to extractor {found.fingerprint}, not {spec.fingerprint}.",
+                hint="Use another folder with --cache.",
+            )
+        if found is None and not create and not (folder / INDEX_NAME).exists():
+            raise StoreError(
+                f"No embeddings of {spec.backbone} ({spec.folder}) in {folder.parent}.",
+                hint="See what there is with: featx cache ls",
+            )
+        return cls(folder, spec)
+
+    @classmethod
+    def open_folder(cls, folder: str | Path) -> EmbeddingStore:
+        """Open what is in one extractor's folder, by its own ``extractor.json``."""
+        path = Path(folder).expanduser().absolute()
+        spec = read_extractor(path)
+        if spec is None:
+            raise StoreError(f"{path} is not an extractor's folder: it has no extractor.json.")
+        return cls(path, spec)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the specification, 64 hexadecimal digits."""
+        return self._reader.fingerprint
+
+    @property
+    def n_features(self) -> int:
+        """Width of one embedding."""
+        return self._reader.n_features
+
+    @property
+    def shards(self) -> tuple[ShardEntry, ...]:
+        """What the index said of each shard when last read."""
+        return self._snapshot.index.shards
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """Distinct hashes in the order of the shards; (len(self), 32) uint8."""
+        lookup = self._snapshot.lookup
+        if lookup.n_distinct == len(lookup.hashes):
+            return lookup.hashes
+        first = lookup.find(lookup.hashes) == np.arange(len(lookup.hashes))
+        return lookup.hashes[first]
+
+    def __len__(self) -> int:
+        """Number of images with an embedding."""
+        return self._snapshot.lookup.n_distinct
+
+    def refresh(self) -> None:
+        """See what other processes have committed since."""
+        with self._guard:
+            self._snapshot = load_snapshot(self._reader, self._snapshot)
+
+    def contains(self, hashes: np.ndarray) -> np.ndarray:
+        """Which hashes have an embedding, as of the last `refresh`, `add` or opening.
+
+        Parameters
+        ----------
+        hashes : ndarray of shape (n, 32), uint8
+
+        Returns
+        -------
+        ndarray of shape (n,), bool
+        """
+        return self._snapshot.lookup.find(_checked_hashes(hashes)) >= 0
+
+    def gather(self, hashes: np.ndarray) -> np.ndarray:
+        """Embeddings in the order asked; a hash may be asked for more than once.
+
+        A shard is verified against the index when it is first read.
+
+        Parameters
+        ----------
+        hashes : ndarray of shape (n, 32), uint8
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), float32
+
+        Raises
+        ------
+        StoreError
+            Some hashes have no embedding here; the message says how many.
+        CorruptStoreError
+            A shard is not what was written; the message names it and the command that repairs.
+        """
+        hashes = _checked_hashes(hashes)
+        for _ in range(_READ_ATTEMPTS):
+            snapshot = self._snapshot
+            rows = snapshot.lookup.find(hashes)
+            if (rows < 0).any():
+                self.refresh()
+                snapshot = self._snapshot
+                rows = snapshot.lookup.find(hashes)
+            n_missing = int(np.count_nonzero(rows < 0))
+            if n_missing:
+                raise StoreError(
+                    f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
+                    hint="Compute them with: featx extract",
+                )
+            # A compaction elsewhere may delete shards under us; their rows are in a new one.
+            with contextlib.suppress(FileNotFoundError):
+                return self._read(snapshot, rows)
+            self.refresh()
+        raise StoreError(f"{self.folder} changes faster than it can be read.")
+
+    def _read(self, snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+        gathered = np.empty((len(rows), self.n_features), np.float32)
+        shard_of = np.searchsorted(snapshot.starts, rows, side="right") - 1
+        order = np.argsort(shard_of, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1):
+            if len(part):
+                number = shard_of[part[0]]
+                local = rows[part] - snapshot.starts[number]
+                gathered[part] = self._reader.rows(snapshot.index.shards[number], local)
+        return gathered
+
+    def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+        """Add rows; they are durable when this returns.
+
+        Rows whose hash is there already are ignored, also when given twice. Large additions are
+        committed in several shards, each durable by itself.
+
+        Parameters
+        ----------
+        hashes : ndarray of shape (n, 32), uint8
+            SHA-256 of each image's bytes.
+        embeddings : ndarray of shape (n, n_features), float32
+            Finite.
+
+        Raises
+        ------
+        StoreError
+            Wrong shape or type, a value that is not finite, a full disk or one that cannot be
+            written. What was committed before is untouched.
+        StoreLockedError
+            Another process held the lock for too long.
+        """
+        hashes = _checked_hashes(hashes)
+        embeddings = self._checked_embeddings(embeddings, len(hashes))
+        with self._guard:
+            self.refresh()
+            _, first = np.unique(hashes, axis=0, return_index=True)
+            first.sort()
+            new = first[~self.contains(hashes[first])]
+            if len(new) < len(hashes) and self.folder.exists():
+                # Whoever committed those rows may have died before syncing the index's name.
+                with storage_errors("sync", self.folder):
+                    fsync_directory(self.folder)
+            size = rows_per_shard(self.n_features)
+            for start in range(0, len(new), size):
+                part = new[start : start + size]
+                self._commit(hashes[part], embeddings[part])
+                self.refresh()
+        if len(small_shards(self._snapshot.index)) >= AUTO_COMPACT_SHARDS:
+            # The rows are safe already; what hinders a compaction shows when they are read.
+            with contextlib.suppress(StoreError):
+                self.compact()
+
+    def _commit(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+        if not self._created:
+            create_folder(self.folder, self.spec)
+            self._created = True
+        entry, image = build_shard(hashes, embeddings, self.fingerprint)
+        path = self._reader.path(entry)
+        try:
+            with storage_errors("write", path):
+                write_atomic(path, image)
+            with committer_lock(self.folder):
+                if not path.exists():  # this process slept so long that gc took it for an orphan
+                    with storage_errors("write", path):
+                        write_atomic(path, image)
+                index = current_index(self._reader)
+                write_index(self.folder, replace(index, shards=(*index.shards, entry)))
+        except Exception:
+            discard_unlisted(self._reader, entry)
+            raise
+
+    def compact(self) -> Compaction:
+        """Merge small shards into larger ones; see `compaction.compact_shards`."""
+        done = compact_shards(self._reader)
+        self.refresh()
+        return done
+
+    def _checked_embeddings(self, embeddings: np.ndarray, n: int) -> np.ndarray:
+        expected = (n, self.n_features)
+        if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
+            found = getattr(embeddings, "dtype", type(embeddings).__name__)
+            raise StoreError(f"Embeddings must be a float32 array, got {found}.")
+        if embeddings.shape != expected:
+            raise StoreError(f"Embeddings have shape {embeddings.shape}, expected {expected}.")
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+        if len(bad):
+            raise StoreError(
+                f"{len(bad)} of {n} embeddings of {self.spec.backbone} are not finite "
+                f"(first: row {bad[0]}).",
+                hint="Try --precision fp32; half precision overflows in some networks.",
+            )
+        return embeddings
+
+
+def _checked_hashes(hashes: np.ndarray) -> np.ndarray:
+    if (
+        not isinstance(hashes, np.ndarray)
+        or hashes.dtype != np.uint8
+        or hashes.ndim != 2
+        or hashes.shape[1] != HASH_BYTES
+    ):
+        found = getattr(hashes, "dtype", type(hashes).__name__)
+        raise StoreError(
+            f"Hashes must be a uint8 array of shape (n, {HASH_BYTES}), "
+            f"got {found} of shape {np.shape(hashes)}."
+        )
+    return hashes
