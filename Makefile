@@ -25,7 +25,7 @@ types: install
 	$(BIN)/mypy
 
 demo: install
-	$(BIN)/featx demo
+	$(BIN)/featx demo --overwrite
 
 bench: install
 	$(BIN)/python benchmarks/extract.py

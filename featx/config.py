@@ -224,10 +224,11 @@ def _yaml_trap(value: Any) -> str:
         )
     if isinstance(value, str):
         try:
-            float(value)
+            number = float(value)
         except ValueError:
             return ""
-        return f" (YAML reads {value} as text; write it as {float(value)!r} without quotes)"
+        plain = int(number) if number.is_integer() else number
+        return f" (YAML reads {value} as text; write it as {plain} without quotes)"
     return ""
 
 
@@ -290,4 +291,5 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 def dump_config(config: BaseModel) -> str:
     """The resolved configuration as YAML that ``load_config`` reads back to the same values."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    # Escaped, not allow_unicode: PyYAML writes some line breaks (U+0085) that it does not read back.
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -1,0 +1,38 @@
+"""``featx doctor``."""
+
+from __future__ import annotations
+
+import click
+
+from featx import console
+from featx.cli.options import as_json
+
+__all__ = ["command"]
+
+
+@click.command(name="doctor")
+@click.option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
+@as_json
+def command(cache: str | None, as_json: bool) -> None:
+    """Say what this machine has, what is missing, and how to get it."""
+    from featx.workflow.doctor import doctor
+
+    found = doctor(cache)
+    if as_json:
+        console.print_json(found)
+        return
+    console.table("", ("package", "version"), list(found["versions"].items()))
+    console.out("")
+    console.table(
+        "", ("device", "name"), [(device["device"], device["name"]) for device in found["devices"]]
+    )
+    store = found["cache"]
+    console.out(
+        f"\ncache    {store['folder']}: {store['extractors']} extractors, {store['rows']:,} rows, "
+        f"{store['free_bytes'] / 2**30:.1f} GiB free"
+    )
+    console.out(f"weights  {', '.join(found['weights']) or 'none'}")
+    for name, value in found["environment"].items():
+        console.out(f"{name}={value}")
+    for sentence in found["advice"]:
+        console.out(f"→ {sentence}")

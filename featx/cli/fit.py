@@ -1,0 +1,28 @@
+"""``featx fit``."""
+
+from __future__ import annotations
+
+import click
+
+from featx import console
+from featx.cli.options import as_json, config_options
+from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+
+__all__ = ["command"]
+
+
+@click.command(name="fit")
+@config_options(DatasetConfig)
+@config_options(ExtractConfig)
+@config_options(FitConfig)
+@as_json
+def command(data: DatasetConfig, extract: ExtractConfig, fit: FitConfig, as_json: bool) -> None:
+    """Search a classifier for DATASET, estimate it honestly, and save it as a run."""
+    from featx.workflow.fitting import fit_dataset
+    from featx.workflow.summary import print_run
+
+    run = fit_dataset(RunConfig(data=data, extract=extract, fit=fit))
+    if as_json:
+        console.print_json({"run": str(run.folder), **run.results})
+    else:
+        print_run(run)

@@ -1,0 +1,29 @@
+"""``featx run``."""
+
+from __future__ import annotations
+
+import click
+
+from featx import console
+from featx.cli.options import as_json
+from featx.config import load_config
+
+__all__ = ["command"]
+
+
+@click.command(name="run")
+@click.argument("config")
+@click.option("--set", "overrides", multiple=True, help="section.key=value over the file.")
+@as_json
+def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Run extract, fit and score as the YAML file CONFIG declares."""
+    resolved = load_config(config, overrides=overrides)
+
+    from featx.workflow.running import run
+    from featx.workflow.summary import print_run
+
+    finished = run(resolved)
+    if as_json:
+        console.print_json({"run": str(finished.folder), **finished.results})
+    else:
+        print_run(finished)

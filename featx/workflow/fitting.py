@@ -1,0 +1,194 @@
+"""`featx.fit`: a labelled data set to a run folder with an honest number and a safe model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+from featx.data.manifest import Manifest
+from featx.data.reader import read_manifest
+from featx.errors import DatasetError, FitError, UsageError
+from featx.extraction import Extraction
+from featx.files import printable
+from featx.fitting import FitData, FitResult, fit_heads
+from featx.model import Model
+from featx.workflow.extracting import extract_manifest
+from featx.workflow.options import sections
+from featx.workflow.runs import RunContents, write_run
+
+__all__ = ["Run", "fit", "fit_dataset"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it was written.
+    results : dict
+        The content of ``results.json``.
+    model : Model
+        The fitted model, as `featx.load_model` would return it.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    model: Model
+
+
+def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
+    """Search a classifier on cached embeddings, estimate it honestly, and save it.
+
+    Parameters
+    ----------
+    dataset : path
+        A labelled data set; see `featx.extract`.
+    **options
+        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` and
+        `featx.config.FitConfig`, for instance ``head=["logreg", "svm-rbf"]``,
+        ``sampler="smote"``, ``cv=5``, ``seed=0``, ``name="first"``.
+
+    Returns
+    -------
+    Run
+        With ``folder``, ``results`` and ``model``.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, or the run exists and ``overwrite`` is not set.
+    FitError
+        The labels cannot carry an honest estimate (one class, too few images of a class ...).
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`.
+    """
+    data, extract, config = sections(
+        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, FitConfig
+    )
+    return fit_dataset(RunConfig(data=data, extract=extract, fit=config))
+
+
+def fit_dataset(config: RunConfig) -> Run:
+    """`fit` from a resolved configuration."""
+    started = time.perf_counter()
+    folder = _run_folder(config)
+    manifest = _labelled(read_manifest(config.data))
+    extractions = extract_manifest(manifest, config.extract, allow_memory=True)
+    data = gather(extractions)
+    extracted_s = time.perf_counter() - started
+    result = fit_heads(data, config.fit)
+    for note in result.notes:
+        console.log(f"Note: {note}")
+    extraction = next(e for e in extractions if e.name == result.chosen.backbone)
+    results = _results_document(config, manifest, extractions, result, extracted_s)
+    model = _model(config, extraction, result)
+    config = config.model_copy(update={"fit": config.fit.model_copy(update={"name": folder.name})})
+    contents = RunContents(config, results, extraction.failures, result.predictions, model)
+    write_run(folder, contents, overwrite=config.fit.overwrite)
+    console.log(f"Run written to {folder}")
+    return Run(folder, results, model)
+
+
+def gather(extractions: Sequence[Extraction]) -> FitData:
+    """Aligned arrays of every embedding, for `featx.fitting.fit_heads`."""
+    first = extractions[0]
+    return FitData(
+        X={extraction.name: extraction.X for extraction in extractions},
+        y=first.y,
+        ids=list(first.ids),
+        hashes=first.hashes[first.ok],
+        groups=_if_any(first.groups),
+        splits=_if_any(first.splits),
+    )
+
+
+def _if_any(values: np.ndarray) -> np.ndarray | None:
+    """The column, or None where no row has a value; a partly filled one is an error."""
+    missing = np.array([value is None for value in values], bool)
+    if missing.all():
+        return None
+    if missing.any():
+        raise DatasetError(
+            f"{int(missing.sum())} of {len(values)} images have no group or split, the others do.",
+            hint="Fill the column, or name another with --group-column or --split-column.",
+        )
+    return values
+
+
+def _labelled(manifest: Manifest) -> Manifest:
+    """The labelled rows; says how many are left out."""
+    if not manifest.labelled:
+        raise FitError(
+            f"{manifest.source!r} has no labels, and fit needs them.",
+            hint="Put images into one folder per class, or name a column with --label-column.",
+        )
+    kept = manifest.select([label is not None for label in manifest.labels])
+    if len(kept) < len(manifest):
+        console.warn(
+            f"{len(manifest) - len(kept):,} images without a label are left out of the fit"
+        )
+    return kept
+
+
+def _run_folder(config: RunConfig) -> Path:
+    """Where the run will be written; refuses to replace one unasked, before anything is spent."""
+    name = config.fit.name
+    if name is None:
+        name = f"{Path(config.data.dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if Path(name).name != name or name in {"", ".", ".."}:
+        raise UsageError(f"--name {name!r} must be a plain folder name, without slashes.")
+    folder = Path(config.fit.runs) / name
+    if folder.exists() and not config.fit.overwrite:
+        raise UsageError(
+            f"The run {str(folder)!r} exists.", hint="Give another --name, or --overwrite."
+        )
+    return folder
+
+
+def _results_document(
+    config: RunConfig,
+    manifest: Manifest,
+    extractions: Sequence[Extraction],
+    result: FitResult,
+    extracted_s: float,
+) -> dict[str, Any]:
+    labels: Counter[str] = Counter(str(label) for label in manifest.labels)
+    return {
+        **result.document(),
+        "dataset": {
+            "source": printable(config.data.dataset),
+            "images": len(manifest),
+            "classes": {printable(k): labels[k] for k in sorted(labels)},
+            "quarantined": len(extractions[0].failures),
+        },
+        "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},
+        "cost": {"extract_s": round(extracted_s, 3), "fit_s": round(result.elapsed_s, 3)},
+    }
+
+
+def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Model:
+    return Model(
+        classes=list(result.classes),
+        pipeline=result.pipeline,
+        extractor=dict(extraction.spec.document),
+        request=extraction.request,
+        temperature=result.temperature,
+        metrics=result.estimate,
+        provenance={
+            "dataset": printable(config.data.dataset),
+            "n_images": int(extraction.ok.sum()),
+            "seed": config.fit.seed,
+            "chosen": result.chosen.document(),
+        },
+    )

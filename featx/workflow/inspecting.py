@@ -1,0 +1,38 @@
+"""`featx.inspect`: what is in a data set, before anything is spent on it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from featx.config import DatasetConfig
+from featx.data.inspection import Inspection, inspect_manifest
+from featx.data.reader import read_manifest
+from featx.workflow.options import sections
+
+__all__ = ["inspect"]
+
+
+def inspect(dataset: str | os.PathLike[str], **options: Any) -> Inspection:
+    """Count, measure and check the images of a data set.
+
+    Parameters
+    ----------
+    dataset : path
+        See `featx.extract`.
+    **options
+        Fields of `featx.config.DatasetConfig`.
+
+    Returns
+    -------
+    Inspection
+        Classes, groups, splits, sizes, formats, broken files and exact duplicates; ``document()``
+        gives all of it as JSON.
+
+    Raises
+    ------
+    UsageError, DatasetError
+        The data set does not exist or cannot be read as asked.
+    """
+    (data,) = sections({"dataset": dataset, **options}, DatasetConfig)
+    return inspect_manifest(read_manifest(data))

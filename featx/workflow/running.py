@@ -1,0 +1,41 @@
+"""`featx run`: extract, fit and score as a configuration file declares."""
+
+from __future__ import annotations
+
+from featx import console
+from featx.config import RunConfig
+from featx.workflow.fitting import Run, fit_dataset
+from featx.workflow.scoring import score
+
+__all__ = ["run"]
+
+
+def run(config: RunConfig) -> Run:
+    """Run every stage that ``config`` declares.
+
+    Parameters
+    ----------
+    config : RunConfig
+        From `featx.config.load_config`. A ``score`` section scores its images with the new model.
+
+    Returns
+    -------
+    Run
+        The fitted run; the resolved configuration is its ``config.yaml``.
+
+    Raises
+    ------
+    FeatxError
+        As `featx.fit` and `featx.score` do.
+    """
+    finished = fit_dataset(config)
+    if config.score is not None:
+        console.log(f"Scoring {config.score.images}")
+        score(
+            finished.model,
+            config.score.images,
+            output=config.score.output,
+            config=config.score,
+            extract=config.extract,
+        )
+    return finished
