@@ -1,0 +1,18 @@
+"""What writers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["plain_cell"]
+
+
+def plain_cell(value: Any) -> str | bool | int | float | None:
+    """Return a cell as a plain Python value: numpy scalars converted, NaN as None."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value == value else None
+    return str(value)
