@@ -1,0 +1,147 @@
+"""``featx inspect``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from featx import console
+from featx.cli.options import as_json, config_options, strict
+from featx.config import DatasetConfig
+from featx.files import printable
+
+if TYPE_CHECKING:
+    from featx.data.inspection import Duplicates, Inspection, Spread
+
+__all__ = ["command"]
+
+SHOWN = 10  # of a list that may be long; --json has all of it
+
+
+@click.command(name="inspect")
+@config_options(DatasetConfig)
+@click.option(
+    "--workers", type=click.IntRange(1, 512), default=None, help="Decoding threads. [CPU cores]"
+)
+@strict
+@as_json
+def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
+    """Say what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
+    from featx.data.inspection import inspect_manifest
+    from featx.data.reader import read_manifest
+
+    found = inspect_manifest(read_manifest(data), workers=workers)
+    if as_json:
+        console.print_json(found.document())
+    else:
+        _print(found)
+    if strict:
+        found.require_all()
+    if not as_json:
+        console.log(f"Next: featx extract {printable(data.dataset)}")
+
+
+def _print(found: Inspection) -> None:
+    console.out(_headline(found))
+    if found.classes:
+        _print_classes(found)
+    elif len(found.splits) > 1:
+        console.table("\nSplits", ("split", "images"), list(found.splits.items()))
+    _print_groups(found)
+    _print_files(found)
+    _print_broken(found)
+    _print_duplicates(found.duplicates)
+    if found.ignored:
+        console.out("\nIgnored: " + _counted(found.ignored))
+
+
+def _headline(found: Inspection) -> str:
+    text = f"{printable(found.source)}: {found.n_images:,} images"
+    if found.classes:
+        text += f" in {len(found.classes)} classes, imbalance {found.imbalance_ratio:.1f} : 1"
+    if found.n_unlabelled:
+        text += f", {found.n_unlabelled:,} without a label"
+    return text
+
+
+def _print_classes(found: Inspection) -> None:
+    splits = list(found.splits)
+    columns = ["class", *splits, "total"] if splits != ["all"] else ["class", "images"]
+    rows: list[list[str | int]] = []
+    for label, counts in found.classes.items():
+        per_split = [counts.get(split, 0) for split in splits]
+        total = [sum(per_split)] if splits != ["all"] else []
+        rows.append([printable(label), *per_split, *total])
+    console.table("\nClasses", columns, rows)
+
+
+def _print_groups(found: Inspection) -> None:
+    if found.groups is None:
+        return
+    console.out(
+        f"\nGroups: {found.groups.n_groups:,}, images in each: {_range(found.groups.n_images)}"
+    )
+    straddling = found.groups.straddling
+    if straddling:
+        console.table(
+            f"Groups in more than one split: {len(straddling)}",
+            ("group", "images"),
+            [(printable(g), _counted(splits)) for g, splits in list(straddling.items())[:SHOWN]],
+        )
+        _more(len(straddling))
+
+
+def _print_files(found: Inspection) -> None:
+    if found.width_px and found.height_px and found.size_bytes:
+        console.out(
+            f"\nWidth:   {_range(found.width_px)} px\nHeight:  {_range(found.height_px)} px\n"
+            f"File:    {_range(found.size_bytes)} bytes\n"
+            f"Formats: {_counted(found.formats)}\nModes:   {_counted(found.modes)}"
+        )
+
+
+def _print_broken(found: Inspection) -> None:
+    console.out(f"\nBroken files: {len(found.broken) or 'none'}")
+    if found.broken:
+        rows = [(printable(b.id), printable(b.reason)) for b in found.broken[:SHOWN]]
+        console.table("", ("file", "reason"), rows)
+        _more(len(found.broken))
+
+
+def _print_duplicates(duplicates: list[Duplicates]) -> None:
+    if not duplicates:
+        console.out("\nExact duplicates: none")
+        return
+    within = sum(not d.across_classes and not d.across_splits for d in duplicates)
+    console.out(
+        f"\nExact duplicates: {len(duplicates)} sets of equal files "
+        f"({sum(len(d.ids) for d in duplicates)} files): {within} within one class and split, "
+        f"{sum(d.across_classes for d in duplicates)} across classes, "
+        f"{sum(d.across_splits for d in duplicates)} across splits"
+    )
+    rows = [
+        (_where(duplicate), " = ".join(printable(id) for id in duplicate.ids[:SHOWN]))
+        for duplicate in duplicates[:SHOWN]
+    ]
+    console.table("", ("across", "files"), rows)
+    _more(len(duplicates))
+
+
+def _where(duplicate: Duplicates) -> str:
+    """What the equal files lie across."""
+    crossed = (("splits", duplicate.across_splits), ("classes", duplicate.across_classes))
+    return " and ".join(name for name, crosses in crossed if crosses) or "neither"
+
+
+def _range(spread: Spread) -> str:
+    return f"{spread.min:,} to {spread.max:,}, median {spread.median:,.0f}"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _more(total: int) -> None:
+    if total > SHOWN:
+        console.out(f"… and {total - SHOWN:,} more; --json lists all.")

@@ -1,0 +1,77 @@
+"""Every image read, hashed and decoded once, in threads: what inspection is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from featx import console
+from featx.data.decode import decode
+from featx.data.hashing import content_hash, read_bytes
+from featx.errors import DecodeError
+
+__all__ = ["ImageFacts", "examine_images"]
+
+_BATCH = 4096  # futures waiting at once, so that a million images need no million of them
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What one file is.
+
+    Parameters
+    ----------
+    reason : str, optional
+        Why it cannot be read or decoded; then only ``sha256`` and ``size_bytes`` may be known.
+    sha256 : str, optional
+        Of the content, in hexadecimal.
+    size_bytes : int, optional
+    width_px, height_px : int, optional
+        Upright, after EXIF orientation.
+    format, mode : str, optional
+        Pillow's names, by content.
+    """
+
+    reason: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    format: str | None = None
+    mode: str | None = None
+
+
+def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
+    """Examine files in ``workers`` threads (default: the CPU cores), in the order given."""
+    facts: list[ImageFacts] = []
+    with (
+        ThreadPoolExecutor(workers or _cores(), "featx-inspect") as pool,
+        console.progress(len(paths), "inspecting") as bar,
+    ):
+        for start in range(0, len(paths), _BATCH):
+            for found in pool.map(_examine, paths[start : start + _BATCH]):
+                facts.append(found)
+                bar.advance()
+    return facts
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _examine(path: str) -> ImageFacts:
+    """Examine one file; a broken one is a fact like any other."""
+    try:
+        data = read_bytes(path)
+    except DecodeError as error:
+        return ImageFacts(reason=error.message)
+    sha256, size_bytes = content_hash(data).hex(), len(data)
+    try:
+        decoded = decode(data)
+    except DecodeError as error:
+        return ImageFacts(reason=error.message, sha256=sha256, size_bytes=size_bytes)
+    width_px, height_px = decoded.image.size
+    return ImageFacts(None, sha256, size_bytes, width_px, height_px, decoded.format, decoded.mode)
