@@ -1,0 +1,55 @@
+"""``featx score``."""
+
+from __future__ import annotations
+
+import click
+
+from featx import console
+from featx.cli.options import as_json, config_options, strict
+from featx.config import ExtractConfig, ScoreConfig
+from featx.files import printable
+
+__all__ = ["command"]
+
+# What decides an embedding is the model's; only the place of the weights may differ.
+_MODELS_OWN = frozenset(
+    [
+        "backbone",
+        "pretrained",
+        "layer",
+        "pooling",
+        "separate",
+        "size",
+        "crop",
+        "interpolation",
+        "resize",
+    ]
+)
+
+
+@click.command(name="score")
+@click.argument("model")
+@click.argument("images")
+@config_options(ScoreConfig)
+@config_options(ExtractConfig, leave_out=_MODELS_OWN)
+@strict
+@as_json
+def command(
+    model: str,
+    images: str,
+    score: ScoreConfig,
+    extract: ExtractConfig,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Predict the class of every file in IMAGES with MODEL (a model, a run, or a .featx file)."""
+    from featx.workflow.scoring import score as score_images
+
+    scores = score_images(model, images, output=score.output, config=score, extract=extract)
+    if as_json:
+        console.print_json(scores.document())
+    else:
+        rows = [(printable(name), count) for name, count in scores.counts().items() if count]
+        console.table("", ("class", "images"), rows)
+    if strict:
+        scores.require_all()
