@@ -1,0 +1,9 @@
+"""Embeddings to a searched, honestly evaluated classifier."""
+
+from __future__ import annotations
+
+from featx.fitting.data import FitData
+from featx.fitting.fit import fit_heads
+from featx.fitting.result import Candidate, FitResult, Predictions
+
+__all__ = ["Candidate", "FitData", "FitResult", "Predictions", "fit_heads"]

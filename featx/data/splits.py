@@ -1,0 +1,196 @@
+"""Folds that neither a group nor a set of identical images straddles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.errors import FitError
+
+__all__ = ["Folds", "count_classes", "hash_codes", "link_components", "make_folds"]
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A partition of images for cross-validation.
+
+    Parameters
+    ----------
+    fold : ndarray of shape (n,), int64
+        The fold in ``0 .. n_folds - 1`` in which each image is tested.
+    n_folds : int
+    notes : tuple of str
+        What had to be adapted, in sentences for people.
+    """
+
+    fold: IntArray
+    n_folds: int
+    notes: tuple[str, ...] = ()
+
+
+def hash_codes(hashes: NDArray[np.uint8]) -> IntArray:
+    """Number images so that those with the same content hash share a number.
+
+    Parameters
+    ----------
+    hashes : ndarray of shape (n, 32), uint8
+    """
+    rows = np.ascontiguousarray(hashes).view(np.dtype((np.void, hashes.shape[1])))[:, 0]
+    return np.asarray(np.unique(rows, return_inverse=True)[1], dtype=np.int64)
+
+
+def link_components(*codes: IntArray) -> IntArray:
+    """Join images that are linked through any number of shared codes.
+
+    Two images of one group are linked, so are two exact copies; a copy that lies in two groups
+    therefore joins both groups.
+
+    Parameters
+    ----------
+    *codes : ndarrays of shape (n,), int64
+        One numbering for each reason to stay together, as from `hash_codes`.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        Component of each image, numbered from 0 in order of first appearance.
+    """
+    n = len(codes[0])
+    parent = list(range(n))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]  # halving the path keeps it short
+            i = parent[i]
+        return i
+
+    for code in codes:
+        first: dict[int, int] = {}
+        for i, value in enumerate(code.tolist()):
+            a, b = root(first.setdefault(value, i)), root(i)
+            parent[max(a, b)] = min(a, b)  # the root stays the first image of its component
+    roots = np.fromiter((root(i) for i in range(n)), dtype=np.int64, count=n)
+    return np.asarray(np.unique(roots, return_inverse=True)[1], dtype=np.int64)
+
+
+def count_classes(y: IntArray, classes: Sequence[str]) -> str:
+    """``cat 5, dog 3``: images of each class that has any, most first, for messages."""
+    counts = np.bincount(y, minlength=len(classes))
+    order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    listed = [f"{classes[i]} {counts[i]}" for i in order[:12]]
+    rest = len(order) - len(listed)
+    return ", ".join(listed) + (f" and {rest} more classes" if rest else "")
+
+
+def make_folds(
+    y: IntArray, components: IntArray, classes: Sequence[str], *, n_folds: int, seed: int
+) -> Folds:
+    """Spread components over folds so that every class is spread as evenly as it can be.
+
+    Components go largest first, in an order shuffled by the seed, each to the fold that holds
+    the smallest share of its classes (of equals the smaller fold). Images that stand alone are
+    thus stratified exactly: a class's counts differ by at most one between folds.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int64
+        Class of each image, an index into ``classes``.
+    components : ndarray of shape (n,), int64
+        From `link_components`.
+    classes : sequence of str
+    n_folds : int
+        Folds wanted. Fewer are made where fewer than that many components hold the second most
+        spread class, so that every fold can test at least two classes; a note says so.
+        Rarer classes are then missing from some folds, and a note says so too.
+    seed : int
+
+    Raises
+    ------
+    FitError
+        Fewer than two folds can be made.
+
+    Notes
+    -----
+    The rule minimises the growth of ``sum(share ** 2)`` over folds and classes, which is the
+    variance that scikit-learn's ``StratifiedGroupKFold`` minimises, without its loop over folds.
+    """
+    # Images of each class in each component, as shares of the class.
+    table = np.zeros((int(components.max()) + 1, len(classes)))
+    np.add.at(table, (components, y), 1.0)
+    spread = (table > 0).sum(axis=0)
+    possible = int(np.sort(spread)[-2])
+    if possible < 2:
+        raise _no_folds(y, components, classes, spread)
+    notes = []
+    if possible < n_folds:
+        notes.append(
+            f"{possible} folds instead of {n_folds}: only {possible} separate images or groups "
+            "hold the second most spread class, and every fold has to test at least two."
+        )
+        n_folds = possible
+    fold_of = _assign(table, n_folds, seed)
+    notes += _rare_notes(spread, n_folds, classes, np.bincount(y, minlength=len(classes)))
+    return Folds(fold_of[components], n_folds, tuple(notes))
+
+
+def _assign(table: NDArray[np.float64], n_folds: int, seed: int) -> IntArray:
+    """Fold of each component, given the images (components, classes) that each holds."""
+    sizes = table.sum(axis=1)
+    shares = table / np.maximum(table.sum(axis=0), 1.0)
+    order = np.random.default_rng(seed).permutation(len(table))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    held = np.zeros((n_folds, table.shape[1]))
+    images = np.zeros(n_folds)
+    fold_of = np.empty(len(table), dtype=np.int64)
+    for component in order:
+        # Rounded, so that sums of equal shares in another order stay equal.
+        cost = np.round(held @ shares[component], 12)
+        best = np.lexsort((images, cost))[0]
+        fold_of[component] = best
+        held[best] += shares[component]
+        images[best] += sizes[component]
+    return fold_of
+
+
+def _rare_notes(
+    spread: NDArray[np.int64], n_folds: int, classes: Sequence[str], counts: NDArray[np.int64]
+) -> list[str]:
+    """What classes with fewer components than folds mean for the scores."""
+    notes = []
+    rare = [i for i in range(len(classes)) if 1 < spread[i] < n_folds]
+    if rare:
+        names = ", ".join(f"{classes[i]} ({counts[i]} images)" for i in rare[:8])
+        more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+        notes.append(
+            f"Fewer separate images or groups than the {n_folds} folds, so missing from some "
+            f"folds' scores: {names}{more}."
+        )
+    single = [i for i in range(len(classes)) if spread[i] == 1]
+    if single:
+        names = ", ".join(f"{classes[i]} ({counts[i]} images)" for i in single[:8])
+        more = f" and {len(single) - 8} more" if len(single) > 8 else ""
+        notes.append(
+            "In one place only, so never trained on while tested and always wrong in "
+            f"cross-validation: {names}{more}. Add images from elsewhere."
+        )
+    return notes
+
+
+def _no_folds(
+    y: IntArray, components: IntArray, classes: Sequence[str], spread: NDArray[np.int64]
+) -> FitError:
+    """Why no two folds can both hold two classes."""
+    n_components = int(components.max()) + 1
+    listed = ", ".join(f"{classes[i]} {spread[i]}" for i in np.argsort(-spread, kind="stable")[:12])
+    return FitError(
+        f"No honest cross-validation is possible: {len(y)} images ({count_classes(y, classes)}) "
+        f"form {n_components} separate images or groups, and fewer than two classes have at "
+        f"least 2 of them (separate images or groups of each class: {listed}).",
+        hint="Add images, or groups that hold several classes; a test split does not need more "
+        "groups, but the search does.",
+    )

@@ -1,0 +1,126 @@
+"""What a search tries: every backbone, head, sampler and class weight, each with its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from featx.config import FitConfig
+from featx.errors import ConfigError, UnknownNameError
+from featx.heads import HEADS, Head
+
+__all__ = ["Setup", "Trial", "build_estimator", "plan_setups", "plan_trials"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One row of the results table."""
+
+    backbone: str
+    head: str
+    sampler: str
+    class_weight: str  # "none" or "balanced"
+
+    def __str__(self) -> str:
+        words = [self.head, self.backbone]
+        if self.sampler != "none":
+            words.append(self.sampler)
+        if self.class_weight != "none":
+            words.append("balanced class weights")
+        return " + ".join(words)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setup with one point of its grid."""
+
+    setup: Setup
+    params: tuple[tuple[str, Any], ...]
+
+
+def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup], list[str]]:
+    """Every combination asked for, each beside the one without resampling.
+
+    Returns
+    -------
+    setups : list of Setup
+        In the order asked for, ``none`` first among samplers and class weights.
+    notes : list of str
+    """
+    notes = []
+    samplers = ["none", *(s for s in dict.fromkeys(config.sampler) if s != "none")]
+    setups = []
+    for backbone in backbones:
+        for head in dict.fromkeys(config.head):
+            weights = ["none"]
+            if config.class_weight == "balanced" and HEADS.get(head).supports_class_weight:
+                weights.append("balanced")
+            setups += [Setup(backbone, head, s, w) for w in weights for s in samplers]
+    if config.class_weight == "balanced":
+        without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
+        if without:
+            notes.append(f"No class weights for {', '.join(without)}: they have none.")
+    return setups, notes
+
+
+def plan_trials(
+    setups: Sequence[Setup], config: FitConfig, *, smallest_training: int
+) -> tuple[list[Trial], list[str]]:
+    """Each setup with every point of its head's grid, in scikit-learn's grid order.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+    config : FitConfig
+    smallest_training : int
+        Images in the smallest training fold; more neighbours than that cannot be asked for.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        ``param_grid`` names a head that is not tried, a parameter that the head does not have,
+        or a value that it does not take.
+    """
+    from sklearn.model_selection import ParameterGrid
+
+    unused = set(config.param_grid) - set(config.head)
+    if unused:
+        raise UnknownNameError("head in param_grid", sorted(unused)[0], config.head)
+    notes: list[str] = []
+    grids: dict[str, list[dict[str, Any]]] = {}
+    for name in dict.fromkeys(config.head):
+        head: Head = HEADS.get(name)
+        grid = {**config.param_grid.get(name, head.param_grid)}
+        if "n_neighbors" in grid:
+            fitting = [k for k in grid["n_neighbors"] if k <= smallest_training]
+            if len(fitting) < len(grid["n_neighbors"]):
+                notes.append(
+                    f"{name}: neighbours were limited to the {smallest_training} images of the "
+                    "smallest training fold."
+                )
+            grid["n_neighbors"] = fitting or [smallest_training]
+        grids[name] = list(ParameterGrid(grid))
+        for params in grids[name]:
+            _check_params(name, params)
+    trials = [Trial(s, tuple(sorted(p.items()))) for s in setups for p in grids[s.head]]
+    return trials, notes
+
+
+def _check_params(head: str, params: Mapping[str, Any]) -> None:
+    """Refuse what the head's own checks refuse, before anything is fitted."""
+    estimator = HEADS.get(head).build(None, 0)
+    for name in params:
+        if name not in estimator.get_params():
+            raise UnknownNameError(f"parameter of {head}", name, estimator.get_params())
+    try:
+        estimator.set_params(**params)._validate_params()
+    except ValueError as error:
+        raise ConfigError(f"param_grid.{head}: {error}") from None
+
+
+def build_estimator(trial: Trial, seed: int) -> Any:
+    """The unfitted head of ``trial``."""
+    weight = None if trial.setup.class_weight == "none" else trial.setup.class_weight
+    head: Head = HEADS.get(trial.setup.head)
+    return head.build(weight, seed).set_params(**dict(trial.params))

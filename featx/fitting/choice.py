@@ -1,0 +1,84 @@
+"""Choosing among scored trials, and what there is to say about the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from featx.fitting.candidates import Setup, Trial
+from featx.fitting.search import FoldSearch
+from featx.stats.comparison import corrected_paired_test
+
+__all__ = ["best_of", "best_trials", "edge_notes", "sampler_notes"]
+
+TIE = 1e-12
+
+
+def best_of(trials: Sequence[Trial], score: Callable[[Trial], float]) -> Trial:
+    """The trial with the highest score; of equals the simplest.
+
+    Simplest is: no sampler, then no class weights, then what comes first, which is the head and
+    backbone named first and, within a grid, the strongest regularisation.
+    """
+    scores = np.array([score(t) for t in trials])
+    top = scores >= np.nanmax(scores) - TIE
+    equals = [t for t, is_top in zip(trials, top, strict=True) if is_top]
+    return min(equals, key=lambda t: (t.setup.sampler != "none", t.setup.class_weight != "none"))
+
+
+def best_trials(search: FoldSearch, trials: Sequence[Trial]) -> dict[Setup, Trial]:
+    """The best grid point of each setup that could be fitted on every fold."""
+    by_setup: dict[Setup, list[Trial]] = {}
+    for trial in trials:
+        if trial.setup not in search.refused:
+            by_setup.setdefault(trial.setup, []).append(trial)
+    return {
+        setup: best_of(members, lambda t: float(search.fold_scores(t).mean()))
+        for setup, members in by_setup.items()
+    }
+
+
+def sampler_notes(search: FoldSearch, best: dict[Setup, Trial]) -> list[str]:
+    """For each sampler, whether it helped, by the corrected resampled t-test on the folds."""
+    notes = []
+    n = search.folds.n_folds
+    for setup, trial in best.items():
+        plain = Setup(setup.backbone, setup.head, "none", setup.class_weight)
+        if setup.sampler == "none" or plain not in best:
+            continue
+        differences = search.fold_scores(trial) - search.fold_scores(best[plain])
+        test = corrected_paired_test(differences, test_ratio=1 / (n - 1))
+        if test.p >= 0.05:
+            verdict = "no evidence that it changed anything"
+        else:
+            verdict = "it helped" if test.mean > 0 else "it hurt"
+        notes.append(
+            f"{setup.sampler} against none, with {plain}: {test.mean:+.4f} {search.scoring} "
+            f"(95 % interval {test.low:+.4f} to {test.high:+.4f}, p = {test.p:.2g}, corrected "
+            f"resampled t-test over {n} folds): {verdict}."
+        )
+    return notes
+
+
+def edge_notes(chosen: Trial, trials: Sequence[Trial]) -> list[str]:
+    """Whether the best value lies at the end of what was searched."""
+    notes = []
+    for name, value in chosen.params:
+        searched = {
+            v
+            for t in trials
+            if t.setup == chosen.setup
+            for n, v in t.params
+            if n == name and isinstance(v, (int, float)) and not isinstance(v, bool)
+        }
+        if len(searched) < 3 or value not in {min(searched), max(searched)}:
+            continue
+        if name == "n_neighbors" and value == 1:
+            continue
+        end = "smallest" if value == min(searched) else "largest"
+        notes.append(
+            f"The best {name} of {chosen.setup} is {value:g}, the {end} searched: a wider "
+            f"param_grid.{chosen.setup.head}.{name} may do better."
+        )
+    return notes

@@ -1,0 +1,234 @@
+"""What a fit starts from, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.data.splits import count_classes, hash_codes, link_components
+from featx.errors import FitError
+
+__all__ = ["FitData", "Part", "split_data"]
+
+
+@dataclass
+class FitData:
+    """Embeddings of labelled images; row i is the same image everywhere.
+
+    Parameters
+    ----------
+    X : mapping of str to ndarray of shape (n, n_features), float32
+        Embeddings by backbone.
+    y : ndarray of shape (n,), str
+        Labels.
+    ids : list of str
+        Names of the images.
+    hashes : ndarray of shape (n, 32), uint8
+        SHA-256 of each image's bytes.
+    groups : ndarray of shape (n,), str, optional
+        What must not straddle folds: patient, plot, camera. An empty string is an image in a
+        group of its own.
+    splits : ndarray of shape (n,), str, optional
+        ``train``, ``val`` or ``test``; anything else counts as ``train``.
+    """
+
+    X: Mapping[str, NDArray[np.float32]]
+    y: NDArray[np.str_]
+    ids: list[str]
+    hashes: NDArray[np.uint8]
+    groups: NDArray[np.str_] | None = None
+    splits: NDArray[np.str_] | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be fitted.
+
+        Raises
+        ------
+        FitError
+            No images, arrays of different length, or embeddings that are not finite.
+        """
+        n = len(self.y)
+        if n == 0 or not self.X:
+            raise FitError(f"Nothing to fit: {n} labelled images, {len(self.X)} backbones.")
+        lengths = {f"X[{name!r}]": len(X) for name, X in self.X.items()}
+        lengths |= {"ids": len(self.ids), "hashes": len(self.hashes)}
+        lengths |= {} if self.groups is None else {"groups": len(self.groups)}
+        lengths |= {} if self.splits is None else {"splits": len(self.splits)}
+        wrong = {name: length for name, length in lengths.items() if length != n}
+        if wrong:
+            raise FitError(f"y has {n} rows, but {wrong}: every array needs one row an image.")
+        for name, X in self.X.items():
+            if X.ndim != 2:
+                raise FitError(f"X[{name!r}] has shape {X.shape}, not (n_images, n_features).")
+            bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+            if len(bad):
+                raise FitError(
+                    f"{len(bad)} of {n} embeddings of {name} hold NaN or infinity, the first "
+                    f"that of {self.ids[bad[0]]!r}.",
+                    hint="Extract them again with --precision fp32.",
+                )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a `FitData`, with labels as numbers.
+
+    Parameters
+    ----------
+    X : mapping of str to ndarray of shape (n, n_features), float32
+    y : ndarray of shape (n,), int64
+        Indices into ``classes``.
+    classes : list of str
+        Sorted; the same for every part of one fit.
+    ids : list of str
+    copies : ndarray of shape (n,), int64
+        Images with the same number are exact copies.
+    groups : ndarray of shape (n,), int64, optional
+    """
+
+    X: Mapping[str, NDArray[np.float32]]
+    y: NDArray[np.int64]
+    classes: list[str]
+    ids: list[str]
+    copies: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def components(self) -> NDArray[np.int64]:
+        """What must stay together: groups and exact copies."""
+        if self.groups is None:
+            return self.alone
+        return link_components(self.groups, self.copies)
+
+    @cached_property
+    def alone(self) -> NDArray[np.int64]:
+        """What must stay together when groups are ignored: exact copies."""
+        return link_components(self.copies)
+
+    @property
+    def unit(self) -> str:
+        """What one component is called in sentences."""
+        if self.groups is not None:
+            return "groups"
+        n_components = int(self.components.max()) + 1
+        return "images" if n_components == len(self) else "distinct images"
+
+
+def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
+    """Split into images to search on and, where there is one, the test split.
+
+    Training and validation images are searched on together, by cross-validation. Images of the
+    training part that the test split holds too (the same bytes) are left out of training: the
+    test split stays as it was given.
+
+    Parameters
+    ----------
+    data : FitData
+    use_test : bool
+        False leaves the test split unread even where there is one.
+
+    Returns
+    -------
+    training : Part
+    test : Part or None
+    notes : list of str
+
+    Raises
+    ------
+    FitError
+        Fewer than two classes to train on, or test images of a class without training images.
+    """
+    data.check()
+    n = len(data.y)
+    splits = np.full(n, "train") if data.splits is None else np.asarray(data.splits)
+    in_test = splits == "test"
+    copies = hash_codes(data.hashes)
+    copied = ~in_test & np.isin(copies, copies[in_test])
+    kept = ~in_test & ~copied
+    notes = _split_notes(data, splits, copied)
+
+    classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
+    names = [str(c) for c in classes]
+    if len(names) < 2:
+        raise FitError(
+            f"A classifier needs images of at least two classes to train on; got {len(y)} "
+            f"images: {count_classes(y, names) or 'none'}.",
+            hint="Add a second class, or check the label column with `featx inspect`.",
+        )
+    groups = None
+    if data.groups is not None:
+        labels = np.asarray(data.groups)
+        own = np.array([g or f"\0{i}" for i, g in enumerate(labels.tolist())])
+        groups = np.unique(own, return_inverse=True)[1].astype(np.int64)
+
+    def part(rows: NDArray[np.bool_]) -> Part:
+        return Part(
+            X={name: X[rows] for name, X in data.X.items()},
+            y=np.searchsorted(classes, np.asarray(data.y)[rows]),
+            classes=names,
+            ids=[data.ids[i] for i in np.flatnonzero(rows)],
+            copies=copies[rows],
+            groups=None if groups is None else groups[rows],
+        )
+
+    training = part(kept)
+    notes += _conflict_notes(training)
+    if not use_test or not in_test.any():
+        return training, None, notes
+    unseen = sorted({str(label) for label in np.asarray(data.y)[in_test]} - set(names))
+    if unseen:
+        raise FitError(
+            f"The test split holds classes without any training image: {', '.join(unseen)}.",
+            hint="Move some of their images to the training split, or take them out of the test "
+            "split.",
+        )
+    if groups is not None:
+        shared = np.intersect1d(groups[kept], groups[in_test])
+        if len(shared):
+            notes.append(
+                f"{len(shared)} groups lie in both the training and the test split, as given: "
+                "the test number does not hold for new groups."
+            )
+    return training, part(in_test), notes
+
+
+def _split_notes(data: FitData, splits: NDArray[np.str_], copied: NDArray[np.bool_]) -> list[str]:
+    """How the given splits were read."""
+    notes = []
+    if (splits == "val").any():
+        notes.append(
+            f"The validation split ({int((splits == 'val').sum())} images) was joined to the "
+            "training split: the search cross-validates on both."
+        )
+    unknown = ~np.isin(splits, ["train", "val", "test"])
+    if unknown.any():
+        notes.append(f"{int(unknown.sum())} images without a split were trained on.")
+    if copied.any():
+        first = data.ids[int(np.flatnonzero(copied)[0])]
+        notes.append(
+            f"{int(copied.sum())} training images are exact copies of test images (the first: "
+            f"{first}); they were left out of training, the test split is as given."
+        )
+    return notes
+
+
+def _conflict_notes(part: Part) -> list[str]:
+    """Exact copies under different labels, which no classifier can get right."""
+    order = np.lexsort((part.y, part.copies))
+    copies, y = part.copies[order], part.y[order]
+    clash = np.flatnonzero((copies[1:] == copies[:-1]) & (y[1:] != y[:-1]))
+    if not len(clash):
+        return []
+    a, b = order[clash[0]], order[clash[0] + 1]
+    return [
+        f"{len(np.unique(copies[clash]))} images occur as exact copies with different labels, for "
+        f"instance {part.ids[a]} ({part.classes[part.y[a]]}) and {part.ids[b]} "
+        f"({part.classes[part.y[b]]}): one of the labels is wrong."
+    ]

@@ -1,0 +1,206 @@
+"""From embeddings to a searched, honestly evaluated and refitted classifier."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from featx.config import FitConfig
+from featx.data.splits import Folds, make_folds
+from featx.errors import FitError
+from featx.fitting.candidates import Trial, plan_setups, plan_trials
+from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
+from featx.fitting.data import FitData, Part, split_data
+from featx.fitting.estimate import Evaluation, evaluate, search_temperature
+from featx.fitting.result import FitResult, Predictions, tabulate
+from featx.fitting.search import FoldSearch, cpu_cores, fit_head, one_blas_thread, prepare
+from featx.samplers import SAMPLERS
+
+__all__ = ["fit_heads"]
+
+Progress = Callable[[int], None]
+
+
+def fit_heads(data: FitData, config: FitConfig, *, progress: Progress | None = None) -> FitResult:
+    """Search heads, samplers and their parameters by cross-validation, and say how good it is.
+
+    Parameters
+    ----------
+    data : FitData
+        Embeddings of labelled images by backbone.
+    config : FitConfig
+        What to try and how to evaluate it; ``name``, ``runs`` and ``overwrite`` are not used.
+    progress : callable, optional
+        Called from any thread with the number of fits finished so far.
+
+    Returns
+    -------
+    FitResult
+        The same for the same data and config, whatever ``jobs`` is, except for times.
+
+    Raises
+    ------
+    FitError
+        The data allow no honest classifier: one class, too few images or groups, not finite.
+    ConfigError, UnknownNameError
+        ``config`` names a head, sampler or parameter that does not exist.
+
+    Notes
+    -----
+    Where there is a test split, it is read once, by the chosen classifier fitted on everything
+    else, and that classifier is returned. Without one the estimate is nested cross-validation
+    and the returned classifier is refitted on all images. See ``docs/fit.md``.
+    """
+    started = time.perf_counter()
+    for sampler in config.sampler:
+        SAMPLERS.get(sampler)
+    part, test, notes = split_data(data, use_test=config.estimate in {"auto", "test"})
+    if config.estimate == "test" and test is None:
+        raise FitError(
+            "estimate is 'test', but no image is in a test split.",
+            hint="Use --estimate nested, or name the split column.",
+        )
+    folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
+    notes += folds.notes
+    with _warnings_as_notes(notes):
+        search = _new_search(part, folds, config, progress)
+        search.check(search.single)
+        result = _fit(search, test, config, notes)
+    return FitResult(
+        **result,
+        notes=list(dict.fromkeys(notes)),
+        settings=_settings(part, test, folds, config),
+        elapsed_s=round(time.perf_counter() - started, 3),
+    )
+
+
+def _fit(
+    search: FoldSearch, test: Part | None, config: FitConfig, notes: list[str]
+) -> dict[str, Any]:
+    """Search, choose, refit and evaluate; sentences are added to ``notes``."""
+    part = search.part
+    setups, setup_notes = plan_setups(list(part.X), config)
+    trials, grid_notes = plan_trials(
+        setups, config, smallest_training=len(part) - max_held_out(search.folds)
+    )
+    notes += setup_notes + grid_notes + _adaptation_notes(search, config)
+    search.run(trials, search.single, keep=True)
+    best = best_trials(search, trials)
+    chosen = best_of(list(best.values()), lambda t: float(search.fold_scores(t).mean()))
+    candidates = tabulate(search, setups, trials, best)
+
+    temperature = search_temperature(search, chosen, range(search.folds.n_folds))
+    pipeline = _refit(chosen, part, config.seed)
+    evaluation: Evaluation = evaluate(
+        search, trials, chosen, config, test=test, pipeline=pipeline, temperature=temperature
+    )
+    notes += evaluation.notes + sampler_notes(search, best) + edge_notes(chosen, trials)
+    return {
+        "classes": part.classes,
+        "candidates": candidates,
+        "chosen": candidates[setups.index(chosen.setup)],
+        "estimate": evaluation.estimate,
+        "estimates": evaluation.others,
+        "predictions": Predictions(part.classes, evaluation.held),
+        "pipeline": pipeline,
+        "temperature": temperature,
+    }
+
+
+def _new_search(
+    part: Part, folds: Folds, config: FitConfig, progress: Progress | None
+) -> FoldSearch:
+    done = 0
+    lock = threading.Lock()
+
+    def advance() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+        if progress is not None:
+            progress(done)
+
+    return FoldSearch(
+        part, folds, config.scoring, config.seed, jobs=config.jobs or cpu_cores(), advance=advance
+    )
+
+
+def max_held_out(folds: Folds) -> int:
+    """Most images that are ever held out at once: the two largest folds, in nested searches."""
+    return int(np.sort(np.bincount(folds.fold))[-2:].sum())
+
+
+def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
+    """How samplers adapt to the smallest training part of each class."""
+    tables = [np.bincount(search.part.y[search.training(held)]) for held in search.single]
+    width = len(search.part.classes)
+    table = np.stack([np.pad(t, (0, width - len(t))) for t in tables])
+    smallest = {c: int(n) for c, n in enumerate(table.min(axis=0)) if n > 0}
+    notes = []
+    for name in dict.fromkeys(config.sampler):
+        said = SAMPLERS.get(name).describe(smallest)
+        if said:
+            notes.append(f"{name} {said}.")
+    return notes
+
+
+def _refit(trial: Trial, part: Part, seed: int) -> Any:
+    """The trial fitted on all of ``part``, as a pipeline without its sampler.
+
+    A fitted sampler carries training rows and is not needed to predict.
+    """
+    from sklearn.pipeline import Pipeline
+
+    with one_blas_thread():
+        X = part.X[trial.setup.backbone]
+        prepared = prepare(X, part.y, trial.setup.sampler, classes=part.classes, seed=seed)
+        labels = np.array(part.classes)[prepared.y]
+        head = fit_head(trial, prepared, labels, seed=seed)
+    return Pipeline([("scaler", prepared.scaler), ("head", head)])
+
+
+def _settings(part: Part, test: Part | None, folds: Folds, config: FitConfig) -> dict[str, Any]:
+    """What was searched, as JSON."""
+    counts = np.bincount(part.y, minlength=len(part.classes))
+    return {
+        "scoring": config.scoring,
+        "seed": config.seed,
+        "n_folds": folds.n_folds,
+        "n_images": len(part),
+        "n_test_images": 0 if test is None else len(test),
+        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+    }
+
+
+@contextmanager
+def _warnings_as_notes(notes: list[str]) -> Iterator[None]:
+    """Turn what libraries warn about during the search into notes, each once.
+
+    Warning filters belong to the process, not to a thread, so they are set here, outside the
+    threads. Heads that did not converge are counted from the heads themselves. Deprecations are
+    not the user's concern and are warned about afterwards.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    later = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+    for warning in caught:
+        if issubclass(warning.category, later):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    kept = {
+        str(w.message).strip()
+        for w in caught
+        if not issubclass(w.category, (ConvergenceWarning, *later))
+    }
+    notes += [f"Warned while fitting: {message}" for message in sorted(kept)]

@@ -1,0 +1,193 @@
+"""What a fit gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from featx.fitting.candidates import Setup, Trial
+from featx.fitting.estimate import Held
+from featx.fitting.search import FoldSearch
+
+__all__ = ["SCHEMA_VERSION", "Candidate", "FitResult", "Predictions", "tabulate"]
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One row of the results table: a setup at the best point of its grid.
+
+    Parameters
+    ----------
+    backbone, head, sampler : str
+    class_weight : {"none", "balanced"}
+    status : {"ok", "refused"}
+    params : dict
+        Best grid point; empty when refused.
+    cv_mean, cv_std : float or None
+        Mean and standard deviation of ``fold_scores``.
+    fold_scores : list of float
+    grid : list of dict
+        Every point tried, as ``{"params", "cv_mean", "cv_std"}``.
+    elapsed_s : float
+        Seconds of fitting and scoring, summed over threads.
+    notes : list of str
+    """
+
+    backbone: str
+    head: str
+    sampler: str
+    class_weight: str
+    status: str
+    params: dict[str, Any] = field(default_factory=dict)
+    cv_mean: float | None = None
+    cv_std: float | None = None
+    fold_scores: list[float] = field(default_factory=list)
+    grid: list[dict[str, Any]] = field(default_factory=list)
+    elapsed_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The row as JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for held-out images, ready for a table.
+
+    Columns: ``id``, ``split`` (``oof``: by the chosen candidate, trained on the other folds;
+    ``nested``: by what a search on the other folds chose; ``test``), ``fold`` (None in the test
+    split), ``y_true``, ``y_pred`` and ``p:<class>``, the probability of each class.
+    """
+
+    classes: list[str]
+    held: list[Held]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return ["id", "split", "fold", "y_true", "y_pred", *(f"p:{c}" for c in self.classes)]
+
+    def rows(self) -> Iterator[list[Any]]:
+        """One list of plain values for each prediction."""
+        for held in self.held:
+            named = [self.classes[c] for c in held.predicted]
+            for i, name in enumerate(held.part.ids):
+                fold = int(held.fold[i])
+                yield [
+                    name,
+                    held.split,
+                    fold if fold >= 0 else None,
+                    self.classes[held.part.y[i]],
+                    named[i],
+                    *held.probabilities[i].tolist(),
+                ]
+
+    def __len__(self) -> int:
+        return sum(len(held.part) for held in self.held)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A searched, evaluated and refitted classifier.
+
+    Parameters
+    ----------
+    classes : list of str
+        Sorted labels; columns of probabilities come in this order.
+    candidates : list of Candidate
+        Every row tried, the one without resampling before the ones with it.
+    chosen : Candidate
+    estimate : dict
+        JSON of the number to report; see `featx.fitting.estimate.describe_estimate`.
+    estimates : dict of dict
+        The same for other ways to evaluate, by name, for comparison.
+    predictions : Predictions
+    pipeline : sklearn.pipeline.Pipeline
+        Fitted ``scaler`` and ``head``; takes embeddings, gives labels. Has no sampler.
+    temperature : float or None
+        For `featx.margins.margin_probabilities`; None when the head has probabilities.
+    notes : list of str
+        What was adapted, refused or noteworthy, in sentences.
+    settings : dict
+        JSON: scoring, folds, seed, images and groups.
+    elapsed_s : float
+    """
+
+    classes: list[str]
+    candidates: list[Candidate]
+    chosen: Candidate
+    estimate: dict[str, Any]
+    estimates: dict[str, dict[str, Any]]
+    predictions: Predictions
+    pipeline: Any
+    temperature: float | None
+    notes: list[str]
+    settings: dict[str, Any]
+    elapsed_s: float
+
+    def document(self) -> dict[str, Any]:
+        """The body of ``results.json``: JSON without NaN, schema versioned."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "classes": self.classes,
+            **self.settings,
+            "candidates": [c.document() for c in self.candidates],
+            "chosen": self.chosen.document(),
+            "estimate": self.estimate,
+            "estimates": self.estimates,
+            "temperature": self.temperature,
+            "notes": self.notes,
+            "elapsed_s": self.elapsed_s,
+        }
+
+
+def tabulate(
+    search: FoldSearch, setups: Sequence[Setup], trials: Sequence[Trial], best: dict[Setup, Trial]
+) -> list[Candidate]:
+    """One candidate for each setup, in the order of ``setups``."""
+    return [_candidate(search, setup, trials, best.get(setup)) for setup in setups]
+
+
+def _candidate(
+    search: FoldSearch, setup: Setup, trials: Sequence[Trial], best: Trial | None
+) -> Candidate:
+    if best is None:
+        notes = [search.refused[setup]]
+        return Candidate(**vars(setup), status="refused", notes=notes)
+    notes = []
+    if search.unconverged[setup]:
+        notes.append(
+            f"{search.unconverged[setup]} fits stopped at the iteration limit before they "
+            "converged; their scores count as they are."
+        )
+    scores = search.fold_scores(best)
+    grid = [
+        {
+            "params": dict(t.params),
+            "cv_mean": _number(search.fold_scores(t).mean()),
+            "cv_std": _number(search.fold_scores(t).std()),
+        }
+        for t in trials
+        if t.setup == setup
+    ]
+    return Candidate(
+        **vars(setup),
+        status="ok",
+        params=dict(best.params),
+        cv_mean=_number(scores.mean()),
+        cv_std=_number(scores.std()),
+        fold_scores=scores.tolist(),
+        grid=grid,
+        elapsed_s=round(search.elapsed_s[setup], 3),
+        notes=notes,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)

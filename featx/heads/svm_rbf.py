@@ -1,0 +1,24 @@
+"""Support vector machine with a radial basis function kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from featx.heads._head import Head
+
+
+def build(class_weight: str | None, random_state: int) -> Any:
+    """``break_ties`` makes ``predict`` agree with the largest margin."""
+    from sklearn.svm import SVC
+
+    return SVC(kernel="rbf", class_weight=class_weight, break_ties=True)
+
+
+PLUGIN = Head(
+    name="svm-rbf",
+    summary="support vector machine, radial basis function kernel",
+    build=build,
+    # "scale" is 1 / n_features on standardised embeddings.
+    param_grid={"C": [0.1, 1.0, 10.0, 100.0], "gamma": ["scale", 1e-4]},
+    supports_class_weight=True,
+)
