@@ -1,0 +1,22 @@
+"""Frozen pretrained networks: from a name to a module that turns pixels into embeddings.
+
+A source (``timm``, ``torchvision``, ``featx``) is one file here; its name is what stands before
+the colon in a backbone's name. Importing this package imports neither torch nor a zoo.
+"""
+
+from __future__ import annotations
+
+from featx.backbones._base import Backbone, BackboneInfo, BackboneOutput, LayerInfo
+from featx.backbones._listing import list_backbones, list_layers
+from featx.backbones._loading import SOURCES, load_backbone
+
+__all__ = [
+    "SOURCES",
+    "Backbone",
+    "BackboneInfo",
+    "BackboneOutput",
+    "LayerInfo",
+    "list_backbones",
+    "list_layers",
+    "load_backbone",
+]

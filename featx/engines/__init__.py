@@ -1,0 +1,7 @@
+"""What runs a backbone's network: one file per engine."""
+
+from __future__ import annotations
+
+from featx.engines._base import ENGINES, Embedder, Engine, build_engine
+
+__all__ = ["ENGINES", "Embedder", "Engine", "build_engine"]

@@ -1,0 +1,184 @@
+"""Where pretrained weights lie on this machine, and fetching them once where a network allows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+from featx import console
+from featx.errors import BackboneError, WeightsNotFoundError
+
+__all__ = ["cached_hf", "cached_url", "fetch_hf", "fetch_url"]
+
+_HF_FILES = ("model.safetensors", "pytorch_model.bin")
+_TIMEOUT_S = 5
+_CHUNK_BYTES = 1 << 20
+
+
+def cached_hf(repository: str, filename: str | None = None) -> Path | None:
+    """The weights file of a Hugging Face repository in the local cache, or None.
+
+    Parameters
+    ----------
+    repository : str
+        ``owner/name``, perhaps with ``@revision``.
+    filename : str, optional
+        The file, where it is not one of the usual names.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, revision = repository.partition("@")
+    for name in (filename,) if filename else _HF_FILES:
+        found = try_to_load_from_cache(repository, name, revision=revision or None)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+def fetch_hf(repository: str, filename: str | None, *, what: str, offline: bool) -> Path:
+    """The weights file of a Hugging Face repository, downloaded if need be.
+
+    Parameters
+    ----------
+    repository, filename
+        As for `cached_hf`.
+    what : str
+        The backbone's name, for messages.
+    offline : bool
+        Look only on this machine, as ``HF_HUB_OFFLINE`` does.
+
+    Raises
+    ------
+    WeightsNotFoundError
+        Not here and not to be had; says what to fetch and where to put it.
+    """
+    found = cached_hf(repository, filename)
+    if found is not None:
+        return found
+    from huggingface_hub import constants
+
+    files = (filename,) if filename else _HF_FILES
+    if offline or constants.HF_HUB_OFFLINE:
+        raise _missing_hf(what, repository, files[0], "the run is offline")
+    reasons = []
+    for name in files:
+        try:
+            return _download_hf(repository, name)
+        except OSError as error:  # huggingface_hub's and httpx' errors, with or without network
+            reasons.append(str(error).splitlines()[0])
+        except Exception as error:  # httpx' errors have no base in the standard library
+            reasons.append(f"{type(error).__name__}: {error}".splitlines()[0])
+            break
+    raise _missing_hf(what, repository, files[0], reasons[0])
+
+
+def _download_hf(repository: str, filename: str) -> Path:
+    """Download one file; an unreachable hub fails at once instead of after minutes of retries."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    repository, _, revision = repository.partition("@")
+    revision = revision or "main"
+    get_hf_file_metadata(hf_hub_url(repository, filename, revision=revision), timeout=_TIMEOUT_S)
+    console.log(f"Downloading {filename} of {repository} from the Hugging Face hub …")
+    return Path(hf_hub_download(repository, filename, revision=revision))
+
+
+def _missing_hf(what: str, repository: str, filename: str, reason: str) -> WeightsNotFoundError:
+    from huggingface_hub import constants
+
+    repository = repository.partition("@")[0]
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    return WeightsNotFoundError(
+        f"The weights of {what} are not on this machine and could not be fetched ({reason}): "
+        f"Hugging Face hub {repository!r}, file {filename!r}.",
+        hint=(
+            f"On a machine with a network: hf download {repository} {filename}\n"
+            f"then copy its cache folder to {folder},\n"
+            f"or copy the file anywhere and run with --weights FILE; "
+            f"--no-pretrained gives random weights."
+        ),
+    )
+
+
+def _torch_hub_file(url: str) -> Path:
+    """Where torch.hub keeps the file of ``url``; no folder is made."""
+    import torch.hub
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+
+
+def _hash_prefix(path: Path) -> str:
+    """The beginning of the SHA-256 that torch.hub's file names carry, or ''."""
+    match = re.search(r"-([a-f0-9]{8,})\.", path.name)
+    return match[1] if match else ""
+
+
+def cached_url(url: str) -> Path | None:
+    """The file of ``url`` in torch.hub's folder, or None; its hash is not read here."""
+    path = _torch_hub_file(url)
+    return path if path.is_file() else None
+
+
+def fetch_url(url: str, *, what: str, offline: bool) -> Path:
+    """The weights file of ``url`` in torch.hub's folder, downloaded if need be, its hash checked.
+
+    Raises
+    ------
+    WeightsNotFoundError
+        Not here and not to be had; says what to fetch and where to put it.
+    BackboneError
+        The file is not the one that its name promises.
+    """
+    path = _torch_hub_file(url)
+    if not path.is_file():
+        if offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
+            raise _missing_url(what, url, path, "the run is offline")
+        try:
+            _download(url, path)
+        except OSError as error:
+            raise _missing_url(what, url, path, str(getattr(error, "reason", error))) from None
+    prefix = _hash_prefix(path)
+    found = _sha256(path)
+    if not found.startswith(prefix):
+        raise BackboneError(
+            f"{path} is not what was published for {what}: "
+            f"its SHA-256 begins {found[: len(prefix)]}, not {prefix}.",
+            hint="Delete it and run again, or copy it here anew.",
+        )
+    return path
+
+
+def _download(url: str, path: Path) -> None:
+    """Write ``url`` to ``path``, whole or not at all."""
+    console.log(f"Downloading {url} …")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply, part.open("wb") as file:
+            while chunk := reply.read(_CHUNK_BYTES):
+                file.write(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _missing_url(what: str, url: str, path: Path, reason: str) -> WeightsNotFoundError:
+    return WeightsNotFoundError(
+        f"The weights of {what} are not on this machine and could not be fetched ({reason}): "
+        f"{url}, file {path.name!r}.",
+        hint=(
+            f"On a machine with a network, download {url}\n"
+            f"then copy it to {path},\n"
+            f"or copy it anywhere and run with --weights FILE; "
+            f"--no-pretrained gives random weights."
+        ),
+    )

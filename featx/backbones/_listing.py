@@ -1,0 +1,96 @@
+"""What there is to choose from: backbones by name, and the layers of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from featx.backbones._base import BackboneInfo, LayerInfo, Source
+from featx.backbones._loading import SOURCES, parse_name
+
+__all__ = ["list_backbones", "list_layers"]
+
+_MEASURED = 200  # more rows than this are listed without widths: measuring takes 0.1 s each
+
+
+def list_backbones(filter: str | None = None, *, limit: int | None = None) -> list[BackboneInfo]:
+    """List the backbones that can be named.
+
+    Parameters
+    ----------
+    filter : str, optional
+        Part of a name, or a pattern with ``*``; None lists all. One that begins with a source
+        and a colon asks only this source.
+    limit : int, optional
+        Most rows to return; None for all.
+
+    Returns
+    -------
+    list of BackboneInfo
+        featx's own first. Width and parameters are measured when there are at most 200 rows.
+    """
+    names = _matching(filter)[:limit]
+    rows = [source.info(name) for source, name in names]
+    if len(rows) > _MEASURED:
+        return rows
+    return [_measured(row, source, name) for row, (source, name) in zip(rows, names, strict=True)]
+
+
+def _matching(filter: str | None) -> list[tuple[Source, str]]:
+    pattern = filter or "*"
+    if not any(c in pattern for c in "*?["):
+        pattern = f"{pattern}*" if ":" in pattern else f"*{pattern}*"
+    prefix, colon, _ = pattern.partition(":")
+    wanted = [prefix] if colon and prefix in SOURCES.names() else SOURCES.names()
+    sources: list[tuple[str, Source]] = [(name, SOURCES.get(name)) for name in wanted]
+    return [
+        (source, name)
+        for prefix, source in sources
+        for name in source.names()
+        if fnmatchcase(f"{prefix}:{name}", pattern)
+    ]
+
+
+def _measured(row: BackboneInfo, source: Source, name: str) -> BackboneInfo:
+    """The row with the width and parameters of the network, taken on the meta device."""
+    import torch
+
+    from featx.backbones._taps import PRE_LOGITS, Tap, TappedNetwork
+
+    try:
+        network = source.sketch(name)
+        network.module.eval()
+        x = torch.empty(1, 3, *network.preprocess.size_px, device="meta")
+        with torch.inference_mode():
+            (vector,) = TappedNetwork(network, ((Tap(PRE_LOGITS, "own"),),))(x)
+    except Exception:  # some networks compute with real numbers while being built
+        return row
+    n_parameters = sum(p.numel() for p in network.module.parameters())
+    return replace(row, n_features=vector.shape[1], n_parameters=n_parameters)
+
+
+def list_layers(name: str) -> list[LayerInfo]:
+    """List the layers of a backbone that can be taken, in the order they are computed.
+
+    Parameters
+    ----------
+    name : str
+        Full name of the backbone; its weights are not needed.
+
+    Returns
+    -------
+    list of LayerInfo
+        With the shape of each output for one image at the weights' own size.
+    """
+    import torch
+
+    from featx.backbones._taps import trace
+
+    source, rest = parse_name(name)
+    network = source.sketch(rest)
+    network.module.eval()
+    x = torch.empty(1, 3, *network.preprocess.size_px, device="meta")
+    return [
+        LayerInfo(layer, type(module).__name__, shape[1:])
+        for layer, (module, shape) in trace(network, x).items()
+    ]

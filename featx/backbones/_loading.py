@@ -1,0 +1,167 @@
+"""``load_backbone``: from a request to a backbone whose outputs are measured and fingerprinted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featx import console
+from featx.backbones._base import Backbone, BackboneOutput, Network, Source
+from featx.errors import BackboneError, UsageError
+from featx.registry import Registry
+from featx.types import BackboneRequest, Preprocess
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featx.backbones._taps import Tap, TappedNetwork
+
+__all__ = ["FORMAT_VERSION", "SOURCES", "load_backbone", "parse_name"]
+
+FORMAT_VERSION = 1
+"""Version of the document that the fingerprint hashes; raised when its meaning changes."""
+
+SOURCES = Registry("featx.backbones", str(Path(__file__).parent), "backbone source")
+
+
+def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbone:
+    """Build the backbone that ``request`` describes.
+
+    Parameters
+    ----------
+    request : BackboneRequest
+        Name, weights, layers, poolings and preprocessing.
+    offline : bool, default False
+        Never ask a hub; ``HF_HUB_OFFLINE`` does the same.
+
+    Returns
+    -------
+    Backbone
+        On the CPU, in evaluation mode, with its widths measured by one forward pass.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source, network, weights or layer.
+    WeightsNotFoundError
+        The weights are not on this machine and cannot be fetched; says where to put them.
+    BackboneError
+        The weights do not fit or are not safe to read, or the network cannot take this input.
+    """
+    import torch
+
+    from featx.backbones._taps import TappedNetwork, choose_taps
+
+    source, name = parse_name(request.name)
+    network = source.build(name, request, offline=offline)
+    network.module.eval().requires_grad_(False)
+    network.preprocess = override(network.preprocess, request)
+    if not network.pretrained:
+        console.warn(
+            f"{network.name} has random weights: its embeddings say little about the images."
+        )
+    x = torch.zeros(1, 3, *network.preprocess.size_px)
+    with _explained(network):
+        taps = choose_taps(network, request.layers, request.poolings, x)
+        groups = tuple((tap,) for tap in taps) if request.separate else (taps,)
+        tapped = TappedNetwork(network, groups)
+        outputs = _measure(network, tapped, x)
+    return Backbone(
+        name=network.name,
+        request=request,
+        preprocess=network.preprocess,
+        pretrained=network.pretrained,
+        network=tapped,
+        outputs=outputs,
+    )
+
+
+def parse_name(name: str) -> tuple[Source, str]:
+    """Split ``source:name`` and find the source."""
+    prefix, colon, rest = name.partition(":")
+    if not colon or not rest:
+        raise UsageError(
+            f"Backbone {name!r} does not say where it comes from; "
+            f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.",
+            hint=f"featx backbones {name or 'resnet'} lists backbones whose name holds this.",
+        )
+    source: Source = SOURCES.get(prefix)
+    return source, rest
+
+
+def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
+    """The weights' own preprocessing with what the request says otherwise.
+
+    Squashing keeps the whole image unless a crop is asked for too.
+    """
+    if request.size_px is not None:
+        preprocess = replace(preprocess, size_px=(request.size_px, request.size_px))
+    if request.resize is not None and request.resize != preprocess.resize:
+        crop = 1.0 if request.resize == "squash" else preprocess.crop
+        preprocess = replace(preprocess, resize=request.resize, crop=crop)
+    if request.crop is not None:
+        preprocess = replace(preprocess, crop=request.crop)
+    if request.interpolation is not None:
+        preprocess = replace(preprocess, interpolation=request.interpolation)
+    return preprocess
+
+
+class _explained:  # noqa: N801 - reads as a statement
+    """Turn what torch raises for an input that a network cannot take into a BackboneError."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, RuntimeError | AssertionError | ValueError | IndexError):
+            height, width = self._network.preprocess.size_px
+            raise BackboneError(
+                f"{self._network.name} cannot take images of {height} × {width} px: "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                hint="Leave --size out to use the weights' own size.",
+            ) from error
+
+
+def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[BackboneOutput, ...]:
+    """Run one black image and describe each output with the width it really has."""
+    import torch
+
+    from featx.backbones._weights import digest
+    from featx.data.decode import DECODE_POLICY
+    from featx.data.preprocess import PREPROCESS_VERSION
+
+    with torch.inference_mode():
+        vectors = tapped(x)
+    common = {
+        "format_version": FORMAT_VERSION,
+        "architecture": network.architecture,
+        "weights_sha256": digest(network.module),
+        "preprocess": network.preprocess.document(),
+        "preprocess_version": PREPROCESS_VERSION,
+        "decode": DECODE_POLICY,
+    }
+    outputs = []
+    for group, vector in zip(tapped.groups, vectors, strict=True):
+        name = network.name + _suffix(group)
+        document = common | {
+            "backbone": name,
+            "output": [{"layer": tap.layer, "pooling": tap.pooling} for tap in group],
+            "n_features": vector.shape[1],
+        }
+        outputs.append(BackboneOutput(name, vector.shape[1], document))
+    return tuple(outputs)
+
+
+def _suffix(group: tuple[Tap, ...]) -> str:
+    """What tells an output from the backbone's own pre-logits, for people."""
+    from featx.backbones._taps import PRE_LOGITS
+
+    if [tap.layer for tap in group] == [PRE_LOGITS]:
+        return ""
+    return "/" + ",".join(
+        tap.layer if tap.pooling == "own" else f"{tap.layer}:{tap.pooling}" for tap in group
+    )

@@ -1,0 +1,202 @@
+"""``featx:<name>``: the backbones that come with featx, no download needed.
+
+A backbone is two files in ``weights/``: ``<name>.json``, its specification, and
+``<name>.safetensors``, its tensors. Until they are there, the same network with seeded random
+weights stands in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from featx.backbones._base import BackboneInfo, Network
+from featx.backbones._unknown import unknown_name
+from featx.backbones._weights import fit_weights, random_weights, read_weights
+from featx.errors import BackboneError
+from featx.types import BackboneRequest, Preprocess
+
+__all__ = ["PLUGIN"]
+
+FOLDER = Path(__file__).parent / "weights"
+
+STAND_IN: dict[str, Any] = {
+    "timm": {
+        "model": "resnet18",
+        "arguments": {
+            "layers": [1, 1, 2, 1],
+            "channels": [32, 64, 160, 320],
+            "stem_type": "deep",
+            "stem_width": 16,
+            "avg_down": True,
+            "num_classes": 0,
+        },
+    },
+    "removed": ["maxpool"],
+    "layers": ["layer2", "layer3", "layer4"],
+    "sizes_px": [64],
+    "crop": 1.0,
+    "interpolation": "bilinear",
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
+
+
+class EmbeddedSource:
+    """Backbones whose weights lie in the package."""
+
+    summary = "backbones that come with featx"
+
+    def names(self) -> list[str]:
+        """Names of the backbones in the package."""
+        return sorted({"mini-v1"} | {path.stem for path in FOLDER.glob("*.json")})
+
+    def build(self, name: str, request: BackboneRequest, *, offline: bool) -> Network:
+        """See `featx.backbones._base.Source`."""
+        spec = _spec(name)
+        with random_weights():
+            module = _construct(spec)
+        network = _describe(name, spec, module)
+        path = request.weights or (_weights(name) if "sha256" in spec else None)
+        network.pretrained = request.pretrained and path is not None
+        if not network.pretrained or path is None:
+            network.name = f"featx:{name}/random"
+            return network
+        if request.weights is None:
+            _check_digest(Path(path), spec["sha256"])
+        what = f"{str(path)!r} does not fit featx:{name}"
+        fit_weights(module, read_weights(path), heads=(), what=what)
+        return network
+
+    def sketch(self, name: str) -> Network:
+        """See `featx.backbones._base.Source`."""
+        spec = _spec(name)
+        with torch.device("meta"):
+            return _describe(name, spec, _construct(spec))
+
+    def info(self, name: str) -> BackboneInfo:
+        """See `featx.backbones._base.Source`."""
+        spec = _spec(name)
+        size = spec["sizes_px"][0]
+        return BackboneInfo(
+            name=f"featx:{name}",
+            n_features=None,
+            size_px=(size, size),
+            n_parameters=None,
+            on_disk=_weights(name).is_file(),
+            origin=f"featx/backbones/weights/{name}.safetensors",
+        )
+
+
+PLUGIN = EmbeddedSource()
+
+
+def _weights(name: str) -> Path:
+    return FOLDER / f"{name}.safetensors"
+
+
+def _spec(name: str) -> dict[str, Any]:
+    """The specification in the package, or the stand-in's while there is none."""
+    if name not in PLUGIN.names():
+        raise unknown_name(
+            "embedded backbone", name, PLUGIN.names(), command="featx backbones featx:"
+        )
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        return STAND_IN
+    spec: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return spec
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise BackboneError(
+            f"The embedded backbone's weights are not installed: {path} is absent.",
+            hint="Install featx again.",
+        )
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise BackboneError(
+            f"{path} is damaged: its SHA-256 is {found[:12]}…, its specification says "
+            f"{expected[:12]}….",
+            hint="Install featx again.",
+        )
+
+
+def _construct(spec: dict[str, Any]) -> nn.Module:
+    module: nn.Module = timm.create_model(
+        spec["timm"]["model"], pretrained=False, **spec["timm"]["arguments"]
+    )
+    for name in spec["removed"]:
+        module.set_submodule(name, nn.Identity())
+    return module
+
+
+def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
+    size = spec["sizes_px"][0]
+    arguments = {key: spec[key] for key in ("timm", "removed", "layers", "sizes_px")}
+    return Network(
+        module=module,
+        name=f"featx:{name}",
+        architecture={"source": "featx", "name": name, "arguments": arguments},
+        preprocess=Preprocess(
+            size_px=(size, size),
+            interpolation=spec["interpolation"],
+            crop=spec["crop"],
+            mean=tuple(spec["mean"]),
+            std=tuple(spec["std"]),
+        ),
+        pretrained=True,
+        pre_logits=Pyramid(module, tuple(spec["layers"]), tuple(spec["sizes_px"])),
+    )
+
+
+class Pyramid:
+    """Average-pooled stages of a ResNet, at one or more sizes, concatenated.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        timm's ResNet.
+    layers : tuple of str
+        Stages to pool, in the order of the embedding.
+    sizes_px : tuple of int
+        Sizes, the largest first; the others are made from it, in proportion where the input has
+        another size, by antialiased bilinear resizing. Sizes are outermost in the embedding.
+    """
+
+    def __init__(self, module: nn.Module, layers: tuple[str, ...], sizes_px: tuple[int, ...]):
+        self.module = module
+        self.layers = layers
+        self.sizes_px = sizes_px
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Embed normalised ``(n, 3, height, width)`` as ``(n, n_features)``."""
+        height, width = x.shape[2:]
+        parts: list[Tensor] = []
+        # The largest size comes last, so that a hook on a layer keeps its map.
+        for size in reversed(self.sizes_px):
+            scale = size / self.sizes_px[0]
+            view = x
+            if scale != 1:
+                target = (round(height * scale), round(width * scale))
+                view = F.interpolate(x, target, mode="bilinear", antialias=True)
+            parts = [*self._stages(view), *parts]
+        return torch.cat(parts, dim=1)
+
+    def _stages(self, x: Tensor) -> list[Tensor]:
+        body: Any = self.module
+        x = body.maxpool(body.act1(body.bn1(body.conv1(x))))
+        pooled = {}
+        for name in ("layer1", "layer2", "layer3", "layer4"):
+            x = getattr(body, name)(x)
+            pooled[name] = x.float().mean(dim=(2, 3))
+        return [pooled[name] for name in self.layers]
