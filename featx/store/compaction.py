@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from featx.files import fsync_directory, write_atomic
 from featx.store.faults import corrupt, storage_errors
 from featx.store.index import Index, ShardEntry, parse_index, read_index_bytes, write_index
+from featx.store.listing import extractor_folders, open_reader
 from featx.store.lock import committer_lock
 from featx.store.shard import ShardReader, build_shard, rows_per_shard
 
-__all__ = ["Compaction", "compact_shards", "current_index", "discard_unlisted", "small_shards"]
+__all__ = [
+    "Compaction",
+    "compact",
+    "compact_shards",
+    "current_index",
+    "discard_unlisted",
+    "small_shards",
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,22 @@ class Compaction:
 
     shards_before: int
     shards_after: int
+
+
+def compact(cache: str | Path) -> dict[str, Compaction]:
+    """Merge the small shards of every extractor in a cache.
+
+    Returns
+    -------
+    dict of str to Compaction
+        By the name of the extractor's folder.
+
+    Raises
+    ------
+    CorruptStoreError, StoreError, StoreLockedError
+        As `compact_shards`.
+    """
+    return {folder.name: compact_shards(open_reader(folder)) for folder in extractor_folders(cache)}
 
 
 def current_index(reader: ShardReader) -> Index:

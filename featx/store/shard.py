@@ -23,11 +23,11 @@ from featx.errors import CorruptStoreError
 from featx.files import open_regular, read_range
 from featx.store.faults import corrupt, storage_errors
 from featx.store.index import FORMAT_VERSION, HASH_BYTES, SHARDS_NAME, ShardEntry
+from featx.store.structure import StructureError, inspect_image
 
-__all__ = ["SHARD_BYTES", "ShardReader", "build_shard", "rows_per_shard"]
+__all__ = ["SHARD_BYTES", "ShardReader", "build_shard", "describe_shard", "rows_per_shard"]
 
 SHARD_BYTES = 64 * 2**20
-_FLETCHER32 = 3
 _GAP_ROWS = 8  # reading this many rows too many costs less than another system call
 
 
@@ -64,16 +64,29 @@ def build_shard(
         for name, array in (("sha256", hashes), ("embedding", embeddings.astype("<f4"))):
             file.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
     image = buffer.getvalue()
+    token = f"-{secrets.token_hex(4)}.h5"
+    return describe_shard(image, token, embeddings.shape[1], fingerprint), image
+
+
+def describe_shard(image: bytes, token: str, n_features: int, fingerprint: str) -> ShardEntry:
+    """The index entry of a shard's image, whose name is its digest and ``token``.
+
+    Raises
+    ------
+    StructureError
+        The image is not a shard of this extractor.
+    """
+    block = inspect_image(image, n_features, fingerprint)
     digest = hashlib.sha256(image).hexdigest()
-    entry = ShardEntry(
-        name=f"{digest[:32]}-{secrets.token_hex(4)}.h5",
-        rows=len(hashes),
+    hashes = image[block.hashes_offset : block.hashes_offset + block.rows * HASH_BYTES]
+    return ShardEntry(
+        name=f"{digest[:32]}{token}",
+        rows=block.rows,
         size_bytes=len(image),
         sha256=digest,
-        hashes_offset=_inspect(image, len(hashes), embeddings.shape[1], fingerprint)["sha256"],
-        hashes_sha256=hashlib.sha256(hashes.tobytes()).hexdigest(),
+        hashes_offset=block.hashes_offset,
+        hashes_sha256=hashlib.sha256(hashes).hexdigest(),
     )
-    return entry, image
 
 
 @dataclass(frozen=True)
@@ -172,14 +185,18 @@ class ShardReader:
         if hashlib.sha256(image).hexdigest() != entry.sha256:
             raise self._corrupt(entry, "its SHA-256 does not match the index")
         try:
-            offsets = _inspect(image, entry.rows, self.n_features, self.fingerprint)
-        except _StructureError as error:
+            found = inspect_image(image, self.n_features, self.fingerprint)
+        except StructureError as error:
             raise self._corrupt(entry, str(error)) from None
-        if offsets["sha256"] != entry.hashes_offset:
-            raise self._corrupt(entry, "its image hashes are not where the index says")
-        self._verified[entry.name] = _Verified(identity, offsets["embedding"])
+        if (found.rows, found.hashes_offset) != (entry.rows, entry.hashes_offset):
+            raise self._corrupt(
+                entry,
+                f"{found.rows} rows with hashes at byte {found.hashes_offset}, but the index "
+                f"says {entry.rows} at {entry.hashes_offset}",
+            )
+        self._verified[entry.name] = _Verified(identity, found.embedding_offset)
         count = entry.rows * self.n_features
-        block = np.frombuffer(image, "<f4", count, offsets["embedding"])
+        block = np.frombuffer(image, "<f4", count, found.embedding_offset)
         return block.reshape(entry.rows, self.n_features)
 
     def _read_rows(
@@ -198,85 +215,6 @@ class ShardReader:
 
     def _corrupt(self, entry: ShardEntry, reason: str) -> CorruptStoreError:
         return corrupt(self.path(entry), self.folder, reason)
-
-
-class _StructureError(Exception):
-    """A file that is valid by its digest but is not a shard."""
-
-
-def _inspect(image: bytes, rows: int, n_features: int, fingerprint: str) -> dict[str, int]:
-    """Refuse every HDF5 structure but the declared one; return where each dataset's block lies.
-
-    Only metadata is read through HDF5, from memory: no link is followed, no filter runs, nothing
-    is allocated by a declared shape.
-    """
-    import h5py
-
-    declared = {"sha256": ((rows, HASH_BYTES), "|u1"), "embedding": ((rows, n_features), "<f4")}
-    try:
-        with h5py.File(io.BytesIO(image), "r") as file:
-            _require(file.userblock_size == 0, "it has a user block")
-            _require(set(file) == set(declared), f"it holds {sorted(file)[:5]!r:.200}")
-            _check_attributes(file, fingerprint)
-            return {
-                name: _check_dataset(file, name, shape, dtype, len(image))
-                for name, (shape, dtype) in declared.items()
-            }
-    except _StructureError:
-        raise
-    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... on bad files
-        raise _StructureError(f"it is no readable HDF5 file ({error!s:.200})") from None
-
-
-def _check_attributes(file: Any, fingerprint: str) -> None:
-    wanted = {"format_version": np.dtype("<u4"), "fingerprint": np.dtype("S64")}
-    _require(set(file.attrs) == set(wanted), f"its attributes are {sorted(file.attrs)[:5]!r:.200}")
-    for name, dtype in wanted.items():
-        attribute = file.attrs.get_id(name)
-        _require(
-            attribute.shape == () and attribute.dtype == dtype,
-            f"attribute {name} has shape {attribute.shape} and type {attribute.dtype}",
-        )
-    version = int(file.attrs["format_version"])
-    _require(version == FORMAT_VERSION, f"its format version is {version}")
-    owner = bytes(file.attrs["fingerprint"]).decode("ascii", "replace")
-    _require(owner == fingerprint, f"it belongs to extractor {owner[:12]!r}")
-
-
-def _check_dataset(
-    file: Any, name: str, shape: tuple[int, int], dtype: str, size_bytes: int
-) -> int:
-    import h5py
-
-    link = file.get(name, getlink=True)
-    _require(type(link) is h5py.HardLink, f"{name} is a {type(link).__name__}, not a hard link")
-    kind = file.get(name, getclass=True)
-    _require(kind is h5py.Dataset, f"{name} is a {kind.__name__}, not a dataset")
-    data = file[name]
-    _require(not data.is_virtual, f"{name} is a virtual dataset")
-    _require(not data.external, f"{name} keeps its data in an external file")
-    _require(data.dtype.str == dtype, f"{name} has type {data.dtype}, not {np.dtype(dtype)}")
-    _require(data.shape == data.maxshape == shape, f"{name} has shape {data.shape}, not {shape}")
-    _require(data.chunks == shape, f"{name} is stored in chunks of {data.chunks}")
-    properties = data.id.get_create_plist()
-    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    _require(filters == [_FLETCHER32], f"{name} has filters {filters}, not fletcher32 alone")
-    _require(not len(data.attrs), f"{name} has attributes")
-    _require(data.id.get_num_chunks() == 1, f"{name} has no data")
-    chunk = data.id.get_chunk_info(0)
-    n_bytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
-    _require(
-        chunk.filter_mask == 0
-        and chunk.size == n_bytes + 4
-        and chunk.byte_offset + chunk.size <= size_bytes,
-        f"{name} is stored as {chunk}",
-    )
-    return int(chunk.byte_offset)
-
-
-def _require(condition: bool, reason: str) -> None:
-    if not condition:
-        raise _StructureError(reason)
 
 
 def _identity(handle: int) -> tuple[int, int, int, int]:

@@ -90,7 +90,11 @@ class EmbeddingStore:
                 f"No embeddings of {spec.backbone} ({spec.folder}) in {folder.parent}.",
                 hint="See what there is with: featx cache ls",
             )
-        return cls(folder, spec)
+        store = cls(folder, spec)
+        if found is None and store._snapshot.data is not None:
+            with contextlib.suppress(StoreError):  # a read-only cache stays as it is
+                create_folder(folder, spec)
+        return store
 
     @classmethod
     def open_folder(cls, folder: str | Path) -> EmbeddingStore:

@@ -1,0 +1,144 @@
+"""``featx cache``: look after the stored embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from featx import console
+from featx.cli.options import as_json
+from featx.config import DatasetConfig, parse_config
+
+__all__ = ["command"]
+
+_in_cache = click.option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
+
+
+@click.group(name="cache")
+def command() -> None:
+    """List, check, tidy and export the stored embeddings."""
+
+
+@command.command("ls")
+@_in_cache
+@as_json
+def ls(cache: str | None, as_json: bool) -> None:
+    """List the extractors in the cache."""
+    from featx.store import cache_folder, list_extractors
+
+    found = list_extractors(cache_folder(cache))
+    if as_json:
+        console.print_json([info.document() for info in found])
+        return
+    columns = ("extractor", "backbone", "features", "rows", "shards", "MiB", "problem")
+    console.table(
+        f"{len(found)} extractors in {cache_folder(cache)}",
+        columns if any(info.problem for info in found) else columns[:-1],
+        [
+            (i.name, i.backbone, i.n_features, i.rows, i.shards, i.size_bytes / 2**20)
+            + ((i.problem,) if any(info.problem for info in found) else ())
+            for i in found
+        ],
+    )
+
+
+@command.command("verify")
+@_in_cache
+@click.option("--repair", is_flag=True, help="Drop what is damaged, to be computed again.")
+@as_json
+def verify(cache: str | None, repair: bool, as_json: bool) -> int:
+    """Check every byte of every shard; exit with 1 when anything is damaged."""
+    from featx.store import cache_folder
+    from featx.store.verification import verify as check
+
+    found = check(cache_folder(cache), repair=repair)
+    if as_json:
+        console.print_json([one.document() for one in found])
+    else:
+        columns = ("extractor", "good shards", "rows", "damaged")
+        console.table("", columns, [(v.name, v.shards, v.rows, len(v.faults)) for v in found])
+    for one in found:
+        for fault in one.faults:
+            console.warn(fault.reason)
+    lost = sum(fault.rows_lost for one in found for fault in one.faults)
+    unrepaired = [one.name for one in found if one.faults and not one.repaired]
+    if any(one.repaired for one in found):
+        console.log(f"Dropped what is damaged; {lost} rows will be computed again by extract.")
+    elif unrepaired:
+        console.log(f"{lost} rows are damaged. Drop them with: featx cache verify --repair")
+    return 1 if unrepaired else 0
+
+
+@command.command("compact")
+@_in_cache
+def compact(cache: str | None) -> None:
+    """Merge small shards into larger ones."""
+    from featx.store import cache_folder
+    from featx.store.compaction import compact as merge
+
+    done = merge(cache_folder(cache))
+    rows = [(name, c.shards_before, c.shards_after) for name, c in done.items()]
+    console.table("", ("extractor", "shards before", "after"), rows)
+
+
+@command.command("gc")
+@_in_cache
+@click.option(
+    "--extractor", "extractors", multiple=True, help="Remove this extractor; may be repeated."
+)
+@click.option(
+    "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def gc(cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool) -> None:
+    """Remove what interrupted runs left, or whole extractors; never an unknown file."""
+    from featx.store import cache_folder
+    from featx.store.cleaning import gc as clean
+
+    done = clean(
+        cache_folder(cache),
+        extractors=extractors,
+        older_than_s=3600 * older_than,
+        dry_run=dry_run,
+    )
+    for removal in done.removed:
+        console.out(removal.path)
+    for name, reason in done.skipped.items():
+        console.warn(f"{name}: {reason}")
+    size = sum(removal.size_bytes for removal in done.removed) / 2**20
+    verb = "Would remove" if dry_run else "Removed"
+    console.log(f"{verb} {len(done.removed)} files, {size:.1f} MiB.")
+
+
+def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags of the data set, which here is optional and therefore a flag itself."""
+    for name, field in reversed(DatasetConfig.model_fields.items()):
+        flag = f"--{name.replace('_', '-')}"
+        function = click.option(flag, name, default=None, help=field.description)(function)
+    return function
+
+
+@command.command("export")
+@click.argument("extractor")
+@click.option("-o", "--output", required=True, help="File: .h5, .npz or .parquet.")
+@_dataset_options
+@_in_cache
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def export(
+    extractor: str, output: str, cache: str | None, overwrite: bool, **given: str | None
+) -> None:
+    """Write the embeddings of EXTRACTOR as X, y, ids, sha256 for other tools.
+
+    With --dataset, one row per image of it, in its order; without, everything in the store.
+    """
+    from featx.store import cache_folder
+    from featx.workflow.exporting import export_embeddings
+
+    values = {name: value for name, value in given.items() if value is not None}
+    data = parse_config(DatasetConfig, values, source="command line") if values else None
+    done = export_embeddings(cache_folder(cache), extractor, output, data=data, overwrite=overwrite)
+    if done.missing:
+        console.warn(f"{len(done.missing)} images have no embedding and are left out.")
+    console.log(f"{done.path}: X is {done.rows} × {done.n_features}.")

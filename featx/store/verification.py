@@ -1,0 +1,199 @@
+"""Checking every byte of a cache, and dropping what is damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from featx.errors import CorruptStoreError, StoreError
+from featx.files import fsync_directory, read_bounded
+from featx.store.compaction import current_index
+from featx.store.extractor import EXTRACTOR_NAME, read_extractor
+from featx.store.faults import storage_errors
+from featx.store.index import (
+    INDEX_NAME,
+    MAX_SHARD_BYTES,
+    SHARD_PATTERN,
+    SHARDS_NAME,
+    Index,
+    ShardEntry,
+    write_index,
+)
+from featx.store.listing import extractor_folders
+from featx.store.lock import committer_lock
+from featx.store.shard import ShardReader, describe_shard
+from featx.store.structure import StructureError
+
+__all__ = ["Fault", "Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One damaged file.
+
+    Parameters
+    ----------
+    file : str
+        Relative to the extractor's folder.
+    reason : str
+        What is wrong with it.
+    rows_lost : int
+        How many rows the index credits it with; 0 for other files than shards.
+    """
+
+    file: str
+    reason: str
+    rows_lost: int = 0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found in one extractor's folder.
+
+    Parameters
+    ----------
+    name : str
+        The folder's.
+    shards, rows : int
+        Good ones.
+    faults : tuple of Fault
+    repaired : bool
+        Whether the faults were removed.
+    """
+
+    name: str
+    shards: int = 0
+    rows: int = 0
+    faults: tuple[Fault, ...] = ()
+    repaired: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def verify(
+    cache: str | Path, *, repair: bool = False, advance: Callable[[], None] = lambda: None
+) -> list[Verification]:
+    """Check every shard of every extractor against its index.
+
+    Parameters
+    ----------
+    cache : path
+        The cache folder.
+    repair : bool, default False
+        Drop damaged shards, so that the next extract computes their rows again. A damaged index
+        is rebuilt from the shards that are whole; a damaged ``extractor.json`` is removed and
+        written again by the next extract. Files of a newer featx are left alone.
+    advance : callable, optional
+        Called after each shard.
+
+    Raises
+    ------
+    StoreError
+        A repair cannot be written.
+    """
+    return [_verify_folder(folder, repair, advance) for folder in extractor_folders(cache)]
+
+
+def _verify_folder(folder: Path, repair: bool, advance: Callable[[], None]) -> Verification:
+    try:
+        spec = read_extractor(folder)
+    except CorruptStoreError as error:
+        if repair:
+            _remove(folder / EXTRACTOR_NAME)
+        return _broken(folder, EXTRACTOR_NAME, error, repaired=repair)
+    except StoreError as error:
+        return _broken(folder, EXTRACTOR_NAME, error, repaired=False)
+    if spec is None:
+        reason = f"{folder / EXTRACTOR_NAME} is missing; the next extract like it writes it again."
+        return Verification(folder.name, faults=(Fault(EXTRACTOR_NAME, reason),))
+    reader = ShardReader(folder, spec.fingerprint, spec.n_features)
+    try:
+        index = current_index(reader)
+    except CorruptStoreError as error:
+        fault = _broken(folder, INDEX_NAME, error, repaired=repair)
+        if not repair:
+            return fault
+        index = _rebuild_index(reader)
+        rows = sum(shard.rows for shard in index.shards)
+        return replace(fault, shards=len(index.shards), rows=rows)
+    except StoreError as error:
+        return _broken(folder, INDEX_NAME, error, repaired=False)
+    return _verify_shards(reader, index, repair, advance)
+
+
+def _broken(folder: Path, file: str, error: StoreError, *, repaired: bool) -> Verification:
+    return Verification(folder.name, faults=(Fault(file, error.message),), repaired=repaired)
+
+
+def _verify_shards(
+    reader: ShardReader, index: Index, repair: bool, advance: Callable[[], None]
+) -> Verification:
+    good: list[ShardEntry] = []
+    bad: dict[ShardEntry, Fault] = {}
+    for shard in index.shards:
+        file = f"{SHARDS_NAME}/{shard.name}"
+        try:
+            reader.hashes(shard)
+            reader.verify(shard)
+            good.append(shard)
+        except FileNotFoundError:
+            if shard in current_index(reader).shards:  # and not compacted away meanwhile
+                reason = f"{reader.path(shard)} is gone, but the index names it."
+                bad[shard] = Fault(file, reason, shard.rows)
+        except CorruptStoreError as error:
+            bad[shard] = Fault(file, error.message, shard.rows)
+        advance()
+    if bad and repair:
+        _drop(reader, set(bad))
+    return Verification(
+        reader.folder.name,
+        shards=len(good),
+        rows=sum(shard.rows for shard in good),
+        faults=tuple(bad.values()),
+        repaired=bool(bad) and repair,
+    )
+
+
+def _drop(reader: ShardReader, bad: set[ShardEntry]) -> None:
+    with committer_lock(reader.folder):
+        index = current_index(reader)
+        kept = tuple(shard for shard in index.shards if shard not in bad)
+        write_index(reader.folder, replace(index, shards=kept))
+        for shard in bad:
+            _remove(reader.path(shard))
+
+
+def _rebuild_index(reader: ShardReader) -> Index:
+    """List anew the shards that are whole: each one's name holds its own digest."""
+    folder = reader.folder / SHARDS_NAME
+    with committer_lock(reader.folder):
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names only
+        entries = [_recognise(reader, folder / name) for name in names]
+        index = Index(
+            reader.fingerprint, reader.n_features, tuple(e for e in entries if e is not None)
+        )
+        write_index(reader.folder, index)
+    return index
+
+
+def _recognise(reader: ShardReader, path: Path) -> ShardEntry | None:
+    if not SHARD_PATTERN.fullmatch(path.name):
+        return None
+    try:
+        image = read_bounded(path, MAX_SHARD_BYTES)
+        entry = describe_shard(image, path.name[32:], reader.n_features, reader.fingerprint)
+    except (OSError, StructureError):
+        return None
+    return entry if entry.name == path.name else None
+
+
+def _remove(path: Path) -> None:
+    with storage_errors("remove", path), contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        fsync_directory(path.parent)

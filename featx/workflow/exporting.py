@@ -1,0 +1,120 @@
+"""`featx cache export`: an extractor's rows, aligned with a data set's ids and labels."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from featx import console
+from featx.config import DatasetConfig
+from featx.data.hashing import content_hash, read_bytes
+from featx.data.manifest import Manifest
+from featx.data.reader import read_manifest
+from featx.errors import DecodeError, StoreError
+from featx.store import EmbeddingStore
+from featx.store.export import check_export_path, export_arrays
+from featx.store.listing import find_extractor
+
+__all__ = ["ExportReport", "export_embeddings"]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows, n_features : int
+        Shape of ``X``.
+    missing : tuple of str
+        Ids of the data set that have no embedding (quarantined, or never extracted); they are
+        not in the file.
+    """
+
+    path: Path
+    rows: int
+    n_features: int
+    missing: tuple[str, ...] = ()
+
+
+def export_embeddings(
+    cache: str | Path,
+    extractor: str,
+    output: str | Path,
+    *,
+    data: DatasetConfig | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Write the embeddings of one extractor as ``X``, ``y``, ``ids`` and ``sha256``.
+
+    Parameters
+    ----------
+    cache : path
+        The cache folder.
+    extractor : str
+        Name of its folder, the start of it, or the backbone's name.
+    output : path
+        ``.h5``, ``.npz`` or ``.parquet``.
+    data : DatasetConfig, optional
+        One row per image of this data set, in its order; the images are hashed to find their
+        rows. Without it, all rows of the store, with hashes as ids and no ``y``.
+    overwrite : bool, default False
+        Replace an existing file.
+
+    Raises
+    ------
+    UnknownNameError, UsageError, MissingExtraError, DatasetError, StoreError, CorruptStoreError
+        The extractor, the output, the data set or the store is not as it must be.
+    """
+    target = check_export_path(output, overwrite=overwrite)
+    store = EmbeddingStore.open_folder(find_extractor(cache, extractor))
+    if data is None:
+        hashes = store.hashes
+        ids = [row.tobytes().hex() for row in hashes]
+        export_arrays(target, store.gather(hashes), None, ids, hashes=hashes, overwrite=overwrite)
+        return ExportReport(target, len(ids), store.n_features)
+    manifest = read_manifest(data)
+    hashes, readable = _hash_files(manifest)
+    known = readable & store.contains(hashes)
+    rows = [row for row, there in zip(manifest.rows, known, strict=True) if there]
+    if not rows:
+        raise StoreError(
+            f"None of the {len(manifest)} images of {manifest.source} has an embedding "
+            f"in {store.folder}.",
+            hint=f"Compute them with: featx extract {manifest.source} "
+            f"--backbone {store.spec.backbone}",
+        )
+    y = [row.label or "" for row in rows] if manifest.labelled else None
+    X = store.gather(hashes[known])
+    ids = [row.id for row in rows]
+    export_arrays(target, X, y, ids, hashes=hashes[known], overwrite=overwrite)
+    missing = tuple(row.id for row, there in zip(manifest.rows, known, strict=True) if not there)
+    return ExportReport(target, len(rows), store.n_features, missing)
+
+
+def _hash_files(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """Hash of each image (n, 32) uint8, and which files could be read (n,) bool."""
+    hashes = np.zeros((len(manifest), 32), np.uint8)
+    readable = np.zeros(len(manifest), bool)
+    with (
+        ThreadPoolExecutor() as pool,
+        console.progress(len(manifest), "Hashing") as bar,
+    ):
+        for number, digest in enumerate(pool.map(_hash_file, manifest.paths)):
+            if digest is not None:
+                hashes[number] = np.frombuffer(digest, np.uint8)
+                readable[number] = True
+            bar.advance()
+    return hashes, readable
+
+
+def _hash_file(path: str) -> bytes | None:
+    try:
+        return content_hash(read_bytes(path))
+    except DecodeError:
+        return None
