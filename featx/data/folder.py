@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from featx.data.imagetypes import is_image_name
@@ -79,14 +79,14 @@ def list_images(root: str) -> tuple[list[str], dict[str, int]]:
             name = prefix + entry.name
             if entry.name.startswith("."):
                 ignored["hidden"] += 1
-            elif entry.is_dir():
+            elif _is(stat.S_ISDIR, entry):
                 (linked if entry.is_symlink() else real).append(name + "/")
             elif not is_image_name(entry.name):
                 ignored["not an image"] += 1
-            elif _is_special(entry):
-                ignored["not a regular file"] += 1
-            else:
+            elif _is(stat.S_ISREG, entry, unknown=True):
                 ids.append(name)
+            else:  # a pipe, socket or device: reading it could wait for ever
+                ignored["not a regular file"] += 1
     return sorted(ids, key=os.fsencode), dict(ignored)
 
 
@@ -102,12 +102,12 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _is_special(entry: os.DirEntry[str]) -> bool:
-    """Whether a file is a pipe, socket or device: reading it could wait for ever."""
+def _is(kind: Callable[[int], bool], entry: os.DirEntry[str], *, unknown: bool = False) -> bool:
+    """Whether an entry, followed if it is a link, is of a kind; ``unknown`` if it leads nowhere."""
     try:
-        return not stat.S_ISREG(entry.stat().st_mode)
-    except OSError:  # a link to nothing, or a file that vanished: a row that cannot be read
-        return False
+        return kind(entry.stat().st_mode)
+    except OSError:  # a link to nothing or to itself, or a file that vanished
+        return unknown
 
 
 def label_and_split(ids: Iterable[str]) -> list[tuple[str | None, Split | None]]:

@@ -133,12 +133,13 @@ def _read_parquet(path: Path) -> Table:
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError(f"Reading '{printable(str(path))}'", "parquet") from None
+    data = path.read_bytes()
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
         _refuse_repeated(path, table.column_names)
         rows = table.to_pylist()
-    except (pa.ArrowException, ValueError) as error:
-        raise _malformed(path, "the file", f"not valid Parquet: {error}") from None
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise _malformed(path, "the file", f"not valid Parquet: {str(error).strip()}") from None
     return Table(
         table.column_names, [Record(f"row {i}", values) for i, values in enumerate(rows, start=1)]
     )

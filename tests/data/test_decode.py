@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, features
 
@@ -392,6 +392,7 @@ def test_interrupts_pass_through(monkeypatch):
         decode_image(encode(noise(), "BMP"))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_bytes_decode_or_raise_decode_error(data):
     """Nothing else comes out of a damaged file: no other exception, no warning."""
