@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from featx.extraction.extractor import Extractor
 from featx.types import Preprocess
 
 __all__ = ["Reader", "Reading"]
+
+_ANY = (0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -96,11 +98,11 @@ class Reader:
         if not self.decode:
             result.pixels = {i: np.empty(0, np.uint8) for i in missing}
             return
-        done: dict[Preprocess, np.ndarray] = {}
+        done: dict[Preprocess, np.ndarray] = {}  # normalisation, left to the engine, aside
         try:
             image = decode_image(data)
             for i in missing:
-                preprocess = self.extractors[i].preprocess
+                preprocess = replace(self.extractors[i].preprocess, mean=_ANY, std=_ANY)
                 if preprocess not in done:
                     done[preprocess] = preprocess_image(image, preprocess)
                 result.pixels[i] = done[preprocess]

@@ -81,7 +81,7 @@ def _devices(advice: list[str]) -> list[dict[str, Any]]:
 
 
 def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
-    from featx.store import list_extractors
+    from featx.store.listing import list_extractors
 
     existing = folder
     while not existing.exists() and existing != existing.parent:
@@ -105,7 +105,7 @@ def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
 def _weights(advice: list[str]) -> list[str]:
     from featx.backbones import list_backbones
 
-    found = [b.name for b in list_backbones(None) if b.on_this_machine]
+    found = [b.name for b in list_backbones() if b.on_disk]
     if all(name.startswith("featx:") for name in found):
         advice.append(
             "Only the embedded backbone's weights are here. On a machine that can download, "

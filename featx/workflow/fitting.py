@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
-from featx.errors import DatasetError, FitError, UsageError
+from featx.errors import FitError, UsageError
 from featx.extraction import Extraction
 from featx.files import printable
 from featx.fitting import FitData, FitResult, fit_heads
@@ -108,32 +108,31 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         y=first.y,
         ids=list(first.ids),
         hashes=first.hashes[first.ok],
-        groups=_if_any(first.groups),
-        splits=_if_any(first.splits),
+        groups=_column(first.groups, "group", ("", "is a group of its own")),
+        splits=_column(first.splits, "split", ("train", "is used for training")),
     )
 
 
-def _if_any(values: np.ndarray) -> np.ndarray | None:
-    """The column, or None where no row has a value; a partly filled one is an error."""
+def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np.ndarray | None:
+    """The column as text, or None where no row has a value; says what a gap is taken for."""
     missing = np.array([value is None for value in values], bool)
     if missing.all():
         return None
     if missing.any():
-        raise DatasetError(
-            f"{int(missing.sum())} of {len(values)} images have no group or split, the others do.",
-            hint="Fill the column, or name another with --group-column or --split-column.",
-        )
-    return values
+        fill, meaning = missing_means
+        console.warn(f"{int(missing.sum()):,} images have no {name}; each {meaning}")
+        values = np.where(missing, fill, values)
+    return values.astype(str)
 
 
 def _labelled(manifest: Manifest) -> Manifest:
     """The labelled rows; says how many are left out."""
-    if not manifest.labelled:
+    if not manifest.classes:
         raise FitError(
-            f"{manifest.source!r} has no labels, and fit needs them.",
+            f"{printable(manifest.source)!r} has no labels, and fit needs them.",
             hint="Put images into one folder per class, or name a column with --label-column.",
         )
-    kept = manifest.select([label is not None for label in manifest.labels])
+    kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
     if len(kept) < len(manifest):
         console.warn(
             f"{len(manifest) - len(kept):,} images without a label are left out of the fit"

@@ -17,6 +17,7 @@ from typing import Any
 from featx.config import RunConfig, dump_config
 from featx.extraction import Failure
 from featx.files import fsync_directory, write_atomic
+from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
 
@@ -25,15 +26,12 @@ __all__ = ["RunContents", "write_run"]
 
 @dataclass(frozen=True)
 class RunContents:
-    """Everything a run folder holds.
-
-    ``predictions`` maps column names to equally long columns.
-    """
+    """Everything a run folder holds."""
 
     config: RunConfig
     results: Mapping[str, Any]
     failures: Sequence[Failure]
-    predictions: Mapping[str, Sequence[Any]]
+    predictions: Predictions
     model: Model
 
 
@@ -77,12 +75,8 @@ def _fill(folder: Path, contents: RunContents) -> None:
     write_atomic(folder / "environment.json", _json(_environment()))
     rows = [[f.id, f.path, f.sha256 or "", f.reason] for f in contents.failures]
     write_rows(folder / "failures.csv", ["id", "path", "sha256", "reason"], rows)
-    columns = list(contents.predictions)
-    write_rows(
-        folder / "predictions.csv",
-        columns,
-        zip(*(contents.predictions[c] for c in columns), strict=True),
-    )
+    predictions = contents.predictions
+    write_rows(folder / "predictions.csv", predictions.columns, predictions.rows())
     save_model(contents.model, folder / "model")
 
 

@@ -1,0 +1,92 @@
+"""A finished run as tables for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from featx import console
+from featx.files import printable
+from featx.workflow.fitting import Run
+
+__all__ = ["print_run"]
+
+HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "log_loss")
+MOST_CLASSES = 20
+
+
+def print_run(run: Run) -> None:
+    """Print candidates, the estimate with its intervals, the classes, and what to do next."""
+    results = run.results
+    _print_candidates(results)
+    estimates = {"": results["estimate"], **results["estimates"]}
+    for name, estimate in estimates.items():
+        _print_estimate(name, estimate)
+    _print_classes(results["estimate"]["per_class"])
+    console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
+
+
+def _print_candidates(results: Mapping[str, Any]) -> None:
+    rows = []
+    chosen = results["chosen"]
+    for candidate in results["candidates"]:
+        is_chosen = all(
+            candidate[k] == chosen[k] for k in ("backbone", "head", "sampler", "class_weight")
+        )
+        rows.append(
+            (
+                "→" if is_chosen else "",
+                candidate["backbone"],
+                candidate["head"],
+                candidate["sampler"],
+                candidate["class_weight"],
+                candidate["cv_mean"],
+                candidate["cv_std"],
+                _params(candidate) if candidate["status"] == "ok" else "refused",
+                f"{candidate['elapsed_s']:.1f}",
+            )
+        )
+    columns = ("", "backbone", "head", "sampler", "class weight", "mean", "sd", "best", "s")
+    console.table(f"Search: {results['scoring']}, cross-validated", columns, rows)
+
+
+def _params(candidate: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={_short(v)}" for k, v in candidate["params"].items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
+    title = f"\nEstimate: {estimate['description']}"
+    if name:
+        title = f"\nFor comparison: {estimate['description']}"
+    rows = [
+        (metric, value["value"], f"[{_bound(value['low'])}, {_bound(value['high'])}]")
+        for metric in HEADLINE
+        if (value := estimate["metrics"][metric])["value"] is not None
+    ]
+    console.table(title, ("metric", "value", "95 % interval"), rows)
+    console.out(f"{estimate['n_images']:,} images; {estimate['interval']}")
+
+
+def _bound(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _print_classes(per_class: Mapping[str, Mapping[str, Any]]) -> None:
+    """Recall, precision and F1 of each class, the hardest first where there are many."""
+    rows = [
+        (
+            printable(label),
+            row["support"],
+            *(row[k]["value"] for k in ("recall", "precision", "f1")),
+        )
+        for label, row in per_class.items()
+    ]
+    title = "\nClasses"
+    if len(rows) > MOST_CLASSES:
+        rows.sort(key=lambda row: (row[4] is not None, row[4] or 0.0))
+        title += f" ({MOST_CLASSES} hardest of {len(rows)}; all are in results.json)"
+    console.table(title, ("class", "images", "recall", "precision", "f1"), rows[:MOST_CLASSES])

@@ -1,0 +1,43 @@
+"""Small images and a small backbone with seeded random weights, so that nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featx.config import ExtractConfig
+
+BACKBONE = "timm:test_resnet"
+
+
+def write_image(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two classes of 11 images; one twin, one broken file, one broken twin."""
+    root = tmp_path / "images"
+    for i in range(22):
+        write_image(root / "ab"[i % 2] / f"{i:02}.png", i)
+    (root / "a" / "copy.png").write_bytes((root / "b" / "01.png").read_bytes())
+    (root / "b" / "broken.png").write_bytes(b"no image")
+    (root / "b" / "broken2.png").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExtractConfig:
+    return ExtractConfig(
+        backbone=[BACKBONE],
+        pretrained=False,
+        size=32,
+        cache=str(tmp_path / "cache"),
+        batch_size=4,
+        device="cpu",
+    )
