@@ -54,12 +54,16 @@ def _print(found: Inspection) -> None:
     _print_duplicates(found.duplicates)
     if found.ignored:
         console.out("\nIgnored: " + _counted(found.ignored))
+    if found.advice:
+        console.out("\n" + "\n".join(f"→ {sentence}" for sentence in found.advice))
 
 
 def _headline(found: Inspection) -> str:
-    text = f"{printable(found.source)}: {found.n_images:,} images"
+    text = f"{printable(found.source)}: {_plural(found.n_images, 'image')}"
     if found.classes:
-        text += f" in {len(found.classes)} classes, imbalance {found.imbalance_ratio:.1f} : 1"
+        text += (
+            f" in {_plural(len(found.classes), 'class')}, imbalance {found.imbalance_ratio:.1f} : 1"
+        )
     if found.n_unlabelled:
         text += f", {found.n_unlabelled:,} without a label"
     return text
@@ -115,8 +119,8 @@ def _print_duplicates(duplicates: list[Duplicates]) -> None:
         return
     within = sum(not d.across_classes and not d.across_splits for d in duplicates)
     console.out(
-        f"\nExact duplicates: {len(duplicates)} sets of equal files "
-        f"({sum(len(d.ids) for d in duplicates)} files): {within} within one class and split, "
+        f"\nExact duplicates: {_plural(len(duplicates), 'set')} of equal files "
+        f"({sum(len(d.ids) for d in duplicates):,} files): {within} within one class and split, "
         f"{sum(d.across_classes for d in duplicates)} across classes, "
         f"{sum(d.across_splits for d in duplicates)} across splits"
     )
@@ -132,6 +136,11 @@ def _where(duplicate: Duplicates) -> str:
     """What the equal files lie across."""
     crossed = (("splits", duplicate.across_splits), ("classes", duplicate.across_classes))
     return " and ".join(name for name, crosses in crossed if crosses) or "neither"
+
+
+def _plural(n: int, noun: str) -> str:
+    ending = "" if n == 1 else "es" if noun.endswith("s") else "s"
+    return f"{n:,} {noun}{ending}"
 
 
 def _range(spread: Spread) -> str:

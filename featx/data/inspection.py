@@ -6,9 +6,10 @@ import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from featx.data.advice import advise
 from featx.data.examine import ImageFacts, examine_images
 from featx.data.manifest import Manifest, Row
 from featx.errors import QuarantinedError
@@ -110,6 +111,8 @@ class Inspection:
     ignored : dict
         Reason -> files passed over.
     elapsed_s : float
+    advice : list of str
+        One sentence for each thing that would make a result wrong or impossible.
     """
 
     source: str
@@ -129,6 +132,7 @@ class Inspection:
     duplicates: list[Duplicates]
     ignored: dict[str, int]
     elapsed_s: float
+    advice: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """The inspection as a JSON document."""
@@ -157,7 +161,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
     facts = examine_images(manifest.paths, workers=workers)
     whole = [fact for fact in facts if fact.reason is None]
     classes = _classes(manifest)
-    return Inspection(
+    found = Inspection(
         source=manifest.source,
         root=manifest.root,
         n_images=len(manifest),
@@ -180,6 +184,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
         ignored=dict(manifest.ignored),
         elapsed_s=time.perf_counter() - started,
     )
+    return replace(found, advice=list(advise(manifest, found)))
 
 
 def _split(row: Row) -> str:

@@ -1,0 +1,63 @@
+"""What a careful colleague would point out after looking at an inspection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from featx.data.manifest import Manifest
+from featx.files import printable
+
+if TYPE_CHECKING:
+    from featx.data.inspection import Inspection
+
+__all__ = ["advise"]
+
+FEW_IMAGES = 5  # fewer than the default number of folds
+
+
+def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
+    """Yield one sentence for each thing that would make a result wrong or impossible."""
+    yield from _wrapped(manifest)
+    yield from _small_classes(found)
+    yield from _unlearnable_classes(found)
+    yield from _leaks(found)
+
+
+def _wrapped(manifest: Manifest) -> Iterator[str]:
+    """A folder around the class folders, as unpacking an archive often leaves."""
+    parts = [PurePosixPath(id).parts for id in manifest.ids]
+    if len(manifest.classes) == 1 and len({p[:2] for p in parts if len(p) > 2}) > 1:
+        inner = printable(f"{manifest.source.rstrip('/')}/{parts[0][0]}")
+        yield f"All images lie in one folder that has folders of its own: did you mean {inner}?"
+
+
+def _small_classes(found: Inspection) -> Iterator[str]:
+    small = {label: sum(splits.values()) for label, splits in found.classes.items()}
+    for label, count in small.items():
+        if count < FEW_IMAGES:
+            yield (
+                f"Class '{printable(label)}' has too few images for {FEW_IMAGES} folds ({count}): "
+                "collect more, merge it, or leave it out."
+            )
+
+
+def _unlearnable_classes(found: Inspection) -> Iterator[str]:
+    if "train" not in found.splits:
+        return
+    for label, splits in found.classes.items():
+        if "train" not in splits:
+            yield f"Class '{printable(label)}' has no image in train: it cannot be learned."
+
+
+def _leaks(found: Inspection) -> Iterator[str]:
+    too_good = "An estimate on the test split will be too good."
+    if found.groups is not None and found.groups.straddling:
+        yield f"Groups in more than one split: {len(found.groups.straddling)}. {too_good}"
+    across_splits = sum(duplicate.across_splits for duplicate in found.duplicates)
+    if across_splits:
+        yield f"Equal files in more than one split: {across_splits}. {too_good}"
+    across_classes = sum(duplicate.across_classes for duplicate in found.duplicates)
+    if across_classes:
+        yield f"Equal files with different labels: {across_classes}. All but one label are wrong."
