@@ -13,17 +13,8 @@ __all__ = ["command"]
 
 # What decides an embedding is the model's; only the place of the weights may differ.
 _MODELS_OWN = frozenset(
-    [
-        "backbone",
-        "pretrained",
-        "layer",
-        "pooling",
-        "separate",
-        "size",
-        "crop",
-        "interpolation",
-        "resize",
-    ]
+    {"backbone", "pretrained", "layer", "pooling", "separate"}
+    | {"size", "crop", "interpolation", "resize"}
 )
 
 

@@ -154,7 +154,8 @@ class Model:
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64
-            In [0, 1]; rows sum to 1; columns in the order of ``classes``.
+            In [0, 1]; rows sum to 1 within 1e-6 (heads compute in the float32 of the
+            embeddings); columns in the order of ``classes``.
 
         Raises
         ------

@@ -21,7 +21,10 @@ RENAME_EXCHANGE = 2  # linux/fs.h
 
 
 class FolderReader:
-    """Bounded reads of the files in a model folder."""
+    """Bounded reads of the files in a model folder.
+
+    Links are followed: caches of downloaded models consist of them, and nothing is written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -15,12 +15,13 @@ from featx import console
 from featx.config import DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.reader import read_manifest
 from featx.errors import QuarantinedError, UsageError
-from featx.extraction import Extraction, Extractor, Failure, run_extractors
+from featx.extraction import Extraction, Failure, run_extractors
 from featx.files import printable
 from featx.formats import check_output, write_rows
 from featx.model import Model, load_model
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
+from featx.workflow.rebuilding import rebuild_extractor
 from featx.workflow.sorting import Placement, check_sort_folder, sort_files
 
 __all__ = ["Scores", "score"]
@@ -195,10 +196,7 @@ def score(
         images = DatasetConfig(dataset=os.fspath(images))
     manifest = read_manifest(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
-    request = loaded.backbone_request
-    if extract.weights is not None:
-        request = replace(request, weights=extract.weights)
-    extractor = Extractor.from_spec(loaded.spec, request, extract)
+    extractor, extract = rebuild_extractor(loaded, extract)
     extraction = run_extractors(manifest, [extractor], extract, allow_memory=True)[0]
     for sentence in extraction.report.sentences():
         console.log(sentence)
