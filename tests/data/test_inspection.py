@@ -102,6 +102,14 @@ def test_groups_that_straddle_splits(tmp_path):
     ]
 
 
+def test_classes_that_look_alike_are_pointed_out(tmp_path):
+    rows = [(f"{i}.png", label) for i, label in enumerate(["Cat", "cat ", "dog"] * 5)]
+    (tmp_path / "m.csv").write_text("path,label\n" + "".join(f"{p},{c}\n" for p, c in rows))
+    assert inspect(tmp_path / "m.csv").advice == [
+        "Classes that differ only in case or spaces: 'Cat', 'cat '."
+    ]
+
+
 def test_a_folder_around_the_class_folders_is_pointed_out(tmp_path):
     for i in range(5):
         picture(tmp_path / f"photos/cat/{i}.png", i)
