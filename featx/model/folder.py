@@ -46,8 +46,9 @@ class FolderReader:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise ModelError(f"{path} is not a plain file.")
-            data = stream.read(limit + 1) if status.st_size <= limit else None
-        if data is None or len(data) > limit:
+            # a read allocates what it is asked for, so never ask for the limit itself
+            data = stream.read(min(status.st_size, limit) + 1)
+        if len(data) > limit:
             raise ModelError(f"{path} is larger than it may be ({limit} bytes).")
         return data
 

@@ -108,7 +108,7 @@ def test_numbers_that_json_lacks_become_null(
 def test_metrics_without_a_json_form_are_refused(
     make_model: Callable[..., Model], tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="must be JSON values. Got PosixPath"):
+    with pytest.raises(ModelError, match=r"must be JSON values\. Got PosixPath"):
         save_model(make_model(metrics={"file": Path("x")}), tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
