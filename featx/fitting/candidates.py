@@ -64,17 +64,13 @@ def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup
     return setups, notes
 
 
-def plan_trials(
-    setups: Sequence[Setup], config: FitConfig, *, smallest_training: int
-) -> tuple[list[Trial], list[str]]:
+def plan_trials(setups: Sequence[Setup], config: FitConfig) -> list[Trial]:
     """Each setup with every point of its head's grid, in scikit-learn's grid order.
 
     Parameters
     ----------
     setups : sequence of Setup
     config : FitConfig
-    smallest_training : int
-        Images in the smallest training fold; more neighbours than that cannot be asked for.
 
     Raises
     ------
@@ -87,24 +83,13 @@ def plan_trials(
     unused = set(config.param_grid) - set(config.head)
     if unused:
         raise UnknownNameError("head in param_grid", sorted(unused)[0], config.head)
-    notes: list[str] = []
     grids: dict[str, list[dict[str, Any]]] = {}
     for name in dict.fromkeys(config.head):
         head: Head = HEADS.get(name)
-        grid = {**config.param_grid.get(name, head.param_grid)}
-        if "n_neighbors" in grid:
-            fitting = [k for k in grid["n_neighbors"] if k <= smallest_training]
-            if len(fitting) < len(grid["n_neighbors"]):
-                notes.append(
-                    f"{name}: neighbours were limited to the {smallest_training} images of the "
-                    "smallest training fold."
-                )
-            grid["n_neighbors"] = fitting or [smallest_training]
-        grids[name] = list(ParameterGrid(grid))
+        grids[name] = list(ParameterGrid({**config.param_grid.get(name, head.param_grid)}))
         for params in grids[name]:
             _check_params(name, params)
-    trials = [Trial(s, tuple(sorted(p.items()))) for s in setups for p in grids[s.head]]
-    return trials, notes
+    return [Trial(s, tuple(sorted(p.items()))) for s in setups for p in grids[s.head]]
 
 
 def _check_params(head: str, params: Mapping[str, Any]) -> None:
@@ -119,8 +104,8 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
         raise ConfigError(f"param_grid.{head}: {error}") from None
 
 
-def build_estimator(trial: Trial, seed: int) -> Any:
-    """The unfitted head of ``trial``."""
+def build_estimator(trial: Trial, *, n_images: int, seed: int) -> Any:
+    """The unfitted head of ``trial`` for so many training images."""
     weight = None if trial.setup.class_weight == "none" else trial.setup.class_weight
     head: Head = HEADS.get(trial.setup.head)
-    return head.build(weight, seed).set_params(**dict(trial.params))
+    return head.build(weight, seed).set_params(**head.limit(dict(trial.params), n_images))

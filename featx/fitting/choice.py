@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.search import FoldSearch
-from featx.stats.comparison import corrected_paired_test
+from featx.stats.comparison import PairedTest, corrected_paired_test
 
-__all__ = ["best_of", "best_trials", "edge_notes", "sampler_notes"]
+__all__ = ["against_none", "best_of", "best_trials", "edge_notes", "sampler_notes"]
 
 TIE = 1e-12
 
@@ -39,26 +40,35 @@ def best_trials(search: FoldSearch, trials: Sequence[Trial]) -> dict[Setup, Tria
     }
 
 
-def sampler_notes(search: FoldSearch, best: dict[Setup, Trial]) -> list[str]:
-    """For each sampler, whether it helped, by the corrected resampled t-test on the folds."""
+def against_none(search: FoldSearch, best: dict[Setup, Trial], setup: Setup) -> PairedTest | None:
+    """The setup against the same without resampling, each at its best; None if there is none."""
+    plain = replace(setup, sampler="none")
+    if setup == plain or setup not in best or plain not in best:
+        return None
+    differences = search.fold_scores(best[setup]) - search.fold_scores(best[plain])
+    return corrected_paired_test(differences, test_ratio=1 / (search.folds.n_folds - 1))
+
+
+def sampler_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -> list[str]:
+    """Whether each sampler helped the chosen head on the chosen backbone, one sentence each."""
     notes = []
-    n = search.folds.n_folds
-    for setup, trial in best.items():
-        plain = Setup(setup.backbone, setup.head, "none", setup.class_weight)
-        if setup.sampler == "none" or plain not in best:
+    for setup in best:
+        test = against_none(search, best, setup)
+        if test is None or replace(setup, sampler=chosen.sampler) != chosen:
             continue
-        differences = search.fold_scores(trial) - search.fold_scores(best[plain])
-        test = corrected_paired_test(differences, test_ratio=1 / (n - 1))
-        if test.p >= 0.05:
-            verdict = "no evidence that it changed anything"
-        else:
-            verdict = "it helped" if test.mean > 0 else "it hurt"
         notes.append(
-            f"{setup.sampler} against none, with {plain}: {test.mean:+.4f} {search.scoring} "
-            f"(95 % interval {test.low:+.4f} to {test.high:+.4f}, p = {test.p:.2g}, corrected "
-            f"resampled t-test over {n} folds): {verdict}."
+            f"{setup.sampler} {verdict(test)} {replace(setup, sampler='none')}: {test.mean:+.4f} "
+            f"{search.scoring} against none (95 % interval {test.low:+.4f} to {test.high:+.4f}, "
+            f"p = {test.p:.2g}; corrected resampled t-test over {search.folds.n_folds} folds)."
         )
     return notes
+
+
+def verdict(test: PairedTest) -> str:
+    """What the test says, as a verb."""
+    if test.p >= 0.05:
+        return "made no clear difference to"
+    return "helped" if test.mean > 0 else "hurt"
 
 
 def edge_notes(chosen: Trial, trials: Sequence[Trial]) -> list[str]:

@@ -113,6 +113,11 @@ class Part:
         return link_components(self.copies)
 
     @property
+    def grouped(self) -> bool:
+        """Whether groups keep more together than exact copies alone would."""
+        return not np.array_equal(self.components, self.alone)
+
+    @property
     def unit(self) -> str:
         """What one component is called in sentences."""
         if self.groups is not None:

@@ -171,7 +171,11 @@ def evaluate(
             held.append(nested)
             estimates["nested"] = _describe(nested, "nested", NESTED, config)
             reported = "nested"
-    if search.part.groups is not None:
+    if search.part.groups is not None and not search.part.grouped:
+        notes.append(
+            "Every group holds one distinct image: keeping groups together changes nothing."
+        )
+    elif search.part.grouped:
         level = _image_level(search, chosen)
         estimates["image_level"] = _describe(level, "image_level", IMAGE_LEVEL, config)
         notes.append(_group_note(estimates["cv"], estimates["image_level"], config.scoring))

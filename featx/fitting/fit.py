@@ -86,10 +86,8 @@ def _fit(
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
     setups, setup_notes = plan_setups(list(part.X), config)
-    trials, grid_notes = plan_trials(
-        setups, config, smallest_training=len(part) - max_held_out(search.folds)
-    )
-    notes += setup_notes + grid_notes + _adaptation_notes(search, config)
+    trials = plan_trials(setups, config)
+    notes += setup_notes + _adaptation_notes(search, config)
     search.run(trials, search.single, keep=True)
     best = best_trials(search, trials)
     chosen = best_of(list(best.values()), lambda t: float(search.fold_scores(t).mean()))
@@ -100,7 +98,9 @@ def _fit(
     evaluation: Evaluation = evaluate(
         search, trials, chosen, config, test=test, pipeline=pipeline, temperature=temperature
     )
-    notes += evaluation.notes + sampler_notes(search, best) + edge_notes(chosen, trials)
+    notes += (
+        evaluation.notes + sampler_notes(search, best, chosen.setup) + edge_notes(chosen, trials)
+    )
     return {
         "classes": part.classes,
         "candidates": candidates,
@@ -129,11 +129,6 @@ def _new_search(
     return FoldSearch(
         part, folds, config.scoring, config.seed, jobs=config.jobs or cpu_cores(), advance=advance
     )
-
-
-def max_held_out(folds: Folds) -> int:
-    """Most images that are ever held out at once: the two largest folds, in nested searches."""
-    return int(np.sort(np.bincount(folds.fold))[-2:].sum())
 
 
 def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:

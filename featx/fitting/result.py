@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from featx.fitting.candidates import Setup, Trial
+from featx.fitting.choice import against_none
 from featx.fitting.estimate import Held
 from featx.fitting.search import FoldSearch
 
@@ -33,6 +34,9 @@ class Candidate:
     fold_scores : list of float
     grid : list of dict
         Every point tried, as ``{"params", "cv_mean", "cv_std"}``.
+    against_none : dict, optional
+        Mean difference of the fold scores to the same row without resampling, as ``{"mean",
+        "low", "high", "p"}`` of the corrected resampled t-test.
     elapsed_s : float
         Seconds of fitting and scoring, summed over threads.
     notes : list of str
@@ -48,6 +52,7 @@ class Candidate:
     cv_std: float | None = None
     fold_scores: list[float] = field(default_factory=list)
     grid: list[dict[str, Any]] = field(default_factory=list)
+    against_none: dict[str, float] | None = None
     elapsed_s: float = 0.0
     notes: list[str] = field(default_factory=list)
 
@@ -151,22 +156,22 @@ def tabulate(
     search: FoldSearch, setups: Sequence[Setup], trials: Sequence[Trial], best: dict[Setup, Trial]
 ) -> list[Candidate]:
     """One candidate for each setup, in the order of ``setups``."""
-    return [_candidate(search, setup, trials, best.get(setup)) for setup in setups]
+    return [_candidate(search, setup, trials, best) for setup in setups]
 
 
 def _candidate(
-    search: FoldSearch, setup: Setup, trials: Sequence[Trial], best: Trial | None
+    search: FoldSearch, setup: Setup, trials: Sequence[Trial], best: dict[Setup, Trial]
 ) -> Candidate:
-    if best is None:
-        notes = [search.refused[setup]]
-        return Candidate(**vars(setup), status="refused", notes=notes)
+    if setup not in best:
+        return Candidate(**vars(setup), status="refused", notes=[search.refused[setup]])
     notes = []
     if search.unconverged[setup]:
         notes.append(
             f"{search.unconverged[setup]} fits stopped at the iteration limit before they "
             "converged; their scores count as they are."
         )
-    scores = search.fold_scores(best)
+    scores = search.fold_scores(best[setup])
+    test = against_none(search, best, setup)
     grid = [
         {
             "params": dict(t.params),
@@ -179,11 +184,12 @@ def _candidate(
     return Candidate(
         **vars(setup),
         status="ok",
-        params=dict(best.params),
+        params=dict(best[setup].params),
         cv_mean=_number(scores.mean()),
         cv_std=_number(scores.std()),
         fold_scores=scores.tolist(),
         grid=grid,
+        against_none=None if test is None else asdict(test),
         elapsed_s=round(search.elapsed_s[setup], 3),
         notes=notes,
     )

@@ -141,7 +141,7 @@ def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) ->
     FitError
         The head refuses these images with these parameters.
     """
-    estimator = build_estimator(trial, seed)
+    estimator = build_estimator(trial, n_images=len(y), seed=seed)
     try:
         return estimator.fit(prepared.X, y)
     except (ValueError, np.linalg.LinAlgError) as error:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Head"]
+__all__ = ["Head", "Params"]
+
+Params = dict[str, Any]
+
+
+def _unlimited(params: Params, n_images: int) -> Params:
+    return params
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ class Head:
         wins.
     supports_class_weight : bool
         Whether ``class_weight`` means anything to this head.
+    limit : callable
+        ``limit(params, n_images)`` returns the parameters that so many training images allow;
+        unchanged by default.
     """
 
     name: str
@@ -35,3 +44,4 @@ class Head:
     build: Callable[[str | None, int], Any]
     param_grid: Mapping[str, list[Any]]
     supports_class_weight: bool
+    limit: Callable[[Params, int], Params] = _unlimited

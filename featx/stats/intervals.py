@@ -26,6 +26,7 @@ N_RESAMPLES = 2000
 BLOCK_CELLS = 4_000_000  # resamples x images held at once: 32 MB
 RANKING_CELLS = 600_000_000  # resamples x images x classes: about 3 s
 MIN_RANKING_RESAMPLES = 200
+CLASS_AVERAGES = ("balanced_accuracy", "f1_macro", "roc_auc_ovr")
 PERCENTILES = (2.5, 97.5)
 
 
@@ -58,6 +59,9 @@ def describe_predictions(
 
     Notes
     -----
+    Resamples that lack a class are left out of the intervals of averages over classes, as long
+    as at least half of the resamples lack none.
+
     The interval says how the numbers would vary with other images like these; how they would
     vary with other training images it does not say.
     """
@@ -135,7 +139,22 @@ def _resample(
         blocks.append(metrics)
         class_blocks.append(class_metrics(*counts))
         done += len(draws)
-    return _concatenate(blocks), _concatenate(class_blocks)
+    samples, class_samples = _concatenate(blocks), _concatenate(class_blocks)
+    _drop_incomplete(samples, class_samples["recall"], present=np.bincount(y, minlength=n_classes))
+    return samples, class_samples
+
+
+def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int) -> None:
+    """Blank class averages of resamples that lack a class, while most resamples lack none.
+
+    An average over fewer classes is another quantity: without a class that is always wrong it
+    would leap upwards.
+    """
+    complete = np.asarray(~np.isnan(recalls[:, present > 0]).any(axis=1))
+    if complete.mean() < 0.5:
+        return
+    for name in CLASS_AVERAGES:
+        samples[name][~complete[: len(samples[name])]] = np.nan
 
 
 def _ranking(y: Int, probabilities: Float, draws: Float, units: Int) -> Float:
