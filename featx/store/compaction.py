@@ -76,14 +76,15 @@ def compact_shards(reader: ShardReader) -> Compaction:
     StoreError
         The disk is full or cannot be written; everything committed is still there.
     """
-    before = len(current_index(reader).shards)
-    while True:
+    index = current_index(reader)
+    before = len(index.shards)
+    while _next_group(index):
         with committer_lock(reader.folder):
             index = current_index(reader)
             group = _next_group(index)
-            if not group:
-                return Compaction(before, len(index.shards))
-            _merge(reader, index, group)
+            if group:
+                index = _merge(reader, index, group)
+    return Compaction(before, len(index.shards))
 
 
 def _next_group(index: Index) -> list[ShardEntry]:
@@ -97,7 +98,7 @@ def _next_group(index: Index) -> list[ShardEntry]:
     return group if len(group) >= 2 else []
 
 
-def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> None:
+def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> Index:
     try:
         embeddings = np.concatenate([reader.verify(shard) for shard in group])
         hashes = np.concatenate([reader.hashes(shard) for shard in group])
@@ -113,9 +114,9 @@ def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> No
     merged = set(group)
     at = index.shards.index(group[0])
     kept = [shard for shard in index.shards if shard not in merged]
-    shards = (*kept[:at], entry, *kept[at:])
+    index = replace(index, shards=(*kept[:at], entry, *kept[at:]))
     try:
-        write_index(reader.folder, replace(index, shards=shards))
+        write_index(reader.folder, index)
     except Exception:
         discard_unlisted(reader, entry)
         raise
@@ -125,6 +126,7 @@ def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> No
             reader.path(shard).unlink()
     with contextlib.suppress(OSError):
         fsync_directory(reader.path(entry).parent)
+    return index
 
 
 def discard_unlisted(reader: ShardReader, entry: ShardEntry) -> None:
