@@ -233,7 +233,7 @@ def test_an_absolute_path_below_a_linked_root(tmp_path):
     [
         "/etc/passwd", "../outside.jpg", "a/../../outside.jpg", "..", ".", "a/..", "/",
         "C:\\\\photos\\\\1.jpg", "\\\\\\\\server\\\\share\\\\1.jpg", "out/1.jpg", "file.jpg",
-        "deep/file.jpg", "chain/1.jpg", "{root}-sibling/1.jpg",
+        "deep/file.jpg", "chain/1.jpg", "{root}-sibling/1.jpg", "../back/1.jpg",
     ],
 )  # fmt: skip
 def test_paths_that_lead_outside_are_refused(tmp_path, path):
@@ -243,6 +243,7 @@ def test_paths_that_lead_outside_are_refused(tmp_path, path):
     (tmp_path / "secret" / "1.jpg").touch()
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "chain").symlink_to("out")
+    (tmp_path / "back").symlink_to(root)  # outside by name, although it leads back in
     (root / "file.jpg").symlink_to(tmp_path / "secret" / "1.jpg")
     (root / "deep" / "file.jpg").symlink_to("../../secret/not_there.jpg")
     path = path.replace("{root}", str(root)).replace("\\\\", "\\")
