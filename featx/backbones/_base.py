@@ -21,7 +21,7 @@ class BackboneOutput:
     Parameters
     ----------
     name : str
-        Unique among the outputs of a backbone, for people and for columns.
+        Layers and poolings; unique among the outputs of one backbone.
     n_features : int
         Measured width.
     document : dict
@@ -76,7 +76,7 @@ class BackboneInfo:
         Height and width of the input.
     n_parameters : int or None
         Parameters of the whole network; None when it was not measured.
-    on_disk : bool
+    on_this_machine : bool
         Whether the weights are on this machine.
     origin : str
         Where the weights come from: hub id or URL; empty when there are none.
@@ -86,7 +86,7 @@ class BackboneInfo:
     n_features: int | None
     size_px: tuple[int, int]
     n_parameters: int | None
-    on_disk: bool
+    on_this_machine: bool
     origin: str
 
     def document(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from featx.backbones._loading import SOURCES, parse_name
 
 __all__ = ["list_backbones", "list_layers"]
 
-_MEASURED = 200  # more rows than this are listed without widths: measuring takes 0.1 s each
+_MEASURED = 50  # more rows than this are listed without widths: measuring takes 0.2 s each
 
 
 def list_backbones(filter: str | None = None, *, limit: int | None = None) -> list[BackboneInfo]:
@@ -27,7 +27,7 @@ def list_backbones(filter: str | None = None, *, limit: int | None = None) -> li
     Returns
     -------
     list of BackboneInfo
-        featx's own first. Width and parameters are measured when there are at most 200 rows.
+        featx's own first. Width and parameters are measured when there are at most 50 rows.
     """
     names = _matching(filter)[:limit]
     rows = [source.info(name) for source, name in names]

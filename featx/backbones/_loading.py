@@ -107,7 +107,7 @@ def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
     return preprocess
 
 
-class _explained:  # noqa: N801 - reads as a statement
+class _explained:
     """Turn what torch raises for an input that a network cannot take into a BackboneError."""
 
     def __init__(self, network: Network) -> None:
@@ -130,6 +130,7 @@ def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[Backbo
     """Run one black image and describe each output with the width it really has."""
     import torch
 
+    from featx.backbones._taps import PRE_LOGITS
     from featx.backbones._weights import digest
     from featx.data.decode import DECODE_POLICY
     from featx.data.preprocess import PREPROCESS_VERSION
@@ -146,9 +147,9 @@ def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[Backbo
     }
     outputs = []
     for group, vector in zip(tapped.groups, vectors, strict=True):
-        name = network.name + _suffix(group)
+        name = _output_name(group)
         document = common | {
-            "backbone": name,
+            "backbone": network.name if name == PRE_LOGITS else f"{network.name}/{name}",
             "output": [{"layer": tap.layer, "pooling": tap.pooling} for tap in group],
             "n_features": vector.shape[1],
         }
@@ -156,12 +157,8 @@ def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[Backbo
     return tuple(outputs)
 
 
-def _suffix(group: tuple[Tap, ...]) -> str:
-    """What tells an output from the backbone's own pre-logits, for people."""
-    from featx.backbones._taps import PRE_LOGITS
-
-    if [tap.layer for tap in group] == [PRE_LOGITS]:
-        return ""
-    return "/" + ",".join(
+def _output_name(group: tuple[Tap, ...]) -> str:
+    """``layer3:avg,layer4:avg``, or ``pre-logits``."""
+    return ",".join(
         tap.layer if tap.pooling == "own" else f"{tap.layer}:{tap.pooling}" for tap in group
     )

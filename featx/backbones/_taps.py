@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,8 @@ class Tap:
     pooling: str
 
 
-class _Enough(Exception):  # noqa: N818 - not an error: every tap has what it needs
-    pass
+class _Enough(Exception):
+    """Not an error: every tap has what it needs."""
 
 
 class TappedNetwork(nn.Module):
@@ -81,10 +81,8 @@ class TappedNetwork(nn.Module):
         with ExitStack() as hooks:
             for tap in self._taps:
                 self._hook(tap, take, hooks)
-            try:
+            with suppress(_Enough):
                 self._run(x, take)
-            except _Enough:
-                pass
         self._refuse_silent(taken)
         self._calls_left = calls
         return tuple(torch.cat([taken[t] for t in group], dim=1) for group in self.groups)
@@ -141,7 +139,7 @@ def first_tensor(output: Any, layer: str) -> Tensor:
 
 
 def trace(network: Network, x: Tensor) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
-    """Every module that a pass calls, by name, in the order they finish, with its output's shape."""
+    """Every module that a pass calls, by name, in the order they finish, and its output's shape."""
     seen: dict[str, tuple[nn.Module, tuple[int, ...]]] = {}
 
     def note(name: str, module: nn.Module, output: Any) -> None:

@@ -90,7 +90,7 @@ class EmbeddedSource:
             n_features=None,
             size_px=(size, size),
             n_parameters=None,
-            on_disk=_weights(name).is_file(),
+            on_this_machine=_weights(name).is_file(),
             origin=f"featx/backbones/weights/{name}.safetensors",
         )
 
@@ -155,6 +155,7 @@ def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
             std=tuple(spec["std"]),
         ),
         pretrained=True,
+        heads=("global_pool", "fc"),
         pre_logits=Pyramid(module, tuple(spec["layers"]), tuple(spec["sizes_px"])),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 from timm.data import resolve_data_config
-from timm.models import get_pretrained_cfg
+from timm.models import PretrainedCfg, get_pretrained_cfg
 
 from featx import console
 from featx.backbones import _hub
@@ -22,9 +22,9 @@ from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-__all__ = ["PLUGIN", "describe"]
+__all__ = ["PLUGIN"]
 
 
 class TimmSource:
@@ -39,40 +39,43 @@ class TimmSource:
 
     def build(self, name: str, request: BackboneRequest, *, offline: bool) -> Network:
         """See `featx.backbones._base.Source`."""
-        name, tag = _resolve(name)
-        arguments = _arguments(name, tag, request)
-        full_name = f"timm:{name}" + (f".{tag}" if tag else "")
+        name, tag, cfg = _resolve(name)
+        arguments: dict[str, Any] = {}
+        if request.size_px is not None and cfg.fixed_input_size:
+            arguments["img_size"] = request.size_px
         if not request.pretrained:
             with random_weights():
                 module = timm.create_model(_joined(name, tag), **arguments)
-            return describe(module, f"timm:{name}/random", name, arguments, pretrained=False)
+            return _describe(module, f"timm:{name}/random", name, arguments, pretrained=False)
         if request.weights is not None:
             full_name = f"timm:{name}"
-            module = _from_file(name, tag, arguments, request.weights)
+            module = _from_file(_joined(name, tag), arguments, request.weights, full_name)
         else:
-            module = _from_zoo(name, tag, arguments, full_name, offline=offline)
-        return describe(module, full_name, name, arguments, pretrained=True)
+            full_name = f"timm:{_joined(name, tag)}"
+            state, path = _zoo_weights(cfg, full_name, offline=offline)
+            module = _convert(_joined(name, tag), arguments, state, full_name, path)
+        return _describe(module, full_name, name, arguments, pretrained=True)
 
     def sketch(self, name: str) -> Network:
         """See `featx.backbones._base.Source`."""
-        name, tag = _resolve(name)
+        name, tag, _ = _resolve(name)
         with torch.device("meta"):
             module = timm.create_model(_joined(name, tag))
-        return describe(module, f"timm:{_joined(name, tag)}", name, {}, pretrained=True)
+        return _describe(module, f"timm:{_joined(name, tag)}", name, {}, pretrained=True)
 
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
-        cfg = get_pretrained_cfg(_joined(*_resolve(name)))
+        _, _, cfg = _resolve(name)
         if cfg.hf_hub_id:
-            on_disk = _hub.cached_hf(cfg.hf_hub_id, cfg.hf_hub_filename) is not None
+            here = _hub.cached_hf(cfg.hf_hub_id, cfg.hf_hub_filename) is not None
         else:
-            on_disk = bool(cfg.url) and _hub.cached_url(cfg.url) is not None
+            here = bool(cfg.url) and _hub.cached_url(cfg.url) is not None
         return BackboneInfo(
             name=f"timm:{name}",
             n_features=None,
             size_px=tuple(_data_config(cfg)["input_size"][1:]),
             n_parameters=None,
-            on_disk=on_disk,
+            on_this_machine=here,
             origin=cfg.hf_hub_id or cfg.url or "",
         )
 
@@ -84,84 +87,66 @@ def _joined(name: str, tag: str) -> str:
     return f"{name}.{tag}" if tag else name
 
 
-def _resolve(full: str) -> tuple[str, str]:
-    """The network's name and the tag of its weights; the default tag when none is given."""
+def _resolve(full: str) -> tuple[str, str, Any]:
+    """The network's name, the tag of its weights (the default one when none is given), and
+    timm's configuration of these weights."""
     name, _, tag = full.partition(".")
     if not timm.is_model(name):
         raise unknown_name(
             "timm backbone", name, timm.list_models(), command="featx backbones timm:"
         )
-    if not tag:
-        cfg = get_pretrained_cfg(name)
-        return name, (cfg.tag or "") if cfg else ""
-    if get_pretrained_cfg(full, allow_unregistered=True) is None:
+    cfg = get_pretrained_cfg(full, allow_unregistered=True)
+    if cfg is None and tag:
         tags = [n.partition(".")[2] for n in timm.list_models(f"{name}.*", pretrained=True)]
         raise unknown_name(
             f"weights of timm:{name}", tag, tags, command=f"featx backbones timm:{name}"
         )
-    return name, tag
+    cfg = cfg or PretrainedCfg()  # a network that has none gets timm's defaults
+    return name, tag or cfg.tag or "", cfg
 
 
-def _arguments(name: str, tag: str, request: BackboneRequest) -> dict[str, Any]:
-    """A network of a fixed size is built for the size asked for."""
-    cfg = get_pretrained_cfg(_joined(name, tag))
-    if request.size_px is not None and cfg is not None and cfg.fixed_input_size:
-        return {"img_size": request.size_px}
-    return {}
-
-
-def _from_zoo(
-    name: str, tag: str, arguments: dict[str, Any], full_name: str, *, offline: bool
-) -> nn.Module:
-    """The weights of the tag, from this machine or from their hub."""
-    cfg = get_pretrained_cfg(_joined(name, tag))
-    if cfg is None or not (cfg.hf_hub_id or cfg.url):
+def _zoo_weights(cfg: Any, full_name: str, *, offline: bool) -> tuple[dict[str, Tensor], str]:
+    """The weights of a tag, from this machine or from their hub, and where they lie."""
+    if cfg.hf_hub_id:
+        path = _hub.fetch_hf(cfg.hf_hub_id, cfg.hf_hub_filename, what=full_name, offline=offline)
+    elif cfg.url:
+        path = _hub.fetch_url(cfg.url, what=full_name, offline=offline)
+    else:
         raise WeightsNotFoundError(
             f"timm has no pretrained weights for {full_name}.",
             hint="Give --weights FILE, or --no-pretrained for random weights.",
         )
-    if cfg.hf_hub_id:
-        path = _hub.fetch_hf(cfg.hf_hub_id, cfg.hf_hub_filename, what=full_name, offline=offline)
-    else:
-        path = _hub.fetch_url(cfg.url, what=full_name, offline=offline)
-    return _convert(name, tag, arguments, read_weights(path), full_name, str(path))
+    return read_weights(path), str(path)
 
 
-def _from_file(name: str, tag: str, arguments: dict[str, Any], path: str) -> nn.Module:
+def _from_file(model: str, arguments: dict[str, Any], path: str, full_name: str) -> Any:
     """The user's own file: fitted as it is, else as timm converts other layouts."""
     state = read_weights(path)
     with random_weights():
-        module = timm.create_model(_joined(name, tag), **arguments)
-    full_name = f"timm:{name}"
+        module = timm.create_model(model, **arguments)
+    what = f"{path!r} does not fit {full_name}"
     try:
-        fit_weights(module, state, heads=_heads(module), what=f"{path!r} does not fit {full_name}")
+        fit_weights(module, state, heads=_heads(module), what=what)
     except BackboneError as misfit:
         try:
-            return _convert(name, tag, arguments, state, full_name, path)
+            return _convert(model, arguments, state, full_name, path)
         except BackboneError:
             raise misfit from None
     return module
 
 
 def _convert(
-    name: str,
-    tag: str,
-    arguments: dict[str, Any],
-    state: dict[str, Tensor],
-    full_name: str,
-    path: str,
-) -> nn.Module:
+    model: str, arguments: dict[str, Any], state: dict[str, Tensor], full_name: str, path: str
+) -> Any:
     """Let timm build the network and convert the weights to its present layout.
 
     timm gets tensors, never a file: reading the file safely is not left to it.
     """
+    overlay = {"state_dict": state, "custom_load": False}
     try:
-        with random_weights():  # some networks leave a few tensors out of their published weights
-            module: nn.Module = timm.create_model(
-                _joined(name, tag),
-                pretrained=True,
-                pretrained_cfg_overlay={"state_dict": state, "custom_load": False},
-                **arguments,
+        with random_weights():  # some published weights lack a few of their network's tensors
+            module: Any = timm.create_model(
+                model, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
             )
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())
@@ -171,14 +156,14 @@ def _convert(
     return module
 
 
-def _heads(module: nn.Module) -> tuple[str, ...]:
+def _heads(module: Any) -> tuple[str, ...]:
     classifier = module.pretrained_cfg.get("classifier") or ()
     return (classifier,) if isinstance(classifier, str) else tuple(classifier)
 
 
 def _data_config(cfg: Any) -> dict[str, Any]:
     """timm's own resolution of size, crop and normalisation for evaluation."""
-    values = cfg if isinstance(cfg, dict) else cfg.to_dict()
+    values = cfg if isinstance(cfg, dict) else vars(cfg)
     config: dict[str, Any] = resolve_data_config(
         pretrained_cfg=values, use_test_size=not values.get("fixed_input_size", False)
     )
@@ -205,8 +190,8 @@ def _preprocess(cfg: dict[str, Any], name: str) -> Preprocess:
     )
 
 
-def describe(
-    module: nn.Module,
+def _describe(
+    module: Any,
     full_name: str,
     name: str,
     arguments: dict[str, Any],

@@ -66,7 +66,7 @@ class TorchvisionSource:
             n_features=None,
             size_px=_preprocess(weights).size_px,
             n_parameters=None,
-            on_disk=_hub.cached_url(weights.url) is not None,
+            on_this_machine=_hub.cached_url(weights.url) is not None,
             origin=weights.url,
         )
 

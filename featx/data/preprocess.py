@@ -67,13 +67,12 @@ def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.u
 
 def _resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
     """Height and width before the crop; each at least that of the crop."""
-    edges = tuple(math.floor(s / preprocess.crop + _CROP_SLACK) for s in preprocess.size_px)
+    edge, across = (math.floor(s / preprocess.crop + _CROP_SLACK) for s in preprocess.size_px)
     if preprocess.resize == "squash":
-        return edges
-    if edges[0] != edges[1]:
-        ratio = min(height / edges[0], width / edges[1])
+        return edge, across
+    if edge != across:
+        ratio = min(height / edge, width / across)
         return round(height / ratio), round(width / ratio)
-    edge = edges[0]
     if height <= width:
         return edge, int(edge * width / height)
     return int(edge * height / width), edge
