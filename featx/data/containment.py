@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
-from pathlib import PureWindowsPath
 
 from featx.errors import DatasetError
 from featx.files import printable
 
 __all__ = ["Root"]
+
+_WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # C:\photos or \\server\share
 
 
 class Root:
@@ -43,8 +45,8 @@ class Root:
         """
         if not path or "\0" in path:
             raise DatasetError(f"not a path: '{printable(path)}'")
-        if os.sep == "/" and PureWindowsPath(path).is_absolute():
-            raise self._outside(path)  # of another system; here it would be one odd file name
+        if os.sep == "/" and _WINDOWS_ABSOLUTE.match(path):
+            raise self._outside(path)  # here it would be one oddly named file
         absolute = os.path.normpath(os.path.join(self.folder, path))
         if _within(absolute, self._real):  # an absolute path past a link in the root's own name
             absolute = self.folder + absolute[len(self._real) :]
