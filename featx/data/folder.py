@@ -97,7 +97,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         raise DatasetError(
-            f"Cannot list folder '{printable(folder)}': {error.strerror}.",
+            f"Cannot list folder '{printable(os.path.normpath(folder))}': {error.strerror}.",
             hint="Make it readable, or move it out of the data set.",
         ) from None
 
