@@ -1,26 +1,24 @@
 """The table of the model card: what a linear probe makes of frozen features.
 
-    python recipes/embedded/evaluate.py --weights FILE --teacher FILE --images DIR [--out FILE]
-
-The same as ``pretrain.py --evaluate``. Rows: raw pixels at 16x16, the same network untrained, the
-embedded backbone, ImageNet SqueezeNet 1.0. Columns: test accuracy on ``clothing``, whose test split
-is read here and nowhere else, and cross-validated balanced accuracy on ``plankton`` and on
-``bccd``, there with all cells of one slide image in one fold.
+``pretrain.py --evaluate IMAGES``, with the other options of its run, calls this. Rows: raw pixels
+at 16x16, the same network untrained, the embedded backbone, ImageNet SqueezeNet 1.0. Columns: test
+accuracy on ``clothing``, whose test split is read here and nowhere else, and cross-validated
+balanced accuracy on ``plankton`` and on ``bccd``, there with all cells of one slide image in one
+fold.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import probe
 import torch
 from augment import normalise
-from network import SPECIFICATION, build_network, embed
-from PIL import Image
+from network import CROP, INTERPOLATION, RESIZE, SIZES_PX, build_network, embed
 from safetensors.torch import load_file
 from teacher import load_teacher
 from torch import Tensor, nn
@@ -39,17 +37,14 @@ def load_network(weights: Path | None) -> nn.Module:
     return network.eval().to(memory_format=torch.channels_last)
 
 
-@torch.inference_mode()
-def in_batches(forward: Callable[[Tensor], Tensor], size_px: int, crop_px: int) -> Features:
-    """Return a function from files to float32 ``(n, width)``: resize, crop, normalise, forward."""
+def in_batches(forward: Callable[[Tensor], Tensor], size_px: int) -> Features:
+    """Return a function from files to float32 ``(n, width)``: resize, normalise, forward."""
 
     def features(paths: list[Path]) -> np.ndarray:
         parts = []
-        margin = (size_px - crop_px) // 2
-        inside = slice(margin, margin + crop_px)
         for i in range(0, len(paths), 64):
-            images = probe.load_images(paths[i : i + 64], size_px, Image.Resampling.BICUBIC)
-            x = normalise(torch.from_numpy(images[:, :, inside, inside]).float() / 255)
+            images = probe.load_images(paths[i : i + 64], size_px, RESIZE, CROP, INTERPOLATION)
+            x = normalise(torch.from_numpy(images).float() / 255)
             with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
                 parts.append(forward(x.contiguous(memory_format=torch.channels_last)).float())
         return torch.cat(parts).numpy()
@@ -57,28 +52,22 @@ def in_batches(forward: Callable[[Tensor], Tensor], size_px: int, crop_px: int) 
     return features
 
 
-def embedding_of(network: nn.Module) -> Features:
-    """Return the embedding of ``network`` as the specification defines it."""
-    sizes = tuple(SPECIFICATION["sizes_px"])
-    layers = tuple(SPECIFICATION["layers"])
-    return in_batches(lambda x: embed(network, x, sizes, layers), sizes[0], sizes[0])
-
-
 def raw_pixels(paths: list[Path]) -> np.ndarray:
     """Return images reduced to 16x16 as float32 ``(n, 768)`` in 0..1."""
-    images = probe.load_images(paths, 16, Image.Resampling.BICUBIC)
+    images = probe.load_images(paths, 16)
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def score(features: Features, images: Path) -> dict[str, float]:
     """Return the three figures of one row; data sets are folders of ``images``."""
-    train = probe.read_folder(images / "clothing" / "train")
-    test = probe.read_folder(images / "clothing" / "test")
+    clothing = [
+        probe.read_folder(images / "clothing" / part) for part in ("train", "validation", "test")
+    ]
     plankton = probe.read_folder(images / "plankton")
     bccd = probe.read_csv(images / "bccd.csv")
     return {
-        "clothing_test_accuracy": probe.train_test(
-            features(train.paths), train.labels, features(test.paths), test.labels
+        "clothing_test_accuracy": probe.train_validation_test(
+            [(features(part.paths), part.labels) for part in clothing]
         ),
         "plankton_balanced_accuracy": probe.cross_validated(
             features(plankton.paths), plankton.labels, None
@@ -104,10 +93,10 @@ def evaluate(weights: Path, teacher: Path, images: Path) -> dict[str, dict[str, 
     squeezenet = load_teacher(teacher)
     makers: dict[str, Features] = {
         "raw pixels, 16x16": raw_pixels,
-        "featx:mini-v1, untrained": embedding_of(load_network(None)),
-        "featx:mini-v1": embedding_of(load_network(weights)),
+        "featx:mini-v1, untrained": in_batches(partial(embed, load_network(None)), SIZES_PX[0]),
+        "featx:mini-v1": in_batches(partial(embed, load_network(weights)), SIZES_PX[0]),
         "ImageNet SqueezeNet 1.0, 224 px": in_batches(
-            lambda x: squeezenet(x).float().mean(dim=(2, 3)), SQUEEZENET_PX, SQUEEZENET_PX
+            lambda x: squeezenet(x).float().mean(dim=(2, 3)), SQUEEZENET_PX
         ),
     }
     rows = {}
@@ -117,19 +106,8 @@ def evaluate(weights: Path, teacher: Path, images: Path) -> dict[str, dict[str, 
     return rows
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Print the table and, with ``--out``, write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args(argv)
-    rows = evaluate(args.weights, args.teacher, args.images)
+def tabulate(weights: Path, teacher: Path, images: Path, out: Path) -> None:
+    """Print the table and write it as ``table.json`` in the folder ``out``."""
+    rows = evaluate(weights, teacher, images)
     print(table(rows))
-    if args.out:
-        args.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    (out / "table.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")

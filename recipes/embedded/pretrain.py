@@ -8,6 +8,7 @@ The same command continues an interrupted run. See README.md beside this file.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -25,10 +26,13 @@ import data
 import teacher
 import torch
 import torch.distributed as dist
+from evaluate import tabulate
+from network import specification
 from safetensors.torch import save as to_safetensors
 from train import Config, Trainer
 
 INTERRUPTED = 130
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,6 +57,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--device", default="cpu", help="cpu or cuda")
     add("--save-every-s", type=float, default=300.0)
     add("--log-every", type=int, default=50, help="steps")
+    add("--evaluate", type=Path, metavar="IMAGES", help="do not train: print the card's table")
     return parser.parse_args(argv)
 
 
@@ -77,8 +82,23 @@ def configure(args: argparse.Namespace) -> Config:
     )
 
 
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory, as far as the C library is glibc.
+
+    By default every large tensor is mapped from the system and given back, and half of the
+    processor's time goes into zeroing pages.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, -1)):
+        mallopt(option, value)
+
+
 def work(rank: int, args: argparse.Namespace, config: Config, rendezvous: str) -> None:
     """Train as process ``rank``; process 0 writes the weights when the last step is done."""
+    keep_freed_memory()
     if config.processes > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.processes))
         store = dist.FileStore(rendezvous, config.processes)
@@ -108,10 +128,13 @@ def export(trainer: Trainer, args: argparse.Namespace) -> None:
     }
     weights = to_safetensors(state)
     checkpoint.write_atomically(args.out / "mini-v1.safetensors", lambda f: f.write(weights))
+    described = (json.dumps(specification(weights), indent=2) + "\n").encode()
+    checkpoint.write_atomically(args.out / "mini-v1.json", lambda f: f.write(described))
     summary = {
         "command": shlex.join(["python", *sys.argv]),
         "epochs": trainer.config.epochs,
         "steps": trainer.step,
+        "train_images": len(trainer.train.labels),
         "images_seen": trainer.step * trainer.config.batch,
         "training_s": round(trainer.elapsed_s, 1),
         "tiny_imagenet_val_accuracy": trainer.accuracy(),
@@ -131,6 +154,9 @@ def export(trainer: Trainer, args: argparse.Namespace) -> None:
 def main() -> None:
     """Prepare the caches, then train in one or several processes."""
     args = parse()
+    if args.evaluate:
+        tabulate(args.out / "mini-v1.safetensors", args.teacher, args.evaluate, args.out)
+        return
     config = configure(args)
     cache = args.out / "cache"
     train, _ = (data.load(args.data, split, cache) for split in data.SPLITS)

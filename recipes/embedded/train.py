@@ -85,7 +85,7 @@ class Trainer:
         self.targets = np.load(out / "cache" / "teacher.npy", mmap_mode="r")
         torch.manual_seed(config.seed)
         student = Student(int(train.labels.max()) + 1)
-        self.student = student.to(device, memory_format=torch.channels_last)
+        self.student = student.to(device).to(memory_format=torch.channels_last)
         self.forward = (
             torch.compile(self.student, dynamic=False) if config.compile else self.student
         )
@@ -98,7 +98,7 @@ class Trainer:
     def _optimizer(self) -> torch.optim.Optimizer:
         """Return SGD with Nesterov momentum; scales, shifts and biases are not decayed."""
         parameters = list(self.student.parameters())
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1]},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
@@ -161,7 +161,8 @@ class Trainer:
         for gradient, average in zip(gradients, averaged, strict=True):
             gradient.copy_(average.view(gradient.shape))
         self.stop = bool(flag.item() > 0)
-        return measured
+        # A copy: a view would keep all gradients of the step alive for as long as it is kept.
+        return measured.clone()
 
     @torch.inference_mode()
     def accuracy(self, limit: int | None = None) -> float:
@@ -205,8 +206,9 @@ class Trainer:
 
     def _continues(self, saved: dict[str, Any], step: int) -> bool:
         """Return whether this run would have taken the first ``step`` steps of the saved one."""
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
-        before, now = Config(**lists), self.config
+        fields: dict[str, Any] = dict(saved)
+        fields |= {k: tuple(v) for k, v in saved.items() if isinstance(v, list)}
+        before, now = Config(**fields), self.config
         names = ("epochs", "warmup_epochs", "decay_epochs", "grow_at")
         if replace(before, **{name: getattr(now, name) for name in names}) != now:
             return False
@@ -227,6 +229,7 @@ class Trainer:
             now = time.monotonic()
             self.elapsed_s = before_s + now - started
             if log is None:
+                rows.clear()
                 continue
             if self.step % log_every == 0 or self.step == self.total_steps:
                 row = self._row(torch.stack(rows).mean(dim=0), len(rows) / (now - logged))
