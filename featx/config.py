@@ -17,6 +17,7 @@ from featx.errors import ConfigError, nearest
 from featx.types import DEFAULT_BACKBONE, BackboneRequest, Interpolation, ResizeMode
 
 __all__ = [
+    "BACKBONE_FIELDS",
     "DatasetConfig",
     "ExtractConfig",
     "FitConfig",
@@ -122,6 +123,13 @@ class ExtractConfig(_Section):
             )
             for name in names
         ]
+
+
+#: What decides the embedding, and so belongs to a saved model; `featx.score` does not take it.
+BACKBONE_FIELDS = frozenset(
+    {"backbone", "pretrained", "layer", "pooling", "separate"}
+    | {"size", "crop", "interpolation", "resize"}
+)
 
 
 class FitConfig(_Section):
@@ -291,5 +299,5 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 def dump_config(config: BaseModel) -> str:
     """The resolved configuration as YAML that ``load_config`` reads back to the same values."""
-    # Escaped, not allow_unicode: PyYAML writes some line breaks (U+0085) that it does not read back.
+    # Escaped, not allow_unicode: PyYAML writes some line breaks (U+0085) that it cannot read back.
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

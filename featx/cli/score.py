@@ -6,23 +6,17 @@ import click
 
 from featx import console
 from featx.cli.options import as_json, config_options, strict
-from featx.config import ExtractConfig, ScoreConfig
+from featx.config import BACKBONE_FIELDS, ExtractConfig, ScoreConfig
 from featx.files import printable
 
 __all__ = ["command"]
-
-# What decides an embedding is the model's; only the place of the weights may differ.
-_MODELS_OWN = frozenset(
-    {"backbone", "pretrained", "layer", "pooling", "separate"}
-    | {"size", "crop", "interpolation", "resize"}
-)
 
 
 @click.command(name="score")
 @click.argument("model")
 @click.argument("images")
 @config_options(ScoreConfig)
-@config_options(ExtractConfig, leave_out=_MODELS_OWN)
+@config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)
 @strict
 @as_json
 def command(

@@ -53,6 +53,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Wr
         make_directory(target.parent)
     except OSError as error:
         raise UsageError(f"The output {shown!r} cannot be written: {error.strerror}.") from None
+    if not target.parent.is_dir():
+        raise UsageError(f"The output {shown!r} cannot be written: its folder is a file.")
     writer: Writer = FORMATS.get(name)
     return writer
 

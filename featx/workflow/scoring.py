@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.config import DatasetConfig, ExtractConfig, ScoreConfig
+from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.reader import read_manifest
 from featx.errors import QuarantinedError, UsageError
 from featx.extraction import Extraction, Failure, run_extractors
@@ -216,6 +216,8 @@ def _one_source(
         raise UsageError(
             f"Give config and extract, or single options, not both. Got {', '.join(options)}."
         )
+    for name in sorted(BACKBONE_FIELDS & options.keys()):
+        raise UsageError(f"{name} is not an option of score: the model's own is used.")
     return config or given[0], extract or given[1]
 
 

@@ -1,0 +1,154 @@
+"""``featx score`` as a user types it: exact output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from featx.cli.main import main
+from featx.config import ExtractConfig
+from featx.model import Model, save_model
+from featx.workflow.scoring import score
+
+
+@pytest.fixture
+def ready(
+    fitted: Model,
+    images: Path,
+    config: ExtractConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Path:
+    """A working directory with model ``m``, images ``new``, and everything cached."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEATX_CACHE", raising=False)
+    save_model(fitted, tmp_path / "m")
+    score(fitted, images, extract=config)
+    capsys.readouterr()
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["score", *arguments])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+TABLE = "class   images\n──────  ──────\n=green       3\nblue         2\nred          2\n"
+SAID = (
+    "9 images: 7 cached, 0 computed, 2 quarantined.\n"
+    "{elapsed}; nothing to compute.\n"
+    "Warning: quarantined broken.jpg: {broken}\n"
+    "Warning: quarantined sub/empty.png: {empty}\n"
+    "9 rows written to out.csv\n"
+)
+
+
+def test_the_default(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("m", "new", "-o", "out.csv") == 0
+    said = capsys.readouterr()
+    assert said.out == TABLE
+    rows = [line.split(",", 3) for line in Path("out.csv").read_text().splitlines()]
+    reasons = {row[0]: row[3].strip('"') for row in rows}
+    assert said.err == SAID.format(
+        elapsed=said.err.splitlines()[1].split(";")[0],
+        broken=reasons["broken.jpg"],
+        empty=reasons["sub/empty.png"],
+    )
+    assert rows[0] == ["path", "prediction", "probability", "error"]
+    assert len(rows) == 10
+
+
+def test_scores_csv_is_the_default_output(ready: Path) -> None:
+    assert run("m", "new", "-q") == 0
+    assert Path("scores.csv").exists()
+
+
+def test_quiet_says_only_warnings(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("m", "new", "-o", "out.csv", "-q") == 0
+    said = capsys.readouterr()
+    assert all(line.startswith("Warning: ") for line in said.err.splitlines())
+    assert said.out == TABLE
+
+
+def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("m", "new", "-o", "o.jsonl", "--json", "--sort-into", "s") == 0
+    document = json.loads(capsys.readouterr().out)
+    report = document.pop("report")
+    assert (report["computed"], report["cached"]) == (0, 7)
+    reasons = [failure.pop("reason") for failure in document["failures"]]
+    assert all(reasons)
+    assert document == {
+        "schema_version": 1,
+        "images": 9,
+        "scored": 7,
+        "quarantined": 2,
+        "classes": {"=green": 3, "blue": 2, "red": 2},
+        "output": "o.jsonl",
+        "sorted_into": {"=green": 3, "_unreadable": 2, "blue": 2, "red": 2},
+        "failures": [{"id": "broken.jpg"}, {"id": "sub/empty.png"}],
+    }
+
+
+def test_strict_exits_3_with_the_rows_written(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("m", "new", "-o", "out.csv", "--strict") == 3
+    assert "Error: 2 of 9 images were quarantined, the first broken.jpg" in capsys.readouterr().err
+    assert len(Path("out.csv").read_text().splitlines()) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["m"], 2, "Missing argument 'IMAGES'"),
+        (["m", "absent"], 2, "Error: There is no data set at 'absent'."),
+        (["absent", "new"], 1, "Error: The model absent does not exist.\nGive a model folder"),
+        (["new", "new"], 1, "Error: new holds no model"),
+        (["m", "new", "-o", "o.txt"], 2, "Choose from: .csv, .jsonl, .parquet."),
+        (["m", "new", "-o", "taken.csv"], 2, "Error: The output 'taken.csv' exists already.\n"),
+        (["m", "new", "--top-k", "0"], 2, "top_k"),
+        (["m", "new", "--sort-into", "new/sorted"], 2, "lies inside the images"),
+        (["m", "new", "--sort-into", "m"], 2, "holds files that featx did not sort"),
+        (["m", "new", "--sort-mode", "move"], 2, "'move' is not one of 'link', 'copy'"),
+        (["m", "new", "--backbone", "x"], 2, "No such option"),
+        (["m", "new", "--precision", "bf16"], 1, "'bf16' was asked for"),
+        (["m", "new", "--on-error", "fail"], 1, "broken.jpg"),
+    ],
+)
+def test_refusals(
+    ready: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    Path("taken.csv").write_text("mine")
+    assert run(*arguments, "--cache", "cache") == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert message.replace("'", "") in said.err.replace("'", "")
+    assert Path("taken.csv").read_text() == "mine"
+    assert not Path("scores.csv").exists()
+
+
+def test_sort_into_folders_and_again(ready: Path) -> None:
+    assert run("m", "new", "-o", "o.csv", "--sort-into", "sorted", "-q") == 0
+    found = {p.relative_to("sorted").as_posix() for p in Path("sorted").rglob("*.*")}
+    assert found == {
+        ".featx-sorted.json", "_unreadable/broken.jpg", "_unreadable/empty.png",
+        "=green/-twin.png", "=green/0.png", "=green/sub__0.png", "blue/1.png",
+        "blue/sub__1.png", "red/2.png", "red/sub__2.png",
+    }  # fmt: skip
+    assert os.path.realpath("sorted/red/2.png") == os.path.realpath("new/2.png")
+    again = ("m", "new", "-o", "o.csv", "--sort-into", "sorted", "--sort-mode", "copy", "-q")
+    assert run(*again) == 2
+    assert run(*again, "--overwrite") == 0
+    assert not Path("sorted/red/2.png").is_symlink()
+    assert Path("sorted/red/2.png").read_bytes() == Path("new/2.png").read_bytes()
