@@ -7,7 +7,7 @@ the colon in a backbone's name. Importing this package imports neither torch nor
 from __future__ import annotations
 
 from featx.backbones._base import Backbone, BackboneInfo, BackboneOutput, LayerInfo
-from featx.backbones._listing import list_backbones, list_layers
+from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "BackboneInfo",
     "BackboneOutput",
     "LayerInfo",
+    "count_backbones",
     "list_backbones",
     "list_layers",
     "load_backbone",

@@ -111,12 +111,6 @@ def _torch_hub_file(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
 
 
-def _hash_prefix(path: Path) -> str:
-    """The beginning of the SHA-256 that torch.hub's file names carry, or ''."""
-    match = re.search(r"-([a-f0-9]{8,})\.", path.name)
-    return match[1] if match else ""
-
-
 def cached_url(url: str) -> Path | None:
     """The file of ``url`` in torch.hub's folder, or None; its hash is not read here."""
     path = _torch_hub_file(url)
@@ -138,22 +132,31 @@ def fetch_url(url: str, *, what: str, offline: bool) -> Path:
         if offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
             raise _missing_url(what, url, path, "the run is offline")
         try:
-            _download(url, path)
+            _download(url, path, what)
         except OSError as error:
             raise _missing_url(what, url, path, str(getattr(error, "reason", error))) from None
-    prefix = _hash_prefix(path)
-    found = _sha256(path)
-    if not found.startswith(prefix):
-        raise BackboneError(
-            f"{path} is not what was published for {what}: "
-            f"its SHA-256 begins {found[: len(prefix)]}, not {prefix}.",
-            hint="Delete it and run again, or copy it here anew.",
-        )
+    else:
+        _check_hash(path, what, where=path)
     return path
 
 
-def _download(url: str, path: Path) -> None:
-    """Write ``url`` to ``path``, whole or not at all."""
+def _check_hash(file: Path, what: str, *, where: Path) -> None:
+    """Compare a file with the beginning of the SHA-256 that its published name carries."""
+    match = re.search(r"-([a-f0-9]{8,})\.", where.name)
+    if match is None:
+        return
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(match[1]):
+        raise BackboneError(
+            f"{where} is not what was published for {what}: "
+            f"its SHA-256 begins {found[: len(match[1])]}, not {match[1]}.",
+            hint="Delete it if it is there and run again, or copy it here anew.",
+        )
+
+
+def _download(url: str, path: Path, what: str) -> None:
+    """Write ``url`` to ``path``, whole and right or not at all."""
     console.log(f"Downloading {url} …")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -161,14 +164,10 @@ def _download(url: str, path: Path) -> None:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply, part.open("wb") as file:
             while chunk := reply.read(_CHUNK_BYTES):
                 file.write(chunk)
+        _check_hash(part, what, where=path)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _missing_url(what: str, url: str, path: Path, reason: str) -> WeightsNotFoundError:

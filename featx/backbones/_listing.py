@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from featx.backbones._base import BackboneInfo, LayerInfo, Source
 from featx.backbones._loading import SOURCES, parse_name
 
-__all__ = ["list_backbones", "list_layers"]
+__all__ = ["count_backbones", "list_backbones", "list_layers"]
 
 _MEASURED = 50  # more rows than this are listed without widths: measuring takes 0.2 s each
 
@@ -34,6 +34,11 @@ def list_backbones(filter: str | None = None, *, limit: int | None = None) -> li
     if len(rows) > _MEASURED:
         return rows
     return [_measured(row, source, name) for row, (source, name) in zip(rows, names, strict=True)]
+
+
+def count_backbones(filter: str | None = None) -> int:
+    """How many backbones `list_backbones` lists without a limit."""
+    return len(_matching(filter))
 
 
 def _matching(filter: str | None) -> list[tuple[Source, str]]:

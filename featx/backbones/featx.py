@@ -28,9 +28,9 @@ __all__ = ["PLUGIN"]
 FOLDER = Path(__file__).parent / "weights"
 
 STAND_IN: dict[str, Any] = {
-    "timm": {
-        "model": "resnet18",
-        "arguments": {
+    "architecture": {
+        "timm_name": "resnet18",
+        "timm_kwargs": {
             "layers": [1, 1, 2, 1],
             "channels": [32, 64, 160, 320],
             "stem_type": "deep",
@@ -38,14 +38,18 @@ STAND_IN: dict[str, Any] = {
             "avg_down": True,
             "num_classes": 0,
         },
+        "replaced_by_identity": ["maxpool"],
     },
-    "removed": ["maxpool"],
     "layers": ["layer2", "layer3", "layer4"],
     "sizes_px": [64],
-    "crop": 1.0,
-    "interpolation": "bilinear",
-    "mean": [0.485, 0.456, 0.406],
-    "std": [0.229, 0.224, 0.225],
+    "preprocess": {
+        "size_px": [64, 64],
+        "resize": "squash",
+        "interpolation": "bicubic",
+        "crop": 1.0,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    },
 }
 
 
@@ -64,13 +68,13 @@ class EmbeddedSource:
         with random_weights():
             module = _construct(spec)
         network = _describe(name, spec, module)
-        path = request.weights or (_weights(name) if "sha256" in spec else None)
+        path = request.weights or (_weights(name) if "weights" in spec else None)
         network.pretrained = request.pretrained and path is not None
         if not network.pretrained or path is None:
             network.name = f"featx:{name}/random"
             return network
         if request.weights is None:
-            _check_digest(Path(path), spec["sha256"])
+            _check_digest(Path(path), spec["weights"]["sha256"])
         what = f"{str(path)!r} does not fit featx:{name}"
         fit_weights(module, read_weights(path), heads=(), what=what)
         return network
@@ -83,12 +87,10 @@ class EmbeddedSource:
 
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
-        spec = _spec(name)
-        size = spec["sizes_px"][0]
         return BackboneInfo(
             name=f"featx:{name}",
             n_features=None,
-            size_px=(size, size),
+            size_px=_preprocess(_spec(name)).size_px,
             n_parameters=None,
             on_this_machine=_weights(name).is_file(),
             origin=f"featx/backbones/weights/{name}.safetensors",
@@ -132,28 +134,32 @@ def _check_digest(path: Path, expected: str) -> None:
 
 
 def _construct(spec: dict[str, Any]) -> nn.Module:
+    architecture = spec["architecture"]
     module: nn.Module = timm.create_model(
-        spec["timm"]["model"], pretrained=False, **spec["timm"]["arguments"]
+        architecture["timm_name"], pretrained=False, **architecture["timm_kwargs"]
     )
-    for name in spec["removed"]:
+    for name in architecture["replaced_by_identity"]:
         module.set_submodule(name, nn.Identity())
     return module
 
 
+def _preprocess(spec: dict[str, Any]) -> Preprocess:
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in spec["preprocess"].items()
+    }
+    return Preprocess(**values)
+
+
 def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
-    size = spec["sizes_px"][0]
-    arguments = {key: spec[key] for key in ("timm", "removed", "layers", "sizes_px")}
     return Network(
         module=module,
         name=f"featx:{name}",
-        architecture={"source": "featx", "name": name, "arguments": arguments},
-        preprocess=Preprocess(
-            size_px=(size, size),
-            interpolation=spec["interpolation"],
-            crop=spec["crop"],
-            mean=tuple(spec["mean"]),
-            std=tuple(spec["std"]),
-        ),
+        architecture={
+            "source": "featx",
+            "name": name,
+            "arguments": {key: spec[key] for key in ("architecture", "layers", "sizes_px")},
+        },
+        preprocess=_preprocess(spec),
         pretrained=True,
         heads=("global_pool", "fc"),
         pre_logits=Pyramid(module, tuple(spec["layers"]), tuple(spec["sizes_px"])),
