@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from featx.data.decode import decode_image
+from featx.data.hashing import content_hash, read_bytes
 from featx.data.preprocess import preprocess_image
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
@@ -62,12 +61,12 @@ class Reader:
         result = Reading()
         started = time.perf_counter()
         try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            result.reason = f"cannot be read: {error.strerror or error}"
+            data = read_bytes(path)
+        except DecodeError as error:
+            result.reason = error.message
             return result
         result.size_bytes = len(data)
-        result.sha256 = hashlib.sha256(data).digest()
+        result.sha256 = content_hash(data)
         result.read_s = time.perf_counter() - started
         missing = self._missing(result.sha256)
         if self._is_claimed(result.sha256, claim=bool(missing)):

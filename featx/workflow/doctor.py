@@ -105,8 +105,8 @@ def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
 def _weights(advice: list[str]) -> list[str]:
     from featx.backbones import list_backbones
 
-    found = [b.name for b in list_backbones() if b.on_disk]
-    if all(name.startswith("featx:") for name in found):
+    found = [b.name for b in list_backbones() if b.on_this_machine]
+    if found and all(name.startswith("featx:") for name in found):
         advice.append(
             "Only the embedded backbone's weights are here. On a machine that can download, "
             "featx extract DATASET --backbone timm:convnext_tiny.fb_in22k fetches stronger ones."

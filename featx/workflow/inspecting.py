@@ -13,13 +13,17 @@ from featx.workflow.options import sections
 __all__ = ["inspect"]
 
 
-def inspect(dataset: str | os.PathLike[str], **options: Any) -> Inspection:
+def inspect(
+    dataset: str | os.PathLike[str], *, workers: int | None = None, **options: Any
+) -> Inspection:
     """Count, measure and check the images of a data set.
 
     Parameters
     ----------
     dataset : path
         See `featx.extract`.
+    workers : int, optional
+        Decoding threads; by default one for each CPU core.
     **options
         Fields of `featx.config.DatasetConfig`.
 
@@ -35,4 +39,4 @@ def inspect(dataset: str | os.PathLike[str], **options: Any) -> Inspection:
         The data set does not exist or cannot be read as asked.
     """
     (data,) = sections({"dataset": dataset, **options}, DatasetConfig)
-    return inspect_manifest(read_manifest(data))
+    return inspect_manifest(read_manifest(data), workers=workers)

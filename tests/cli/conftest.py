@@ -1,0 +1,80 @@
+"""The command line, run in this process so that torch is loaded once, on a small data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featx import console
+from featx.cli import main as cli
+
+BACKBONE = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 40, 30)}
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Featx = Callable[..., Outcome]
+
+
+@pytest.fixture
+def featx(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path
+) -> Featx:
+    """Run ``featx ARGUMENTS`` in the workspace."""
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
+
+    def run(*arguments: str) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        console.set_verbosity(0)
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``photos/{blue,green,red}`` (12, 10, 6 images), ``new/`` with a broken file, ``one/``."""
+    root = tmp_path_factory.mktemp("workspace")
+    rng = np.random.default_rng(0)
+    for (name, colour), count in zip(COLOURS.items(), (12, 10, 6), strict=True):
+        for i in range(count):
+            paint(root / "photos" / name / f"{i:02}.png", colour, rng)
+        paint(root / "new" / f"{name}.png", colour, rng)
+    (root / "new" / "broken.png").write_bytes(b"")
+    for i in range(3):
+        paint(root / "one" / "only" / f"{i}.png", (9, 9, 9), rng)
+    return root
+
+
+def paint(path: Path, colour: tuple[int, int, int], rng: np.random.Generator) -> None:
+    """A noisy 40×40 image of one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.array(colour) + rng.integers(-30, 31, (40, 40, 3))
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def run_folder(featx: Featx, workspace: Path) -> Path:
+    """A run named ``first``, fitted once for the session."""
+    folder = workspace / "runs" / "first"
+    if not folder.exists():
+        result = featx("fit", "photos", *BACKBONE, "--name", "first", "--cv", "3", "-j", "1")
+        assert result.code == 0, result.err
+    return folder
