@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.errors import FeatxError, ModelError
+from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import printable
 from featx.margins import margin_columns, margin_probabilities
 from featx.model.archive import ArchiveReader, write_archive
@@ -244,9 +244,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Raises
     ------
+    UsageError
+        ``path`` does not exist, or is a file of another kind.
     ModelError
-        There is no model; its format is older or newer; a file is missing, altered or holds
-        untrusted types; or its parts contradict each other. The message says what to do.
+        The folder holds no model; its format is older or newer; a file is missing, altered or
+        holds untrusted types; or its parts contradict each other. The message says what to do.
     """
     source, reader = _open(Path(path))
     document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
@@ -279,7 +281,7 @@ def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
     if path.suffix == SUFFIX and path.exists():
         return printable(str(path)), ArchiveReader(path, limit=MAX_MODEL_BYTES)
     problem = "is neither a folder nor a .featx file" if path.exists() else "does not exist"
-    raise ModelError(
+    raise UsageError(
         f"The model {printable(str(path))} {problem}.",
         hint="Give a model folder, a run's folder, or a .featx file.",
     )

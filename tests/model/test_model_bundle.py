@@ -266,17 +266,19 @@ def test_a_model_that_contradicts_itself_is_not_saved(
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "error", "message"),
     [
-        ("absent", "absent does not exist"),
-        ("folder", r"folder holds no model: there is no model.json in it or in model/"),
-        ("old.pkl", r"old.pkl is neither a folder nor a .featx file"),
-        ("text.featx", r"text.featx is not a .featx file \(a zip\)"),
+        ("absent", UsageError, "absent does not exist"),
+        ("folder", ModelError, r"folder holds no model: there is no model.json in it or in model/"),
+        ("old.pkl", UsageError, r"old.pkl is neither a folder nor a .featx file"),
+        ("text.featx", ModelError, r"text.featx is not a .featx file \(a zip\)"),
     ],
 )
-def test_what_is_no_model_says_so(tmp_path: Path, name: str, message: str) -> None:
+def test_what_is_no_model_says_so(
+    tmp_path: Path, name: str, error: type[Exception], message: str
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "old.pkl").write_bytes(b"\x80\x04.")
     (tmp_path / "text.featx").write_text("hello")
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(error, match=message):
         load_model(tmp_path / name)

@@ -109,7 +109,7 @@ def test_strict_exits_3_with_the_rows_written(
     [
         (["m"], 2, "Missing argument 'IMAGES'"),
         (["m", "absent"], 2, "Error: There is no data set at 'absent'."),
-        (["absent", "new"], 1, "Error: The model absent does not exist.\nGive a model folder"),
+        (["absent", "new"], 2, "Error: The model absent does not exist.\nGive a model folder"),
         (["new", "new"], 1, "Error: new holds no model"),
         (["m", "new", "-o", "o.txt"], 2, "Choose from: .csv, .jsonl, .parquet."),
         (["m", "new", "-o", "taken.csv"], 2, "Error: The output 'taken.csv' exists already.\n"),
