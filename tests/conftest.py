@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines are noisy, and no test asserts a time: no deadline for a single example.
+settings.register_profile("featx", deadline=None)
+settings.load_profile("featx")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
