@@ -12,6 +12,7 @@ from pathlib import Path
 
 __all__ = [
     "TEMPORARY_PATTERN",
+    "OddFileError",
     "atomic_path",
     "fsync_directory",
     "make_directory",
@@ -24,6 +25,10 @@ __all__ = [
 
 # What an interrupted write leaves behind: ".<target>.<pid>.<8 hex digits>.tmp".
 TEMPORARY_PATTERN = r"\..+\.\d+\.[0-9a-f]{8}\.tmp"
+
+
+class OddFileError(OSError):
+    """A link, pipe, folder or device where a plain file is expected, or one beyond all size."""
 
 
 def fsync_directory(folder: str | os.PathLike[str]) -> None:
@@ -109,15 +114,22 @@ def open_regular(path: str | os.PathLike[str]) -> int:
 
     Raises
     ------
+    OddFileError
+        It is a link, pipe, socket, device or folder: those can point anywhere or never end, and
+        nothing that featx writes is one.
     OSError
-        There is no such file, or it is a link, pipe, socket or device: those can point anywhere
-        or never end, and nothing that featx writes is one.
+        There is no such file, or it cannot be opened.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    handle = os.open(path, flags)
+    try:
+        handle = os.open(path, flags)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
+            raise OddFileError(errno.EINVAL, "not a plain file", os.fspath(path)) from None
+        raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+        raise OddFileError(errno.EINVAL, "not a plain file", os.fspath(path))
     return handle
 
 
@@ -139,8 +151,10 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
 
     Raises
     ------
+    OddFileError
+        It is not a plain file, or it is larger than ``limit``.
     OSError
-        There is no such file, it is not a plain one, or it is larger than ``limit``.
+        There is no such file, or it cannot be read.
     """
     handle = open_regular(path)
     try:
@@ -148,7 +162,7 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
     finally:
         os.close(handle)
     if len(data) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+        raise OddFileError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
     return data
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from featx.files import fsync_directory, write_atomic
-from featx.store.faults import corrupt, storage_errors
+from featx.store.faults import storage_errors
 from featx.store.index import Index, ShardEntry, parse_index, read_index_bytes, write_index
 from featx.store.listing import extractor_folders, open_reader
 from featx.store.lock import committer_lock
@@ -99,12 +99,8 @@ def _next_group(index: Index) -> list[ShardEntry]:
 
 
 def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> Index:
-    try:
-        embeddings = np.concatenate([reader.verify(shard) for shard in group])
-        hashes = np.concatenate([reader.hashes(shard) for shard in group])
-    except FileNotFoundError as error:
-        missing = reader.folder / "shards" / str(error.filename).rpartition("/")[2]
-        raise corrupt(missing, reader.folder, "it is gone, but the index names it") from None
+    embeddings = np.concatenate([reader.verify(shard) for shard in group])
+    hashes = np.concatenate([reader.hashes(shard) for shard in group])
     # Racing writers may have committed the same image twice: one row is enough.
     _, first = np.unique(hashes, axis=0, return_index=True)
     first.sort()

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from featx.errors import StoreError
-from featx.files import fsync_directory, make_directory, read_bounded, write_atomic
+from featx.files import (
+    OddFileError,
+    fsync_directory,
+    make_directory,
+    read_bounded,
+    write_atomic,
+)
 from featx.store.faults import corrupt, storage_errors
 from featx.store.index import FORMAT_VERSION, MAX_FEATURES, SHARDS_NAME, load_json
 from featx.types import ExtractorSpec
@@ -49,6 +55,8 @@ def read_extractor(folder: Path) -> ExtractorSpec | None:
             data = read_bounded(path, _MAX_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OddFileError as error:
+            raise corrupt(path, folder, str(error.strerror)) from None
     document = load_json(data, path, folder, "featx-extractor")
     if set(document) != {"format", "format_version", "fingerprint", "extractor"}:
         raise corrupt(path, folder, f"its keys are {sorted(document)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from featx.errors import StoreError
-from featx.files import read_bounded, write_atomic
+from featx.files import OddFileError, read_bounded, write_atomic
 from featx.store.faults import corrupt, storage_errors
 from featx.types import canonical_json
 
@@ -102,6 +102,8 @@ def read_index_bytes(folder: Path) -> bytes | None:
             return read_bounded(path, MAX_INDEX_BYTES)
         except FileNotFoundError:
             return None
+        except OddFileError as error:
+            raise corrupt(path, folder, str(error.strerror)) from None
 
 
 def write_index(folder: Path, index: Index) -> None:

@@ -9,23 +9,31 @@ block of the file: once the file's digest and structure are verified, rows are r
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from featx.errors import CorruptStoreError
-from featx.files import open_regular, read_range
+from featx.files import OddFileError, open_regular, read_range
 from featx.store.faults import corrupt, storage_errors
 from featx.store.index import FORMAT_VERSION, HASH_BYTES, SHARDS_NAME, ShardEntry
 from featx.store.structure import StructureError, inspect_image
 
-__all__ = ["SHARD_BYTES", "ShardReader", "build_shard", "describe_shard", "rows_per_shard"]
+__all__ = [
+    "SHARD_BYTES",
+    "ShardGoneError",
+    "ShardReader",
+    "build_shard",
+    "describe_shard",
+    "rows_per_shard",
+]
 
 SHARD_BYTES = 64 * 2**20
 _GAP_ROWS = 8  # reading this many rows too many costs less than another system call
@@ -97,6 +105,14 @@ class _Verified:
     embedding_offset: int
 
 
+class ShardGoneError(CorruptStoreError):
+    """A shard that an index names is not there; that index may be old by now."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        fault = corrupt(path, folder, "it is gone, but the index names it")
+        super().__init__(fault.message, hint=fault.hint)
+
+
 class ShardReader:
     """Reads the shards of one extractor strictly.
 
@@ -128,10 +144,12 @@ class ShardReader:
 
         Raises
         ------
-        FileNotFoundError
+        ShardGoneError
             The file is gone; the index may have moved on (see `EmbeddingStore.refresh`).
         CorruptStoreError
             They are not what was written.
+        StoreError
+            The file cannot be read for a reason that says nothing about it.
         """
         with self._opened(entry) as handle:
             block = read_range(handle, entry.hashes_offset, entry.rows * HASH_BYTES)
@@ -144,10 +162,8 @@ class ShardReader:
 
         Raises
         ------
-        FileNotFoundError
+        ShardGoneError, CorruptStoreError, StoreError
             As for `hashes`.
-        CorruptStoreError
-            The shard is not what was written.
         """
         with self._opened(entry) as handle:
             known = self._verified.get(entry.name)
@@ -161,20 +177,29 @@ class ShardReader:
             return self._verify(entry, handle)
 
     @contextlib.contextmanager
-    def _opened(self, entry: ShardEntry) -> Any:
+    def _opened(self, entry: ShardEntry) -> Iterator[int]:
+        """A descriptor of the shard's file. Only damage is called damage: a repair drops it.
+
+        Too many open files or no permission say nothing about the shard.
+        """
         path = self.path(entry)
-        try:
-            handle = open_regular(path)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._corrupt(entry, error.strerror or str(error)) from error
+        with storage_errors("read", path):
+            try:
+                handle = open_regular(path)
+            except OddFileError as error:
+                raise self._corrupt(entry, str(error.strerror)) from None
+            except FileNotFoundError as error:
+                raise ShardGoneError(path, self.folder) from error
         try:
             size_bytes = os.fstat(handle).st_size
             if size_bytes != entry.size_bytes:
                 raise self._corrupt(entry, f"{size_bytes} bytes instead of {entry.size_bytes}")
+            yield handle
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise self._corrupt(entry, "the disk cannot read it") from error
             with storage_errors("read", path):
-                yield handle
+                raise
         finally:
             os.close(handle)
 

@@ -8,10 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from featx.store.faults import corrupt
 from featx.store.index import HASH_BYTES, Index, parse_index, read_index_bytes
 from featx.store.lookup import Lookup
-from featx.store.shard import ShardReader
+from featx.store.shard import ShardGoneError, ShardReader
 
 __all__ = ["Snapshot", "load_snapshot"]
 
@@ -63,11 +62,10 @@ def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snap
             index = parse_index(data, folder, reader.fingerprint, reader.n_features)
         try:
             return Snapshot(index, data, _build_lookup(reader, index, previous))
-        except FileNotFoundError as error:
+        except ShardGoneError:
             before, data = data, read_index_bytes(folder)
             if data == before:
-                missing = folder / "shards" / str(error.filename).rpartition("/")[2]
-                raise corrupt(missing, folder, "it is gone, but the index names it") from None
+                raise
 
 
 def _build_lookup(reader: ShardReader, index: Index, previous: Snapshot | None) -> Lookup:

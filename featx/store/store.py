@@ -22,7 +22,7 @@ from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
 from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
 from featx.store.lock import committer_lock
-from featx.store.shard import ShardReader, build_shard, rows_per_shard
+from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per_shard
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.types import ExtractorSpec
 
@@ -186,10 +186,13 @@ class EmbeddingStore:
                     hint="Compute them with: featx extract",
                 )
             # A compaction elsewhere may delete shards under us; their rows are in a new one.
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(ShardGoneError):
                 return self._read(snapshot, rows)
             self.refresh()
-        raise StoreError(f"{self.folder} changes faster than it can be read.")
+        raise StoreError(
+            f"{self.folder} changed {_READ_ATTEMPTS} times while it was being read.",
+            hint="Run the same command again.",
+        )
 
     def _read(self, snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
         gathered = np.empty((len(rows), self.n_features), np.float32)

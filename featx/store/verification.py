@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featx.errors import CorruptStoreError, StoreError
-from featx.files import fsync_directory, read_bounded
+from featx.files import OddFileError, fsync_directory, read_bounded
 from featx.store.compaction import current_index
 from featx.store.extractor import EXTRACTOR_NAME, read_extractor
 from featx.store.faults import storage_errors
@@ -25,7 +25,7 @@ from featx.store.index import (
 )
 from featx.store.listing import extractor_folders
 from featx.store.lock import committer_lock
-from featx.store.shard import ShardReader, describe_shard
+from featx.store.shard import ShardGoneError, ShardReader, describe_shard
 from featx.store.structure import StructureError
 
 __all__ = ["Fault", "Verification", "verify"]
@@ -136,18 +136,20 @@ def _verify_shards(
 ) -> Verification:
     good: list[ShardEntry] = []
     bad: dict[ShardEntry, Fault] = {}
+    unreadable: list[Fault] = []  # no permission, say: no reason to drop a shard
     for shard in index.shards:
         file = f"{SHARDS_NAME}/{shard.name}"
         try:
             reader.hashes(shard)
             reader.verify(shard)
             good.append(shard)
-        except FileNotFoundError:
+        except ShardGoneError as error:
             if shard in current_index(reader).shards:  # and not compacted away meanwhile
-                reason = f"{reader.path(shard)} is gone, but the index names it."
-                bad[shard] = Fault(file, reason, shard.rows)
+                bad[shard] = Fault(file, error.message, shard.rows)
         except CorruptStoreError as error:
             bad[shard] = Fault(file, error.message, shard.rows)
+        except StoreError as error:
+            unreadable.append(Fault(file, error.message))
         advance()
     if bad and repair:
         _drop(reader, set(bad))
@@ -155,8 +157,8 @@ def _verify_shards(
         reader.folder.name,
         shards=len(good),
         rows=sum(shard.rows for shard in good),
-        faults=tuple(bad.values()),
-        repaired=bool(bad) and repair,
+        faults=(*bad.values(), *unreadable),
+        repaired=bool(bad) and repair and not unreadable,
     )
 
 
@@ -186,11 +188,14 @@ def _recognise(reader: ShardReader, path: Path) -> ShardEntry | None:
     if not SHARD_PATTERN.fullmatch(path.name):
         return None
     try:
-        image = read_bounded(path, MAX_SHARD_BYTES)
-        entry = describe_shard(image, path.name[32:], reader.n_features, reader.fingerprint)
-    except (OSError, StructureError):
-        return None
-    return entry if entry.name == path.name else None
+        # Any other trouble with the file ends the repair: it may pass, and its rows be whole.
+        with storage_errors("read", path), contextlib.suppress(OddFileError):
+            image = read_bounded(path, MAX_SHARD_BYTES)
+            entry = describe_shard(image, path.name[32:], reader.n_features, reader.fingerprint)
+            return entry if entry.name == path.name else None
+    except StructureError:
+        pass
+    return None
 
 
 def _remove(path: Path) -> None:

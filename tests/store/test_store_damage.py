@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -193,7 +194,8 @@ def test_without_its_digests_the_store_fails_the_bit_flips(
     path = target(folder, "shard")
     original = path.read_bytes()
     monkeypatch.setattr(featx.store.shard, "hashlib", Blind)
-    assert any(silent_damage(folder, path, original, d) for d in damages(original, seed=1))
+    tried = list(damages(original, seed=1))[::-1]  # the embeddings lie at the end
+    assert any(silent_damage(folder, path, original, damaged) for damaged in tried)
 
 
 @pytest.mark.parametrize("kind", ["shard", "index.json", "extractor.json"])
@@ -269,3 +271,31 @@ def test_a_damaged_extractor_is_listed_with_its_problem(folder: Path) -> None:
     (info,) = list_extractors(folder.parent)
     assert info.name == folder.name
     assert "0 bytes instead of" in str(info.problem)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("index_too", [False, True])
+def test_repair_drops_nothing_over_a_passing_trouble(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, index_too: bool
+) -> None:
+    """Too many open files or no permission say nothing about a shard."""
+    real = os.open
+
+    def troubled(path: str, *rest: int, **named: int) -> int:
+        if str(path).endswith(".h5"):
+            raise OSError(code, os.strerror(code), path)
+        return real(path, *rest, **named)
+
+    if index_too:
+        (folder / "index.json").write_bytes(b"{}")
+    monkeypatch.setattr(os, "open", troubled)
+    if index_too:
+        with pytest.raises(StoreError, match=errno.errorcode[code]):
+            verify(folder.parent, repair=True)
+    else:
+        (found,) = verify(folder.parent, repair=True)
+        assert len(found.faults) == 2
+        assert not found.repaired
+    monkeypatch.undo()
+    verify(folder.parent, repair=True)
+    assert content(EmbeddingStore.open(folder.parent, SPEC)) == as_content(HASHES, EMBEDDINGS)
