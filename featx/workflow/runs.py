@@ -16,7 +16,7 @@ from typing import Any
 
 from featx.config import RunConfig, dump_config
 from featx.extraction import Failure
-from featx.files import fsync_directory, write_atomic
+from featx.files import fsync_directory, printable, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
@@ -55,7 +55,7 @@ def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
     building = folder.with_name(f".{folder.name}.{mark}.tmp")
     building.mkdir()
     try:
-        _fill(building, contents)
+        _fill(building, contents, shown=folder)
         fsync_directory(building)
         old = folder.with_name(f".{folder.name}.{mark}.old")
         if overwrite and folder.exists():
@@ -68,8 +68,8 @@ def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
         raise
 
 
-def _fill(folder: Path, contents: RunContents) -> None:
-    reopen = f"# featx run {folder.name.split('.')[1]}/config.yaml --set fit.overwrite=true\n"
+def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
+    reopen = f"# featx run {printable(str(shown))}/config.yaml --set fit.overwrite=true\n"
     write_atomic(folder / "config.yaml", (reopen + dump_config(contents.config)).encode())
     write_atomic(folder / "results.json", _json(contents.results))
     write_atomic(folder / "environment.json", _json(_environment()))
