@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -175,11 +176,23 @@ def test_other_protocols_are_refused(saved: Path, protocol: Any) -> None:
         load_model(saved)
 
 
-def test_a_huge_array_is_refused_without_allocating(saved: Path) -> None:
+@pytest.mark.parametrize(
+    ("descr", "shape"),
+    [
+        ("<f8", (1 << 40,)),  # promises what is not there
+        ("<U0", (1 << 40,)),  # no bytes at all, and endless
+        ("<f8", (1 << 40, 0)),
+        ("<f8", (-1, -1)),
+        ("|O", (0,)),
+    ],
+)
+def test_arrays_that_lie_are_refused_without_allocating(
+    saved: Path, descr: str, shape: tuple[int, ...]
+) -> None:
     head = (saved / "head.skops").read_bytes()
     name = next(n for n in zipfile.ZipFile(io.BytesIO(head)).namelist() if n.endswith(".npy"))
     stream = io.BytesIO()
-    header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)}
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
     forge(saved, reschema(head, lambda schema: None, **{name: stream.getvalue()}))
     with (
@@ -241,6 +254,7 @@ def test_a_compressed_head_is_refused(saved: Path) -> None:
         ("support_vectors_", np.zeros((1, 12))),
         ("_probA", np.zeros(1)),
         ("kernel", "precomputed"),
+        ("_impl", "one_class"),
     ],
 )
 def test_numbers_that_compiled_code_would_follow_are_checked(
@@ -377,6 +391,30 @@ def test_too_many_entries(tmp_path: Path) -> None:
             archive.writestr(f"{i}", b"")
     with pytest.raises(ModelError, match="has 65 entries; at most 64"):
         load_model(tmp_path / "m.featx")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_garbled_bytes_only_ever_raise_model_errors(saved: Path, tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    head = (saved / "head.skops").read_bytes()
+    whole = tmp_path / "whole.featx"
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name in ("model.json", "head.skops"):
+            archive.write(saved / name, name)
+    for _ in range(25):
+        garbled = bytearray(head)
+        start = len(head) - 3000 if rng.random() < 0.5 else 0  # the zip's directory is at the end
+        for at in rng.integers(start, len(head), rng.integers(1, 6)):
+            garbled[at] = rng.integers(256)
+        forge(saved, bytes(garbled))
+        with contextlib.suppress(ModelError):
+            load_model(saved)
+        data = bytearray(whole.read_bytes())
+        for at in rng.integers(len(data) - 250, len(data), rng.integers(1, 6)):
+            data[at] = rng.integers(256)
+        (tmp_path / "m.featx").write_bytes(data)
+        with contextlib.suppress(ModelError):
+            load_model(tmp_path / "m.featx")
 
 
 def test_a_scaler_of_another_width_is_refused(saved: Path) -> None:
