@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -50,10 +51,13 @@ def ls(cache: str | None, as_json: bool) -> None:
 @as_json
 def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     """Check every byte of every shard; exit with 1 when anything is damaged."""
-    from featx.store import cache_folder
+    from featx.store import cache_folder, list_extractors
     from featx.store.verification import verify as check
 
-    found = check(cache_folder(cache), repair=repair)
+    folder = cache_folder(cache)
+    n_shards = sum(info.shards for info in list_extractors(folder))
+    with console.progress(n_shards, "Verifying") as bar:
+        found = check(folder, repair=repair, advance=bar.advance)
     if as_json:
         console.print_json([one.document() for one in found])
     else:
@@ -73,12 +77,16 @@ def verify(cache: str | None, repair: bool, as_json: bool) -> int:
 
 @command.command("compact")
 @_in_cache
-def compact(cache: str | None) -> None:
+@as_json
+def compact(cache: str | None, as_json: bool) -> None:
     """Merge small shards into larger ones."""
     from featx.store import cache_folder
     from featx.store.compaction import compact as merge
 
     done = merge(cache_folder(cache))
+    if as_json:
+        console.print_json({name: asdict(compaction) for name, compaction in done.items()})
+        return
     rows = [(name, c.shards_before, c.shards_after) for name, c in done.items()]
     console.table("", ("extractor", "shards before", "after"), rows)
 
@@ -92,7 +100,10 @@ def compact(cache: str | None) -> None:
     "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def gc(cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool) -> None:
+@as_json
+def gc(
+    cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool, as_json: bool
+) -> None:
     """Remove what interrupted runs left, or whole extractors; never an unknown file."""
     from featx.store import cache_folder
     from featx.store.cleaning import gc as clean
@@ -103,8 +114,11 @@ def gc(cache: str | None, extractors: tuple[str, ...], older_than: float, dry_ru
         older_than_s=3600 * older_than,
         dry_run=dry_run,
     )
-    for removal in done.removed:
-        console.out(removal.path)
+    if as_json:
+        console.print_json(done.document())
+    else:
+        for removal in done.removed:
+            console.out(removal.path)
     for name, reason in done.skipped.items():
         console.warn(f"{name}: {reason}")
     size = sum(removal.size_bytes for removal in done.removed) / 2**20

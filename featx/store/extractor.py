@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def create_folder(folder: Path, spec: ExtractorSpec) -> None:
         # Whoever created these may have died before syncing the folders they stand in.
         fsync_directory(folder)
         fsync_directory(folder.parent)
+        with contextlib.suppress(PermissionError):  # the cache may stand where we may not look
+            fsync_directory(folder.parent.parent)
 
 
 def _check_document(document: Any, path: Path, folder: Path) -> None:

@@ -109,6 +109,9 @@ def test_verify_and_repair(cache: Path, featx) -> None:  # type: ignore[no-untyp
 
 
 def test_compact(cache: Path, featx) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = featx("cache", "compact", "--json", "--cache", cache)
+    assert (code, json.loads(out)) == (0, {NAME: {"shards_before": 2, "shards_after": 1}})
+    EmbeddingStore.open(cache, SPEC).add(*make_rows(1, seed=7))
     code, out, err = featx("cache", "compact", "--cache", cache)
     assert (code, err, lines(out)[-1]) == (0, "", [NAME, "2", "1"])
     assert len(shard_files(cache / NAME)) == 1
@@ -141,6 +144,9 @@ def test_gc(cache: Path, featx) -> None:  # type: ignore[no-untyped-def]
     ours, others = leave_behind(cache)
     code, out, err = featx("cache", "gc", "--cache", cache)
     assert (code, out, err) == (0, "", "Removed 0 files, 0.0 MiB.\n")  # too young
+    code, out, _ = featx("cache", "gc", "--json", "--older-than", 0, "--dry-run", "--cache", cache)
+    assert code == 0
+    assert [removal["size_bytes"] for removal in json.loads(out)["removed"]] == [5, 5, 5]
     for path in ours:
         os.utime(path, (time.time() - 3 * 3600,) * 2)
     code, out, err = featx("cache", "gc", "--older-than", 4, "--cache", cache)

@@ -174,3 +174,49 @@ def test_deleting_before_committing_fails_the_power_cut(
 
     monkeypatch.setattr(featx.store.compaction, "write_index", hasty)
     assert any(power_cuts(tmp_path))
+
+
+def lost_after_taking_over(tmp_path: Path) -> Iterator[int]:
+    """Kill one process at every change; let another finish its work; then cut the power.
+
+    The second process finds rows there that the first never saw synced, and still promises them.
+    Yields how many of the promised rows each aftermath lacks.
+    """
+    k = 0
+    while True:
+        k += 1
+        root = tmp_path / str(k)
+        root.mkdir()
+        disk, kill = PowerLossDisk(root), KillAt(k)
+
+        def both(name: str, arguments: Any, call: Any, disk: Any = disk, kill: Any = kill) -> Any:
+            return kill(name, arguments, lambda: None) or disk(name, arguments, call)
+
+        try:
+            with intercept(root, both):
+                add_everything(root)
+        except SimulatedKill:
+            pass
+        else:
+            return
+        with intercept(root, disk):
+            EmbeddingStore.open(root / "cache", SPEC).add(HASHES, EMBEDDINGS)
+        disk.moments = disk.moments[-1:]
+        for files, _ in disk.aftermaths():
+            lay_out(files, tmp_path / "after")
+            held = EmbeddingStore.open(tmp_path / "after" / "cache", SPEC)
+            yield int((~held.contains(HASHES)).sum())
+            shutil.rmtree(tmp_path / "after")
+
+
+def test_rows_of_a_killed_process_are_not_promised_unsynced(tmp_path: Path) -> None:
+    lost = list(lost_after_taking_over(tmp_path))
+    assert len(lost) > 40
+    assert set(lost) == {0}
+
+
+def test_without_syncing_what_others_left_rows_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(featx.store.store, "fsync_directory", forget)
+    assert any(lost_after_taking_over(tmp_path))
