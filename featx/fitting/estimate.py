@@ -114,7 +114,7 @@ def nested_trials(search: FoldSearch, trials: Sequence[Trial]) -> list[Trial]:
     on ``i`` it serves ``j``. Ten fits thus do the work of twenty, with nothing left out.
     """
     search.check(search.pairs)
-    search.run(trials, search.pairs)
+    search.run(trials, search.pairs, keep=False, label="Nested search")
     usable = [t for t in trials if t.setup not in search.refused]
 
     def inner_score(trial: Trial, outer: int) -> float:
@@ -200,7 +200,7 @@ def _nested(
             f"{error.message}"
         )
         return None
-    outer.run(list(dict.fromkeys(choices)), outer.single, keep=True)
+    outer.run(list(dict.fromkeys(choices)), outer.single, keep=True, label="Nested folds")
     return held_out(outer, choices, "nested")
 
 
@@ -215,7 +215,7 @@ def _image_level(search: FoldSearch, chosen: Trial) -> Held:
         seed=search.seed,
     )
     level = replace_folds(search, part, folds)
-    level.run([chosen], level.single, keep=True)
+    level.run([chosen], level.single, keep=True, label="Folds without groups")
     return held_out(level, [chosen] * folds.n_folds, "image_level")
 
 

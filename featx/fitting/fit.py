@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,10 +23,8 @@ from featx.samplers import SAMPLERS
 
 __all__ = ["fit_heads"]
 
-Progress = Callable[[int], None]
 
-
-def fit_heads(data: FitData, config: FitConfig, *, progress: Progress | None = None) -> FitResult:
+def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     """Search heads, samplers and their parameters by cross-validation, and say how good it is.
 
     Parameters
@@ -36,8 +33,6 @@ def fit_heads(data: FitData, config: FitConfig, *, progress: Progress | None = N
         Embeddings of labelled images by backbone.
     config : FitConfig
         What to try and how to evaluate it; ``name``, ``runs`` and ``overwrite`` are not used.
-    progress : callable, optional
-        Called from any thread with the number of fits finished so far.
 
     Returns
     -------
@@ -69,7 +64,8 @@ def fit_heads(data: FitData, config: FitConfig, *, progress: Progress | None = N
     folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
     notes += folds.notes
     with _warnings_as_notes(notes):
-        search = _new_search(part, folds, config, progress)
+        jobs = config.jobs or cpu_cores()
+        search = FoldSearch(part, folds, config.scoring, config.seed, jobs)
         search.check(search.single)
         result = _fit(search, test, config, notes)
     return FitResult(
@@ -88,11 +84,12 @@ def _fit(
     setups, setup_notes = plan_setups(list(part.X), config)
     trials = plan_trials(setups, config)
     notes += setup_notes + _adaptation_notes(search, config)
-    search.run(trials, search.single, keep=True)
+    search.run(trials, search.single, keep=search.affordable(trials), label="Search")
     best = best_trials(search, trials)
     chosen = best_of(list(best.values()), lambda t: float(search.fold_scores(t).mean()))
     candidates = tabulate(search, setups, trials, best)
 
+    search.run([chosen], search.single, keep=True, label="Chosen")
     temperature = search_temperature(search, chosen, range(search.folds.n_folds))
     pipeline = _refit(chosen, part, config.seed)
     evaluation: Evaluation = evaluate(
@@ -111,24 +108,6 @@ def _fit(
         "pipeline": pipeline,
         "temperature": temperature,
     }
-
-
-def _new_search(
-    part: Part, folds: Folds, config: FitConfig, progress: Progress | None
-) -> FoldSearch:
-    done = 0
-    lock = threading.Lock()
-
-    def advance() -> None:
-        nonlocal done
-        with lock:
-            done += 1
-        if progress is not None:
-            progress(done)
-
-    return FoldSearch(
-        part, folds, config.scoring, config.seed, jobs=config.jobs or cpu_cores(), advance=advance
-    )
 
 
 def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:

@@ -13,13 +13,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
@@ -205,8 +206,6 @@ class FoldSearch:
     seed : int
     jobs : int
         Threads. Results do not depend on it: every fit uses one BLAS thread.
-    advance : callable
-        Called once for each finished fit.
 
     Attributes
     ----------
@@ -225,7 +224,6 @@ class FoldSearch:
     scoring: str
     seed: int
     jobs: int
-    advance: Callable[[], None] = lambda: None
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
@@ -265,42 +263,53 @@ class FoldSearch:
                     hint="Groups and classes coincide: add groups that hold several classes.",
                 )
 
+    def affordable(self, trials: Sequence[Trial]) -> bool:
+        """Whether what all these trials say on all folds fits into memory comfortably."""
+        return len(self.part) * len(self.part.classes) * 8 * len(trials) <= KEPT_BYTES
+
     def run(
-        self, trials: Sequence[Trial], held_sets: Sequence[Held], *, keep: bool = False
+        self, trials: Sequence[Trial], held_sets: Sequence[Held], *, keep: bool, label: str
     ) -> None:
         """Fit every trial on every training part and score it on the folds held out.
+
+        What is known already is not fitted again.
 
         Parameters
         ----------
         trials : sequence of Trial
         held_sets : sequence of tuple of int
             Folds to hold out together; each of them is tested.
-        keep : bool, default False
-            Keep what the heads said as well as the scores, as far as memory allows.
+        keep : bool
+            Keep what the heads said, for `outputs`, as well as the scores.
+        label : str
+            What the progress bar says.
         """
-        n_bytes = len(self.part) * len(self.part.classes) * 8 * len(trials)
-        keep = keep and n_bytes <= KEPT_BYTES
-        with one_blas_thread(), ThreadPoolExecutor(self.jobs) as pool:
-            futures = [
-                pool.submit(self._score, trial, held, shared, keep)
-                for trial, held, shared in self._tasks(trials, held_sets)
-            ]
+        tasks = list(self._tasks(trials, held_sets, keep))
+        with (
+            one_blas_thread(),
+            console.progress(len(tasks), label) as bar,
+            ThreadPoolExecutor(self.jobs) as pool,
+        ):
+            futures = [pool.submit(self._score, *task, keep) for task in tasks]
             try:
-                for future in futures:
+                for future in as_completed(futures):
                     future.result()
+                    bar.advance()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _tasks(
-        self, trials: Sequence[Trial], held_sets: Sequence[Held]
+        self, trials: Sequence[Trial], held_sets: Sequence[Held], keep: bool
     ) -> Iterator[tuple[Trial, Held, _Shared]]:
         """Work in an order that drops prepared images soon; slow trials (weak penalty) first."""
+        known = self._outputs if keep else self.scores
         groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
         for trial in reversed(trials):
             groups[trial.setup.backbone, trial.setup.sampler].append(trial)
-        for (backbone, sampler), members in groups.items():
+        for (backbone, sampler), everyone in groups.items():
             for held in held_sets:
+                members = [t for t in everyone if (t, held, held[0]) not in known]
                 make = self._preparation(backbone, sampler, held)
                 shared = _Shared(make, len(members))
                 yield from ((trial, held, shared) for trial in members)
@@ -322,8 +331,6 @@ class FoldSearch:
             with self._lock:
                 self.refused[trial.setup] = str(error.message)
             return
-        finally:
-            self.advance()
         for fold in held:
             outputs = self._test(trial, fitted, fold)
             y = self.part.y[self.folds.fold == fold]
@@ -346,13 +353,8 @@ class FoldSearch:
         return head_outputs(head, scaler.transform(X), len(self.part.classes))
 
     def outputs(self, trial: Trial, fold: int) -> Outputs:
-        """What ``trial``, trained on the other folds, says of the images of ``fold``."""
-        key = (trial, (fold,), fold)
-        if key not in self._outputs:
-            with one_blas_thread():
-                make = self._preparation(trial.setup.backbone, trial.setup.sampler, (fold,))
-                self._outputs[key] = self._test(trial, self._fit(trial, make()), fold)
-        return self._outputs[key]
+        """What ``trial``, trained on the other folds, says of ``fold``; kept by `run`."""
+        return self._outputs[trial, (fold,), fold]
 
     def fold_scores(self, trial: Trial) -> Float:
         """Scores of ``trial`` on each fold, trained on all others."""
@@ -361,7 +363,7 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, search.advance)
+    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs)
 
 
 def one_blas_thread() -> Any:

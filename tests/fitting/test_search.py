@@ -1,0 +1,222 @@
+"""The search against plain scikit-learn and imbalanced-learn, number by number."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import Pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.preprocessing import StandardScaler
+
+from featx.config import FitConfig
+from featx.data.splits import make_folds
+from featx.errors import ConfigError, UnknownNameError
+from featx.fitting import fit_heads
+from featx.fitting.data import split_data
+from featx.heads import HEADS
+
+GRIDS = {
+    "logreg": {"C": [0.001, 0.1]},
+    "svm-linear": {"C": [0.0001, 0.01]},
+    "svm-rbf": {"C": [1.0], "gamma": ["scale", 0.1]},
+    "ridge": {"alpha": [1000.0, 10.0]},
+    "lda": {"shrinkage": [0.5, 0.1]},
+    "knn": {"n_neighbors": [5, 1]},
+}
+SAMPLERS = {
+    "none": None,
+    "smote": SMOTE(random_state=0),
+    "random-under": RandomUnderSampler(random_state=0),
+}
+
+
+def search_folds(data, n_folds=4):
+    part, _, _ = split_data(data, use_test=False)
+    return part, make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0).fold
+
+
+def plain_search(head, sampler, grid, scoring, fold):
+    """What one would write without featx."""
+    pipeline = Pipeline(
+        [
+            ("scaler", StandardScaler()),
+            ("sampler", sampler),
+            ("head", HEADS.get(head).build(None, 0)),
+        ]
+    )
+    return GridSearchCV(
+        pipeline,
+        {f"head__{name}": values for name, values in grid.items()},
+        cv=PredefinedSplit(fold),
+        scoring=scoring,
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("head", GRIDS)
+def test_scores_and_choice_equal_grid_search(digits, head, sampler):
+    config = FitConfig(
+        head=[head],
+        sampler=[sampler],
+        param_grid={head: GRIDS[head]},
+        cv=4,
+        estimate="cv",
+        jobs=2,
+    )
+    result = fit_heads(digits, config)
+    candidate = next(c for c in result.candidates if c.sampler == sampler)
+    part, fold = search_folds(digits)
+    plain = plain_search(head, SAMPLERS[sampler], GRIDS[head], config.scoring, fold)
+    plain.fit(part.X["pixels"], part.y)
+    theirs = plain.cv_results_
+    assert {f"head__{k}": v for k, v in candidate.params.items()} == plain.best_params_
+    np.testing.assert_allclose(
+        candidate.fold_scores,
+        [theirs[f"split{f}_test_score"][plain.best_index_] for f in range(4)],
+    )
+    np.testing.assert_allclose([g["cv_mean"] for g in candidate.grid], theirs["mean_test_score"])
+    np.testing.assert_allclose([g["cv_std"] for g in candidate.grid], theirs["std_test_score"])
+
+
+@pytest.mark.parametrize(
+    "scoring", ["accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"]
+)
+def test_every_scoring_equals_scikit_learns(digits, scoring):
+    grid = {"logreg": {"C": [0.001]}}
+    result = fit_heads(
+        digits, FitConfig(param_grid=grid, cv=4, estimate="cv", scoring=scoring, jobs=1)
+    )
+    part, fold = search_folds(digits)
+    plain = plain_search("logreg", None, grid["logreg"], scoring, fold)
+    plain.fit(part.X["pixels"], part.y)
+    assert result.chosen.cv_mean == pytest.approx(plain.best_score_)
+
+
+def test_nested_predictions_equal_the_plain_double_loop(digits):
+    """Sharing fits between outer folds changes nothing."""
+    grid = {"C": [0.0001, 0.001, 0.01]}
+    config = FitConfig(param_grid={"logreg": grid}, cv=4, estimate="nested", jobs=2)
+    result = fit_heads(digits, config)
+    nested = next(h for h in result.predictions.held if h.split == "nested")
+    part, fold = search_folds(digits)
+    X, y = part.X["pixels"], part.y
+    for outer in range(4):
+        inner = fold != outer
+        search = plain_search("logreg", None, grid, "balanced_accuracy", fold[inner])
+        search.fit(X[inner], y[inner])
+        np.testing.assert_allclose(
+            nested.probabilities[~inner], search.predict_proba(X[~inner]), atol=1e-5
+        )
+    assert result.estimate["method"] == "nested"
+    assert set(result.estimates) == {"cv"}
+
+
+def without_times(result):
+    document = result.document()
+    document.pop("elapsed_s")
+    for candidate in [*document["candidates"], document["chosen"]]:
+        candidate.pop("elapsed_s", None)
+    return document
+
+
+def test_results_do_not_depend_on_jobs(digits):
+    results = [
+        fit_heads(digits, FitConfig(head=["logreg", "ridge"], sampler=["smote"], cv=3, jobs=jobs))
+        for jobs in (1, 3)
+    ]
+    assert without_times(results[0]) == without_times(results[1])
+    a, b = (list(r.predictions.rows()) for r in results)
+    assert a == b
+    X = digits.X["pixels"]
+    np.testing.assert_array_equal(*(r.pipeline.predict(X) for r in results))
+
+
+def test_equal_scores_choose_the_simplest(digits):
+    """A head that looks at nothing scores the same with and without sampler."""
+    result = fit_heads(
+        digits, FitConfig(head=["dummy"], sampler=["smote", "random-over"], cv=3, estimate="cv")
+    )
+    assert result.chosen.sampler == "none"
+
+
+def test_equal_scores_choose_the_stronger_regularisation(digits):
+    grid = {"ridge": {"alpha": [100.0, 100.0 + 1e-7]}}
+    result = fit_heads(digits, FitConfig(head=["ridge"], param_grid=grid, cv=3, estimate="cv"))
+    assert result.chosen.params == {"alpha": 100.0}
+
+
+def test_rows_stand_beside_the_row_without_resampling(digits):
+    result = fit_heads(
+        digits,
+        FitConfig(
+            head=["ridge", "knn"],
+            sampler=["smote"],
+            class_weight="balanced",
+            cv=3,
+            estimate="cv",
+            param_grid={"ridge": {"alpha": [10.0]}, "knn": {"n_neighbors": [3]}},
+        ),
+    )
+    rows = [(c.head, c.class_weight, c.sampler) for c in result.candidates]
+    assert rows == [
+        ("ridge", "none", "none"),
+        ("ridge", "none", "smote"),
+        ("ridge", "balanced", "none"),
+        ("ridge", "balanced", "smote"),
+        ("knn", "none", "none"),
+        ("knn", "none", "smote"),
+    ]
+    assert "No class weights for knn: they have none." in result.notes
+    for candidate in result.candidates:
+        assert (candidate.against_none is None) == (candidate.sampler == "none")
+    smote = result.candidates[1]
+    plain = result.candidates[0]
+    difference = np.subtract(smote.fold_scores, plain.fold_scores).mean()
+    assert smote.against_none["mean"] == pytest.approx(difference)
+    verdicts = [n for n in result.notes if "corrected resampled t-test" in n]
+    assert len(verdicts) == 1
+    assert verdicts[0].startswith("smote ")
+
+
+def test_heads_that_did_not_converge_are_counted_not_warned_about(digits):
+    grid = {"logreg": {"C": [10.0], "max_iter": [2]}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = fit_heads(digits, FitConfig(param_grid=grid, cv=3, estimate="cv"))
+    assert result.chosen.notes == [
+        "3 fits stopped at the iteration limit before they converged; their scores count as they "
+        "are."
+    ]
+    assert not any("Warned" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("values", "edge"), [([1e5, 1e4, 1e3], "smallest"), ([10.0, 1e3], None)])
+def test_a_choice_at_the_edge_is_said(digits, values, edge):
+    config = FitConfig(head=["ridge"], param_grid={"ridge": {"alpha": values}}, cv=3, estimate="cv")
+    notes = [n for n in fit_heads(digits, config).notes if "param_grid.ridge.alpha" in n]
+    assert len(notes) == (edge is not None)
+    assert all(f"the {edge} searched" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("grid", "error", "message"),
+    [
+        ({"svm-rbf": {"C": [1.0]}}, UnknownNameError, "Unknown head in param_grid 'svm-rbf'"),
+        ({"logreg": {"c": [1.0]}}, UnknownNameError, "Unknown parameter of logreg 'c'"),
+        ({"logreg": {"C": [-1.0]}}, ConfigError, "param_grid.logreg: The 'C' parameter of Logi"),
+        ({"logreg": {"C": ["1e-4"]}}, ConfigError, "Got '1e-4' instead"),
+    ],
+)
+def test_wrong_grids_are_refused_before_anything_is_fitted(digits, grid, error, message):
+    with pytest.raises(error, match=message):
+        fit_heads(digits, FitConfig(param_grid=grid))
+
+
+@pytest.mark.parametrize("field", ["head", "sampler"])
+def test_unknown_plugins_are_refused(digits, field):
+    with pytest.raises(UnknownNameError, match=f"Unknown {field} 'nonsense'"):
+        fit_heads(digits, FitConfig(**{field: ["nonsense"]}))
