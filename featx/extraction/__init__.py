@@ -2,6 +2,13 @@
 
 from featx.extraction.extractor import Extractor
 from featx.extraction.pipeline import extract_embeddings, run_extractors
-from featx.extraction.result import Extraction, Failure
+from featx.extraction.result import Extraction, Failure, require_all
 
-__all__ = ["Extraction", "Extractor", "Failure", "extract_embeddings", "run_extractors"]
+__all__ = [
+    "Extraction",
+    "Extractor",
+    "Failure",
+    "extract_embeddings",
+    "require_all",
+    "run_extractors",
+]

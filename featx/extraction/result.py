@@ -14,7 +14,7 @@ from featx.extraction.overlay import OverlayStore
 from featx.files import printable
 from featx.types import ExtractorSpec
 
-__all__ = ["Extraction", "Failure", "Report"]
+__all__ = ["Extraction", "Failure", "Report", "require_all"]
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,19 @@ class Extraction:
         QuarantinedError
             With the number and the first of them.
         """
-        if self.failures:
-            first = self.failures[0]
-            raise QuarantinedError(
-                f"{len(self.failures)} of {len(self.manifest)} images were quarantined, the first "
-                f"{printable(first.id)}: {first.reason}.",
-                hint="featx inspect lists them all.",
-            )
+        require_all(self.failures, len(self.manifest), hint="featx inspect lists them all.")
 
     def _kept(self, values: Sequence[str | None]) -> np.ndarray:
         kept = [value for value, keep in zip(values, self.ok, strict=True) if keep]
         return np.array(kept, dtype=object if None in kept else str)
+
+
+def require_all(failures: Sequence[Failure], n_images: int, *, hint: str) -> None:
+    """Raise `QuarantinedError`, naming the first, when there are failures."""
+    if failures:
+        first = failures[0]
+        raise QuarantinedError(
+            f"{len(failures)} of {n_images} images were quarantined, the first "
+            f"{printable(first.id)}: {first.reason}.",
+            hint=hint,
+        )

@@ -14,7 +14,7 @@ import numpy as np
 from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.reader import read_manifest
-from featx.errors import QuarantinedError, UsageError
+from featx.errors import UsageError
 from featx.extraction import Extraction, Failure, run_extractors
 from featx.files import printable
 from featx.formats import check_output, write_rows
@@ -129,13 +129,7 @@ class Scores:
         QuarantinedError
             With the number and the first of them.
         """
-        if self.failures:
-            first = self.failures[0]
-            raise QuarantinedError(
-                f"{len(self.failures)} of {len(self)} images were quarantined, the first "
-                f"{printable(first.id)}: {first.reason}.",
-                hint="The error column of the output names them all.",
-            )
+        require_all(self.failures, len(self), hint="The error column of the output names them all.")
 
 
 def score(
