@@ -64,6 +64,7 @@ class TappedNetwork(nn.Module):
         self._network = network
         self._taps = tuple(dict.fromkeys(tap for group in groups for tap in group))
         self._calls_left = -1  # unknown until one whole pass has counted them
+        self.eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Run the network once and return the pooled, concatenated taps."""

@@ -95,12 +95,13 @@ def _resolve(full: str) -> tuple[str, str, Any]:
         raise unknown_name(
             "timm backbone", name, timm.list_models(), command="featx backbones timm:"
         )
-    cfg = get_pretrained_cfg(full, allow_unregistered=True)
-    if cfg is None and tag:
+    try:
+        cfg = get_pretrained_cfg(full, allow_unregistered=True)
+    except RuntimeError:  # the name is known, so it is the tag that is not
         tags = [n.partition(".")[2] for n in timm.list_models(f"{name}.*", pretrained=True)]
         raise unknown_name(
             f"weights of timm:{name}", tag, tags, command=f"featx backbones timm:{name}"
-        )
+        ) from None
     cfg = cfg or PretrainedCfg()  # a network that has none gets timm's defaults
     return name, tag or cfg.tag or "", cfg
 

@@ -1,0 +1,272 @@
+"""The torch engine: embeddings depend on the image alone, memory runs out gracefully."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from featx import console
+from featx.backbones import BackboneOutput, load_backbone
+from featx.engines import ENGINES, build_engine
+from featx.errors import BackboneError, UnknownNameError, UsageError
+from featx.types import BackboneRequest, Preprocess
+
+NETWORKS = [
+    ("timm:resnet18", 64),
+    ("timm:vit_tiny_patch16_224", 64),
+    ("timm:mobilenetv3_small_100", 64),
+    ("torchvision:mobilenet_v3_large", 64),
+    ("torchvision:squeezenet1_0", 64),
+    ("featx:mini-v1", 64),
+]
+BATCH_TOLERANCE = 5e-6  # of the largest value, between batch sizes, fp32
+
+
+@dataclass
+class Fake:
+    """An embedder around any module, with one output."""
+
+    network: nn.Module
+    name: str = "test:net"
+    preprocess: Preprocess = Preprocess((8, 8))  # noqa: RUF009 - frozen
+
+    @property
+    def outputs(self) -> tuple[BackboneOutput, ...]:
+        return (BackboneOutput("out", 3, {"backbone": self.name, "n_features": 3}),)
+
+
+class Means(nn.Module):
+    """Channel means, running out of memory above ``limit`` images."""
+
+    def __init__(self, limit: int = 10**9, error: Exception | None = None) -> None:
+        super().__init__()
+        self.limit, self.error, self.sizes = limit, error, []
+
+    def forward(self, x):
+        self.sizes.append(len(x))
+        if len(x) > self.limit:
+            raise self.error
+        return (x.mean((2, 3)),)
+
+
+@pytest.mark.parametrize(("name", "size"), NETWORKS)
+def test_an_embedding_depends_on_its_image_alone(name, size, random_backbone, pixels):
+    engine = build_engine("auto", random_backbone(name, size_px=size), device="cpu")
+    images = pixels(16, size)
+    (together,) = engine.embed(images)
+    order = np.random.default_rng(1).permutation(16)
+    np.testing.assert_array_equal(engine.embed(images[order])[0], together[order])
+    others = pixels(16, size, seed=2)
+    for i in (0, 7, 15):
+        np.testing.assert_array_equal(engine.embed(images[i : i + 1])[0][0], together[i])
+        others[15 - i] = images[i]
+    (among_others,) = engine.embed(others)
+    for i in (0, 7, 15):
+        np.testing.assert_array_equal(among_others[15 - i], together[i])
+    (resumed,) = engine.embed(np.concatenate([others[:5], images]))
+    np.testing.assert_array_equal(resumed[5:], together)
+
+
+@pytest.mark.parametrize(("name", "size"), NETWORKS)
+def test_batch_sizes_agree_within_the_stated_tolerance(name, size, random_backbone, pixels):
+    images = pixels(9, size)
+    backbone = random_backbone(name, size_px=size)
+    reference = build_engine("torch", backbone, device="cpu", batch_size=16).embed(images)[0]
+    for batch_size in (1, 5):
+        other = build_engine("torch", backbone, device="cpu", batch_size=batch_size)
+        difference = np.abs(other.embed(images)[0] - reference).max() / np.abs(reference).max()
+        assert difference <= BATCH_TOLERANCE
+
+
+def test_normalisation_is_the_zoos(pixels):
+    p = Preprocess((8, 8), mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.3))
+    images = pixels(5, 8)
+    (means,) = build_engine("auto", Fake(Means(), preprocess=p), device="cpu").embed(images)
+    expected = ((images / 255.0 - p.mean) / p.std).mean((1, 2))
+    np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-5)
+    assert means.dtype == np.float32
+
+
+def test_every_batch_has_the_same_size(pixels):
+    network = Means()
+    engine = build_engine("auto", Fake(network), device="cpu", batch_size=4)
+    for n in (1, 4, 9):
+        assert engine.embed(pixels(n, 8))[0].shape == (n, 3)
+    assert set(network.sizes) == {4}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+    ],
+    ids=["cuda", "cpu", "mps"],
+)
+def test_running_out_of_memory_halves_the_batch(error, pixels, monkeypatch):
+    said = []
+    monkeypatch.setattr(console, "warn", said.append)
+    network = Means(limit=5, error=error)
+    engine = build_engine("auto", Fake(network), device="cpu", batch_size=16)
+    images = pixels(20, 8)
+    (means,) = engine.embed(images)
+    assert engine.batch_size == 4
+    assert network.sizes == [16, 8, 4, 4, 4, 4, 4]
+    assert [text[-3:] for text in said] == [" 8.", " 4."]
+    np.testing.assert_array_equal(means, build_engine("auto", Fake(Means())).embed(images)[0])
+    engine.embed(images)
+    assert engine.batch_size == 4  # it is not tried again
+
+
+def test_when_one_image_does_not_fit_it_is_an_error(pixels, monkeypatch):
+    monkeypatch.setattr(console, "warn", lambda text: None)
+    network = Means(limit=0, error=torch.cuda.OutOfMemoryError("out of memory"))
+    engine = build_engine("auto", Fake(network), device="cpu", batch_size=4)
+    with pytest.raises(BackboneError, match="Not even one image of 8 × 8 px fits") as caught:
+        engine.embed(pixels(3, 8))
+    assert "--device cpu" in str(caught.value)
+
+
+def test_other_errors_of_the_network_are_not_taken_for_memory(pixels):
+    engine = build_engine("auto", Fake(Means(limit=0, error=RuntimeError("shape mismatch"))))
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        engine.embed(pixels(3, 8))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_non_finite_embeddings_name_the_backbone(value, pixels):
+    class Broken(nn.Module):
+        def forward(self, x):
+            y = x.mean((2, 3))
+            y[1] = value
+            return (y,)
+
+    engine = build_engine("auto", Fake(Broken()), device="cpu")
+    with pytest.raises(BackboneError, match="test:net gave NaN or infinity for 1 of 3 images"):
+        engine.embed(pixels(3, 8))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros((2, 8, 8, 3), np.float32),
+        np.zeros((2, 8, 9, 3), np.uint8),
+        np.zeros((2, 3, 8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.uint8),
+        np.zeros((0, 8, 8, 3), np.uint8),
+    ],
+    ids=lambda b: f"{b.dtype}{b.shape}",
+)
+def test_batches_of_another_shape_are_refused(batch):
+    with pytest.raises(BackboneError, match="test:net"):
+        build_engine("auto", Fake(Means())).embed(batch)
+
+
+def test_read_only_and_strided_batches_are_fine(pixels):
+    engine = build_engine("auto", Fake(Means()), device="cpu")
+    images = pixels(6, 8)
+    images.flags.writeable = False
+    np.testing.assert_array_equal(engine.embed(images)[0][::2], engine.embed(images[::2])[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda:99"}, r"'cuda:99' is not on this machine; there are: auto, .*cpu"),
+        ({"device": "gpu"}, "not on this machine"),
+        ({"precision": "fp8"}, "allowed are auto, fp32, bf16 and fp16"),
+        ({"precision": "fp16", "device": "cpu"}, "slower than fp32 and overflows"),
+        ({"batch_size": 0}, "allowed are auto and 1 or more"),
+    ],
+    ids=str,
+)
+def test_what_this_machine_cannot_do_is_refused(options: dict[str, Any], message):
+    with pytest.raises(UsageError, match=message):
+        build_engine("auto", Fake(Means()), **options)
+
+
+def test_unknown_engines_list_the_choices():
+    with pytest.raises(UnknownNameError, match=r"Choose from: .*torch"):
+        build_engine("tensorflow", Fake(Means()))
+
+
+@pytest.mark.parametrize("name", ENGINES.names())
+def test_every_engine_keeps_the_contract(name, pixels):
+    engine = build_engine(name, Fake(Means()), device="cpu")
+    assert engine.device == "cpu"
+    assert engine.precision == "fp32"
+    assert engine.batch_size >= 1
+    assert {"engine", "device", "precision"} <= set(engine.numerics)
+    assert engine.numerics["engine"] == name
+    (spec,) = engine.specs
+    assert spec.backbone == "test:net"
+    assert spec.n_features == 3
+    assert spec.document["numerics"] == engine.numerics
+    (vectors,) = engine.embed(pixels(3, 8))
+    assert vectors.shape == (3, 3)
+    assert vectors.dtype == np.float32
+
+
+def test_precision_is_part_of_the_fingerprint_and_near_fp32(random_backbone, pixels):
+    backbone = random_backbone("timm:resnet18", size_px=64)
+    engines = [build_engine("auto", backbone, device="cpu", precision=p) for p in ("fp32", "bf16")]
+    assert engines[0].specs[0].fingerprint != engines[1].specs[0].fingerprint
+    images = pixels(4, 64)
+    (exact,), (fast,) = (engine.embed(images) for engine in engines)
+    assert 0 < np.abs(exact - fast).max() / np.abs(exact).max() < 0.05
+
+
+def test_everything_that_changes_an_embedding_changes_the_fingerprint(random_backbone):
+    base = {"name": "timm:test_resnet"}
+    variants = [
+        base,
+        base | {"size_px": 96},
+        base | {"crop": 0.5},
+        base | {"interpolation": "lanczos"},
+        base | {"resize": "squash"},
+        base | {"poolings": ("max",)},
+        base | {"layers": ("layer3",)},
+        base | {"layers": ("layer3",), "poolings": ("max",)},
+        {"name": "timm:test_vit"},
+    ]
+    specs = [
+        build_engine("auto", random_backbone(**options), device="cpu").specs[0]
+        for options in variants
+    ]
+    assert len({spec.fingerprint for spec in specs}) == len(variants)
+    again = build_engine("auto", random_backbone(**base), device="cpu").specs[0]
+    assert again.fingerprint == specs[0].fingerprint
+    assert set(again.document) == {
+        "architecture",
+        "backbone",
+        "decode",
+        "format_version",
+        "n_features",
+        "numerics",
+        "output",
+        "preprocess",
+        "preprocess_version",
+        "weights_sha256",
+    }
+
+
+def test_random_weights_are_said_loudly(capsys):
+    load_backbone(BackboneRequest("timm:test_resnet", pretrained=False))
+    assert "Warning: timm:test_resnet/random has random weights" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_cuda_agrees_with_the_cpu(random_backbone, pixels):
+    images = pixels(20, 64)
+    vectors = []
+    for device in ("cpu", "cuda"):
+        backbone = random_backbone("timm:resnet18", size_px=64)
+        vectors.append(build_engine("auto", backbone, device=device).embed(images)[0])
+    assert np.abs(vectors[0] - vectors[1]).max() / np.abs(vectors[0]).max() < 1e-5

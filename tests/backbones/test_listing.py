@@ -1,0 +1,122 @@
+"""``featx backbones``: rows, filters, layers, JSON, and what every source must offer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from featx.backbones import SOURCES, list_backbones, list_layers
+from featx.cli.backbones import command
+from featx.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def nothing_downloaded(tmp_path, monkeypatch):
+    """Whatever this machine's own caches hold."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+
+def run(*arguments: str):
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.parametrize("name", SOURCES.names())
+def test_every_source_keeps_the_contract(name):
+    source = SOURCES.get(name)
+    assert source.summary
+    names = source.names()
+    assert names
+    assert len(set(names)) == len(names)
+    row = source.info(names[0])
+    assert row.name == f"{name}:{names[0]}"
+    network = source.sketch(names[0])
+    assert network.name == row.name
+    assert network.preprocess.size_px == row.size_px
+    assert network.architecture["source"] == name
+    json.dumps(network.architecture)
+
+
+def test_rows_tell_width_size_and_parameters():
+    (row,) = list_backbones("torchvision:mobilenet_v3_large.IMAGENET1K_V2")
+    assert (row.n_features, row.size_px, row.n_parameters) == (1280, (224, 224), 5_483_032)
+    (row,) = list_backbones("timm:mobilenetv3_large_100.ra_in1k")
+    assert (row.n_features, row.n_parameters) == (1280, 5_483_032)
+    (row,) = list_backbones("torchvision:squeezenet1_0*")
+    assert row.n_features == 512
+
+
+def test_filters():
+    assert {row.name.partition(":")[0] for row in list_backbones("vgg11_bn")} == {
+        "timm",
+        "torchvision",
+    }
+    assert [row.name for row in list_backbones("torchvision:alex")] == [
+        "torchvision:alexnet.IMAGENET1K_V1"
+    ]
+    assert list_backbones("no such thing") == []
+    assert len(list_backbones("torchvision:*", limit=3)) == 3
+
+
+def test_everything_is_listed_without_building_anything():
+    rows = list_backbones()
+    assert len(rows) > 1000
+    assert rows[0].name == "featx:mini-v1"
+    assert all(row.n_features is None for row in rows)
+    assert all(min(row.size_px) >= 1 for row in rows)
+
+
+def test_layers_are_listed_in_order_with_shapes():
+    rows = {row.name: row.shape for row in list_layers("torchvision:resnet18")}
+    assert rows["layer3"] == (256, 14, 14)
+    assert list(rows).index("layer1") < list(rows).index("layer4") < list(rows).index("fc")
+
+
+def test_the_table():
+    result = run("torchvision:alex*")
+    assert result.stdout.splitlines() == [
+        "backbone                           width  input px  parameters  weights here",
+        "─────────────────────────────────  ─────  ────────  ──────────  ────────────",
+        "torchvision:alexnet.IMAGENET1K_V1   4096  224×224   61.1 M      no",
+    ]
+
+
+def test_more_rows_than_shown_are_said():
+    result = run("torchvision:vgg*", "--limit", "2")
+    assert len(result.stdout.splitlines()) == 4
+    assert result.stderr == "7 more; narrow the filter, or --limit 0 for all.\n"
+
+
+def test_json():
+    (row,) = json.loads(run("torchvision:alex*", "--json").stdout)
+    assert row == {
+        "name": "torchvision:alexnet.IMAGENET1K_V1",
+        "n_features": 4096,
+        "size_px": [224, 224],
+        "n_parameters": 61_100_840,
+        "on_this_machine": False,
+        "origin": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    }
+    layers = json.loads(run("timm:test_vit", "--layers", "--json").stdout)
+    assert {"name", "kind", "shape"} == set(layers[0])
+
+
+def test_layers_need_a_name():
+    result = CliRunner().invoke(command, ["--layers"])
+    assert result.exit_code == 2
+    assert "needs the name of one backbone" in result.output
+    with pytest.raises(UsageError, match="does not say where it comes from"):
+        list_layers("resnet18")
+
+
+def test_the_packages_import_neither_torch_nor_a_zoo():
+    code = (
+        "import sys, featx.backbones, featx.engines, featx.data.preprocess, featx.cli.backbones;"
+        "sys.exit(bool({'torch', 'timm', 'torchvision'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
