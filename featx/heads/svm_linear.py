@@ -21,6 +21,6 @@ PLUGIN = Head(
     name="svm-linear",
     summary="support vector machine, linear kernel",
     build=build,
-    param_grid={"C": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]},
+    param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1]},
     supports_class_weight=True,
 )
