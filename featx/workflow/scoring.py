@@ -15,7 +15,7 @@ from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.reader import read_manifest
 from featx.errors import UsageError
-from featx.extraction import Extraction, Failure, run_extractors
+from featx.extraction import Extraction, Failure, require_all, run_extractors
 from featx.files import printable
 from featx.formats import check_output, write_rows
 from featx.model import Model, load_model
