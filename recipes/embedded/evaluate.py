@@ -9,21 +9,25 @@ fold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import probe
 import torch
 from augment import normalise
+from checkpoint import write_atomically
 from network import CROP, INTERPOLATION, RESIZE, SIZES_PX, build_network, embed
 from safetensors.torch import load_file
 from teacher import load_teacher
 from torch import Tensor, nn
 
 SQUEEZENET_PX = 224
+Rows = dict[str, dict[str, Any]]
 Features = Callable[[list[Path]], np.ndarray]
 
 
@@ -78,9 +82,9 @@ def score(features: Features, images: Path) -> dict[str, float]:
     }
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
+def table(rows: Rows) -> str:
     """Return the rows as a Markdown table."""
-    names = list(next(iter(rows.values())))
+    names = [name for name in next(iter(rows.values())) if name != "origin"]
     lines = ["| features | " + " | ".join(n.replace("_", " ") for n in names) + " |"]
     lines.append("|---|" + "---:|" * len(names))
     for label, values in rows.items():
@@ -88,26 +92,53 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def evaluate(weights: Path, teacher: Path, images: Path) -> dict[str, dict[str, float]]:
-    """Return the figures of all rows, printing each when it is there."""
+def evaluate(weights: Path, teacher: Path, images: Path, out: Path) -> Rows:
+    """Return the figures of all rows, each written to ``table.json`` in ``out`` when it is there.
+
+    A row already there is kept if the weights, the code and the settings are the same: an
+    evaluation that was cut off goes on where it was.
+    """
     squeezenet = load_teacher(teacher)
-    makers: dict[str, Features] = {
-        "raw pixels, 16x16": raw_pixels,
-        "featx:mini-v1, untrained": in_batches(partial(embed, load_network(None)), SIZES_PX[0]),
-        "featx:mini-v1": in_batches(partial(embed, load_network(weights)), SIZES_PX[0]),
-        "ImageNet SqueezeNet 1.0, 224 px": in_batches(
-            lambda x: squeezenet(x).float().mean(dim=(2, 3)), SQUEEZENET_PX
+    makers: dict[str, tuple[Path | None, Features]] = {
+        "raw pixels, 16x16": (None, raw_pixels),
+        "featx:mini-v1, untrained": (
+            None,
+            in_batches(partial(embed, load_network(None)), SIZES_PX[0]),
+        ),
+        "featx:mini-v1": (weights, in_batches(partial(embed, load_network(weights)), SIZES_PX[0])),
+        "ImageNet SqueezeNet 1.0, 224 px": (
+            teacher,
+            in_batches(lambda x: squeezenet(x).float().mean(dim=(2, 3)), SQUEEZENET_PX),
         ),
     }
-    rows = {}
-    for label, features in makers.items():
-        rows[label] = score(features, images)
-        print(label, rows[label], flush=True)
+    file = out / "table.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    rows: Rows = {}
+    for label, (weights_file, features) in makers.items():
+        origin = fingerprint(weights_file)
+        known = before.get(label, {})
+        if known.get("origin") != origin:
+            known = {"origin": origin, **score(features, images)}
+        rows[label] = known
+        print(label, known, flush=True)
+        text = json.dumps({**before, **rows}, indent=2) + "\n"
+        write_atomically(file, partial(_write, text.encode()))
     return rows
 
 
+def fingerprint(weights: Path | None) -> str:
+    """Return 12 digits that change with a row's weights and with the code that measures it."""
+    digest = hashlib.sha256(weights.read_bytes() if weights else b"")
+    here = Path(__file__).parent
+    for name in ("evaluate.py", "probe.py", "network.py"):
+        digest.update((here / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
 def tabulate(weights: Path, teacher: Path, images: Path, out: Path) -> None:
-    """Print the table and write it as ``table.json`` in the folder ``out``."""
-    rows = evaluate(weights, teacher, images)
-    print(table(rows))
-    (out / "table.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    """Print the table and leave it as ``table.json`` in the folder ``out``."""
+    print(table(evaluate(weights, teacher, images, out)))

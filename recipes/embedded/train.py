@@ -92,7 +92,9 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.steps_per_epoch = len(train.labels) // config.batch
         self.total_steps = round(config.epochs * self.steps_per_epoch)
-        self.step, self.elapsed_s, self.stop = 0, 0.0, False
+        self.step, self.elapsed_s = 0, 0.0
+        # Two flags: all processes must stop after the same step, whenever the signal comes.
+        self.interrupted = self.stop = False
         self.shuffled: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -143,6 +145,8 @@ class Trainer:
         measured = torch.stack([loss.detach(), entropy.detach(), mse.detach(), accuracy])
         if self.config.processes > 1:
             measured = self._average(measured)
+        else:
+            self.stop = self.interrupted
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
@@ -152,7 +156,7 @@ class Trainer:
     def _average(self, measured: Tensor) -> Tensor:
         """Average gradients and measurements over processes; stop in all if one is to stop."""
         gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
-        flag = torch.tensor([float(self.stop)])
+        flag = torch.tensor([float(self.interrupted)])
         flat = torch.cat([g.flatten() for g in gradients] + [measured, flag])
         dist.all_reduce(flat)
         flat /= self.config.processes
@@ -218,7 +222,7 @@ class Trainer:
     def run(self, save_every_s: float, log_every: int) -> bool:
         """Train to the end or to SIGTERM or SIGINT; return whether the end was reached."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: setattr(self, "stop", True))
+            signal.signal(number, lambda *_: setattr(self, "interrupted", True))
         log = checkpoint.Log(self.out / "log.jsonl", self.step) if self.rank == 0 else None
         rows: list[Tensor] = []
         started = saved = logged = time.monotonic()

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -206,40 +207,63 @@ def test_a_killed_run_equals_an_uninterrupted_one(
     assert spec["weights"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
-def make_trainer(hdf5: Path, teacher_file: Path, out: Path) -> train.Trainer:
+def make_trainer(hdf5: Path, teacher_file: Path, out: Path, processes: int = 1) -> train.Trainer:
     """Return a trainer of three steps in this process."""
-    config = train.Config(epochs=0.5, batch=8, processes=1)
+    config = train.Config(epochs=0.5, batch=8, processes=processes)
     images, val = (data.load(hdf5, split, out / "cache") for split in data.SPLITS)
     cpu = torch.device("cpu")
     teacher.cache_targets(teacher_file, images.images, out / "cache", cpu)
     return train.Trainer(config, images, val, out, 0, cpu)
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Put back the signal handlers that training sets."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_sigterm_saves_and_the_rest_follows_bit_for_bit(
     hdf5: Path, teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        whole = make_trainer(hdf5, teacher_file, tmp_path / "whole")
-        assert whole.run(save_every_s=60, log_every=1)
-        cut = make_trainer(hdf5, teacher_file, tmp_path / "cut")
-        step = cut.train_step
+    whole = make_trainer(hdf5, teacher_file, tmp_path / "whole")
+    assert whole.run(save_every_s=60, log_every=1)
+    cut = make_trainer(hdf5, teacher_file, tmp_path / "cut")
+    step = cut.train_step
 
-        def interrupted_step() -> torch.Tensor:
-            signal.raise_signal(signal.SIGTERM)
-            return step()
+    def interrupted_step() -> torch.Tensor:
+        signal.raise_signal(signal.SIGTERM)
+        return step()
 
-        monkeypatch.setattr(cut, "train_step", interrupted_step)
-        assert not cut.run(save_every_s=60, log_every=1)
-        rest = make_trainer(hdf5, teacher_file, tmp_path / "cut")
-        rest.resume()
-        assert rest.step == 1
-        assert rest.run(save_every_s=60, log_every=1)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    monkeypatch.setattr(cut, "train_step", interrupted_step)
+    assert not cut.run(save_every_s=60, log_every=1)
+    rest = make_trainer(hdf5, teacher_file, tmp_path / "cut")
+    rest.resume()
+    assert rest.step == 1
+    assert rest.run(save_every_s=60, log_every=1)
     for name, tensor in whole.student.state_dict().items():
         assert torch.equal(tensor, rest.student.state_dict()[name]), name
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_while_processes_exchange_gradients_is_not_lost(
+    hdf5: Path, teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(hdf5, teacher_file, tmp_path, processes=2)
+    signals = iter([signal.SIGTERM])
+
+    def all_reduce(flat: torch.Tensor) -> None:
+        flat.mul_(2)  # as if the other process had the same gradient
+        for number in signals:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(train.dist, "all_reduce", all_reduce)
+    assert not trainer.run(save_every_s=60, log_every=1)
+    # Not after the first step, whose flag the other process has read already, but after the next.
+    assert trainer.step == 2
 
 
 def test_a_checkpoint_of_other_settings_is_refused() -> None:
