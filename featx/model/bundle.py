@@ -306,7 +306,9 @@ def _build(document: Document, head: bytes, source: str) -> Model:
             versions=document.versions,
         )
         _check_consistent(model, source)
-        model.predict_proba(np.zeros((1, model.n_features), dtype=np.float32))
+        trial = np.zeros((1, model.n_features), dtype=np.float32)
+        for method in (model.predict, model.decision_function, model.predict_proba):
+            method(trial)
     except FeatxError as error:
         raise ModelError(error.message, hint=advice or error.hint) from error
     except Exception as error:  # a head of another version may raise anything when used

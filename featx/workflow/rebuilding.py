@@ -19,7 +19,8 @@ def rebuild_extractor(model: Model, config: ExtractConfig) -> tuple[Extractor, E
 
     Engine, device and precision left at ``auto`` are the model's own, so that embeddings are those
     it was fitted on, bit for bit, and the cache is shared. Another device, asked for or the only
-    one here, is allowed and said: fp32 embeddings then differ by about 1e-6 of their size.
+    one here, is allowed and said: its kernels round differently, so embeddings differ slightly and
+    have a store of their own.
 
     Parameters
     ----------

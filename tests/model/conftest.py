@@ -24,9 +24,7 @@ def embeddings(n: int, seed: int = 0) -> np.ndarray:
 
 def build(classes: Sequence[str] = ("cat", "dog", "owl"), head: Any = None, **fields: Any) -> Model:
     """A model fitted on 10 random embeddings a class."""
-    y = np.array([name for name in classes for _ in range(10)], dtype=object)
-    if all(not name.endswith("\0") for name in classes):  # numpy's fixed-width text drops those
-        y = y.astype(str)
+    y = np.array([name for name in classes for _ in range(10)])
     pipeline = Pipeline([("scaler", StandardScaler()), ("head", head or LogisticRegression())])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
