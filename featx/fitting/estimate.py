@@ -116,6 +116,8 @@ def nested_trials(search: FoldSearch, trials: Sequence[Trial]) -> list[Trial]:
     search.check(search.pairs)
     search.run(trials, search.pairs, keep=False, label="Nested search")
     usable = [t for t in trials if t.setup not in search.refused]
+    if not usable:
+        raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
 
     def inner_score(trial: Trial, outer: int) -> float:
         inner = (i for i in range(search.folds.n_folds) if i != outer)

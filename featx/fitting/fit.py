@@ -86,6 +86,8 @@ def _fit(
     notes += setup_notes + _adaptation_notes(search, config)
     search.run(trials, search.single, keep=search.affordable(trials), label="Search")
     best = best_trials(search, trials)
+    if not best:
+        raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
     chosen = best_of(list(best.values()), lambda t: float(search.fold_scores(t).mean()))
     candidates = tabulate(search, setups, trials, best)
 

@@ -33,7 +33,7 @@ __all__ = [
     "FoldSearch",
     "Outputs",
     "Prepared",
-    "SamplerRefusedError",
+    "RefusedError",
     "cpu_cores",
     "fit_head",
     "one_blas_thread",
@@ -48,8 +48,8 @@ Held = tuple[int, ...]
 KEPT_BYTES = 512 * 2**20
 
 
-class SamplerRefusedError(FitError):
-    """A sampler cannot work on these training images; other candidates go on."""
+class RefusedError(FitError):
+    """A sampler or head cannot work on these training images; other candidates go on."""
 
 
 def cpu_cores() -> int:
@@ -103,7 +103,7 @@ def prepare(
 
     Raises
     ------
-    SamplerRefusedError
+    RefusedError
         The sampler cannot work on these images, or took away a whole class.
     """
     from sklearn.preprocessing import StandardScaler
@@ -120,14 +120,14 @@ def prepare(
     try:
         X, y = resampler.fit_resample(X, y)
     except (ValueError, RuntimeError) as error:
-        raise SamplerRefusedError(
+        raise RefusedError(
             f"{sampler} cannot resample a training fold of {named}: {error}",
             hint="Use smote or random-over, or merge the small classes.",
         ) from None
     lost = np.setdiff1d(present, y)
     if len(lost):
         names = ", ".join(classes[c] for c in lost)
-        raise SamplerRefusedError(
+        raise RefusedError(
             f"{sampler} removed every image of {names} from a training fold of {named}.",
             hint="Use smote or random-over, or merge the small classes.",
         )
@@ -139,16 +139,16 @@ def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) ->
 
     Raises
     ------
-    FitError
-        The head refuses these images with these parameters.
+    RefusedError
+        The head cannot be fitted to these images with these parameters.
     """
     estimator = build_estimator(trial, n_images=len(y), seed=seed)
     try:
         return estimator.fit(prepared.X, y)
     except (ValueError, np.linalg.LinAlgError) as error:
-        raise FitError(
+        raise RefusedError(
             f"{trial.setup} with {dict(trial.params)} cannot be fitted: {error}"
-        ) from error
+        ) from None
 
 
 def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
@@ -181,7 +181,7 @@ class _Shared:
             if not self._made:
                 try:
                     self._value = self._make()
-                except SamplerRefusedError as error:
+                except RefusedError as error:
                     self._error = error
                 self._made = True
             value = self._value
@@ -212,7 +212,7 @@ class FoldSearch:
     scores : dict
         ``(trial, held-out folds, tested fold) -> score``.
     refused : dict
-        ``setup -> why its sampler cannot be used``.
+        ``setup -> why it cannot be used``.
     unconverged : dict
         ``setup -> number of fits that stopped at their iteration limit``.
     elapsed_s : dict
@@ -327,7 +327,7 @@ class FoldSearch:
         started = time.perf_counter()
         try:
             fitted = self._fit(trial, shared.take())
-        except SamplerRefusedError as error:
+        except RefusedError as error:
             with self._lock:
                 self.refused[trial.setup] = str(error.message)
             return

@@ -85,6 +85,17 @@ def test_a_sampler_that_cannot_work_is_refused_and_the_others_go_on():
     assert "adasyn cannot resample a training fold of c0 24, c1 16" in adasyn.notes[0]
 
 
+def test_a_head_that_cannot_be_fitted_is_refused_and_the_others_go_on():
+    grid = {"logreg": {"solver": ["liblinear"]}, "ridge": {"alpha": [10.0]}}
+    config = FitConfig(head=["logreg", "ridge"], param_grid=grid)
+    result = fit_heads(make_data([20, 20, 20]), config)
+    assert [c.status for c in result.candidates] == ["refused", "ok"]
+    assert "'solver': 'liblinear'} cannot be fitted" in result.candidates[0].notes[0]
+    only = FitConfig(param_grid={"logreg": grid["logreg"]})
+    with pytest.raises(FitError, match=r"Nothing could be fitted\. logreg \+ net with"):
+        fit_heads(make_data([20, 20, 20]), only)
+
+
 def test_a_sampler_that_removes_a_class_is_refused():
     data = make_data([200, 12], distance=0.0, n_features=2)
     result = fit_heads(data, FitConfig(**QUICK, sampler=["smote-enn", "random-over"]))

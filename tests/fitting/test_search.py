@@ -20,7 +20,7 @@ from featx.fitting.data import split_data
 from featx.heads import HEADS
 
 GRIDS = {
-    "logreg": {"C": [0.001, 0.1]},
+    "logreg": {"C": [0.0001, 0.001]},
     "svm-linear": {"C": [0.0001, 0.01]},
     "svm-rbf": {"C": [1.0], "gamma": ["scale", 0.1]},
     "ridge": {"alpha": [1000.0, 10.0]},
@@ -124,10 +124,13 @@ def without_times(result):
 
 
 def test_results_do_not_depend_on_jobs(digits):
-    results = [
-        fit_heads(digits, FitConfig(head=["logreg", "ridge"], sampler=["smote"], cv=3, jobs=jobs))
-        for jobs in (1, 3)
-    ]
+    config = FitConfig(
+        head=["logreg", "svm-linear"],
+        sampler=["smote"],
+        param_grid={"logreg": {"C": [0.0001, 0.001]}, "svm-linear": {"C": [0.01]}},
+        cv=3,
+    )
+    results = [fit_heads(digits, config.model_copy(update={"jobs": jobs})) for jobs in (1, 3)]
     assert without_times(results[0]) == without_times(results[1])
     a, b = (list(r.predictions.rows()) for r in results)
     assert a == b
