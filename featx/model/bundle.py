@@ -154,8 +154,8 @@ class Model:
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64
-            In [0, 1]; rows sum to 1 within 1e-6 (heads compute in the float32 of the
-            embeddings); columns in the order of ``classes``.
+            In [0, 1]; rows sum to 1 up to rounding, which is float32's for heads that compute in
+            the embeddings' own type; columns in the order of ``classes``.
 
         Raises
         ------
