@@ -60,14 +60,13 @@ def _measured(row: BackboneInfo, source: Source, name: str) -> BackboneInfo:
     """The row with the width and parameters of the network, taken on the meta device."""
     import torch
 
-    from featx.backbones._taps import PRE_LOGITS, Tap, TappedNetwork
+    from featx.backbones._taps import PRE_LOGITS, Tap, TappedNetwork, call_for_shapes
 
     try:
         network = source.sketch(name)
         network.module.eval()
         x = torch.empty(1, 3, *network.preprocess.size_px, device="meta")
-        with torch.inference_mode():
-            (vector,) = TappedNetwork(network, ((Tap(PRE_LOGITS, "own"),),))(x)
+        (vector,) = call_for_shapes(TappedNetwork(network, ((Tap(PRE_LOGITS, "own"),),)), x)
     except Exception:  # some networks compute with real numbers while being built
         return row
     n_parameters = sum(p.numel() for p in network.module.parameters())

@@ -38,7 +38,7 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     Returns
     -------
     Backbone
-        On the CPU, in evaluation mode, with its widths measured by one forward pass.
+        On the CPU, in evaluation mode, with its widths measured.
 
     Raises
     ------
@@ -127,16 +127,13 @@ class _explained:
 
 
 def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[BackboneOutput, ...]:
-    """Run one black image and describe each output with the width it really has."""
-    import torch
-
-    from featx.backbones._taps import PRE_LOGITS
+    """Describe each output with the width it really has: attributes of zoos do not always say."""
+    from featx.backbones._taps import PRE_LOGITS, call_for_shapes
     from featx.backbones._weights import digest
     from featx.data.decode import DECODE_POLICY
     from featx.data.preprocess import PREPROCESS_VERSION
 
-    with torch.inference_mode():
-        vectors = tapped(x)
+    vectors = call_for_shapes(tapped, x)
     common = {
         "format_version": FORMAT_VERSION,
         "architecture": network.architecture,

@@ -15,7 +15,7 @@ from featx.backbones._pooling import Layout, n_places, pool
 from featx.backbones._unknown import unknown_name
 from featx.errors import BackboneError, UsageError
 
-__all__ = ["PRE_LOGITS", "Tap", "TappedNetwork", "choose_taps", "trace"]
+__all__ = ["PRE_LOGITS", "Tap", "TappedNetwork", "call_for_shapes", "choose_taps", "trace"]
 
 PRE_LOGITS = "pre-logits"
 
@@ -139,6 +139,21 @@ def first_tensor(output: Any, layer: str) -> Tensor:
     return output
 
 
+def call_for_shapes(module: nn.Module, x: Tensor) -> Any:
+    """Call ``module`` on ``x`` where only the shapes of what comes out matter.
+
+    Weights and input are replaced by twins on the meta device, where computing costs nothing;
+    a network that looks at numbers on its way is called as it is.
+    """
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    twins = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    with torch.inference_mode():
+        try:
+            return torch.func.functional_call(module, twins, (x.to("meta"),))
+        except Exception:  # whatever it is, the real call repeats it
+            return module(x)
+
+
 def trace(network: Network, x: Tensor) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     """Every module that a pass calls, by name, in the order they finish, and its output's shape."""
     seen: dict[str, tuple[nn.Module, tuple[int, ...]]] = {}
@@ -150,14 +165,14 @@ def trace(network: Network, x: Tensor) -> dict[str, tuple[nn.Module, tuple[int, 
             seen.pop(name, None)
             seen[name] = (module, tuple(output.shape))
 
-    with ExitStack() as hooks, torch.inference_mode():
+    with ExitStack() as hooks:
         for name, module in network.module.named_modules():
             if name:
                 handle = module.register_forward_hook(
                     lambda module, _inputs, output, name=name: note(name, module, output)
                 )
                 hooks.callback(handle.remove)
-        network.module(x)
+        call_for_shapes(network.module, x)
     return seen
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from featx import console
 from featx.backbones import Backbone, load_backbone
@@ -33,3 +34,18 @@ def pixels() -> Callable[..., np.ndarray]:
         return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), np.uint8)
 
     return draw
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks on a busy machine are fastest on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads(one_thread: None) -> None:
+    """Kernels that split a batch, also where the machine has one core."""
+    torch.set_num_threads(2)

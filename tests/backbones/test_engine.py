@@ -55,7 +55,7 @@ class Means(nn.Module):
 
 
 @pytest.mark.parametrize(("name", "size"), NETWORKS)
-def test_an_embedding_depends_on_its_image_alone(name, size, random_backbone, pixels):
+def test_an_embedding_depends_on_its_image_alone(name, size, random_backbone, pixels, two_threads):
     backbone = random_backbone(name, size_px=size)
     engine = build_engine("auto", backbone, device="cpu")
     images = pixels(16, size)

@@ -103,7 +103,7 @@ def test_any_image_agrees_with_timm(width, height, size, crop, resize):
     difference = np.abs(ours.astype(int) - theirs)
     if max(width, height) <= 15 * min(width, height):
         assert difference.max() == 0
-    else:  # from 16 : 1 on perhaps only the crop is resized, by Pillow's other order of the two passes
+    else:  # perhaps only the crop was resized, by Pillow's other order of the two passes
         assert difference.mean() < 3
 
 
