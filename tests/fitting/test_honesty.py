@@ -186,13 +186,16 @@ def test_margins_become_calibrated_probabilities():
     from featx.margins import margin_probabilities
 
     data = splitted()
-    result = fit_heads(data, FitConfig(head=["svm-linear"], cv=3))
+    grid = {"svm-linear": {"C": [0.01]}}
+    result = fit_heads(data, FitConfig(head=["svm-linear"], param_grid=grid, cv=3))
     margins = result.pipeline.decision_function(data.X["net"][data.splits == "test"])
     test = next(h for h in result.predictions.held if h.split == "test")
     expected = margin_probabilities(margins, result.temperature)
     np.testing.assert_allclose(test.probabilities, expected)
-    untempered = -np.log(margin_probabilities(margins, 0.01)[np.arange(30), test.part.y]).mean()
-    assert result.estimate["metrics"]["log_loss"]["value"] < untempered
+    loss = result.estimate["metrics"]["log_loss"]["value"]
+    for wrong in (0.1, 10.0):
+        others = margin_probabilities(margins, result.temperature * wrong)
+        assert loss < -np.log(others[np.arange(30), test.part.y]).mean()
     assert fit_heads(data, FitConfig(head=["logreg"], cv=3)).temperature is None
 
 
