@@ -172,7 +172,11 @@ class ScoreConfig(_Section):
     top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
     proba: bool = Field(False, description="One column per class with its probability.")
     sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
-    sort_mode: Literal["link", "copy"] = Field("link", description="How --sort-into places files.")
+    sort_mode: Literal["link", "copy"] = Field(
+        "link",
+        description="How --sort-into places files.",
+        json_schema_extra={"choices_are_flags": True},
+    )
     overwrite: bool = Field(False, description="Replace existing output.")
 
 

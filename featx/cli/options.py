@@ -66,6 +66,8 @@ def _option(name: str, field: FieldInfo) -> Callable[..., Any]:
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
     default = field.get_default(call_default_factory=True)
+    if isinstance(field.json_schema_extra, dict) and "choices_are_flags" in field.json_schema_extra:
+        return _flag_for_each(name, typing.get_args(kind), f"{text} [{default}]")
     if kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
     if typing.get_origin(kind) is dict:
@@ -78,6 +80,20 @@ def _option(name: str, field: FieldInfo) -> Callable[..., Any]:
         text += f" [{shown}]"
     names = ([_SHORT[name]] if name in _SHORT else []) + [flag, name]
     return click.option(*names, type=_click_type(kind), multiple=multiple, default=None, help=text)
+
+
+def _flag_for_each(name: str, choices: tuple[str, ...], text: str) -> Callable[..., Any]:
+    """``--link`` and ``--copy`` for a field that is ``link`` or ``copy``."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for choice in reversed(choices):
+            flag = click.option(
+                f"--{choice}", name, flag_value=choice, default=None, type=str, help=text
+            )
+            function = flag(function)
+        return function
+
+    return decorate
 
 
 def _without_none(annotation: Any) -> Any:

@@ -100,6 +100,8 @@ def _value(record: Record, column: str | None) -> str | None:
     if value is not None and not isinstance(value, str):
         kind = type(value).__name__
         raise DatasetError(f"column {column!r} must hold text or whole numbers, got {kind}")
+    if value is not None and "\0" in value:  # numpy would cut it off, and merge two classes
+        raise DatasetError(f"column {column!r} holds a NUL character: {value!r}")
     return value or None
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +182,20 @@ def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Mode
         classes=list(result.classes),
         pipeline=result.pipeline,
         extractor=dict(extraction.spec.document),
-        request=extraction.request,
+        request=_portable(extraction.request),
         temperature=result.temperature,
         metrics=result.estimate,
         provenance={
             "dataset": printable(config.data.dataset),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "n_images": int(extraction.ok.sum()),
             "seed": config.fit.seed,
             "chosen": result.chosen.document(),
         },
     )
+
+
+def _portable(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with its weights file findable from any working directory."""
+    weights = request["weights"]
+    return {**request, "weights": weights and str(Path(weights).absolute())}

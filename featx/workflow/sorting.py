@@ -166,7 +166,7 @@ def _place(placement: Placement, link: Path, mode: str) -> bool:
         except (OSError, NotImplementedError) as error:
             raise FeatxError(
                 f"Links cannot be made in {printable(str(link.parent.parent))}: {error}.",
-                hint="Use --sort-mode copy.",
+                hint="Use --copy.",
             ) from None
         return True
     try:

@@ -128,7 +128,8 @@ def test_every_key_has_its_flag(model: type) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help
-            assert f"--{parameter.name.replace('_', '-')}" in parameter.opts
+            choices = {f"--{parameter.flag_value}"} if parameter.flag_value else set()
+            assert {f"--{parameter.name.replace('_', '-')}", *choices} & set(parameter.opts)
 
 
 def test_flags_left_out_mean_the_configured_defaults() -> None:

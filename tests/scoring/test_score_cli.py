@@ -116,7 +116,7 @@ def test_strict_exits_3_with_the_rows_written(
         (["m", "new", "--top-k", "0"], 2, "top_k"),
         (["m", "new", "--sort-into", "new/sorted"], 2, "lies inside the images"),
         (["m", "new", "--sort-into", "m"], 2, "holds files that featx did not sort"),
-        (["m", "new", "--sort-mode", "move"], 2, "'move' is not one of 'link', 'copy'"),
+        (["m", "new", "--move"], 2, "No such option '--move'"),
         (["m", "new", "--backbone", "x"], 2, "No such option"),
         (["m", "new", "--precision", "bf16"], 1, "'bf16' was asked for"),
         (["m", "new", "--on-error", "fail"], 1, "broken.jpg"),
@@ -147,7 +147,7 @@ def test_sort_into_folders_and_again(ready: Path) -> None:
         "blue/sub__1.png", "red/2.png", "red/sub__2.png",
     }  # fmt: skip
     assert os.path.realpath("sorted/red/2.png") == os.path.realpath("new/2.png")
-    again = ("m", "new", "-o", "o.csv", "--sort-into", "sorted", "--sort-mode", "copy", "-q")
+    again = ("m", "new", "-o", "o.csv", "--sort-into", "sorted", "--copy", "-q")
     assert run(*again) == 2
     assert run(*again, "--overwrite") == 0
     assert not Path("sorted/red/2.png").is_symlink()

@@ -185,6 +185,6 @@ def test_where_links_cannot_be_made_copies_are_advised(
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(Path, "symlink_to", forbidden)
-    with pytest.raises(FeatxError, match=r"Operation not permitted.*\nUse --sort-mode copy"):
+    with pytest.raises(FeatxError, match=r"Operation not permitted.*\nUse --copy"):
         sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), mode="link")
     assert not (tmp_path / "out").exists()
