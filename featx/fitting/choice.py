@@ -22,8 +22,8 @@ def best_of(trials: Sequence[Trial], score: Callable[[Trial], float]) -> Trial:
     Simplest is: no sampler, then no class weights, then what comes first, which is the head and
     backbone named first and, within a grid, the strongest regularisation.
     """
-    scores = np.array([score(t) for t in trials])
-    top = scores >= np.nanmax(scores) - TIE
+    scores = np.nan_to_num([score(t) for t in trials], nan=-np.inf)
+    top = scores >= scores.max() - TIE
     equals = [t for t, is_top in zip(trials, top, strict=True) if is_top]
     return min(equals, key=lambda t: (t.setup.sampler != "none", t.setup.class_weight != "none"))
 
@@ -34,10 +34,7 @@ def best_trials(search: FoldSearch, trials: Sequence[Trial]) -> dict[Setup, Tria
     for trial in trials:
         if trial.setup not in search.refused:
             by_setup.setdefault(trial.setup, []).append(trial)
-    return {
-        setup: best_of(members, lambda t: float(search.fold_scores(t).mean()))
-        for setup, members in by_setup.items()
-    }
+    return {setup: best_of(members, search.mean_score) for setup, members in by_setup.items()}
 
 
 def against_none(search: FoldSearch, best: dict[Setup, Trial], setup: Setup) -> PairedTest | None:
@@ -46,6 +43,9 @@ def against_none(search: FoldSearch, best: dict[Setup, Trial], setup: Setup) -> 
     if setup == plain or setup not in best or plain not in best:
         return None
     differences = search.fold_scores(best[setup]) - search.fold_scores(best[plain])
+    differences = differences[~np.isnan(differences)]
+    if len(differences) < 2:
+        return None
     return corrected_paired_test(differences, test_ratio=1 / (search.folds.n_folds - 1))
 
 

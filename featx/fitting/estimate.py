@@ -15,7 +15,7 @@ from featx.errors import FitError
 from featx.fitting.candidates import Trial
 from featx.fitting.choice import best_of
 from featx.fitting.data import Part
-from featx.fitting.search import FoldSearch, pipeline_outputs, replace_folds
+from featx.fitting.search import FoldSearch, defined_mean, pipeline_outputs, replace_folds
 from featx.stats.calibration import fit_temperature
 from featx.stats.intervals import describe_predictions
 
@@ -122,7 +122,7 @@ def nested_trials(search: FoldSearch, trials: Sequence[Trial]) -> list[Trial]:
     def inner_score(trial: Trial, outer: int) -> float:
         inner = (i for i in range(search.folds.n_folds) if i != outer)
         scores = [search.scores[trial, (min(outer, i), max(outer, i)), i] for i in inner]
-        return float(np.mean(scores))
+        return defined_mean(np.array(scores))
 
     return [
         best_of(usable, lambda t, outer=outer: inner_score(t, outer))  # type: ignore[misc]
@@ -224,10 +224,11 @@ def _image_level(search: FoldSearch, chosen: Trial) -> Held:
 def _group_note(grouped: dict[str, Any], level: dict[str, Any], scoring: str) -> str:
     """Both numbers in one sentence."""
     name = scoring.removeprefix("neg_")
-    a, b = (e["metrics"][name]["value"] for e in (grouped, level))
+    values = (e["metrics"][name]["value"] for e in (grouped, level))
+    kept, ignored = ("undefined" if v is None else f"{v:.4f}" for v in values)
     return (
-        f"The chosen candidate's cross-validated {name} is {a:.4f} with groups kept together and "
-        f"{b:.4f} with groups ignored: only the first holds for new groups."
+        f"The chosen candidate's cross-validated {name} is {kept} with groups kept together and "
+        f"{ignored} with groups ignored: only the first holds for new groups."
     )
 
 

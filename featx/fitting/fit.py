@@ -88,7 +88,7 @@ def _fit(
     best = best_trials(search, trials)
     if not best:
         raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
-    chosen = best_of(list(best.values()), lambda t: float(search.fold_scores(t).mean()))
+    chosen = best_of(list(best.values()), search.mean_score)
     candidates = tabulate(search, setups, trials, best)
 
     search.run([chosen], search.single, keep=True, label="Chosen")

@@ -31,7 +31,8 @@ class Candidate:
         Best grid point; empty when refused.
     cv_mean, cv_std : float or None
         Mean and standard deviation of ``fold_scores``.
-    fold_scores : list of float
+    fold_scores : list of float or None
+        None where a fold has no score: a ROC area needs two classes.
     grid : list of dict
         Every point tried, as ``{"params", "cv_mean", "cv_std"}``.
     against_none : dict, optional
@@ -50,7 +51,7 @@ class Candidate:
     params: dict[str, Any] = field(default_factory=dict)
     cv_mean: float | None = None
     cv_std: float | None = None
-    fold_scores: list[float] = field(default_factory=list)
+    fold_scores: list[float | None] = field(default_factory=list)
     grid: list[dict[str, Any]] = field(default_factory=list)
     against_none: dict[str, float] | None = None
     elapsed_s: float = 0.0
@@ -175,8 +176,8 @@ def _candidate(
     grid = [
         {
             "params": dict(t.params),
-            "cv_mean": _number(search.fold_scores(t).mean()),
-            "cv_std": _number(search.fold_scores(t).std()),
+            "cv_mean": _number(search.mean_score(t)),
+            "cv_std": _number(np.nanstd(search.fold_scores(t))),
         }
         for t in trials
         if t.setup == setup
@@ -185,9 +186,9 @@ def _candidate(
         **vars(setup),
         status="ok",
         params=dict(best[setup].params),
-        cv_mean=_number(scores.mean()),
-        cv_std=_number(scores.std()),
-        fold_scores=scores.tolist(),
+        cv_mean=_number(search.mean_score(best[setup])),
+        cv_std=_number(np.nanstd(scores)),
+        fold_scores=[_number(score) for score in scores],
         grid=grid,
         against_none=None if test is None else asdict(test),
         elapsed_s=round(search.elapsed_s[setup], 3),

@@ -35,6 +35,7 @@ __all__ = [
     "Prepared",
     "RefusedError",
     "cpu_cores",
+    "defined_mean",
     "fit_head",
     "one_blas_thread",
     "pipeline_outputs",
@@ -360,6 +361,10 @@ class FoldSearch:
         """Scores of ``trial`` on each fold, trained on all others."""
         return np.array([self.scores[trial, held, held[0]] for held in self.single])
 
+    def mean_score(self, trial: Trial) -> float:
+        """Mean over the folds where the score is defined; NaN where there is none."""
+        return defined_mean(self.fold_scores(trial))
+
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
@@ -371,6 +376,12 @@ def one_blas_thread() -> Any:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)
+
+
+def defined_mean(values: Float) -> float:
+    """Mean of what is not NaN: a fold whose images are of one class has no ROC area."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def stopped_early(estimator: Any) -> bool:

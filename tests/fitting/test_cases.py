@@ -149,6 +149,19 @@ def test_a_single_candidate_is_not_called_optimistic():
     assert result.estimates == {}
 
 
+def test_a_fold_of_one_class_has_no_roc_area_and_that_is_null():
+    groups = [*[0] * 12, *[1 + i // 4 for i in range(20)]]
+    data = make_data([12, 4, 4, 4, 4, 4], groups=groups)
+    data = replace(
+        data, y=np.where(np.array(groups) == 0, "a", np.where(np.arange(32) % 2, "a", "b"))
+    )
+    config = FitConfig(**QUICK, cv=5, scoring="roc_auc_ovr", sampler=["random-over"])
+    result = fit_heads(data, config)
+    assert None in result.chosen.fold_scores
+    assert result.chosen.cv_mean is not None
+    json.dumps(result.document(), allow_nan=False)
+
+
 def test_several_backbones_compete():
     data = make_data([30, 30], distance=3.0)
     noise = np.random.default_rng(1).normal(size=(60, 5)).astype(np.float32)
@@ -232,8 +245,9 @@ def test_golden_values():
     st.sampled_from(["smote", "smote-tomek", "adasyn", "borderline-smote", "random-under"]),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["balanced_accuracy", "roc_auc_ovr", "neg_log_loss"]),
 )
-def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_splits):
+def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_splits, scoring):
     y, groups, copies, splits = zip(*rows, strict=True)
     X = np.random.default_rng(0).normal(size=(26, 3)).astype(np.float32)[list(copies)]
     data = FitData(
@@ -250,6 +264,7 @@ def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_sp
         param_grid={"ridge": {"alpha": [10.0]}, "knn": {"n_neighbors": [5]}},
         cv=3,
         jobs=1,
+        scoring=scoring,
     )
     try:
         result = fit_heads(data, config)
