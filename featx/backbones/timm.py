@@ -163,11 +163,13 @@ def _heads(module: Any) -> tuple[str, ...]:
 
 
 def _data_config(cfg: Any) -> dict[str, Any]:
-    """timm's own resolution of size, crop and normalisation for evaluation."""
+    """Size, crop and normalisation as ``timm.data.resolve_model_data_config`` gives them.
+
+    Like there, the larger test size that some tags name is left to the user (``--size``): it
+    costs up to 1.7 times as much, and people compare against the default.
+    """
     values = cfg if isinstance(cfg, dict) else vars(cfg)
-    config: dict[str, Any] = resolve_data_config(
-        pretrained_cfg=values, use_test_size=not values.get("fixed_input_size", False)
-    )
+    config: dict[str, Any] = resolve_data_config(pretrained_cfg=values)
     return config
 
 
