@@ -159,7 +159,7 @@ class FitConfig(_Section):
         "or (optimistic, said so) the search's own folds. [test if there is one, else nested]",
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
-    jobs: int | None = Field(None, ge=1, description="Processes of the search. [CPU cores]")
+    jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
     name: str | None = Field(None, description="Name of the run. [data set and time]")
     runs: str = Field("runs", description="Folder that runs are written into.")
     overwrite: bool = Field(False, description="Replace a run of the same name.")

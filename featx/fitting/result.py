@@ -68,7 +68,7 @@ class Predictions:
 
     Columns: ``id``, ``split`` (``oof``: by the chosen candidate, trained on the other folds;
     ``nested``: by what a search on the other folds chose; ``test``), ``fold`` (None in the test
-    split), ``y_true``, ``y_pred`` and ``p:<class>``, the probability of each class.
+    split), ``y_true``, ``y_pred`` and ``p_<class>``, the probability of each class.
     """
 
     classes: list[str]
@@ -77,7 +77,7 @@ class Predictions:
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return ["id", "split", "fold", "y_true", "y_pred", *(f"p:{c}" for c in self.classes)]
+        return ["id", "split", "fold", "y_true", "y_pred", *(f"p_{c}" for c in self.classes)]
 
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""

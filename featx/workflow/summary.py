@@ -42,12 +42,32 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
                 candidate["class_weight"],
                 candidate["cv_mean"],
                 candidate["cv_std"],
+                _against_none(candidate),
                 _params(candidate) if candidate["status"] == "ok" else "refused",
                 f"{candidate['elapsed_s']:.1f}",
             )
         )
-    columns = ("", "backbone", "head", "sampler", "class weight", "mean", "sd", "best", "s")
+    columns = (
+        "",
+        "backbone",
+        "head",
+        "sampler",
+        "class weight",
+        "mean",
+        "sd",
+        "vs none",
+        "best",
+        "s",
+    )
     console.table(f"Search: {results['scoring']}, cross-validated", columns, rows)
+
+
+def _against_none(candidate: Mapping[str, Any]) -> str:
+    """Difference to the same row without resampling, with its p-value."""
+    against = candidate.get("against_none")
+    if against is None:
+        return ""
+    return f"{against['mean']:+.3f} (p {against['p']:.2f})"
 
 
 def _params(candidate: Mapping[str, Any]) -> str:

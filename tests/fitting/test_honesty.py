@@ -144,7 +144,7 @@ def test_the_number_describes_the_model_that_ships():
     assert [r["y_true"] == r["y_pred"] for r in test_rows] == right.tolist()
     assert {r["fold"] for r in test_rows} == {None}
     np.testing.assert_allclose(
-        [[r["p:c0"], r["p:c1"]] for r in test_rows],
+        [[r["p_c0"], r["p_c1"]] for r in test_rows],
         result.pipeline.predict_proba(data.X["net"][in_test]),
     )
 
