@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# As in the command line (cli/main.py), and before anything loads torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Machines are noisy, and no test asserts a time: no deadline for a single example.
 settings.register_profile("featx", deadline=None)

@@ -70,8 +70,8 @@ def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bo
         return Row(
             id,
             absolute,
-            label=_value(record, columns.label),
-            group=_value(record, columns.group),
+            label=_name(record, columns.label),
+            group=_name(record, columns.group),
             split=_split(_value(record, columns.split)),
         )
     except DatasetError as error:
@@ -100,9 +100,15 @@ def _value(record: Record, column: str | None) -> str | None:
     if value is not None and not isinstance(value, str):
         kind = type(value).__name__
         raise DatasetError(f"column {column!r} must hold text or whole numbers, got {kind}")
-    if value is not None and "\0" in value:  # numpy would cut it off, and merge two classes
-        raise DatasetError(f"column {column!r} holds a NUL character: {value!r}")
     return value or None
+
+
+def _name(record: Record, column: str | None) -> str | None:
+    """A label or group: no NUL, which numpy would cut off, merging two classes."""
+    name = _value(record, column)
+    if name is not None and "\0" in name:
+        raise DatasetError(f"column {column!r} holds a NUL character: {name!r}")
+    return name
 
 
 def _split(value: str | None) -> Split | None:

@@ -174,8 +174,10 @@ class _Run:
     def _quarantine(self, i: int, reading: Reading) -> None:
         assert reading.reason is not None
         if self.config.on_error == "fail":
+            # Of equal files any may be decoded first; the first in the manifest is named.
+            same = [k for k in self.twins if np.array_equal(self.hashes[k], self.hashes[i])]
             raise DecodeError(
-                f"{printable(self.manifest.paths[i])}: {reading.reason}",
+                f"{printable(self.manifest.paths[min([*same, i])])}: {reading.reason}",
                 hint="Mend or remove the file, or leave out --on-error fail to quarantine it.",
             )
         self.reasons[i] = reading.reason

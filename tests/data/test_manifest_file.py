@@ -122,7 +122,9 @@ NAME = (
     .map("/".join)
     .filter(lambda path: not re.match(r"[A-Za-z]:[\\/]|\\\\", path))  # refused, see below
 )
-LABEL = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+LABEL = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8
+)
 ROWS = st.dictionaries(
     NAME,
     st.tuples(LABEL, LABEL, st.sampled_from(["train", "val", "test"])),
