@@ -86,9 +86,10 @@ def make_images(root: Path) -> None:
 
     digits = load_digits()
     images = (digits.images * (255 / 16)).astype(np.uint8)
+    rng = np.random.default_rng(0)  # the rows are ordered by writer; every part gets all of them
     left_over: list[int] = []
     for digit, n_train in enumerate(TRAIN_OF_EACH):
-        rows = np.flatnonzero(digits.target == digit)
+        rows = rng.permutation(np.flatnonzero(digits.target == digit))
         test, train = rows[:TEST_OF_EACH], rows[TEST_OF_EACH : TEST_OF_EACH + n_train]
         left_over.extend(rows[TEST_OF_EACH + n_train :])
         for split, chosen in (("test", test), ("train", train)):
