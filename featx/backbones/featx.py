@@ -1,8 +1,7 @@
 """``featx:<name>``: the backbones that come with featx, no download needed.
 
 A backbone is two files in ``weights/``: ``<name>.json``, its specification, and
-``<name>.safetensors``, its tensors. Until they are there, the same network with seeded random
-weights stands in.
+``<name>.safetensors``, its tensors. The recipe that made them is ``recipes/embedded``.
 """
 
 from __future__ import annotations
@@ -27,31 +26,6 @@ __all__ = ["PLUGIN"]
 
 FOLDER = Path(__file__).parent / "weights"
 
-STAND_IN: dict[str, Any] = {
-    "architecture": {
-        "timm_name": "resnet18",
-        "timm_kwargs": {
-            "layers": [1, 1, 2, 1],
-            "channels": [32, 64, 160, 320],
-            "stem_type": "deep",
-            "stem_width": 16,
-            "avg_down": True,
-            "num_classes": 0,
-        },
-        "replaced_by_identity": ["maxpool"],
-    },
-    "layers": ["layer2", "layer3", "layer4"],
-    "sizes_px": [64],
-    "preprocess": {
-        "size_px": [64, 64],
-        "resize": "squash",
-        "interpolation": "bicubic",
-        "crop": 1.0,
-        "mean": [0.485, 0.456, 0.406],
-        "std": [0.229, 0.224, 0.225],
-    },
-}
-
 
 class EmbeddedSource:
     """Backbones whose weights lie in the package."""
@@ -60,7 +34,7 @@ class EmbeddedSource:
 
     def names(self) -> list[str]:
         """Names of the backbones in the package."""
-        return sorted({"mini-v1"} | {path.stem for path in FOLDER.glob("*.json")})
+        return sorted(path.stem for path in FOLDER.glob("*.json"))
 
     def build(self, name: str, request: BackboneRequest, *, offline: bool) -> Network:
         """See `featx.backbones._base.Source`."""
@@ -68,11 +42,11 @@ class EmbeddedSource:
         with random_weights():
             module = _construct(spec)
         network = _describe(name, spec, module)
-        path = request.weights or (_weights(name) if "weights" in spec else None)
-        network.pretrained = request.pretrained and path is not None
-        if not network.pretrained or path is None:
+        network.pretrained = request.pretrained
+        if not request.pretrained:
             network.name = f"featx:{name}/random"
             return network
+        path = request.weights or _weights(name)
         if request.weights is None:
             _check_digest(Path(path), spec["weights"]["sha256"])
         what = f"{str(path)!r} does not fit featx:{name}"
@@ -105,15 +79,12 @@ def _weights(name: str) -> Path:
 
 
 def _spec(name: str) -> dict[str, Any]:
-    """The specification in the package, or the stand-in's while there is none."""
+    """The specification in the package."""
     if name not in PLUGIN.names():
         raise unknown_name(
             "embedded backbone", name, PLUGIN.names(), command="featx backbones featx:"
         )
-    path = FOLDER / f"{name}.json"
-    if not path.is_file():
-        return STAND_IN
-    spec: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    spec: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     return spec
 
 

@@ -1,4 +1,4 @@
-"""The embedded backbone: a stand-in until its files are there, then the files, checked."""
+"""The embedded backbone: built from its two files, which are checked."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from safetensors.torch import save
 
 from featx.backbones import featx as embedded
 from featx.backbones import list_backbones, load_backbone
-from featx.errors import BackboneError
+from featx.errors import BackboneError, UnknownNameError
 from featx.types import DEFAULT_BACKBONE, BackboneRequest
 
 SIZES = [64, 32]
+SPEC = json.loads((embedded.FOLDER / "mini-v1.json").read_text("utf-8"))
 
 
 def install(folder: Path, *, sizes: list[int] = SIZES, damage: bool = False) -> None:
     """Put a specification and (untrained) weights where the real ones lie."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(11)
-        module = embedded._construct(embedded.STAND_IN)
+        module = embedded._construct(SPEC)
     state = {k: v.half() if v.is_floating_point() else v for k, v in module.state_dict().items()}
     weights = save(state)
-    spec = embedded.STAND_IN | {
+    spec = SPEC | {
         "format": 1,
         "sizes_px": sizes,
-        "preprocess": embedded.STAND_IN["preprocess"] | {"size_px": [sizes[0]] * 2},
+        "preprocess": SPEC["preprocess"] | {"size_px": [sizes[0]] * 2},
         "weights": {"sha256": hashlib.sha256(weights).hexdigest()},
     }
     folder.mkdir(exist_ok=True)
@@ -62,14 +63,28 @@ def reference(body, x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     return torch.cat(parts, 1)
 
 
-def test_without_its_files_a_stand_in_says_that_it_is_random(folder, capsys):
-    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE))
+def test_the_package_holds_it_whole():
+    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE), offline=True)
+    assert backbone.pretrained
+    assert backbone.preprocess.size_px == tuple(SPEC["preprocess"]["size_px"])
+    assert backbone.outputs[0].n_features == SPEC["n_features"]
+    n_parameters = sum(p.numel() for p in backbone.network.module.parameters())
+    assert n_parameters == SPEC["n_parameters"] < 4_000_000
+    weights = embedded.FOLDER / SPEC["weights"]["file"]
+    assert weights.stat().st_size == SPEC["weights"]["size_bytes"] < 8 << 20
+    assert (embedded.FOLDER / "mini-v1.md").is_file()
+
+
+def test_without_pretrained_it_is_random_and_says_so(capsys):
+    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE, pretrained=False))
     assert not backbone.pretrained
+    assert backbone.name == f"{DEFAULT_BACKBONE}/random"
     assert "random weights" in capsys.readouterr().err
-    assert backbone.preprocess.size_px == (64, 64)
-    assert backbone.outputs[0].n_features == 64 + 160 + 320
-    (row,) = list_backbones("featx:mini-v1")
-    assert not row.on_this_machine
+
+
+def test_no_specification_no_backbone(folder):
+    with pytest.raises(UnknownNameError, match="Unknown embedded backbone 'mini-v1'"):
+        load_backbone(BackboneRequest(DEFAULT_BACKBONE))
 
 
 def test_with_its_files_it_is_pretrained_and_silent(folder, capsys):
