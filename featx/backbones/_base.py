@@ -91,7 +91,12 @@ class BackboneInfo:
 
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
-        return {**asdict(self), "size_px": list(self.size_px)}
+        return {**asdict(self), "size_px": list(self.size_px), "embedded": self.embedded}
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it comes with the package and needs no download."""
+        return self.name.startswith("featx:")
 
 
 @dataclass(frozen=True)

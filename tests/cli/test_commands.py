@@ -221,7 +221,8 @@ def test_backbones_lists_and_filters(featx: Featx) -> None:
     assert result.code == 0
     assert all(row["name"].startswith("timm:test_resnet") for row in json.loads(result.out))
     embedded = json.loads(featx("backbones", "featx:", "--json").out)
-    assert [row["name"] for row in embedded] == ["featx:mini-v1"]
+    assert [(row["name"], row["embedded"]) for row in embedded] == [("featx:mini-v1", True)]
+    assert featx("backbones", "featx:").out.splitlines()[-1].endswith("embedded")
 
 
 def test_doctor_names_versions_and_devices(featx: Featx) -> None:
@@ -236,3 +237,12 @@ def test_completion_scripts(featx: Featx, shell: str) -> None:
     result = featx("completion", shell)
     assert result.code == 0
     assert "_FEATX_COMPLETE" in result.out
+
+
+def test_the_embedded_backbone_is_the_default_and_says_so(featx: Featx) -> None:
+    result = featx("extract", "photos")
+    assert result.code == 0, result.err
+    assert "featx:mini-v1" in result.out
+    assert result.err.startswith("Using the embedded backbone featx:mini-v1, which needs no")
+    assert "--backbone timm:vit_small_patch14_dinov2.lvd142m" in result.err
+    assert "random" not in result.err
