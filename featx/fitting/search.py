@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
 from featx.fitting.data import Part
+from featx.heads import HEADS
 from featx.margins import margin_columns, margin_probabilities
 from featx.samplers import SAMPLERS
 from featx.stats.metrics import fold_score
@@ -47,6 +48,7 @@ Float = NDArray[np.float64]
 Held = tuple[int, ...]
 
 KEPT_BYTES = 512 * 2**20
+GRAM_BYTES = 256 * 2**20  # scalar products of at most 5,792 training images
 
 
 class RefusedError(FitError):
@@ -85,11 +87,20 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training part, scaled and resampled, and its scaler."""
+    """A training part, scaled and resampled, and its scaler.
+
+    ``gram`` holds the scalar products of the images, shape (n, n), float64, where a head that
+    needs nothing else is going to be fitted many times.
+    """
 
     scaler: Any
     X: NDArray[np.float32]
     y: NDArray[np.int64]
+    gram: Float | None = None
+
+    def products(self, X: NDArray[np.float32]) -> Float:
+        """Scalar products of other images with these, shape (len(X), n), float64."""
+        return np.asarray(X.astype(np.float64) @ self.X.astype(np.float64).T)
 
 
 def prepare(
@@ -135,8 +146,13 @@ def prepare(
     return Prepared(scaler, X, y)
 
 
-def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) -> Any:
+def fit_head(
+    trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int, use_gram: bool = False
+) -> Any:
     """Fit the trial's head on prepared images with labels ``y`` of any type.
+
+    With ``use_gram`` a head that can is fitted on ``prepared.gram``: the same classifier, but
+    one that wants `Prepared.products` in place of embeddings.
 
     Raises
     ------
@@ -144,8 +160,12 @@ def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) ->
         The head cannot be fitted to these images with these parameters.
     """
     estimator = build_estimator(trial, n_images=len(y), seed=seed)
+    X: NDArray[Any] = prepared.X
+    if use_gram and prepared.gram is not None and HEADS.get(trial.setup.head).linear_kernel:
+        estimator.set_params(kernel="precomputed")
+        X = prepared.gram
     try:
-        return estimator.fit(prepared.X, y)
+        return estimator.fit(X, y)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise RefusedError(
             f"{trial.setup} with {dict(trial.params)} cannot be fitted: {error}"
@@ -311,15 +331,21 @@ class FoldSearch:
         for (backbone, sampler), everyone in groups.items():
             for held in held_sets:
                 members = [t for t in everyone if (t, held, held[0]) not in known]
-                make = self._preparation(backbone, sampler, held)
+                gram = sum(HEADS.get(t.setup.head).linear_kernel for t in members) > 1
+                make = self._preparation(backbone, sampler, held, gram=gram)
                 shared = _Shared(make, len(members))
                 yield from ((trial, held, shared) for trial in members)
 
-    def _preparation(self, backbone: str, sampler: str, held: Held) -> Callable[[], Prepared]:
+    def _preparation(
+        self, backbone: str, sampler: str, held: Held, *, gram: bool
+    ) -> Callable[[], Prepared]:
         def make() -> Prepared:
             rows = self.training(held)
-            X = self.part.X[backbone][rows]
-            return prepare(X, self.part.y[rows], sampler, classes=self.part.classes, seed=self.seed)
+            X, y = self.part.X[backbone][rows], self.part.y[rows]
+            ready = prepare(X, y, sampler, classes=self.part.classes, seed=self.seed)
+            if gram and 8 * len(ready.y) ** 2 <= GRAM_BYTES:
+                return replace(ready, gram=ready.products(ready.X))
+            return ready
 
         return make
 
@@ -341,17 +367,20 @@ class FoldSearch:
         with self._lock:
             self.elapsed_s[trial.setup] += time.perf_counter() - started
 
-    def _fit(self, trial: Trial, prepared: Prepared) -> tuple[Any, Any]:
-        head = fit_head(trial, prepared, prepared.y, seed=self.seed)
+    def _fit(self, trial: Trial, prepared: Prepared) -> tuple[Prepared, Any]:
+        head = fit_head(trial, prepared, prepared.y, seed=self.seed, use_gram=True)
         if stopped_early(head):
             with self._lock:
                 self.unconverged[trial.setup] += 1
-        return prepared.scaler, head
+        return prepared, head
 
-    def _test(self, trial: Trial, fitted: tuple[Any, Any], fold: int) -> Outputs:
-        scaler, head = fitted
+    def _test(self, trial: Trial, fitted: tuple[Prepared, Any], fold: int) -> Outputs:
+        prepared, head = fitted
         X = self.part.X[trial.setup.backbone][self.folds.fold == fold]
-        return head_outputs(head, scaler.transform(X), len(self.part.classes))
+        X = prepared.scaler.transform(X)
+        if getattr(head, "kernel", None) == "precomputed":
+            X = prepared.products(X)
+        return head_outputs(head, X, len(self.part.classes))
 
     def outputs(self, trial: Trial, fold: int) -> Outputs:
         """What ``trial``, trained on the other folds, says of ``fold``; kept by `run`."""

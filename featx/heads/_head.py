@@ -37,6 +37,9 @@ class Head:
     limit : callable
         ``limit(params, n_images)`` returns the parameters that so many training images allow;
         unchanged by default.
+    linear_kernel : bool
+        Whether the classifier is an ``SVC`` that sees the embeddings only through their scalar
+        products, so that a search may compute these once for all parameters.
     """
 
     name: str
@@ -45,3 +48,4 @@ class Head:
     param_grid: Mapping[str, list[Any]]
     supports_class_weight: bool
     limit: Callable[[Params, int], Params] = _unlimited
+    linear_kernel: bool = False

@@ -23,4 +23,5 @@ PLUGIN = Head(
     build=build,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1]},
     supports_class_weight=True,
+    linear_kernel=True,
 )

@@ -63,3 +63,22 @@ def test_example_configurations_are_valid_and_open_with_their_command(path: Path
     head = path.read_text("utf-8").split("data:")[0]
     for word in (f"featx run configs/{path.name}", "Runtime", "Expect"):
         assert word in head
+
+
+def test_the_evidence_is_what_was_measured() -> None:
+    import importlib.util
+    import json
+
+    location = importlib.util.spec_from_file_location("real", REPOSITORY / "benchmarks/real.py")
+    assert location is not None
+    assert location.loader is not None
+    real = importlib.util.module_from_spec(location)
+    location.loader.exec_module(real)
+    page = (REPOSITORY / "docs/evidence.md").read_text("utf-8")
+    measured = json.loads((REPOSITORY / "benchmarks/results/real.json").read_text("utf-8"))
+    assert real.table(measured["runs"]) in page
+    extraction = json.loads((REPOSITORY / "benchmarks/results/extract.json").read_text("utf-8"))
+    assert f"{extraction['speedup']['median']} times" in page
+    fit = json.loads((REPOSITORY / "benchmarks/results/fit.json").read_text("utf-8"))
+    for row in fit["heads"]:
+        assert f"{row['head']} {row['speedup']['median']} times" in page
