@@ -11,6 +11,12 @@ from featx.errors import MissingExtraError
 from featx.files import atomic_path
 from featx.formats._cells import plain_cell
 
+try:
+    import pyarrow
+    from pyarrow import parquet
+except ImportError:  # this module is imported when the output is named, before any work is done
+    raise MissingExtraError("Parquet output", "parquet") from None
+
 BATCH_ROWS = 16384
 
 
@@ -25,11 +31,6 @@ def _cell(value: Any) -> Any:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtraError("Parquet output", "parquet") from None
     rows = iter(rows)
     batches = []
     while batch := list(islice(rows, BATCH_ROWS)):

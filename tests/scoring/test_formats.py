@@ -174,5 +174,6 @@ def test_without_pyarrow_the_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "featx.formats.parquet", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'featx\[parquet\]'"):
-        write_rows(tmp_path / "t.parquet", COLUMNS, ROWS)
+        check_output(tmp_path / "t.parquet")  # before any work is done
