@@ -101,6 +101,7 @@ def test_json():
         "n_parameters": 61_100_840,
         "on_this_machine": False,
         "origin": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "embedded": False,
     }
     layers = json.loads(run("timm:test_vit", "--layers", "--json").stdout)
     assert {"name", "kind", "shape"} == set(layers[0])
