@@ -44,8 +44,9 @@ Linear probe of frozen features (StandardScaler, LogisticRegression, C chosen in
 part). Clothing: accuracy on its test split (10 classes of photographs). Plankton (121 classes of
 small grey images) and bccd (white blood cells, 5 classes, one of 3 images, folds by slide image):
 balanced accuracy over five folds; each of bccd's three images of the rarest class moves it by
-0.067, so its rows are equal as far as this can tell. All rows from one command, `pretrain.py
---evaluate`. The input settings were chosen on clothing's training and validation splits and on
+0.067, so its rows are equal as far as this can tell. The table is that of `pretrain.py
+--evaluate`, which keeps finished rows; here each row was computed in a process of its own by the
+same functions. The input settings were chosen on clothing's training and validation splits and on
 plankton, so the plankton figure is slightly optimistic; clothing's test split chose nothing.
 
 {table}
