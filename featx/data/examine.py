@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from featx import console
 from featx.data.decode import decode
 from featx.data.hashing import content_hash, read_bytes
 from featx.errors import DecodeError
+from featx.machine import cpu_cores
 
 __all__ = ["ImageFacts", "examine_images"]
 
@@ -47,7 +47,7 @@ def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[
     """Examine files in ``workers`` threads (default: the CPU cores), in the order given."""
     facts: list[ImageFacts] = []
     with (
-        ThreadPoolExecutor(workers or _cores(), "featx-inspect") as pool,
+        ThreadPoolExecutor(workers or cpu_cores(), "featx-inspect") as pool,
         console.progress(len(paths), "inspecting") as bar,
     ):
         for start in range(0, len(paths), _BATCH):
@@ -55,11 +55,6 @@ def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[
                 facts.append(found)
                 bar.advance()
     return facts
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _examine(path: str) -> ImageFacts:

@@ -93,6 +93,11 @@ class Extractor:
             self.setup_s += time.perf_counter() - started
         return self._engine
 
+    @property
+    def batch_size(self) -> int:
+        """Images in one batch; 16, a guess, while the engine is not loaded."""
+        return 16 if self._engine is None else self._engine.batch_size
+
     def columns(self) -> list[int]:
         """Which of the engine's outputs belong to ``specs``, in order."""
         order = [s.fingerprint for s in self.engine.specs]

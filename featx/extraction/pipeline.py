@@ -7,7 +7,6 @@ engine runs fixed, zero-padded batches; see `featx.engines`.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -24,6 +23,7 @@ from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reader, Reading
 from featx.extraction.result import Extraction, Failure, Report
 from featx.files import printable
+from featx.machine import cpu_cores
 from featx.store import cache_folder
 from featx.types import BackboneRequest
 
@@ -121,7 +121,7 @@ class _Run:
 
     def execute(self) -> None:
         """Read, compute and commit everything; on any error commit what was computed first."""
-        threads = self.config.workers or _usable_cores()
+        threads = self.config.workers or cpu_cores()
         readings = self._read(threads)
         with console.progress(len(self.manifest), "extract") as bar, closing(readings):
             try:
@@ -236,9 +236,8 @@ class _Batches:
 
     @property
     def size(self) -> int:
-        """Images in one batch; a guess until the engine is loaded."""
-        engine = self.extractor._engine
-        return engine.batch_size if engine is not None else 16
+        """Images in one batch."""
+        return self.extractor.batch_size
 
     def push(self, digest: np.ndarray, pixels: np.ndarray) -> None:
         """Queue one image; runs the network when a batch is full."""
@@ -294,7 +293,3 @@ class _Batches:
             self._wait()
         finally:
             self.committer.shutdown(wait=True)
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,7 +18,8 @@ from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
 from featx.fitting.data import FitData, Part, split_data
 from featx.fitting.estimate import Evaluation, evaluate, search_temperature
 from featx.fitting.result import FitResult, Predictions, tabulate
-from featx.fitting.search import FoldSearch, cpu_cores, fit_head, one_blas_thread, prepare
+from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
+from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
 __all__ = ["fit_heads"]

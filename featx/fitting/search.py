@@ -8,7 +8,6 @@ them.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import defaultdict
@@ -35,7 +34,6 @@ __all__ = [
     "Outputs",
     "Prepared",
     "RefusedError",
-    "cpu_cores",
     "defined_mean",
     "fit_head",
     "one_blas_thread",
@@ -53,13 +51,6 @@ GRAM_BYTES = 256 * 2**20  # scalar products of at most 5,792 training images
 
 class RefusedError(FitError):
     """A sampler or head cannot work on these training images; other candidates go on."""
-
-
-def cpu_cores() -> int:
-    """CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ class TestHead:
     def test_every_grid_point_is_a_valid_setting(self, name):
         head = HEADS.get(name)
         for params in grid_points(head):
-            head.build(None, 0).set_params(**params)._validate_params()
+            estimator = head.build(None, 0).set_params(**params)
+            estimator._validate_params()
+            assert {k: estimator.get_params()[k] for k in params} == params
 
     def test_fits_and_is_deterministic(self, name, blobs):
         X, y = blobs
