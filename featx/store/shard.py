@@ -21,9 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from featx.errors import CorruptStoreError
-from featx.files import OddFileError, open_regular, read_range
+from featx.files import OddFileError, open_regular, read_bounded, read_range
 from featx.store.faults import corrupt, storage_errors
-from featx.store.index import FORMAT_VERSION, HASH_BYTES, SHARDS_NAME, ShardEntry
+from featx.store.index import (
+    FORMAT_VERSION,
+    HASH_BYTES,
+    MAX_SHARD_BYTES,
+    SHARDS_NAME,
+    ShardEntry,
+)
 from featx.store.structure import StructureError, inspect_image
 
 __all__ = [
@@ -175,6 +181,29 @@ class ShardReader:
         """Check a whole shard now and return all its embeddings; raises as `rows` does."""
         with self._opened(entry) as handle:
             return self._verify(entry, handle)
+
+    def identify(self, name: str) -> ShardEntry:
+        """The index entry of a shard that need not be indexed, verified by the digest in its name.
+
+        Raises
+        ------
+        StructureError
+            There is no such file, or it is not a whole shard of this extractor.
+        StoreError
+            The file cannot be read for a reason that says nothing about it.
+        """
+        path = self.folder / SHARDS_NAME / name
+        with storage_errors("read", path):
+            try:
+                image = read_bounded(path, MAX_SHARD_BYTES)
+            except FileNotFoundError:
+                raise StructureError("it is not there") from None
+            except OddFileError as error:
+                raise StructureError(str(error.strerror)) from None
+        entry = describe_shard(image, name[32:], self.n_features, self.fingerprint)
+        if entry.name != name:
+            raise StructureError("its SHA-256 does not match its name")
+        return entry
 
     @contextlib.contextmanager
     def _opened(self, entry: ShardEntry) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from featx.errors import StoreError
 from featx.files import fsync_directory, write_atomic
+from featx.store.adoption import adopt_shards, unindexed_shards
 from featx.store.compaction import (
     Compaction,
     compact_shards,
@@ -22,6 +24,7 @@ from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
 from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
 from featx.store.lock import committer_lock
+from featx.store.lookup import Lookup
 from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per_shard
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.types import ExtractorSpec
@@ -230,27 +233,122 @@ class EmbeddingStore:
         embeddings = self._checked_embeddings(embeddings, len(hashes))
         with self._guard:
             self.refresh()
-            _, first = np.unique(hashes, axis=0, return_index=True)
-            first.sort()
+            first = _first_rows(hashes)
             new = first[~self.contains(hashes[first])]
             if len(new) < len(hashes) and self.folder.exists():
                 # Whoever committed those rows may have died before syncing the index's name.
                 with storage_errors("sync", self.folder):
                     fsync_directory(self.folder)
-            size = rows_per_shard(self.n_features)
-            for start in range(0, len(new), size):
-                part = new[start : start + size]
+            for start in range(0, len(new), self.rows_per_shard):
+                part = new[start : start + self.rows_per_shard]
                 self._commit(hashes[part], embeddings[part])
                 self.refresh()
+        self._compact_when_many()
+
+    def write_shard(self, hashes: np.ndarray, embeddings: np.ndarray) -> str:
+        """Write rows to a shard of their own without indexing it: a worker's half of `add`.
+
+        For many workers on shared storage with one committer: each worker writes shards and sends
+        their names, which nobody else ever uses; the committer calls `adopt`. The shard is durable
+        when this returns, but its rows belong to the store only once it is adopted. Takes no lock
+        and does not look for rows that the store holds already; rows given twice are written once.
+        A shard that is not adopted within an hour may be taken for an orphan by
+        ``featx cache gc``.
+
+        Parameters
+        ----------
+        hashes : ndarray of shape (n, 32), uint8
+            SHA-256 of each image's bytes; n in 1..`rows_per_shard`.
+        embeddings : ndarray of shape (n, n_features), float32
+            Finite.
+
+        Returns
+        -------
+        str
+            The shard's file name, for `adopt`.
+
+        Raises
+        ------
+        StoreError
+            Wrong shape or type, no row or more than a shard holds, a value that is not finite, a
+            full disk or one that cannot be written. Nothing was written then.
+        """
+        hashes = _checked_hashes(hashes)
+        embeddings = self._checked_embeddings(embeddings, len(hashes))
+        if not 1 <= len(hashes) <= self.rows_per_shard:
+            raise StoreError(
+                f"A shard of {self.n_features} features takes 1 to {self.rows_per_shard} rows, "
+                f"got {len(hashes)}."
+            )
+        first = _first_rows(hashes)
+        self._create()
+        entry, image = build_shard(hashes[first], embeddings[first], self.fingerprint)
+        with storage_errors("write", self._reader.path(entry)):
+            write_atomic(self._reader.path(entry), image)
+        return entry.name
+
+    def adopt(self, names: Iterable[str]) -> int:
+        """Index shards that `write_shard` made, all in one commit; the committer's half of `add`.
+
+        Every shard is read and verified first: its name holds half its own SHA-256. The rows are
+        durable when this returns. Shards that are indexed already, or hold no row that the store
+        lacks (a worker's second attempt), are passed over, so it is safe to call this again after
+        a crash. Nothing is adopted when any shard is missing or damaged.
+
+        Parameters
+        ----------
+        names : iterable of str
+            What `write_shard` returned, here or on any machine that shares the folder.
+
+        Returns
+        -------
+        int
+            How many shards were added to the index.
+
+        Raises
+        ------
+        CorruptStoreError
+            A shard is missing (``featx cache gc`` removes unadopted ones after an hour), damaged,
+            or of another extractor.
+        StoreError
+            A name is none of a shard's, or the disk cannot be read or written.
+        StoreLockedError
+            Another process held the lock for too long.
+        """
+        with self._guard:
+            self.refresh()
+            adopted = adopt_shards(self._reader, self._snapshot, list(dict.fromkeys(names)))
+            self.refresh()
+        self._compact_when_many()
+        return adopted
+
+    def unindexed(self) -> list[str]:
+        """Names of shards in the folder that the index does not name, sorted; for `adopt`.
+
+        What workers wrote and nobody adopted: ``store.adopt(store.unindexed())`` keeps the work of
+        a job whose committer was killed. Orphans of other kinds hold no row that is wrong.
+        """
+        self.refresh()
+        return unindexed_shards(self._reader, self._snapshot.index)
+
+    @property
+    def rows_per_shard(self) -> int:
+        """How many rows a full shard holds (64 MiB of them)."""
+        return rows_per_shard(self.n_features)
+
+    def _create(self) -> None:
+        if not self._created:
+            create_folder(self.folder, self.spec)
+            self._created = True
+
+    def _compact_when_many(self) -> None:
         if len(small_shards(self._snapshot.index)) >= AUTO_COMPACT_SHARDS:
             # The rows are safe already; what hinders a compaction shows when they are read.
             with contextlib.suppress(StoreError):
                 self.compact()
 
     def _commit(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
-        if not self._created:
-            create_folder(self.folder, self.spec)
-            self._created = True
+        self._create()
         entry, image = build_shard(hashes, embeddings, self.fingerprint)
         path = self._reader.path(entry)
         try:
@@ -287,6 +385,11 @@ class EmbeddingStore:
                 hint="Try --precision fp32; half precision overflows in some networks.",
             )
         return embeddings
+
+
+def _first_rows(hashes: np.ndarray) -> np.ndarray:
+    """Numbers of the rows whose hash did not occur before, in order."""
+    return np.flatnonzero(Lookup(hashes).find(hashes) == np.arange(len(hashes)))
 
 
 def _checked_hashes(hashes: np.ndarray) -> np.ndarray:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from featx.errors import CorruptStoreError, StoreError
-from featx.files import OddFileError, fsync_directory, read_bounded
+from featx.files import fsync_directory
+from featx.store.adoption import unindexed_shards
 from featx.store.compaction import current_index
 from featx.store.extractor import EXTRACTOR_NAME, read_extractor
 from featx.store.faults import storage_errors
 from featx.store.index import (
     INDEX_NAME,
-    MAX_SHARD_BYTES,
-    SHARD_PATTERN,
     SHARDS_NAME,
     Index,
     ShardEntry,
@@ -25,7 +23,7 @@ from featx.store.index import (
 )
 from featx.store.listing import extractor_folders
 from featx.store.lock import committer_lock
-from featx.store.shard import ShardGoneError, ShardReader, describe_shard
+from featx.store.shard import ShardGoneError, ShardReader
 from featx.store.structure import StructureError
 
 __all__ = ["Fault", "Verification", "verify"]
@@ -173,29 +171,20 @@ def _drop(reader: ShardReader, bad: set[ShardEntry]) -> None:
 
 def _rebuild_index(reader: ShardReader) -> Index:
     """List anew the shards that are whole: each one's name holds its own digest."""
-    folder = reader.folder / SHARDS_NAME
     with committer_lock(reader.folder):
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names only
-        entries = [_recognise(reader, folder / name) for name in names]
-        index = Index(
-            reader.fingerprint, reader.n_features, tuple(e for e in entries if e is not None)
-        )
+        empty = Index(reader.fingerprint, reader.n_features)
+        entries = [_recognise(reader, name) for name in unindexed_shards(reader, empty)]
+        index = replace(empty, shards=tuple(entry for entry in entries if entry is not None))
         write_index(reader.folder, index)
     return index
 
 
-def _recognise(reader: ShardReader, path: Path) -> ShardEntry | None:
-    if not SHARD_PATTERN.fullmatch(path.name):
-        return None
+def _recognise(reader: ShardReader, name: str) -> ShardEntry | None:
+    # Any other trouble with the file ends the repair: it may pass, and its rows be whole.
     try:
-        # Any other trouble with the file ends the repair: it may pass, and its rows be whole.
-        with storage_errors("read", path), contextlib.suppress(OddFileError):
-            image = read_bounded(path, MAX_SHARD_BYTES)
-            entry = describe_shard(image, path.name[32:], reader.n_features, reader.fingerprint)
-            return entry if entry.name == path.name else None
+        return reader.identify(name)
     except StructureError:
-        pass
-    return None
+        return None
 
 
 def _remove(path: Path) -> None:
