@@ -20,6 +20,7 @@ from featx.model.archive import ArchiveReader, write_archive
 from featx.model.document import FORMAT, FORMAT_VERSION, Document, decode, encode, plain, validate
 from featx.model.folder import FolderReader, write_folder
 from featx.model.head import dump_head, load_head
+from featx.model.linear import ArrayHead
 from featx.types import BackboneRequest, ExtractorSpec
 
 __all__ = ["Model", "library_versions", "load_model", "save_model"]
@@ -52,8 +53,9 @@ class Model:
     ----------
     classes : list of str
         Class names, in the order of the probability columns.
-    pipeline : sklearn.pipeline.Pipeline
-        Fitted scaler and head; its ``classes_`` equal ``classes``.
+    head : sklearn.pipeline.Pipeline or ArrayHead
+        Fitted scaler and classifier; its ``classes_`` equal ``classes``. A loaded model whose head
+        NumPy can compute has an `featx.model.linear.ArrayHead`, which spares scikit-learn's import.
     extractor : dict
         Document of the `featx.types.ExtractorSpec` whose embeddings it was fitted on.
     request : dict
@@ -70,13 +72,28 @@ class Model:
     """
 
     classes: list[str]
-    pipeline: Any
+    head: Any
     extractor: dict[str, Any]
     request: dict[str, Any]
     temperature: float | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=library_versions)
+
+    @property
+    def pipeline(self) -> Any:
+        """The head as scikit-learn's pipeline; of a loaded model it is built when first asked for.
+
+        From then on it is what predicts, so that a change made to it is seen.
+
+        Raises
+        ------
+        ModelError
+            The libraries installed cannot rebuild it.
+        """
+        if isinstance(self.head, ArrayHead):
+            self.head = self.head.rebuild()
+        return self.head
 
     @property
     def spec(self) -> ExtractorSpec:
@@ -113,7 +130,7 @@ class Model:
         X = self._checked(X)
         if len(X) == 0:
             return np.empty(0, dtype=object)
-        labels = self.pipeline.predict(X)
+        labels = self.head.predict(X)
         return np.array([str(label) for label in labels], dtype=object)
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
@@ -137,10 +154,10 @@ class Model:
         X = self._checked(X)
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
-        if not hasattr(self.pipeline, "decision_function"):
+        if not hasattr(self.head, "decision_function"):
             with np.errstate(divide="ignore"):
-                return np.log(np.asarray(self.pipeline.predict_proba(X), dtype=np.float64))
-        return margin_columns(self.pipeline.decision_function(X))
+                return np.log(np.asarray(self.head.predict_proba(X), dtype=np.float64))
+        return margin_columns(self.head.decision_function(X))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class.
@@ -165,9 +182,9 @@ class Model:
         X = self._checked(X)
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
-        if hasattr(self.pipeline, "predict_proba"):
-            return np.asarray(self.pipeline.predict_proba(X), dtype=np.float64)
-        return margin_probabilities(self.pipeline.decision_function(X), self.temperature or 1.0)
+        if hasattr(self.head, "predict_proba"):
+            return np.asarray(self.head.predict_proba(X), dtype=np.float64)
+        return margin_probabilities(self.head.decision_function(X), self.temperature or 1.0)
 
     def _checked(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)
@@ -294,10 +311,9 @@ def _build(document: Document, head: bytes, source: str) -> Model:
     try:
         if spec.fingerprint != document.extractor.fingerprint:
             raise ModelError(f"{source}: the extractor's document and fingerprint differ.")
-        pipeline = load_head(head, source=source)
         model = Model(
             classes=list(document.classes),
-            pipeline=pipeline,
+            head=load_head(head, source=source),
             extractor=document.extractor.document,
             request=document.request,
             temperature=document.temperature,
@@ -320,7 +336,7 @@ def _build(document: Document, head: bytes, source: str) -> Model:
 
 def _compare_versions(written: dict[str, str]) -> str | None:
     """What to do when scikit-learn's major.minor is not the one the head was saved with."""
-    saved, installed = written.get("scikit-learn", "?"), library_versions()["scikit-learn"]
+    saved, installed = written.get("scikit-learn", "?"), importlib.metadata.version("scikit-learn")
     if saved.split(".")[:2] == installed.split(".")[:2]:
         return None
     return (
@@ -331,13 +347,13 @@ def _compare_versions(written: dict[str, str]) -> str | None:
 
 def _check_consistent(model: Model, source: str) -> None:
     """Refuse a model whose classes, head, extractor and request do not belong together."""
-    labels = [str(label) for label in getattr(model.pipeline, "classes_", ())]
+    labels = [str(label) for label in getattr(model.head, "classes_", ())]
     if labels != list(model.classes):
         raise ModelError(
             f"{source}: the head knows {len(labels)} classes, which are not the "
             f"{len(model.classes)} that the model names."
         )
-    width = getattr(model.pipeline, "n_features_in_", None)
+    width = getattr(model.head, "n_features_in_", None)
     declared = model.extractor.get("n_features")
     if type(declared) is not int or not 0 < declared <= MAX_FEATURES or width != declared:
         raise ModelError(

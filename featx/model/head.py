@@ -7,6 +7,7 @@ schema is walked before skops sees it, and one unlisted type refuses the whole f
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import math
@@ -16,6 +17,8 @@ from typing import Any
 
 from featx.errors import ModelError
 from featx.files import printable
+from featx.model.linear import ArrayHead, read_linear
+from featx.model.saved import read_steps
 
 __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
@@ -74,7 +77,7 @@ def dump_head(pipeline: Any) -> bytes:
 
 
 def load_head(data: bytes, *, source: str) -> Any:
-    """Decode a pipeline.
+    """Decode a head: by NumPy alone where `featx.model.linear` computes it, else by skops.
 
     Parameters
     ----------
@@ -83,13 +86,33 @@ def load_head(data: bytes, *, source: str) -> Any:
     source : str
         What to call it in messages.
 
+    Returns
+    -------
+    ArrayHead or sklearn.pipeline.Pipeline
+        Of which the first predicts as the second would, to rounding.
+
     Raises
     ------
     ModelError
         It is not skops data, holds a type not in `TRUSTED_TYPES` (named), arrays that are not
         what their headers say, or cannot be rebuilt by the libraries installed.
     """
-    _audit(data, source)
+    schema = _audit(data, source)
+    return _read_arrays(data, schema, source) or _build(data, source)
+
+
+def _read_arrays(data: bytes, schema: Any, source: str) -> ArrayHead | None:
+    """The head as arrays; None where it is not one, or not as scikit-learn would have fitted it."""
+    rebuild = functools.partial(_build, data, source)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return read_linear(read_steps(schema, archive), rebuild)
+    except Exception:  # whatever an unknown or crafted file makes it raise: skops is to judge
+        return None
+
+
+def _build(data: bytes, source: str) -> Any:
+    """The pipeline of audited data."""
     import skops.io
 
     trusted = sorted(frozenset.union(*TRUSTED_TYPES.values()))
@@ -103,8 +126,8 @@ def load_head(data: bytes, *, source: str) -> Any:
     return pipeline
 
 
-def _audit(data: bytes, source: str) -> None:
-    """Refuse data that holds anything but trusted types and honest arrays; build nothing."""
+def _audit(data: bytes, source: str) -> Any:
+    """The schema of data that holds only trusted types and honest arrays; builds nothing."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
@@ -119,6 +142,7 @@ def _audit(data: bytes, source: str) -> None:
             for info in infos:
                 if info.filename != "schema.json":
                     _audit_array(archive.read(info), info.filename, source)
+            return schema
     except ModelError:
         raise
     except Exception:  # zipfile, json and numpy raise a dozen kinds for bytes that are not theirs

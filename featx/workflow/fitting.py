@@ -180,7 +180,7 @@ def _results_document(
 def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Model:
     return Model(
         classes=list(result.classes),
-        pipeline=result.pipeline,
+        head=result.pipeline,
         extractor=dict(extraction.spec.document),
         request=_portable(extraction.request),
         temperature=result.temperature,

@@ -31,7 +31,7 @@ def build(classes: Sequence[str] = ("cat", "dog", "owl"), head: Any = None, **fi
         pipeline.fit(embeddings(len(y)) + np.arange(len(y), dtype=np.float32)[:, None] / 10, y)
     values: dict[str, Any] = {
         "classes": [str(name) for name in pipeline.classes_],
-        "pipeline": pipeline,
+        "head": pipeline,
         "extractor": {"backbone": "timm:toy", "n_features": N_FEATURES, "weights": "0" * 64},
         "request": {"name": "timm:toy"},
         "metrics": {"balanced_accuracy": {"value": 0.875, "low": 0.8, "high": 0.9}},

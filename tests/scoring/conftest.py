@@ -45,7 +45,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Model:
     pipeline.fit(extraction.X, extraction.y)
     return Model(
         classes=pipeline.classes_.tolist(),
-        pipeline=pipeline,
+        head=pipeline,
         extractor=dict(extraction.spec.document),
         request=extraction.request,
     )
