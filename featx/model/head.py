@@ -19,6 +19,7 @@ from featx.errors import ModelError
 from featx.files import printable
 from featx.model.linear import ArrayHead, read_linear
 from featx.model.saved import read_steps
+from featx.model.vectors import SVC, read_vectors
 
 __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
@@ -77,7 +78,7 @@ def dump_head(pipeline: Any) -> bytes:
 
 
 def load_head(data: bytes, *, source: str) -> Any:
-    """Decode a head: by NumPy alone where `featx.model.linear` computes it, else by skops.
+    """Decode a head: by NumPy alone where `featx.model.linear` or ``vectors`` computes it.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def load_head(data: bytes, *, source: str) -> Any:
     Returns
     -------
     ArrayHead or sklearn.pipeline.Pipeline
-        Of which the first predicts as the second would, to rounding.
+        Of which the first predicts as the second, which skops builds, would, to rounding.
 
     Raises
     ------
@@ -106,7 +107,9 @@ def _read_arrays(data: bytes, schema: Any, source: str) -> ArrayHead | None:
     rebuild = functools.partial(_build, data, source)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return read_linear(read_steps(schema, archive), rebuild)
+            steps = read_steps(schema, archive)
+            read = read_vectors if steps[-1].class_name == SVC else read_linear
+            return read(steps, rebuild)
     except Exception:  # whatever an unknown or crafted file makes it raise: skops is to judge
         return None
 

@@ -42,6 +42,10 @@ class SavedObject:
         found: dict[str, Any] = self._attributes[name]
         return found
 
+    def has(self, name: str) -> bool:
+        """Whether there is an attribute ``name``."""
+        return name in self._attributes
+
     def value(self, name: str) -> Any:
         """A number, text, truth value or None."""
         node = self.node(name)

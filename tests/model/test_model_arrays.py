@@ -18,14 +18,20 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from featx.errors import ModelError
 from featx.model import Model, load_model, save_model
 from featx.model.head import dump_head, load_head
 from featx.model.linear import ArrayHead
 
-COMPUTED = ["lda", "logreg", "ridge"]  # by NumPy; every other head by skops
+COMPUTED = [
+    "lda",
+    "logreg",
+    "ridge",
+    "svm-linear",
+    "svm-rbf",
+]  # by NumPy; every other head by skops
 
 
 def build_head(name: str) -> Any:
@@ -98,6 +104,31 @@ def test_other_types_of_embeddings(dtype: Any) -> None:
     agree(load_head(dump_head(pipeline), source="m"), pipeline, X)
 
 
+def test_many_embeddings_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(0).normal(size=(25, 8)).astype(np.float32)
+    for n_classes in (2, 4):
+        pipeline = fit(build_head("svm-rbf"), n_classes, np.float32)
+        head = load_head(dump_head(pipeline), source="m")
+        whole = head.decision_function(X)
+        monkeypatch.setattr("featx.model.vectors.CHUNK_NUMBERS", 3 * (len(head.vectors) + 16))
+        np.testing.assert_allclose(head.decision_function(X), whole, rtol=1e-12)
+        agree(head, pipeline, X)
+        monkeypatch.undo()
+
+
+def test_of_equal_votes_and_margins_the_first_class_wins() -> None:
+    pipeline = fit(build_head("svm-linear"), 3, np.float64)
+    svm = pipeline.named_steps["head"]
+    svm._dual_coef_ = np.zeros_like(svm._dual_coef_)
+    svm._intercept_ = np.zeros(3)
+    head = load_head(dump_head(pipeline), source="m")
+    agree(head, pipeline, np.ones((2, 8)))
+    pair = fit(build_head("svm-rbf"), 2, np.float64)
+    pair.named_steps["head"]._dual_coef_ *= 0
+    pair.named_steps["head"]._intercept_ *= 0
+    agree(load_head(dump_head(pair), source="m"), pair, np.ones((2, 8)))
+
+
 def test_margins_beyond_all_measure_are_sure() -> None:
     for n_classes in (2, 3):
         pipeline = fit(LogisticRegression(C=1e6), n_classes, np.float32)
@@ -115,7 +146,7 @@ def test_embeddings_that_overflow_are_refused() -> None:
         head.predict(np.full((1, 8), 1e30, np.float32))
 
 
-@pytest.mark.parametrize("name", ["dummy", "knn", "svm-linear", "svm-rbf", *COMPUTED])
+@pytest.mark.parametrize("name", ["dummy", "knn", *COMPUTED])
 def test_which_heads_numpy_computes(name: str) -> None:
     head = load_head(dump_head(fit(build_head(name), 3, np.float32)), source="m")
     assert isinstance(head, ArrayHead if name in COMPUTED else Pipeline)
@@ -128,8 +159,11 @@ def test_which_heads_numpy_computes(name: str) -> None:
         fit(LogisticRegression(), 3, np.float32, scaler=PCA(4)),
         Pipeline([("a", StandardScaler()), *fit(LogisticRegression(), 3, np.float32).steps]),
         fit(LogisticRegression(), 3, np.float32).named_steps["head"],
+        fit(SVC(), 3, np.float32),
+        fit(SVC(decision_function_shape="ovo"), 3, np.float32),
+        fit(SVC(kernel="poly", break_ties=True), 3, np.float32),
     ],
-    ids=["another scaler", "PCA", "two scalers", "no pipeline"],
+    ids=["scaler", "PCA", "two scalers", "no pipeline", "votes", "pairs", "polynomial"],
 )
 def test_other_pipelines_are_left_to_skops(pipeline: Any) -> None:
     assert type(load_head(dump_head(pipeline), source="m")) is type(pipeline)
