@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pydantic
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from featx.errors import ConfigError, nearest
@@ -271,6 +270,8 @@ def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
     ConfigError
         The file cannot be read, is not YAML, or holds faults; all are listed with their keys.
     """
+    import yaml
+
     try:
         values = yaml.safe_load(Path(path).read_text("utf-8-sig"))
     except OSError as error:
@@ -289,6 +290,8 @@ def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
     """Set ``a.b=value`` in nested ``values``."""
+    import yaml
+
     dotted, equals, text = override.partition("=")
     if not equals or not dotted:
         raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
@@ -303,5 +306,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 def dump_config(config: BaseModel) -> str:
     """The resolved configuration as YAML that ``load_config`` reads back to the same values."""
+    import yaml
+
     # Escaped, not allow_unicode: PyYAML writes some line breaks (U+0085) that it cannot read back.
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,6 +57,19 @@ class CommandFolder(click.Group):
             self.add_command(_with_verbosity(module.command), cmd_name)
         return self.commands[cmd_name]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the first sentence of each, imported from none of them."""
+        found = {name: self._outline(ctx, name) for name in self.list_commands(ctx)}
+        click.Group(commands=found).format_commands(ctx, formatter)
+
+    def _outline(self, ctx: click.Context, name: str) -> click.Command:
+        """The command ``name`` with its help alone, read from its file's text."""
+        text = Path(__file__).with_name(f"{name}.py").read_text("utf-8")
+        help_text = re.search(r'^def command\(.*?"""(.*?)"""', text, re.DOTALL | re.MULTILINE)
+        if help_text is None:  # not written as one function: its module has to say
+            return self.get_command(ctx, name) or click.Command(name)
+        return click.Command(name, help=help_text[1])
+
 
 @click.command(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="featx")
@@ -94,8 +107,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except FeatxError as error:
-        if console.verbosity() > 0:
-            traceback.print_exc()
+        _show_traceback()
         click.echo(f"Error: {_utf8(str(error))}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -106,11 +118,18 @@ def _run(arguments: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if console.verbosity() > 0:
-            traceback.print_exc()
+        _show_traceback()
         click.echo(f"Error: {type(error).__name__}: {_utf8(str(error))}", err=True)
         click.echo("Run again with -v for the traceback.", err=True)
         return 1
+
+
+def _show_traceback() -> None:
+    """Under ``-v``, where the error being handled comes from."""
+    if console.verbosity() > 0:
+        import traceback
+
+        traceback.print_exc()
 
 
 def _utf8(text: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import click
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -121,6 +120,8 @@ class YamlValue(click.ParamType):
         """Parse ``value``; anything that is not YAML is a usage error."""
         if not isinstance(value, str):
             return value
+        import yaml  # here, where few flags need it
+
         try:
             return yaml.safe_load(value)
         except yaml.YAMLError as error:

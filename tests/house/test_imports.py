@@ -1,0 +1,140 @@
+"""What starts quickly imports only what it uses; each case has an interpreter of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from featx.cli.main import featx
+from featx.data.hashing import content_hash
+from featx.model import Model, save_model
+from featx.store import EmbeddingStore
+from featx.types import Preprocess
+
+HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "skops", "imblearn", "pyarrow", "ray"}
+MIDDLING = {"numpy", "h5py", "PIL", "pydantic", "rich", "yaml"}
+N_FEATURES = 8
+
+
+def watched(name: str) -> bool:
+    """Whether a test here cares for the module."""
+    return name in HEAVY | MIDDLING | {"click"} or name.startswith("featx.cli.")
+
+
+def imported(tmp_path: Path, code: str, *arguments: str) -> set[str]:
+    """Names of the `watched` modules in memory once ``code`` has run."""
+    report = tmp_path / "modules.json"
+    probe = (
+        f"import atexit, json, sys\n"
+        f"atexit.register(lambda: json.dump(list(sys.modules), open({str(report)!r}, 'w')))\n{code}"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", probe, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "FEATX_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return {name for name in json.loads(report.read_text()) if watched(name)}
+
+
+COMMAND = "import featx.cli.main\nfeatx.cli.main.main(sys.argv[1:])"
+
+
+def test_help_imports_click_and_no_command(tmp_path: Path) -> None:
+    found = imported(tmp_path, COMMAND, "--help")
+    assert "click" in found
+    assert not found & (HEAVY | MIDDLING)
+    assert {m for m in found if m.startswith("featx.cli.")} == {"featx.cli.main"}
+
+
+def test_the_list_of_commands_says_what_the_commands_say() -> None:
+    assert isinstance(featx, click.Group)
+    context = click.Context(featx)
+    formatter = click.HelpFormatter(width=80)
+    featx.format_commands(context, formatter)
+    names = featx.list_commands(context)
+    commands = {name: featx.get_command(context, name) for name in names}
+    expected = click.HelpFormatter(width=80)
+    click.Group(commands={k: c for k, c in commands.items() if c}).format_commands(
+        context, expected
+    )
+    assert formatter.getvalue() == expected.getvalue()
+    assert len(names) > 8
+
+
+@pytest.mark.parametrize("name", ["extract", "fit", "score", "run", "inspect"])
+def test_help_of_one_command(tmp_path: Path, name: str) -> None:
+    assert not imported(tmp_path, COMMAND, name, "--help") & (HEAVY | MIDDLING - {"pydantic"})
+
+
+@pytest.mark.parametrize(
+    "module", ["featx.workflow.scoring", "featx.workflow.extracting", "featx.workflow.running"]
+)
+def test_the_library_before_it_is_used(tmp_path: Path, module: str) -> None:
+    assert not imported(tmp_path, f"import {module}") & (HEAVY | {"h5py", "rich", "yaml"})
+
+
+def fitted(head: Any, document: dict[str, Any]) -> Model:
+    """Two classes of random embeddings."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, N_FEATURES)).astype(np.float32)
+    y = np.array(["a", "b"] * 15)
+    pipeline = Pipeline([("scaler", StandardScaler()), ("head", head)]).fit(X, y)
+    return Model(classes=["a", "b"], head=pipeline, extractor=document, request={"name": "featx:x"})
+
+
+DOCUMENT = {
+    "backbone": "featx:x",
+    "n_features": N_FEATURES,
+    "preprocess": Preprocess(size_px=(32, 32)).document(),
+    "numerics": {"engine": "torch", "device": "cpu", "precision": "fp32"},
+}
+PREDICT = (
+    "import numpy as np, featx\n"
+    "model = featx.load_model(sys.argv[1])\n"
+    f"assert model.predict_proba(np.ones((3, {N_FEATURES}), np.float32)).shape == (3, 2)"
+)
+
+
+@pytest.mark.parametrize("head", [LogisticRegression(), SVC()], ids=["logreg", "svm-rbf"])
+def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
+    save_model(fitted(head, DOCUMENT), tmp_path / "m")
+    assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
+
+
+def test_a_model_that_it_does_not_is_loaded_by_skops(tmp_path: Path) -> None:
+    save_model(fitted(KNeighborsClassifier(algorithm="brute"), DOCUMENT), tmp_path / "m")
+    assert imported(tmp_path, PREDICT, "m") >= {"skops", "sklearn"}
+
+
+def test_scoring_what_the_cache_holds_imports_no_network(tmp_path: Path) -> None:
+    model = fitted(LogisticRegression(), DOCUMENT)
+    save_model(model, tmp_path / "m")
+    rng = np.random.default_rng(1)
+    hashes = []
+    for i in range(3):
+        path = tmp_path / "new" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
+        hashes.append(np.frombuffer(content_hash(path.read_bytes()), np.uint8))
+    EmbeddingStore.open(tmp_path / "cache", model.spec).add(
+        np.array(hashes), rng.normal(size=(3, N_FEATURES)).astype(np.float32)
+    )
+    assert not imported(tmp_path, COMMAND, "score", "m", "new") & (HEAVY | {"rich", "yaml"})
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
