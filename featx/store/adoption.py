@@ -14,7 +14,7 @@ from featx.files import fsync_directory
 from featx.store.faults import storage_errors
 from featx.store.index import HASH_BYTES, SHARD_PATTERN, SHARDS_NAME, Index, ShardEntry, write_index
 from featx.store.lock import committer_lock
-from featx.store.lookup import Lookup
+from featx.store.lookup import first_rows
 from featx.store.shard import ShardReader
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.store.structure import StructureError
@@ -87,8 +87,9 @@ def _with_new_rows(
             raise _lost(path, "it is gone")
     blocks = [reader.hashes(entry) for entry in entries]
     hashes = np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *blocks])
-    is_new = Lookup(hashes).find(hashes) == np.arange(len(hashes))
-    is_new &= snapshot.lookup.find(hashes) < 0
+    first = first_rows(hashes)
+    is_new = np.zeros(len(hashes), bool)
+    is_new[first] = snapshot.rows.find(hashes[first]) < 0
     ends = np.cumsum([len(block) for block in blocks], dtype=np.int64)
     parts = np.split(is_new, ends[:-1])
     return [entry for entry, part in zip(entries, parts, strict=False) if part.any()]

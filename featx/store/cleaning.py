@@ -15,17 +15,21 @@ from typing import Any
 from featx.errors import StoreError
 from featx.files import TEMPORARY_PATTERN, fsync_directory
 from featx.store.compaction import current_index
+from featx.store.derived import DERIVED_NAME
 from featx.store.extractor import EXTRACTOR_NAME
 from featx.store.faults import storage_errors
 from featx.store.index import INDEX_NAME, SHARD_PATTERN, SHARDS_NAME
 from featx.store.listing import extractor_folders, find_extractor, open_reader
 from featx.store.lock import LOCK_NAME, committer_lock
+from featx.store.lookup_file import LOOKUP_NAME
+from featx.store.partial import PAGES_PATTERN, pages_path
 
 __all__ = ["GRACE_S", "Cleaning", "Removal", "gc"]
 
 #: An unlisted file may be one that a running process is about to commit.
 GRACE_S = 3600.0
 _TEMPORARY = re.compile(TEMPORARY_PATTERN, re.DOTALL)
+_DERIVED = re.compile(f"{PAGES_PATTERN.pattern}|{LOOKUP_NAME}")
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,21 @@ def gc(
 
 
 def _orphans(folder: Path, listed: Collection[str], before: float) -> list[Path]:
-    """Unlisted shards and temporary files that were last written before a moment."""
-    found = {path: _TEMPORARY.fullmatch(path.name) for path in _children(folder)}
-    for path in _children(folder / SHARDS_NAME):
-        shard = SHARD_PATTERN.fullmatch(path.name) if path.name not in listed else None
-        found[path] = shard or _TEMPORARY.fullmatch(path.name)
-    return [path for path, ours in found.items() if ours and _written_before(path, before)]
+    """Unlisted shards, what was derived from them, and temporary files, if older than a moment."""
+    used = {*listed, *(pages_path(folder, name).name for name in listed)}
+    if listed:
+        used.add(LOOKUP_NAME)
+    found: list[Path] = []
+    for place, pattern in (
+        (folder, _TEMPORARY),
+        (folder / SHARDS_NAME, SHARD_PATTERN),
+        (folder / DERIVED_NAME, _DERIVED),
+    ):
+        for path in _children(place):
+            ours = pattern.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name)
+            if ours and path.name not in used and _written_before(path, before):
+                found.append(path)
+    return found
 
 
 def _children(folder: Path) -> list[Path]:
@@ -133,8 +146,9 @@ def _remove_extractor(folder: Path, dry_run: bool, cleaning: Cleaning) -> None:
         _remove([*ours[:1], *_orphans(folder, (), float("inf")), *ours[1:]], dry_run, cleaning)
         if dry_run:
             return
-        with contextlib.suppress(OSError):  # not empty: something unknown is in it
-            os.rmdir(folder / SHARDS_NAME)  # noqa: PTH106
+        for name in (SHARDS_NAME, DERIVED_NAME):
+            with contextlib.suppress(OSError):  # not empty: something unknown is in it
+                os.rmdir(folder / name)  # noqa: PTH106
         left = [path.name for path in folder.iterdir() if path.name != LOCK_NAME]
         if left:
             cleaning.skipped[folder.name] = f"left, because featx did not write it: {left}"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from featx.files import fsync_directory, write_atomic
-from featx.store.faults import storage_errors
+from featx.files import fsync_directory
 from featx.store.index import Index, ShardEntry, parse_index, read_index_bytes, write_index
 from featx.store.listing import extractor_folders, open_reader
 from featx.store.lock import committer_lock
+from featx.store.lookup import first_rows
 from featx.store.shard import ShardReader, build_shard, rows_per_shard
 
 __all__ = [
@@ -102,11 +102,9 @@ def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> In
     embeddings = np.concatenate([reader.verify(shard) for shard in group])
     hashes = np.concatenate([reader.hashes(shard) for shard in group])
     # Racing writers may have committed the same image twice: one row is enough.
-    _, first = np.unique(hashes, axis=0, return_index=True)
-    first.sort()
+    first = first_rows(hashes)
     entry, image = build_shard(hashes[first], embeddings[first], reader.fingerprint)
-    with storage_errors("write", reader.path(entry)):
-        write_atomic(reader.path(entry), image)
+    reader.write(entry, image)
     merged = set(group)
     at = index.shards.index(group[0])
     kept = [shard for shard in index.shards if shard not in merged]
@@ -119,7 +117,7 @@ def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> In
     for shard in group:
         # A shard that cannot be deleted is an orphan, which gc removes; no row depends on it.
         with contextlib.suppress(OSError):
-            reader.path(shard).unlink()
+            reader.remove(shard)
     with contextlib.suppress(OSError):
         fsync_directory(reader.path(entry).parent)
     return index
@@ -133,4 +131,4 @@ def discard_unlisted(reader: ShardReader, entry: ShardEntry) -> None:
     """
     with contextlib.suppress(Exception):
         if entry not in current_index(reader).shards:
-            reader.path(entry).unlink()
+            reader.remove(entry)

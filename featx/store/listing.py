@@ -100,7 +100,7 @@ def _describe(folder: Path) -> ExtractorInfo:
         return replace(info, problem=error.message)
     return replace(
         info,
-        rows=snapshot.lookup.n_distinct,
+        rows=snapshot.rows.n_distinct,
         shards=len(snapshot.index.shards),
         size_bytes=sum(shard.size_bytes for shard in snapshot.index.shards),
     )

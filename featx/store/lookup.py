@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Lookup"]
+__all__ = ["Lookup", "first_rows"]
 
 
 class Lookup:
@@ -58,6 +58,11 @@ class Lookup:
         shared = np.flatnonzero(self._prefixes[1:] == self._prefixes[:-1]) + 1
         rows = self._order[shared]  # only these can repeat an earlier row
         return n - int(np.count_nonzero(self.find(self.hashes[rows]) != rows))
+
+
+def first_rows(hashes: np.ndarray) -> np.ndarray:
+    """Numbers of the rows whose hash did not occur before, ascending."""
+    return np.flatnonzero(Lookup(hashes).find(hashes) == np.arange(len(hashes)))
 
 
 def _prefixes(hashes: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from featx.errors import CorruptStoreError
-from featx.files import OddFileError, open_regular, read_bounded, read_range
+from featx.files import OddFileError, open_regular, read_bounded, read_range, write_atomic
+from featx.store.derived import DerivedError
 from featx.store.faults import corrupt, storage_errors
 from featx.store.index import (
     FORMAT_VERSION,
@@ -29,6 +30,14 @@ from featx.store.index import (
     MAX_SHARD_BYTES,
     SHARDS_NAME,
     ShardEntry,
+)
+from featx.store.partial import (
+    ShardPages,
+    discard_pages,
+    has_pages,
+    keep_pages,
+    load_pages,
+    read_rows,
 )
 from featx.store.structure import StructureError, inspect_image
 
@@ -42,7 +51,6 @@ __all__ = [
 ]
 
 SHARD_BYTES = 64 * 2**20
-_GAP_ROWS = 8  # reading this many rows too many costs less than another system call
 
 
 def rows_per_shard(n_features: int) -> int:
@@ -163,8 +171,19 @@ class ShardReader:
             raise self._corrupt(entry, "its image hashes do not match the index")
         return np.frombuffer(block, np.uint8).reshape(entry.rows, HASH_BYTES)
 
-    def rows(self, entry: ShardEntry, rows: np.ndarray) -> np.ndarray:
-        """Embeddings of the given row numbers, (len(rows), n_features) float32.
+    def read(self, entry: ShardEntry, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
+        """Read embeddings into ``out[at]``.
+
+        Only the pages that hold them are read where the sums of the shard's pages are at hand or
+        the shard is known to be good, else the whole shard.
+
+        Parameters
+        ----------
+        entry : ShardEntry
+        rows : ndarray of shape (n,), int64
+            Row numbers in the shard, ascending; a row may occur twice.
+        out : ndarray of shape (any, n_features), float32
+        at : ndarray of shape (n,), int64
 
         Raises
         ------
@@ -173,9 +192,37 @@ class ShardReader:
         """
         with self._opened(entry) as handle:
             known = self._verified.get(entry.name)
-            if known is None or known.identity != _identity(handle):
-                return self._verify(entry, handle)[rows]
-            return self._read_rows(entry, handle, known.embedding_offset, rows)
+            if known is not None and known.identity == _identity(handle):
+                read_rows(handle, ShardPages(known.embedding_offset), rows, out, at)
+                return
+            pages = load_pages(self.folder, entry, self.n_features)
+            if pages is not None:
+                # Else the shard is damaged, or its sums are: the SHA-256 of all of it tells.
+                try:
+                    read_rows(handle, pages, rows, out, at)
+                    return
+                except DerivedError:
+                    discard_pages(self.folder, entry)
+            out[at] = self._verify(entry, handle)[rows]
+
+    def write(self, entry: ShardEntry, image: bytes) -> None:
+        """Write what `build_shard` made; durable when this returns.
+
+        Raises
+        ------
+        StoreError
+            The disk is full or cannot be written; nothing was written.
+        """
+        with storage_errors("write", self.path(entry)):
+            write_atomic(self.path(entry), image)
+        if has_pages(entry):
+            layout = inspect_image(image, self.n_features, self.fingerprint)
+            keep_pages(self.folder, entry, image, layout.embedding_offset)
+
+    def remove(self, entry: ShardEntry) -> None:
+        """Remove a shard's file and what was derived from it; raises OSError."""
+        self.path(entry).unlink()
+        discard_pages(self.folder, entry)
 
     def verify(self, entry: ShardEntry) -> np.ndarray:
         """Check a whole shard now and return all its embeddings; raises as `rows` does."""
@@ -249,23 +296,11 @@ class ShardReader:
                 f"says {entry.rows} at {entry.hashes_offset}",
             )
         self._verified[entry.name] = _Verified(identity, found.embedding_offset)
+        if has_pages(entry) and load_pages(self.folder, entry, self.n_features) is None:
+            keep_pages(self.folder, entry, image, found.embedding_offset)
         count = entry.rows * self.n_features
         block = np.frombuffer(image, "<f4", count, found.embedding_offset)
         return block.reshape(entry.rows, self.n_features)
-
-    def _read_rows(
-        self, entry: ShardEntry, handle: int, offset: int, rows: np.ndarray
-    ) -> np.ndarray:
-        wanted, inverse = np.unique(rows, return_inverse=True)
-        width = 4 * self.n_features
-        parts = []
-        for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > _GAP_ROWS) + 1):
-            first, count = int(run[0]), int(run[-1] - run[0] + 1)
-            block = read_range(handle, offset + first * width, count * width)
-            if len(block) != count * width:
-                raise self._corrupt(entry, "it ends early")
-            parts.append(np.frombuffer(block, "<f4").reshape(count, -1)[run - first])
-        return np.concatenate(parts)[inverse]
 
     def _corrupt(self, entry: ShardEntry, reason: str) -> CorruptStoreError:
         return corrupt(self.path(entry), self.folder, reason)

@@ -1,15 +1,14 @@
-"""One consistent view of an extractor's folder: an index and the lookup of all its rows."""
+"""One consistent view of an extractor's folder: an index and the numbers of all its rows."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from featx.store.index import HASH_BYTES, Index, parse_index, read_index_bytes
-from featx.store.lookup import Lookup
+from featx.store.index import Index, parse_index, read_index_bytes
+from featx.store.rows import RowMap
 from featx.store.shard import ShardGoneError, ShardReader
 
 __all__ = ["Snapshot", "load_snapshot"]
@@ -24,13 +23,13 @@ class Snapshot:
     index : Index
     data : bytes or None
         The index file's bytes; None where there is none yet.
-    lookup : Lookup
-        Over all shards' rows, in the order of the index.
+    rows : RowMap
+        Row numbers by hash over all shards, in the order of the index.
     """
 
     index: Index
     data: bytes | None
-    lookup: Lookup
+    rows: RowMap
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -40,7 +39,7 @@ class Snapshot:
 
 
 def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snapshot:
-    """Read the current index and the hashes of its shards.
+    """Read the current index, and the hashes of those shards that no lookup file covers.
 
     Shards that ``previous`` already holds are not read again. A compaction in another process
     may delete a shard between our reading the index and the shard; then the index has changed
@@ -61,26 +60,9 @@ def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snap
         else:
             index = parse_index(data, folder, reader.fingerprint, reader.n_features)
         try:
-            return Snapshot(index, data, _build_lookup(reader, index, previous))
+            rows = RowMap(reader, index, None if previous is None else previous.rows)
+            return Snapshot(index, data, rows)
         except ShardGoneError:
             before, data = data, read_index_bytes(folder)
             if data == before:
                 raise
-
-
-def _build_lookup(reader: ShardReader, index: Index, previous: Snapshot | None) -> Lookup:
-    known = {}
-    if previous is not None:
-        bounds = itertools.pairwise(previous.starts)
-        known = dict(zip(previous.index.shards, bounds, strict=True))
-    blocks = [
-        previous.lookup.hashes[slice(*known[entry])]
-        if previous is not None and entry in known
-        else reader.hashes(entry)
-        for entry in index.shards
-    ]
-    hashes = np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *blocks])
-    grown = previous is not None and (
-        index.shards[: len(previous.index.shards)] == previous.index.shards
-    )
-    return Lookup(hashes, previous.lookup if previous is not None and grown else None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from featx.errors import StoreError
-from featx.files import fsync_directory, write_atomic
+from featx.files import fsync_directory
 from featx.store.adoption import adopt_shards, unindexed_shards
 from featx.store.compaction import (
     Compaction,
@@ -24,7 +26,7 @@ from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
 from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
 from featx.store.lock import committer_lock
-from featx.store.lookup import Lookup
+from featx.store.lookup import first_rows
 from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per_shard
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.types import ExtractorSpec
@@ -33,6 +35,7 @@ __all__ = ["EmbeddingStore"]
 
 AUTO_COMPACT_SHARDS = 64
 _READ_ATTEMPTS = 5
+_T = TypeVar("_T")
 
 
 class EmbeddingStore:
@@ -126,15 +129,11 @@ class EmbeddingStore:
     @property
     def hashes(self) -> np.ndarray:
         """Distinct hashes in the order of the shards; (len(self), 32) uint8."""
-        lookup = self._snapshot.lookup
-        if lookup.n_distinct == len(lookup.hashes):
-            return lookup.hashes
-        first = lookup.find(lookup.hashes) == np.arange(len(lookup.hashes))
-        return lookup.hashes[first]
+        return self._steady(lambda snapshot: snapshot.rows.hashes())
 
     def __len__(self) -> int:
         """Number of images with an embedding."""
-        return self._snapshot.lookup.n_distinct
+        return self._steady(lambda snapshot: snapshot.rows.n_distinct)
 
     def refresh(self) -> None:
         """See what other processes have committed since."""
@@ -152,7 +151,8 @@ class EmbeddingStore:
         -------
         ndarray of shape (n,), bool
         """
-        return self._snapshot.lookup.find(_checked_hashes(hashes)) >= 0
+        hashes = _checked_hashes(hashes)
+        return self._steady(lambda snapshot: snapshot.rows.find(hashes)) >= 0
 
     def gather(self, hashes: np.ndarray) -> np.ndarray:
         """Embeddings in the order asked; a hash may be asked for more than once.
@@ -175,37 +175,43 @@ class EmbeddingStore:
             A shard is not what was written; the message names it and the command that repairs.
         """
         hashes = _checked_hashes(hashes)
+        return self._steady(lambda snapshot: self._read(snapshot, hashes))
+
+    def _steady(self, read: Callable[[Snapshot], _T]) -> _T:
+        """Read; a compaction elsewhere may delete shards meanwhile: their rows are in a new one."""
         for _ in range(_READ_ATTEMPTS):
             snapshot = self._snapshot
-            rows = snapshot.lookup.find(hashes)
-            if (rows < 0).any():
+            try:
+                return read(snapshot)
+            except ShardGoneError:
                 self.refresh()
-                snapshot = self._snapshot
-                rows = snapshot.lookup.find(hashes)
-            n_missing = int(np.count_nonzero(rows < 0))
-            if n_missing:
-                raise StoreError(
-                    f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
-                    hint="Compute them with: featx extract",
-                )
-            # A compaction elsewhere may delete shards under us; their rows are in a new one.
-            with contextlib.suppress(ShardGoneError):
-                return self._read(snapshot, rows)
-            self.refresh()
+                if self._snapshot is snapshot:
+                    raise
         raise StoreError(
             f"{self.folder} changed {_READ_ATTEMPTS} times while it was being read.",
             hint="Run the same command again.",
         )
 
-    def _read(self, snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+    def _read(self, snapshot: Snapshot, hashes: np.ndarray) -> np.ndarray:
+        rows = snapshot.rows.find(hashes)
+        n_missing = int(np.count_nonzero(rows < 0))
+        if n_missing:
+            self.refresh()
+            if self._snapshot is not snapshot:
+                return self._read(self._snapshot, hashes)
+            raise StoreError(
+                f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
+                hint="Compute them with: featx extract",
+            )
         gathered = np.empty((len(rows), self.n_features), np.float32)
-        shard_of = np.searchsorted(snapshot.starts, rows, side="right") - 1
-        order = np.argsort(shard_of, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1):
-            if len(part):
-                number = shard_of[part[0]]
-                local = rows[part] - snapshot.starts[number]
-                gathered[part] = self._reader.rows(snapshot.index.shards[number], local)
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+        bounds = np.searchsorted(rows, snapshot.starts)
+        for number, (start, stop) in enumerate(itertools.pairwise(bounds.tolist())):
+            if start < stop:
+                local = rows[start:stop] - snapshot.starts[number]
+                shard = snapshot.index.shards[number]
+                self._reader.read(shard, local, gathered, order[start:stop])
         return gathered
 
     def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
@@ -233,7 +239,7 @@ class EmbeddingStore:
         embeddings = self._checked_embeddings(embeddings, len(hashes))
         with self._guard:
             self.refresh()
-            first = _first_rows(hashes)
+            first = first_rows(hashes)
             new = first[~self.contains(hashes[first])]
             if len(new) < len(hashes) and self.folder.exists():
                 # Whoever committed those rows may have died before syncing the index's name.
@@ -280,11 +286,10 @@ class EmbeddingStore:
                 f"A shard of {self.n_features} features takes 1 to {self.rows_per_shard} rows, "
                 f"got {len(hashes)}."
             )
-        first = _first_rows(hashes)
+        first = first_rows(hashes)
         self._create()
         entry, image = build_shard(hashes[first], embeddings[first], self.fingerprint)
-        with storage_errors("write", self._reader.path(entry)):
-            write_atomic(self._reader.path(entry), image)
+        self._reader.write(entry, image)
         return entry.name
 
     def adopt(self, names: Iterable[str]) -> int:
@@ -350,14 +355,12 @@ class EmbeddingStore:
     def _commit(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
         self._create()
         entry, image = build_shard(hashes, embeddings, self.fingerprint)
-        path = self._reader.path(entry)
         try:
-            with storage_errors("write", path):
-                write_atomic(path, image)
+            self._reader.write(entry, image)
             with committer_lock(self.folder):
-                if not path.exists():  # this process slept so long that gc took it for an orphan
-                    with storage_errors("write", path):
-                        write_atomic(path, image)
+                # This process may have slept so long that gc took its shard for an orphan.
+                if not self._reader.path(entry).exists():
+                    self._reader.write(entry, image)
                 index = current_index(self._reader)
                 write_index(self.folder, replace(index, shards=(*index.shards, entry)))
         except Exception:
@@ -385,11 +388,6 @@ class EmbeddingStore:
                 hint="Try --precision fp32; half precision overflows in some networks.",
             )
         return embeddings
-
-
-def _first_rows(hashes: np.ndarray) -> np.ndarray:
-    """Numbers of the rows whose hash did not occur before, in order."""
-    return np.flatnonzero(Lookup(hashes).find(hashes) == np.arange(len(hashes)))
 
 
 def _checked_hashes(hashes: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from featx.store.index import (
 )
 from featx.store.listing import extractor_folders
 from featx.store.lock import committer_lock
+from featx.store.partial import discard_pages
 from featx.store.shard import ShardGoneError, ShardReader
 from featx.store.structure import StructureError
 
@@ -167,6 +168,7 @@ def _drop(reader: ShardReader, bad: set[ShardEntry]) -> None:
         write_index(reader.folder, replace(index, shards=kept))
         for shard in bad:
             _remove(reader.path(shard))
+            discard_pages(reader.folder, shard)
 
 
 def _rebuild_index(reader: ShardReader) -> Index:

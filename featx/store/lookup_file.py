@@ -1,0 +1,271 @@
+"""``derived/lookup``: rows by hash for most of a store's shards, searched on the disk.
+
+Sorted records (see `records`) in pages of 4 KiB, 102 to a page, so that a hash costs one page.
+After them stand, under one seal, the shards that the file covers, and of every page its first
+word and its CRC-32: 12 bytes for 102 rows is all that is kept in memory. A shard's name never
+stands for other rows, so an old file covers fewer shards than the index names, or some that are
+gone, but is never wrong about the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx.files import atomic_path, make_directory, open_regular, read_range
+from featx.store.derived import DERIVED_NAME, DerivedError, seal, unseal
+from featx.store.index import ShardEntry
+from featx.store.pages import PAGE_BYTES, batches, page_sums, read_pages, spanned
+from featx.store.records import RECORD_WORDS, as_words, n_distinct
+
+__all__ = ["LOOKUP_NAME", "LookupFile", "lookup_path", "open_lookup", "write_lookup"]
+
+LOOKUP_NAME = "lookup"
+_KIND = "featx-lookup"
+_PAGE_RECORDS = PAGE_BYTES // (8 * RECORD_WORDS)
+_USED_WORDS = _PAGE_RECORDS * RECORD_WORDS
+_TRAILER = struct.Struct("<Q8s")
+_MAGIC = b"featxlkp"
+_MAX_FOOTER_BYTES = 2**30
+_RANGE_RECORDS = 2**20
+
+
+def lookup_path(folder: Path) -> Path:
+    """Where an extractor's lookup is."""
+    return folder / DERIVED_NAME / LOOKUP_NAME
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A shard as the lookup file counts it."""
+
+    name: str
+    rows: int
+
+
+class LookupFile:
+    """An open lookup file.
+
+    Attributes
+    ----------
+    shards : list of Covered
+        What it covers; its rows are numbered through these.
+    starts : ndarray of shape (len(shards) + 1,), int64
+        First row number of each, and the total.
+    n_distinct : int
+        Different hashes among all its records.
+    """
+
+    def __init__(self, handle: int, fingerprint: str) -> None:
+        self._handle = handle
+        weakref.finalize(self, os.close, handle)
+        self._identity = _identify(os.fstat(handle))
+        header, payload = _read_footer(handle)
+        try:
+            if header["fingerprint"] != fingerprint:
+                raise DerivedError("it belongs to another extractor")
+            self.shards = [Covered(str(name), int(rows)) for name, rows in header["shards"]]
+            self._n_records, self.n_distinct = int(header["records"]), int(header["distinct"])
+            n_pages = -(-self._n_records // _PAGE_RECORDS)
+            self._fences = np.frombuffer(payload, "<u8", n_pages)
+            self._sums = np.frombuffer(payload, "<u4", n_pages, 8 * n_pages)
+        except (KeyError, TypeError, ValueError):
+            raise DerivedError("its header does not fit") from None
+        self.starts = np.cumsum([0, *(shard.rows for shard in self.shards)], dtype=np.int64)
+        if self._n_records != self.starts[-1]:
+            raise DerivedError("it does not have a record for every row")
+
+    def find(self, wanted: np.ndarray, live: np.ndarray | None = None) -> np.ndarray:
+        """Row number of each of ``wanted`` (m, 32) uint8; (m,) int64, -1 where absent.
+
+        Parameters
+        ----------
+        wanted : ndarray of shape (m, 32), uint8
+        live : ndarray of shape (len(shards),), bool, optional
+            Shards whose rows count; all of them by default.
+
+        Raises
+        ------
+        DerivedError
+            The file is damaged.
+        """
+        words = as_words(wanted)
+        found = np.full(len(words), -1, np.int64)
+        pending = np.argsort(words[:, 0], kind="stable")
+        prefixes = words[pending, 0]
+        # The first record of a prefix stands in the page before the first that starts with it,
+        # or at the start of that one.
+        page = np.maximum(np.searchsorted(self._fences, prefixes) - 1, 0)
+        while len(pending) and len(self._fences):
+            for part in batches(page, page):
+                numbers = pending[part]
+                records = self._read(spanned(page[part], page[part]))
+                found[numbers] = self._match(records, words[numbers], live)
+            page = page + 1
+            more = (found[pending] < 0) & (page < len(self._fences))
+            more[more] = self._fences[page[more]] == words[pending[more], 0]
+            pending, page = pending[more], page[more]
+        return found
+
+    def _match(self, records: np.ndarray, words: np.ndarray, live: np.ndarray | None) -> np.ndarray:
+        """Row numbers, from some of the records, of words that are sorted as they are."""
+        prefixes = np.ascontiguousarray(records[:, 0])
+        position = np.searchsorted(prefixes, words[:, 0])
+        found = np.full(len(words), -1, np.int64)
+        pending = np.arange(len(words))
+        while len(pending):
+            pending = pending[position[pending] < len(prefixes)]
+            pending = pending[prefixes[position[pending]] == words[pending, 0]]
+            candidates = records[position[pending]]
+            match = (candidates[:, 1:4] == words[pending, 1:]).all(axis=1)
+            if live is not None:
+                match &= live[self.shard_of(candidates)]
+            found[pending[match]] = candidates[match, 4].astype(np.int64)
+            pending = pending[~match]
+            position[pending] += 1
+        return found
+
+    def is_current(self, folder: Path) -> bool:
+        """Whether an extractor's lookup is still this file."""
+        try:
+            return _identify(lookup_path(folder).lstat()) == self._identity
+        except OSError:
+            return False
+
+    def count_distinct(self, live: np.ndarray) -> int:
+        """Different hashes among the rows of ``live`` shards, (len(shards),) bool."""
+        n_ranges = max(1, self._n_records // _RANGE_RECORDS)
+        bounds = [2**64 * i // n_ranges for i in range(n_ranges + 1)]
+        parts = (self.between(*pair) for pair in itertools.pairwise(bounds))
+        return sum(n_distinct(part[live[self.shard_of(part)]]) for part in parts)
+
+    def shard_of(self, records: np.ndarray) -> np.ndarray:
+        """Which of ``shards`` each record's row is in; (m,) int64."""
+        rows = records[:, 4].astype(np.int64)
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+    def between(self, low: int, high: int) -> np.ndarray:
+        """Records with ``low <= word 0 < high``, sorted by it; (m, 5) uint64."""
+        fences = self._fences
+        start = max(int(np.searchsorted(fences, np.uint64(low))) - 1, 0)
+        stop = int(np.searchsorted(fences, np.uint64(high))) if high < 2**64 else len(fences)
+        if start >= stop:
+            return np.empty((0, RECORD_WORDS), np.uint64)
+        records = self._read(np.arange(start, stop))
+        above = records[:, 0] >= np.uint64(low)
+        return records[above & (records[:, 0] < high)] if high < 2**64 else records[above]
+
+    def _read(self, pages: np.ndarray) -> np.ndarray:
+        """The records of ascending pages, checked."""
+        try:
+            block = read_pages(self._handle, pages, self._sums)
+        except OSError as error:
+            raise DerivedError(str(error)) from None
+        records = block.view("<u8")[:, :_USED_WORDS].reshape(-1, RECORD_WORDS)
+        if pages[-1] == len(self._fences) - 1:
+            records = records[
+                : len(records) - (len(self._fences) * _PAGE_RECORDS - self._n_records)
+            ]
+        if len(records) and records[:, 4].max() >= self._n_records:
+            raise DerivedError("a row number is out of range")
+        return records
+
+
+def _identify(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def open_lookup(folder: Path, fingerprint: str) -> LookupFile | None:
+    """An extractor's lookup file, or None where there is none that can be used."""
+    try:
+        return LookupFile(open_regular(lookup_path(folder)), fingerprint)
+    except (OSError, DerivedError):
+        return None
+
+
+def _read_footer(handle: int) -> tuple[dict[str, Any], bytes]:
+    size = os.fstat(handle).st_size
+    trailer = read_range(handle, max(size - _TRAILER.size, 0), _TRAILER.size)
+    if len(trailer) != _TRAILER.size:
+        raise DerivedError("it is too short")
+    length, magic = _TRAILER.unpack(trailer)
+    if magic != _MAGIC or length > min(size, _MAX_FOOTER_BYTES):
+        raise DerivedError("it ends in something else")
+    header, payload = unseal(_KIND, read_range(handle, size - _TRAILER.size - length, length))
+    return header, payload
+
+
+def write_lookup(
+    folder: Path, fingerprint: str, shards: Sequence[ShardEntry], parts: Iterator[np.ndarray]
+) -> None:
+    """Write a lookup file, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        The extractor's.
+    fingerprint : str
+    shards : sequence of ShardEntry
+        What it covers, in the order in which its rows are numbered.
+    parts : iterator of ndarray of shape (m, 5), uint64
+        All records, sorted by word 0. Two with the same word 0 are in the same part.
+
+    Raises
+    ------
+    OSError
+        The disk is full or cannot be written.
+    """
+    path = lookup_path(folder)
+    make_directory(path.parent)
+    with atomic_path(path) as temporary:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            fences, sums, n_records, distinct = _write_pages(handle, parts)
+            header = {
+                "fingerprint": fingerprint,
+                "shards": [[shard.name, shard.rows] for shard in shards],
+                "records": n_records,
+                "distinct": distinct,
+            }
+            footer = seal(_KIND, header, fences.astype("<u8").tobytes() + sums.tobytes())
+            _write(handle, footer + _TRAILER.pack(len(footer), _MAGIC))
+        finally:
+            os.close(handle)
+
+
+def _write_pages(
+    handle: int, parts: Iterator[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """Write all records; first words and sums of the pages, records, different hashes."""
+    fences, sums = [np.empty(0, np.uint64)], [np.empty(0, "<u4")]
+    records, distinct = 0, 0
+    kept = np.empty((0, RECORD_WORDS), np.uint64)  # what does not fill a page yet
+    for part in itertools.chain(parts, [None]):
+        if part is not None:
+            distinct += n_distinct(part)
+            records += len(part)
+            kept = np.concatenate([kept, part])
+        n_pages = len(kept) // _PAGE_RECORDS if part is not None else -(-len(kept) // _PAGE_RECORDS)
+        full, kept = np.split(kept, [n_pages * _PAGE_RECORDS])
+        flat = np.zeros(n_pages * _USED_WORDS, "<u8")
+        flat[: full.size] = full.reshape(-1)
+        pages = np.zeros((n_pages, PAGE_BYTES // 8), "<u8")
+        pages[:, :_USED_WORDS] = flat.reshape(n_pages, _USED_WORDS)
+        fences.append(full[::_PAGE_RECORDS, 0])
+        sums.append(page_sums(pages.data))
+        _write(handle, pages.data.cast("B"))
+    return np.concatenate(fences), np.concatenate(sums), records, distinct
+
+
+def _write(handle: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
