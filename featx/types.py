@@ -35,6 +35,11 @@ def canonical_json(document: Any) -> bytes:
     return text.encode("utf-8")
 
 
+def _with_tuples(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record from its JSON document, where tuples have become lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """How an RGB image becomes the network's input.
@@ -64,6 +69,11 @@ class Preprocess:
     def document(self) -> dict[str, Any]:
         """Everything that changes a pixel or its normalisation, ready for JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Preprocess:
+        """Build what ``document`` describes; TypeError where its keys are others."""
+        return cls(**_with_tuples(document))
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,7 @@ class BackboneRequest:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> BackboneRequest:
         """Build the request that ``document`` describes."""
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in document.items()
-        }
-        return cls(**values)
+        return cls(**_with_tuples(document))
 
 
 @dataclass(frozen=True)

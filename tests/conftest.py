@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Converted networks and what is known of backbones: shared by all tests of a run, and by no other.
+if "FEATX_NETWORKS" not in os.environ:  # set where this process is one of pytest-xdist's
+    os.environ["FEATX_NETWORKS"] = tempfile.mkdtemp(prefix="featx-networks-")
+    atexit.register(shutil.rmtree, os.environ["FEATX_NETWORKS"], ignore_errors=True)
 
 # As in the command line (cli/main.py), and before anything loads torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from featx.types import BackboneRequest, Preprocess
@@ -47,19 +49,27 @@ class Backbone:
         How images become its input.
     pretrained : bool
         False when the weights are random.
-    network : torch.nn.Module
-        Normalised float32 ``(n, 3, height, width)`` to a tuple of ``(n, n_features)``, one per
-        output; in evaluation mode, on the CPU.
+    load : callable
+        Gives ``network``; called when it is first used.
     outputs : tuple of BackboneOutput
         In the order of the network's tuple.
+    files : tuple of Path
+        Files that the weights come from; none when they are random.
     """
 
     name: str
     request: BackboneRequest
     preprocess: Preprocess
     pretrained: bool
-    network: nn.Module
+    load: Callable[[], nn.Module]
     outputs: tuple[BackboneOutput, ...]
+    files: tuple[Path, ...] = ()
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The module: normalised float32 ``(n, 3, height, width)`` to a tuple of
+        ``(n, n_features)``, one per output; in evaluation mode, on the CPU."""
+        return self.load()
 
 
 @dataclass(frozen=True)
@@ -141,8 +151,8 @@ class Network:
     heads : tuple of str
         Names of the modules that classify.
     pre_logits : callable, optional
-        From the input to the pre-logits ``(n, n_features)``; where there is none, the pre-logits
-        are the (pooled) input of the first head.
+        From the module, or a copy of it, and the input to the pre-logits ``(n, n_features)``;
+        where there is none, the pre-logits are the (pooled) input of the first head.
     n_prefix_tokens : int, default 0
         Tokens before the patches in ``(n, tokens, channels)`` outputs.
     has_cls_token : bool, default False
@@ -152,6 +162,8 @@ class Network:
     channels_last : bool, default False
         Whether four-dimensional outputs are ``(n, height, width, channels)`` where their shape
         leaves it open.
+    weights_file : Path, optional
+        Where the weights were read from; None when they are random.
     """
 
     module: nn.Module
@@ -160,11 +172,12 @@ class Network:
     preprocess: Preprocess
     pretrained: bool
     heads: tuple[str, ...] = ()
-    pre_logits: Callable[[Tensor], Tensor] | None = None
+    pre_logits: Callable[[nn.Module, Tensor], Tensor] | None = None
     n_prefix_tokens: int = 0
     has_cls_token: bool = False
     token_pooling: Literal["avg", "cls"] = "avg"
     channels_last: bool = False
+    weights_file: Path | None = None
 
 
 class Source(Protocol):

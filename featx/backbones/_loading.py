@@ -72,9 +72,19 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
         request=request,
         preprocess=network.preprocess,
         pretrained=network.pretrained,
-        network=tapped,
+        load=lambda: tapped,
         outputs=outputs,
+        files=_files(network.weights_file),
     )
+
+
+def _files(weights: Path | None) -> tuple[Path, ...]:
+    """The weights' file and, in a Hugging Face cache, the one that says which revision counts."""
+    if weights is None:
+        return ()
+    references = weights.parent.parent.parent / "refs" / "main"
+    is_snapshot = weights.parent.parent.name == "snapshots" and references.is_file()
+    return (weights.absolute(), references.absolute()) if is_snapshot else (weights.absolute(),)
 
 
 def parse_name(name: str) -> tuple[Source, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -40,6 +41,16 @@ class _Enough(Exception):
     """Not an error: every tap has what it needs."""
 
 
+#: Who takes what passes by the hooks: threads run one network at the same time.
+_taking = threading.local()
+
+
+def _pass_on(tap: Tap, passing: object) -> None:
+    take = getattr(_taking, "take", None)
+    if take is not None:
+        take(tap, first_tensor(passing, tap.layer))
+
+
 class TappedNetwork(nn.Module):
     """A network that gives the vectors of its taps instead of logits.
 
@@ -64,6 +75,8 @@ class TappedNetwork(nn.Module):
         self._network = network
         self._taps = tuple(dict.fromkeys(tap for group in groups for tap in group))
         self._calls_left = -1  # unknown until one whole pass has counted them
+        for tap in self._taps:
+            self._hook(tap)
         self.eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -79,30 +92,24 @@ class TappedNetwork(nn.Module):
             if calls == self._calls_left:
                 raise _Enough
 
-        with ExitStack() as hooks:
-            for tap in self._taps:
-                self._hook(tap, take, hooks)
+        _taking.take = take
+        try:
             with suppress(_Enough):
                 self._run(x, take)
+        finally:
+            _taking.take = None
         self._refuse_silent(taken)
         self._calls_left = calls
         return tuple(torch.cat([taken[t] for t in group], dim=1) for group in self.groups)
 
-    def _hook(self, tap: Tap, take: Callable[[Tap, Tensor], None], hooks: ExitStack) -> None:
+    def _hook(self, tap: Tap) -> None:
         """Make ``tap`` take what passes by its module."""
         if tap.layer != PRE_LOGITS:
             layer = self.module.get_submodule(tap.layer)
-            handle = layer.register_forward_hook(
-                lambda _module, _inputs, output: take(tap, first_tensor(output, tap.layer))
-            )
+            layer.register_forward_hook(lambda _module, _inputs, output: _pass_on(tap, output))
         elif self._network.pre_logits is None:
             head = self.module.get_submodule(self._network.heads[0])
-            handle = head.register_forward_pre_hook(
-                lambda _module, inputs: take(tap, first_tensor(inputs, tap.layer))
-            )
-        else:
-            return
-        hooks.callback(handle.remove)
+            head.register_forward_pre_hook(lambda _module, inputs: _pass_on(tap, inputs))
 
     def _run(self, x: Tensor, take: Callable[[Tap, Tensor], None]) -> None:
         """One pass; the classifier is part of it only where a tap lies in it."""
@@ -111,7 +118,7 @@ class TappedNetwork(nn.Module):
             self.module(x)
         wanted = [tap for tap in self._taps if tap.layer == PRE_LOGITS]
         if pre_logits is not None and (wanted or not self._reaches_head()):
-            output = pre_logits(x)
+            output = pre_logits(self.module, x)
             for tap in wanted:
                 take(tap, output)
 

@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featx.backbones._base import BackboneInfo, Network
@@ -51,6 +52,7 @@ class EmbeddedSource:
             _check_digest(Path(path), spec["weights"]["sha256"])
         what = f"{str(path)!r} does not fit featx:{name}"
         fit_weights(module, read_weights(path), heads=(), what=what)
+        network.weights_file = Path(path)
         return network
 
     def sketch(self, name: str) -> Network:
@@ -133,7 +135,7 @@ def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
         preprocess=_preprocess(spec),
         pretrained=True,
         heads=("global_pool", "fc"),
-        pre_logits=Pyramid(module, tuple(spec["layers"]), tuple(spec["sizes_px"])),
+        pre_logits=Pyramid(tuple(spec["layers"]), tuple(spec["sizes_px"])),
     )
 
 
@@ -142,8 +144,6 @@ class Pyramid:
 
     Parameters
     ----------
-    module : torch.nn.Module
-        timm's ResNet.
     layers : tuple of str
         Stages to pool, in the order of the embedding.
     sizes_px : tuple of int
@@ -151,13 +151,12 @@ class Pyramid:
         another size, by antialiased bilinear resizing. Sizes are outermost in the embedding.
     """
 
-    def __init__(self, module: nn.Module, layers: tuple[str, ...], sizes_px: tuple[int, ...]):
-        self.module = module
+    def __init__(self, layers: tuple[str, ...], sizes_px: tuple[int, ...]):
         self.layers = layers
         self.sizes_px = sizes_px
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Embed normalised ``(n, 3, height, width)`` as ``(n, n_features)``."""
+    def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Embed normalised ``(n, 3, height, width)`` as ``(n, n_features)`` with timm's ResNet."""
         height, width = x.shape[2:]
         parts: list[Tensor] = []
         # The largest size comes last, so that a hook on a layer keeps its map.
@@ -165,16 +164,32 @@ class Pyramid:
             scale = size / self.sizes_px[0]
             view = x
             if scale != 1:
-                target = (round(height * scale), round(width * scale))
-                view = F.interpolate(x, target, mode="bilinear", antialias=True)
-            parts = [*self._stages(view), *parts]
+                target = (round(int(height) * scale), round(int(width) * scale))
+                view = _resize(x, target)
+            parts = [*self._stages(module, view), *parts]
         return torch.cat(parts, dim=1)
 
-    def _stages(self, x: Tensor) -> list[Tensor]:
-        body: Any = self.module
+    def _stages(self, body: Any, x: Tensor) -> list[Tensor]:
         x = body.maxpool(body.act1(body.bn1(body.conv1(x))))
         pooled = {}
         for name in ("layer1", "layer2", "layer3", "layer4"):
             x = getattr(body, name)(x)
             pooled[name] = x.float().mean(dim=(2, 3))
         return [pooled[name] for name in self.layers]
+
+
+def _resize(x: Tensor, size_px: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear shrinking as two matrix products, which every engine has."""
+    rows, columns = (
+        torch.from_numpy(shrinking_weights(int(n), m)).to(x)
+        for n, m in zip(x.shape[2:], size_px, strict=True)
+    )
+    return rows @ x @ columns.T
+
+
+def shrinking_weights(n: int, m: int) -> NDArray[np.float32]:
+    """The (m, n) matrix that shrinks n pixels to m as ``F.interpolate(antialias=True)`` does."""
+    scale = n / m
+    centres = (np.arange(m)[:, None] + 0.5) * scale
+    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(n) + 0.5 - centres) / scale)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

@@ -6,6 +6,7 @@ crop, these are used, as timm's own validation does; networks of a fixed size ke
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timm
@@ -49,12 +50,15 @@ class TimmSource:
             return _describe(module, f"timm:{name}/random", name, arguments, pretrained=False)
         if request.weights is not None:
             full_name = f"timm:{name}"
-            module = _from_file(_joined(name, tag), arguments, request.weights, full_name)
+            path = request.weights
+            module = _from_file(_joined(name, tag), arguments, path, full_name)
         else:
             full_name = f"timm:{_joined(name, tag)}"
             state, path = _zoo_weights(cfg, full_name, offline=offline)
             module = _convert(_joined(name, tag), arguments, state, full_name, path)
-        return _describe(module, full_name, name, arguments, pretrained=True)
+        network = _describe(module, full_name, name, arguments, pretrained=True)
+        network.weights_file = Path(path)
+        return network
 
     def sketch(self, name: str) -> Network:
         """See `featx.backbones._base.Source`."""
@@ -206,7 +210,7 @@ def _describe(
         raise BackboneError(f"{full_name} is not a classification network: it has no pre-logits.")
     pooling = getattr(module, "global_pool", "")
 
-    def pre_logits(x: Tensor) -> Tensor:
+    def pre_logits(module: Any, x: Tensor) -> Tensor:
         features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
         return features
 

@@ -7,6 +7,7 @@ input of its classifier).
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -52,6 +53,7 @@ class TorchvisionSource:
         state = _adapt(name, read_weights(path), network.module)
         what = f"{str(path)!r} does not fit {network.name}"
         fit_weights(network.module, state, heads=network.heads, what=what)
+        network.weights_file = Path(path)
         return network
 
     def sketch(self, name: str) -> Network:

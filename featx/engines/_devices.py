@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["list_devices"]
+import platform
+import sys
+from pathlib import Path
+
+__all__ = ["list_devices", "may_have_gpu"]
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
+
+
+def may_have_gpu() -> bool:
+    """Whether it is worth asking torch for a GPU; asking costs its import."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(Path(driver).exists() for driver in _DRIVERS)
 
 
 def list_devices() -> list[dict[str, str]]:
     """Every device that ``--device`` takes here, as ``{"device", "name"}``; the CPU comes last."""
-    import platform
-
     import torch
 
     found = [

@@ -1,16 +1,16 @@
-"""One backbone on one engine, loaded when first needed, with the stores of its outputs."""
+"""One backbone on one engine, built when first needed, with the stores of its outputs."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from featx import console
 from featx.config import ExtractConfig
-from featx.engines import Engine, build_engine
+from featx.engines import Engine, EnginePlan, plan_engine
 from featx.errors import ModelError
 from featx.extraction.overlay import OverlayStore
+from featx.extraction.samples import read_samples
 from featx.types import BackboneRequest, ExtractorSpec, Preprocess
 
 __all__ = ["Extractor"]
@@ -19,9 +19,9 @@ __all__ = ["Extractor"]
 class Extractor:
     """What `run_extractors` drives: specifications, preprocessing, stores and a lazy engine.
 
-    Build one with `from_request` (loads the backbone, which decides the specification) or with
-    `from_spec` (the specification is known from a saved model; the backbone is loaded only when
-    an image is not in the cache, and must then match).
+    Build one with `from_request` (what is known of the backbone decides the specification) or
+    with `from_spec` (the specification is known from a saved model; the backbone on this machine
+    must match it, which is found out only when an image is not in the cache).
     """
 
     def __init__(
@@ -31,7 +31,8 @@ class Extractor:
         request: BackboneRequest,
         preprocess: Preprocess,
         config: ExtractConfig,
-        engine: Engine | None,
+        plan: EnginePlan | None = None,
+        paths: Sequence[str] = (),
     ) -> None:
         self.names = names
         self.specs = specs
@@ -40,11 +41,26 @@ class Extractor:
         self.config = config
         self.setup_s = 0.0
         self.stores: list[OverlayStore] = []
-        self._engine = engine
+        self._chosen = plan
+        self._paths = paths
 
     @classmethod
-    def from_request(cls, request: BackboneRequest, config: ExtractConfig) -> Extractor:
-        """Load the backbone that ``request`` names.
+    def from_request(
+        cls,
+        request: BackboneRequest,
+        config: ExtractConfig,
+        paths: Sequence[str] = (),
+    ) -> Extractor:
+        """Find out what the backbone that ``request`` names gives on this machine.
+
+        Parameters
+        ----------
+        request : BackboneRequest
+            The backbone.
+        config : ExtractConfig
+            Engine, device, precision and manners.
+        paths : sequence of str
+            Images; a few of them check an engine that has not run this backbone before.
 
         Raises
         ------
@@ -52,71 +68,77 @@ class Extractor:
             It cannot be built as asked.
         """
         started = time.perf_counter()
-        engine, preprocess, outputs = _load(request, config)
-        several = len(engine.specs) > 1
+        plan, preprocess = _plan(request, config, paths)
+        outputs = [output.name for output in plan.backbone.outputs]
+        several = len(outputs) > 1
         names = [f"{request.name}/{o}" if several else request.name for o in outputs]
-        extractor = cls(names, engine.specs, request, preprocess, config, engine)
+        extractor = cls(names, plan.specs, request, preprocess, config, plan)
         extractor.setup_s = time.perf_counter() - started
         return extractor
 
     @classmethod
     def from_spec(
-        cls, spec: ExtractorSpec, request: BackboneRequest, config: ExtractConfig
+        cls,
+        spec: ExtractorSpec,
+        request: BackboneRequest,
+        config: ExtractConfig,
+        paths: Sequence[str] = (),
     ) -> Extractor:
-        """Stand for an extractor known by its specification, without loading it yet."""
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v
-            for k, v in spec.document["preprocess"].items()
-        }
-        return cls([request.name], (spec,), request, Preprocess(**values), config, None)
+        """Stand for an extractor known by its specification, without looking at the backbone."""
+        preprocess = Preprocess.from_document(spec.document["preprocess"])
+        return cls([request.name], (spec,), request, preprocess, config, paths=paths)
 
     def open_stores(self, cache: Path, *, allow_memory: bool) -> None:
         """Open one store per output under ``cache``."""
         self.stores = [OverlayStore(cache, s, allow_memory=allow_memory) for s in self.specs]
 
     @property
-    def engine(self) -> Engine:
-        """The engine, loaded now if it was not yet.
+    def plan(self) -> EnginePlan:
+        """What runs the backbone.
 
         Raises
         ------
         ModelError
             The backbone on this machine is not the one the specification describes.
         """
-        if self._engine is None:
+        if self._chosen is None:
             started = time.perf_counter()
-            engine, _, _ = _load(self.request, self.config)
-            fingerprints = {s.fingerprint for s in engine.specs}
+            plan, _ = _plan(self.request, self.config, self._paths)
+            fingerprints = {s.fingerprint for s in plan.specs}
             if not fingerprints >= {s.fingerprint for s in self.specs}:
-                raise _mismatch(self.specs[0], engine.specs[0])
-            self._engine = engine
+                raise _mismatch(self.specs[0], plan.specs[0])
+            self._chosen = plan
             self.setup_s += time.perf_counter() - started
-        return self._engine
+        return self._chosen
 
-    @property
-    def batch_size(self) -> int:
-        """Images in one batch; 16, a guess, while the engine is not loaded."""
-        return 16 if self._engine is None else self._engine.batch_size
+    def start(self) -> Engine:
+        """The engine, built now if it was not yet; its time counts as setting up."""
+        started = time.perf_counter()
+        engine = self.plan.engine
+        self.setup_s += time.perf_counter() - started
+        return engine
 
     def columns(self) -> list[int]:
         """Which of the engine's outputs belong to ``specs``, in order."""
-        order = [s.fingerprint for s in self.engine.specs]
+        order = [s.fingerprint for s in self.plan.specs]
         return [order.index(s.fingerprint) for s in self.specs]
 
 
-def _load(request: BackboneRequest, config: ExtractConfig) -> tuple[Engine, Preprocess, list[str]]:
-    from featx.backbones import load_backbone
+def _plan(
+    request: BackboneRequest, config: ExtractConfig, paths: Sequence[str]
+) -> tuple[EnginePlan, Preprocess]:
+    from featx.backbones import open_backbone
 
-    backbone = load_backbone(request, offline=config.offline)
-    engine = build_engine(
+    backbone = open_backbone(request, offline=config.offline)
+    plan = plan_engine(
         config.engine,
         backbone,
         device=config.device,
         precision=config.precision,
         batch_size=config.batch_size,
+        samples=lambda: read_samples(paths, backbone.preprocess),
     )
-    console.detail(f"{request.name} on {engine.device}, {engine.precision}")
-    return engine, backbone.preprocess, [output.name for output in backbone.outputs]
+    return plan, backbone.preprocess
 
 
 def _mismatch(wanted: ExtractorSpec, found: ExtractorSpec) -> ModelError:

@@ -1,17 +1,15 @@
-"""The extraction loop: threads decode ahead, this thread runs the networks, one commits.
+"""The extraction loop: threads read, decode and embed, this one keeps the books, one commits.
 
-Memory is bounded by the window of images decoded ahead and by the rows of one shard, whatever
-the size of the data set. Embeddings depend neither on batch composition nor on order because the
-engine runs fixed, zero-padded batches; see `featx.engines`.
+Memory is bounded by one batch per thread and by the rows of one shard, whatever the size of the
+data set. Embeddings depend neither on batch composition nor on order because the engine runs
+fixed, zero-padded batches; see `featx.engines`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 
 import numpy as np
 
@@ -20,8 +18,9 @@ from featx.config import ExtractConfig
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
-from featx.extraction.reading import Reader, Reading
+from featx.extraction.reading import Reading
 from featx.extraction.result import Extraction, Failure, Report
+from featx.extraction.workers import Computed, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
@@ -66,7 +65,7 @@ def extract_embeddings(
     BackboneError, StoreError
         The backbone or the cache fails; everything committed so far stays.
     """
-    extractors = [Extractor.from_request(request, config) for request in requests]
+    extractors = [Extractor.from_request(request, config, manifest.paths) for request in requests]
     return run_extractors(manifest, extractors, config, allow_memory=allow_memory)
 
 
@@ -117,39 +116,43 @@ class _Run:
         self.reasons: dict[int, str] = {}
         self.reason_of_content: dict[bytes, str] = {}
         self.twins: list[int] = []
-        self.batches = [_Batches(extractor, self.report) for extractor in extractors]
+        self.fatal: int | None = None
+        self.shards = [_Shards(extractor, self.report) for extractor in extractors]
 
     def execute(self) -> None:
         """Read, compute and commit everything; on any error commit what was computed first."""
         threads = self.config.workers or cpu_cores()
-        readings = self._read(threads)
-        with console.progress(len(self.manifest), "extract") as bar, closing(readings):
-            try:
-                for i, reading in enumerate(readings):
-                    self._take(i, reading)
-                    bar.advance()
-                for batches in self.batches:
-                    batches.forward()
-            finally:
-                for batches in self.batches:
-                    batches.close()
-
-    def _read(self, threads: int) -> Generator[Reading, None, None]:
-        """Readings in the manifest's order, at most a window of them decoded ahead."""
-        reader = Reader(self.extractors, decode=not self.dry_run)
-        paths = iter(self.manifest.paths)
-        ahead: deque[Future[Reading]] = deque()
-        window = 2 * threads + 2 * max((b.size for b in self.batches), default=1)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="featx-decode")
+        workers = Workers(
+            self.manifest.paths, self.extractors, threads=threads, decode=not self.dry_run
+        )
         try:
-            for path in paths:
-                ahead.append(pool.submit(reader, path))
-                if len(ahead) >= window:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+            with console.progress(len(self.manifest), "extract") as bar:
+                self._follow(workers, bar)
+        except BaseException:
+            workers.stop()
+            for event in workers:
+                if isinstance(event, Computed):
+                    self._keep(event)
+            raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for shards in self.shards:
+                shards.close()
+        if self.fatal is not None:
+            raise self._failure(self.fatal)
+
+    def _follow(self, workers: Workers, bar: console.Progress) -> None:
+        for event in workers:
+            if isinstance(event, Computed):
+                self._keep(event)
+            else:
+                self._take(event.index, event.reading)
+                bar.advance()
+                if self.fatal is not None:
+                    workers.stop()
+
+    def _keep(self, computed: Computed) -> None:
+        self.report.forward_s += computed.forward_s
+        self.shards[computed.extractor].push(computed.hashes, computed.columns)
 
     def _take(self, i: int, reading: Reading) -> None:
         """File one reading: a failure, an image to compute, or one already there."""
@@ -163,26 +166,27 @@ class _Run:
             self._quarantine(i, reading)
         elif reading.twin:
             self.twins.append(i)
-        elif reading.pixels:
+        elif reading.missing:
             report.computed += 1
-            if not self.dry_run:
-                for k, pixels in reading.pixels.items():
-                    self.batches[k].push(self.hashes[i], pixels)
         else:
             report.cached += 1
 
     def _quarantine(self, i: int, reading: Reading) -> None:
         assert reading.reason is not None
-        if self.config.on_error == "fail":
-            # Of equal files any may be decoded first; the first in the manifest is named.
-            same = [k for k in self.twins if np.array_equal(self.hashes[k], self.hashes[i])]
-            raise DecodeError(
-                f"{printable(self.manifest.paths[min([*same, i])])}: {reading.reason}",
-                hint="Mend or remove the file, or leave out --on-error fail to quarantine it.",
-            )
         self.reasons[i] = reading.reason
         if reading.sha256 is not None:
             self.reason_of_content[reading.sha256] = reading.reason
+        if self.config.on_error == "fail":
+            # Files are begun in order, so once all that were begun are read, the first is known.
+            self.fatal = i if self.fatal is None else min(i, self.fatal)
+
+    def _failure(self, i: int) -> DecodeError:
+        """The error that ends the run: of equal files any may be decoded; the first is named."""
+        same = [k for k in self.twins if np.array_equal(self.hashes[k], self.hashes[i])]
+        return DecodeError(
+            f"{printable(self.manifest.paths[min([*same, i])])}: {self.reasons[i]}",
+            hint="Mend or remove the file, or leave out --on-error fail to quarantine it.",
+        )
 
     def extractions(self) -> list[Extraction]:
         """One aligned result for each output; rows without an embedding are failures."""
@@ -217,14 +221,12 @@ class _Run:
         ]
 
 
-class _Batches:
-    """One extractor's images waiting for the network, and embeddings waiting for the store."""
+class _Shards:
+    """One extractor's embeddings on their way into the store."""
 
     def __init__(self, extractor: Extractor, report: Report) -> None:
         self.extractor = extractor
         self.report = report
-        self.hashes: list[np.ndarray] = []
-        self.pixels: list[np.ndarray] = []
         self.done_hashes: list[np.ndarray] = []
         self.done: list[list[np.ndarray]] = []
         self.done_rows = 0
@@ -234,30 +236,11 @@ class _Batches:
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="featx-commit")
         self.committing: Future[None] | None = None
 
-    @property
-    def size(self) -> int:
-        """Images in one batch."""
-        return self.extractor.batch_size
-
-    def push(self, digest: np.ndarray, pixels: np.ndarray) -> None:
-        """Queue one image; runs the network when a batch is full."""
-        self.hashes.append(digest)
-        self.pixels.append(pixels)
-        if len(self.pixels) >= self.size:
-            self.forward()
-
-    def forward(self) -> None:
-        """Run the network over what is queued."""
-        if not self.pixels:
-            return
-        engine = self.extractor.engine
-        started = time.perf_counter()
-        embeddings = engine.embed(np.stack(self.pixels))
-        self.report.forward_s += time.perf_counter() - started
-        self.done_hashes.append(np.stack(self.hashes))
-        self.done.append([embeddings[k] for k in self.extractor.columns()])
-        self.done_rows += len(self.pixels)
-        self.hashes, self.pixels = [], []
+    def push(self, hashes: np.ndarray, columns: list[np.ndarray]) -> None:
+        """Queue embeddings; commits when there are many or the last commit is long ago."""
+        self.done_hashes.append(hashes)
+        self.done.append(columns)
+        self.done_rows += len(hashes)
         if (
             self.done_rows >= self.commit_rows
             or time.perf_counter() - self.last_commit > COMMIT_EVERY_S

@@ -27,16 +27,21 @@ class Reading:
 
     ``pixels`` maps the index of each extractor that lacks this image to its (H, W, 3) uint8
     input; empty when all have it, when it failed, or when a twin of the same content is already
-    under way (``twin``).
+    under way (``twin``). ``missing`` says that some extractor lacks it and it could be decoded.
     """
 
     sha256: bytes | None = None
     reason: str | None = None
     twin: bool = False
     pixels: dict[int, np.ndarray] = field(default_factory=dict)
+    missing: bool = False
     size_bytes: int = 0
     read_s: float = 0.0
     decode_s: float = 0.0
+
+    def forget_pixels(self) -> None:
+        """Let go of the pixels, which others have taken."""
+        self.pixels = {}
 
 
 class Reader:
@@ -74,6 +79,7 @@ class Reader:
         elif missing:
             started = time.perf_counter()
             self._decode(data, missing, result)
+            result.missing = result.reason is None
             result.decode_s = time.perf_counter() - started
         return result
 

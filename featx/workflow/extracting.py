@@ -71,7 +71,8 @@ def extract_manifest(
             "machine can download, stronger choices are --backbone "
             "timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
         )
-    extractors = [Extractor.from_request(request, config) for request in config.requests()]
+    paths = manifest.paths
+    extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
     found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
     for sentence in found[0].report.sentences():
         console.log(sentence)

@@ -1,11 +1,15 @@
-"""A saved model's extractor on this machine, which may lack the device it was fitted on."""
+"""A saved model's extractor on this machine, which may lack the hardware it was fitted on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from featx import console
 from featx.config import ExtractConfig
+from featx.engines import Choice, choose
 from featx.errors import ModelError, UsageError
 from featx.extraction import Extractor
 from featx.model import Model
@@ -14,13 +18,18 @@ from featx.types import ExtractorSpec
 __all__ = ["rebuild_extractor"]
 
 
-def rebuild_extractor(model: Model, config: ExtractConfig) -> tuple[Extractor, ExtractConfig]:
+_UNKNOWN = dict.fromkeys(("engine", "precision", "device"), "unknown")
+
+
+def rebuild_extractor(
+    model: Model, config: ExtractConfig, paths: Sequence[str] = ()
+) -> tuple[Extractor, ExtractConfig]:
     """Return the extractor that ``model`` was fitted on, not yet loaded, and settings for it.
 
     Engine, device and precision left at ``auto`` are the model's own, so that embeddings are those
-    it was fitted on, bit for bit, and the cache is shared. Another device, asked for or the only
-    one here, is allowed and said: its kernels round differently, so embeddings differ slightly and
-    have a store of their own.
+    it was fitted on, bit for bit, and the cache is shared. Where this machine lacks one of them, or
+    another device is asked for, the nearest is used and said: its kernels round differently, so
+    embeddings differ slightly and have a store of their own.
 
     Parameters
     ----------
@@ -28,6 +37,8 @@ def rebuild_extractor(model: Model, config: ExtractConfig) -> tuple[Extractor, E
         Its extractor and request are read.
     config : ExtractConfig
         ``weights``, ``engine``, ``device`` and ``precision`` are read.
+    paths : sequence of str
+        Images; a few of them check an engine that has not run the backbone on this machine.
 
     Raises
     ------
@@ -46,40 +57,39 @@ def rebuild_extractor(model: Model, config: ExtractConfig) -> tuple[Extractor, E
                 f"{asked!r} was asked for.",
                 hint=f"Leave --{key} out, or fit again with it.",
             )
-    device = _device(str(fitted.get("device")), config.device)
-    numerics = {**fitted, "device": device.partition(":")[0]}
+    choice = _choice_here(fitted, config.device)
+    numerics = {**fitted, **choice.numerics}
+    if numerics != fitted:
+        console.warn(
+            f"the model was fitted on embeddings computed by {_words(fitted)}; here it is "
+            f"{_words(numerics)}, and they differ slightly, so a borderline image may get another "
+            "class."
+        )
     request = model.backbone_request
     if config.weights is not None:
         request = replace(request, weights=config.weights)
-    settings = {**{k: fitted[k] for k in ("engine", "precision") if k in fitted}, "device": device}
+    settings = {k: getattr(choice, k) for k in ("engine", "device", "precision")}
     config = config.model_copy(update=settings)
     spec = ExtractorSpec({**document, "numerics": numerics})
     try:
-        return Extractor.from_spec(spec, request, config), config
+        return Extractor.from_spec(spec, request, config, paths), config
     except TypeError as error:
         raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
 
 
-def _device(fitted: str, asked: str) -> str:
-    """The device to use; says so where it is not the kind that the model was fitted on."""
-    if asked.partition(":")[0] == fitted or (asked == "auto" and fitted == "cpu"):
-        return fitted if asked == "auto" else asked
-    device = asked
-    if asked == "auto":
-        device = fitted if _is_here(fitted) else "cpu"
-    if device.partition(":")[0] != fitted:
-        console.warn(
-            f"the model was fitted on embeddings computed on {fitted}; on {device} they differ "
-            "slightly, so a borderline image may get another class."
-        )
-    return device
+def _choice_here(fitted: dict[str, Any], device: str) -> Choice:
+    """The model's own numerics where this machine has them, else the nearest that it has."""
+    engine, precision = str(fitted.get("engine")), str(fitted.get("precision"))
+    own = str(fitted.get("device"))
+    if device == "auto":
+        attempts = [(engine, own, precision), ("auto", "auto", precision)]
+    else:
+        attempts = [(engine, device, precision), ("auto", device, precision)]
+    for attempt in attempts:
+        with suppress(UsageError):
+            return choose(*attempt)
+    return choose("auto", device, "auto")
 
 
-def _is_here(device: str) -> bool:
-    from featx.engines.torch import choose_device  # imports torch
-
-    try:
-        choose_device(device)
-    except UsageError:
-        return False
-    return True
+def _words(numerics: dict[str, Any]) -> str:
+    return "{engine} in {precision} on {device}".format_map({**_UNKNOWN, **numerics})

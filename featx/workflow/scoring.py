@@ -190,7 +190,7 @@ def score(
         images = DatasetConfig(dataset=os.fspath(images))
     manifest = read_manifest(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
-    extractor, extract = rebuild_extractor(loaded, extract)
+    extractor, extract = rebuild_extractor(loaded, extract, manifest.paths)
     extraction = run_extractors(manifest, [extractor], extract, allow_memory=True)[0]
     for sentence in extraction.report.sentences():
         console.log(sentence)

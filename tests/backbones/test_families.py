@@ -141,7 +141,7 @@ def test_squeezenet_with_imagenet_weights(shared_weights, monkeypatch):
     assert backbone.outputs[0].n_features == 512
     gradient = np.linspace(0, 255, 400 * 300 * 3).reshape(300, 400, 3).astype(np.uint8)
     image = Image.fromarray(gradient)
-    (ours,) = build_engine("auto", backbone, device="cpu").embed(
+    (ours,) = build_engine("torch", backbone, device="cpu", precision="fp32").embed(
         preprocess_image(image, backbone.preprocess)[None]
     )
     module = torchvision.models.squeezenet1_0(weights=None).eval()

@@ -39,5 +39,7 @@ def config(tmp_path: Path) -> ExtractConfig:
         size=32,
         cache=str(tmp_path / "cache"),
         batch_size=4,
+        engine="torch",
         device="cpu",
+        precision="fp32",
     )

@@ -18,7 +18,7 @@ from featx.config import ExtractConfig
 from featx.data.decode import decode_image
 from featx.data.preprocess import preprocess_image
 from featx.data.reader import read_manifest
-from featx.engines import torch as torch_engine
+from featx.engines import _torch as torch_engine
 from featx.errors import DecodeError, StoreError
 from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
 
@@ -190,7 +190,7 @@ def test_a_failing_commit_is_not_swallowed(
 
 SMALL_COMMITS = """
 import sys, time
-import featx.extraction.pipeline as p, featx.engines.torch as t
+import featx.extraction.pipeline as p, featx.engines._torch as t
 p.COMMIT_ROWS = 2
 embed = t.TorchEngine.embed
 def slow(self, batch):
@@ -204,8 +204,9 @@ main(sys.argv[1:])
 
 def command(images: Path, config: ExtractConfig) -> list[str]:
     flags = ["--backbone", config.backbone[0], "--no-pretrained", "--size", "32"]
-    cache = ["--cache", str(config.cache), "--batch-size", "2", "--device", "cpu"]
-    return [sys.executable, "-c", SMALL_COMMITS, "extract", str(images), *flags, *cache]
+    cache = ["--cache", str(config.cache), "--batch-size", "2"]
+    numerics = ["--engine", "torch", "--device", "cpu", "--precision", "fp32"]
+    return [sys.executable, "-c", SMALL_COMMITS, "extract", str(images), *flags, *cache, *numerics]
 
 
 def shards(config: ExtractConfig) -> int:
@@ -257,7 +258,7 @@ def test_two_extractions_at_once_lose_nothing(images: Path, config: ExtractConfi
 
 def test_commits_are_bounded_by_bytes(config: ExtractConfig) -> None:
     [extractor] = [Extractor.from_request(r, config) for r in config.requests()]
-    batches = pipeline._Batches(extractor, pipeline.Report())
+    shards = pipeline._Shards(extractor, pipeline.Report())
     width = extractor.specs[0].n_features
-    assert batches.commit_rows == min(pipeline.COMMIT_ROWS, pipeline.COMMIT_BYTES // (4 * width))
-    batches.close()
+    assert shards.commit_rows == min(pipeline.COMMIT_ROWS, pipeline.COMMIT_BYTES // (4 * width))
+    shards.close()

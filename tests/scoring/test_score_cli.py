@@ -118,7 +118,7 @@ def test_strict_exits_3_with_the_rows_written(
         (["m", "new", "--sort-into", "m"], 2, "holds files that featx did not sort"),
         (["m", "new", "--move"], 2, "No such option '--move'"),
         (["m", "new", "--backbone", "x"], 2, "No such option"),
-        (["m", "new", "--precision", "bf16"], 1, "'bf16' was asked for"),
+        (["m", "new", "--precision", "fp16"], 1, "'fp16' was asked for"),
         (["m", "new", "--on-error", "fail"], 1, "broken.jpg"),
     ],
 )

@@ -1,0 +1,47 @@
+"""A few images of a data set, on which an engine is checked before it is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.data.decode import decode_image
+from featx.data.hashing import read_bytes
+from featx.data.preprocess import preprocess_image
+from featx.errors import DecodeError
+from featx.types import Preprocess
+
+__all__ = ["read_samples"]
+
+N_SAMPLES = 8
+_TRIES = 64
+
+
+def read_samples(paths: Sequence[str], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """At most eight readable images, spread over the data set, preprocessed.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The images.
+    preprocess : Preprocess
+        What becomes of them.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, height, width, 3)
+        ``n`` is 0 where none of those tried can be read; why is for the extraction to say.
+    """
+    images = []
+    step = max(1, len(paths) // N_SAMPLES)
+    order = [*range(0, len(paths), step), *(i for i in range(len(paths)) if i % step)]
+    for i in order[:_TRIES]:
+        try:
+            images.append(preprocess_image(decode_image(read_bytes(paths[i])), preprocess))
+        except DecodeError:
+            continue
+        if len(images) == N_SAMPLES:
+            break
+    return np.stack(images) if images else np.empty((0, *preprocess.size_px, 3), np.uint8)

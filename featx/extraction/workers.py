@@ -1,0 +1,207 @@
+"""Threads that each read, decode and embed their own images, one batch after the other.
+
+Decoding and the network share the processor, so giving each its own pool only makes them wait for
+each other; measured, the fastest layout is the simplest: as many threads as cores, each with one
+batch of its own. Where a GPU computes, the threads keep it supplied, and the engine lets as many
+of them in as it has streams. Memory is one batch per thread and backbone, whatever the data set.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Queue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.extraction.extractor import Extractor
+from featx.extraction.reading import Reader, Reading
+
+__all__ = ["Computed", "Read", "Workers"]
+
+_WAITING = 64  # events that may wait to be taken; beyond it the threads wait
+
+
+@dataclass(frozen=True)
+class Read:
+    """File ``index`` has been read; the pixels have gone to the network."""
+
+    index: int
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Embeddings of some images.
+
+    Parameters
+    ----------
+    extractor : int
+        Whose.
+    hashes : ndarray of shape (n, 32), uint8
+        Content of the images.
+    columns : list of ndarray of shape (n, n_features), float32
+        One for each of the extractor's stores.
+    forward_s : float
+        Time the thread spent in the network, waiting for its turn included.
+    """
+
+    extractor: int
+    hashes: NDArray[np.uint8]
+    columns: list[NDArray[np.float32]]
+    forward_s: float
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A thread has ended: with images that do not fill a batch, or with an error."""
+
+    trays: dict[int, _Tray]
+    error: BaseException | None = None
+
+
+class _Tray:
+    """Images waiting to fill one batch."""
+
+    def __init__(self, size: int, like: NDArray[np.uint8]) -> None:
+        self.pixels = np.empty((size, *like.shape), np.uint8)
+        self.hashes = np.empty((size, 32), np.uint8)
+        self.n = 0
+
+    def put(self, sha256: bytes, pixels: NDArray[np.uint8]) -> None:
+        self.pixels[self.n] = pixels
+        self.hashes[self.n] = np.frombuffer(sha256, np.uint8)
+        self.n += 1
+
+    def content(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return self.hashes[: self.n], self.pixels[: self.n]
+
+
+class Workers:
+    """The threads of one pass over some files. Iterating gives what they did, in no set order.
+
+    Files are begun in the order given. After `stop`, each thread finishes the file it is at, and
+    iterating ends once what was done has been taken.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    extractors : sequence of Extractor
+        With their stores open.
+    threads : int
+        How many.
+    decode : bool, default True
+        False only reads and hashes.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        extractors: Sequence[Extractor],
+        *,
+        threads: int,
+        decode: bool = True,
+    ) -> None:
+        self._paths = paths
+        self._extractors = extractors
+        self._decode = decode
+        self._reader = Reader(extractors, decode=decode)
+        self._next = iter(range(len(paths)))
+        self._taking = threading.Lock()
+        self._starting = threading.Lock()
+        self._stopped = threading.Event()
+        self._events: Queue[Read | Computed | _Ended] = Queue(_WAITING)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"featx-worker-{i}", daemon=True)
+            for i in range(min(threads, max(1, len(paths))))
+        ]
+        self._running = len(self._threads)
+        self._trays: dict[int, list[_Tray]] = {}
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Begin no other file."""
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[Read | Computed]:
+        error: BaseException | None = None
+        while self._running:
+            event = self._events.get()
+            if not isinstance(event, _Ended):
+                yield event
+                continue
+            self._running -= 1
+            error = error or event.error
+            if error is not None:
+                self.stop()
+            for k, tray in event.trays.items():
+                self._trays.setdefault(k, []).append(tray)
+        if error is not None:
+            raise error
+        if not self._stopped.is_set():
+            yield from self._remainders()
+
+    def _work(self) -> None:
+        trays: dict[int, _Tray] = {}
+        try:
+            while (index := self._take()) is not None:
+                reading = self._reader(self._paths[index])
+                for k, pixels in reading.pixels.items():
+                    if self._decode:
+                        self._put(k, reading, pixels, trays)
+                reading.forget_pixels()
+                self._events.put(Read(index, reading))
+        except BaseException as error:  # the thread that iterates raises it
+            self._events.put(_Ended({}, error))
+        else:
+            self._events.put(_Ended(trays))
+
+    def _take(self) -> int | None:
+        with self._taking:
+            return None if self._stopped.is_set() else next(self._next, None)
+
+    def _put(
+        self, k: int, reading: Reading, pixels: NDArray[np.uint8], trays: dict[int, _Tray]
+    ) -> None:
+        """Lay one image into the thread's tray; compute when it is full."""
+        assert reading.sha256 is not None
+        if k not in trays:
+            with self._starting:  # a saved model's backbone is looked for only now
+                size = self._extractors[k].plan.choice.batch_size
+            trays[k] = _Tray(size, pixels)
+        tray = trays[k]
+        tray.put(reading.sha256, pixels)
+        if tray.n == len(tray.pixels):
+            self._events.put(self._compute(k, *tray.content()))
+            tray.hashes = np.empty_like(tray.hashes)  # the old ones have been handed on
+            tray.n = 0
+
+    def _compute(self, k: int, hashes: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> Computed:
+        extractor = self._extractors[k]
+        with self._starting:
+            engine = extractor.start()
+        started = time.perf_counter()
+        embeddings = engine.embed(pixels)
+        columns = [embeddings[c] for c in extractor.columns()]
+        return Computed(k, hashes, columns, time.perf_counter() - started)
+
+    def _remainders(self) -> Iterator[Computed]:
+        """Join what the threads were left with, so that few images are not many padded batches."""
+        jobs = []
+        for k, trays in self._trays.items():
+            hashes, pixels = (
+                np.concatenate(parts) for parts in zip(*(t.content() for t in trays), strict=True)
+            )
+            size = len(trays[0].pixels)
+            jobs += [
+                (k, hashes[i : i + size], pixels[i : i + size]) for i in range(0, len(hashes), size)
+            ]
+        if jobs:
+            with ThreadPoolExecutor(len(self._threads)) as pool:
+                yield from pool.map(lambda job: self._compute(*job), jobs)
