@@ -38,7 +38,9 @@ class Lookup:
     def find(self, wanted: np.ndarray) -> np.ndarray:
         """Row number of each of ``wanted`` (m, 32) uint8; shape (m,), int64, -1 where absent."""
         prefixes = _prefixes(wanted)
-        position = np.searchsorted(self._prefixes, prefixes)
+        order = np.argsort(prefixes, kind="stable")  # searching in order stays in the cache
+        position = np.empty(len(wanted), np.int64)
+        position[order] = np.searchsorted(self._prefixes, prefixes[order])
         found = np.full(len(wanted), -1, np.int64)
         pending = np.arange(len(wanted))
         while len(pending):

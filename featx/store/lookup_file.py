@@ -68,7 +68,7 @@ class LookupFile:
         self._handle = handle
         weakref.finalize(self, os.close, handle)
         self._identity = _identify(os.fstat(handle))
-        header, payload = _read_footer(handle)
+        header, payload, footer_offset = _read_footer(handle)
         try:
             if header["fingerprint"] != fingerprint:
                 raise DerivedError("it belongs to another extractor")
@@ -80,7 +80,7 @@ class LookupFile:
         except (KeyError, TypeError, ValueError):
             raise DerivedError("its header does not fit") from None
         self.starts = np.cumsum([0, *(shard.rows for shard in self.shards)], dtype=np.int64)
-        if self._n_records != self.starts[-1]:
+        if self._n_records != self.starts[-1] or footer_offset != n_pages * PAGE_BYTES:
             raise DerivedError("it does not have a record for every row")
 
     def find(self, wanted: np.ndarray, live: np.ndarray | None = None) -> np.ndarray:
@@ -191,7 +191,8 @@ def open_lookup(folder: Path, fingerprint: str) -> LookupFile | None:
         return None
 
 
-def _read_footer(handle: int) -> tuple[dict[str, Any], bytes]:
+def _read_footer(handle: int) -> tuple[dict[str, Any], bytes, int]:
+    """Header, payload and the byte where the footer starts."""
     size = os.fstat(handle).st_size
     trailer = read_range(handle, max(size - _TRAILER.size, 0), _TRAILER.size)
     if len(trailer) != _TRAILER.size:
@@ -199,8 +200,10 @@ def _read_footer(handle: int) -> tuple[dict[str, Any], bytes]:
     length, magic = _TRAILER.unpack(trailer)
     if magic != _MAGIC or length > min(size, _MAX_FOOTER_BYTES):
         raise DerivedError("it ends in something else")
-    header, payload = unseal(_KIND, read_range(handle, size - _TRAILER.size - length, length))
-    return header, payload
+    offset = size - _TRAILER.size - length
+    if offset < 0:
+        raise DerivedError("it is too short")
+    return *unseal(_KIND, read_range(handle, offset, length)), offset
 
 
 def write_lookup(
@@ -260,8 +263,9 @@ def _write_pages(
         pages = np.zeros((n_pages, PAGE_BYTES // 8), "<u8")
         pages[:, :_USED_WORDS] = flat.reshape(n_pages, _USED_WORDS)
         fences.append(full[::_PAGE_RECORDS, 0])
-        sums.append(page_sums(pages.data))
-        _write(handle, pages.data.cast("B"))
+        data = pages.reshape(-1).view(np.uint8).data
+        sums.append(page_sums(data))
+        _write(handle, data)
     return np.concatenate(fences), np.concatenate(sums), records, distinct
 
 

@@ -15,16 +15,37 @@ import numpy as np
 
 from featx.store.derived import DerivedError
 
-__all__ = ["BATCH_PAGES", "PAGE_BYTES", "batches", "page_sums", "read_pages", "spanned"]
+__all__ = [
+    "PAGE_BYTES",
+    "Scratch",
+    "batches",
+    "page_sums",
+    "read_into",
+    "read_pages",
+    "spanned",
+]
 
 PAGE_BYTES = 4096
 #: Pages held at once: small enough to stay in the processor's cache between read, check and copy.
 BATCH_PAGES = 256
 
 
+class Scratch:
+    """Memory that is used again and again: new pages from the system cost more than reading."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def take(self, size: int) -> memoryview:
+        """``size`` bytes of any content, valid until the next call."""
+        if len(self._memory) < size:
+            self._memory = np.empty(size, np.uint8)
+        return self._memory[:size].data
+
+
 def page_sums(data: bytes | memoryview) -> np.ndarray:
     """CRC-32 of every page, the last one padded with zeros; (n_pages,) uint32."""
-    view = memoryview(data).cast("B")
+    view = memoryview(data)
     whole = len(view) - len(view) % PAGE_BYTES
     sums = [zlib.crc32(view[at : at + PAGE_BYTES]) for at in range(0, whole, PAGE_BYTES)]
     if whole < len(view):
@@ -64,7 +85,7 @@ def read_pages(
     breaks = np.flatnonzero(np.diff(pages) != 1) + 1
     for start, stop in itertools.pairwise([0, *breaks.tolist(), len(pages)]):
         run = view[start * PAGE_BYTES : stop * PAGE_BYTES]
-        _read_into(handle, run, int(pages[start]) * PAGE_BYTES)
+        read_into(handle, run, int(pages[start]) * PAGE_BYTES)
     if sums is not None:
         found = [zlib.crc32(view[at : at + PAGE_BYTES]) for at in range(0, len(view), PAGE_BYTES)]
         if pages[-1] >= len(sums) or not np.array_equal(found, sums[pages]):
@@ -72,7 +93,8 @@ def read_pages(
     return out
 
 
-def _read_into(handle: int, view: memoryview, offset: int) -> None:
+def read_into(handle: int, view: memoryview, offset: int) -> None:
+    """Fill ``view`` from a byte of an open file on; with zeros from where the file ends."""
     while view:
         n = os.preadv(handle, [view], offset)
         if n == 0:

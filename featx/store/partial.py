@@ -15,11 +15,12 @@ import numpy as np
 from featx.files import OddFileError, read_bounded
 from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unseal, write_derived
 from featx.store.index import SHARD_PATTERN, ShardEntry
-from featx.store.pages import PAGE_BYTES, batches, page_sums, read_pages, spanned
+from featx.store.pages import PAGE_BYTES, batches, page_sums, read_into, read_pages, spanned
 
 __all__ = [
     "PAGES_PATTERN",
     "ShardPages",
+    "as_slice",
     "discard_pages",
     "has_pages",
     "keep_pages",
@@ -122,6 +123,11 @@ def read_rows(
     OSError
     """
     width = 4 * out.shape[1]
+    where = as_slice(at)
+    if pages.sums is None and isinstance(where, slice) and isinstance(as_slice(rows), slice):
+        view = out[where].data.cast("B")
+        read_into(handle, view, pages.embedding_offset + int(rows[0]) * width)
+        return
     start = pages.embedding_offset + rows * width
     first, last = start // PAGE_BYTES, (start + width - 1) // PAGE_BYTES
     scratch = np.empty((0, PAGE_BYTES), np.uint8)
@@ -131,7 +137,7 @@ def read_rows(
             scratch = np.empty((len(wanted), PAGE_BYTES), np.uint8)
         block = read_pages(handle, wanted, pages.sums, scratch)
         byte = np.searchsorted(wanted, first[part]) * PAGE_BYTES + start[part] % PAGE_BYTES
-        out[_as_slice(at[part])] = _rows_at(block, byte, width)
+        out[as_slice(at[part])] = _rows_at(block, byte, width)
 
 
 def _rows_at(block: np.ndarray, byte: np.ndarray, width: int) -> np.ndarray:
@@ -146,7 +152,7 @@ def _rows_at(block: np.ndarray, byte: np.ndarray, width: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(flat, n_features)[element]
 
 
-def _as_slice(numbers: np.ndarray) -> slice | np.ndarray:
+def as_slice(numbers: np.ndarray) -> slice | np.ndarray:
     """The same numbers as a slice where they ascend by one, which copies faster."""
     if (np.diff(numbers) == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)

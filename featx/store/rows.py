@@ -13,6 +13,7 @@ import numpy as np
 
 from featx.store.derived import DerivedError, discard
 from featx.store.faults import storage_errors
+from featx.store.in_order import find_in_order
 from featx.store.index import HASH_BYTES, SHARDS_NAME, Index, ShardEntry
 from featx.store.lookup import Lookup, first_rows
 from featx.store.lookup_build import build_lookup
@@ -24,6 +25,10 @@ __all__ = ["RowMap"]
 #: Rows outside the lookup file from which it is made anew, or an eighth of those in it if more.
 MIN_ROWS = 2**16
 _SHARE = 8
+#: Hashes from which it is tried whether they are asked for in order.
+_MANY = 4096
+#: Hashes searched for at once; what this needs grows with their number.
+_AT_ONCE = 2**22
 _T = TypeVar("_T")
 
 
@@ -113,6 +118,11 @@ class RowMap:
     previous : RowMap, optional
         Of an earlier index; what it has read is not read again.
 
+    Attributes
+    ----------
+    starts : ndarray of shape (n_shards + 1,), int64
+        First row number of each shard, and the total.
+
     Raises
     ------
     CorruptStoreError
@@ -124,15 +134,33 @@ class RowMap:
     def __init__(self, reader: ShardReader, index: Index, previous: RowMap | None = None) -> None:
         self._reader = reader
         self._index = index
-        self._starts = {
-            shard.name: start
-            for shard, start in zip(index.shards, _starts(index.shards).tolist(), strict=False)
-        }
+        self.starts = _starts(index.shards)
+        numbered = zip(index.shards, self.starts.tolist(), strict=False)
+        self._start_of = {shard.name: start for shard, start in numbered}
         self._view: _View = self._load(None if previous is None else previous._view)
 
     def find(self, wanted: np.ndarray) -> np.ndarray:
         """Row number of each of ``wanted`` (m, 32) uint8; (m,) int64, -1 where absent."""
+        if len(wanted) < _MANY:
+            return self._search(wanted)
+        found = find_in_order(wanted, self._search, self._block_at)
+        left = np.flatnonzero(found < 0)
+        for start in range(0, len(left), _AT_ONCE):
+            part = left[start : start + _AT_ONCE]
+            found[part] = self._search(wanted[part])
+        return found
+
+    def _search(self, wanted: np.ndarray) -> np.ndarray:
         return self._sound(lambda view: view.find(wanted))
+
+    def _block_at(self, row: int) -> np.ndarray:
+        """Hashes of a row and of those that follow it in its shard."""
+        number = int(np.searchsorted(self.starts, row, side="right")) - 1
+        shard = self._index.shards[number]
+        block = self._view.blocks().get(shard.name)
+        if block is None:
+            block = self._reader.hashes(shard)
+        return block[row - self.starts[number] :]
 
     @cached_property
     def n_distinct(self) -> int:
@@ -162,7 +190,7 @@ class RowMap:
     def _load(self, previous: _View | None, *, use_file: bool = True) -> _View:
         base = self._lookup_file(previous) if use_file else None
         covered = [] if base is None else base.shards
-        shift = np.array([self._starts.get(shard.name, -1) for shard in covered], np.int64)
+        shift = np.array([self._start_of.get(shard.name, -1) for shard in covered], np.int64)
         live = shift >= 0
         starts = _starts(covered)
         names = {shard.name for shard in covered}
@@ -178,7 +206,7 @@ class RowMap:
             previous.lookup if previous is not None and grown else None,
         )
         recent_starts = _starts(recent)
-        recent_shift = np.array([self._starts[shard.name] for shard in recent], np.int64)
+        recent_shift = np.array([self._start_of[shard.name] for shard in recent], np.int64)
         return _View(
             base,
             None if live.all() else live,
@@ -219,7 +247,7 @@ class RowMap:
         with storage_errors("list", folder):
             there = set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208 - names
         for name in (shard.name for shard in base.shards):
-            if name in self._starts and name not in there:
+            if name in self._start_of and name not in there:
                 raise ShardGoneError(folder / name, self._reader.folder)
 
 

@@ -31,8 +31,10 @@ from featx.store.index import (
     SHARDS_NAME,
     ShardEntry,
 )
+from featx.store.pages import Scratch, read_into
 from featx.store.partial import (
     ShardPages,
+    as_slice,
     discard_pages,
     has_pages,
     keep_pages,
@@ -130,8 +132,8 @@ class ShardGoneError(CorruptStoreError):
 class ShardReader:
     """Reads the shards of one extractor strictly.
 
-    A shard's digest and structure are verified when its embeddings are first read, and again
-    only if its file has changed since.
+    Whatever is read is verified: pages by their sums (`partial`), whole shards by their digest
+    and structure. A shard that was found good is verified again only if its file has changed.
 
     Parameters
     ----------
@@ -171,11 +173,18 @@ class ShardReader:
             raise self._corrupt(entry, "its image hashes do not match the index")
         return np.frombuffer(block, np.uint8).reshape(entry.rows, HASH_BYTES)
 
-    def read(self, entry: ShardEntry, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
+    def read(
+        self,
+        entry: ShardEntry,
+        rows: np.ndarray,
+        out: np.ndarray,
+        at: np.ndarray,
+        scratch: Scratch | None = None,
+    ) -> None:
         """Read embeddings into ``out[at]``.
 
-        Only the pages that hold them are read where the sums of the shard's pages are at hand or
-        the shard is known to be good, else the whole shard.
+        Only the pages that hold them are read where they are less than half of the rows and the
+        sums of its pages are at hand, or where the shard is known to be good; else all of it.
 
         Parameters
         ----------
@@ -184,6 +193,8 @@ class ShardReader:
             Row numbers in the shard, ascending; a row may occur twice.
         out : ndarray of shape (any, n_features), float32
         at : ndarray of shape (n,), int64
+        scratch : Scratch, optional
+            Memory to use for a whole shard.
 
         Raises
         ------
@@ -194,16 +205,22 @@ class ShardReader:
             known = self._verified.get(entry.name)
             if known is not None and known.identity == _identity(handle):
                 read_rows(handle, ShardPages(known.embedding_offset), rows, out, at)
+                if _identity(handle) != known.identity:
+                    raise self._corrupt(entry, "it changed while it was read")
                 return
             pages = load_pages(self.folder, entry, self.n_features)
-            if pages is not None:
+            if pages is not None and 2 * len(rows) < entry.rows:
                 # Else the shard is damaged, or its sums are: the SHA-256 of all of it tells.
                 try:
                     read_rows(handle, pages, rows, out, at)
                     return
                 except DerivedError:
                     discard_pages(self.folder, entry)
-            out[at] = self._verify(entry, handle)[rows]
+                    pages = None
+            view = (scratch or Scratch()).take(entry.size_bytes)
+            read_into(handle, view, 0)
+            block = self._verify(entry, handle, view, pages)
+            out[as_slice(at)] = block[as_slice(rows)]
 
     def write(self, entry: ShardEntry, image: bytes) -> None:
         """Write what `build_shard` made; durable when this returns.
@@ -227,7 +244,7 @@ class ShardReader:
     def verify(self, entry: ShardEntry) -> np.ndarray:
         """Check a whole shard now and return all its embeddings; raises as `rows` does."""
         with self._opened(entry) as handle:
-            return self._verify(entry, handle)
+            return self._verify(entry, handle, read_range(handle, 0, entry.size_bytes))
 
     def identify(self, name: str) -> ShardEntry:
         """The index entry of a shard that need not be indexed, verified by the digest in its name.
@@ -279,12 +296,28 @@ class ShardReader:
         finally:
             os.close(handle)
 
-    def _verify(self, entry: ShardEntry, handle: int) -> np.ndarray:
+    def _verify(
+        self,
+        entry: ShardEntry,
+        handle: int,
+        image: bytes | memoryview,
+        pages: ShardPages | None = None,
+    ) -> np.ndarray:
+        """Check all of a shard's bytes; its embeddings, which share their memory.
+
+        With ``pages``, which are made only where the structure is as it must be, it is not
+        inspected again.
+        """
         self._verified.pop(entry.name, None)
-        identity = _identity(handle)
-        image = read_range(handle, 0, entry.size_bytes)
         if hashlib.sha256(image).hexdigest() != entry.sha256:
             raise self._corrupt(entry, "its SHA-256 does not match the index")
+        offset = self._inspect(entry, image) if pages is None else pages.embedding_offset
+        self._verified[entry.name] = _Verified(_identity(handle), offset)
+        block = np.frombuffer(image, "<f4", entry.rows * self.n_features, offset)
+        return block.reshape(entry.rows, self.n_features)
+
+    def _inspect(self, entry: ShardEntry, image: bytes | memoryview) -> int:
+        """Check a shard's structure; where its embeddings start."""
         try:
             found = inspect_image(image, self.n_features, self.fingerprint)
         except StructureError as error:
@@ -295,12 +328,9 @@ class ShardReader:
                 f"{found.rows} rows with hashes at byte {found.hashes_offset}, but the index "
                 f"says {entry.rows} at {entry.hashes_offset}",
             )
-        self._verified[entry.name] = _Verified(identity, found.embedding_offset)
         if has_pages(entry) and load_pages(self.folder, entry, self.n_features) is None:
             keep_pages(self.folder, entry, image, found.embedding_offset)
-        count = entry.rows * self.n_features
-        block = np.frombuffer(image, "<f4", count, found.embedding_offset)
-        return block.reshape(entry.rows, self.n_features)
+        return found.embedding_offset
 
     def _corrupt(self, entry: ShardEntry, reason: str) -> CorruptStoreError:
         return corrupt(self.path(entry), self.folder, reason)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
 
 from featx.store.index import Index, parse_index, read_index_bytes
 from featx.store.rows import RowMap
@@ -30,12 +27,6 @@ class Snapshot:
     index: Index
     data: bytes | None
     rows: RowMap
-
-    @cached_property
-    def starts(self) -> np.ndarray:
-        """First row number of each shard, and the total; shape (n_shards + 1,)."""
-        counts = [0, *(shard.rows for shard in self.index.shards)]
-        return np.cumsum(counts, dtype=np.int64)
 
 
 def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snapshot:

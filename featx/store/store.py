@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -24,6 +23,7 @@ from featx.store.compaction import (
 )
 from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
+from featx.store.gathering import gather_rows
 from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
 from featx.store.lock import committer_lock
 from featx.store.lookup import first_rows
@@ -203,16 +203,7 @@ class EmbeddingStore:
                 f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
                 hint="Compute them with: featx extract",
             )
-        gathered = np.empty((len(rows), self.n_features), np.float32)
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        bounds = np.searchsorted(rows, snapshot.starts)
-        for number, (start, stop) in enumerate(itertools.pairwise(bounds.tolist())):
-            if start < stop:
-                local = rows[start:stop] - snapshot.starts[number]
-                shard = snapshot.index.shards[number]
-                self._reader.read(shard, local, gathered, order[start:stop])
-        return gathered
+        return gather_rows(self._reader, snapshot.index, rows)
 
     def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
         """Add rows; they are durable when this returns.

@@ -39,12 +39,12 @@ class Layout:
     embedding_offset: int
 
 
-def inspect_image(image: bytes, n_features: int, fingerprint: str) -> Layout:
+def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) -> Layout:
     """Check a shard's whole structure.
 
     Parameters
     ----------
-    image : bytes
+    image : bytes or memoryview
         The file's content.
     n_features : int
         Width that the embeddings must have.

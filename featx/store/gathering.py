@@ -1,0 +1,61 @@
+"""Reading rows of many shards at once, each straight to where it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from featx.machine import cpu_cores
+from featx.store.index import Index
+from featx.store.pages import Scratch
+from featx.store.shard import ShardReader
+
+__all__ = ["gather_rows"]
+
+_MAX_THREADS = 4  # each may hold one shard, 64 MiB; four outrun most disks
+_THREADED_BYTES = 2**25
+
+
+def gather_rows(reader: ShardReader, index: Index, rows: np.ndarray) -> np.ndarray:
+    """Embeddings by row number.
+
+    Parameters
+    ----------
+    reader : ShardReader
+    index : Index
+        Through whose shards the rows are numbered.
+    rows : ndarray of shape (n,), int64
+
+    Returns
+    -------
+    ndarray of shape (n, n_features), float32
+
+    Raises
+    ------
+    ShardGoneError, CorruptStoreError, StoreError
+        As `ShardReader.read`.
+    """
+    gathered = np.empty((len(rows), reader.n_features), np.float32)
+    starts = np.cumsum([0, *(shard.rows for shard in index.shards)], dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    bounds = np.searchsorted(ascending, starts)
+
+    def read(numbers: Iterable[int]) -> None:
+        scratch = Scratch()
+        for number in numbers:
+            part = slice(bounds[number], bounds[number + 1])
+            local = ascending[part] - starts[number]
+            reader.read(index.shards[number], local, gathered, order[part], scratch)
+
+    needed = np.flatnonzero(np.diff(bounds)).tolist()
+    threads = min(cpu_cores(), _MAX_THREADS, len(needed))
+    if threads < 2 or gathered.nbytes < _THREADED_BYTES:
+        read(needed)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(read, [needed[i::threads] for i in range(threads)]):
+                pass
+    return gathered
