@@ -1,16 +1,23 @@
-"""Extraction: featx against the plain timm DataLoader loop, in turn, on the same images.
+"""Extraction: featx, per engine and precision, against the plain loops, on the same images.
 
-    python benchmarks/extract.py --images DIR [--backbone resnet50] [--limit 320] [--rounds 3]
+    python benchmarks/extract.py --images DIR [--backbone resnet50 --backbone vit_small_patch16_224]
+                                 [--limit 240] [--rounds 3]
 
-Both sides use the same architecture with random weights (which cost the same as trained ones),
-fp32, all cores, each run in a process of its own, A B A B. Times exclude imports and building the
-network; the start-up is given beside them. Without --images, photographs of the size of a phone
-preview (400x533) are made from noise and gradients. Writes benchmarks/results/extract.json.
+Every side runs the same timm architecture with random weights (which cost the same as trained
+ones) on all cores, in a process of its own, in turn (A B C A B C). Rates exclude start-up, which is
+given beside them: imports and building or loading the network. Beside the sides stand the limits of
+each engine: forward only, decoding only, and H = 1 / (1/D + 1/F), what both can reach together when
+they share the cores. Without --images, photographs of the size of a phone preview (400x533) are
+made from noise and gradients. Large photographs (2000x3000) are made from the same images, to
+measure decoding. Writes benchmarks/results/extract.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -18,21 +25,28 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "extract.json"
 
+PEAK = """
+def peak_mb():
+    import resource
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
 PLAIN = """
-import json, os, sys, time
+import contextlib, json, os, sys, time
 start = time.perf_counter()
 import timm, torch
 from timm.data import create_transform, resolve_model_data_config
 from torch.utils.data import DataLoader, Dataset
 from PIL import Image
 
-name, listing = sys.argv[1], sys.argv[2]
+name, listing, precision = sys.argv[1:]
 paths = open(listing).read().split("\\n")
 model = timm.create_model(name, pretrained=False, num_classes=0).eval()
 transform = create_transform(**resolve_model_data_config(model))
@@ -44,49 +58,156 @@ class Images(Dataset):
         return transform(Image.open(paths[i]).convert("RGB"))
 
 loader = DataLoader(Images(), batch_size=32, num_workers=os.cpu_count())
+autocast = contextlib.nullcontext()
+if precision == "bf16":
+    autocast = torch.autocast("cpu", torch.bfloat16)
+ready = time.perf_counter()
+rows = 0
+with torch.inference_mode(), autocast:
+    for batch in loader:
+        rows += len(model(batch).float().numpy())
+assert rows == len(paths)
+print(json.dumps({"start_s": ready - start, "elapsed_s": time.perf_counter() - ready,
+                  "peak_mb": peak_mb()}))
+"""
+
+TORCHVISION = """
+import json, sys, time
+start = time.perf_counter()
+import torch, torchvision
+from PIL import Image
+from torchvision.models.feature_extraction import create_feature_extractor
+
+name, listing, _ = sys.argv[1:]
+paths = open(listing).read().split("\\n")
+model = torchvision.models.get_model(name, weights=None).eval()
+model = create_feature_extractor(model, {"flatten": "features"})
+transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
 ready = time.perf_counter()
 rows = 0
 with torch.inference_mode():
-    for batch in loader:
-        rows += len(model(batch).numpy())
+    for i in range(0, len(paths), 32):
+        batch = torch.stack([transform(Image.open(p).convert("RGB")) for p in paths[i : i + 32]])
+        rows += len(model(batch)["features"].numpy())
 assert rows == len(paths)
-print(json.dumps({"start_s": ready - start, "elapsed_s": time.perf_counter() - ready}))
+print(json.dumps({"start_s": ready - start, "elapsed_s": time.perf_counter() - ready,
+                  "peak_mb": peak_mb()}))
+"""
+
+THINGSVISION = """
+import json, sys, tempfile, time
+start = time.perf_counter()
+from thingsvision import get_extractor
+from thingsvision.utils.data import DataLoader, ImageDataset
+
+name, root, _ = sys.argv[1:]
+extractor = get_extractor(model_name=name, source="timm", device="cpu", pretrained=False)
+module = "global_pool" if name.startswith("resnet") else "norm"
+data = ImageDataset(root=root, out_path=tempfile.mkdtemp(), backend="pt",
+                    transforms=extractor.get_transformations())
+ready = time.perf_counter()
+features = extractor.extract_features(batches=DataLoader(data, batch_size=32, backend="pt"),
+                                      module_name=module, flatten_acts=True)
+print(json.dumps({"start_s": ready - start, "elapsed_s": time.perf_counter() - ready,
+                  "peak_mb": peak_mb(), "images": len(features)}))
 """
 
 FEATX = """
-import json, sys, tempfile, time
+import json, os, sys, time
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 start = time.perf_counter()
+from featx import console
 from featx.config import DatasetConfig, ExtractConfig
 from featx.data.reader import read_manifest
 from featx.extraction import Extractor, run_extractors
+
+console.set_verbosity(-1)
+name, manifest, root, cache, engine, precision, decode = sys.argv[1:]
+config = ExtractConfig(backbone=["timm:" + name], pretrained=False, cache=cache, device="cpu",
+                       engine=engine, precision=precision, decode=decode)
+rows = read_manifest(DatasetConfig(dataset=manifest, root=root))
+extractors = [Extractor.from_request(r, config, rows.paths) for r in config.requests()]
+extractors[0].start()
+ready = time.perf_counter()
+[found] = run_extractors(rows, extractors, config)
+end = time.perf_counter()
+peak = peak_mb()
+[second] = run_extractors(rows, extractors, config)
+assert found.ok.all() and second.report.computed == 0
+print(json.dumps({"start_s": ready - start, "elapsed_s": end - ready, "peak_mb": peak,
+                  "rerun_s": time.perf_counter() - end, "report": found.report.document(),
+                  "torch": "torch" in sys.modules}))
+"""
+
+FORWARD = """
+import json, os, sys, time
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from featx import console
+from featx.backbones import open_backbone
+from featx.engines import build_engine
+from featx.machine import cpu_cores
+from featx.types import BackboneRequest
+
+console.set_verbosity(-1)
+name, engine, precision = sys.argv[1:]
+backbone = open_backbone(BackboneRequest("timm:" + name, pretrained=False))
+engine = build_engine(engine, backbone, device="cpu", precision=precision)
+batch = np.random.default_rng(0).integers(
+    0, 256, (engine.batch_size, *backbone.preprocess.size_px, 3), np.uint8)
+
+def work(seconds):
+    stop, rows = time.perf_counter() + seconds, 0
+    while time.perf_counter() < stop:
+        rows += len(engine.embed(batch)[0])
+    return rows
+
+with ThreadPoolExecutor(cpu_cores()) as pool:
+    list(pool.map(work, [1.0] * cpu_cores()))
+    start = time.perf_counter()
+    rows = sum(pool.map(work, [5.0] * cpu_cores()))
+print(json.dumps({"images_per_s": rows / (time.perf_counter() - start)}))
+"""
+
+DECODE = """
+import json, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from featx.backbones import open_backbone
+from featx.data.hashing import content_hash, read_bytes
+from featx.data.pixels import read_pixels
+from featx.machine import cpu_cores
+from featx.types import BackboneRequest
 from featx import console
 
 console.set_verbosity(-1)
-name, manifest, root, cache = sys.argv[1:]
-config = ExtractConfig(backbone=["timm:" + name], pretrained=False, cache=cache, precision="fp32")
-data = DatasetConfig(dataset=manifest, root=root)
-extractors = [Extractor.from_request(r, config) for r in config.requests()]
-ready = time.perf_counter()
-[found] = run_extractors(read_manifest(data), extractors, config)
-end = time.perf_counter()
-again = time.perf_counter()
-[second] = run_extractors(read_manifest(data), extractors, config)
-assert found.ok.all() and second.report.computed == 0
-report = found.report.document()
-print(json.dumps({"start_s": ready - start, "elapsed_s": end - ready, "report": report,
-                  "rerun_s": time.perf_counter() - again}))
+name, listing, decode = sys.argv[1:]
+preprocess = open_backbone(
+    BackboneRequest("timm:" + name, pretrained=False, decode=decode)).preprocess
+paths = open(listing).read().split("\\n")
+
+def read(path):
+    data = read_bytes(path)
+    content_hash(data)
+    return read_pixels(data, preprocess)
+
+with ThreadPoolExecutor(cpu_cores()) as pool:
+    list(pool.map(read, paths[:16]))
+    start = time.perf_counter()
+    rows = sum(1 for _ in pool.map(read, paths))
+print(json.dumps({"images_per_s": rows / (time.perf_counter() - start)}))
 """
 
 
 def images_of(folder: Path | None, limit: int, scratch: Path) -> tuple[Path, list[str]]:
-    """The first ``limit`` images below ``folder``; made ones where it is None."""
+    """``limit`` images spread over those below ``folder``; made ones where it is None."""
     if folder is None:
         folder = scratch / "images"
         make_photographs(folder, limit)
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
     if not found:
         raise SystemExit(f"no images below {folder}")
-    return folder, [str(p) for p in found[:limit]]
+    return folder, [str(p) for p in found[:: max(1, len(found) // limit)][:limit]]
 
 
 def make_photographs(folder: Path, count: int) -> None:
@@ -102,10 +223,26 @@ def make_photographs(folder: Path, count: int) -> None:
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{i:05}.jpg")
 
 
+def enlarge(paths: list[str], folder: Path, count: int) -> list[str]:
+    """The first images as photographs of 6 megapixels, with the grain a sensor adds."""
+    from PIL import Image
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    made = []
+    for i, path in enumerate(paths[:count]):
+        image = Image.open(path).convert("RGB").resize((3000, 2000), Image.Resampling.BICUBIC)
+        grain = rng.integers(-6, 7, (2000, 3000, 3), np.int16)
+        pixels = (np.asarray(image, np.int16) + grain).clip(0, 255).astype(np.uint8)
+        made.append(str(folder / f"{i:03}.jpg"))
+        Image.fromarray(pixels).save(made[-1], quality=92)
+    return made
+
+
 def measure(code: str, *arguments: str) -> dict:
     """Run one side in a process of its own and read what it prints."""
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        [sys.executable, "-W", "ignore", "-c", PEAK + code, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -115,76 +252,202 @@ def measure(code: str, *arguments: str) -> dict:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+class Bench:
+    """All sides for one backbone on one set of images."""
+
+    def __init__(self, backbone: str, paths: list[str], root: Path, scratch: Path) -> None:
+        self.backbone = backbone
+        self.n = len(paths)
+        self.root = root
+        self.scratch = scratch
+        self.listing = scratch / f"{backbone}.txt"
+        self.listing.write_text("\n".join(paths))
+        self.manifest = scratch / f"{backbone}.csv"
+        relative = "\n".join(os.path.relpath(path, root) for path in paths)
+        self.manifest.write_text(f"path\n{relative}\n")
+        self.turn = 0
+
+    def plain(self, code: str, precision: str) -> dict:
+        """One of the plain loops."""
+        return measure(code, self.backbone, str(self.listing), precision)
+
+    def featx(self, engine: str, precision: str, decode: str = "reference") -> dict:
+        """The product, with an empty cache."""
+        self.turn += 1
+        cache = str(self.scratch / f"{self.backbone}-{self.turn}")
+        return measure(
+            FEATX, self.backbone, str(self.manifest), str(self.root), cache, engine, precision,
+            decode,
+        )  # fmt: skip
+
+    def sides(self) -> dict[str, object]:
+        """Every side by name, as a call that gives its figures."""
+        sides: dict[str, object] = {
+            "timm loop, fp32": lambda: self.plain(PLAIN, "fp32"),
+            "timm loop, bf16 autocast": lambda: self.plain(PLAIN, "bf16"),
+        }
+        if self.backbone == "resnet50":
+            sides["torchvision feature extraction, fp32"] = lambda: self.plain(TORCHVISION, "fp32")
+        if importlib.util.find_spec("thingsvision"):
+            sides["thingsvision, fp32"] = lambda: measure(
+                THINGSVISION, self.backbone, str(self.root), ""
+            )
+        for engine in ("torch", "openvino"):
+            for precision in ("fp32", "bf16"):
+                sides[f"featx {engine} {precision}"] = partial(self.featx, engine, precision)
+        return sides
+
+    def run(self, rounds: int) -> dict:
+        """Every side ``rounds`` times, in turn, then the limits."""
+        sides = self.sides()
+        for engine in ("torch", "openvino"):  # convert and check once, outside the measurement
+            for precision in ("fp32", "bf16"):
+                self.featx(engine, precision)
+        rows: dict[str, list[dict]] = {name: [] for name in sides}
+        limits: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            for name, side in sides.items():
+                rows[name].append(side())
+            decode = measure(DECODE, self.backbone, str(self.listing), "reference")
+            limits.setdefault("decode", []).append(decode["images_per_s"])
+            for engine in ("torch", "openvino"):
+                for precision in ("fp32", "bf16"):
+                    rate = measure(FORWARD, self.backbone, engine, precision)["images_per_s"]
+                    limits.setdefault(f"forward {engine} {precision}", []).append(rate)
+        return self.summary(rows, limits)
+
+    def summary(self, rows: dict[str, list[dict]], limits: dict[str, list[float]]) -> dict:
+        """Medians, and ratios round by round."""
+        plain = {p: rows[f"timm loop, {p}"] for p in ("fp32", "bf16 autocast")}
+        limit = {name: statistics.median(values) for name, values in limits.items()}
+        table = {}
+        for name, runs in rows.items():
+            rate = self.n / statistics.median(run["elapsed_s"] for run in runs)
+            row = {
+                "images_per_s": round(rate, 1),
+                "start_s": round(statistics.median(run["start_s"] for run in runs), 2),
+                "peak_mb": round(statistics.median(run["peak_mb"] for run in runs)),
+            }
+            for precision, reference in plain.items():
+                ratios = [
+                    a["elapsed_s"] / b["elapsed_s"] for a, b in zip(reference, runs, strict=True)
+                ]
+                row[f"times timm {precision.split()[0]}"] = [
+                    round(f(ratios), 2) for f in (min, statistics.median, max)
+                ]
+            if name.startswith("featx"):
+                forward = limit[f"forward {name.removeprefix('featx ')}"]
+                ceiling = 1 / (1 / limit["decode"] + 1 / forward)
+                row["of_forward_only"] = round(rate / forward, 2)
+                row["of_H"] = round(rate / ceiling, 2)
+                reruns = [run["elapsed_s"] / run["rerun_s"] for run in runs]
+                row["cached_rerun_times"] = round(statistics.median(reruns), 1)
+                row["torch_imported"] = runs[-1]["torch"]
+                row["report"] = runs[-1]["report"]
+            table[name] = row
+        return {
+            "images": self.n,
+            "sides": table,
+            "limits_images_per_s": {name: round(value, 1) for name, value in limit.items()},
+        }
+
+
+def large_photographs(paths: list[str], scratch: Path, rounds: int) -> dict:
+    """Reference against scaled decoding on photographs of 6 megapixels."""
+    folder = scratch / "large"
+    listing = scratch / "large.txt"
+    listing.write_text("\n".join(enlarge(paths, folder, 48)))
+    rates: dict[str, list[float]] = {"reference": [], "scaled": []}
+    for _ in range(rounds):
+        for decode, values in rates.items():
+            values.append(measure(DECODE, "resnet50", str(listing), decode)["images_per_s"])
+    ratios = [b / a for a, b in zip(rates["reference"], rates["scaled"], strict=True)]
+    return {
+        "images_per_s": {k: round(statistics.median(v), 1) for k, v in rates.items()},
+        "times_reference": [round(f(ratios), 2) for f in (min, statistics.median, max)],
+    }
+
+
+def memory(backbone: str, paths: list[str], root: Path, scratch: Path) -> dict:
+    """Peak memory of the product on a part of the data set and on all of it."""
+    counts = [min(600, len(paths)), len(paths)]
+    peaks = [
+        Bench(backbone, paths[:n], root, scratch).featx("openvino", "bf16")["peak_mb"]
+        for n in counts
+    ]
+    return {"backbone": backbone, "images": counts, "peak_mb": peaks}
+
+
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path)
-    parser.add_argument("--backbone", default="resnet50", help="a timm architecture")
-    parser.add_argument("--limit", type=int, default=320)
+    parser.add_argument("--backbone", action="append", help="a timm architecture; may be repeated")
+    parser.add_argument("--limit", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    plain, featx = [], []
-    with tempfile.TemporaryDirectory() as scratch_name:
-        scratch = Path(scratch_name)
+    backbones = options.backbone or ["resnet50", "vit_small_patch16_224"]
+    document = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("featx", "torch", "torchvision", "timm", "openvino", "pillow", "numpy")
+        },
+        "rounds": options.rounds,
+        "backbones": {},
+    }
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        os.environ.setdefault("FEATX_NETWORKS", str(scratch / "networks"))
         root, paths = images_of(options.images, options.limit, scratch)
-        listing, manifest = scratch / "paths.txt", scratch / "manifest.csv"
-        listing.write_text("\n".join(paths))
-        manifest.write_text("path\n" + "\n".join(os.path.relpath(p, root) for p in paths) + "\n")
-        for turn in range(options.rounds):
-            plain.append(measure(PLAIN, options.backbone, str(listing)))
-            cache = str(scratch / f"cache{turn}")
-            featx.append(measure(FEATX, options.backbone, str(manifest), str(root), cache))
-    document = summary(options.backbone, len(paths), plain, featx)
-    print_table(document)
+        for backbone in backbones:
+            found = Bench(backbone, paths, root, scratch).run(options.rounds)
+            document["backbones"][backbone] = found
+            print_table(backbone, found)
+        document["photographs_of_6_megapixels"] = large_photographs(paths, scratch, options.rounds)
+        print("\n6 megapixels, decoding only:", document["photographs_of_6_megapixels"])
+        if options.images is not None:
+            _, every = images_of(options.images, 10**9, scratch)
+            document["memory"] = memory(backbones[0], every, root, scratch)
+            print("memory:", document["memory"])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def summary(backbone: str, n: int, plain: list[dict], featx: list[dict]) -> dict:
-    """Medians, and the ratio round by round."""
-    ratios = [p["elapsed_s"] / f["elapsed_s"] for p, f in zip(plain, featx, strict=True)]
-
-    def median(rows: list[dict], key: str) -> float:
-        return round(statistics.median(row[key] for row in rows), 3)
-
+def machine() -> dict:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    flags: set[str] = set()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                model = value.strip()
+            if key.strip() == "flags":
+                flags = set(value.split())
+    except OSError:
+        pass
     return {
-        "backbone": backbone,
-        "images": n,
-        "rounds": len(plain),
-        "processor": platform.processor() or platform.machine(),
+        "processor": model,
         "cores": os.cpu_count(),
-        "plain_timm_loop": {
-            "elapsed_s": median(plain, "elapsed_s"),
-            "images_per_s": round(n / median(plain, "elapsed_s"), 1),
-            "start_s": median(plain, "start_s"),
-        },
-        "featx": {
-            "elapsed_s": median(featx, "elapsed_s"),
-            "images_per_s": round(n / median(featx, "elapsed_s"), 1),
-            "start_s": median(featx, "start_s"),
-            "rerun_s": median(featx, "rerun_s"),
-            "report": featx[-1]["report"],
-        },
-        "speedup": {
-            "min": round(min(ratios), 2),
-            "median": round(statistics.median(ratios), 2),
-            "max": round(max(ratios), 2),
-        },
+        "bf16": sorted(flags & {"avx512_bf16", "amx_bf16"}),
     }
 
 
-def print_table(document: dict) -> None:
+def print_table(backbone: str, document: dict) -> None:
     """The document for people."""
-    print(f"{document['backbone']}, {document['images']} images, {document['cores']} cores, fp32")
-    for side in ("plain_timm_loop", "featx"):
-        row = document[side]
+    print(f"\n{backbone}, {document['images']} images")
+    print(f"{'':38} images/s   start  peak MB  times timm fp32 / bf16   of H  of forward")
+    for name, row in document["sides"].items():
+        ratios = f"{row['times timm fp32'][1]:9.2f} / {row['times timm bf16'][1]:5.2f}"
+        limits = f"{row['of_H']:6.2f} {row['of_forward_only']:8.2f}" if "of_H" in row else ""
         print(
-            f"{side:16} {row['elapsed_s']:8.2f} s  {row['images_per_s']:8.1f} images/s  "
-            f"start {row['start_s']:.1f} s"
+            f"{name:38} {row['images_per_s']:8.1f} {row['start_s']:5.1f} s {row['peak_mb']:8} "
+            f"{ratios}      {limits}"
         )
-    speedup = document["speedup"]
-    print(f"featx / plain    {speedup['median']}x (from {speedup['min']} to {speedup['max']})")
-    print(f"second featx run {document['featx']['rerun_s']:.2f} s (hashing only)")
+    for name, rate in document["limits_images_per_s"].items():
+        print(f"limit: {name:31} {rate:8.1f}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from featx.errors import ConfigError, nearest
-from featx.types import DEFAULT_BACKBONE, BackboneRequest, Interpolation, ResizeMode
+from featx.types import DEFAULT_BACKBONE, BackboneRequest, DecodeMode, Interpolation, ResizeMode
 
 __all__ = [
     "BACKBONE_FIELDS",
@@ -85,14 +85,30 @@ class ExtractConfig(_Section):
     resize: ResizeMode | None = Field(
         None, description="shortest keeps the aspect and crops; squash does not. [weights' own]"
     )
+    decode: DecodeMode = Field(
+        "reference",
+        description="scaled shrinks large JPEG files while decoding: faster, nearly the same "
+        "pixels; part of the fingerprint.",
+    )
     cache: str | None = Field(None, description="Cache folder. [$FEATX_CACHE, else ./cache]")
-    engine: str = Field("auto", description="What runs the network.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    engine: str = Field(
+        "auto", description="torch or openvino. [openvino on x86 processors, torch elsewhere]"
+    )
+    device: str = Field(
+        "auto", description="auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1."
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="Numerics of the forward pass; part of the fingerprint."
+        "auto",
+        description="Numerics of the forward pass; part of the fingerprint. [bf16 where the "
+        "processor or GPU multiplies it natively, else fp32]",
     )
     batch_size: Literal["auto"] | int = Field("auto", description="Images in a batch, or auto.")
-    workers: int | None = Field(None, ge=1, le=512, description="Decoding threads. [CPU cores]")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="Threads that decode and, where the CPU computes, embed. [CPU cores]",
+    )
     limit: int | None = Field(None, ge=1, description="Only the first N images.")
     on_error: Literal["skip", "fail"] = Field(
         "skip", description="skip quarantines an unreadable image; fail stops at the first."
@@ -119,6 +135,7 @@ class ExtractConfig(_Section):
                 crop=self.crop,
                 interpolation=self.interpolation,
                 resize=self.resize,
+                decode=self.decode,
             )
             for name in names
         ]
@@ -127,7 +144,7 @@ class ExtractConfig(_Section):
 #: What decides the embedding, and so belongs to a saved model; `featx.score` does not take it.
 BACKBONE_FIELDS = frozenset(
     {"backbone", "pretrained", "layer", "pooling", "separate"}
-    | {"size", "crop", "interpolation", "resize"}
+    | {"size", "crop", "interpolation", "resize", "decode"}
 )
 
 

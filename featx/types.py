@@ -11,6 +11,7 @@ from typing import Any, Literal
 __all__ = [
     "DEFAULT_BACKBONE",
     "BackboneRequest",
+    "DecodeMode",
     "ExtractorSpec",
     "Interpolation",
     "Preprocess",
@@ -22,6 +23,7 @@ DEFAULT_BACKBONE = "featx:mini-v1"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]
+DecodeMode = Literal["reference", "scaled"]
 
 
 def canonical_json(document: Any) -> bytes:
@@ -57,6 +59,9 @@ class Preprocess:
         Fraction in (0, 1] of the resized short side that the centre crop keeps.
     mean, std : tuple of float
         Per-channel, for RGB scaled to [0, 1].
+    decode : {"reference", "scaled"}
+        ``"scaled"`` lets the JPEG decoder shrink an image to a half, a quarter or an eighth while
+        at least twice the resized size is left.
     """
 
     size_px: tuple[int, int] = (224, 224)
@@ -65,10 +70,14 @@ class Preprocess:
     crop: float = 0.875
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    decode: DecodeMode = "reference"
 
     def document(self) -> dict[str, Any]:
         """Everything that changes a pixel or its normalisation, ready for JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        document = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if self.decode == "reference":  # the meaning of documents older than the choice
+            del document["decode"]
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Preprocess:
@@ -96,6 +105,8 @@ class BackboneRequest:
         One embedding (and store) per layer and pooling instead of one concatenation.
     size_px, crop, interpolation, resize : optional
         Overrides of the weights' own preprocessing.
+    decode : {"reference", "scaled"}, default "reference"
+        See `Preprocess`.
     """
 
     name: str
@@ -108,6 +119,7 @@ class BackboneRequest:
     crop: float | None = None
     interpolation: Interpolation | None = None
     resize: ResizeMode | None = None
+    decode: DecodeMode = "reference"
 
     def document(self) -> dict[str, Any]:
         """The request as a JSON document; ``from_document`` is its inverse."""

@@ -6,10 +6,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from featx import console
 
 # Converted networks and what is known of backbones: shared by all tests of a run, and by no other.
 if "FEATX_NETWORKS" not in os.environ:  # set where this process is one of pytest-xdist's
@@ -31,6 +34,13 @@ def _shared(relative: str) -> Path:
     if not path.exists():
         pytest.skip(f"real files are not here: ../shared/{relative} is absent")
     return path
+
+
+@pytest.fixture(autouse=True)
+def usual_verbosity() -> Iterator[None]:
+    """Commands run inside a test set the verbosity of the whole process."""
+    yield
+    console.set_verbosity(0)
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,8 @@ def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
         preprocess = replace(preprocess, crop=request.crop)
     if request.interpolation is not None:
         preprocess = replace(preprocess, interpolation=request.interpolation)
+    if request.decode != preprocess.decode:
+        preprocess = replace(preprocess, decode=request.decode)
     return preprocess
 
 

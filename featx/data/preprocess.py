@@ -18,7 +18,7 @@ from featx.types import Preprocess
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PREPROCESS_VERSION", "preprocess_image"]
+__all__ = ["PREPROCESS_VERSION", "preprocess_image", "resized_size"]
 
 PREPROCESS_VERSION = 1
 """Raised whenever the same image and `Preprocess` give other pixels than before."""
@@ -53,7 +53,7 @@ def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.u
 
     resample = Image.Resampling[preprocess.interpolation.upper()]
     height, width = preprocess.size_px
-    resized = _resized_size(image.height, image.width, preprocess)
+    resized = resized_size(image.height, image.width, preprocess)
     top, left = round((resized[0] - height) / 2.0), round((resized[1] - width) / 2.0)
     if resized[0] * resized[1] > _MAX_AREA * height * width:
         down, across = image.height / resized[0], image.width / resized[1]
@@ -67,7 +67,7 @@ def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.u
     return np.asarray(image, dtype=np.uint8)
 
 
-def _resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
+def resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
     """Height and width before the crop; each at least that of the crop."""
     edge, across = (math.floor(s / preprocess.crop + _CROP_SLACK) for s in preprocess.size_px)
     if preprocess.resize == "squash":

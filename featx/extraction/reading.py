@@ -11,6 +11,7 @@ import numpy as np
 
 from featx.data.decode import decode_image
 from featx.data.hashing import content_hash, read_bytes
+from featx.data.pixels import read_pixels
 from featx.data.preprocess import preprocess_image
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
@@ -104,11 +105,14 @@ class Reader:
             result.pixels = {i: np.empty(0, np.uint8) for i in missing}
             return
         done: dict[Preprocess, np.ndarray] = {}  # normalisation, left to the engine, aside
+        image = None
         try:
-            image = decode_image(data)
             for i in missing:
                 preprocess = replace(self.extractors[i].preprocess, mean=_ANY, std=_ANY)
-                if preprocess not in done:
+                if preprocess not in done and preprocess.decode == "scaled":
+                    done[preprocess] = read_pixels(data, preprocess)
+                elif preprocess not in done:
+                    image = image or decode_image(data)
                     done[preprocess] = preprocess_image(image, preprocess)
                 result.pixels[i] = done[preprocess]
         except DecodeError as error:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.data.decode import decode_image
 from featx.data.hashing import read_bytes
-from featx.data.preprocess import preprocess_image
+from featx.data.pixels import read_pixels
 from featx.errors import DecodeError
 from featx.types import Preprocess
 
@@ -39,7 +38,7 @@ def read_samples(paths: Sequence[str], preprocess: Preprocess) -> NDArray[np.uin
     order = [*range(0, len(paths), step), *(i for i in range(len(paths)) if i % step)]
     for i in order[:_TRIES]:
         try:
-            images.append(preprocess_image(decode_image(read_bytes(paths[i])), preprocess))
+            images.append(read_pixels(read_bytes(paths[i]), preprocess))
         except DecodeError:
             continue
         if len(images) == N_SAMPLES:
