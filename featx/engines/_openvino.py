@@ -1,9 +1,11 @@
-"""Importing OpenVINO without its telemetry."""
+"""Importing OpenVINO without its telemetry, and ready for threads."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
+
+import numpy as np
 
 from featx.errors import UsageError
 
@@ -28,4 +30,8 @@ def import_openvino() -> Any:
             f"Engine 'openvino' needs the package openvino: {error}.",
             hint="pip install 'featx[openvino]'",
         ) from None
+    # OpenVINO makes its tables of types at their first use. Two threads that are there at once
+    # wait for each other for ever (one holds the interpreter's lock, one the tables'; seen in
+    # 2026.4 in half of the starts tried), so this thread uses them before any other can.
+    _ = openvino.Tensor(np.zeros(1, np.uint8)).data
     return openvino
