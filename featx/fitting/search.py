@@ -3,7 +3,7 @@
 The semantics are those of an imbalanced-learn pipeline ``scaler -> sampler -> head`` in
 scikit-learn's ``GridSearchCV``: everything that learns sees the training part of the fold only.
 The scaler and the sampler do not depend on the head's parameters, so they run once for all of
-them.
+them, and a head may share more between the points of its grid (`Head.score_grid`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
 from featx.fitting.data import Part
-from featx.heads import HEADS
+from featx.heads import HEADS, Scored, Training
 from featx.margins import margin_columns, margin_probabilities
 from featx.samplers import SAMPLERS
 from featx.stats.metrics import fold_score
@@ -46,7 +47,6 @@ Float = NDArray[np.float64]
 Held = tuple[int, ...]
 
 KEPT_BYTES = 512 * 2**20
-GRAM_BYTES = 256 * 2**20  # scalar products of at most 5,792 training images
 
 
 class RefusedError(FitError):
@@ -78,20 +78,15 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training part, scaled and resampled, and its scaler.
-
-    ``gram`` holds the scalar products of the images, shape (n, n), float64, where a head that
-    needs nothing else is going to be fitted many times.
-    """
+    """A training part, scaled and resampled, and its scaler."""
 
     scaler: Any
-    X: NDArray[np.float32]
-    y: NDArray[np.int64]
-    gram: Float | None = None
+    training: Training
 
-    def products(self, X: NDArray[np.float32]) -> Float:
-        """Scalar products of other images with these, shape (len(X), n), float64."""
-        return np.asarray(X.astype(np.float64) @ self.X.astype(np.float64).T)
+    @property
+    def y(self) -> NDArray[Any]:
+        """Class indices of the training images."""
+        return self.training.y
 
 
 def prepare(
@@ -119,7 +114,8 @@ def prepare(
         dict(zip(present.tolist(), counts.tolist(), strict=True)), seed
     )
     if resampler is None:
-        return Prepared(scaler, X, y)
+        return Prepared(scaler, Training(X, y))
+    origin = X
     try:
         X, y = resampler.fit_resample(X, y)
     except (ValueError, RuntimeError) as error:
@@ -134,16 +130,14 @@ def prepare(
             f"{sampler} removed every image of {names} from a training fold of {named}.",
             hint="Use smote or random-over, or merge the small classes.",
         )
-    return Prepared(scaler, X, y)
+    mixture = getattr(resampler, "mixture_", None)
+    if mixture is None:
+        return Prepared(scaler, Training(X, y))
+    return Prepared(scaler, Training(X, y, origin, mixture))
 
 
-def fit_head(
-    trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int, use_gram: bool = False
-) -> Any:
+def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) -> Any:
     """Fit the trial's head on prepared images with labels ``y`` of any type.
-
-    With ``use_gram`` a head that can is fitted on ``prepared.gram``: the same classifier, but
-    one that wants `Prepared.products` in place of embeddings.
 
     Raises
     ------
@@ -151,12 +145,71 @@ def fit_head(
         The head cannot be fitted to these images with these parameters.
     """
     estimator = build_estimator(trial, n_images=len(y), seed=seed)
-    X: NDArray[Any] = prepared.X
-    if use_gram and prepared.gram is not None and HEADS.get(trial.setup.head).linear_kernel:
-        estimator.set_params(kernel="precomputed")
-        X = prepared.gram
+    training = replace(prepared.training, y=y)
+    refit = HEADS.get(trial.setup.head).refit
+    with _refusing(trial):
+        return refit(training, estimator) if refit else estimator.fit(training.X, y)
+
+
+def score_trials(
+    trials: Sequence[Trial],
+    prepared: Prepared,
+    others: Sequence[NDArray[np.float32]],
+    n_classes: int,
+    *,
+    seed: int,
+) -> Iterator[tuple[list[Outputs], bool]]:
+    """Fit each trial of one setup; what it says of embeddings that are not scaled yet.
+
+    Yields
+    ------
+    outputs : list of Outputs
+        One for each array of ``others``, with a column for each class.
+    stopped_early : bool
+        Whether the fit met its iteration limit.
+
+    Raises
+    ------
+    RefusedError
+        The head cannot be fitted to these images with these parameters.
+    """
+    training = prepared.training
+    scaled = [prepared.scaler.transform(X) for X in others]
+    estimators = [build_estimator(t, n_images=len(training.y), seed=seed) for t in trials]
+    margins = not hasattr(estimators[0], "predict_proba")
+    known = np.unique(training.y)
+    share = HEADS.get(trials[0].setup.head).score_grid
+    with _refusing(trials[0]):
+        together = share(training, estimators, scaled) if share else None
+    results = together or _score_each(training, estimators, scaled)
+    for trial in trials:
+        with _refusing(trial):
+            scored = next(results)
+        said = [_widen(s, known, n_classes, margins) for s in scored.outputs]
+        yield said, scored.stopped_early
+
+
+def _score_each(
+    training: Training, estimators: Sequence[Any], others: Sequence[NDArray[np.float32]]
+) -> Iterator[Scored]:
+    """Every classifier fitted by itself."""
+    for estimator in estimators:
+        estimator.fit(training.X, training.y)
+        says = getattr(estimator, "predict_proba", None) or estimator.decision_function
+        yield Scored([says(X) for X in others], stopped_early(estimator))
+
+
+def _widen(said: NDArray[Any], known: NDArray[np.int64], n_classes: int, margins: bool) -> Outputs:
+    """Outputs with a column for every class, also those that were not trained on."""
+    scores = np.full((len(said), n_classes), -np.inf if margins else 0.0)
+    scores[:, known] = margin_columns(said) if margins else said
+    return Outputs(scores, margins)
+
+
+@contextmanager
+def _refusing(trial: Trial) -> Iterator[None]:
     try:
-        return estimator.fit(X, y)
+        yield
     except (ValueError, np.linalg.LinAlgError) as error:
         raise RefusedError(
             f"{trial.setup} with {dict(trial.params)} cannot be fitted: {error}"
@@ -168,14 +221,6 @@ def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
     if hasattr(estimator, "predict_proba"):
         return Outputs(np.asarray(estimator.predict_proba(X), dtype=np.float64), margins=False)
     return Outputs(margin_columns(estimator.decision_function(X)), margins=True)
-
-
-def head_outputs(estimator: Any, X: NDArray[np.float32], n_classes: int) -> Outputs:
-    """The same from a head fitted with class indices, some of which it may not have seen."""
-    known = pipeline_outputs(estimator, X)
-    scores = np.full((len(X), n_classes), -np.inf if known.margins else 0.0)
-    scores[:, estimator.classes_] = known.scores
-    return Outputs(scores, known.margins)
 
 
 class _Shared:
@@ -299,22 +344,25 @@ class FoldSearch:
         tasks = list(self._tasks(trials, held_sets, keep))
         with (
             one_blas_thread(),
-            console.progress(len(tasks), label) as bar,
+            console.progress(sum(len(trials) for trials, _, _ in tasks), label) as bar,
             ThreadPoolExecutor(self.jobs) as pool,
         ):
             futures = [pool.submit(self._score, *task, keep) for task in tasks]
             try:
                 for future in as_completed(futures):
-                    future.result()
-                    bar.advance()
+                    for _ in range(future.result()):
+                        bar.advance()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _tasks(
         self, trials: Sequence[Trial], held_sets: Sequence[Held], keep: bool
-    ) -> Iterator[tuple[Trial, Held, _Shared]]:
-        """Work in an order that drops prepared images soon; slow trials (weak penalty) first."""
+    ) -> Iterator[tuple[list[Trial], Held, _Shared]]:
+        """Work in an order that drops prepared images soon; slow trials (weak penalty) first.
+
+        Trials of one setup stay together where their head shares work between them.
+        """
         known = self._outputs if keep else self.scores
         groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
         for trial in reversed(trials):
@@ -322,56 +370,44 @@ class FoldSearch:
         for (backbone, sampler), everyone in groups.items():
             for held in held_sets:
                 members = [t for t in everyone if (t, held, held[0]) not in known]
-                gram = sum(HEADS.get(t.setup.head).linear_kernel for t in members) > 1
-                make = self._preparation(backbone, sampler, held, gram=gram)
-                shared = _Shared(make, len(members))
-                yield from ((trial, held, shared) for trial in members)
+                batches: dict[Any, list[Trial]] = defaultdict(list)
+                for trial in members:
+                    shares = HEADS.get(trial.setup.head).score_grid is not None
+                    batches[trial.setup if shares else trial].append(trial)
+                shared = _Shared(self._preparation(backbone, sampler, held), len(batches))
+                yield from ((batch, held, shared) for batch in batches.values())
 
-    def _preparation(
-        self, backbone: str, sampler: str, held: Held, *, gram: bool
-    ) -> Callable[[], Prepared]:
+    def _preparation(self, backbone: str, sampler: str, held: Held) -> Callable[[], Prepared]:
         def make() -> Prepared:
             rows = self.training(held)
             X, y = self.part.X[backbone][rows], self.part.y[rows]
-            ready = prepare(X, y, sampler, classes=self.part.classes, seed=self.seed)
-            if gram and 8 * len(ready.y) ** 2 <= GRAM_BYTES:
-                return replace(ready, gram=ready.products(ready.X))
-            return ready
+            return prepare(X, y, sampler, classes=self.part.classes, seed=self.seed)
 
         return make
 
-    def _score(self, trial: Trial, held: Held, shared: _Shared, keep: bool) -> None:
-        """One fit, with its scores on each fold held out."""
+    def _score(self, trials: Sequence[Trial], held: Held, shared: _Shared, keep: bool) -> int:
+        """Fits of one setup, with their scores on each fold held out; how many were asked for."""
         started = time.perf_counter()
+        setup = trials[0].setup
+        tested = [self.folds.fold == fold for fold in held]
+        others = [self.part.X[setup.backbone][rows] for rows in tested]
+        n_classes = len(self.part.classes)
         try:
-            fitted = self._fit(trial, shared.take())
+            results = score_trials(trials, shared.take(), others, n_classes, seed=self.seed)
+            for trial, (outputs, stopped) in zip(trials, results, strict=True):
+                for fold, rows, said in zip(held, tested, outputs, strict=True):
+                    score = fold_score(self.scoring, self.part.y[rows], said.probabilities())
+                    self.scores[trial, held, fold] = score
+                    if keep:
+                        self._outputs[trial, held, fold] = said
+                with self._lock:
+                    self.unconverged[setup] += stopped
         except RefusedError as error:
             with self._lock:
-                self.refused[trial.setup] = str(error.message)
-            return
-        for fold in held:
-            outputs = self._test(trial, fitted, fold)
-            y = self.part.y[self.folds.fold == fold]
-            self.scores[trial, held, fold] = fold_score(self.scoring, y, outputs.probabilities())
-            if keep:
-                self._outputs[trial, held, fold] = outputs
+                self.refused[setup] = str(error.message)
         with self._lock:
-            self.elapsed_s[trial.setup] += time.perf_counter() - started
-
-    def _fit(self, trial: Trial, prepared: Prepared) -> tuple[Prepared, Any]:
-        head = fit_head(trial, prepared, prepared.y, seed=self.seed, use_gram=True)
-        if stopped_early(head):
-            with self._lock:
-                self.unconverged[trial.setup] += 1
-        return prepared, head
-
-    def _test(self, trial: Trial, fitted: tuple[Prepared, Any], fold: int) -> Outputs:
-        prepared, head = fitted
-        X = self.part.X[trial.setup.backbone][self.folds.fold == fold]
-        X = prepared.scaler.transform(X)
-        if getattr(head, "kernel", None) == "precomputed":
-            X = prepared.products(X)
-        return head_outputs(head, X, len(self.part.classes))
+            self.elapsed_s[setup] += time.perf_counter() - started
+        return len(trials)
 
     def outputs(self, trial: Trial, fold: int) -> Outputs:
         """What ``trial``, trained on the other folds, says of ``fold``; kept by `run`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from featx.heads._head import Head
+from featx.heads._head import Head, Scored, Training
 from featx.registry import Registry
 
-__all__ = ["HEADS", "Head"]
+__all__ = ["HEADS", "Head", "Scored", "Training"]
 
 HEADS = Registry("featx.heads", __path__[0], "head")

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Head", "Params"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Head", "Params", "Scored", "Training"]
 
 Params = dict[str, Any]
 
 
 def _unlimited(params: Params, n_images: int) -> Params:
     return params
+
+
+@dataclass(frozen=True)
+class Training:
+    """Scaled and resampled embeddings with their labels.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+    y : ndarray of shape (n,)
+        Labels of any type.
+    origin : ndarray of shape (m, n_features), float32, optional
+        The embeddings before resampling, where each row of ``X`` is a mixture of a few of them.
+    mixture : scipy.sparse matrix of shape (n, m), float32, optional
+        ``X`` is ``mixture @ origin``, to rounding.
+    """
+
+    X: NDArray[np.float32]
+    y: NDArray[Any]
+    origin: NDArray[np.float32] | None = None
+    mixture: Any = None
+
+    @property
+    def base(self) -> NDArray[np.float32]:
+        """The rows that all others are mixtures of."""
+        return self.X if self.origin is None else self.origin
+
+
+class Scored(NamedTuple):
+    """What one fitted classifier says of several sets of images.
+
+    ``outputs`` are its ``predict_proba`` or, where it has none, its ``decision_function``;
+    ``stopped_early`` says that it met its iteration limit.
+    """
+
+    outputs: list[NDArray[Any]]
+    stopped_early: bool
+
+
+ScoreGrid = Callable[
+    [Training, Sequence[Any], Sequence[NDArray[np.float32]]], Iterator[Scored] | None
+]
 
 
 @dataclass(frozen=True)
@@ -37,9 +82,12 @@ class Head:
     limit : callable
         ``limit(params, n_images)`` returns the parameters that so many training images allow;
         unchanged by default.
-    linear_kernel : bool
-        Whether the classifier is an ``SVC`` that sees the embeddings only through their scalar
-        products, so that a search may compute these once for all parameters.
+    score_grid : callable, optional
+        ``score_grid(training, classifiers, others)`` yields, for each unfitted classifier, what
+        it says of each array of other embeddings once fitted, to the classifier's own tolerance,
+        but sharing the work; None where it cannot for these classifiers or images.
+    refit : callable, optional
+        ``refit(training, classifier)`` fits one classifier, the same as its ``fit`` but sooner.
     """
 
     name: str
@@ -48,4 +96,5 @@ class Head:
     param_grid: Mapping[str, list[Any]]
     supports_class_weight: bool
     limit: Callable[[Params, int], Params] = _unlimited
-    linear_kernel: bool = False
+    score_grid: ScoreGrid | None = None
+    refit: Callable[[Training, Any], Any] | None = None

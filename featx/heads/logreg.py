@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from featx.heads._head import Head
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.heads._head import Head, Scored, Training
+from featx.heads._logistic import Problems, solve_path
+
+SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -14,10 +21,87 @@ def build(class_weight: str | None, random_state: int) -> Any:
     return LogisticRegression(max_iter=2000, class_weight=class_weight)
 
 
+def score_grid(
+    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+) -> Iterator[Scored] | None:
+    """Every ``C`` on one path; None where more than ``C`` and ``tol`` differs from `build`."""
+    if not all(_is_plain(c) for c in classifiers):
+        return None
+    return _score_path(training, classifiers, others)
+
+
+def _score_path(
+    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+) -> Iterator[Scored]:
+    solutions = _solutions(training, classifiers)
+    for classifier, solution in zip(classifiers, solutions, strict=True):
+        if solution is None:
+            classifier.fit(training.X, training.y)
+        else:
+            classifier.classes_ = np.unique(training.y)
+            classifier.coef_, classifier.intercept_ = solution
+        stopped = solution is None and bool(np.max(classifier.n_iter_) >= classifier.max_iter)
+        yield Scored([classifier.predict_proba(X) for X in others], stopped)
+
+
+def refit(training: Training, classifier: Any) -> Any:
+    """scikit-learn's own fit, started where the path ends: it has little left to do."""
+    solution = _solutions(training, [classifier])[0] if _is_plain(classifier) else None
+    if solution is None:
+        return classifier.fit(training.X, training.y)
+    classifier.coef_, classifier.intercept_ = solution
+    return (
+        classifier.set_params(warm_start=True)
+        .fit(training.X, training.y)
+        .set_params(warm_start=False)
+    )
+
+
+def _is_plain(classifier: Any) -> bool:
+    ours = build(classifier.class_weight, 0).set_params(C=classifier.C, tol=classifier.tol)
+    return bool(ours.get_params() == classifier.get_params() and np.isfinite(classifier.C))
+
+
+def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
+    """``(coef_, intercept_)`` of each classifier in float32, or None where it did not converge."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    classes, y = np.unique(training.y, return_inverse=True)
+    weights = compute_sample_weight(classifiers[0].class_weight, training.y)
+    penalties = np.array([1.0 / (c.C * weights.sum()) for c in classifiers])
+    order = np.argsort(-penalties, kind="stable")
+    X, turn = _span(training.base)
+    problems = Problems(
+        np.hstack([X, np.ones((len(X), 1), np.float32)]),
+        y,
+        weights / weights.sum(),
+        1 if len(classes) == 2 else len(classes),
+        penalties[order],
+        training.mixture,
+    )
+    tol = min(c.tol for c in classifiers) / SAFETY
+    solutions: list[Any] = [None] * len(classifiers)
+    for i, W in zip(order, solve_path(problems, tol), strict=True):
+        if W is not None:
+            coef = W[:, :-1] if turn is None else W[:, :-1] @ turn.T
+            solutions[i] = coef.astype(np.float32), W[:, -1].astype(np.float32)
+    return solutions
+
+
+def _span(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Fewer images than features: coordinates in the images' span, where the solution lies."""
+    if len(X) >= X.shape[1]:
+        return X, None
+    Q, R = np.linalg.qr(X.T.astype(np.float64))
+    return np.ascontiguousarray(R.T, dtype=np.float32), Q
+
+
 PLUGIN = Head(
     name="logreg",
     summary="logistic regression with an L2 penalty",
     build=build,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]},
     supports_class_weight=True,
+    score_grid=score_grid,
+    refit=refit,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from featx.heads import _kernel
 from featx.heads._head import Head
 
 
@@ -23,5 +24,6 @@ PLUGIN = Head(
     build=build,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1]},
     supports_class_weight=True,
-    linear_kernel=True,
+    score_grid=_kernel.score_grid,
+    refit=_kernel.refit,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from featx.heads import _kernel
 from featx.heads._head import Head
 
 
@@ -21,4 +22,6 @@ PLUGIN = Head(
     # "scale" is 1 / n_features on standardised embeddings.
     param_grid={"C": [0.1, 1.0, 10.0, 100.0], "gamma": ["scale", 1e-4]},
     supports_class_weight=True,
+    score_grid=_kernel.score_grid,
+    refit=_kernel.refit,
 )

@@ -184,11 +184,11 @@ def test_shared_fits_are_made_once(monkeypatch):
     from featx.fitting import fit, search
 
     fits = []
-    for module in (fit, search):
-        real = module.fit_head
-        monkeypatch.setattr(
-            module, "fit_head", lambda *a, real=real, **k: fits.append(a) or real(*a, **k)
-        )
+    refit, score = fit.fit_head, search.score_trials
+    monkeypatch.setattr(fit, "fit_head", lambda t, *a, **k: fits.append(t) or refit(t, *a, **k))
+    monkeypatch.setattr(
+        search, "score_trials", lambda t, *a, **k: fits.extend(t) or score(t, *a, **k)
+    )
     config = FitConfig(param_grid={"logreg": {"C": [0.1, 1.0]}}, cv=3, jobs=2)
     fit_heads(make_data([20, 20]), config)
     assert len(fits) == (3 + 3) * 2 + 1
