@@ -105,6 +105,8 @@ def read_into(handle: int, view: memoryview, offset: int) -> None:
 
 def spanned(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Distinct pages of the spans ``first[i]..last[i]``, which ascend and may overlap."""
+    if len(first) == 1:
+        return np.arange(first[0], last[0] + 1)
     start, added = _added(first, last)
     ends = np.cumsum(added)
     return np.arange(ends[-1]) + np.repeat(start - (ends - added), added)
@@ -112,6 +114,9 @@ def spanned(first: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 def batches(first: np.ndarray, last: np.ndarray) -> Iterator[slice]:
     """Cut ascending spans of pages into stretches of about `BATCH_PAGES` distinct pages."""
+    if len(first) and last[-1] - first[0] < BATCH_PAGES:
+        yield slice(0, len(first))
+        return
     _, added = _added(first, last)
     number = (np.cumsum(added) - 1) // BATCH_PAGES
     cuts = (np.flatnonzero(np.diff(number)) + 1).tolist()
