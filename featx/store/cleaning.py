@@ -21,7 +21,7 @@ from featx.store.faults import storage_errors
 from featx.store.index import INDEX_NAME, SHARD_PATTERN, SHARDS_NAME
 from featx.store.listing import extractor_folders, find_extractor, open_reader
 from featx.store.lock import LOCK_NAME, committer_lock
-from featx.store.lookup_file import LOOKUP_NAME
+from featx.store.lookup_file import LOOKUP_PATTERN
 from featx.store.partial import PAGES_PATTERN, pages_path
 
 __all__ = ["GRACE_S", "Cleaning", "Removal", "gc"]
@@ -29,7 +29,7 @@ __all__ = ["GRACE_S", "Cleaning", "Removal", "gc"]
 #: An unlisted file may be one that a running process is about to commit.
 GRACE_S = 3600.0
 _TEMPORARY = re.compile(TEMPORARY_PATTERN, re.DOTALL)
-_DERIVED = re.compile(f"{PAGES_PATTERN.pattern}|{LOOKUP_NAME}")
+_DERIVED = re.compile(f"{PAGES_PATTERN.pattern}|{LOOKUP_PATTERN.pattern}")
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,11 @@ def gc(
 def _orphans(folder: Path, listed: Collection[str], before: float) -> list[Path]:
     """Unlisted shards, what was derived from them, and temporary files, if older than a moment."""
     used = {*listed, *(pages_path(folder, name).name for name in listed)}
-    if listed:
-        used.add(LOOKUP_NAME)
     found: list[Path] = []
     for place, pattern in (
         (folder, _TEMPORARY),
         (folder / SHARDS_NAME, SHARD_PATTERN),
-        (folder / DERIVED_NAME, _DERIVED),
+        (folder / DERIVED_NAME, PAGES_PATTERN if listed else _DERIVED),
     ):
         for path in _children(place):
             ours = pattern.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name)

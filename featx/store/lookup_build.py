@@ -1,21 +1,23 @@
-"""Making the lookup file: from the shards' hashes, and from an older lookup file where it helps.
+"""Making a lookup file: from shards' hashes, and from smaller lookup files.
 
-Memory stays bounded: uncovered rows are sorted in runs of `RUN_ROWS`, kept in an unnamed
+Memory stays bounded: the shards' rows are sorted in runs of `RUN_ROWS`, kept in an unnamed
 temporary file where there are several, and merged one range of hashes at a time.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import IO
 
 import numpy as np
 
 from featx.files import make_directory
-from featx.store.index import Index, ShardEntry
-from featx.store.lookup_file import LookupFile, lookup_path, write_lookup
+from featx.store.derived import DERIVED_NAME
+from featx.store.index import ShardEntry
+from featx.store.lookup_file import Covered, LookupFile, write_lookup
 from featx.store.records import RECORD_WORDS, make_records
 from featx.store.shard import ShardReader
 
@@ -25,58 +27,55 @@ RUN_ROWS = 2**22
 _RANGE_ROWS = 2**20  # rows merged at once, as hashes are spread evenly
 
 
-def build_lookup(reader: ShardReader, index: Index, base: LookupFile | None) -> None:
-    """Write a lookup file that covers every shard of an index.
+def build_lookup(
+    reader: ShardReader,
+    shards: Sequence[ShardEntry],
+    merged: Sequence[tuple[LookupFile, np.ndarray]],
+) -> LookupFile:
+    """Make one lookup file of some shards and of other lookup files.
 
     Parameters
     ----------
     reader : ShardReader
-    index : Index
-    base : LookupFile or None
-        What it covers is not read from the shards again.
+    shards : sequence of ShardEntry
+        Their hashes are read.
+    merged : sequence of (LookupFile, ndarray of bool)
+        Files to take records from, and of which of their shards.
 
     Raises
     ------
     DerivedError
-        ``base`` is damaged.
+        One of the files is damaged.
     ShardGoneError, CorruptStoreError
         As `ShardReader.hashes`.
     OSError
         The disk is full or cannot be written.
     """
-    starts = np.cumsum([0, *(shard.rows for shard in index.shards)], dtype=np.int64).tolist()
-    number = {shard.name: start for shard, start in zip(index.shards, starts, strict=False)}
-    covered = set() if base is None else {shard.name for shard in base.shards}
-    groups = list(_groups([shard for shard in index.shards if shard.name not in covered]))
+    covered = [Covered(shard.name, shard.rows) for shard in shards]
+    for file, live in merged:
+        covered += itertools.compress(file.shards, live.tolist())
+    starts = np.cumsum([0, *(shard.rows for shard in covered)], dtype=np.int64).tolist()
+    number = {shard.name: start for shard, start in zip(covered, starts, strict=False)}
     n_ranges = max(1, -(-starts[-1] // _RANGE_ROWS))
     bounds = [2**64 * i // n_ranges for i in range(n_ranges + 1)]
-    make_directory(lookup_path(reader.folder).parent)
-    with contextlib.ExitStack() as stack:
-        file = None
-        if len(groups) > 1:
-            file = stack.enter_context(
-                tempfile.TemporaryFile(dir=lookup_path(reader.folder).parent)
-            )
-        runs = _Runs(bounds, file)
+
+    def part(runs: _Runs, i: int) -> np.ndarray:
+        found = runs.between(i)
+        for file, live in merged:
+            records = file.between(bounds[i], bounds[i + 1])
+            found.append(_renumbered(file, live, records, number))
+        return _merged(found)
+
+    place = reader.folder / DERIVED_NAME
+    make_directory(place)
+    groups = list(_groups(shards))
+    with tempfile.TemporaryFile(dir=place) if len(groups) > 1 else nullcontext() as kept:
+        runs = _Runs(bounds, kept)
         for group in groups:
-            records = [make_records(reader.hashes(shard), number[shard.name]) for shard in group]
-            runs.add(_merged(records))
-        write_lookup(
-            reader.folder,
-            reader.fingerprint,
-            index.shards,
-            (_part(runs, base, number, bounds, i) for i in range(n_ranges)),
-        )
-
-
-def _part(
-    runs: _Runs, base: LookupFile | None, number: dict[str, int], bounds: Sequence[int], i: int
-) -> np.ndarray:
-    """All records between the i-th bound and the next, sorted."""
-    found = runs.between(i)
-    if base is not None:
-        found.append(_renumbered(base, base.between(bounds[i], bounds[i + 1]), number))
-    return _merged(found)
+            runs.add(_merged([make_records(reader.hashes(s), number[s.name]) for s in group]))
+        parts = (part(runs, i) for i in range(n_ranges))
+        path = write_lookup(reader.folder, reader.fingerprint, covered, parts)
+    return LookupFile(path, reader.fingerprint)
 
 
 def _merged(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,13 +95,14 @@ def _groups(shards: Sequence[ShardEntry]) -> Iterator[list[ShardEntry]]:
         yield group
 
 
-def _renumbered(base: LookupFile, records: np.ndarray, number: dict[str, int]) -> np.ndarray:
-    """Records of a lookup file whose shards are still there, with their rows' new numbers."""
-    shift = np.array([number.get(shard.name, -1) for shard in base.shards], np.int64)
-    gone = shift < 0
-    shard = base.shard_of(records)
-    records[:, 4] += (shift - base.starts[:-1])[shard].astype(np.uint64)  # modulo 2^64
-    return records[~gone[shard]]
+def _renumbered(
+    file: LookupFile, live: np.ndarray, records: np.ndarray, number: dict[str, int]
+) -> np.ndarray:
+    """Records of a lookup file's ``live`` shards, with the numbers of their rows in another."""
+    shift = np.array([number.get(shard.name, 0) for shard in file.shards], np.int64)
+    shard = file.shard_of(records)
+    records[:, 4] += (shift - file.starts[:-1])[shard].astype(np.uint64)  # modulo 2^64
+    return records[live[shard]]
 
 
 class _Runs:

@@ -1,4 +1,4 @@
-"""``derived/lookup``: rows by hash for most of a store's shards, searched on the disk.
+"""``derived/*.lookup``: rows by hash for many of a store's shards, searched on the disk.
 
 Sorted records (see `records`) in pages of 4 KiB, 102 to a page, so that a hash costs one page.
 After them stand, under one seal, the shards that the file covers, and of every page its first
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import secrets
 import struct
 import weakref
 from collections.abc import Iterator, Sequence
@@ -20,15 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from featx.files import atomic_path, make_directory, open_regular, read_range
-from featx.store.derived import DERIVED_NAME, DerivedError, seal, unseal
-from featx.store.index import ShardEntry
+from featx.files import OddFileError, atomic_path, make_directory, open_regular, read_range
+from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unseal
 from featx.store.pages import PAGE_BYTES, batches, page_sums, read_pages, spanned
-from featx.store.records import RECORD_WORDS, as_words, n_distinct
+from featx.store.records import RECORD_WORDS, as_hashes, as_words, distinct
 
-__all__ = ["LOOKUP_NAME", "LookupFile", "lookup_path", "open_lookup", "write_lookup"]
+__all__ = ["LOOKUP_PATTERN", "Covered", "LookupFile", "open_lookups", "write_lookup"]
 
-LOOKUP_NAME = "lookup"
+LOOKUP_PATTERN = re.compile(r"[0-9a-f]{16}\.lookup")
 _KIND = "featx-lookup"
 _PAGE_RECORDS = PAGE_BYTES // (8 * RECORD_WORDS)
 _USED_WORDS = _PAGE_RECORDS * RECORD_WORDS
@@ -36,11 +37,7 @@ _TRAILER = struct.Struct("<Q8s")
 _MAGIC = b"featxlkp"
 _MAX_FOOTER_BYTES = 2**30
 _RANGE_RECORDS = 2**20
-
-
-def lookup_path(folder: Path) -> Path:
-    """Where an extractor's lookup is."""
-    return folder / DERIVED_NAME / LOOKUP_NAME
+_LIST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,17 @@ class Covered:
 class LookupFile:
     """An open lookup file.
 
+    Parameters
+    ----------
+    path : Path
+    fingerprint : str
+        The extractor's.
+
+    Raises
+    ------
+    OSError, DerivedError
+        It cannot be used.
+
     Attributes
     ----------
     shards : list of Covered
@@ -64,11 +72,11 @@ class LookupFile:
         Different hashes among all its records.
     """
 
-    def __init__(self, handle: int, fingerprint: str) -> None:
-        self._handle = handle
-        weakref.finalize(self, os.close, handle)
-        self._identity = _identify(os.fstat(handle))
-        header, payload, footer_offset = _read_footer(handle)
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self._handle = open_regular(path)
+        weakref.finalize(self, os.close, self._handle)
+        header, payload, footer_offset = _read_footer(self._handle)
         try:
             if header["fingerprint"] != fingerprint:
                 raise DerivedError("it belongs to another extractor")
@@ -133,19 +141,13 @@ class LookupFile:
             position[pending] += 1
         return found
 
-    def is_current(self, folder: Path) -> bool:
-        """Whether an extractor's lookup is still this file."""
-        try:
-            return _identify(lookup_path(folder).lstat()) == self._identity
-        except OSError:
-            return False
-
-    def count_distinct(self, live: np.ndarray) -> int:
-        """Different hashes among the rows of ``live`` shards, (len(shards),) bool."""
+    def distinct(self, live: np.ndarray) -> Iterator[np.ndarray]:
+        """The different hashes among the rows of ``live`` shards, in parts of (m, 32) uint8."""
         n_ranges = max(1, self._n_records // _RANGE_RECORDS)
         bounds = [2**64 * i // n_ranges for i in range(n_ranges + 1)]
-        parts = (self.between(*pair) for pair in itertools.pairwise(bounds))
-        return sum(n_distinct(part[live[self.shard_of(part)]]) for part in parts)
+        for low, high in itertools.pairwise(bounds):
+            records = self.between(low, high)
+            yield as_hashes(distinct(records[live[self.shard_of(records)]]))
 
     def shard_of(self, records: np.ndarray) -> np.ndarray:
         """Which of ``shards`` each record's row is in; (m,) int64."""
@@ -167,7 +169,8 @@ class LookupFile:
         """The records of ascending pages, checked."""
         try:
             block = read_pages(self._handle, pages, self._sums)
-        except OSError as error:
+        except (OSError, DerivedError) as error:
+            discard(self.path)
             raise DerivedError(str(error)) from None
         records = block.view("<u8")[:, :_USED_WORDS].reshape(-1, RECORD_WORDS)
         if pages[-1] == len(self._fences) - 1:
@@ -179,16 +182,34 @@ class LookupFile:
         return records
 
 
-def _identify(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def open_lookups(
+    folder: Path, fingerprint: str, known: Sequence[LookupFile] = ()
+) -> list[LookupFile]:
+    """An extractor's lookup files, the largest first; those of ``known`` are not opened again.
 
-
-def open_lookup(folder: Path, fingerprint: str) -> LookupFile | None:
-    """An extractor's lookup file, or None where there is none that can be used."""
-    try:
-        return LookupFile(open_regular(lookup_path(folder)), fingerprint)
-    except (OSError, DerivedError):
-        return None
+    One that cannot be used is removed.
+    """
+    opened = {file.path.name: file for file in known}
+    place = folder / DERIVED_NAME
+    for _ in range(_LIST_ATTEMPTS):
+        try:
+            names = sorted(os.listdir(place))  # noqa: PTH208 - names only
+        except OSError:
+            return []
+        files = []
+        try:
+            for name in filter(LOOKUP_PATTERN.fullmatch, names):
+                try:
+                    file = opened.get(name) or LookupFile(place / name, fingerprint)
+                    files.append(file)
+                except (DerivedError, OddFileError):
+                    discard(place / name)
+        except FileNotFoundError:  # merged into another one since it was listed
+            continue
+        except OSError:
+            return []
+        return sorted(files, key=lambda file: -file.starts[-1])
+    return []
 
 
 def _read_footer(handle: int) -> tuple[dict[str, Any], bytes, int]:
@@ -207,8 +228,8 @@ def _read_footer(handle: int) -> tuple[dict[str, Any], bytes, int]:
 
 
 def write_lookup(
-    folder: Path, fingerprint: str, shards: Sequence[ShardEntry], parts: Iterator[np.ndarray]
-) -> None:
+    folder: Path, fingerprint: str, shards: Sequence[Covered], parts: Iterator[np.ndarray]
+) -> Path:
     """Write a lookup file, whole or not at all.
 
     Parameters
@@ -216,32 +237,37 @@ def write_lookup(
     folder : Path
         The extractor's.
     fingerprint : str
-    shards : sequence of ShardEntry
+    shards : sequence of Covered
         What it covers, in the order in which its rows are numbered.
     parts : iterator of ndarray of shape (m, 5), uint64
         All records, sorted by word 0. Two with the same word 0 are in the same part.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     OSError
         The disk is full or cannot be written.
     """
-    path = lookup_path(folder)
+    path = folder / DERIVED_NAME / f"{secrets.token_hex(8)}.lookup"
     make_directory(path.parent)
     with atomic_path(path) as temporary:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            fences, sums, n_records, distinct = _write_pages(handle, parts)
+            fences, sums, n_records, n_distinct = _write_pages(handle, parts)
             header = {
                 "fingerprint": fingerprint,
                 "shards": [[shard.name, shard.rows] for shard in shards],
                 "records": n_records,
-                "distinct": distinct,
+                "distinct": n_distinct,
             }
             footer = seal(_KIND, header, fences.astype("<u8").tobytes() + sums.tobytes())
             _write(handle, footer + _TRAILER.pack(len(footer), _MAGIC))
         finally:
             os.close(handle)
+    return path
 
 
 def _write_pages(
@@ -249,12 +275,12 @@ def _write_pages(
 ) -> tuple[np.ndarray, np.ndarray, int, int]:
     """Write all records; first words and sums of the pages, records, different hashes."""
     fences, sums = [np.empty(0, np.uint64)], [np.empty(0, "<u4")]
-    records, distinct = 0, 0
+    n_records, n_distinct = 0, 0
     kept = np.empty((0, RECORD_WORDS), np.uint64)  # what does not fill a page yet
     for part in itertools.chain(parts, [None]):
         if part is not None:
-            distinct += n_distinct(part)
-            records += len(part)
+            n_distinct += len(distinct(part))
+            n_records += len(part)
             kept = np.concatenate([kept, part])
         n_pages = len(kept) // _PAGE_RECORDS if part is not None else -(-len(kept) // _PAGE_RECORDS)
         full, kept = np.split(kept, [n_pages * _PAGE_RECORDS])
@@ -266,7 +292,7 @@ def _write_pages(
         data = pages.reshape(-1).view(np.uint8).data
         sums.append(page_sums(data))
         _write(handle, data)
-    return np.concatenate(fences), np.concatenate(sums), records, distinct
+    return np.concatenate(fences), np.concatenate(sums), n_records, n_distinct
 
 
 def _write(handle: int, data: bytes | memoryview) -> None:

@@ -1,4 +1,4 @@
-"""Rows of the lookup file: an image's hash and where its embedding is, as five 64-bit words.
+"""Rows of a lookup file: an image's hash and where its embedding is, as five 64-bit words.
 
 Word 0 is the number that the first 8 bytes of the hash spell (so that numbers sort as hashes do),
 words 1 to 3 are the other 24 bytes, word 4 is the row number.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["RECORD_WORDS", "as_words", "make_records", "n_distinct"]
+__all__ = ["RECORD_WORDS", "as_hashes", "as_words", "distinct", "make_records"]
 
 RECORD_WORDS = 5
 _HASH_WORDS = 4
@@ -29,12 +29,20 @@ def make_records(hashes: np.ndarray, first_row: int) -> np.ndarray:
     return records[np.argsort(records[:, 0], kind="stable")]
 
 
-def n_distinct(records: np.ndarray) -> int:
-    """How many different hashes there are in records that are sorted by word 0."""
+def as_hashes(records: np.ndarray) -> np.ndarray:
+    """The hashes of records; (n, 32) uint8."""
+    words = records[:, :_HASH_WORDS].astype("<u8")
+    words[:, 0] = words[:, 0].byteswap()
+    return words.view(np.uint8)
+
+
+def distinct(records: np.ndarray) -> np.ndarray:
+    """One record of each hash, of records that are sorted by word 0."""
     same = records[1:, 0] == records[:-1, 0]
     if not same.any():
-        return len(records)
+        return records
     tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
-    ties = records[tied, :_HASH_WORDS]
-    ties = ties[np.lexsort(ties.T[::-1])]
-    return len(records) - int((ties[1:] == ties[:-1]).all(axis=1).sum())
+    ties = records[tied]
+    ties = ties[np.lexsort(ties[:, _HASH_WORDS - 1 :: -1].T)]
+    again = (ties[1:, :_HASH_WORDS] == ties[:-1, :_HASH_WORDS]).all(axis=1)
+    return np.concatenate([records[~tied], ties[np.concatenate([[True], ~again])]])

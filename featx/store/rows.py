@@ -1,7 +1,8 @@
-"""Where each image's embedding is: the lookup file for most shards, memory for the few others."""
+"""Where each image's embedding is: lookup files for most shards, memory for the few others."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -17,14 +18,16 @@ from featx.store.in_order import find_in_order
 from featx.store.index import HASH_BYTES, SHARDS_NAME, Index, ShardEntry
 from featx.store.lookup import Lookup, first_rows
 from featx.store.lookup_build import build_lookup
-from featx.store.lookup_file import Covered, LookupFile, lookup_path, open_lookup
+from featx.store.lookup_file import Covered, LookupFile, open_lookups
 from featx.store.shard import ShardGoneError, ShardReader
 
 __all__ = ["RowMap"]
 
-#: Rows outside the lookup file from which it is made anew, or an eighth of those in it if more.
+#: Rows that may stay outside all lookup files: what opening a store reads and holds of them.
 MIN_ROWS = 2**16
-_SHARE = 8
+#: A new lookup file takes in those that are at most so many times as large as it would be: there
+#: are about log(rows / MIN_ROWS) / log(_GROWTH) files, and a row is written about as often.
+_GROWTH = 4
 #: Hashes from which it is tried whether they are asked for in order.
 _MANY = 4096
 #: Hashes searched for at once; what this needs grows with their number.
@@ -48,9 +51,36 @@ class _Numbering:
     shift: np.ndarray
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """The numbers in the index; -1 stays -1."""
         if not self.shift.any():
             return rows
-        return rows + self.shift[np.searchsorted(self.starts, rows, side="right") - 1]
+        shift = self.shift[np.searchsorted(self.starts, rows, side="right") - 1]
+        return np.where(rows < 0, -1, rows + shift)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A lookup file, and what of it is searched.
+
+    Parameters
+    ----------
+    file : LookupFile
+    live : ndarray of shape (len(file.shards),), bool
+        Shards that the index names and no larger file covers.
+    numbering : _Numbering
+    """
+
+    file: LookupFile
+    live: np.ndarray
+    numbering: _Numbering
+
+    @cached_property
+    def n_rows(self) -> int:
+        """Rows of the live shards."""
+        return int(np.diff(self.file.starts)[self.live].sum())
+
+    def find(self, wanted: np.ndarray) -> np.ndarray:
+        return self.numbering(self.file.find(wanted, None if self.live.all() else self.live))
 
 
 @dataclass(frozen=True)
@@ -59,51 +89,52 @@ class _View:
 
     Parameters
     ----------
-    base : LookupFile or None
-    live : ndarray of shape (n covered shards,), bool, or None
-        Which of the file's shards the index names; None where it names all.
-    base_numbering : _Numbering
+    sources : tuple of _Source
+        The largest first.
     recent : tuple of ShardEntry
-        The index's other shards.
+        Shards of the index that no lookup file covers.
     lookup : Lookup
         Over the rows of ``recent``.
-    recent_numbering : _Numbering
+    numbering : _Numbering
+        Of the rows of ``recent``.
     """
 
-    base: LookupFile | None
-    live: np.ndarray | None
-    base_numbering: _Numbering
+    sources: tuple[_Source, ...]
     recent: tuple[ShardEntry, ...]
     lookup: Lookup
-    recent_numbering: _Numbering
+    numbering: _Numbering
 
     def find(self, wanted: np.ndarray) -> np.ndarray:
-        """As `RowMap.find`; raises DerivedError where the lookup file is damaged."""
-        found = np.full(len(wanted), -1, np.int64)
-        if self.base is not None:
-            rows = self.base.find(wanted, self.live)
-            hit = rows >= 0
-            found[hit] = self.base_numbering(rows[hit])
+        """As `RowMap.find`; raises DerivedError where a lookup file is damaged."""
+        found = self._find(wanted, len(self.sources))
         if self.recent:
             left = np.flatnonzero(found < 0)
-            rows = self.lookup.find(wanted[left])
-            hit = rows >= 0
-            found[left[hit]] = self.recent_numbering(rows[hit])
+            found[left] = self.numbering(self.lookup.find(wanted[left]))
+        return found
+
+    def _find(self, wanted: np.ndarray, n_sources: int) -> np.ndarray:
+        """Row numbers by the first so many sources."""
+        found = np.full(len(wanted), -1, np.int64)
+        for source in self.sources[:n_sources]:
+            left = np.flatnonzero(found < 0)
+            found[left] = source.find(wanted[left])
         return found
 
     def n_distinct(self) -> int:
         """How many different hashes there are; raises as `find`."""
-        if self.base is None:
-            return self.lookup.n_distinct
-        count = self.base.n_distinct if self.live is None else self.base.count_distinct(self.live)
-        if self.recent:
-            recent = self.lookup.hashes[first_rows(self.lookup.hashes)]
-            count += int((self.base.find(recent, self.live) < 0).sum())
-        return count
+        total = 0
+        for i, source in enumerate(self.sources):
+            if i == 0 and source.live.all():
+                total += source.file.n_distinct
+                continue
+            for hashes in source.file.distinct(source.live):
+                total += int((self._find(hashes, i) < 0).sum())
+        recent = self.lookup.hashes[first_rows(self.lookup.hashes)]
+        return total + int((self._find(recent, len(self.sources)) < 0).sum())
 
     def blocks(self) -> dict[str, np.ndarray]:
         """The hashes of each of ``recent``, by the shard's name."""
-        bounds = itertools.pairwise(self.recent_numbering.starts.tolist())
+        bounds = itertools.pairwise(self.numbering.starts.tolist())
         hashes = self.lookup.hashes
         return {s.name: hashes[a:b] for s, (a, b) in zip(self.recent, bounds, strict=True)}
 
@@ -178,23 +209,17 @@ class RowMap:
         return hashes if len(hashes) == self.n_distinct else hashes[first_rows(hashes)]
 
     def _sound(self, ask: Callable[[_View], _T]) -> _T:
-        """Ask; where the lookup file turns out damaged, make it anew, or do without."""
-        for use_file in (True, False):
+        """Ask; where a lookup file turns out damaged, make it anew, or do without any."""
+        for use_files in (True, False):
             try:
                 return ask(self._view)
             except DerivedError:
-                discard(lookup_path(self._reader.folder))
-                self._view = self._load(None, use_file=use_file)
+                self._view = self._load(None, use_files=use_files)
         return ask(self._view)
 
-    def _load(self, previous: _View | None, *, use_file: bool = True) -> _View:
-        base = self._lookup_file(previous) if use_file else None
-        covered = [] if base is None else base.shards
-        shift = np.array([self._start_of.get(shard.name, -1) for shard in covered], np.int64)
-        live = shift >= 0
-        starts = _starts(covered)
-        names = {shard.name for shard in covered}
-        recent = tuple(shard for shard in self._index.shards if shard.name not in names)
+    def _load(self, previous: _View | None, *, use_files: bool = True) -> _View:
+        sources = self._sources(previous) if use_files else ()
+        recent = self._uncovered(sources)
         known = {} if previous is None else previous.blocks()
         hashes = [
             known[shard.name] if shard.name in known else self._reader.hashes(shard)
@@ -205,49 +230,62 @@ class RowMap:
             np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *hashes]),
             previous.lookup if previous is not None and grown else None,
         )
-        recent_starts = _starts(recent)
-        recent_shift = np.array([self._start_of[shard.name] for shard in recent], np.int64)
-        return _View(
-            base,
-            None if live.all() else live,
-            _Numbering(starts, shift - starts[:-1]),
-            recent,
-            lookup,
-            _Numbering(recent_starts, recent_shift - recent_starts[:-1]),
-        )
+        return _View(sources, recent, lookup, self._numbering(recent))
 
-    def _lookup_file(self, previous: _View | None) -> LookupFile | None:
-        """The lookup file, made anew first where it leaves too much to memory."""
-        folder = self._reader.folder
-        base = None if previous is None else previous.base
-        if base is None or not base.is_current(folder):
-            base = open_lookup(folder, self._reader.fingerprint)
-        if self._should_build(base):
-            try:
-                build_lookup(self._reader, self._index, base)
-            except DerivedError:  # what it started from is damaged: start from nothing
-                discard(lookup_path(folder))
-                return self._lookup_file(None)
-            except OSError:  # a full disk or a read-only one: memory will do
-                pass
-            else:
-                base = open_lookup(folder, self._reader.fingerprint)
-        if base is not None:
-            self._expect_shards(base)
-        return base
+    def _sources(self, previous: _View | None) -> tuple[_Source, ...]:
+        """The lookup files, one made first where they leave too much to memory."""
+        known = [] if previous is None else [source.file for source in previous.sources]
+        files = open_lookups(self._reader.folder, self._reader.fingerprint, known)
+        sources = self._arranged(files)
+        recent = self._uncovered(sources)
+        rows = sum(shard.rows for shard in recent)
+        if rows > MIN_ROWS:
+            merged = []
+            for source in sorted(sources, key=lambda source: source.n_rows):
+                if source.n_rows > _GROWTH * rows:
+                    break
+                merged.append((source.file, source.live))
+                rows += source.n_rows
+            # A full disk or a read-only one, or a damaged file: memory will do.
+            with contextlib.suppress(OSError, DerivedError):
+                new = build_lookup(self._reader, recent, merged)
+                kept = [s.file for s in sources if all(s.file is not file for file, _ in merged)]
+                sources = self._arranged([new, *kept])
+                for file in files:
+                    if file not in kept:
+                        discard(file.path)
+        if sources:
+            self._expect_shards()
+        return sources
 
-    def _should_build(self, base: LookupFile | None) -> bool:
-        covered = {} if base is None else {shard.name: shard.rows for shard in base.shards}
-        left = sum(shard.rows for shard in self._index.shards if shard.name not in covered)
-        return left > max(MIN_ROWS, sum(covered.values()) // _SHARE)
+    def _arranged(self, files: Sequence[LookupFile]) -> tuple[_Source, ...]:
+        """Every file that covers a shard which no larger one covers."""
+        sources, covered = [], set[str]()
+        for file in sorted(files, key=lambda file: -int(file.starts[-1])):
+            names = [shard.name for shard in file.shards]
+            live = np.array([n in self._start_of and n not in covered for n in names], bool)
+            covered.update(names)
+            if live.any():
+                sources.append(_Source(file, live, self._numbering(file.shards)))
+        return tuple(sources)
 
-    def _expect_shards(self, base: LookupFile) -> None:
-        """Say now if a shard whose hashes need not be read is gone."""
+    def _numbering(self, shards: Sequence[ShardEntry | Covered]) -> _Numbering:
+        starts = _starts(shards)
+        mine = np.array([self._start_of.get(shard.name, 0) for shard in shards], np.int64)
+        return _Numbering(starts, mine - starts[:-1])
+
+    def _uncovered(self, sources: Sequence[_Source]) -> tuple[ShardEntry, ...]:
+        """Shards of the index that no source covers."""
+        covered = {shard.name for source in sources for shard in source.file.shards}
+        return tuple(shard for shard in self._index.shards if shard.name not in covered)
+
+    def _expect_shards(self) -> None:
+        """Say now if a shard is gone whose hashes need not be read."""
         folder = self._reader.folder / SHARDS_NAME
         with storage_errors("list", folder):
             there = set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208 - names
-        for name in (shard.name for shard in base.shards):
-            if name in self._start_of and name not in there:
+        for name in self._start_of:
+            if name not in there:
                 raise ShardGoneError(folder / name, self._reader.folder)
 
 
