@@ -31,6 +31,8 @@ def command(cache: str | None, as_json: bool) -> None:
         f"\ncache    {store['folder']}: {store['extractors']} extractors, {store['rows']:,} rows, "
         f"{store['free_bytes'] / 2**30:.1f} GiB free"
     )
+    console.out(f"networks {found['networks']}")
+    console.out(f"engine   {found['engine']}")
     console.out(f"weights  {', '.join(found['weights']) or 'none'}")
     for name, value in found["environment"].items():
         console.out(f"{name}={value}")

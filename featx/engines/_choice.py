@@ -40,6 +40,10 @@ class Choice:
         family = self.device.partition(":")[0]
         return {"engine": self.engine, "device": family, "precision": self.precision}
 
+    def __str__(self) -> str:
+        because = f" ({self.why})" if self.why else ""
+        return f"{self.engine} in {self.precision} on {self.device}{because}"
+
     @property
     def is_reference(self) -> bool:
         """Whether this is torch in fp32 on the CPU, which everything else is measured against."""

@@ -37,16 +37,22 @@ class EnginePlan:
         Engine, device, precision, batch size and streams.
     specs : tuple of ExtractorSpec
         One per output of the backbone.
+    agreement : Agreement or None
+        With the reference, where it was measured.
     """
 
     def __init__(self, choice: Choice, backbone: Embedder, engine: Engine | None = None) -> None:
         self.choice = choice
         self.backbone = backbone
+        self.agreement: Agreement | None = None
         self.specs = tuple(
             ExtractorSpec({**output.document, "numerics": choice.numerics})
             for output in backbone.outputs
         )
         self._engine = engine
+
+    def __str__(self) -> str:
+        return str(self.choice) + (f"; {self.agreement}" if self.agreement else "")
 
     @property
     def engine(self) -> Engine:
@@ -90,8 +96,6 @@ def plan_engine(
         The engine was asked for by name and cannot run this network.
     """
     choice = _sized(choose(name, device, precision), batch_size)
-    if choice.why:
-        console.detail(f"{choice.engine} {choice.precision} on {choice.device}: {choice.why}")
     if choice.is_reference or samples is None:
         return EnginePlan(choice, backbone)
     key = f"checks/{kept_key(_conditions(choice, backbone))}"
@@ -109,9 +113,9 @@ def plan_engine(
         agreement = _check(plan, samples)
         if agreement is None:
             return plan
-        console.detail(f"{backbone.name} on {choice.engine} {choice.precision}: {agreement}.")
         write_kept(key, agreement.document())
     if agreement.within(choice.precision):
+        plan.agreement = agreement
         return plan
     console.warn(
         f"{backbone.name} is not itself on {choice.engine} in {choice.precision} ({agreement}; the "

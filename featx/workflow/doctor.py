@@ -11,14 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from featx.kept import kept_folder
 from featx.store import cache_folder
 
 __all__ = ["doctor"]
 
-_CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
+_CORE = ("torch", "torchvision", "timm", "platformdirs", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
          "pillow", "skops", "safetensors", "pydantic", "click")  # fmt: skip
-_EXTRAS = {"pyarrow": "parquet"}
-_ENVIRONMENT = ("FEATX_CACHE", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME", "CUDA_VISIBLE_DEVICES",
+_EXTRAS = {"openvino": "openvino", "pyarrow": "parquet", "ray": "ray"}
+_ENVIRONMENT = ("FEATX_CACHE", "FEATX_NETWORKS", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME", "CUDA_VISIBLE_DEVICES",
                 "OMP_NUM_THREADS", "NO_COLOR")  # fmt: skip
 LOW_DISK_BYTES = 2 << 30
 
@@ -34,7 +35,8 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``python``, ``platform``, ``versions``, ``devices``, ``cache``, ``weights``,
+        ``python``, ``platform``, ``versions``, ``devices``, ``engine`` (what extraction uses when
+        left to choose), ``networks`` (where converted ones are kept), ``cache``, ``weights``,
         ``environment`` and ``advice``, a list of sentences on what is missing.
     """
     advice: list[str] = []
@@ -44,6 +46,8 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": _versions(advice),
         "devices": _devices(advice),
+        "engine": str(_choose()),
+        "networks": str(kept_folder()),
         "cache": _cache(folder, advice),
         "weights": _weights(advice),
         "environment": {k: os.environ[k] for k in _ENVIRONMENT if k in os.environ},
@@ -78,6 +82,12 @@ def _devices(advice: list[str]) -> list[dict[str, Any]]:
     if len(devices) == 1:
         advice.append("No GPU was found; everything runs on the CPU, only slower.")
     return devices
+
+
+def _choose() -> Any:
+    from featx.engines import choose
+
+    return choose()
 
 
 def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:

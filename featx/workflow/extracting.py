@@ -73,6 +73,8 @@ def extract_manifest(
         )
     paths = manifest.paths
     extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
+    for extractor in extractors:
+        console.log(f"{extractor.request.name}: {extractor.plan}.")
     found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
     for sentence in found[0].report.sentences():
         console.log(sentence)

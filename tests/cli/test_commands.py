@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,8 @@ def test_backbones_lists_and_filters(featx: Featx) -> None:
 
 def test_doctor_names_versions_and_devices(featx: Featx) -> None:
     document = json.loads(featx("doctor", "--json").out)
+    assert document["engine"].split()[0] in {"openvino", "torch"}
+    assert document["networks"] == os.environ["FEATX_NETWORKS"]
     assert document["versions"]["torch"]
     assert document["devices"][-1]["device"] == "cpu"
     assert document["cache"]["writable"] is True
