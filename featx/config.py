@@ -31,6 +31,10 @@ Number = bool | int | float | str | None
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+_CLUSTER = "ray computes on the machines of a Ray cluster. [this machine]"
+_ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its own, new one]"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -114,6 +118,8 @@ class ExtractConfig(_Section):
         "skip", description="skip quarantines an unreadable image; fail stops at the first."
     )
     offline: bool = Field(False, description="Never ask a model hub.")
+    cluster: str | None = Field(None, description=_CLUSTER)
+    address: str | None = Field(None, description=_ADDRESS)
 
     def requests(self) -> list[BackboneRequest]:
         """One request for each backbone named; the embedded one when none is."""

@@ -14,6 +14,7 @@
     ├── StoreError                the embedding store cannot do what was asked
     │   ├── CorruptStoreError     a shard or index is not what was written
     │   └── StoreLockedError      another process holds the lock
+    ├── ClusterError              the machines that were to share the work cannot
     ├── FitError                  no honest classifier can be fitted to these data
     ├── ModelError                a saved model cannot be read or does not match
     └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
@@ -26,9 +27,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "BackboneError",
+    "ClusterError",
     "ConfigError",
     "CorruptStoreError",
     "DatasetError",
@@ -64,6 +67,10 @@ class FeatxError(Exception):
         super().__init__(message if hint is None else f"{message}\n{hint}")
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is, not by calling __init__ again: it may be on its way from another machine.
+        return _as_it_was, (type(self), self.args, self.__dict__)
 
 
 class UsageError(FeatxError):
@@ -122,6 +129,10 @@ class StoreLockedError(StoreError):
     """Another process holds the store's lock."""
 
 
+class ClusterError(FeatxError):
+    """The machines that were to share the work cannot be reached or do not do it."""
+
+
 class FitError(FeatxError):
     """No honest classifier can be fitted to these data as asked."""
 
@@ -134,6 +145,12 @@ class QuarantinedError(FeatxError):
     """The run finished, but under ``--strict`` quarantined files make it a failure."""
 
     exit_code = 3
+
+
+def _as_it_was(kind: type[FeatxError], args: tuple[Any, ...], state: dict[str, Any]) -> FeatxError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

@@ -36,14 +36,17 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit`` or ``score``. A required field
-    becomes a positional argument. A flag left out keeps the configuration's own default.
+    becomes a positional argument. A flag left out keeps the configuration's own default. A field
+    that several sections of one command have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        below = {p.name for p in getattr(function, "__click_params__", ())}
+
         @functools.wraps(function)
         def command(**given: Any) -> Any:
-            values = {k: given.pop(k) for k in fields}
+            values = {k: given[k] if k in below else given.pop(k) for k in fields}
             values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
             values = {k: v for k, v in values.items() if v is not None and v != []}
             section = parse_config(model, values, source="command line")
@@ -51,7 +54,8 @@ def config_options(
 
         decorated: Callable[..., Any] = command
         for name, field in reversed(fields.items()):
-            decorated = _option(name, field)(decorated)
+            if name not in below:
+                decorated = _option(name, field)(decorated)
         return decorated
 
     return decorate

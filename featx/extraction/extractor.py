@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from featx.config import ExtractConfig
@@ -87,6 +88,28 @@ class Extractor:
         """Stand for an extractor known by its specification, without looking at the backbone."""
         preprocess = Preprocess.from_document(spec.document["preprocess"])
         return cls([request.name], (spec,), request, preprocess, config, paths=paths)
+
+    def unbuilt(self, samples: Sequence[str]) -> Extractor:
+        """The same extractor, for another process to build; small and picklable.
+
+        What this process has chosen is asked for by name, so that no other choice can be made.
+
+        Parameters
+        ----------
+        samples : sequence of str
+            Images that the other process may check an engine on.
+        """
+        chosen = dict(self.specs[0].document["numerics"])
+        if self._chosen is not None:
+            chosen["batch_size"] = self._chosen.choice.batch_size
+        weights = self.request.weights
+        request = replace(self.request, weights=weights and str(Path(weights).absolute()))
+        config = self.config.model_copy(
+            update={k: v for k, v in chosen.items() if k in ExtractConfig.model_fields}
+        )
+        return Extractor(
+            self.names, self.specs, request, self.preprocess, config, paths=list(samples)
+        )
 
     def open_stores(self, cache: Path, *, allow_memory: bool) -> None:
         """Open one store per output under ``cache``."""

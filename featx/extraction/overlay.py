@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,26 @@ class OverlayStore:
         for i in np.flatnonzero(held):
             result[i] = self._memory[hashes[i].tobytes()]
         return result
+
+    def write_shard(self, hashes: np.ndarray, embeddings: np.ndarray) -> str:
+        """A cluster's worker's half of `add`; see `EmbeddingStore.write_shard`."""
+        return self._in_cache().write_shard(hashes, embeddings)
+
+    def adopt(self, names: Sequence[str]) -> None:
+        """The committer's half of `add`; see `EmbeddingStore.adopt`."""
+        self._in_cache().adopt(names)
+
+    def refresh(self) -> None:
+        """See what other processes have committed since."""
+        self._in_cache().refresh()
+
+    def _in_cache(self) -> EmbeddingStore:
+        if self._base is None or not self._writable:
+            raise StoreError(
+                "A cluster cannot keep embeddings in memory.",
+                hint="Use a cache that can be written, or leave out --cluster.",
+            )
+        return self._base
 
     def _fall_back(self, error: Exception) -> None:
         if not self.allow_memory:

@@ -14,13 +14,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from featx import console
+from featx.clusters import find_cluster
 from featx.config import ExtractConfig
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
 from featx.extraction.result import Extraction, Failure, Report
-from featx.extraction.workers import Computed, Workers
+from featx.extraction.spread import SpreadWorkers, Written
+from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
@@ -87,7 +89,7 @@ def run_extractors(
         manifest = manifest.head(config.limit)
     cache = cache_folder(config.cache)
     for extractor in extractors:
-        extractor.open_stores(cache, allow_memory=allow_memory)
+        extractor.open_stores(cache, allow_memory=allow_memory and config.cluster is None)
     run = _Run(manifest, extractors, config, dry_run=dry_run)
     run.execute()
     report = run.report
@@ -121,18 +123,13 @@ class _Run:
 
     def execute(self) -> None:
         """Read, compute and commit everything; on any error commit what was computed first."""
-        threads = self.config.workers or cpu_cores()
-        workers = Workers(
-            self.manifest.paths, self.extractors, threads=threads, decode=not self.dry_run
-        )
+        workers = self._workers()
         try:
             with console.progress(len(self.manifest), "extract") as bar:
                 self._follow(workers, bar)
         except BaseException:
-            workers.stop()
-            for event in workers:
-                if isinstance(event, Computed):
-                    self._keep(event)
+            for event in workers.abandon():
+                self._keep(event)
             raise
         finally:
             for shards in self.shards:
@@ -140,19 +137,36 @@ class _Run:
         if self.fatal is not None:
             raise self._failure(self.fatal)
 
-    def _follow(self, workers: Workers, bar: console.Progress) -> None:
+    def _workers(self) -> Workers | SpreadWorkers:
+        """Threads of this process, or the machines of a cluster."""
+        config, paths, decode = self.config, self.manifest.paths, not self.dry_run
+        cluster = find_cluster(config.cluster, config.address)
+        if cluster is None:
+            threads = config.workers or cpu_cores()
+            return Workers(paths, self.extractors, threads=threads, decode=decode)
+        cache = cache_folder(config.cache)
+        return SpreadWorkers(paths, self.extractors, cluster, config, cache=cache, decode=decode)
+
+    def _follow(self, workers: Workers | SpreadWorkers, bar: console.Progress) -> None:
         for event in workers:
-            if isinstance(event, Computed):
-                self._keep(event)
-            else:
+            if isinstance(event, Read):
                 self._take(event.index, event.reading)
                 bar.advance()
                 if self.fatal is not None:
                     workers.stop()
+            else:
+                self._keep(event)
 
-    def _keep(self, computed: Computed) -> None:
-        self.report.forward_s += computed.forward_s
-        self.shards[computed.extractor].push(computed.hashes, computed.columns)
+    def _keep(self, event: Computed | Written) -> None:
+        """Put embeddings on their way into the store, or index those that are there already."""
+        self.report.forward_s += event.forward_s
+        if isinstance(event, Computed):
+            self.shards[event.extractor].push(event.hashes, event.columns)
+            return
+        started = time.perf_counter()
+        for (k, j), names in event.names.items():
+            self.extractors[k].stores[j].adopt(names)
+        self.report.commit_s += event.commit_s + time.perf_counter() - started
 
     def _take(self, i: int, reading: Reading) -> None:
         """File one reading: a failure, an image to compute, or one already there."""

@@ -129,6 +129,13 @@ class Workers:
         """Begin no other file."""
         self._stopped.set()
 
+    def abandon(self) -> Iterator[Computed]:
+        """What the threads computed until each has finished the file it is at."""
+        self.stop()
+        for event in self:
+            if isinstance(event, Computed):
+                yield event
+
     def __iter__(self) -> Iterator[Read | Computed]:
         error: BaseException | None = None
         while self._running:

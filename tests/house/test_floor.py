@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_plug_in_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_missing_extras_say_how_to_install() -> None:
     assert "pip install 'featx[parquet]'" in str(MissingExtraError("Reading Parquet", "parquet"))
     assert issubclass(MissingExtraError, FeatxError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FeatxError("a", hint="b"), UnknownNameError("kind", "x", ["y"]), MissingExtraError("a", "b")],
+)
+def test_errors_come_back_from_another_process_as_they_were(error: FeatxError) -> None:
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes of this very process
+    assert type(back) is type(error)
+    assert (str(back), back.message, back.hint) == (str(error), error.message, error.hint)
 
 
 def test_canonical_json_does_not_depend_on_order_and_refuses_nan() -> None:

@@ -1,0 +1,163 @@
+"""The cluster ``ray``: machines joined with ``ray start``, or a Ray of this process's own.
+
+Ray's usage statistics and dashboard are switched off. A Ray that the calling program has
+initialised already is used as it is and left running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from featx import console
+from featx.clusters._base import Prepare
+from featx.clusters._ray_pool import Place, RayPool
+from featx.errors import ClusterError, MissingExtraError
+from featx.machine import cpu_cores
+
+__all__ = ["PLUGIN", "RayCluster"]
+
+_KNOCK_S = 5.0
+_LOGGING_ERRORS = 40
+
+
+class RayCluster:
+    """Connects to Ray."""
+
+    @contextmanager
+    def connect(self, address: str | None) -> Iterator[RaySession]:
+        """Join or start a Ray, and leave or stop it at the end.
+
+        Parameters
+        ----------
+        address : str or None
+            ``HOST:PORT`` of a Ray cluster, ``auto`` for the one this machine belongs to,
+            ``local`` for one of this process's own. None is ``$RAY_ADDRESS``, else ``local``.
+        """
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read by Ray when it is imported
+        ray = _import_ray()
+        if ray.is_initialized():
+            yield RaySession(ray)
+            return
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        _knock(address)
+        with _own_signals():
+            _initialise(ray, address)
+        try:
+            yield RaySession(ray)
+        finally:
+            ray.shutdown()
+
+
+PLUGIN = RayCluster()
+
+
+class RaySession:
+    """A connection to Ray."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+
+    def pool(self, prepare: Prepare, *, gpus: bool) -> RayPool:
+        """One worker for each machine, or with ``gpus`` one for each GPU."""
+        places = self._places(gpus)
+        threads = sum(place.cpus for place in places)
+        console.log(f"Ray: {len(places)} worker(s), {threads} threads in all.")
+        return RayPool(self._ray, prepare, places)
+
+    def share(self, value: Any) -> Callable[[], Any]:
+        """Put ``value`` into Ray's object store, once, whatever the number of tasks."""
+        return _Shared(self._ray.put(value))
+
+    def joblib(self) -> AbstractContextManager[Any]:
+        """Joblib's tasks become calls of Ray actors that take one CPU each."""
+        import joblib
+        from ray.util.joblib import register_ray
+
+        register_ray()
+        one_cpu = {"num_cpus": 1, "scheduling_strategy": "SPREAD"}
+        context: AbstractContextManager[Any] = joblib.parallel_config(
+            "ray", n_jobs=-1, ray_remote_args=one_cpu
+        )
+        return context
+
+    def _places(self, gpus: bool) -> list[Place]:
+        """One network a machine (or GPU): its threads share it, as in a run without a cluster."""
+        places = []
+        for node in self._ray.nodes():
+            if not node["Alive"]:
+                continue
+            cpus = int(node["Resources"].get("CPU", 0))
+            n_gpus = int(node["Resources"].get("GPU", 0)) if gpus else 1
+            if cpus and n_gpus:
+                place = Place(node["NodeID"], max(1, cpus // n_gpus), int(gpus))
+                places += [place] * n_gpus
+        if not places:
+            what = "GPU" if gpus else "CPU"
+            raise ClusterError(
+                f"No machine of the Ray cluster has a {what} to give.",
+                hint="See what there is with: ray status",
+            )
+        return places
+
+
+class _Shared:
+    """Reads a value from Ray's object store, on whatever machine."""
+
+    def __init__(self, reference: Any) -> None:
+        self._reference = reference
+
+    def __call__(self) -> Any:
+        return importlib.import_module("ray").get(self._reference)
+
+
+def _import_ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        raise MissingExtraError("--cluster ray", "ray") from None
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries a dead address for two minutes and then ends the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # local, auto
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _initialise(ray: Any, address: str) -> None:
+    options = {"num_cpus": cpu_cores(), "include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=_LOGGING_ERRORS, **options)
+    except (Exception, SystemExit) as error:  # Ray ends the process where its server is silent
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> ClusterError:
+    return ClusterError(
+        f"There is no Ray that can be used at {address!r}: {reason}",
+        hint="Start one with `ray start --head`, or leave out --address to compute here.",
+    )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what the program does on SIGTERM, which Ray replaces."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, before)
