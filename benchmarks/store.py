@@ -59,7 +59,9 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[f"{options.rows}x{options.features}"] = document  # one run of each shape is kept
+    RESULTS.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
     print_table(document)
 
 
@@ -149,12 +151,13 @@ def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """What ``work`` returns, and what it took."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     read, disk = io_bytes()
-    memory, started = memory_mb("VmRSS"), time.perf_counter()
+    memory, started, cpu = memory_mb("VmRSS"), time.perf_counter(), time.process_time()
     result = work()
-    elapsed = time.perf_counter() - started
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     after, disk_after = io_bytes()
     return result, {
         "elapsed_s": round(elapsed, 6),
+        "cpu_s": round(cpu, 6),
         "memory_mb": round(memory_mb("VmHWM") - memory, 1),
         "read_mb": round((after - read) / 2**20, 2),
         "disk_mb": round((disk_after - disk) / 2**20, 2),
@@ -295,7 +298,13 @@ def gather(folder: Path) -> dict[str, Any]:
     X, took = measured(lambda: store.gather(hashes))
     matrix = np.load(folder / "X.npy", mmap_mode="r")
     expect(np.array_equal(X, matrix[numbers]))
-    return {**took, "asked_mb": round((hashes.nbytes + X.nbytes) / 2**20, 2)}
+    width = 4 * shape(folder)[1]
+    pages = len(np.unique(numbers * width // 4096))  # none smaller can be read from a disk
+    return {
+        **took,
+        "asked_mb": round(X.nbytes / 2**20, 2),
+        "pages_of_rows_mb": round(pages * 4096 / 2**20, 2),
+    }
 
 
 def gather_cold(folder: Path) -> dict[str, Any]:
@@ -349,8 +358,11 @@ def both(first: dict[str, float], again: dict[str, float], size: int) -> dict[st
     return {
         "first_s": first["elapsed_s"],
         "again_s": again["elapsed_s"],
+        "first_cpu_s": first["cpu_s"],
+        "again_cpu_s": again["cpu_s"],
         "first_gb_per_s": round(size / 1e9 / first["elapsed_s"], 3),
         "again_gb_per_s": round(size / 1e9 / again["elapsed_s"], 3),
+        "disk_mb": first["disk_mb"] + again["disk_mb"],
         "memory_over_result": round(first["memory_mb"] / (size / 2**20), 3),
     }
 

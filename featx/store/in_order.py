@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["find_in_order"]
 
 _PROBE = 16  # hashes that must stand in a row before a shard's own are read
-_STEP = 1024  # how far to go on after a probe failed
+_STEP = 1024  # how far to go on after a probe failed; hashes compared at once
 _PATIENCE = 4  # failed probes in a row after which order is no longer expected
 
 
@@ -54,5 +54,8 @@ def find_in_order(
 def _n_equal(one: np.ndarray, other: np.ndarray) -> int:
     """How many leading hashes are the same."""
     n = min(len(one), len(other))
-    differ = (one[:n].view(np.uint64) != other[:n].view(np.uint64)).any(axis=1)
-    return int(differ.argmax()) if differ.any() else n
+    for at in range(0, n, _STEP):
+        differ = one[at : min(at + _STEP, n)] != other[at : min(at + _STEP, n)]
+        if differ.any():
+            return at + int(differ.any(axis=1).argmax())
+    return n

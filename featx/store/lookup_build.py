@@ -23,8 +23,8 @@ from featx.store.shard import ShardReader
 
 __all__ = ["build_lookup"]
 
-RUN_ROWS = 2**22
-_RANGE_ROWS = 2**20  # rows merged at once, as hashes are spread evenly
+RUN_ROWS = 2**20
+_RANGE_ROWS = 2**19  # rows merged at once, as hashes are spread evenly
 
 
 def build_lookup(

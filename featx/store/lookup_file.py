@@ -24,7 +24,7 @@ import numpy as np
 
 from featx.files import OddFileError, atomic_path, make_directory, open_regular, read_range
 from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unseal
-from featx.store.pages import PAGE_BYTES, batches, page_sums, read_pages, spanned
+from featx.store.pages import PAGE_BYTES, batches, expect_random, page_sums, read_pages, spanned
 from featx.store.records import RECORD_WORDS, as_hashes, as_words, distinct
 
 __all__ = ["LOOKUP_PATTERN", "Covered", "LookupFile", "open_lookups", "write_lookup"]
@@ -76,6 +76,7 @@ class LookupFile:
         self.path = path
         self._handle = open_regular(path)
         weakref.finalize(self, os.close, self._handle)
+        expect_random(self._handle)
         header, payload, footer_offset = _read_footer(self._handle)
         try:
             if header["fingerprint"] != fingerprint:

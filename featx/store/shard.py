@@ -31,7 +31,7 @@ from featx.store.index import (
     SHARDS_NAME,
     ShardEntry,
 )
-from featx.store.pages import Scratch, read_into
+from featx.store.pages import Scratch, expect_random, read_into
 from featx.store.partial import (
     ShardPages,
     as_slice,
@@ -211,6 +211,7 @@ class ShardReader:
             pages = load_pages(self.folder, entry, self.n_features)
             if pages is not None and 2 * len(rows) < entry.rows:
                 # Else the shard is damaged, or its sums are: the SHA-256 of all of it tells.
+                expect_random(handle)
                 try:
                     read_rows(handle, pages, rows, out, at)
                     return
