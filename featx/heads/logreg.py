@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featx.heads._head import Head, Scored, Training
 from featx.heads._logistic import Problems, solve_path
 
-SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
+SAFETY = 1.25  # solutions of a path are this many times closer than ``tol`` asks
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
