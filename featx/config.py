@@ -182,6 +182,8 @@ class FitConfig(_Section):
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
     jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
+    cluster: str | None = Field(None, description=_CLUSTER)
+    address: str | None = Field(None, description=_ADDRESS)
     name: str | None = Field(None, description="Name of the run. [data set and time]")
     runs: str = Field("runs", description="Folder that runs are written into.")
     overwrite: bool = Field(False, description="Replace a run of the same name.")

@@ -50,8 +50,14 @@ class Session(Protocol):
     def share(self, value: Any) -> Callable[[], Any]:
         """Lay ``value`` where all machines can read it; gives a small function that reads it."""
 
-    def joblib(self) -> AbstractContextManager[Any]:
-        """While it lasts, `joblib.Parallel` runs its tasks on the cluster."""
+    def joblib(self, jobs: int | None) -> AbstractContextManager[Any]:
+        """A `joblib.Parallel` that runs so many tasks at a time on the cluster; None for all CPUs.
+
+        Raises
+        ------
+        ClusterError
+            A worker is lost.
+        """
 
 
 class Cluster(Protocol):

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from featx import console
@@ -76,17 +76,25 @@ class RaySession:
         """Put ``value`` into Ray's object store, once, whatever the number of tasks."""
         return _Shared(self._ray.put(value))
 
-    def joblib(self) -> AbstractContextManager[Any]:
-        """Joblib's tasks become calls of Ray actors that take one CPU each."""
+    @contextmanager
+    def joblib(self, jobs: int | None) -> Iterator[Any]:
+        """A `joblib.Parallel` whose tasks are calls of Ray actors that take one CPU each."""
         import joblib
         from ray.util.joblib import register_ray
 
         register_ray()
         one_cpu = {"num_cpus": 1, "scheduling_strategy": "SPREAD"}
-        context: AbstractContextManager[Any] = joblib.parallel_config(
-            "ray", n_jobs=-1, ray_remote_args=one_cpu
-        )
-        return context
+        with joblib.parallel_config("ray", n_jobs=-1, ray_remote_args=one_cpu):
+            parallel = joblib.Parallel(n_jobs=jobs, batch_size=1)
+        try:
+            with parallel:
+                yield parallel
+        except self._ray.exceptions.RayError as error:
+            raise ClusterError(
+                f"A Ray worker failed: {error}",
+                hint="Is there memory for the embeddings on every machine? The same command "
+                "starts the search again.",
+            ) from error
 
     def _places(self, gpus: bool) -> list[Place]:
         """One network a machine (or GPU): its threads share it, as in a run without a cluster."""

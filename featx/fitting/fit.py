@@ -19,6 +19,7 @@ from featx.fitting.data import FitData, Part, split_data
 from featx.fitting.estimate import Evaluation, evaluate, search_temperature
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
+from featx.fitting.spread import spread_search
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
@@ -38,12 +39,15 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     Returns
     -------
     FitResult
-        The same for the same data and config, whatever ``jobs`` is, except for times.
+        The same for the same data and config, whatever ``jobs`` and ``cluster`` are, except for
+        times.
 
     Raises
     ------
     FitError
         The data allow no honest classifier: one class, too few images or groups, not finite.
+    ClusterError, MissingExtraError
+        ``config.cluster`` cannot be used.
     ConfigError, UnknownNameError
         ``config`` names a head, sampler or parameter that does not exist.
 
@@ -64,9 +68,9 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
         )
     folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
     notes += folds.notes
-    with _warnings_as_notes(notes):
+    with spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
-        search = FoldSearch(part, folds, config.scoring, config.seed, jobs)
+        search = FoldSearch(part, folds, config.scoring, config.seed, jobs, elsewhere)
         search.check(search.single)
         result = _fit(search, test, config, notes)
     return FitResult(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,6 +223,20 @@ def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
     return Outputs(margin_columns(estimator.decision_function(X)), margins=True)
 
 
+class Elsewhere(Protocol):
+    """Fits for a `FoldSearch` on other machines; `featx.fitting.spread.SpreadSearch` does."""
+
+    def __call__(
+        self,
+        search: FoldSearch,
+        batches: Sequence[tuple[list[Trial], Held]],
+        *,
+        keep: bool,
+        label: str,
+    ) -> None:
+        """Fit every batch of trials on its training part and file what is found."""
+
+
 class _Shared:
     """A value made by the first thread that asks and dropped after the last use."""
 
@@ -263,6 +277,8 @@ class FoldSearch:
     seed : int
     jobs : int
         Threads. Results do not depend on it: every fit uses one BLAS thread.
+    elsewhere : callable, optional
+        Fits in place of the threads and adds to ``scores`` and what follows it below.
 
     Attributes
     ----------
@@ -274,6 +290,8 @@ class FoldSearch:
         ``setup -> number of fits that stopped at their iteration limit``.
     elapsed_s : dict
         ``setup -> seconds of fitting, resampling and scoring, summed over threads``.
+    kept : dict
+        ``(trial, held-out folds, tested fold) -> what the head said``, where it was to be kept.
     """
 
     part: Part
@@ -281,11 +299,12 @@ class FoldSearch:
     scoring: str
     seed: int
     jobs: int
+    elsewhere: Elsewhere | None = None
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
     elapsed_s: dict[Setup, float] = field(default_factory=lambda: defaultdict(float))
-    _outputs: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
+    kept: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -342,6 +361,10 @@ class FoldSearch:
             What the progress bar says.
         """
         tasks = list(self._tasks(trials, held_sets, keep))
+        if self.elsewhere is not None:
+            batches = [(batch, held) for batch, held, _ in tasks]
+            self.elsewhere(self, batches, keep=keep, label=label)
+            return
         with (
             one_blas_thread(),
             console.progress(sum(len(trials) for trials, _, _ in tasks), label) as bar,
@@ -363,7 +386,7 @@ class FoldSearch:
 
         Trials of one setup stay together where their head shares work between them.
         """
-        known = self._outputs if keep else self.scores
+        known = self.kept if keep else self.scores
         groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
         for trial in reversed(trials):
             groups[trial.setup.backbone, trial.setup.sampler].append(trial)
@@ -399,7 +422,7 @@ class FoldSearch:
                     score = fold_score(self.scoring, self.part.y[rows], said.probabilities())
                     self.scores[trial, held, fold] = score
                     if keep:
-                        self._outputs[trial, held, fold] = said
+                        self.kept[trial, held, fold] = said
                 with self._lock:
                     self.unconverged[setup] += stopped
         except RefusedError as error:
@@ -411,7 +434,7 @@ class FoldSearch:
 
     def outputs(self, trial: Trial, fold: int) -> Outputs:
         """What ``trial``, trained on the other folds, says of ``fold``; kept by `run`."""
-        return self._outputs[trial, (fold,), fold]
+        return self.kept[trial, (fold,), fold]
 
     def fold_scores(self, trial: Trial) -> Float:
         """Scores of ``trial`` on each fold, trained on all others."""
@@ -424,7 +447,7 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs)
+    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, search.elsewhere)
 
 
 def one_blas_thread() -> Any:
