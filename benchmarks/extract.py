@@ -404,7 +404,7 @@ def main() -> None:
         for backbone in backbones:
             found = Bench(backbone, paths, root, scratch).run(options.rounds)
             document["backbones"][backbone] = found
-            print_table(backbone, found)
+            print(f"\n{table(backbone, found)}", flush=True)
         document["photographs_of_6_megapixels"] = large_photographs(paths, scratch, options.rounds)
         print("\n6 megapixels, decoding only:", document["photographs_of_6_megapixels"])
         if options.images is not None:
@@ -435,19 +435,27 @@ def machine() -> dict:
     }
 
 
-def print_table(backbone: str, document: dict) -> None:
-    """The document for people."""
-    print(f"\n{backbone}, {document['images']} images")
-    print(f"{'':38} images/s   start  peak MB  times timm fp32 / bf16   of H  of forward")
+def table(backbone: str, document: dict) -> str:
+    """One backbone's figures as a Markdown table."""
+    lines = [
+        f"| {backbone}, {document['images']} images | images/s | times timm fp32 | times timm bf16 "
+        "| of H | of forward | start, s | peak, MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, row in document["sides"].items():
-        ratios = f"{row['times timm fp32'][1]:9.2f} / {row['times timm bf16'][1]:5.2f}"
-        limits = f"{row['of_H']:6.2f} {row['of_forward_only']:8.2f}" if "of_H" in row else ""
-        print(
-            f"{name:38} {row['images_per_s']:8.1f} {row['start_s']:5.1f} s {row['peak_mb']:8} "
-            f"{ratios}      {limits}"
-        )
+        ratios = [spread(row[f"times timm {p}"]) for p in ("fp32", "bf16")]
+        limits = [f"{row[k]:.2f}" if k in row else "" for k in ("of_H", "of_forward_only")]
+        cells = [f"{row['images_per_s']}", *ratios, *limits, f"{row['start_s']}", row["peak_mb"]]
+        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     for name, rate in document["limits_images_per_s"].items():
-        print(f"limit: {name:31} {rate:8.1f}")
+        lines.append(f"| *limit: {name}* | {rate} | | | | | | |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    """Median, and from where to where."""
+    least, median, most = values
+    return f"{median} ({least} to {most})"
 
 
 if __name__ == "__main__":

@@ -133,6 +133,26 @@ def scaled_decoding(reference: object, preprocess: Preprocess, paths: list[str])
     return found
 
 
+def table(document: dict) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| backbone | numerics | smallest cosine | largest relative error | test predictions changed "
+        "| test accuracy |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in document["backbones"].items():
+        for numerics, row in found["numerics"].items():
+            lines.append(
+                f"| {name} | {numerics} | {row['smallest_cosine']:.6f} "
+                f"| {row['largest_relative_error']:.1e} "
+                f"| {row['test_predictions_changed']} of {found['test_images']} "
+                f"| {row['test_accuracy']:.4f} |"
+            )
+        scaled = found["scaled_decoding"]
+        lines.append(f"| {name} | scaled decoding | {scaled['smallest_cosine']:.6f} | | | |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -156,6 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         for request in requests:
             document["backbones"][request.name] = measure(request, manifest, cache)
+    print(table(document))
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
 
 

@@ -97,14 +97,12 @@ class OpenVINOEngine:
     def _embed_chunk(self, chunk: NDArray[np.uint8], request: Any) -> list[NDArray[np.float32]]:
         """Embed at most ``batch_size`` images as one batch of exactly that size."""
         n = len(chunk)
-        if n < self.batch_size or not chunk.flags.c_contiguous:
-            padded = np.zeros((self.batch_size, *chunk.shape[1:]), np.uint8)
-            padded[:n] = chunk
-            chunk = padded
-        request.infer({0: chunk}, share_inputs=True)
-        return [
-            request.get_output_tensor(k).data[:n].copy() for k in range(len(self._backbone.outputs))
-        ]
+        images = request.get_input_tensor().data
+        images[:n] = chunk
+        images[n:] = 0
+        request.infer(share_outputs=True)
+        outputs = range(len(self._backbone.outputs))
+        return [request.get_output_tensor(k).data[:n].copy() for k in outputs]
 
 
 class OpenVINOPlugin:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import featx.extraction.pipeline as pipeline
 import featx.extraction.reading as reading
+import featx.extraction.workers as workers
 from featx.config import ExtractConfig
 from featx.data.decode import decode_image
 from featx.data.preprocess import preprocess_image
@@ -262,3 +264,48 @@ def test_commits_are_bounded_by_bytes(config: ExtractConfig) -> None:
     width = extractor.specs[0].n_features
     assert shards.commit_rows == min(pipeline.COMMIT_ROWS, pipeline.COMMIT_BYTES // (4 * width))
     shards.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_a_gpu_embeds_as_the_cpu_does(images: Path, config: ExtractConfig) -> None:
+    on_cpu = extract(images, config)
+    everywhere = ",".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
+    for device in ("cuda", everywhere):
+        found = extract(images, config.model_copy(update={"device": device}))
+        assert found.spec.fingerprint != on_cpu.spec.fingerprint
+        np.testing.assert_allclose(found.X, on_cpu.X, rtol=1e-4, atol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_data_set(
+    images: Path, config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels are held in one tray for each thread, however many images there are."""
+    made: list[int] = []
+    make = workers._Tray.__init__
+
+    def counted(self: workers._Tray, size: int, like: np.ndarray) -> None:
+        make(self, size, like)
+        made.append(self.pixels.nbytes)
+
+    monkeypatch.setattr(workers._Tray, "__init__", counted)
+    extract(images, config.model_copy(update={"workers": 3}))
+    assert 1 <= len(made) <= 3
+    assert set(made) == {4 * 32 * 32 * 3}
+
+
+def test_few_images_are_few_batches(
+    images: Path, config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What eight threads are left with is joined, not padded eight times."""
+    sizes: list[int] = []
+    embed = torch_engine.TorchEngine.embed
+
+    def counted(self: object, batch: np.ndarray) -> object:
+        sizes.append(len(batch))
+        return embed(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch_engine.TorchEngine, "embed", counted)
+    extract(images, config.model_copy(update={"workers": 8, "limit": 10}))
+    assert sum(sizes) == 10
+    assert len(sizes) <= 3 + 1
