@@ -26,10 +26,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import drop_cache, fill_cache, measured
 
 from featx.store import EmbeddingStore
 from featx.store.index import Index, ShardEntry, parse_index
@@ -69,14 +71,14 @@ def measure(folder: Path, rows: int, n_features: int, rounds: int) -> dict[str, 
     """Everything, as JSON."""
     (folder / "shape.json").write_text(json.dumps([rows, n_features]))
     made = run("make", folder)
-    repeated = [name for name in STEPS if name not in {"make", "add", "open_rebuilding"}]
+    changing = ("open_rebuilding", "add", "adopt")
+    repeated = [name for name in STEPS if name not in {"make", *changing}]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in repeated}
     for _ in range(rounds):  # in turn, so that a busy moment meets product and plain alike
         for name in repeated:
             found[name].append(run(name, folder))
     steps = {name: median_of(results) for name, results in found.items()}
-    steps["open_rebuilding"] = run("open_rebuilding", folder)
-    steps["add"] = run("add", folder)
+    steps |= {name: run(name, folder) for name in changing}
     return {
         "rows": rows,
         "n_features": n_features,
@@ -126,52 +128,15 @@ def ratios(steps: dict[str, Any]) -> dict[str, float]:
             steps["plain_gather"]["elapsed_s"],
             steps["gather"]["elapsed_s"],
         ),
-        "read_all_first": (steps["plain_all"]["first_s"], steps["gather_all"]["first_s"]),
-        "read_all_again": (steps["plain_all"]["again_s"], steps["gather_all"]["again_s"]),
+        **{
+            f"read_all_{name}": (steps["plain_all"][name], steps["gather_all"][name])
+            for name in ("first_s", "verifying_s", "verifying_cpu_s", "again_s", "again_cpu_s")
+        },
     }
     return {name: round(plain / ours, 3) for name, (plain, ours) in pairs.items()}
 
 
-# --- measuring ----------------------------------------------------------------------------------
-
-
-def io_bytes() -> tuple[int, int]:
-    """Bytes this process has read: through system calls, and from the disk."""
-    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(fields["rchar"]), int(fields["read_bytes"])
-
-
-def memory_mb(field: str) -> float:
-    """Memory of this process: ``VmRSS`` now, ``VmHWM`` at its peak."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith(field)) / 1024
-
-
-def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """What ``work`` returns, and what it took."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    read, disk = io_bytes()
-    memory, started, cpu = memory_mb("VmRSS"), time.perf_counter(), time.process_time()
-    result = work()
-    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
-    after, disk_after = io_bytes()
-    return result, {
-        "elapsed_s": round(elapsed, 6),
-        "cpu_s": round(cpu, 6),
-        "memory_mb": round(memory_mb("VmHWM") - memory, 1),
-        "read_mb": round((after - read) / 2**20, 2),
-        "disk_mb": round((disk_after - disk) / 2**20, 2),
-    }
-
-
-def drop_cache(folder: Path) -> None:
-    """Ask the system to forget the contents of all files below."""
-    os.sync()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            handle = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(handle)
+# --- what is measured ---------------------------------------------------------------------------
 
 
 def shape(folder: Path) -> tuple[int, int]:
@@ -197,16 +162,6 @@ def first_hashes(folder: Path, rows: int) -> np.ndarray:
         np.lib.format.read_magic(file)
         np.lib.format.read_array_header_1_0(file)
         return np.fromfile(file, np.uint8, rows * 32).reshape(rows, 32)
-
-
-def fill_cache(folder: Path) -> None:
-    """Have the system hold the contents of all files below, where it has the memory."""
-    buffer = bytearray(2**20)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb", buffering=0) as file:
-                while file.readinto(buffer):
-                    pass
 
 
 def chunks(folder: Path, size: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -326,45 +281,46 @@ def plain_gather(folder: Path) -> dict[str, Any]:
 
 
 def gather_all(folder: Path) -> dict[str, Any]:
-    """Up to 2 GB of rows in the order in which they were stored, as a fit reads them; twice."""
+    """Up to 2 GB of rows in the order in which they were stored, as a fit reads them."""
     hashes = first_hashes(folder, rows_to_fit(folder))
     fill_cache(folder / "cache")
-    store = open_store(folder)
-    X, first = measured(lambda: store.gather(hashes))
-    del X
-    X, again = measured(lambda: store.gather(hashes))
-    expect(np.array_equal(X[::97], np.load(folder / "X.npy", mmap_mode="r")[: len(X) : 97]))
-    return both(first, again, X.nbytes)
+    stores = {"first": open_store(folder), "verifying": open_store(folder)}
+    stores["again"] = stores["verifying"]  # which knows by then that its shards are good
+    expected = np.load(folder / "X.npy", mmap_mode="r")[: len(hashes) : 97]
+    return readings(
+        {name: partial(store.gather, hashes) for name, store in stores.items()}, expected
+    )
 
 
 def plain_all(folder: Path) -> dict[str, Any]:
-    """The same rows copied from a memory map; twice."""
+    """The same rows copied from a memory map."""
     matrix = np.load(folder / "X.npy", mmap_mode="r")[: rows_to_fit(folder)]
     fill_cache(folder)
-    X, first = measured(lambda: np.array(matrix))
-    del X
-    X, again = measured(lambda: np.array(matrix))
-    return both(first, again, X.nbytes)
+    return readings(
+        dict.fromkeys(("first", "verifying", "again"), partial(np.array, matrix)), matrix[::97]
+    )
+
+
+def readings(reads: dict[str, Callable[[], np.ndarray]], expected: np.ndarray) -> dict[str, Any]:
+    """The same rows read three times; the first also pays for new memory from the system."""
+    document: dict[str, Any] = {}
+    for name, read in reads.items():
+        X, took = measured(read)
+        expect(np.array_equal(X[::97], expected))
+        document |= {
+            f"{name}_s": took["elapsed_s"],
+            f"{name}_cpu_s": took["cpu_s"],
+            f"{name}_gb_per_s": round(X.nbytes / 1e9 / took["elapsed_s"], 3),
+        }
+        document.setdefault("memory_over_result", round(took["memory_mb"] / (X.nbytes / 2**20), 3))
+        del X
+    return document
 
 
 def rows_to_fit(folder: Path) -> int:
     """Rows of 2 GB at most."""
     rows, n_features = shape(folder)
     return min(rows, 2 * 10**9 // (4 * n_features))
-
-
-def both(first: dict[str, float], again: dict[str, float], size: int) -> dict[str, Any]:
-    """A first and a second reading of ``size`` bytes."""
-    return {
-        "first_s": first["elapsed_s"],
-        "again_s": again["elapsed_s"],
-        "first_cpu_s": first["cpu_s"],
-        "again_cpu_s": again["cpu_s"],
-        "first_gb_per_s": round(size / 1e9 / first["elapsed_s"], 3),
-        "again_gb_per_s": round(size / 1e9 / again["elapsed_s"], 3),
-        "disk_mb": first["disk_mb"] + again["disk_mb"],
-        "memory_over_result": round(first["memory_mb"] / (size / 2**20), 3),
-    }
 
 
 def open_rebuilding(folder: Path) -> dict[str, Any]:
@@ -388,6 +344,28 @@ def add(folder: Path) -> dict[str, Any]:
     return {**took, "added_rows": len(hashes)}
 
 
+def adopt(folder: Path) -> dict[str, Any]:
+    """Four full shards written as workers do, and indexed as a committer does."""
+    store = open_store(folder)
+    rng = np.random.default_rng(4)
+    size = store.rows_per_shard
+    names, writing = [], 0.0
+    for _ in range(4):
+        hashes = rng.integers(0, 256, (size, 32), np.uint8)
+        embeddings = rng.standard_normal((size, store.n_features), np.float32)
+        started = time.perf_counter()
+        names.append(store.write_shard(hashes, embeddings))
+        writing += time.perf_counter() - started
+    adopted, took = measured(lambda: store.adopt(names))
+    expect(adopted == 4)
+    gigabytes = 4 * 64 * 2**20 / 1e9
+    return {
+        **took,
+        "write_gb_per_s": round(gigabytes / writing, 3),
+        "adopt_gb_per_s": round(gigabytes / took["elapsed_s"], 3),
+    }
+
+
 def expect(condition: bool) -> None:
     """Measurements of wrong answers are worth nothing."""
     if not condition:
@@ -406,6 +384,7 @@ STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "plain_all": plain_all,
     "open_rebuilding": open_rebuilding,
     "add": add,
+    "adopt": adopt,
 }
 
 
@@ -418,7 +397,7 @@ def large_index() -> dict[str, Any]:
     )
     data = Index(digest, 1, shards).dump()
     _, took = measured(lambda: parse_index(data, Path("large"), digest, 1))
-    return {"shards": LARGE_INDEX, "bytes": len(data), "elapsed_s": took["elapsed_s"]}
+    return {"shards": LARGE_INDEX, "bytes": len(data), **took}
 
 
 def print_table(document: dict[str, Any]) -> None:

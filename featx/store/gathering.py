@@ -14,7 +14,7 @@ from featx.store.shard import ShardReader
 
 __all__ = ["gather_rows"]
 
-_MAX_THREADS = 4  # each may hold one shard, 64 MiB; four outrun most disks
+_MAX_THREADS = 4  # each may hold a shard, 64 MiB; four outrun most disks
 _THREADED_BYTES = 2**25
 
 

@@ -183,8 +183,8 @@ class ShardReader:
     ) -> None:
         """Read embeddings into ``out[at]``.
 
-        Only the pages that hold them are read where they are less than half of the rows and the
-        sums of its pages are at hand, or where the shard is known to be good; else all of it.
+        Only the pages that hold them are read where the sums of the shard's pages are at hand or
+        the shard is known to be good; else all of it.
 
         Parameters
         ----------
@@ -202,25 +202,30 @@ class ShardReader:
             As for `hashes`.
         """
         with self._opened(entry) as handle:
+            identity = _identity(handle)
             known = self._verified.get(entry.name)
-            if known is not None and known.identity == _identity(handle):
+            if known is not None and known.identity == identity:
                 read_rows(handle, ShardPages(known.embedding_offset), rows, out, at)
-                if _identity(handle) != known.identity:
+                if _identity(handle) != identity:
                     raise self._corrupt(entry, "it changed while it was read")
                 return
             pages = load_pages(self.folder, entry, self.n_features)
-            if pages is not None and 2 * len(rows) < entry.rows:
-                # Else the shard is damaged, or its sums are: the SHA-256 of all of it tells.
-                expect_random(handle)
+            if pages is not None:
+                every = len(rows) == entry.rows and bool((np.diff(rows) == 1).all())
+                if not every:
+                    expect_random(handle)
                 try:
                     read_rows(handle, pages, rows, out, at)
-                    return
                 except DerivedError:
+                    # The shard is damaged, or its sums are: the SHA-256 of all of it tells.
                     discard_pages(self.folder, entry)
-                    pages = None
+                else:
+                    if every:
+                        self._verified[entry.name] = _Verified(identity, pages.embedding_offset)
+                    return
             view = (scratch or Scratch()).take(entry.size_bytes)
             read_into(handle, view, 0)
-            block = self._verify(entry, handle, view, pages)
+            block = self._verify(entry, handle, view)
             out[as_slice(at)] = block[as_slice(rows)]
 
     def write(self, entry: ShardEntry, image: bytes) -> None:
@@ -297,23 +302,14 @@ class ShardReader:
         finally:
             os.close(handle)
 
-    def _verify(
-        self,
-        entry: ShardEntry,
-        handle: int,
-        image: bytes | memoryview,
-        pages: ShardPages | None = None,
-    ) -> np.ndarray:
-        """Check all of a shard's bytes; its embeddings, which share their memory.
-
-        With ``pages``, which are made only where the structure is as it must be, it is not
-        inspected again.
-        """
+    def _verify(self, entry: ShardEntry, handle: int, image: bytes | memoryview) -> np.ndarray:
+        """Check all of a shard's bytes; its embeddings, which share their memory."""
         self._verified.pop(entry.name, None)
+        identity = _identity(handle)
         if hashlib.sha256(image).hexdigest() != entry.sha256:
             raise self._corrupt(entry, "its SHA-256 does not match the index")
-        offset = self._inspect(entry, image) if pages is None else pages.embedding_offset
-        self._verified[entry.name] = _Verified(_identity(handle), offset)
+        offset = self._inspect(entry, image)
+        self._verified[entry.name] = _Verified(identity, offset)
         block = np.frombuffer(image, "<f4", entry.rows * self.n_features, offset)
         return block.reshape(entry.rows, self.n_features)
 

@@ -236,24 +236,46 @@ def test_full_disk_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_damage_to_a_page_that_is_read_is_an_error(folder: Path) -> None:
     shard = shard_files(folder)[0]
     original = shard.read_bytes()
-    store = EmbeddingStore.open_folder(folder)
-    (number,) = [i for i, s in enumerate(store.shards) if s.name == shard.name]
-    wanted = HASHES[500 * number : 500 * number + 3]
-    told = 0
-    for position in range(0, len(original), 211):
+    (number,) = [
+        i for i, s in enumerate(EmbeddingStore.open_folder(folder).shards) if s.name == shard.name
+    ]
+    told = {3: 0, 500: 0}
+    positions = range(0, len(original), 211)
+    for position in positions:
         flipped = bytearray(original)
         flipped[position] ^= 4
         shard.write_bytes(flipped)
-        fresh = EmbeddingStore.open_folder(folder)
-        try:
-            rows = fresh.gather(wanted)
-        except CorruptStoreError:
-            told += 1
-        else:
-            np.testing.assert_array_equal(rows, EMBEDDINGS[500 * number :][:3])
-        with pytest.raises(CorruptStoreError, match=shard.name):  # all of it is another matter
-            EmbeddingStore.open_folder(folder).gather(HASHES[500 * number : 500 * (number + 1)])
-    assert 0 < told < len(original) / 211 / 2
+        for n in told:  # some of the shard's rows, and all of them
+            rows = slice(500 * number, 500 * number + n)
+            try:
+                gathered = EmbeddingStore.open_folder(folder).gather(HASHES[rows])
+            except CorruptStoreError:
+                told[n] += 1
+            else:
+                np.testing.assert_array_equal(gathered, EMBEDDINGS[rows])
+        assert verify(folder.parent)[0].faults  # this reads every byte
+    assert 0 < told[3] < told[500] < len(positions)
+
+
+def test_rows_of_a_shard_that_was_read_whole_are_not_verified_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EmbeddingStore.open_folder(folder)
+    checked = []
+    real = featx.store.shard.read_rows
+
+    def watching(handle, pages, *rest):  # type: ignore[no-untyped-def]
+        checked.append(pages.sums is not None)
+        real(handle, pages, *rest)
+
+    monkeypatch.setattr(featx.store.shard, "read_rows", watching)
+    for part in (HASHES[:100], HASHES[:500], HASHES[:100], HASHES[:500][::-1]):
+        store.gather(part)
+    assert checked == [True, True, False, False]
+    path = folder / "shards" / store.shards[0].name
+    os.utime(path, (1, 1))
+    store.gather(HASHES[:1])
+    assert checked[-1]
 
 
 def test_a_covered_shard_that_is_gone_is_said_when_opening(folder: Path) -> None:
