@@ -49,7 +49,7 @@ def adopt_shards(reader: ShardReader, snapshot: Snapshot, names: Sequence[str]) 
     # Read and verified before the lock is taken: other committers wait moments, not minutes.
     entries = [_identify(reader, name) for name in names if name not in listed]
     with committer_lock(reader.folder):
-        snapshot = load_snapshot(reader, snapshot)
+        snapshot = load_snapshot(reader, snapshot, derive=False)
         new = _with_new_rows(reader, snapshot, entries)
         # Their writers may have died before syncing the names, and whoever indexed the others too.
         with storage_errors("sync", reader.folder):

@@ -148,6 +148,8 @@ class RowMap:
     index : Index
     previous : RowMap, optional
         Of an earlier index; what it has read is not read again.
+    derive : bool, default True
+        Whether to make lookup files.
 
     Attributes
     ----------
@@ -162,7 +164,15 @@ class RowMap:
         A shard that the index names is gone.
     """
 
-    def __init__(self, reader: ShardReader, index: Index, previous: RowMap | None = None) -> None:
+    def __init__(
+        self,
+        reader: ShardReader,
+        index: Index,
+        previous: RowMap | None = None,
+        *,
+        derive: bool = True,
+    ) -> None:
+        self._derive = derive
         self._reader = reader
         self._index = index
         self.starts = _starts(index.shards)
@@ -239,7 +249,7 @@ class RowMap:
         sources = self._arranged(files)
         recent = self._uncovered(sources)
         rows = sum(shard.rows for shard in recent)
-        if rows > MIN_ROWS:
+        if rows > MIN_ROWS and self._derive:
             merged = []
             for source in sorted(sources, key=lambda source: source.n_rows):
                 if source.n_rows > _GROWTH * rows:

@@ -29,12 +29,14 @@ class Snapshot:
     rows: RowMap
 
 
-def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snapshot:
+def load_snapshot(
+    reader: ShardReader, previous: Snapshot | None = None, *, derive: bool = True
+) -> Snapshot:
     """Read the current index, and the hashes of those shards that no lookup file covers.
 
     Shards that ``previous`` already holds are not read again. A compaction in another process
     may delete a shard between our reading the index and the shard; then the index has changed
-    and is read again.
+    and is read again. With ``derive`` False no lookup file is made, which may take long.
 
     Raises
     ------
@@ -51,7 +53,8 @@ def load_snapshot(reader: ShardReader, previous: Snapshot | None = None) -> Snap
         else:
             index = parse_index(data, folder, reader.fingerprint, reader.n_features)
         try:
-            rows = RowMap(reader, index, None if previous is None else previous.rows)
+            known = None if previous is None else previous.rows
+            rows = RowMap(reader, index, known, derive=derive)
             return Snapshot(index, data, rows)
         except ShardGoneError:
             before, data = data, read_index_bytes(folder)
