@@ -175,11 +175,16 @@ class FitConfig(_Section):
     scoring: Literal[
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ] = Field("balanced_accuracy", description="What the search maximises.")
-    estimate: Literal["auto", "test", "nested", "cv"] = Field(
+    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = Field(
         "auto",
-        description="Where the honest number comes from: the test split, nested cross-validation, "
-        "or (optimistic, said so) the search's own folds. [test if there is one, else nested]",
+        description="Where the honest number comes from: the test split, a share held out where "
+        "there is none, nested cross-validation, the same repeated, or (optimistic, said so) the "
+        "search's own folds. [test if there is one, else nested]",
     )
+    holdout: float = Field(
+        0.2, gt=0, le=0.5, description="Share that --estimate holdout keeps back."
+    )
+    repeats: int = Field(5, ge=2, le=100, description="Partitions that --estimate repeated makes.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
     jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
     cluster: str | None = Field(None, description=_CLUSTER)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featx.errors import FitError
 
-__all__ = ["Folds", "count_classes", "hash_codes", "link_components", "make_folds"]
+__all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
 
 IntArray = NDArray[np.int64]
 
@@ -133,24 +133,76 @@ def make_folds(
             "hold the second most spread class, and every fold has to test at least two."
         )
         n_folds = possible
-    fold_of = _assign(table, n_folds, seed)
+    fold_of = _assign(table, np.ones(n_folds), seed)
     notes += _rare_notes(spread, n_folds, classes, np.bincount(y, minlength=len(classes)))
     return Folds(fold_of[components], n_folds, tuple(notes))
 
 
-def _assign(table: NDArray[np.float64], n_folds: int, seed: int) -> IntArray:
-    """Fold of each component, given the images (components, classes) that each holds."""
+def hold_out(
+    y: IntArray, components: IntArray, classes: Sequence[str], *, share: float, seed: int
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Pick a share of the images that no component straddles, class by class where it can be.
+
+    Parameters
+    ----------
+    y, components, classes, seed
+        See `make_folds`.
+    share : float
+        Of the images, in (0, 0.5].
+
+    Returns
+    -------
+    held : ndarray of shape (n,), bool
+    notes : list of str
+        Classes of which none is held out.
+
+    Raises
+    ------
+    FitError
+        Fewer than two classes would be held out, or left to train on.
+    """
+    table = np.zeros((int(components.max()) + 1, len(classes)))
+    np.add.at(table, (components, y), 1.0)
+    held = _assign(table, np.array([1 - share, share]), seed)[components] == 1
+    missing = np.setdiff1d(y[~held], y[held])
+    if min(len(np.unique(y[held])), len(np.unique(y[~held]))) < 2:
+        raise FitError(
+            f"Holding out {share:g} of {len(y)} images ({count_classes(y, classes)}) in "
+            f"{len(table)} separate images or groups holds out "
+            f"{count_classes(y[held], classes) or 'none'} and leaves "
+            f"{count_classes(y[~held], classes) or 'none'}: both need two classes.",
+            hint="Use --estimate nested, or another --holdout.",
+        )
+    notes = []
+    if len(missing):
+        names = ", ".join(classes[c] for c in missing[:8])
+        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        notes.append(f"Too few separate images or groups to hold any out of: {names}{more}.")
+    return held, notes
+
+
+def _assign(table: NDArray[np.float64], portions: NDArray[np.float64], seed: int) -> IntArray:
+    """Fold of each component, given the images (components, classes) that each holds.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_components, n_classes)
+    portions : ndarray of shape (n_folds,)
+        Relative sizes wanted.
+    seed : int
+    """
     sizes = table.sum(axis=1)
     shares = table / np.maximum(table.sum(axis=0), 1.0)
     order = np.random.default_rng(seed).permutation(len(table))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    held = np.zeros((n_folds, table.shape[1]))
-    images = np.zeros(n_folds)
+    held = np.zeros((len(portions), table.shape[1]))
+    images = np.zeros(len(portions))
     fold_of = np.empty(len(table), dtype=np.int64)
     for component in order:
-        # Rounded, so that sums of equal shares in another order stay equal.
-        cost = np.round(held @ shares[component], 12)
-        best = np.lexsort((images, cost))[0]
+        # How full each fold would be. Rounded: equal sums in another order stay equal.
+        filled = (held + shares[component]) @ shares[component]
+        cost = np.round(filled / portions, 12)
+        best = np.lexsort((images / portions, cost))[0]
         fold_of[component] = best
         held[best] += shares[component]
         images[best] += sizes[component]

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.data.splits import count_classes, hash_codes, link_components
+from featx.data.splits import count_classes, hash_codes, hold_out, link_components
 from featx.errors import FitError
 
-__all__ = ["FitData", "Part", "split_data"]
+__all__ = ["FitData", "Part", "hold_out_part", "split_data"]
 
 
 @dataclass
@@ -117,6 +117,17 @@ class Part:
         """Whether groups keep more together than exact copies alone would."""
         return not np.array_equal(self.components, self.alone)
 
+    def take(self, rows: NDArray[np.bool_]) -> Part:
+        """Some rows, by a mask."""
+        return Part(
+            X={name: X[rows] for name, X in self.X.items()},
+            y=self.y[rows],
+            classes=self.classes,
+            ids=[self.ids[i] for i in np.flatnonzero(rows)],
+            copies=self.copies[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
     @property
     def unit(self) -> str:
         """What one component is called in sentences."""
@@ -202,6 +213,18 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
                 "the test number does not hold for new groups."
             )
     return training, part(in_test), notes
+
+
+def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, list[str]]:
+    """Split off a share of the images, with groups, exact copies and class shares kept.
+
+    Raises
+    ------
+    FitError
+        See `featx.data.splits.hold_out`.
+    """
+    held, notes = hold_out(part.y, part.components, part.classes, share=share, seed=seed)
+    return part.take(~held), part.take(held), notes
 
 
 def _split_notes(data: FitData, splits: NDArray[np.str_], copied: NDArray[np.bool_]) -> list[str]:

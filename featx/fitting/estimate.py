@@ -17,16 +17,25 @@ from featx.fitting.choice import best_of
 from featx.fitting.data import Part
 from featx.fitting.search import FoldSearch, defined_mean, pipeline_outputs, replace_folds
 from featx.stats.calibration import fit_temperature
+from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "evaluate", "held_out", "search_temperature"]
+__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "search_temperature"]
 
 Float = NDArray[np.float64]
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
 
-TEST = "the test split, read once by the classifier fitted on all other images"
-NESTED = "nested cross-validation: each fold predicted by what a search on the others chose"
+DESCRIPTIONS = {
+    "test": "the test split, read once by the classifier fitted on all other images",
+    "holdout": "a share held out, read once by the classifier fitted on all other images",
+    "nested": "nested cross-validation: each fold predicted by what a search on the others chose",
+    "repeated": "nested cross-validation on several partitions, each image predicted once in each",
+}
+REPEATED_UNCHOSEN = (
+    "cross-validation on several partitions, each image predicted once in each; only one "
+    "candidate was tried, so nothing was chosen on it"
+)
 CV_OPTIMISTIC = (
     "the folds that chose the parameters, pooled: optimistic, because the best of several was taken"
 )
@@ -43,11 +52,12 @@ class Held:
 
     Parameters
     ----------
-    split : {"oof", "nested", "test"}
-        Out-of-fold of the chosen trial, out-of-fold of nested searches, or the test split.
+    split : str
+        ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
+        ``repeated-1`` and so on, ``test`` or ``holdout``.
     part : Part
     fold : ndarray of shape (n,), int64
-        -1 in the test split.
+        -1 in the test split and in what was held out.
     probabilities : ndarray of shape (n, n_classes)
     """
 
@@ -60,6 +70,14 @@ class Held:
     def predicted(self) -> NDArray[np.int64]:
         """Predicted classes as indices."""
         return np.asarray(self.probabilities.argmax(axis=1))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Images that judge the returned classifier once; ``method`` is ``test`` or ``holdout``."""
+
+    method: str
+    part: Part
 
 
 def search_temperature(search: FoldSearch, trial: Trial, folds: Sequence[int]) -> float | None:
@@ -146,7 +164,7 @@ def evaluate(
     chosen: Trial,
     config: FitConfig,
     *,
-    test: Part | None,
+    test: Tested | None,
     pipeline: Any,
     temperature: float | None,
 ) -> Evaluation:
@@ -158,42 +176,48 @@ def evaluate(
     notes: list[str] = []
     oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
     free = len(trials) == 1
-    estimates = {"cv": _describe(oof, "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
+    estimates = {"cv": _describe([oof], "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
     held = [oof]
-    reported = "cv"
+    judged: list[Held] = []
+    method = "nested"
+    description = None
     if test is not None:
-        outputs = pipeline_outputs(pipeline, test.X[chosen.setup.backbone])
-        fold = np.full(len(test), -1)
-        held.append(Held("test", test, fold, outputs.probabilities(temperature)))
-        estimates["test"] = _describe(held[-1], "test", TEST, config)
-        reported = "test"
+        method = test.method
+        judged = [_tested(test, chosen, pipeline, temperature)]
+    elif config.estimate == "repeated":
+        method = "repeated"
+        description = REPEATED_UNCHOSEN if free else None
+        judged = _repeated(search, trials, config)
     elif config.estimate in {"auto", "nested"} and not free:
-        nested = _nested(search, trials, config, notes)
-        if nested is not None:
-            held.append(nested)
-            estimates["nested"] = _describe(nested, "nested", NESTED, config)
-            reported = "nested"
+        judged = _nested_or_note(search, trials, config, notes)
+    if judged:
+        held += judged
+        description = description or DESCRIPTIONS[method]
+        estimates[method] = _describe(judged, method, description, config)
     if search.part.groups is not None and not search.part.grouped:
         notes.append(
             "Every group holds one distinct image: keeping groups together changes nothing."
         )
     elif search.part.grouped:
         level = _image_level(search, chosen)
-        estimates["image_level"] = _describe(level, "image_level", IMAGE_LEVEL, config)
+        estimates["image_level"] = _describe([level], "image_level", IMAGE_LEVEL, config)
         notes.append(_group_note(estimates["cv"], estimates["image_level"], config.scoring))
-    return Evaluation(estimates.pop(reported), estimates, held, notes)
+    return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _nested(
+def _tested(test: Tested, chosen: Trial, pipeline: Any, temperature: float | None) -> Held:
+    """What the returned classifier says of images that it was not fitted on."""
+    outputs = pipeline_outputs(pipeline, test.part.X[chosen.setup.backbone])
+    fold = np.full(len(test.part), -1)
+    return Held(test.method, test.part, fold, outputs.probabilities(temperature))
+
+
+def _nested_or_note(
     search: FoldSearch, trials: Sequence[Trial], config: FitConfig, notes: list[str]
-) -> Held | None:
-    """Nested predictions; None, with a note, where ``auto`` finds them impossible."""
+) -> list[Held]:
+    """Nested predictions; nothing but a note where ``auto`` finds them impossible."""
     try:
-        folds = nested_folds(search.part, search.folds, seed=config.seed)
-        outer = search
-        if folds is not search.folds:
-            outer = replace_folds(search, search.part, folds)
-        choices = nested_trials(outer, trials)
+        return [_nested(search, trials, seed=config.seed, split="nested")]
     except FitError as error:
         if config.estimate == "nested":
             raise
@@ -201,9 +225,31 @@ def _nested(
             f"The estimate is the search's own cross-validation, which is optimistic: "
             f"{error.message}"
         )
-        return None
+        return []
+
+
+def _nested(search: FoldSearch, trials: Sequence[Trial], *, seed: int, split: str) -> Held:
+    """Every image predicted by what a search on the other folds chose."""
+    folds = nested_folds(search.part, search.folds, seed=seed)
+    outer = search
+    if folds is not search.folds:
+        outer = replace_folds(search, search.part, folds)
+    choices = list(trials) * folds.n_folds if len(trials) == 1 else nested_trials(outer, trials)
     outer.run(list(dict.fromkeys(choices)), outer.single, keep=True, label="Nested folds")
-    return held_out(outer, choices, "nested")
+    return held_out(outer, choices, split)
+
+
+def _repeated(search: FoldSearch, trials: Sequence[Trial], config: FitConfig) -> list[Held]:
+    """Nested predictions on partitions of consecutive seeds, the first that of the search."""
+    held = []
+    part = search.part
+    for repeat in range(config.repeats):
+        again, seed = search, (config.seed + repeat) % 2**32
+        if repeat:
+            folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
+            again = replace_folds(search, part, folds)
+        held.append(_nested(again, trials, seed=seed, split=f"repeated-{repeat + 1}"))
+    return held
 
 
 def _image_level(search: FoldSearch, chosen: Trial) -> Held:
@@ -232,16 +278,55 @@ def _group_note(grouped: dict[str, Any], level: dict[str, Any], scoring: str) ->
     )
 
 
-def _describe(held: Held, method: str, description: str, config: FitConfig) -> dict[str, Any]:
-    """JSON of one estimate: how it was made, for whom it holds, and every metric."""
-    part = held.part
+def _describe(
+    held: Sequence[Held], method: str, description: str, config: FitConfig
+) -> dict[str, Any]:
+    """JSON of one estimate: how it was made, for whom it holds, and every metric.
+
+    Several predictions of the same images are pooled, and an image's are drawn together.
+    """
+    part = held[0].part
+    repeats = len(held)
+    y, units = np.tile(part.y, repeats), np.tile(part.components, repeats)
     numbers = describe_predictions(
-        part.y,
-        held.probabilities,
+        y,
+        np.concatenate([h.probabilities for h in held]),
         part.classes,
-        part.components,
+        units,
         unit=part.unit,
         seed=config.seed,
+        repeats=repeats,
     )
-    n_groups = None if part.groups is None else len(np.unique(part.groups))
-    return {"method": method, "description": description, "n_groups": n_groups, **numbers}
+    document = {
+        "method": method,
+        "description": description,
+        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        **numbers,
+    }
+    if part.grouped:
+        document["by_group"] = _by_group(held, config)
+    if repeats > 1:
+        right = [float((h.predicted == part.y).mean()) for h in held]
+        document["repeats"] = {"n": repeats, "accuracy": right}
+    return document
+
+
+def _by_group(held: Sequence[Held], config: FitConfig) -> dict[str, Any] | None:
+    """The same metrics on groups: mean probabilities of each; None where no two have a class."""
+    part = held[0].part
+    assert part.groups is not None
+    each = [group_predictions(part.y, h.probabilities, part.groups, part.components) for h in held]
+    y, _, units, left_out = each[0]
+    if len(y) < 2:
+        return None
+    numbers = describe_predictions(
+        np.tile(y, len(each)),
+        np.concatenate([probabilities for _, probabilities, _, _ in each]),
+        part.classes,
+        np.tile(units, len(each)),
+        unit="groups",
+        seed=config.seed,
+        repeats=len(each),
+    )
+    numbers["n_predicted_groups"] = numbers.pop("n_images")
+    return {"groups_of_several_classes": left_out, **numbers}

@@ -15,8 +15,8 @@ from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.candidates import Trial, plan_setups, plan_trials
 from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
-from featx.fitting.data import FitData, Part, split_data
-from featx.fitting.estimate import Evaluation, evaluate, search_temperature
+from featx.fitting.data import FitData, Part, hold_out_part, split_data
+from featx.fitting.estimate import Evaluation, Tested, evaluate, search_temperature
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
 from featx.fitting.spread import spread_search
@@ -53,19 +53,14 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
 
     Notes
     -----
-    Where there is a test split, it is read once, by the chosen classifier fitted on everything
-    else, and that classifier is returned. Without one the estimate is nested cross-validation
-    and the returned classifier is refitted on all images. See ``docs/fit.md``.
+    Where there is a test split or a share is held out, it is read once, by the chosen classifier
+    fitted on everything else, and that classifier is returned. Without one the estimate is nested
+    cross-validation and the returned classifier is refitted on all images. See ``docs/fit.md``.
     """
     started = time.perf_counter()
     for sampler in config.sampler:
         SAMPLERS.get(sampler)
-    part, test, notes = split_data(data, use_test=config.estimate in {"auto", "test"})
-    if config.estimate == "test" and test is None:
-        raise FitError(
-            "estimate is 'test', but no image is in a test split.",
-            hint="Use --estimate nested, or name the split column.",
-        )
+    part, test, notes = _separate(data, config)
     folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
     notes += folds.notes
     with spread_search(config) as elsewhere, _warnings_as_notes(notes):
@@ -81,8 +76,25 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     )
 
 
+def _separate(data: FitData, config: FitConfig) -> tuple[Part, Tested | None, list[str]]:
+    """Images to search on, and those that judge once: the test split or a share held out."""
+    reads_test = config.estimate in {"auto", "test", "holdout"}
+    part, test, notes = split_data(data, use_test=reads_test)
+    if test is not None:
+        return part, Tested("test", test), notes
+    if config.estimate == "test":
+        raise FitError(
+            "estimate is 'test', but no image is in a test split.",
+            hint="Use --estimate holdout or nested, or name the split column.",
+        )
+    if config.estimate == "holdout":
+        part, held, more = hold_out_part(part, share=config.holdout, seed=config.seed)
+        return part, Tested("holdout", held), notes + more
+    return part, None, notes
+
+
 def _fit(
-    search: FoldSearch, test: Part | None, config: FitConfig, notes: list[str]
+    search: FoldSearch, test: Tested | None, config: FitConfig, notes: list[str]
 ) -> dict[str, Any]:
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
@@ -146,7 +158,7 @@ def _refit(trial: Trial, part: Part, seed: int) -> Any:
     return Pipeline([("scaler", prepared.scaler), ("head", head)])
 
 
-def _settings(part: Part, test: Part | None, folds: Folds, config: FitConfig) -> dict[str, Any]:
+def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) -> dict[str, Any]:
     """What was searched, as JSON."""
     counts = np.bincount(part.y, minlength=len(part.classes))
     return {
@@ -154,7 +166,7 @@ def _settings(part: Part, test: Part | None, folds: Folds, config: FitConfig) ->
         "seed": config.seed,
         "n_folds": folds.n_folds,
         "n_images": len(part),
-        "n_test_images": 0 if test is None else len(test),
+        "n_test_images": 0 if test is None else len(test.part),
         "n_groups": None if part.groups is None else len(np.unique(part.groups)),
         "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
     }

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.margins import margin_probabilities
-from featx.stats.metrics import log_losses
+from featx.stats.losses import log_losses
 
 __all__ = ["fit_temperature"]
 

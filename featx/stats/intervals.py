@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.stats.metrics import (
-    class_counts,
-    class_metrics,
-    confusion_matrix,
-    count_metrics,
-    log_losses,
-    roc_auc_ovr,
-)
+from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval
+from featx.stats.losses import brier_scores, describe_calibration, log_losses
+from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
+from featx.stats.ranking import class_rankings, mean_defined, true_ranks
 
-__all__ = ["N_RESAMPLES", "describe_predictions"]
+__all__ = ["describe_predictions"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-N_RESAMPLES = 2000
-BLOCK_CELLS = 4_000_000  # resamples x images held at once: 32 MB
-RANKING_CELLS = 600_000_000  # resamples x images x classes: about 3 s
+RANKING_CELLS = 600_000_000  # resamples x images x classes: some seconds
 MIN_RANKING_RESAMPLES = 200
-CLASS_AVERAGES = ("balanced_accuracy", "f1_macro", "roc_auc_ovr")
-PERCENTILES = (2.5, 97.5)
+TOP_K = (2, 3, 5)
+RANKINGS = {"roc_auc": "roc_auc_ovr", "average_precision": "average_precision_macro"}
+CLASS_AVERAGES = (
+    "balanced_accuracy",
+    "precision_macro",
+    "recall_macro",
+    "f1_macro",
+    *RANKINGS.values(),
+)
 
 
 def describe_predictions(
-    y: Int, probabilities: Float, classes: Sequence[str], units: Int, *, unit: str, seed: int
+    y: Int,
+    probabilities: Float,
+    classes: Sequence[str],
+    units: Int,
+    *,
+    unit: str,
+    seed: int,
+    repeats: int = 1,
 ) -> dict[str, Any]:
-    """All metrics of these predictions, with 95 % percentile bootstrap intervals.
+    """All metrics of these predictions, with 95 % expanded percentile bootstrap intervals.
 
     Parameters
     ----------
@@ -44,18 +52,21 @@ def describe_predictions(
     classes : sequence of str
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0: images that share a number (a group,
-        exact copies) are drawn together.
+        exact copies, repeated predictions of one image) are drawn together.
     unit : str
         What a unit is called, for instance ``"groups"``.
     seed : int
+    repeats : int, default 1
+        Predictions of each image among the ``n``.
 
     Returns
     -------
     dict
         JSON: ``n_images``, ``n_units``, ``interval`` (how, in words), ``metrics`` as
         ``{name: {value, low, high}}``, ``per_class`` (for each class ``support`` and the same
-        for precision, recall and f1), ``confusion_matrix`` (rows are true classes). Undefined
-        values are None.
+        for precision, recall, f1, roc_auc and average_precision), ``calibration`` (see
+        `featx.stats.losses.describe_calibration`), ``confusion_matrix`` (rows are true classes;
+        counts of all repeats). Undefined values are None.
 
     Notes
     -----
@@ -66,49 +77,86 @@ def describe_predictions(
     vary with other training images it does not say.
     """
     n_classes = len(classes)
-    predicted = probabilities.argmax(axis=1)
-    counts = class_counts(y, predicted, n_classes)
-    losses = log_losses(y, probabilities)
+    counts = class_counts(y, probabilities.argmax(axis=1), n_classes)
+    rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
+    means = _image_means(y, probabilities)
     values = {
         **count_metrics(*counts),
-        "roc_auc_ovr": roc_auc_ovr(y, probabilities)[0],
-        "log_loss": losses.mean(),
+        **{RANKINGS[name]: mean_defined(by_class) for name, by_class in rankings.items()},
+        **{name: each.mean() for name, each in means.items()},
     }
-    by_class = class_metrics(*counts)
+    by_class = {**class_metrics(*counts), **rankings}
 
     n_units = int(units.max()) + 1
     n_ranking = max(RANKING_CELLS // max(len(y) * n_classes, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
     samples, class_samples = _resample(
-        y, predicted, probabilities, losses, units, n_ranking=n_ranking, seed=seed
+        y, probabilities, means, units, n_ranking=n_ranking, seed=seed
     )
-    method = f"95 % percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
+    method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
     if n_ranking < N_RESAMPLES:
-        method += f" ({n_ranking} for roc_auc_ovr)"
+        method += f" ({n_ranking} for rankings)"
+    holding, saying = _units_of_classes(y, probabilities, units)
     return {
-        "n_images": len(y),
+        "n_images": len(y) // repeats,
         "n_units": n_units,
         "interval": method,
-        "metrics": {name: _interval(value, samples[name]) for name, value in values.items()},
+        "metrics": {
+            name: interval(
+                value, samples[name], n_units, proportion=name == "accuracy" or "top_" in name
+            )
+            for name, value in values.items()
+        },
         "per_class": {
             classes[c]: {
-                "support": int(counts[1][c]),
+                "support": int(counts[1][c]) // repeats,
                 **{
-                    name: _interval(by_class[name][c], class_samples[name][:, c])
+                    name: interval(
+                        by_class[name][c],
+                        class_samples[name][:, c],
+                        int((saying if name == "precision" else holding)[c]),
+                        proportion=name in {"precision", "recall"},
+                    )
                     for name in by_class
                 },
             }
             for c in range(n_classes)
         },
-        "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
+        "calibration": describe_calibration(y, probabilities, seed=seed),
+        "confusion_matrix": confusion_matrix(y, probabilities.argmax(axis=1), n_classes).tolist(),
     }
+
+
+def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
+    """What is a mean over images, of each image: the losses, and whether it is among the top k."""
+    ranks = true_ranks(y, probabilities)
+    return {
+        "log_loss": log_losses(y, probabilities),
+        "brier": brier_scores(y, probabilities),
+        **{
+            f"top_{k}_accuracy": (ranks < k).astype(float)
+            for k in TOP_K
+            if k < probabilities.shape[1]
+        },
+    }
+
+
+def _units_of_classes(y: Int, probabilities: Float, units: Int) -> tuple[Int, Int]:
+    """In how many units each class is, and in how many it is said."""
+    n_classes = probabilities.shape[1]
+    n_units = int(units.max()) + 1
+    tables = []
+    for codes in (y, probabilities.argmax(axis=1)):
+        table = np.zeros((n_units, n_classes), dtype=bool)
+        table[units, codes] = True
+        tables.append(table.sum(axis=0))
+    return tables[0], tables[1]
 
 
 def _resample(
     y: Int,
-    predicted: Int,
     probabilities: Float,
-    losses: Float,
+    means: dict[str, Float],
     units: Int,
     *,
     n_ranking: int,
@@ -116,28 +164,30 @@ def _resample(
 ) -> tuple[dict[str, Float], dict[str, Float]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
     n_classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
     # Counts of each unit; those of a resample are then one product with its draws.
+    everyone = np.ones(len(y), dtype=bool)
     hit, true, said = (
         _unit_counts(units, codes, keep, n_classes)
-        for codes, keep in (
-            (y, y == predicted),
-            (y, np.ones(len(y), dtype=bool)),
-            (predicted, np.ones(len(y), dtype=bool)),
-        )
+        for codes, keep in ((y, y == predicted), (y, everyone), (predicted, everyone))
     )
-    unit_loss = np.bincount(units, weights=losses)
-    unit_size = np.bincount(units).astype(float)
+    sums = {name: np.bincount(units, weights=each) for name, each in means.items()}
+    size = np.bincount(units).astype(float)
     blocks: list[dict[str, Float]] = []
     class_blocks: list[dict[str, Float]] = []
     done = 0
-    for draws in _draw_units(len(unit_size), seed):
+    for draws in draw_units(len(size), seed):
         counts = draws @ hit, draws @ true, draws @ said
-        metrics = count_metrics(*counts)
-        metrics["log_loss"] = (draws @ unit_loss) / (draws @ unit_size)
-        ranking = draws[: max(n_ranking - done, 0)]
-        metrics["roc_auc_ovr"] = _ranking(y, probabilities, ranking, units)
-        blocks.append(metrics)
-        class_blocks.append(class_metrics(*counts))
+        ranked = draws[: max(n_ranking - done, 0)]
+        rankings = class_rankings(y, probabilities, ranked[:, units])
+        blocks.append(
+            {
+                **count_metrics(*counts),
+                **{RANKINGS[name]: mean_defined(values) for name, values in rankings.items()},
+                **{name: (draws @ each) / (draws @ size) for name, each in sums.items()},
+            }
+        )
+        class_blocks.append({**class_metrics(*counts), **rankings})
         done += len(draws)
     samples, class_samples = _concatenate(blocks), _concatenate(class_blocks)
     _drop_incomplete(samples, class_samples["recall"], present=np.bincount(y, minlength=n_classes))
@@ -157,11 +207,6 @@ def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int)
         samples[name][~complete[: len(samples[name])]] = np.nan
 
 
-def _ranking(y: Int, probabilities: Float, draws: Float, units: Int) -> Float:
-    """ROC areas of some resamples."""
-    return roc_auc_ovr(y, probabilities, draws[:, units]) if len(draws) else np.empty(0)
-
-
 def _concatenate(blocks: list[dict[str, Float]]) -> dict[str, Float]:
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
@@ -173,24 +218,3 @@ def _unit_counts(units: Int, codes: Int, keep: NDArray[np.bool_], n_classes: int
     n_units = int(units.max()) + 1
     ones = np.ones(int(keep.sum()))
     return csr_array((ones, (units[keep], codes[keep])), shape=(n_units, n_classes))
-
-
-def _draw_units(n_units: int, seed: int) -> Iterator[Float]:
-    """How often each resample draws each unit, in blocks of shape (some, n_units)."""
-    rng = np.random.default_rng(seed)
-    size = max(1, min(N_RESAMPLES, BLOCK_CELLS // n_units))
-    for start in range(0, N_RESAMPLES, size):
-        n = min(size, N_RESAMPLES - start)
-        drawn = rng.integers(0, n_units, size=(n, n_units))
-        drawn += np.arange(n)[:, None] * n_units
-        yield np.bincount(drawn.ravel(), minlength=n * n_units).reshape(n, n_units).astype(float)
-
-
-def _interval(value: Any, samples: Float) -> dict[str, float | None]:
-    """Value and percentiles as JSON; None where undefined."""
-    defined = samples[~np.isnan(samples)]
-    low, high = np.percentile(defined, PERCENTILES) if len(defined) else (np.nan, np.nan)
-    return {
-        name: None if np.isnan(number) else float(number)
-        for name, number in (("value", value), ("low", low), ("high", high))
-    }

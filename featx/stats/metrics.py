@@ -1,6 +1,6 @@
 """Classification metrics from counts, so that thousands of resamples cost one matrix product.
 
-Every metric but the ranking and the likelihood ones needs only three counts for each class: how
+Every metric but those of ranking and of probabilities needs only three counts for each class: how
 many were right (``hit``), how many there were (``true``) and how often it was said (``said``).
 """
 
@@ -9,28 +9,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.stats.losses import log_losses
+from featx.stats.ranking import class_rankings, mean_defined, ratio
+
 __all__ = [
-    "COUNT_METRICS",
     "class_counts",
     "class_metrics",
     "confusion_matrix",
     "count_metrics",
     "fold_score",
-    "log_losses",
-    "roc_auc_ovr",
 ]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-
-COUNT_METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "f1_macro",
-    "f1_weighted",
-    "matthews",
-    "cohen_kappa",
-)
 
 
 def confusion_matrix(y: Int, predicted: Int, n_classes: int) -> Int:
@@ -47,11 +38,6 @@ def class_counts(y: Int, predicted: Int, n_classes: int) -> tuple[Float, Float, 
     return hit.astype(float), true.astype(float), said.astype(float)
 
 
-def _ratio(top: Float, bottom: Float) -> Float:
-    """``top / bottom``, NaN where ``bottom`` is 0."""
-    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom != 0)
-
-
 def class_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     """Precision, recall and F1 of each class; NaN where one is not defined.
 
@@ -65,9 +51,9 @@ def class_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
         Precision is NaN for a class never said, recall for one without images, F1 for both.
     """
     return {
-        "precision": _ratio(hit, said),
-        "recall": _ratio(hit, true),
-        "f1": _ratio(2 * hit, true + said),
+        "precision": ratio(hit, said),
+        "recall": ratio(hit, true),
+        "f1": ratio(2 * hit, true + said),
     }
 
 
@@ -82,12 +68,20 @@ def count_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     -------
     dict of ndarray of shape (...)
         ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that have images),
-        ``f1_macro`` (mean over classes that have images or were said), ``f1_weighted``,
-        ``matthews`` and ``cohen_kappa`` (NaN where only one class exists and was said).
+        ``precision_``, ``recall_`` and ``f1_`` of ``macro`` (mean over classes that have images
+        or were said) and ``weighted`` (by images of each class; a class never said has precision
+        0, one without images recall 0), ``matthews`` and ``cohen_kappa`` (NaN where only one
+        class exists and was said).
     """
     n = true.sum(axis=-1)
     right = hit.sum(axis=-1)
     by_class = class_metrics(hit, true, said)
+    exists = true + said > 0
+    averages = {}
+    for name, values in by_class.items():
+        values = np.nan_to_num(values)
+        averages[f"{name}_macro"] = values.sum(axis=-1) / exists.sum(axis=-1)
+        averages[f"{name}_weighted"] = (values * true).sum(axis=-1) / n
     chance = (true * said).sum(axis=-1)
     covariance = right * n - chance
     variance = (n**2 - (said**2).sum(axis=-1)) * (n**2 - (true**2).sum(axis=-1))
@@ -96,79 +90,11 @@ def count_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     )
     return {
         "accuracy": right / n,
-        "balanced_accuracy": _mean_defined(by_class["recall"]),
-        "f1_macro": _mean_defined(by_class["f1"]),
-        "f1_weighted": np.nansum(by_class["f1"] * true, axis=-1) / n,
+        "balanced_accuracy": mean_defined(by_class["recall"]),
+        **averages,
         "matthews": matthews,
-        "cohen_kappa": _ratio(covariance, n**2 - chance),
+        "cohen_kappa": ratio(covariance, n**2 - chance),
     }
-
-
-def _mean_defined(values: Float) -> Float:
-    """Mean over the last axis of what is not NaN."""
-    defined = ~np.isnan(values)
-    return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / defined.sum(axis=-1))
-
-
-def log_losses(y: Int, probabilities: Float) -> Float:
-    """Minus the natural logarithm of each true class's probability, shape (n,).
-
-    Probabilities are clipped to the smallest float64 step, as scikit-learn does.
-    """
-    own = probabilities[np.arange(len(y)), y]
-    return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
-
-
-def roc_auc_ovr(y: Int, probabilities: Float, weights: Float | None = None) -> Float:
-    """Area under the ROC curve, each class against the rest, mean over classes.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-    probabilities : ndarray of shape (n, n_classes)
-    weights : ndarray of shape (n_resamples, n), optional
-        How often each image is in each resample; once each by default.
-
-    Returns
-    -------
-    ndarray of shape (n_resamples,)
-        Classes without images, or with all of them, are left out; NaN where none is left.
-
-    Notes
-    -----
-    With images sorted by score, the area is the weighted share of (class, rest) pairs in the
-    right order. Counting each image of the class against *all* images and taking off the half
-    square of the class's own weight gives the same with one cumulative sum.
-    """
-    weights = np.ones((1, len(y))) if weights is None else weights
-    areas = [
-        _auc_one(y == c, probabilities[:, c], weights)
-        for c in range(probabilities.shape[1])
-        if 0 < (y == c).sum() < len(y)
-    ]
-    if not areas:
-        return np.full(len(weights), np.nan)
-    return _mean_or_nan(np.stack(areas, axis=-1))
-
-
-def _mean_or_nan(values: Float) -> Float:
-    defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(float))
-
-
-def _auc_one(positive: NDArray[np.bool_], score: Float, weights: Float) -> Float:
-    """Weighted area for one class in each resample; ties count half."""
-    order = np.argsort(score, kind="stable")
-    ranked = score[order]
-    cumulative = np.zeros((len(weights), len(order) + 1))
-    np.cumsum(weights[:, order], axis=1, out=cumulative[:, 1:])
-    own = score[positive]
-    below = cumulative[:, np.searchsorted(ranked, own, side="left")]
-    upto = cumulative[:, np.searchsorted(ranked, own, side="right")]
-    own_weights = weights[:, positive]
-    total = own_weights.sum(axis=1)
-    wins = (own_weights * (below + upto)).sum(axis=1) / 2 - total**2 / 2
-    return _ratio(wins, total * (cumulative[:, -1] - total))
 
 
 def fold_score(scoring: str, y: Int, probabilities: Float) -> float:
@@ -185,6 +111,6 @@ def fold_score(scoring: str, y: Int, probabilities: Float) -> float:
     if scoring == "neg_log_loss":
         return -float(log_losses(y, probabilities).mean())
     if scoring == "roc_auc_ovr":
-        return float(roc_auc_ovr(y, probabilities)[0])
+        return float(mean_defined(class_rankings(y, probabilities)["roc_auc"])[0])
     counts = class_counts(y, probabilities.argmax(axis=1), probabilities.shape[1])
     return float(count_metrics(*counts)[scoring])

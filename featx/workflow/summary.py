@@ -11,7 +11,17 @@ from featx.workflow.fitting import Run
 
 __all__ = ["print_run"]
 
-HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "log_loss")
+HEADLINE = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "matthews",
+    "top_3_accuracy",
+    "roc_auc_ovr",
+    "average_precision_macro",
+    "log_loss",
+    "brier",
+)
 MOST_CLASSES = 20
 
 
@@ -82,13 +92,38 @@ def _print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
     title = f"\nEstimate: {estimate['description']}"
     if name:
         title = f"\nFor comparison: {estimate['description']}"
+    _print_metrics(title, estimate)
+    calibration = estimate["calibration"]
+    console.out(
+        f"{estimate['n_images']:,} images; {estimate['interval']}\n"
+        f"Calibration error {calibration['ece']:.3f} in {calibration['bins']}; right "
+        f"probabilities would give {calibration['if_right_mean']:.3f}, rarely above "
+        f"{calibration['if_right_high']:.3f}"
+    )
+    if "repeats" in estimate:
+        values = estimate["repeats"]["accuracy"]
+        console.out(
+            f"Accuracy on each of {len(values)} partitions: {min(values):.3f} to {max(values):.3f}"
+        )
+    by_group = estimate.get("by_group")
+    if by_group:
+        _print_metrics("\nThe same by group: mean probability of each group's images", by_group)
+        console.out(f"{by_group['n_predicted_groups']:,} groups; {by_group['interval']}")
+
+
+def _print_metrics(title: str, numbers: Mapping[str, Any]) -> None:
+    """The headline metrics that are defined, with their intervals."""
+    metrics = numbers["metrics"]
     rows = [
-        (metric, value["value"], f"[{_bound(value['low'])}, {_bound(value['high'])}]")
-        for metric in HEADLINE
-        if (value := estimate["metrics"][metric])["value"] is not None
+        (
+            name,
+            metrics[name]["value"],
+            f"[{_bound(metrics[name]['low'])}, {_bound(metrics[name]['high'])}]",
+        )
+        for name in HEADLINE
+        if name in metrics and metrics[name]["value"] is not None
     ]
     console.table(title, ("metric", "value", "95 % interval"), rows)
-    console.out(f"{estimate['n_images']:,} images; {estimate['interval']}")
 
 
 def _bound(value: float | None) -> str:

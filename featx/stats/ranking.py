@@ -1,0 +1,100 @@
+"""Metrics of the order in which probabilities put images: ROC area, average precision, top k."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["class_rankings", "mean_defined", "ratio", "true_ranks"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+def ratio(top: Float, bottom: Float) -> Float:
+    """``top / bottom``, NaN where ``bottom`` is 0."""
+    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom != 0)
+
+
+def mean_defined(values: Float) -> Float:
+    """Mean over the last axis of what is not NaN; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(float))
+
+
+def true_ranks(y: Int, probabilities: Float) -> Int:
+    """Place of each image's true class among its classes, from 0; of equals the first wins.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int64
+    probabilities : ndarray of shape (n, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        0 where the true class is the predicted one, below k where it is among the best k.
+    """
+    own = probabilities[np.arange(len(y)), y][:, None]
+    before = np.arange(probabilities.shape[1]) < y[:, None]
+    return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(axis=1))
+
+
+def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -> dict[str, Float]:
+    """Ranking metrics of each class against the rest, equal to scikit-learn's.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int64
+    probabilities : ndarray of shape (n, n_classes)
+    weights : ndarray of shape (n_resamples, n), optional
+        How often each image is in each resample; once each by default.
+
+    Returns
+    -------
+    dict of ndarray of shape (n_resamples, n_classes)
+        ``roc_auc`` (area under the ROC curve; with two classes the usual one) and
+        ``average_precision`` (area under the precision-recall steps). NaN for a class without
+        images, the ROC area also for one that has them all.
+    """
+    weights = np.ones((1, len(y))) if weights is None else weights
+    both = [_rank_one(y == c, s, weights) for c, s in enumerate(probabilities.T)]
+    return {
+        name: np.stack([pair[i] for pair in both], axis=-1)
+        for i, name in enumerate(("roc_auc", "average_precision"))
+    }
+
+
+def _rank_one(positive: NDArray[np.bool_], score: Float, weights: Float) -> tuple[Float, Float]:
+    """Weighted ROC area and average precision of one class in each resample.
+
+    With images sorted by score, the area is the weighted share of (class, rest) pairs in the
+    right order, ties counting half. Counting each image of the class against *all* images and
+    taking off the half square of the class's own weight gives the same with one cumulative sum.
+    Average precision is the mean, over the class's images, of the precision among the images
+    that score at least as much.
+    """
+    if not positive.any():
+        nothing = np.full(len(weights), np.nan)
+        return nothing, nothing
+    own = score[positive]
+    own_weights = weights[:, positive]
+    total = own_weights.sum(axis=1)
+    below, upto, everything = _cumulated(score, weights, own)
+    wins = (own_weights * (below + upto)).sum(axis=1) / 2 - total**2 / 2
+    area = ratio(wins, total * (everything - total))
+    own_below, _, _ = _cumulated(own, own_weights, own)
+    precision = ratio(total[:, None] - own_below, everything[:, None] - below)
+    average = ratio((own_weights * np.nan_to_num(precision)).sum(axis=1), total)
+    return area, average
+
+
+def _cumulated(score: Float, weights: Float, at: Float) -> tuple[Float, Float, Float]:
+    """Weight of the images that score less than each of ``at``, at most as much, and of all."""
+    order = np.argsort(score, kind="stable")
+    ranked = score[order]
+    sums = np.zeros((len(weights), len(order) + 1))
+    np.cumsum(weights[:, order], axis=1, out=sums[:, 1:])
+    below = sums[:, np.searchsorted(ranked, at, side="left")]
+    upto = sums[:, np.searchsorted(ranked, at, side="right")]
+    return below, upto, sums[:, -1]
