@@ -8,8 +8,8 @@ squared coefficients, intercepts free. Four things make a path cheaper than its 
 - L-BFGS runs in coordinates in which the loss is about equally curved in every direction: the
   Cholesky factor of the features' second moments, weighted by how undecided each row is (compare
   Böhning, "Multinomial logistic regression algorithm", AISM 1992, who bounds the Hessian so);
-- a round of L-BFGS computes in float32, and only on rows that are undecided, the *change* since
-  a point where everything is known in float64. Whether a problem is solved is decided there;
+- a round of L-BFGS computes in float32 the *change* since a point where everything is known in
+  float64, which is where it is decided whether a problem is solved;
 - rows that are mixtures of others, as SMOTE's are, cost no product of their own.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 TOGETHER = 3  # penalties solved at once; more start further from their solutions
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
-ITERATIONS = 25  # of L-BFGS in a round, before the curvature is taken again
+ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
 MEMORY = 20  # pairs that L-BFGS keeps
 CHUNK = 1024  # rows turned into float64 at a time
 
@@ -62,17 +62,9 @@ class Problems:
     penalties: Array
     mixture: Any = None
 
-    def take(self, problems: Array | slice, rows: Array | slice = slice(None)) -> Problems:
-        """Some of the problems, on some of the rows with the weights they have among all."""
-        mixed = self.mixture is not None
-        return Problems(
-            self.X if mixed else self.X[rows],
-            self.y[rows],
-            self.weights[rows],
-            self.n_outputs,
-            self.penalties[problems],
-            self.mixture[rows] if mixed else None,
-        )
+    def take(self, problems: Array | slice) -> Problems:
+        """Some of the problems."""
+        return replace(self, penalties=self.penalties[problems])
 
     def chunks(self, dtype: Any) -> Iterator[tuple[slice, Array]]:
         """Parts of ``X`` in the precision wanted."""
@@ -159,13 +151,11 @@ def _improve(problems: Problems, Z: Array, R: Array, G0: Array, tol: float) -> A
     """One round of L-BFGS: a step for each problem from where ``Z``, ``R``, ``G0`` were taken."""
     from scipy.linalg import solve_triangular
 
-    undecided = np.flatnonzero(np.abs(R).max(axis=(1, 2)) > tol / 10)
-    going = np.arange(len(problems.penalties))
-    part = problems.take(going, undecided)
-    factors = _curvature(part, R[undecided])
-    problems, Z = part, Z[undecided].astype(np.float32)
+    factors = _curvature(problems, R)
+    Z = Z.astype(np.float32)
     R = problems.residuals(Z)
-    part_Z, part_R = Z, R
+    going = np.arange(len(problems.penalties))
+    part, part_Z, part_R = problems, Z, R
 
     def turn(i: Any, G: Array, trans: str = "N") -> Array:
         G = G.astype(np.float32)
@@ -174,14 +164,15 @@ def _improve(problems: Problems, Z: Array, R: Array, G0: Array, tol: float) -> A
 
     walks = [_descend(turn(i, G0[:, i])) for i in going]
     trials = [next(walk) for walk in walks]
-    steps = np.zeros(G0.shape)
+    steps, least = np.zeros(G0.shape), np.abs(G0).max(axis=(0, 2))
     for _ in range(ITERATIONS):
-        for i in going:
-            steps[:, i] = turn(i, trials[i], "T")
-        D = steps[:, going]
+        D = np.stack([turn(i, trials[i], "T") for i in going], axis=1)
         moved = part.residuals(part_Z + part.scores(D.astype(np.float32)))
         G = G0[:, going] + part.penalty_gradient(D) + part.pull(moved - part_R)
-        far = np.abs(G).max(axis=(0, 2)) > tol / 2
+        largest = np.abs(G).max(axis=(0, 2))
+        better = largest < least[going]
+        steps[:, going[better]], least[going[better]] = D[:, better], largest[better]
+        far = largest > tol / 2
         for j in np.flatnonzero(far):
             trials[going[j]] = walks[going[j]].send(turn(going[j], G[:, j]))
         if not far.all():
@@ -195,19 +186,28 @@ def _improve(problems: Problems, Z: Array, R: Array, G0: Array, tol: float) -> A
 def _descend(g: Array) -> Generator[Array, Array, None]:
     """L-BFGS on a convex function, from 0: yields points and is sent the gradients there.
 
-    The line search reads slopes only, which rounding disturbs less than values: a step is taken
-    unless the slope at its end points up half as steeply as that at its start points down. For
-    the rest: Nocedal and Wright, "Numerical optimization", 2006, algorithm 7.4.
+    The line search reads slopes only, which rounding disturbs less than values. A step ends where
+    it goes up at most half as steeply as it set out downwards; one that went further is looked
+    for between the two, and not so short that it goes down as steeply as that either. For the
+    rest: Nocedal and Wright, "Numerical optimization", 2006, algorithm 7.4.
     """
     u = np.zeros_like(g)
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
     while True:
         d = -_newton_like(g, pairs)
         slope, t = float(np.vdot(g, d)), 1.0
-        after = yield u + d
-        while (end := float(np.vdot(after, d))) > -0.5 * slope:
-            t *= slope / (slope - end)
+        low, high = (0.0, slope), (np.inf, 0.0)
+        while True:
             after = yield u + t * d
+            end = float(np.vdot(after, d))
+            if end > -0.5 * slope:
+                high = t, end
+            elif high[0] < np.inf and end < 0.5 * slope:
+                low = t, end
+            else:
+                break
+            share = low[1] / (low[1] - high[1])
+            t = low[0] + (high[0] - low[0]) * min(max(share, 0.2), 0.8)
         s, change = t * d, after - g
         if (bend := float(np.vdot(s, change))) > 0.0:
             pairs.append((s, change, 1.0 / bend))
@@ -247,5 +247,7 @@ def _curvature(problems: Problems, R: Array) -> list[Array]:
         tiny = 1e-6 * np.trace(moments) / len(moments) + np.finfo(np.float32).tiny
         ridge = np.full(len(moments), max(penalty, tiny), np.float32)
         ridge[-1] = tiny
-        factors.append(cholesky(moments + np.diag(ridge), lower=True, check_finite=False))
+        H = moments.copy()
+        H[np.diag_indices_from(H)] += ridge
+        factors.append(cholesky(H, lower=True, check_finite=False, overwrite_a=True))
     return factors
