@@ -9,7 +9,7 @@ given beside them: imports and building or loading the network. Beside the sides
 each engine: forward only, decoding only, and H = 1 / (1/D + 1/F), what both can reach together when
 they share the cores. Without --images, photographs of the size of a phone preview (400x533) are
 made from noise and gradients. Large photographs (2000x3000) are made from the same images, to
-measure decoding. Writes benchmarks/results/extract.json.
+measure decoding. Memory is measured by memory.py. Writes benchmarks/results/extract.json.
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ def work(seconds):
     return rows
 
 with ThreadPoolExecutor(cpu_cores()) as pool:
-    list(pool.map(work, [1.0] * cpu_cores()))
+    list(pool.map(work, [0.5] * cpu_cores()))
     start = time.perf_counter()
-    rows = sum(pool.map(work, [5.0] * cpu_cores()))
+    rows = sum(pool.map(work, [3.0] * cpu_cores()))
 print(json.dumps({"images_per_s": rows / (time.perf_counter() - start)}))
 """
 
@@ -368,16 +368,6 @@ def large_photographs(paths: list[str], scratch: Path, rounds: int) -> dict:
     }
 
 
-def memory(backbone: str, paths: list[str], root: Path, scratch: Path) -> dict:
-    """Peak memory of the product on a part of the data set and on all of it."""
-    counts = [min(600, len(paths)), len(paths)]
-    peaks = [
-        Bench(backbone, paths[:n], root, scratch).featx("openvino", "bf16")["peak_mb"]
-        for n in counts
-    ]
-    return {"backbone": backbone, "images": counts, "peak_mb": peaks}
-
-
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -407,10 +397,6 @@ def main() -> None:
             print(f"\n{table(backbone, found)}", flush=True)
         document["photographs_of_6_megapixels"] = large_photographs(paths, scratch, options.rounds)
         print("\n6 megapixels, decoding only:", document["photographs_of_6_megapixels"])
-        if options.images is not None:
-            _, every = images_of(options.images, 10**9, scratch)
-            document["memory"] = memory(backbones[0], every, root, scratch)
-            print("memory:", document["memory"])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
 

@@ -136,8 +136,8 @@ def scaled_decoding(reference: object, preprocess: Preprocess, paths: list[str])
 def table(document: dict) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| backbone | numerics | smallest cosine | largest relative error | test predictions changed "
-        "| test accuracy |",
+        "| backbone | numerics | smallest cosine | largest relative error "
+        "| test predictions changed | test accuracy |",
         "|---|---|---|---|---|---|",
     ]
     for name, found in document["backbones"].items():
