@@ -18,6 +18,10 @@ It travels to the workers, so it must be picklable and small; so must items and 
 class Pool(Protocol):
     """Workers on the machines of a cluster, each of which has prepared itself once."""
 
+    @property
+    def size(self) -> int:
+        """How many workers there are to be."""
+
     def results(self, items: Iterable[Any]) -> Iterator[list[Any]]:
         """Results as they arrive, some at a time, in no set order.
 

@@ -85,6 +85,11 @@ class RayPool:
         for place in places:
             self._hire(place)
 
+    @property
+    def size(self) -> int:
+        """How many workers there are to be."""
+        return len(self._workers)
+
     def __enter__(self) -> RayPool:
         return self
 

@@ -25,6 +25,8 @@ from featx.machine import cpu_cores
 __all__ = ["PLUGIN", "RayCluster"]
 
 _KNOCK_S = 5.0
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # and no settings
+_SETTINGS = b"\4"
 _LOGGING_ERRORS = 40
 
 
@@ -134,14 +136,22 @@ def _import_ray() -> Any:
 
 
 def _knock(address: str) -> None:
-    """Ray itself tries a dead address for two minutes and then ends the process."""
+    """Make sure that something speaks gRPC at ``address``: Ray waits for it without end.
+
+    A server of HTTP/2 (RFC 9113, section 3.4) answers the client's preface with its settings.
+    """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:
-        return  # local, auto
+    if not colon or os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # local and auto name no server; through TLS it is not seen from here
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S) as server:
+            server.settimeout(_KNOCK_S)
+            server.sendall(_PREFACE)
+            answer = server.recv(9)
     except (OSError, ValueError) as error:
         raise _unreachable(address, str(error)) from None
+    if answer[3:4] != _SETTINGS:
+        raise _unreachable(address, "what answers there is something else")
 
 
 def _initialise(ray: Any, address: str) -> None:

@@ -26,7 +26,7 @@ __all__ = ["SpreadWorkers", "Written"]
 
 CHUNK_ROWS = 2048  # at most so much is lost with a worker,
 SMALLEST_CHUNK = 64  # and at least so much is worth a message
-N_CHUNKS = 64  # as many as there are images for: machines end at about the same time
+CHUNKS_EACH = 8  # for one worker, if there are so many images: all end at about the same time
 _SAMPLES = 64
 
 
@@ -80,7 +80,6 @@ class SpreadWorkers:
         self._stopped = False
         self._claimed: set[bytes] = set()
         self._finished: list[ChunkResult] = []  # their shards have not been handed on
-        self._rows = _chunk_rows(len(paths), extractors)
         with ExitStack() as stack:
             seen = [*_first_there(paths)]
             if decode:
@@ -98,6 +97,7 @@ class SpreadWorkers:
             )
             device = extractors[0].specs[0].document["numerics"]["device"]
             self._pool = stack.enter_context(session.pool(work, gpus=device == "cuda"))
+            self._rows = _chunk_rows(len(paths), self._pool.size, extractors)
             self._open = stack.pop_all()
 
     def stop(self) -> None:
@@ -146,10 +146,10 @@ class SpreadWorkers:
         return Written(names, sum(r.forward_s for r in results), sum(r.commit_s for r in results))
 
 
-def _chunk_rows(n: int, extractors: Sequence[Extractor]) -> int:
+def _chunk_rows(n: int, n_workers: int, extractors: Sequence[Extractor]) -> int:
     """Images in a chunk: a shard of any of the stores can hold them."""
     most = min(rows_per_shard(spec.n_features) for e in extractors for spec in e.specs)
-    return min(most, CHUNK_ROWS, max(SMALLEST_CHUNK, -(-n // N_CHUNKS)))
+    return min(most, CHUNK_ROWS, max(SMALLEST_CHUNK, -(-n // (CHUNKS_EACH * n_workers))))
 
 
 def _first_there(paths: Sequence[str]) -> list[str]:

@@ -7,8 +7,10 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -68,6 +70,7 @@ def extract(images: Path, config: ExtractConfig) -> list[Extraction]:
 
 def chunks_of(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     monkeypatch.setattr(spread, "SMALLEST_CHUNK", rows)
+    monkeypatch.setattr(spread, "CHUNK_ROWS", rows)
 
 
 def assert_same(found: list[Extraction], expected: list[Extraction]) -> None:
@@ -229,12 +232,12 @@ def test_a_worker_that_would_give_other_embeddings_refuses(
 
     def other(self: Extractor, samples: Any) -> Extractor:
         sent = unbuilt(self, samples)
-        sent.config = sent.config.model_copy(update={"precision": "bf16"})
+        sent.request = replace(sent.request, size_px=48)
         return sent
 
     monkeypatch.setattr(Extractor, "unbuilt", other)
-    with pytest.raises(ClusterError, match=r"would give other embeddings .*numerics.*bf16"):
-        extract(images, on_ray)
+    with pytest.raises(ClusterError, match=r"would give other embeddings .*preprocess: .*32.*48"):
+        extract(images, on_ray.model_copy(update={"engine": "torch"}))
 
 
 def test_a_machine_must_see_images_and_cache(config: ExtractConfig, tmp_path: Path) -> None:
@@ -271,6 +274,26 @@ def test_an_address_where_nothing_is(monkeypatch: pytest.MonkeyPatch, address: s
         pass
 
 
+def test_an_address_where_something_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+
+    def answer(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(99)
+            client.sendall(b"HTTP/1.1 400 No")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=[server])
+        thread.start()
+        with (
+            pytest.raises(ClusterError, match="something else"),
+            CLUSTERS.get("ray").connect(f"127.0.0.1:{server.getsockname()[1]}"),
+        ):
+            pass
+        thread.join()
+
+
 def test_an_address_needs_a_cluster(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="Add --cluster ray"):
         find_cluster(None, "auto")
@@ -287,7 +310,7 @@ class Slow(spread.ChunkWork):
             time.sleep(0.2)
             return work(chunk)
         return slow
-spread.ChunkWork, spread.SMALLEST_CHUNK = Slow, 1
+spread.ChunkWork, spread.SMALLEST_CHUNK, spread.CHUNK_ROWS = Slow, 1, 1
 from featx.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
