@@ -1,26 +1,36 @@
 """Fit: featx against plain GridSearchCV over an imbalanced-learn pipeline, in turn.
 
-    python benchmarks/fit.py [--npz FILE] [--head logreg ...] [--sampler smote] [--rounds 3]
+    python benchmarks/fit.py --npz FILE [--row logreg ...] [--sampler smote] [--rounds 3]
 
 Both sides search the same grid on the same folds on all cores, with and without the sampler, and
-refit the best. featx also refits nothing it knows, evaluates the choice with bootstrap intervals
-and keeps its predictions; that time counts. FILE holds X (n, n_features) float32 and y; without
-it, 2,000 embeddings of 512 features in 10 imbalanced classes are made. Writes
-benchmarks/results/fit.json.
+refit the best. featx also evaluates the choice with bootstrap intervals and keeps its
+predictions; that time counts. FILE holds X (n, n_features) float32 and y, as `featx cache export`
+writes them; without it, 2,000 embeddings of 512 features in 10 imbalanced classes are made.
+
+Scores and coefficients are compared with those of the plain search, and for logistic regression,
+whose default tolerance leaves an error of its own, with the plain search in float64 at a tolerance
+of 1e-6 (row `logreg-tight`), beside how far the plain search at its default is from that. Writes
+benchmarks/results/fit.json, row by row: rows not asked for stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import platform
 import statistics
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn
+from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
@@ -30,33 +40,50 @@ from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.data import Part, split_data
 from featx.heads import HEADS
-from featx.samplers import SAMPLERS
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"
+
+PENALTIES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
+ROWS: dict[str, tuple[str, dict[str, list[Any]] | None]] = {
+    "logreg": ("logreg", {"C": PENALTIES}),
+    "logreg-tight": ("logreg", {"C": PENALTIES, "tol": [1e-6]}),
+    **{head: (head, None) for head in ("svm-linear", "svm-rbf", "ridge", "lda", "knn")},
+}
 
 
 def main() -> None:
     """Run, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--npz", type=Path)
-    parser.add_argument("--head", nargs="+", default=["logreg", "svm-linear"])
+    parser.add_argument("--row", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--sampler", default="smote")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     data = load(options.npz)
-    rows = [compare(data, head, options.sampler, options.rounds) for head in options.head]
     document = {
         "data": options.npz.name if options.npz else "made: 10 classes, 8:1",
         "images": len(data.y),
         "n_features": data.X["embeddings"].shape[1],
         "sampler": options.sampler,
+        "date": datetime.date.today().isoformat(),
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
-        "heads": rows,
+        "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
+        "heads": [],
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-    print_table(document)
+    kept = {}
+    if RESULTS.exists():
+        before = json.loads(RESULTS.read_text("utf-8"))
+        same = before.get("data") == document["data"] and before["images"] == document["images"]
+        kept = {row["head"]: row for row in before["heads"]} if same else {}
+    reference: GridSearchCV | None = None
+    for name in sorted(options.row, key=lambda n: n != "logreg-tight"):
+        kept[name], plain = compare(data, name, options.sampler, options.rounds, reference)
+        reference = plain if name == "logreg-tight" else reference
+        document["heads"] = [kept[n] for n in ROWS if n in kept]
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    print(table(document))
 
 
 def load(path: Path | None) -> FitData:
@@ -75,50 +102,135 @@ def load(path: Path | None) -> FitData:
     return FitData({"embeddings": X}, y, [str(i) for i in range(len(y))], hashes)
 
 
-def compare(data: FitData, head: str, sampler: str, rounds: int) -> dict[str, Any]:
-    """Both sides in turn; how the choices, scores and times differ."""
+def compare(
+    data: FitData, name: str, sampler: str, rounds: int, reference: GridSearchCV | None
+) -> tuple[dict[str, Any], GridSearchCV]:
+    """Both sides in turn; how the choices, scores, coefficients, times and memory differ."""
+    head, grid = ROWS[name]
+    grid = grid or dict(HEADS.get(head).param_grid)
     part, _, _ = split_data(data, use_test=False)
     fold = make_folds(part.y, part.components, part.classes, n_folds=5, seed=0).fold
-    times: dict[str, list[float]] = {"plain": [], "featx": []}
+    config = FitConfig(head=[head], sampler=[sampler], estimate="cv", param_grid={head: grid})
+    costs: dict[str, list[Cost]] = {"plain": [], "featx": []}
     for _ in range(rounds):
-        started = time.perf_counter()
-        plain = plain_search(part, fold, head, sampler)
-        times["plain"].append(time.perf_counter() - started)
-        started = time.perf_counter()
-        ours = fit_heads(data, FitConfig(head=[head], sampler=[sampler], estimate="cv"))
-        times["featx"].append(time.perf_counter() - started)
-    ratios = [p / f for p, f in zip(times["plain"], times["featx"], strict=True)]
-    return {
-        "head": head,
-        "grid_points": len(plain.cv_results_["params"]),
-        "plain_s": round(statistics.median(times["plain"]), 3),
-        "featx_s": round(statistics.median(times["featx"]), 3),
-        "speedup": {
-            "min": round(min(ratios), 2),
-            "median": round(statistics.median(ratios), 2),
-            "max": round(max(ratios), 2),
+        plain = measure(costs["plain"], lambda: plain_search(part, fold, head, grid))
+        ours = measure(costs["featx"], lambda: fit_heads(data, config))
+        print(f"{name}: plain {costs['plain'][-1]}, featx {costs['featx'][-1]}", flush=True)
+    pairs = list(zip(costs["plain"], costs["featx"], strict=True))
+    row = {
+        "head": name,
+        "grid": grid,
+        **{
+            f"{side}_{unit}": round(statistics.median(getattr(c, unit) for c in costs[side]), 2)
+            for unit in ("wall_s", "cpu_s", "peak_mib")
+            for side in costs
         },
+        "speedup": spread([p.wall_s / f.wall_s for p, f in pairs]),
+        "cpu_speedup": spread([p.cpu_s / f.cpu_s for p, f in pairs]),
         "same_choice": same_choice(plain, ours),
         "chosen": {"sampler": ours.chosen.sampler, **ours.chosen.params},
-        "largest_score_difference": score_difference(plain, ours),
+        "largest_score_difference": difference(plain_scores(plain), featx_scores(ours)),
+    }
+    if hasattr(ours.pipeline.named_steps["head"], "coef_"):
+        row["largest_coefficient_difference"] = coefficients_apart(plain, ours.pipeline)
+    if reference is not None and name == "logreg":
+        tight = plain_scores(reference)
+        row["from_tight"] = {
+            "plain_scores": difference(tight, plain_scores(plain)),
+            "featx_scores": difference(tight, featx_scores(ours)),
+            "plain_coefficients": coefficients_apart(reference, plain.best_estimator_),
+            "featx_coefficients": coefficients_apart(reference, ours.pipeline),
+        }
+    return row, plain
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run; memory is the most beyond what this process held before."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    """Least, median and most."""
+    return {
+        "min": round(min(ratios), 2),
+        "median": round(statistics.median(ratios), 2),
+        "max": round(max(ratios), 2),
     }
 
 
-def plain_search(part: Part, fold: np.ndarray, head: str, sampler: str) -> GridSearchCV:
-    """What one would write without featx."""
-    counts = dict(enumerate(np.bincount(part.y[fold != 0]).tolist()))
+def measure(costs: list[Cost], run: Callable[[], Any]) -> Any:
+    """Run; note what it cost this process and the worker processes that work meanwhile."""
+    done = threading.Event()
+    busy_before = {pid: cpu(pid) for pid in [os.getpid(), *children(os.getpid())]}
+    held_before = resident(os.getpid())
+    peak = 0
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.05):
+            # loky's workers stay when they have nothing left to do: those are not counted
+            working = [p for p in children(os.getpid()) if cpu(p) > busy_before.get(p, 0.0) + 0.05]
+            held = resident(os.getpid()) - held_before + sum(map(resident, working))
+            peak = max(peak, held)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    try:
+        result = run()
+    finally:
+        wall = time.perf_counter() - started
+        done.set()
+        watcher.join()
+    used = sum(cpu(p) - busy_before.get(p, 0.0) for p in [os.getpid(), *children(os.getpid())])
+    costs.append(Cost(wall, used, peak / 2**20))
+    return result
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 when it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def plain_search(
+    part: Part, fold: np.ndarray, head: str, grid: dict[str, list[Any]]
+) -> GridSearchCV:
+    """What one would write without featx; in float64 where a tight tolerance needs it."""
+    X = part.X["embeddings"].astype(np.float64 if "tol" in grid else np.float32)
     pipeline = Pipeline(
         [("scaler", StandardScaler()), ("sampler", None), ("head", HEADS.get(head).build(None, 0))]
     )
-    grid = {f"head__{name}": values for name, values in HEADS.get(head).param_grid.items()}
-    samplers = [None, SAMPLERS.get(sampler).build(counts, 0)]
+    names = {f"head__{name}": values for name, values in grid.items()}
     return GridSearchCV(
         pipeline,
-        {**grid, "sampler": samplers},
+        {**names, "sampler": [None, SMOTE(random_state=0)]},
         cv=PredefinedSplit(fold),
         scoring="balanced_accuracy",
         n_jobs=-1,
-    ).fit(part.X["embeddings"], part.y)
+    ).fit(X, part.y)
 
 
 def same_choice(plain: GridSearchCV, ours: FitResult) -> bool:
@@ -131,39 +243,77 @@ def same_choice(plain: GridSearchCV, ours: FitResult) -> bool:
     )
 
 
-def score_difference(plain: GridSearchCV, ours: FitResult) -> float:
-    """Largest difference between mean scores of the same grid point."""
+Scores = dict[tuple[Any, ...], float]
+
+
+def plain_scores(plain: GridSearchCV) -> Scores:
+    """Score of every grid point on every fold."""
     results = plain.cv_results_
-    theirs = {
-        (params["sampler"] is not None, key(params)): score
-        for params, score in zip(results["params"], results["mean_test_score"], strict=True)
+    return {
+        (params["sampler"] is not None, key(params), fold): results[f"split{fold}_test_score"][i]
+        for i, params in enumerate(results["params"])
+        for fold in range(plain.n_splits_)
     }
-    return max(
-        abs(theirs[candidate.sampler != "none", key(point["params"])] - point["cv_mean"])
+
+
+def featx_scores(ours: FitResult) -> Scores:
+    """The same from featx, which keeps means, and each fold of the best point."""
+    return {
+        (candidate.sampler != "none", key(point["params"]), None): point["cv_mean"]
         for candidate in ours.candidates
         for point in candidate.grid
-    )
+    }
 
 
 def key(params: dict[str, Any]) -> tuple[Any, ...]:
-    """A grid point without prefixes and sampler, as a dictionary key."""
-    return tuple(sorted((k.removeprefix("head__"), v) for k, v in params.items() if k != "sampler"))
-
-
-def print_table(document: dict[str, Any]) -> None:
-    """The document for people."""
-    print(
-        f"{document['images']} embeddings of {document['n_features']} features, "
-        f"none and {document['sampler']}, 5 folds, {document['cores']} cores"
-    )
-    for row in document["heads"]:
-        speedup = row["speedup"]
-        print(
-            f"{row['head']:11} plain {row['plain_s']:7.2f} s  featx {row['featx_s']:7.2f} s  "
-            f"{speedup['median']}x (from {speedup['min']} to {speedup['max']})  "
-            f"same choice: {'yes' if row['same_choice'] else 'NO'} {row['chosen']}  "
-            f"largest score difference {row['largest_score_difference']:.1e}"
+    """A grid point without prefixes, sampler and tolerance, as a dictionary key."""
+    return tuple(
+        sorted(
+            (k.removeprefix("head__"), v)
+            for k, v in params.items()
+            if k not in {"sampler", "head__tol", "tol"}
         )
+    )
+
+
+def means(scores: Scores) -> Scores:
+    """Mean over folds."""
+    points = {k[:2] for k in scores}
+    return {p: float(np.mean([v for k, v in scores.items() if k[:2] == p])) for p in points}
+
+
+def difference(ones: Scores, others: Scores) -> float:
+    """Largest difference between mean scores of the same grid point."""
+    a, b = means(ones), means(others)
+    return max(abs(a[point] - b[point]) for point in a)
+
+
+def coefficients_apart(plain: GridSearchCV, pipeline: Any) -> float | None:
+    """Norm of the difference relative to the plain one's; None where the choices differ."""
+    best, other = plain.best_estimator_.named_steps["head"], pipeline.named_steps["head"]
+    a, b = np.asarray(best.coef_), np.asarray(other.coef_)
+    if best.get_params().get("C") != other.get_params().get("C"):
+        return None
+    return float(np.linalg.norm(a - b) / np.linalg.norm(a))
+
+
+def table(document: dict[str, Any]) -> str:
+    """The document as Markdown."""
+    lines = [
+        "| head | grid points | times as fast | in processor time | MiB, plain and featx "
+        "| same choice | mean scores differ by |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in document["heads"]:
+        speed, cpu_speed = row["speedup"], row["cpu_speedup"]
+        points = 2 * int(np.prod([len(values) for values in row["grid"].values()]))
+        lines.append(
+            f"| {row['head']} | {points} | {speed['median']} ({speed['min']} to {speed['max']}) "
+            f"| {cpu_speed['median']} | {row['plain_peak_mib']:,.0f} and "
+            f"{row['featx_peak_mib']:,.0f} | {'yes' if row['same_choice'] else 'no'} "
+            f"| {row['largest_score_difference']:.4f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
