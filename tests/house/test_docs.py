@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -65,20 +68,37 @@ def test_example_configurations_are_valid_and_open_with_their_command(path: Path
         assert word in head
 
 
-def test_the_evidence_is_what_was_measured() -> None:
-    import importlib.util
-    import json
-
-    location = importlib.util.spec_from_file_location("real", REPOSITORY / "benchmarks/real.py")
+def benchmark(name: str) -> Any:
+    """The module ``benchmarks/<name>.py``."""
+    location = importlib.util.spec_from_file_location(name, REPOSITORY / f"benchmarks/{name}.py")
     assert location is not None
     assert location.loader is not None
-    real = importlib.util.module_from_spec(location)
-    location.loader.exec_module(real)
+    module = importlib.util.module_from_spec(location)
+    location.loader.exec_module(module)
+    return module
+
+
+def measured(name: str) -> Any:
+    """What the benchmark ``name`` wrote."""
+    return json.loads((REPOSITORY / f"benchmarks/results/{name}.json").read_text("utf-8"))
+
+
+def test_performance_is_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/performance.md").read_text("utf-8")
+    extract = benchmark("extract")
+    extraction = measured("extract")
+    for backbone, found in extraction["backbones"].items():
+        assert extract.table(backbone, found) in page
+    assert extract.spread(extraction["photographs_of_6_megapixels"]["times_reference"]) in page
+    for n, row in measured("memory")["images"].items():
+        assert f"{row['peak_mb']} MB over {int(n):,}" in page
+    assert benchmark("numerics").table(measured("numerics")) in page
+
+
+def test_the_evidence_is_what_was_measured() -> None:
     page = (REPOSITORY / "docs/evidence.md").read_text("utf-8")
-    measured = json.loads((REPOSITORY / "benchmarks/results/real.json").read_text("utf-8"))
-    assert real.table(measured["runs"]) in page
-    extraction = json.loads((REPOSITORY / "benchmarks/results/extract.json").read_text("utf-8"))
-    assert f"{extraction['speedup']['median']} times" in page
-    fit = json.loads((REPOSITORY / "benchmarks/results/fit.json").read_text("utf-8"))
-    for row in fit["heads"]:
+    assert benchmark("real").table(measured("real")["runs"]) in page
+    sides = measured("extract")["backbones"]["resnet50"]["sides"]
+    assert f"{sides['featx openvino bf16']['times timm fp32'][1]} times" in page
+    for row in measured("fit")["heads"]:
         assert f"{row['head']} {row['speedup']['median']} times" in page
