@@ -38,6 +38,7 @@ from sklearn.preprocessing import StandardScaler
 from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, fit_heads
+from featx.fitting.candidates import plan_setups
 from featx.fitting.data import Part, split_data
 from featx.heads import HEADS
 
@@ -110,16 +111,23 @@ def compare(
     grid = grid or dict(HEADS.get(head).param_grid)
     part, _, _ = split_data(data, use_test=False)
     fold = make_folds(part.y, part.components, part.classes, n_folds=5, seed=0).fold
-    config = FitConfig(head=[head], sampler=[sampler], estimate="cv", param_grid={head: grid})
+    config = FitConfig(
+        head=[head],
+        sampler=[sampler],
+        class_weight="none",
+        estimate="cv",
+        param_grid={head: grid},
+    )
     costs: dict[str, list[Cost]] = {"plain": [], "featx": []}
     for _ in range(rounds):
-        plain = measure(costs["plain"], lambda: plain_search(part, fold, head, grid))
+        plain = measure(costs["plain"], lambda: plain_search(part, fold, config))
         ours = measure(costs["featx"], lambda: fit_heads(data, config))
         print(f"{name}: plain {costs['plain'][-1]}, featx {costs['featx'][-1]}", flush=True)
     pairs = list(zip(costs["plain"], costs["featx"], strict=True))
     row = {
         "head": name,
         "grid": grid,
+        "grid_points": len(plain.cv_results_["params"]),
         **{
             f"{side}_{unit}": round(statistics.median(getattr(c, unit) for c in costs[side]), 2)
             for unit in ("wall_s", "cpu_s", "peak_mib")
@@ -215,84 +223,78 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def plain_search(
-    part: Part, fold: np.ndarray, head: str, grid: dict[str, list[Any]]
-) -> GridSearchCV:
+def plain_search(part: Part, fold: np.ndarray, config: FitConfig) -> GridSearchCV:
     """What one would write without featx; in float64 where a tight tolerance needs it."""
+    head = config.head[0]
+    grid = config.param_grid[head]
     X = part.X["embeddings"].astype(np.float64 if "tol" in grid else np.float32)
     pipeline = Pipeline(
         [("scaler", StandardScaler()), ("sampler", None), ("head", HEADS.get(head).build(None, 0))]
     )
-    names = {f"head__{name}": values for name, values in grid.items()}
-    return GridSearchCV(
-        pipeline,
-        {**names, "sampler": [None, SMOTE(random_state=0)]},
-        cv=PredefinedSplit(fold),
-        scoring="balanced_accuracy",
-        n_jobs=-1,
-    ).fit(X, part.y)
+    grids = []
+    for setup in plan_setups(list(part.X), config)[0]:
+        own = {f"head__{name}": values for name, values in grid.items()}
+        if setup.class_weight != "none":
+            own["head__class_weight"] = [setup.class_weight]
+        grids.append(
+            {**own, "sampler": [SMOTE(random_state=0) if setup.sampler != "none" else None]}
+        )
+    search = GridSearchCV(
+        pipeline, grids, cv=PredefinedSplit(fold), scoring="balanced_accuracy", n_jobs=-1
+    )
+    return search.fit(X, part.y)
 
 
 def same_choice(plain: GridSearchCV, ours: FitResult) -> bool:
-    """Whether both chose the same parameters and the same sampler."""
-    best = plain.best_params_
-    params = {f"head__{name}": value for name, value in ours.chosen.params.items()}
-    sampled = best["sampler"] is not None
-    return params == {k: v for k, v in best.items() if k != "sampler"} and sampled == (
-        ours.chosen.sampler != "none"
-    )
+    """Whether both chose the same parameters, sampler and class weights."""
+    chosen = ours.chosen
+    mine = point(chosen.params, chosen.sampler != "none", chosen.class_weight)
+    return point_of(plain.best_params_) == mine
 
 
 Scores = dict[tuple[Any, ...], float]
 
 
 def plain_scores(plain: GridSearchCV) -> Scores:
-    """Score of every grid point on every fold."""
+    """Mean score of every grid point."""
     results = plain.cv_results_
     return {
-        (params["sampler"] is not None, key(params), fold): results[f"split{fold}_test_score"][i]
-        for i, params in enumerate(results["params"])
-        for fold in range(plain.n_splits_)
+        point_of(params): score
+        for params, score in zip(results["params"], results["mean_test_score"], strict=True)
     }
 
 
 def featx_scores(ours: FitResult) -> Scores:
-    """The same from featx, which keeps means, and each fold of the best point."""
+    """The same from featx."""
     return {
-        (candidate.sampler != "none", key(point["params"]), None): point["cv_mean"]
+        point(p["params"], candidate.sampler != "none", candidate.class_weight): p["cv_mean"]
         for candidate in ours.candidates
-        for point in candidate.grid
+        for p in candidate.grid
     }
 
 
-def key(params: dict[str, Any]) -> tuple[Any, ...]:
-    """A grid point without prefixes, sampler and tolerance, as a dictionary key."""
-    return tuple(
-        sorted(
-            (k.removeprefix("head__"), v)
-            for k, v in params.items()
-            if k not in {"sampler", "head__tol", "tol"}
-        )
-    )
+def point(params: dict[str, Any], sampled: bool, class_weight: str) -> tuple[Any, ...]:
+    """A grid point as a dictionary key, whatever the tolerance."""
+    return sampled, class_weight, tuple(sorted((k, v) for k, v in params.items() if k != "tol"))
 
 
-def means(scores: Scores) -> Scores:
-    """Mean over folds."""
-    points = {k[:2] for k in scores}
-    return {p: float(np.mean([v for k, v in scores.items() if k[:2] == p])) for p in points}
+def point_of(params: dict[str, Any]) -> tuple[Any, ...]:
+    """The same from the parameters of a plain pipeline."""
+    own = {k.removeprefix("head__"): v for k, v in params.items() if k != "sampler"}
+    return point(own, params["sampler"] is not None, own.pop("class_weight", None) or "none")
 
 
 def difference(ones: Scores, others: Scores) -> float:
-    """Largest difference between mean scores of the same grid point."""
-    a, b = means(ones), means(others)
-    return max(abs(a[point] - b[point]) for point in a)
+    """Largest difference between scores of the same grid point."""
+    return max(abs(ones[p] - others[p]) for p in ones)
 
 
 def coefficients_apart(plain: GridSearchCV, pipeline: Any) -> float | None:
     """Norm of the difference relative to the plain one's; None where the choices differ."""
     best, other = plain.best_estimator_.named_steps["head"], pipeline.named_steps["head"]
     a, b = np.asarray(best.coef_), np.asarray(other.coef_)
-    if best.get_params().get("C") != other.get_params().get("C"):
+    chosen = [{**h.get_params(), "tol": None} for h in (best, other)]
+    if chosen[0] != chosen[1]:
         return None
     return float(np.linalg.norm(a - b) / np.linalg.norm(a))
 
@@ -306,9 +308,9 @@ def table(document: dict[str, Any]) -> str:
     ]
     for row in document["heads"]:
         speed, cpu_speed = row["speedup"], row["cpu_speedup"]
-        points = 2 * int(np.prod([len(values) for values in row["grid"].values()]))
         lines.append(
-            f"| {row['head']} | {points} | {speed['median']} ({speed['min']} to {speed['max']}) "
+            f"| {row['head']} | {row['grid_points']} "
+            f"| {speed['median']} ({speed['min']} to {speed['max']}) "
             f"| {cpu_speed['median']} | {row['plain_peak_mib']:,.0f} and "
             f"{row['featx_peak_mib']:,.0f} | {'yes' if row['same_choice'] else 'no'} "
             f"| {row['largest_score_difference']:.4f} |"
