@@ -93,7 +93,7 @@ class RaySession:
                 yield parallel
         except self._ray.exceptions.RayError as error:
             raise ClusterError(
-                f"A Ray worker failed: {error}",
+                f"A Ray worker failed: {getattr(error, 'cause', None) or error}",
                 hint="Is there memory for the embeddings on every machine? The same command "
                 "starts the search again.",
             ) from error
@@ -165,7 +165,8 @@ def _initialise(ray: Any, address: str) -> None:
 def _unreachable(address: str, reason: str) -> ClusterError:
     return ClusterError(
         f"There is no Ray that can be used at {address!r}: {reason}",
-        hint="Start one with `ray start --head`, or leave out --address to compute here.",
+        hint="Start one with `ray start --head`, or leave out --address to compute here. "
+        "A Ray that asks for a token needs RAY_AUTH_MODE=token here too.",
     )
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from featx import console
 from featx.clusters import Session, find_cluster
 from featx.config import FitConfig
-from featx.data.splits import Folds
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.data import Part
 from featx.fitting.search import FoldSearch, Held, Outputs
@@ -69,15 +68,13 @@ class _Task:
     """One setup on one training part: all that a machine needs but the embeddings."""
 
     part: Callable[[], Part]
-    folds: Folds
-    scoring: str
-    seed: int
+    settings: dict[str, Any]
     trials: list[Trial]
     held: Held
     keep: bool
 
     def __call__(self) -> _Found:
-        search = FoldSearch(self.part(), self.folds, self.scoring, self.seed, jobs=1)
+        search = FoldSearch(part=self.part(), jobs=1, **self.settings)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             search.run(self.trials, [self.held], keep=self.keep, label="")
@@ -89,6 +86,12 @@ class _Task:
             dict(search.elapsed_s),
             caught,
         )
+
+
+def _settings(search: FoldSearch) -> dict[str, Any]:
+    """What a search was made with, apart from the embeddings and who does the work."""
+    given = [f.name for f in fields(search) if f.default_factory is MISSING]
+    return {k: getattr(search, k) for k in given if k not in {"part", "jobs", "elsewhere"}}
 
 
 class SpreadSearch:
@@ -118,13 +121,13 @@ class SpreadSearch:
         """Fit every batch of trials and file what is found."""
         from joblib import delayed
 
-        part = self._share(search.part)
+        part, settings = self._share(search.part), _settings(search)
         units: dict[tuple[Setup, Held], list[Trial]] = {}
         for trials, held in batches:
             units.setdefault((trials[0].setup, held), []).extend(trials)
         tasks = [
             # `FoldSearch.run` goes through trials backwards, as it did to make the batches.
-            _Task(part, search.folds, search.scoring, search.seed, trials[::-1], held, keep)
+            _Task(part, settings, trials[::-1], held, keep)
             for (_, held), trials in units.items()
         ]
         if tasks:

@@ -71,7 +71,6 @@ def test_the_result_is_that_of_threads(session: RaySession, options: dict[str, A
     assert content(found) == content(expected)
     X = data.X["net"]
     assert np.array_equal(found.pipeline.predict(X), expected.pipeline.predict(X))
-    assert found.temperature == expected.temperature
 
 
 def test_what_cannot_be_fitted_is_said_alike(session: RaySession) -> None:
@@ -81,9 +80,9 @@ def test_what_cannot_be_fitted_is_said_alike(session: RaySession) -> None:
     expected = content(fit_heads(data, config))
     found = content(fit_heads(data, config.model_copy(update={"cluster": "ray"})))
     assert found == expected
-    plain, adasyn = found["candidates"]
-    assert adasyn["status"] == "refused"
-    assert "4 fits stopped at the iteration limit" in plain["notes"][0]
+    logreg = {c["sampler"]: c for c in found["candidates"] if c["head"] == "logreg"}
+    assert logreg["adasyn"]["status"] == "refused"
+    assert "4 fits stopped at the iteration limit" in "".join(logreg["none"]["notes"])
 
 
 def test_one_flag_serves_both_stages(
