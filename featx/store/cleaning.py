@@ -29,7 +29,7 @@ __all__ = ["GRACE_S", "Cleaning", "Removal", "gc"]
 #: An unlisted file may be one that a running process is about to commit.
 GRACE_S = 3600.0
 _TEMPORARY = re.compile(TEMPORARY_PATTERN, re.DOTALL)
-_DERIVED = re.compile(f"{PAGES_PATTERN.pattern}|{LOOKUP_PATTERN.pattern}")
+_DERIVED = re.compile(f"{PAGES_PATTERN.pattern}|{LOOKUP_PATTERN.pattern}|{LOCK_NAME}")
 
 
 @dataclass(frozen=True)

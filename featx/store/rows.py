@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -12,10 +11,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from featx.store.derived import DerivedError, discard
+from featx.errors import CorruptStoreError, StoreError
+from featx.files import make_directory
+from featx.store.derived import DERIVED_NAME, DerivedError, discard
 from featx.store.faults import storage_errors
 from featx.store.in_order import find_in_order
 from featx.store.index import HASH_BYTES, SHARDS_NAME, Index, ShardEntry
+from featx.store.lock import committer_lock
 from featx.store.lookup import Lookup, first_rows
 from featx.store.lookup_build import build_lookup
 from featx.store.lookup_file import Covered, LookupFile, open_lookups
@@ -28,6 +30,8 @@ MIN_ROWS = 2**16
 #: A new lookup file takes in those that are at most so many times as large as it would be: there
 #: are about log(rows / MIN_ROWS) / log(_GROWTH) files, and a row is written about as often.
 _GROWTH = 4
+#: Uncovered rows from which a process waits for another one that makes their lookup file.
+_WAIT_ROWS = 2**20
 #: Hashes from which it is tried whether they are asked for in order.
 _MANY = 4096
 #: Hashes searched for at once; what this needs grows with their number.
@@ -245,28 +249,52 @@ class RowMap:
     def _sources(self, previous: _View | None) -> tuple[_Source, ...]:
         """The lookup files, one made first where they leave too much to memory."""
         known = [] if previous is None else [source.file for source in previous.sources]
-        files = open_lookups(self._reader.folder, self._reader.fingerprint, known)
-        sources = self._arranged(files)
-        recent = self._uncovered(sources)
-        rows = sum(shard.rows for shard in recent)
+        sources = self._opened(known)
+        rows = self._n_uncovered(sources)
         if rows > MIN_ROWS and self._derive:
-            merged = []
-            for source in sorted(sources, key=lambda source: source.n_rows):
-                if source.n_rows > _GROWTH * rows:
-                    break
-                merged.append((source.file, source.live))
-                rows += source.n_rows
-            # A full disk or a read-only one, or a damaged file: memory will do.
-            with contextlib.suppress(OSError, DerivedError):
-                new = build_lookup(self._reader, recent, merged)
-                kept = [s.file for s in sources if all(s.file is not file for file, _ in merged)]
-                sources = self._arranged([new, *kept])
-                for file in files:
-                    if file not in kept:
-                        discard(file.path)
+            place = self._reader.folder / DERIVED_NAME
+            # One process makes it; meanwhile memory will do for the others, if it is not much.
+            timeout_s = None if rows > _WAIT_ROWS else 0.0
+            try:
+                with storage_errors("create", place):
+                    make_directory(place)
+                with committer_lock(place, timeout_s=timeout_s):
+                    sources = self._made([source.file for source in sources])
+            except CorruptStoreError:
+                raise
+            except StoreError:  # a full disk, a read-only one, a lock that is held: likewise
+                pass
         if sources:
             self._expect_shards()
         return sources
+
+    def _opened(self, known: Sequence[LookupFile]) -> tuple[_Source, ...]:
+        return self._arranged(open_lookups(self._reader.folder, self._reader.fingerprint, known))
+
+    def _n_uncovered(self, sources: Sequence[_Source]) -> int:
+        return sum(shard.rows for shard in self._uncovered(sources))
+
+    def _made(self, known: Sequence[LookupFile]) -> tuple[_Source, ...]:
+        """Make a lookup file, unless another process has by now, and open all."""
+        files = open_lookups(self._reader.folder, self._reader.fingerprint, known)
+        sources = self._arranged(files)
+        rows = self._n_uncovered(sources)
+        if rows <= MIN_ROWS:
+            return sources
+        merged, kept = [], list(sources[::-1])  # the smallest first
+        while kept and kept[0].n_rows <= _GROWTH * rows:
+            source = kept.pop(0)
+            merged.append((source.file, source.live))
+            rows += source.n_rows
+        try:
+            new = build_lookup(self._reader, self._uncovered(sources), merged)
+        except (OSError, DerivedError):  # a full disk, or a damaged file
+            return sources
+        still_used = [source.file for source in kept]
+        for file in files:
+            if file not in still_used:
+                discard(file.path)
+        return self._arranged([new, *still_used])
 
     def _arranged(self, files: Sequence[LookupFile]) -> tuple[_Source, ...]:
         """Every file that covers a shard which no larger one covers."""

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_lab import SPEC, WIDTH, as_content, content, make_rows, shard_files
 
+import featx.store.lock
 import featx.store.lookup_build
 import featx.store.lookup_file
 import featx.store.partial
@@ -32,6 +33,7 @@ from featx.errors import CorruptStoreError
 from featx.store import EmbeddingStore
 from featx.store.cleaning import gc
 from featx.store.in_order import find_in_order
+from featx.store.lock import committer_lock
 from featx.store.lookup_file import open_lookups, write_lookup
 from featx.store.records import make_records
 from featx.store.verification import verify
@@ -181,6 +183,21 @@ def test_a_lookup_that_goes_bad_while_open(folder: Path) -> None:
     assert store.contains(HASHES).all()
     np.testing.assert_array_equal(store.gather(HASHES[7:9]), EMBEDDINGS[7:9])
     expect_all(folder)
+
+
+def test_while_another_process_makes_the_lookup_memory_will_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "derived")
+    (folder / "derived").mkdir()
+    with committer_lock(folder / "derived"):
+        expect_all(folder)
+        assert not lookup_files(folder)
+        monkeypatch.setattr(featx.store.rows, "_WAIT_ROWS", 0)  # now it would be worth waiting
+        monkeypatch.setattr(featx.store.lock, "LOCK_TIMEOUT_S", 0.05)
+        assert EmbeddingStore.open_folder(folder).contains(HASHES).all()
+    expect_all(folder)
+    assert len(lookup_files(folder)) == 1
 
 
 def test_a_disk_that_garbles_every_lookup(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,7 +477,7 @@ def test_kill_at_every_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         run_under_test(root)
         expect_all(folder, n_rows=9)
         gc(root / "cache", older_than_s=-1)
-        names = {path.name for path in (folder / "derived").iterdir()}
+        names = {path.name for path in (folder / "derived").iterdir()} - {"lock"}
         lookups = {path.name for path in lookup_files(folder)}
         assert 1 <= len(lookups) <= 2
         assert names == lookups | {f"{path.stem}.pages" for path in shard_files(folder)}
