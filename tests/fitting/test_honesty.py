@@ -81,7 +81,9 @@ def test_groups_stay_together_and_the_naive_number_is_printed_beside():
     result = fit_heads(data, FitConfig(**NEAREST))
     assert balanced_accuracy(result) < 0.75
     assert balanced_accuracy(result, "image_level") > 0.95
-    assert result.estimate["interval"].startswith("95 % expanded percentile bootstrap over 24 groups")
+    assert result.estimate["interval"].startswith(
+        "95 % expanded percentile bootstrap over 24 groups"
+    )
     assert result.estimates["image_level"]["interval"].startswith(
         "95 % expanded percentile bootstrap over 288 images"
     )
