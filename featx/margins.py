@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["margin_columns", "margin_probabilities"]
+__all__ = ["log_odds", "margin_columns", "margin_probabilities"]
+
+LEAST = 1e-12  # a probability of 0 or 1 is taken for one so far from it
 
 
 def margin_columns(decision: ArrayLike) -> NDArray[np.float64]:
@@ -50,3 +52,24 @@ def margin_probabilities(decision: ArrayLike, temperature: float) -> NDArray[np.
     scaled = (margins - margins.max(axis=1, keepdims=True)) / temperature
     weights = np.exp(scaled)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def log_odds(scores: NDArray[np.float64], *, margins: bool) -> NDArray[np.float64]:
+    """What a calibration of each class against the rest starts from.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_classes), float64
+        Probabilities, or margins.
+    margins : bool
+        Which of the two. Margins are returned as they are.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), float64
+        Logarithm of ``p / (1 - p)``, in [-28, 28].
+    """
+    if margins:
+        return scores
+    clipped = np.clip(scores, LEAST, 1 - LEAST)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))

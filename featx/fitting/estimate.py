@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
+from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.choice import best_of
 from featx.fitting.data import Part
 from featx.fitting.search import FoldSearch, defined_mean, pipeline_outputs, replace_folds
-from featx.stats.calibration import fit_temperature
+from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "search_temperature"]
+__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out"]
 
 Float = NDArray[np.float64]
 
@@ -80,27 +81,18 @@ class Tested:
     part: Part
 
 
-def search_temperature(search: FoldSearch, trial: Trial, folds: Sequence[int]) -> float | None:
-    """Temperature from the out-of-fold margins of some folds; None without margins."""
-    outputs = [search.outputs(trial, f) for f in folds]
-    if not outputs[0].margins:
-        return None
-    y = np.concatenate([search.part.y[search.folds.fold == f] for f in folds])
-    return fit_temperature(np.concatenate([o.scores for o in outputs]), y)
-
-
 def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
-    Margins become probabilities by a temperature from the other folds' margins, so that no
-    image takes part in the calibration it is judged by.
+    The calibration of a fold comes from the other folds' outputs, so that no image takes part in
+    the calibration it is judged by.
     """
     probabilities = np.zeros((len(search.part), len(search.part.classes)))
     for fold, trial in enumerate(trials):
         others = [f for f in range(search.folds.n_folds) if f != fold]
-        temperature = search_temperature(search, trial, others)
+        calibration = search_calibration(search, trial, others)
         outputs = search.outputs(trial, fold)
-        probabilities[search.folds.fold == fold] = outputs.probabilities(temperature)
+        probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
     return Held(split, search.part, search.folds.fold, probabilities)
 
 
@@ -166,7 +158,7 @@ def evaluate(
     *,
     test: Tested | None,
     pipeline: Any,
-    temperature: float | None,
+    calibration: Calibration | None,
 ) -> Evaluation:
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
 
@@ -183,7 +175,7 @@ def evaluate(
     description = None
     if test is not None:
         method = test.method
-        judged = [_tested(test, chosen, pipeline, temperature)]
+        judged = [_tested(test, chosen, pipeline, calibration)]
     elif config.estimate == "repeated":
         method = "repeated"
         description = REPEATED_UNCHOSEN if free else None
@@ -205,11 +197,13 @@ def evaluate(
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _tested(test: Tested, chosen: Trial, pipeline: Any, temperature: float | None) -> Held:
+def _tested(
+    test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration | None
+) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
     outputs = pipeline_outputs(pipeline, test.part.X[chosen.setup.backbone])
     fold = np.full(len(test.part), -1)
-    return Held(test.method, test.part, fold, outputs.probabilities(temperature))
+    return Held(test.method, test.part, fold, outputs.probabilities(calibration))
 
 
 def _nested_or_note(

@@ -13,13 +13,15 @@ import numpy as np
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
+from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial, plan_setups, plan_trials
 from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
-from featx.fitting.estimate import Evaluation, Tested, evaluate, search_temperature
+from featx.fitting.estimate import Evaluation, Tested, evaluate
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
 from featx.fitting.spread import spread_search
+from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
@@ -65,7 +67,9 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     notes += folds.notes
     with spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
-        search = FoldSearch(part, folds, config.scoring, config.seed, jobs, elsewhere)
+        search = FoldSearch(
+            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate
+        )
         search.check(search.single)
         result = _fit(search, test, config, notes)
     return FitResult(
@@ -109,10 +113,10 @@ def _fit(
     candidates = tabulate(search, setups, trials, best)
 
     search.run([chosen], search.single, keep=True, label="Chosen")
-    temperature = search_temperature(search, chosen, range(search.folds.n_folds))
+    calibration = search_calibration(search, chosen, range(search.folds.n_folds))
     pipeline = _refit(chosen, part, config.seed)
     evaluation: Evaluation = evaluate(
-        search, trials, chosen, config, test=test, pipeline=pipeline, temperature=temperature
+        search, trials, chosen, config, test=test, pipeline=pipeline, calibration=calibration
     )
     notes += (
         evaluation.notes + sampler_notes(search, best, chosen.setup) + edge_notes(chosen, trials)
@@ -125,7 +129,7 @@ def _fit(
         "estimates": evaluation.others,
         "predictions": Predictions(part.classes, evaluation.held),
         "pipeline": pipeline,
-        "temperature": temperature,
+        "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),
     }
 
 

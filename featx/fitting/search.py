@@ -27,6 +27,7 @@ from featx.fitting.candidates import Setup, Trial, build_estimator
 from featx.fitting.data import Part
 from featx.heads import HEADS, Scored, Training
 from featx.margins import margin_columns, margin_probabilities
+from featx.model.calibration import Calibration
 from featx.samplers import SAMPLERS
 from featx.stats.metrics import fold_score
 
@@ -69,11 +70,11 @@ class Outputs:
     scores: Float
     margins: bool
 
-    def probabilities(self, temperature: float | None = None) -> Float:
-        """Probabilities; margins are divided by ``temperature`` (default 1) first."""
-        if not self.margins:
-            return self.scores
-        return margin_probabilities(self.scores, temperature or 1.0)
+    def probabilities(self, calibration: Calibration | None = None) -> Float:
+        """Probabilities, calibrated; without calibration, margins' are their softmax."""
+        if calibration is not None:
+            return calibration.apply(self.scores, margins=self.margins)
+        return margin_probabilities(self.scores, 1.0) if self.margins else self.scores
 
 
 @dataclass(frozen=True)
@@ -279,6 +280,8 @@ class FoldSearch:
         Threads. Results do not depend on it: every fit uses one BLAS thread.
     elsewhere : callable, optional
         Fits in place of the threads and adds to ``scores`` and what follows it below.
+    calibrate : str, default "none"
+        How outputs become probabilities where predictions are held out; not used by scores.
 
     Attributes
     ----------
@@ -300,6 +303,7 @@ class FoldSearch:
     seed: int
     jobs: int
     elsewhere: Elsewhere | None = None
+    calibrate: str = "none"
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
@@ -447,7 +451,9 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, search.elsewhere)
+    return FoldSearch(
+        part, folds, search.scoring, search.seed, search.jobs, search.elsewhere, search.calibrate
+    )
 
 
 def one_blas_thread() -> Any:

@@ -1,205 +1,35 @@
-"""The model: a scaler and head with all that is needed to score new images."""
+"""Saving and loading a model."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
-import platform
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from featx import console
 from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import printable
-from featx.margins import margin_columns, margin_probabilities
 from featx.model.archive import ArchiveReader, write_archive
 from featx.model.document import FORMAT, FORMAT_VERSION, Document, decode, encode, plain, validate
 from featx.model.folder import FolderReader, write_folder
 from featx.model.head import dump_head, load_head
-from featx.model.linear import ArrayHead
-from featx.types import BackboneRequest, ExtractorSpec
+from featx.model.model import Model
+from featx.model.novelty import Novelty
+from featx.model.versions import compare_versions
+from featx.types import ExtractorSpec
 
-__all__ = ["Model", "library_versions", "load_model", "save_model"]
+__all__ = ["load_model", "save_model"]
 
 DOCUMENT = "model.json"
 HEAD = "head.skops"
+NOVELTY = "novelty.safetensors"
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
 MAX_FEATURES = 1 << 24
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what a saved model depends on, read without importing any of it."""
-    names = ("featx", "scikit-learn", "skops", "numpy", "torch", "torchvision", "timm", "pillow")
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-@dataclass
-class Model:
-    """A fitted classifier of images: embeddings in, classes and probabilities out.
-
-    Parameters
-    ----------
-    classes : list of str
-        Class names, in the order of the probability columns.
-    head : sklearn.pipeline.Pipeline or ArrayHead
-        Fitted scaler and classifier; its ``classes_`` equal ``classes``. A loaded model whose head
-        NumPy can compute has an `featx.model.linear.ArrayHead`, which spares scikit-learn's import.
-    extractor : dict
-        Document of the `featx.types.ExtractorSpec` whose embeddings it was fitted on.
-    request : dict
-        Document of the `featx.types.BackboneRequest` that builds that extractor again.
-    temperature : float, optional
-        Divides the margins of a head without probabilities before the softmax; positive.
-        Default None, which is 1.
-    metrics : dict
-        The estimate: what to expect on new images.
-    provenance : dict
-        Source of the data, number of images, seed, date.
-    versions : dict
-        Library versions at the time of fitting; by default those installed.
-    """
-
-    classes: list[str]
-    head: Any
-    extractor: dict[str, Any]
-    request: dict[str, Any]
-    temperature: float | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=library_versions)
-
-    @property
-    def pipeline(self) -> Any:
-        """The head as scikit-learn's pipeline; of a loaded model it is built when first asked for.
-
-        From then on it is what predicts, so that a change made to it is seen.
-
-        Raises
-        ------
-        ModelError
-            The libraries installed cannot rebuild it.
-        """
-        if isinstance(self.head, ArrayHead):
-            self.head = self.head.rebuild()
-        return self.head
-
-    @property
-    def spec(self) -> ExtractorSpec:
-        """The extractor that new images must be embedded with."""
-        return ExtractorSpec(self.extractor)
-
-    @property
-    def backbone_request(self) -> BackboneRequest:
-        """What to ask for to build that extractor."""
-        return BackboneRequest.from_document(self.request)
-
-    @property
-    def n_features(self) -> int:
-        """Width of the embeddings."""
-        return self.spec.n_features
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the predicted class of each embedding.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features), float32
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), object
-            Texts from ``classes``.
-
-        Raises
-        ------
-        ModelError
-            ``X`` has another number of features, is not numeric, or holds NaN or infinity.
-        """
-        X = self._checked(X)
-        if len(X) == 0:
-            return np.empty(0, dtype=object)
-        labels = self.head.predict(X)
-        return np.array([str(label) for label in labels], dtype=object)
-
-    def decision_function(self, X: np.ndarray) -> np.ndarray:
-        """Return the head's margins.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features), float32
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), float64
-            Largest is likeliest. Two classes: minus and plus half the single margin. Heads without
-            margins: log-probabilities.
-
-        Raises
-        ------
-        ModelError
-            As `predict`.
-        """
-        X = self._checked(X)
-        if len(X) == 0:
-            return np.empty((0, len(self.classes)))
-        if not hasattr(self.head, "decision_function"):
-            with np.errstate(divide="ignore"):
-                return np.log(np.asarray(self.head.predict_proba(X), dtype=np.float64))
-        return margin_columns(self.head.decision_function(X))
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the probability of each class.
-
-        The head's own where it has them, else the softmax of its margins over ``temperature``.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features), float32
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), float64
-            In [0, 1]; rows sum to 1 up to rounding, which is float32's for heads that compute in
-            the embeddings' own type; columns in the order of ``classes``.
-
-        Raises
-        ------
-        ModelError
-            As `predict`.
-        """
-        X = self._checked(X)
-        if len(X) == 0:
-            return np.empty((0, len(self.classes)))
-        if hasattr(self.head, "predict_proba"):
-            return np.asarray(self.head.predict_proba(X), dtype=np.float64)
-        return margin_probabilities(self.head.decision_function(X), self.temperature or 1.0)
-
-    def _checked(self, X: np.ndarray) -> np.ndarray:
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features:
-            width = f"{X.shape[1]} features" if X.ndim == 2 else f"shape {X.shape}"
-            raise ModelError(
-                f"These embeddings have {width}; the model was fitted on {self.n_features} "
-                f"features of {printable(self.spec.backbone)}.",
-                hint="Extract them with the backbone that the model names.",
-            )
-        if X.dtype.kind != "f" or not np.isfinite(X).all():
-            raise ModelError(
-                f"Embeddings must be finite floating-point numbers. Got dtype {X.dtype}."
-            )
-        return X
 
 
 def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -223,14 +53,20 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
         The disk is full or the folder cannot be written.
     """
     _check_consistent(model, "this model")
+    limit = None if model.trust is None else model.trust.novelty
+    if (limit is None) != (model.novelty is None):
+        raise ModelError("This model has trust.novelty or its arrays, but not both.")
     head = dump_head(model.pipeline)
-    files = {HEAD: head, DOCUMENT: encode(_describe(model, head))}
+    files = {HEAD: head}
+    if model.novelty is not None:
+        files[NOVELTY] = model.novelty.encode()
+    files[DOCUMENT] = encode(_describe(model, files))
     target = Path(folder)
     write = write_archive if target.suffix == SUFFIX else write_folder
     write(target, files, overwrite=overwrite)
 
 
-def _describe(model: Model, head: bytes) -> Document:
+def _describe(model: Model, files: Mapping[str, bytes]) -> Document:
     """What ``model.json`` says of the model."""
     values = {
         "format": FORMAT,
@@ -239,10 +75,14 @@ def _describe(model: Model, head: bytes) -> Document:
         "extractor": {"fingerprint": model.spec.fingerprint, "document": plain(model.extractor)},
         "request": plain(model.request),
         "temperature": None if model.temperature is None else float(model.temperature),
+        "trust": None if model.trust is None else model.trust.model_dump(),
         "metrics": plain(model.metrics),
         "provenance": plain(model.provenance),
         "versions": dict(model.versions),
-        "files": {HEAD: {"size_bytes": len(head), "sha256": hashlib.sha256(head).hexdigest()}},
+        "files": {
+            name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        },
     }
     return validate(values, source="this model")
 
@@ -269,20 +109,32 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     source, reader = _open(Path(path))
     document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
-    if set(document.files) != {HEAD}:
-        raise ModelError(f"{source}: model.json must declare just the file {HEAD!r}.")
+    declared = (
+        {HEAD} if document.trust is None or document.trust.novelty is None else {HEAD, NOVELTY}
+    )
+    if set(document.files) != declared:
+        names = " and ".join(repr(name) for name in sorted(declared))
+        raise ModelError(f"{source}: model.json must declare just the file {names}.")
     if isinstance(reader, ArchiveReader):
-        extra = sorted(set(reader.names()) - {DOCUMENT, HEAD})
+        extra = sorted(set(reader.names()) - {DOCUMENT, *declared})
         if extra:
             raise ModelError(f"{source} holds a file that is not declared: {printable(extra[0])}.")
-    entry = document.files[HEAD]
-    head = reader.read(HEAD, min(entry.size_bytes, MAX_MODEL_BYTES))
-    if hashlib.sha256(head).hexdigest() != entry.sha256:
+    files = {name: _read(reader, name, document, source) for name in sorted(declared)}
+    return _build(document, files, source)
+
+
+def _read(
+    reader: FolderReader | ArchiveReader, name: str, document: Document, source: str
+) -> bytes:
+    """One declared file, which must be the one that ``model.json`` describes."""
+    entry = document.files[name]
+    data = reader.read(name, min(entry.size_bytes, MAX_MODEL_BYTES))
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise ModelError(
-            f"{source}: {HEAD} is not the file that model.json describes (its SHA-256 differs).",
+            f"{source}: {name} is not the file that model.json describes (its SHA-256 differs).",
             hint="Fit the model again, or restore it from a copy.",
         )
-    return _build(document, head, source)
+    return data
 
 
 def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
@@ -304,24 +156,28 @@ def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
     )
 
 
-def _build(document: Document, head: bytes, source: str) -> Model:
+def _build(document: Document, files: Mapping[str, bytes], source: str) -> Model:
     """The model itself, once every byte is known to be what was written."""
-    advice = _compare_versions(document.versions)
+    advice = compare_versions(document.versions)
     spec = ExtractorSpec(document.extractor.document)
     try:
         if spec.fingerprint != document.extractor.fingerprint:
             raise ModelError(f"{source}: the extractor's document and fingerprint differ.")
         model = Model(
             classes=list(document.classes),
-            head=load_head(head, source=source),
+            head=load_head(files[HEAD], source=source),
             extractor=document.extractor.document,
             request=document.request,
             temperature=document.temperature,
+            trust=document.trust,
             metrics=document.metrics,
             provenance=document.provenance,
             versions=document.versions,
         )
         _check_consistent(model, source)
+        if NOVELTY in files:
+            width = model.n_features
+            model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):
             method(trial)
@@ -332,17 +188,6 @@ def _build(document: Document, head: bytes, source: str) -> Model:
     if advice:
         console.warn(f"{source}: {advice}")
     return model
-
-
-def _compare_versions(written: dict[str, str]) -> str | None:
-    """What to do when scikit-learn's major.minor is not the one the head was saved with."""
-    saved, installed = written.get("scikit-learn", "?"), importlib.metadata.version("scikit-learn")
-    if saved.split(".")[:2] == installed.split(".")[:2]:
-        return None
-    return (
-        f"The head was fitted with scikit-learn {printable(saved)}, and {installed} is installed; "
-        f"if results look wrong: pip install 'scikit-learn=={printable(saved)}', or fit again."
-    )
 
 
 def _check_consistent(model: Model, source: str) -> None:

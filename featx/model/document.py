@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from featx.errors import ModelError, nearest
 from featx.files import printable
+from featx.model.trust import Trust
 
 __all__ = [
     "FORMAT",
@@ -56,6 +57,7 @@ class Document(_Strict):
     extractor: Extractor
     request: dict[str, Any]
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
+    trust: Trust | None = None
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     versions: dict[str, str]
@@ -142,6 +144,9 @@ def validate(values: dict[str, Any], *, source: str) -> Document:
         raise ModelError(f"{source}: model.json is malformed: {_faults(error)}") from None
     if len(set(document.classes)) < len(document.classes):
         raise ModelError(f"{source}: model.json names a class twice.")
+    fault = None if document.trust is None else document.trust.fault(len(document.classes))
+    if fault:
+        raise ModelError(f"{source}: model.json is malformed: {fault}.")
     return document
 
 

@@ -1,4 +1,4 @@
-"""One temperature that turns margins into probabilities."""
+"""Functions from what a classifier says to probabilities, fitted on images it has not seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from featx.margins import margin_probabilities
 from featx.stats.losses import log_losses
 
-__all__ = ["fit_temperature"]
+__all__ = ["fit_isotonic", "fit_sigmoids", "fit_temperature"]
 
 LOG_RANGE = (-7.0, 7.0)  # temperatures from 0.001 to 1100
 
@@ -40,3 +40,93 @@ def fit_temperature(margins: NDArray[np.float64], y: NDArray[np.int64]) -> float
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def fit_sigmoids(
+    odds: NDArray[np.float64], y: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slope and offset of a logistic function for each class against the rest.
+
+    Parameters
+    ----------
+    odds : ndarray of shape (n, n_classes)
+        What `featx.margins.log_odds` makes of held-out scores. Where a class is ``-inf`` the image
+        says nothing about it.
+    y : ndarray of shape (n,), int64
+
+    Returns
+    -------
+    slopes, offsets : ndarrays of shape (n_classes,)
+        Of ``1 / (1 + exp(-(slope * odds + offset)))``; slopes are never below 0.
+
+    References
+    ----------
+    Platt, "Probabilistic outputs for support vector machines", Advances in Large Margin
+    Classifiers, 1999: right is taken for ``(n_right + 1) / (n_right + 2)`` and wrong for
+    ``1 / (n_wrong + 2)``, so that a function exists where the two do not overlap.
+    """
+    found = [_fit_sigmoid(*_known(odds[:, c], y == c)) for c in range(odds.shape[1])]
+    slopes, offsets = np.array(found).T
+    return slopes, offsets
+
+
+def _fit_sigmoid(odds: NDArray[np.float64], own: NDArray[np.bool_]) -> tuple[float, float]:
+    from scipy.optimize import minimize
+
+    n_right, n_wrong = int(own.sum()), int((~own).sum())
+    target = np.where(own, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
+    scale = max(float(np.abs(odds).max(initial=0.0)), 1e-12)
+    x = odds / scale
+
+    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = w[0] * x + w[1]
+        error = 1 / (1 + np.exp(-np.clip(z, -700, 700))) - target
+        value = float((np.logaddexp(0, z) - target * z).sum())
+        return value, np.array([error @ x, error.sum()])
+
+    start = np.array([1.0, np.log((n_right + 1) / (n_wrong + 1))])
+    w = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
+    return float(w[0] / scale), float(w[1])
+
+
+def fit_isotonic(
+    odds: NDArray[np.float64], y: NDArray[np.int64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Ends of the pieces of a rising function for each class against the rest.
+
+    Parameters
+    ----------
+    odds, y
+        As `fit_sigmoids` takes them.
+
+    Returns
+    -------
+    list of (odds, probabilities)
+        Two arrays for each class, both rising. Probabilities keep ``1 / (n + 2)`` from 0 and 1:
+        that none of ``n`` images was of a class does not make it impossible.
+
+    References
+    ----------
+    Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability
+    estimates", KDD 2002.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    functions = []
+    for c in range(odds.shape[1]):
+        x, own = _known(odds[:, c], y == c)
+        if not len(x):
+            functions.append((np.zeros(1), np.full(1, 0.5)))
+            continue
+        least = 1 / (len(x) + 2)
+        fitted = IsotonicRegression(y_min=least, y_max=1 - least).fit(x, own)
+        functions.append((fitted.X_thresholds_, fitted.y_thresholds_))
+    return functions
+
+
+def _known(
+    odds: NDArray[np.float64], own: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Images that say something about a class."""
+    known = np.isfinite(odds)
+    return odds[known], own[known]

@@ -184,6 +184,8 @@ def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Mode
         extractor=dict(extraction.spec.document),
         request=_portable(extraction.request),
         temperature=result.temperature,
+        trust=result.trust.trust,
+        novelty=result.trust.novelty,
         metrics=result.estimate,
         provenance={
             "dataset": printable(config.data.dataset),

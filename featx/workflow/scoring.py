@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,121 +14,20 @@ from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.reader import read_manifest
 from featx.errors import UsageError
-from featx.extraction import Extraction, Failure, require_all, run_extractors
+from featx.extraction import Extraction, run_extractors
 from featx.files import printable
 from featx.formats import check_output, write_rows
 from featx.model import Model, load_model
+from featx.model.trust import Trust
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractor
+from featx.workflow.scores import Scores
 from featx.workflow.sorting import Placement, check_sort_folder, sort_files
 
 __all__ = ["Scores", "score"]
 
 CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Predictions for every file, in the manifest's order.
-
-    Attributes
-    ----------
-    ids : list of str
-        Path of each file relative to the images' folder.
-    classes : list of str
-        The model's classes: the columns of ``probabilities``.
-    predictions : ndarray of shape (n_files,), object
-        Predicted class, None where the file could not be read.
-    probabilities : ndarray of shape (n_files, n_classes), float64
-        In [0, 1]; a row of NaN where the file could not be read.
-    failures : list of Failure
-        Files that could not be read, each with its reason.
-    report : dict
-        Counts and times of the extraction.
-    top_k : int
-        How many of the best classes a row names.
-    proba : bool
-        Whether a row holds every class's probability.
-    output : str or None
-        File that the rows were written to.
-    sorted_into : dict of str to int
-        Files placed in each folder by ``sort_into``.
-    """
-
-    ids: list[str]
-    classes: list[str]
-    predictions: np.ndarray
-    probabilities: np.ndarray
-    failures: list[Failure]
-    report: dict[str, Any]
-    top_k: int = 1
-    proba: bool = False
-    output: str | None = None
-    sorted_into: dict[str, int] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the cells of one row."""
-        names = ["path", "prediction", "probability"]
-        for k in range(2, self.top_k + 1):
-            names += [f"prediction_{k}", f"probability_{k}"]
-        if self.proba:
-            names += [f"p_{name}" for name in self.classes]
-        return [*names, "error"]
-
-    def rows(self) -> Iterator[list[Any]]:
-        """One row per file, as `columns` names its cells; None where there is nothing to say."""
-        reasons = {failure.id: failure.reason for failure in self.failures}
-        empty = [None] * (len(self.columns) - 2)
-        position = {name: i for i, name in enumerate(self.classes)}
-        for i, name in enumerate(self.ids):
-            if self.predictions[i] is None:
-                yield [name, *empty, reasons[name]]
-                continue
-            p = self.probabilities[i]
-            # the prediction first even where another class ties with it, then by probability
-            order = np.argsort(-p, kind="stable")
-            first = position[self.predictions[i]]
-            best = [first, *(int(k) for k in order if k != first)][: self.top_k]
-            row: list[Any] = [name]
-            for k in best:
-                row += [self.classes[k], float(p[k])]
-            if self.proba:
-                row += p.tolist()
-            yield [*row, None]
-
-    def counts(self) -> dict[str, int]:
-        """Predicted class -> number of files; every class of the model, most frequent first."""
-        found = Counter(label for label in self.predictions if label is not None)
-        return dict(sorted(((c, found[c]) for c in self.classes), key=lambda item: -item[1]))
-
-    def document(self) -> dict[str, Any]:
-        """The summary as a JSON document."""
-        return {
-            "schema_version": 1,
-            "images": len(self),
-            "scored": len(self) - len(self.failures),
-            "quarantined": len(self.failures),
-            "classes": self.counts(),
-            "output": self.output,
-            "sorted_into": self.sorted_into,
-            "report": self.report,
-            "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
-        }
-
-    def require_all(self) -> None:
-        """Raise when any file could not be read.
-
-        Raises
-        ------
-        QuarantinedError
-            With the number and the first of them.
-        """
-        require_all(self.failures, len(self), hint="The error column of the output names them all.")
 
 
 def score(
@@ -233,14 +131,25 @@ def _predict(model: Model, extraction: Extraction, config: ScoreConfig) -> Score
     top_k = min(config.top_k, n_classes)
     if top_k < config.top_k:
         console.warn(f"the model has {n_classes} classes, so --top-k {config.top_k} is {top_k}")
-    predictions = np.full(len(extraction.manifest), None, dtype=object)
-    probabilities = np.full((len(extraction.manifest), n_classes), np.nan)
+    n = len(extraction.manifest)
+    predictions = np.full(n, None, dtype=object)
+    probabilities = np.full((n, n_classes), np.nan)
+    trust = model.trust or Trust()
+    position = {name: i for i, name in enumerate(model.classes)}
+    sets = None if trust.sets is None else np.zeros((n, n_classes), bool)
+    limit = trust.novelty
+    ood_scores = None if limit is None else np.full(n, np.nan)
     ok = np.flatnonzero(extraction.ok)
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
         X = extraction.store.gather(extraction.hashes[chunk])
         predictions[chunk] = model.predict(X)
         probabilities[chunk] = model.predict_proba(X)
+        if sets is not None and trust.sets is not None:
+            first = np.array([position[label] for label in predictions[chunk]], np.int64)
+            sets[chunk] = trust.sets.sets(probabilities[chunk], first)
+        if ood_scores is not None:
+            ood_scores[chunk] = model.ood_scores(X)
     return Scores(
         ids=extraction.manifest.ids,
         classes=list(model.classes),
@@ -248,9 +157,34 @@ def _predict(model: Model, extraction: Extraction, config: ScoreConfig) -> Score
         probabilities=probabilities,
         failures=extraction.failures,
         report=extraction.report.document(),
+        sets=sets,
+        abstained=_abstained(model.classes, predictions, probabilities, sets, config.abstain_below),
+        ood_scores=ood_scores,
+        ood=None if limit is None else np.asarray(ood_scores) > limit.limit,
         top_k=top_k,
         proba=config.proba,
     )
+
+
+def _abstained(
+    classes: Sequence[str],
+    predictions: np.ndarray,
+    probabilities: np.ndarray,
+    sets: np.ndarray | None,
+    below: float | None,
+) -> np.ndarray | None:
+    """Whether the set holds several classes, or the predicted one is less likely than ``below``."""
+    if sets is None and below is None:
+        return None
+    position = {name: i for i, name in enumerate(classes)}
+    read = np.flatnonzero(predictions != None)  # noqa: E711 - of an array of objects
+    abstained = np.zeros(len(predictions), bool)
+    if sets is not None:
+        abstained[read] = sets[read].sum(axis=1) != 1
+    if below is not None:
+        first = np.array([position[label] for label in predictions[read]], np.intp)
+        abstained[read] |= probabilities[read, first] < below
+    return abstained
 
 
 def _write(

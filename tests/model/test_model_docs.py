@@ -25,7 +25,12 @@ def test_every_key_of_model_json_is_explained() -> None:
 
 
 def test_every_column_is_explained() -> None:
-    scores = Scores([], ["cat"], np.empty(0), np.empty((0, 1)), [], {}, top_k=2, proba=True)
+    trust = {"sets": np.empty((0, 1), bool), "ood_scores": np.empty(0)}
+    trust |= {"abstained": np.empty(0, bool), "ood": np.empty(0, bool)}
+    scores = Scores(
+        [], ["cat"], np.empty(0), np.empty((0, 1)), [], {}, top_k=2, proba=True, **trust
+    )
+    assert len(scores.columns) == 12
     for column in scores.columns:
         assert f"`{column.replace('p_cat', 'p_<class>')}`" in DOCS
 

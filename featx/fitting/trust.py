@@ -1,0 +1,201 @@
+"""How far to trust the answers of the chosen classifier, fitted on its out-of-fold outputs.
+
+Calibration, prediction sets and the out-of-distribution score come from the training images alone.
+What they achieve is measured on the images that judge: the test split, what was held out, or the
+folds, each of which then has its thresholds from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.config import FitConfig
+from featx.fitting.candidates import Trial
+from featx.fitting.search import FoldSearch, one_blas_thread
+from featx.model.calibration import Calibration, Temperature
+from featx.model.novelty import Novelty
+from featx.model.trust import NoveltyLimit, PredictionSets, Trust
+from featx.stats.conformal import fewest_images, set_thresholds
+from featx.stats.novelty import alarm_limit, fit_spread
+from featx.stats.shares import shares
+
+if TYPE_CHECKING:
+    from featx.fitting.estimate import Held
+
+__all__ = ["FittedTrust", "fit_trust"]
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FittedTrust:
+    """What the model says of its own answers, and how well it does.
+
+    Parameters
+    ----------
+    temperature : float or None
+        Of margins' softmax; None when the head has probabilities or another calibration.
+    trust : Trust
+    novelty : Novelty
+        Arrays of the out-of-distribution score.
+    document : dict
+        JSON: what was asked, fitted and achieved.
+    """
+
+    temperature: float | None
+    trust: Trust
+    novelty: Novelty
+    document: dict[str, Any]
+
+
+def fit_trust(
+    search: FoldSearch,
+    chosen: Trial,
+    held: Sequence[Held],
+    pipeline: Any,
+    calibration: Calibration | None,
+    config: FitConfig,
+) -> FittedTrust:
+    """Fit prediction sets and the out-of-distribution score of the chosen classifier.
+
+    Parameters
+    ----------
+    search : FoldSearch
+        Holds the chosen trial's out-of-fold outputs.
+    chosen : Trial
+    held : sequence of Held
+        Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
+    pipeline : sklearn.pipeline.Pipeline
+        ``chosen``, fitted on all images of the search.
+    calibration : Calibration or None
+        That of ``pipeline``.
+    config : FitConfig
+
+    Returns
+    -------
+    FittedTrust
+    """
+    oof, judged = held[0], list(held[1:]) or [held[0]]
+    sets, sets_document = _prediction_sets(oof, judged, config)
+    limit, novelty, novelty_document = _novelty(search, chosen, pipeline, judged, config)
+    kept, temperature = calibration, None
+    if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
+        kept, temperature = None, calibration.temperature
+    return FittedTrust(
+        temperature,
+        Trust(calibration=kept, sets=sets, novelty=limit),
+        novelty,
+        {
+            "calibration": {
+                "asked": config.calibrate,
+                "method": "none" if calibration is None else calibration.method,
+            },
+            "prediction_sets": sets_document,
+            "novelty": novelty_document,
+        },
+    )
+
+
+def _prediction_sets(
+    oof: Held, judged: Sequence[Held], config: FitConfig
+) -> tuple[PredictionSets, dict[str, Any]]:
+    """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
+    fitted = _fit_sets(oof.part.y, oof.probabilities, config)
+    inside = np.concatenate([_sets_of(held, fitted, config) for held in judged])
+    part, repeats = judged[0].part, len(judged)
+    y, size = np.tile(part.y, repeats), inside.sum(axis=1)
+    covered, single = inside[np.arange(len(y)), y], size == 1
+    right = np.concatenate([held.predicted for held in judged]) == y
+    everyone = np.ones(len(y), bool)
+    achieved = shares(
+        [(covered, everyone), (~single, everyone), (right, single)]
+        + [(covered, y == c) for c in range(len(part.classes))],
+        np.tile(part.components, repeats),
+        seed=config.seed,
+    )
+    counts = np.bincount(oof.part.y, minlength=len(part.classes))
+    few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
+    return fitted, {
+        "coverage": config.coverage,
+        "over": config.coverage_over,
+        "pooled_classes": [part.classes[c] for c in np.flatnonzero(few)],
+        "covered": achieved[0],
+        "abstained": achieved[1],
+        "accuracy_of_the_others": achieved[2],
+        "mean_size": float(size.mean()),
+        "covered_by_class": dict(zip(part.classes, achieved[3:], strict=True)),
+    }
+
+
+def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> PredictionSets:
+    thresholds = set_thresholds(
+        y, probabilities, coverage=config.coverage, over=config.coverage_over
+    )
+    return PredictionSets(
+        coverage=config.coverage, over=config.coverage_over, thresholds=thresholds.tolist()
+    )
+
+
+def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> Mask:
+    """Sets by ``fitted`` on images without folds; of a fold, by the other folds' thresholds."""
+    inside = np.zeros(held.probabilities.shape, bool)
+    for fold in np.unique(held.fold):
+        rows, sets = held.fold == fold, fitted
+        if fold >= 0:
+            sets = _fit_sets(held.part.y[~rows], held.probabilities[~rows], config)
+        inside[rows] = sets.sets(held.probabilities[rows], held.predicted[rows])
+    return inside
+
+
+def _novelty(
+    search: FoldSearch, chosen: Trial, pipeline: Any, judged: Sequence[Held], config: FitConfig
+) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
+    """The score, its limit from held-out folds, and how often it raises false alarms."""
+    X, y = search.part.X[chosen.setup.backbone], search.part.y
+    novelty = Novelty(*fit_spread(pipeline[:-1].transform(X), y, seed=config.seed))
+    scores = _held_out_scores(search, X, y)
+    limit = alarm_limit(scores, config.ood_rate)
+    part = judged[0].part
+    if part is search.part:
+        fold = search.folds.fold
+        limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
+        alarms = scores > np.array(limits)[fold]
+    else:
+        alarms = novelty.scores(pipeline[:-1].transform(part.X[chosen.setup.backbone])) > limit
+    return (
+        NoveltyLimit(rate=config.ood_rate, limit=limit),
+        novelty,
+        {
+            "method": "mahalanobis",
+            "rate": config.ood_rate,
+            "limit": limit,
+            "typical": float(np.median(scores)),
+            "false_alarms": shares(
+                [(alarms, np.ones(len(alarms), bool))], part.components, seed=config.seed
+            )[0],
+        },
+    )
+
+
+def _held_out_scores(search: FoldSearch, X: NDArray[np.float32], y: NDArray[np.int64]) -> Float:
+    """Score of each image by the images of the other folds, each with its own scaler."""
+    from sklearn.preprocessing import StandardScaler
+
+    scores = np.zeros(len(y))
+
+    def score(fold: int) -> None:
+        tested = search.folds.fold == fold
+        scaler = StandardScaler().fit(X[~tested])
+        spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
+        scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
+
+    with one_blas_thread(), ThreadPoolExecutor(search.jobs) as pool:
+        list(pool.map(score, range(search.folds.n_folds)))
+    return scores

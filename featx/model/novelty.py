@@ -1,0 +1,115 @@
+"""How far an embedding lies from those that the model was fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.errors import ModelError
+
+__all__ = ["Novelty"]
+
+Float = NDArray[np.float64]
+
+NAMES = ("means", "components", "variances", "rest")
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty:
+    """Mahalanobis distance to the nearest class mean, all classes with one covariance.
+
+    The covariance has ``n_components`` directions of its own and is the same in all others, so
+    that it is small enough to travel with a model, and sound with fewer images than features.
+
+    Parameters
+    ----------
+    means : ndarray of shape (n_known_classes, n_features), float32
+        Of standardised embeddings.
+    components : ndarray of shape (n_components, n_features), float32
+        Orthonormal directions of the largest variance within classes.
+    variances : ndarray of shape (n_components,), float32
+        Along them; at least ``rest``.
+    rest : ndarray of shape (1,), float32
+        Variance along every other direction; positive.
+
+    References
+    ----------
+    Lee et al., "A simple unified framework for detecting out-of-distribution samples and
+    adversarial attacks", NeurIPS 2018, for the distance; Tipping and Bishop, "Probabilistic
+    principal component analysis", JRSS B 61, 1999, for the covariance.
+    """
+
+    means: NDArray[np.float32]
+    components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    rest: NDArray[np.float32]
+
+    def scores(self, X: NDArray[Any]) -> Float:
+        """Distance of each embedding, shape (n,), float64.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+            Standardised by the model's own scaler.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Divided by the root of ``n_features``: near 1 for images like the training images.
+        """
+        X, means = X.astype(np.float64), self.means.astype(np.float64)
+        # as if every direction had the variance of the rest, less what the others' is larger by
+        axes = self.components.T * np.sqrt(1 / self.rest[0] - 1 / self.variances.astype(np.float64))
+        squares = _squares(X, means) / self.rest[0] - _squares(X @ axes, means @ axes)
+        return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0) / X.shape[1]))
+
+    def encode(self) -> bytes:
+        """The arrays as safetensors."""
+        from safetensors.numpy import save
+
+        return save({name: np.ascontiguousarray(getattr(self, name)) for name in NAMES})
+
+    @classmethod
+    def decode(cls, data: bytes, *, n_features: int, source: str) -> Novelty:
+        """Read what `encode` gave.
+
+        Raises
+        ------
+        ModelError
+            It is something else, or its arrays do not fit each other or the embeddings.
+        """
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(data)
+            novelty = cls(**arrays)
+            sound = novelty._sound(n_features)
+        except Exception:  # safetensors raises several kinds for bytes that are not its own
+            sound = False
+        if not sound:
+            raise ModelError(
+                f"{source}: the arrays of the out-of-distribution score are malformed."
+            )
+        return novelty
+
+    def _sound(self, n_features: int) -> bool:
+        arrays = [getattr(self, name) for name in NAMES]
+        return bool(
+            all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays)
+            and self.means.ndim == 2
+            and len(self.means) > 0
+            and self.means.shape[1] == n_features
+            and self.components.shape == (len(self.variances), n_features)
+            and self.variances.ndim == 1
+            and self.rest.shape == (1,)
+            and self.rest[0] > 0
+            and (self.variances >= self.rest[0]).all()
+        )
+
+
+def _squares(a: Float, b: Float) -> Float:
+    """Squared distance of each row of ``a`` to each of ``b``, shape (len(a), len(b))."""
+    return np.asarray((a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T)

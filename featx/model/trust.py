@@ -1,0 +1,94 @@
+"""How far to trust an answer: the ``trust`` key of ``model.json``.
+
+Everything is a plain number that was fitted out of fold (`featx.fitting.trust`); what needs arrays
+as well lies in a file of its own (`featx.model.novelty`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from featx.model.calibration import Calibration, Positive, Share
+
+__all__ = ["NoveltyLimit", "PredictionSets", "Trust"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PredictionSets(_Part):
+    """Conformal prediction sets (`featx.stats.conformal` fits them).
+
+    Parameters
+    ----------
+    coverage : float
+        Share of images whose true class is to be in their set.
+    over : {"images", "classes"}
+        Whether that holds over all images, or of each class by itself.
+    thresholds : list of float
+        For each class the smallest probability that puts it into a set.
+    """
+
+    coverage: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    over: Literal["images", "classes"]
+    thresholds: list[Share]
+
+    def sets(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+        """Which classes are in the set of each image, shape (n, n_classes).
+
+        The predicted class always is: a set is never empty, and covers no less for it.
+        """
+        inside = probabilities >= np.array(self.thresholds)
+        inside[np.arange(len(predicted)), predicted] = True
+        return inside
+
+
+class NoveltyLimit(_Part):
+    """Above which out-of-distribution score an image is flagged.
+
+    Parameters
+    ----------
+    method : {"mahalanobis"}
+    rate : float
+        Share of images like the training images that are flagged, by mistake.
+    limit : float
+        The score that so many held-out training images exceed.
+    """
+
+    method: Literal["mahalanobis"] = "mahalanobis"
+    rate: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    limit: Positive
+
+
+class Trust(_Part):
+    """What a model says of its own answers; each part may be missing."""
+
+    calibration: Calibration | None = None
+    sets: PredictionSets | None = None
+    novelty: NoveltyLimit | None = None
+
+    @property
+    def reorders(self) -> bool:
+        """Whether the likeliest class may be another than the head's own answer."""
+        return self.calibration is not None and self.calibration.method != "temperature"
+
+    def fault(self, n_classes: int) -> str | None:
+        """What does not fit a model of so many classes; None where all does."""
+        lengths = {}
+        if self.sets is not None:
+            lengths["sets.thresholds"] = len(self.sets.thresholds)
+        for name, value in () if self.calibration is None else self.calibration:
+            if isinstance(value, list):
+                lengths[f"calibration.{name}"] = len(value)
+        for name, length in lengths.items():
+            if length != n_classes:
+                return f"trust.{name} has {length} entries for {n_classes} classes"
+        return None

@@ -1,0 +1,67 @@
+"""Prediction sets that hold the true class of a stated share of images.
+
+The score of a class is ``1 - p``: of all sets of the same coverage those by it are the smallest
+on average (Sadinle, Lei and Wasserman, "Least ambiguous set-valued classifiers with bounded error
+levels", JASA 114, 2019). The threshold is one order statistic of the scores that true classes have
+out of fold (cross-conformal: Vovk, "Cross-conformal predictors", Annals of Mathematics and
+Artificial Intelligence 74, 2015); for each class by itself it is Mondrian (Vovk, Gammerman and
+Shafer, "Algorithmic Learning in a Random World", Springer 2005). That is a sort and an index, so
+libraries for it (MAPIE, crepes), which wrap and fit classifiers themselves, would add code here
+and not save any.
+
+The guarantee is that of split conformal prediction for classifiers of single folds. The one that
+ships is fitted on all folds, and the folds also chose it; what it truly covers is therefore
+measured on the images that judge, and printed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["fewest_images", "set_thresholds"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+def fewest_images(coverage: float) -> int:
+    """Images of one class from which its own threshold can be below "always in the set"."""
+    return int(np.ceil(coverage / (1 - coverage) - 1e-9))
+
+
+def set_thresholds(y: Int, probabilities: Float, *, coverage: float, over: str = "images") -> Float:
+    """The smallest probability that puts each class into a set.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int64
+        True classes.
+    probabilities : ndarray of shape (n, n_classes)
+        Of images that the classifier was not fitted on.
+    coverage : float
+        Share of new images whose true class is to be in their set, in (0, 1).
+    over : {"images", "classes"}, default "images"
+        ``"classes"``: the share of each class's images. Classes with fewer than `fewest_images`
+        keep the threshold over all images.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        0 puts the class into every set: there are too few images to promise the coverage.
+    """
+    own = probabilities[np.arange(len(y)), y]
+    n_classes = probabilities.shape[1]
+    thresholds = np.full(n_classes, _threshold(own, coverage))
+    if over == "images":
+        return thresholds
+    counts = np.bincount(y, minlength=n_classes)
+    for c in np.flatnonzero(counts >= fewest_images(coverage)):
+        thresholds[c] = _threshold(own[y == c], coverage)
+    return thresholds
+
+
+def _threshold(own: Float, coverage: float) -> float:
+    """The order statistic above or at which a new true class's probability lies often enough."""
+    rank = int(np.floor((len(own) + 1) * (1 - coverage) + 1e-9))
+    return float(np.sort(own)[rank - 1]) if rank >= 1 else 0.0

@@ -1,0 +1,93 @@
+"""Fitting the out-of-distribution score, and the limit above which an image is flagged.
+
+Of the scores tried on frozen SqueezeNet embeddings of photographs and of blood cells (distance to
+the 10th nearest training image, Sun et al. 2022; Mahalanobis with a shrunk covariance; with one of
+64 directions) the last found as much as the shrunk one and more than the neighbours, at a
+hundredth of the size, and keeps no training image's embedding in the model.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Spread", "alarm_limit", "fit_spread"]
+
+Float = NDArray[np.float64]
+
+MOST_COMPONENTS = 64
+IMAGES_PER_COMPONENT = 10
+LEAST_VARIANCE = 1e-6  # of a standardised feature: one that never varies must not rule the distance
+
+
+class Spread(NamedTuple):
+    """Arrays of `featx.model.novelty.Novelty`, by the same names."""
+
+    means: NDArray[np.float32]
+    components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    rest: NDArray[np.float32]
+
+
+def fit_spread(X: NDArray[np.float32], y: NDArray[np.int64], *, seed: int) -> Spread:
+    """Class means, and the covariance within classes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+        Standardised embeddings.
+    y : ndarray of shape (n,), int64
+    seed : int
+        Of the randomised decomposition.
+
+    Returns
+    -------
+    Spread
+        With at most 64 directions, at most one for every 10 images.
+
+    References
+    ----------
+    Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 53, 2011.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    known, codes = np.unique(y, return_inverse=True)
+    means = np.stack([X[codes == c].mean(axis=0) for c in range(len(known))])
+    within = X - means[codes]
+    n, width = X.shape
+    freedom = max(n - len(known), 1)
+    n_components = min(MOST_COMPONENTS, n // IMAGES_PER_COMPONENT, width - 1)
+    total = float((within.astype(np.float64) ** 2).sum()) / freedom
+    if n_components == 0:
+        components, variances = np.zeros((0, width)), np.zeros(0)
+    else:
+        _, values, components = randomized_svd(within, n_components, random_state=seed)
+        variances = values.astype(np.float64) ** 2 / freedom
+    rest = max((total - variances.sum()) / (width - n_components), LEAST_VARIANCE)
+    return Spread(
+        means.astype(np.float32),
+        components.astype(np.float32),
+        np.maximum(variances, rest).astype(np.float32),
+        np.array([rest], np.float32),
+    )
+
+
+def alarm_limit(scores: Float, rate: float) -> float:
+    """The score that a share ``rate`` of new images like these exceeds, at most.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+        Of images that the score was not fitted on.
+    rate : float
+        In (0, 1). Fewer than ``1 / rate - 1`` images cannot promise it; the largest of their
+        scores is then the limit, and the rate ``1 / (n + 1)``.
+
+    References
+    ----------
+    Bates et al., "Testing for outliers with conformal p-values", Annals of Statistics 51, 2023.
+    """
+    rank = int(np.ceil((len(scores) + 1) * (1 - rate) - 1e-9))
+    return float(np.sort(scores)[min(rank, len(scores)) - 1])

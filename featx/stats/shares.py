@@ -1,0 +1,48 @@
+"""Shares of images that something is true of, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.stats.bootstrap import draw_units, interval
+
+__all__ = ["shares"]
+
+Mask = NDArray[np.bool_]
+
+
+def shares(
+    pairs: Sequence[tuple[Mask, Mask]], units: NDArray[np.int64], *, seed: int
+) -> list[dict[str, float | None]]:
+    """Share of some images that are a hit, for each pair of masks.
+
+    Parameters
+    ----------
+    pairs : sequence of (hit, among)
+        Boolean arrays of shape (n,).
+    units : ndarray of shape (n,), int64
+        What is drawn with replacement, numbered from 0, as `featx.stats.intervals` takes it.
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        ``value``, ``low`` and ``high`` of the 95 % interval; None where it is not defined.
+    """
+    hits = np.column_stack([np.bincount(units, weights=hit & among) for hit, among in pairs])
+    sizes = np.column_stack([np.bincount(units, weights=among) for _, among in pairs])
+    samples = np.concatenate(
+        [_ratio(draws @ hits, draws @ sizes) for draws in draw_units(len(sizes), seed)]
+    )
+    values = _ratio(hits.sum(axis=0), sizes.sum(axis=0))
+    return [
+        interval(value, drawn, int((size > 0).sum()), proportion=True)
+        for value, drawn, size in zip(values, samples.T, sizes.T, strict=True)
+    ]
+
+
+def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)

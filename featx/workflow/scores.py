@@ -1,0 +1,158 @@
+"""What `featx.score` returns: one row per file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featx.extraction import Failure, require_all
+
+__all__ = ["Scores", "join_names"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predictions for every file, in the manifest's order.
+
+    Attributes
+    ----------
+    ids : list of str
+        Path of each file relative to the images' folder.
+    classes : list of str
+        The model's classes: the columns of ``probabilities``.
+    predictions : ndarray of shape (n_files,), object
+        Predicted class, None where the file could not be read.
+    probabilities : ndarray of shape (n_files, n_classes), float64
+        In [0, 1]; a row of NaN where the file could not be read.
+    failures : list of Failure
+        Files that could not be read, each with its reason.
+    report : dict
+        Counts and times of the extraction.
+    sets : ndarray of shape (n_files, n_classes), bool, or None
+        Classes in each file's prediction set; None where the model has no sets.
+    abstained : ndarray of shape (n_files,), bool, or None
+        Whether the set holds several classes, or the class is less likely than was asked for;
+        None where the model has no sets and nothing was asked for.
+    ood_scores : ndarray of shape (n_files,), float64, or None
+        Out-of-distribution scores; None where the model has none.
+    ood : ndarray of shape (n_files,), bool, or None
+        Whether they are above the model's limit.
+    top_k : int
+        How many of the best classes a row names.
+    proba : bool
+        Whether a row holds every class's probability.
+    output : str or None
+        File that the rows were written to.
+    sorted_into : dict of str to int
+        Files placed in each folder by ``sort_into``.
+    """
+
+    ids: list[str]
+    classes: list[str]
+    predictions: np.ndarray
+    probabilities: np.ndarray
+    failures: list[Failure]
+    report: dict[str, Any]
+    sets: np.ndarray | None = None
+    abstained: np.ndarray | None = None
+    ood_scores: np.ndarray | None = None
+    ood: np.ndarray | None = None
+    top_k: int = 1
+    proba: bool = False
+    output: str | None = None
+    sorted_into: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the cells of one row."""
+        names = ["path", "prediction", "probability"]
+        for k in range(2, self.top_k + 1):
+            names += [f"prediction_{k}", f"probability_{k}"]
+        if self.proba:
+            names += [f"p_{name}" for name in self.classes]
+        if self.abstained is not None:
+            names.append("margin")
+            names += ["abstained"] if self.sets is None else ["prediction_set", "abstained"]
+        if self.ood is not None:
+            names += ["ood_score", "ood"]
+        return [*names, "error"]
+
+    def rows(self) -> Iterator[list[Any]]:
+        """One row per file, as `columns` names its cells; None where there is nothing to say."""
+        reasons = {failure.id: failure.reason for failure in self.failures}
+        empty = [None] * (len(self.columns) - 2)
+        position = {name: i for i, name in enumerate(self.classes)}
+        for i, name in enumerate(self.ids):
+            if self.predictions[i] is None:
+                yield [name, *empty, reasons[name]]
+                continue
+            p = self.probabilities[i]
+            # the prediction first even where another class ties with it, then by probability
+            order = np.argsort(-p, kind="stable")
+            first = position[self.predictions[i]]
+            best = [first, *(int(k) for k in order if k != first)][: self.top_k]
+            row: list[Any] = [name]
+            for k in best:
+                row += [self.classes[k], float(p[k])]
+            if self.proba:
+                row += p.tolist()
+            yield [*row, *self._trust_cells(i, first), None]
+
+    def _trust_cells(self, i: int, first: int) -> list[Any]:
+        """How far to trust row ``i``, of which class ``first`` is predicted."""
+        cells: list[Any] = []
+        if self.abstained is not None:
+            p = self.probabilities[i]
+            cells.append(float(p[first] - np.delete(p, first).max()))
+            if self.sets is not None:
+                cells.append(join_names(self.classes[c] for c in np.flatnonzero(self.sets[i])))
+            cells.append(bool(self.abstained[i]))
+        if self.ood_scores is not None and self.ood is not None:
+            cells += [float(self.ood_scores[i]), bool(self.ood[i])]
+        return cells
+
+    def counts(self) -> dict[str, int]:
+        """Predicted class -> number of files; every class of the model, most frequent first."""
+        found = Counter(label for label in self.predictions if label is not None)
+        return dict(sorted(((c, found[c]) for c in self.classes), key=lambda item: -item[1]))
+
+    def document(self) -> dict[str, Any]:
+        """The summary as a JSON document."""
+        return {
+            "schema_version": 1,
+            "images": len(self),
+            "scored": len(self) - len(self.failures),
+            "quarantined": len(self.failures),
+            "classes": self.counts(),
+            **{
+                name: int(flags.sum())
+                for name, flags in (("abstained", self.abstained), ("ood", self.ood))
+                if flags is not None
+            },
+            "output": self.output,
+            "sorted_into": self.sorted_into,
+            "report": self.report,
+            "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
+        }
+
+    def require_all(self) -> None:
+        """Raise when any file could not be read.
+
+        Raises
+        ------
+        QuarantinedError
+            With the number and the first of them.
+        """
+        require_all(self.failures, len(self), hint="The error column of the output names them all.")
+
+
+def join_names(names: Iterable[str]) -> str:
+    r"""Class names with ``|`` between them; ``|`` and ``\`` in a name have a ``\`` before them."""
+    return "|".join(name.replace("\\", r"\\").replace("|", r"\|") for name in names)
