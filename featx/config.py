@@ -190,6 +190,16 @@ class FitConfig(_Section):
         description="How scores become probabilities, fitted out of fold; auto takes the smallest "
         "log loss. none leaves them, and takes a temperature for heads without probabilities.",
     )
+    threshold: str | None = Field(
+        None,
+        description="CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the "
+        "probability on that reaches it out of fold. [the likeliest class]",
+    )
+    costs: str | None = Field(
+        None,
+        description="CSV file of what it costs to decide for a column's class where a row's is "
+        "true: decide for the least expected cost. [the likeliest class]",
+    )
     coverage: float = Field(
         0.9, gt=0, lt=1, description="Share of images whose prediction set holds the true class."
     )

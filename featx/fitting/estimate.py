@@ -16,6 +16,7 @@ from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.choice import best_of
 from featx.fitting.data import Part
+from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch, defined_mean, pipeline_outputs, replace_folds
 from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
@@ -60,16 +61,21 @@ class Held:
     fold : ndarray of shape (n,), int64
         -1 in the test split and in what was held out.
     probabilities : ndarray of shape (n, n_classes)
+    decided : ndarray of shape (n,), int64, optional
+        Predicted classes where they are not the likeliest ones.
     """
 
     split: str
     part: Part
     fold: NDArray[np.int64]
     probabilities: Float
+    decided: NDArray[np.int64] | None = None
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Predicted classes as indices."""
+        if self.decided is not None:
+            return self.decided
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
@@ -93,7 +99,9 @@ def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
         calibration = search_calibration(search, trial, others)
         outputs = search.outputs(trial, fold)
         probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
-    return Held(split, search.part, search.folds.fold, probabilities)
+    y, fold = search.part.y, search.folds.fold
+    decided = decide_by_fold(search.rule, y, probabilities, fold)
+    return Held(split, search.part, fold, probabilities, decided)
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
@@ -175,7 +183,11 @@ def evaluate(
     description = None
     if test is not None:
         method = test.method
-        judged = [_tested(test, chosen, pipeline, calibration)]
+        tested = _tested(test, chosen, pipeline, calibration)
+        if search.rule is not None:
+            decision = search.rule.fit(oof.part.y, oof.probabilities)
+            tested = replace(tested, decided=decision.decide(tested.probabilities))
+        judged = [tested]
     elif config.estimate == "repeated":
         method = "repeated"
         description = REPEATED_UNCHOSEN if free else None
@@ -290,6 +302,7 @@ def _describe(
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
+        predicted=np.concatenate([h.predicted for h in held]),
     )
     document = {
         "method": method,

@@ -19,6 +19,7 @@ from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
 from featx.fitting.estimate import Evaluation, Tested, evaluate
 from featx.fitting.result import FitResult, Predictions, tabulate
+from featx.fitting.rules import read_rule
 from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
 from featx.fitting.spread import spread_search
 from featx.fitting.trust import fit_trust
@@ -67,8 +68,9 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     notes += folds.notes
     with spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
+        rule = read_rule(config, part.classes)
         search = FoldSearch(
-            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate
+            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate, rule
         )
         search.check(search.single)
         result = _fit(search, test, config, notes)

@@ -25,6 +25,7 @@ from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
 from featx.fitting.data import Part
+from featx.fitting.rules import Rule
 from featx.heads import HEADS, Scored, Training
 from featx.margins import margin_columns, margin_probabilities
 from featx.model.calibration import Calibration
@@ -282,6 +283,8 @@ class FoldSearch:
         Fits in place of the threads and adds to ``scores`` and what follows it below.
     calibrate : str, default "none"
         How outputs become probabilities where predictions are held out; not used by scores.
+    rule : Rule, optional
+        What decisions are to reach there; not used by scores.
 
     Attributes
     ----------
@@ -304,6 +307,7 @@ class FoldSearch:
     jobs: int
     elsewhere: Elsewhere | None = None
     calibrate: str = "none"
+    rule: Rule | None = None
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
@@ -451,9 +455,8 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    return FoldSearch(
-        part, folds, search.scoring, search.seed, search.jobs, search.elsewhere, search.calibrate
-    )
+    given = {name: getattr(search, name) for name in ("elsewhere", "calibrate", "rule")}
+    return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, **given)
 
 
 def one_blas_thread() -> Any:

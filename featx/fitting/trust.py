@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from featx.config import FitConfig
 from featx.fitting.candidates import Trial
+from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch, one_blas_thread
 from featx.model.calibration import Calibration, Temperature
 from featx.model.novelty import Novelty
@@ -88,18 +89,33 @@ def fit_trust(
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
+    rule = search.rule
+    decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
     return FittedTrust(
         temperature,
-        Trust(calibration=kept, sets=sets, novelty=limit),
+        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit),
         novelty,
         {
             "calibration": {
                 "asked": config.calibrate,
                 "method": "none" if calibration is None else calibration.method,
             },
+            "decision": None if rule is None else _achieved(rule, judged, config.seed),
             "prediction_sets": sets_document,
             "novelty": novelty_document,
         },
+    )
+
+
+def _achieved(rule: Rule, judged: Sequence[Held], seed: int) -> Any:
+    """What the rule's decisions achieve on the images that judge."""
+    part, repeats = judged[0].part, len(judged)
+    return rule.achieved(
+        np.tile(part.y, repeats),
+        np.concatenate([held.predicted for held in judged]),
+        np.concatenate([held.probabilities.argmax(axis=1) for held in judged]),
+        np.tile(part.components, repeats),
+        seed,
     )
 
 

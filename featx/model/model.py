@@ -111,7 +111,7 @@ class Model:
         if len(X) == 0:
             return np.empty(0, dtype=object)
         if self.trust is not None and self.trust.reorders:
-            return np.array(self.classes, dtype=object)[self.predict_proba(X).argmax(axis=1)]
+            return np.array(self.classes, dtype=object)[self.trust.decide(self.predict_proba(X))]
         labels = self.head.predict(X)
         return np.array([str(label) for label in labels], dtype=object)
 

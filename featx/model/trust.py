@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from featx.model.calibration import Calibration, Positive, Share
+from featx.model.decision import Decision
 
 __all__ = ["NoveltyLimit", "PredictionSets", "Trust"]
 
@@ -72,16 +73,26 @@ class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
     calibration: Calibration | None = None
+    decision: Decision | None = None
     sets: PredictionSets | None = None
     novelty: NoveltyLimit | None = None
 
     @property
     def reorders(self) -> bool:
-        """Whether the likeliest class may be another than the head's own answer."""
-        return self.calibration is not None and self.calibration.method != "temperature"
+        """Whether the predicted class may be another than the head's own answer."""
+        mended = self.calibration is not None and self.calibration.method != "temperature"
+        return mended or self.decision is not None
+
+    def decide(self, probabilities: Float) -> Int:
+        """Predicted classes as indices, shape (n,)."""
+        if self.decision is not None:
+            return self.decision.decide(probabilities)
+        return np.asarray(probabilities.argmax(axis=1))
 
     def fault(self, n_classes: int) -> str | None:
         """What does not fit a model of so many classes; None where all does."""
+        if self.decision is not None and not self.decision.fits(n_classes):
+            return f"trust.decision is not for {n_classes} classes"
         lengths = {}
         if self.sets is not None:
             lengths["sets.thresholds"] = len(self.sets.thresholds)

@@ -40,6 +40,7 @@ def describe_predictions(
     unit: str,
     seed: int,
     repeats: int = 1,
+    predicted: Int | None = None,
 ) -> dict[str, Any]:
     """All metrics of these predictions, with 95 % expanded percentile bootstrap intervals.
 
@@ -48,7 +49,7 @@ def describe_predictions(
     y : ndarray of shape (n,), int64
         True classes, indices into ``classes``.
     probabilities : ndarray of shape (n, n_classes)
-        The class with the largest one is the prediction.
+        The class with the largest one is the prediction, unless ``predicted`` is given.
     classes : sequence of str
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0: images that share a number (a group,
@@ -58,6 +59,8 @@ def describe_predictions(
     seed : int
     repeats : int, default 1
         Predictions of each image among the ``n``.
+    predicted : ndarray of shape (n,), int64, optional
+        What was decided for; calibration, rankings and top k are of the probabilities still.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def describe_predictions(
     vary with other training images it does not say.
     """
     n_classes = len(classes)
-    counts = class_counts(y, probabilities.argmax(axis=1), n_classes)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    counts = class_counts(y, predicted, n_classes)
     rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
     means = _image_means(y, probabilities)
     values = {
@@ -91,12 +95,12 @@ def describe_predictions(
     n_ranking = max(RANKING_CELLS // max(len(y) * n_classes, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
     samples, class_samples = _resample(
-        y, probabilities, means, units, n_ranking=n_ranking, seed=seed
+        y, probabilities, means, units, n_ranking=n_ranking, seed=seed, predicted=predicted
     )
     method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
     if n_ranking < N_RESAMPLES:
         method += f" ({n_ranking} for rankings)"
-    holding, saying = _units_of_classes(y, probabilities, units)
+    holding, saying = _units_of_classes(y, predicted, units, n_classes)
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
@@ -123,7 +127,7 @@ def describe_predictions(
             for c in range(n_classes)
         },
         "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, probabilities.argmax(axis=1), n_classes).tolist(),
+        "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
     }
 
 
@@ -141,12 +145,11 @@ def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
     }
 
 
-def _units_of_classes(y: Int, probabilities: Float, units: Int) -> tuple[Int, Int]:
+def _units_of_classes(y: Int, predicted: Int, units: Int, n_classes: int) -> tuple[Int, Int]:
     """In how many units each class is, and in how many it is said."""
-    n_classes = probabilities.shape[1]
     n_units = int(units.max()) + 1
     tables = []
-    for codes in (y, probabilities.argmax(axis=1)):
+    for codes in (y, predicted):
         table = np.zeros((n_units, n_classes), dtype=bool)
         table[units, codes] = True
         tables.append(table.sum(axis=0))
@@ -161,10 +164,11 @@ def _resample(
     *,
     n_ranking: int,
     seed: int,
+    predicted: Int | None = None,
 ) -> tuple[dict[str, Float], dict[str, Float]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
     n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     # Counts of each unit; those of a resample are then one product with its draws.
     everyone = np.ones(len(y), dtype=bool)
     hit, true, said = (

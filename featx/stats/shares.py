@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +16,37 @@ Mask = NDArray[np.bool_]
 
 
 def shares(
-    pairs: Sequence[tuple[Mask, Mask]], units: NDArray[np.int64], *, seed: int
+    pairs: Sequence[tuple[NDArray[Any], Mask]],
+    units: NDArray[np.int64],
+    *,
+    seed: int,
+    proportion: bool = True,
 ) -> list[dict[str, float | None]]:
     """Share of some images that are a hit, for each pair of masks.
 
     Parameters
     ----------
     pairs : sequence of (hit, among)
-        Boolean arrays of shape (n,).
+        Arrays of shape (n,); ``among`` are truth values, ``hit`` too or numbers to be averaged.
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0, as `featx.stats.intervals` takes it.
     seed : int
+    proportion : bool, default True
+        The hits are truth values; see `featx.stats.bootstrap.interval`.
 
     Returns
     -------
     list of dict
         ``value``, ``low`` and ``high`` of the 95 % interval; None where it is not defined.
     """
-    hits = np.column_stack([np.bincount(units, weights=hit & among) for hit, among in pairs])
+    hits = np.column_stack([np.bincount(units, weights=hit * among) for hit, among in pairs])
     sizes = np.column_stack([np.bincount(units, weights=among) for _, among in pairs])
     samples = np.concatenate(
         [_ratio(draws @ hits, draws @ sizes) for draws in draw_units(len(sizes), seed)]
     )
     values = _ratio(hits.sum(axis=0), sizes.sum(axis=0))
     return [
-        interval(value, drawn, int((size > 0).sum()), proportion=True)
+        interval(value, drawn, int((size > 0).sum()), proportion=proportion)
         for value, drawn, size in zip(values, samples.T, sizes.T, strict=True)
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fit_lab import make_data
@@ -10,11 +12,13 @@ from hypothesis import strategies as st
 from scipy.stats import binom, spearmanr
 
 from featx.config import FitConfig
+from featx.errors import FeatxError
 from featx.fitting import fit_heads
 from featx.fitting.calibrate import fit_calibration
 from featx.fitting.search import Outputs
 from featx.margins import log_odds
 from featx.model.calibration import Temperature
+from featx.model.decision import Costs, Cutoff
 from featx.model.novelty import Novelty
 from featx.model.trust import PredictionSets
 from featx.stats.calibration import fit_isotonic, fit_sigmoids
@@ -22,6 +26,7 @@ from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.losses import log_losses
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
+from featx.stats.thresholds import tune_cutoff
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -263,3 +268,100 @@ def test_sets_in_cross_validation_have_their_thresholds_from_the_other_folds() -
     assert result.trust.trust.sets.thresholds[0] == set_thresholds(
         oof.part.y, oof.probabilities, coverage=0.8
     )[0]  # fmt: skip
+
+
+# decisions
+
+
+def test_cutoffs_are_the_tightest_that_reach_the_target() -> None:
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    own = np.array([1, 1, 0, 1, 0, 1], bool)
+    assert tune_cutoff(own, p, "recall", 0.75) == 0.6
+    assert tune_cutoff(own, p, "recall", 0.76) == 0.4
+    assert tune_cutoff(own, p, "precision", 0.75) == 0.6
+    assert tune_cutoff(own, p, "precision", 0.9) == 0.8
+    assert tune_cutoff(~own, p, "precision", 0.9) == 0.5  # nowhere: the highest, 2 of 5
+    assert tune_cutoff(own & False, p, "recall", 0.9) == 0.5
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 1))
+@settings(max_examples=30)
+def test_a_tuned_recall_is_reached_and_the_next_cutoff_misses_it(seed: int, target: float) -> None:
+    rng = np.random.default_rng(seed)
+    own, p = rng.random(40) < 0.4, rng.integers(0, 15, 40) / 15
+    own[0] = True
+    cutoff = tune_cutoff(own, p, "recall", target)
+    assert (p[own] >= cutoff).mean() >= target - 1e-9
+    assert (p[own] > cutoff).mean() < target
+
+
+def test_decisions_by_cutoff_and_by_cost() -> None:
+    p = np.array([[0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.05, 0.6, 0.35]])
+    assert Cutoff(column=0, cutoff=0.1).decide(p).tolist() == [0, 0, 1]
+    assert Cutoff(column=2, cutoff=0.99).decide(p).tolist() == [1, 1, 1]
+    assert Costs(costs=(1 - np.eye(3)).tolist()).decide(p).tolist() == p.argmax(axis=1).tolist()
+    missed = [[0.0, 10.0, 10.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]  # class 0 must not be missed
+    assert Costs(costs=missed).decide(p).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("estimate", ["nested", "auto"])
+def test_a_recall_asked_for_is_what_the_estimate_says(estimate: str) -> None:
+    splits = None if estimate == "nested" else (["train"] * 60 + ["test"] * 60) * 2
+    data = make_data([120, 120], distance=1.2, **({"splits": splits} if splits else {}))
+    plain = fit_heads(data, FitConfig(cv=3, estimate=estimate))
+    tuned = fit_heads(data, FitConfig(cv=3, estimate=estimate, threshold="c1:recall=0.95"))
+    decision = tuned.document()["trust"]["decision"]
+    assert decision["asked"] == "c1:recall=0.95"
+    assert decision["recall"]["value"] > 0.87
+    assert tuned.estimate["per_class"]["c1"]["recall"]["value"] == decision["recall"]["value"]
+    assert plain.estimate["per_class"]["c1"]["recall"]["value"] < decision["recall"]["value"]
+    assert plain.estimate["metrics"]["log_loss"] == tuned.estimate["metrics"]["log_loss"]
+    matrix = np.array(tuned.estimate["confusion_matrix"])
+    assert matrix[1, 1] / matrix[1].sum() == pytest.approx(decision["recall"]["value"])
+    assert plain.document()["trust"]["decision"] is None
+
+
+def test_costs_are_read_and_lower_what_mistakes_cost(tmp_path: Path) -> None:
+    data = make_data([80, 80], distance=1.2)
+    path = tmp_path / "costs.csv"
+    path.write_text("true,c1,c0\nc1,0,20\nc0,1,0\n", "utf-8")
+    result = fit_heads(data, FitConfig(cv=3, estimate="cv", costs=str(path)))
+    decision = result.document()["trust"]["decision"]
+    assert decision["mean_cost"]["value"] < decision["mean_cost_of_the_likeliest"]["value"]
+    assert decision["mean_cost"]["low"] < decision["mean_cost"]["value"]
+    assert result.trust.trust.decision == Costs(costs=[[0.0, 1.0], [20.0, 0.0]])
+    held = result.predictions.held[0]
+    cost = np.array([[0, 1], [20, 0]])[held.part.y, held.predicted].mean()
+    assert decision["mean_cost"]["value"] == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": "c1"}, "is not of the form CLASS:recall=0.95"),
+        ({"threshold": "c1:f1=0.9"}, "is not of the form"),
+        ({"threshold": "c1:recall=1.5"}, "is not of the form"),
+        ({"threshold": "d1:recall=0.9"}, "Unknown class 'd1'. Choose from: c0, c1."),
+        ({"threshold": "c1:recall=0.9", "costs": "x.csv"}, "both decide"),
+        ({"costs": "nowhere.csv"}, "Cannot read the costs 'nowhere.csv'"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(FeatxError, match=message):
+        fit_heads(make_data([20, 20]), FitConfig(cv=2, **options))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must name each class once"),
+        ("true,c0\nc0,0\n", "must name each class once"),
+        ("true,c0,c1\nc0,0,1\nc1,x,0\n", "must be numbers"),
+        ("true,c0,c1\nc0,0,1\nc1,nan,0\n", "finite number in every cell"),
+        ("true,c0,c1\nc0,0\nc1,1,0\n", "must be numbers|finite number in every cell"),
+    ],
+)
+def test_costs_that_make_no_sense_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "c.csv").write_text(text, "utf-8")
+    with pytest.raises(FeatxError, match=message):
+        fit_heads(make_data([20, 20]), FitConfig(cv=2, costs=str(tmp_path / "c.csv")))

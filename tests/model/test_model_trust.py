@@ -18,6 +18,7 @@ from featx.errors import ModelError
 from featx.margins import log_odds
 from featx.model import Model, load_model, save_model
 from featx.model.calibration import Isotonic, Sigmoid, Temperature
+from featx.model.decision import Cutoff
 from featx.model.document import _digest
 from featx.model.novelty import Novelty
 from featx.model.trust import NoveltyLimit, PredictionSets, Trust
@@ -93,6 +94,21 @@ def test_calibration_of_margins(make_model: Callable[..., Model], X: np.ndarray)
     made = trusting(model, CALIBRATIONS[2])
     own = 1 / (1 + np.exp(-(model.decision_function(X) * [0.5, 1, 2] + [0, 1, -1])))
     assert np.allclose(made.predict_proba(X), own / own.sum(axis=1, keepdims=True))
+
+
+def test_decisions(model: Model, X: np.ndarray, tmp_path: Path) -> None:
+    made = trusting(model)
+    p = made.predict_proba(X)
+    cutoff = float(np.sort(p[:, 1])[3])
+    decision = Cutoff(column=1, cutoff=cutoff - 1e-7)
+    made = replace(made, trust=made.trust.model_copy(update={"decision": decision}))
+    save_model(made, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    expected = np.where(p[:, 1] >= cutoff - 1e-7, 1, np.where(p[:, 0] >= p[:, 2], 0, 2))
+    assert again.predict(X).tolist() == [made.classes[i] for i in expected]
+    assert again.predict(X).tolist() != model.predict(X).tolist()
+    assert again.prediction_sets(X)[np.arange(len(X)), expected].all()
+    assert np.allclose(again.predict_proba(X), p, atol=1e-6)
 
 
 def test_nothing_to_score(model: Model) -> None:
@@ -176,6 +192,12 @@ SETS = {"coverage": 0.9, "over": "images", "thresholds": [0.1, 0.2, 0.3]}
             ),
             "malformed",
         ),
+        (set_trust(decision={"by": "cutoff", "column": 3, "cutoff": 0.5}), "not for 3 classes"),
+        (
+            set_trust(decision={"by": "cutoff", "column": 0, "cutoff": -1.0}),
+            "greater than or equal",
+        ),
+        (set_trust(decision={"by": "costs", "costs": [[0.0, 1.0]] * 3}), "not for 3 classes"),
         (set_trust(novelty=None), "must declare just the file 'head.skops'"),
         (lambda values: values.update(trust=None), "must declare just the file 'head.skops'"),
         (set_trust(novelty={"method": "knn", "rate": 0.1, "limit": 1.0}), "'mahalanobis'"),

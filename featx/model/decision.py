@@ -1,0 +1,68 @@
+"""Deciding for another class than the likeliest: by a cutoff, or by what mistakes cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Costs", "Cutoff", "Decision"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Cutoff(_Part):
+    """One class wherever its probability reaches a cutoff, else the likeliest of the others.
+
+    Parameters
+    ----------
+    column : int
+        The class, by its place among the model's classes.
+    cutoff : float
+    """
+
+    by: Literal["cutoff"] = "cutoff"
+    column: Annotated[int, Field(ge=0)]
+    cutoff: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+    def fits(self, n_classes: int) -> bool:
+        """Whether it is for a model of so many classes."""
+        return self.column < n_classes
+
+    def decide(self, probabilities: Float) -> Int:
+        """Class indices, shape (n,), of probabilities of shape (n, n_classes)."""
+        others = probabilities.copy()
+        others[:, self.column] = -1
+        reached = probabilities[:, self.column] >= self.cutoff
+        return np.where(reached, self.column, others.argmax(axis=1))
+
+
+class Costs(_Part):
+    """The class whose mistakes are expected to cost least.
+
+    Parameters
+    ----------
+    costs : list of list of float
+        Row: true class; column: class decided for; any unit.
+    """
+
+    by: Literal["costs"] = "costs"
+    costs: list[list[Annotated[float, Field(allow_inf_nan=False)]]]
+
+    def fits(self, n_classes: int) -> bool:
+        """Whether it is for a model of so many classes."""
+        return [len(row) for row in self.costs] == [n_classes] * n_classes
+
+    def decide(self, probabilities: Float) -> Int:
+        """Class indices, shape (n,); see `Cutoff.decide`."""
+        return np.asarray((probabilities @ np.array(self.costs)).argmin(axis=1))
+
+
+Decision = Annotated[Cutoff | Costs, Field(discriminator="by")]
