@@ -42,6 +42,9 @@ class Trial:
 def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup], list[str]]:
     """Every combination asked for, each beside the one without resampling.
 
+    With ``class_weight="auto"`` and any sampler, class weights are tried once for each head,
+    without a sampler: the plainest way to the same end.
+
     Returns
     -------
     setups : list of Setup
@@ -50,13 +53,17 @@ def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup
     """
     notes = []
     samplers = ["none", *(s for s in dict.fromkeys(config.sampler) if s != "none")]
+    weighted = {
+        "none": [],
+        "auto": samplers[:1] if len(samplers) > 1 else [],
+        "balanced": samplers,
+    }[config.class_weight]
     setups = []
     for backbone in backbones:
         for head in dict.fromkeys(config.head):
-            weights = ["none"]
-            if config.class_weight == "balanced" and HEADS.get(head).supports_class_weight:
-                weights.append("balanced")
-            setups += [Setup(backbone, head, s, w) for w in weights for s in samplers]
+            setups += [Setup(backbone, head, s, "none") for s in samplers]
+            if HEADS.get(head).supports_class_weight:
+                setups += [Setup(backbone, head, s, "balanced") for s in weighted]
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:

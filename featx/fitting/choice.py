@@ -6,62 +6,129 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.search import FoldSearch
+from featx.fitting.search import FoldSearch, defined_mean
 from featx.stats.comparison import PairedTest, corrected_paired_test
 
-__all__ = ["against_none", "best_of", "best_trials", "edge_notes", "sampler_notes"]
+__all__ = [
+    "best_trials",
+    "choose",
+    "contrast",
+    "edge_notes",
+    "sampler_notes",
+    "selection_notes",
+    "without_sampler",
+]
 
 TIE = 1e-12
 
+Scores = Callable[[Trial], NDArray[np.float64]]
 
-def best_of(trials: Sequence[Trial], score: Callable[[Trial], float]) -> Trial:
-    """The trial with the highest score; of equals the simplest.
 
-    Simplest is: no sampler, then no class weights, then what comes first, which is the head and
-    backbone named first and, within a grid, the strongest regularisation.
+def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
+    """The trial with the highest mean score, or a simpler one about as good.
+
+    Simplest is: no sampler, then no class weights, then what comes first, which is the backbone
+    and head named first and, within a grid, the strongest regularisation.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    scores : callable
+        Fold scores of a trial, shape (n_folds,); NaN where a fold has none.
+    select : {"best", "1se"}
+        The simplest of those with the highest mean, or of those within one standard error of it
+        (Breiman et al., "Classification and regression trees", 1984, section 3.4.3).
     """
-    scores = np.nan_to_num([score(t) for t in trials], nan=-np.inf)
-    top = scores >= scores.max() - TIE
-    equals = [t for t, is_top in zip(trials, top, strict=True) if is_top]
-    return min(equals, key=lambda t: (t.setup.sampler != "none", t.setup.class_weight != "none"))
+    means = np.nan_to_num([defined_mean(scores(t)) for t in trials], nan=-np.inf)
+    allowed = TIE
+    if select == "1se":
+        allowed += standard_error(scores(trials[int(means.argmax())]))
+    eligible = [t for t, mean in zip(trials, means, strict=True) if mean >= means.max() - allowed]
+    return min(eligible, key=lambda t: (t.setup.sampler != "none", t.setup.class_weight != "none"))
 
 
-def best_trials(search: FoldSearch, trials: Sequence[Trial]) -> dict[Setup, Trial]:
-    """The best grid point of each setup that could be fitted on every fold."""
+def standard_error(scores: NDArray[np.float64]) -> float:
+    """Of the mean of fold scores; 0 with fewer than two."""
+    defined = scores[~np.isnan(scores)]
+    return float(defined.std(ddof=1) / np.sqrt(len(defined))) if len(defined) > 1 else 0.0
+
+
+def best_trials(search: FoldSearch, trials: Sequence[Trial], select: str) -> dict[Setup, Trial]:
+    """The grid point chosen for each setup that could be fitted on every fold."""
     by_setup: dict[Setup, list[Trial]] = {}
     for trial in trials:
         if trial.setup not in search.refused:
             by_setup.setdefault(trial.setup, []).append(trial)
-    return {setup: best_of(members, search.mean_score) for setup, members in by_setup.items()}
+    return {
+        setup: choose(members, search.fold_scores, select) for setup, members in by_setup.items()
+    }
 
 
-def against_none(search: FoldSearch, best: dict[Setup, Trial], setup: Setup) -> PairedTest | None:
-    """The setup against the same without resampling, each at its best; None if there is none."""
-    plain = replace(setup, sampler="none")
-    if setup == plain or setup not in best or plain not in best:
+def contrast(search: FoldSearch, one: Trial | None, other: Trial | None) -> PairedTest | None:
+    """Fold scores of one trial less those of the other; None without two common folds."""
+    if one is None or other is None or one == other:
         return None
-    differences = search.fold_scores(best[setup]) - search.fold_scores(best[plain])
+    differences = search.fold_scores(one) - search.fold_scores(other)
     differences = differences[~np.isnan(differences)]
     if len(differences) < 2:
         return None
     return corrected_paired_test(differences, test_ratio=1 / (search.folds.n_folds - 1))
 
 
+def without_sampler(
+    search: FoldSearch, best: dict[Setup, Trial], setup: Setup
+) -> dict[str, PairedTest | None]:
+    """A setup with a sampler against the same without, and against class weights instead."""
+    if setup.sampler == "none":
+        return {"against_none": None, "against_class_weight": None}
+    plain = replace(setup, sampler="none")
+    weighted = replace(plain, class_weight="balanced")
+    return {
+        "against_none": contrast(search, best.get(setup), best.get(plain)),
+        "against_class_weight": None
+        if weighted == plain
+        else contrast(search, best.get(setup), best.get(weighted)),
+    }
+
+
 def sampler_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -> list[str]:
     """Whether each sampler helped the chosen head on the chosen backbone, one sentence each."""
     notes = []
     for setup in best:
-        test = against_none(search, best, setup)
-        if test is None or replace(setup, sampler=chosen.sampler) != chosen:
+        tests = without_sampler(search, best, setup)
+        test, weighted = tests["against_none"], tests["against_class_weight"]
+        if test is None or (setup.backbone, setup.head) != (chosen.backbone, chosen.head):
             continue
-        notes.append(
+        note = (
             f"{setup.sampler} {verdict(test)} {replace(setup, sampler='none')}: {test.mean:+.4f} "
-            f"{search.scoring} against none (95 % interval {test.low:+.4f} to {test.high:+.4f}, "
-            f"p = {test.p:.2g}; corrected resampled t-test over {search.folds.n_folds} folds)."
+            f"{search.scoring} against none ({_interval(test)}; corrected resampled t-test over "
+            f"{search.folds.n_folds} folds)"
         )
+        if weighted is not None:
+            note += f", {weighted.mean:+.4f} against class weights ({_interval(weighted)})"
+        notes.append(note + ".")
     return notes
+
+
+def _interval(test: PairedTest) -> str:
+    return f"95 % interval {test.low:+.4f} to {test.high:+.4f}, p = {test.p:.2g}"
+
+
+def selection_notes(search: FoldSearch, trials: Sequence[Trial], chosen: Trial) -> list[str]:
+    """What one standard error let go, where it did."""
+    usable = [t for t in trials if t.setup not in search.refused]
+    best = choose(usable, search.fold_scores, "best")
+    if best == chosen:
+        return []
+    return [
+        f"{chosen.setup} with {dict(chosen.params)} is the simplest candidate within one standard "
+        f"error ({standard_error(search.fold_scores(best)):.4f}) of the best, {best.setup} with "
+        f"{dict(best.params)}: mean {search.scoring} {search.mean_score(chosen):.4f} against "
+        f"{search.mean_score(best):.4f}."
+    ]
 
 
 def verdict(test: PairedTest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,15 @@ from numpy.typing import NDArray
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
-from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
-from featx.fitting.choice import best_of
+from featx.fitting.choice import choose
 from featx.fitting.data import Part
-from featx.fitting.rules import decide_by_fold
-from featx.fitting.search import FoldSearch, defined_mean, pipeline_outputs, replace_folds
-from featx.model.calibration import Calibration
+from featx.fitting.search import FoldSearch, pipeline_outputs, replace_folds
+from featx.stats.calibration import fit_temperature
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out"]
+__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "search_temperature"]
 
 Float = NDArray[np.float64]
 
@@ -61,21 +60,21 @@ class Held:
     fold : ndarray of shape (n,), int64
         -1 in the test split and in what was held out.
     probabilities : ndarray of shape (n, n_classes)
-    decided : ndarray of shape (n,), int64, optional
-        Predicted classes where they are not the likeliest ones.
     """
 
     split: str
     part: Part
     fold: NDArray[np.int64]
     probabilities: Float
-    decided: NDArray[np.int64] | None = None
+
+    @property
+    def n_folds(self) -> int | None:
+        """Folds, each predicted by another classifier; None where one predicted all."""
+        return int(self.fold.max()) + 1 or None
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Predicted classes as indices."""
-        if self.decided is not None:
-            return self.decided
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
@@ -87,21 +86,28 @@ class Tested:
     part: Part
 
 
+def search_temperature(search: FoldSearch, trial: Trial, folds: Sequence[int]) -> float | None:
+    """Temperature from the out-of-fold margins of some folds; None without margins."""
+    outputs = [search.outputs(trial, f) for f in folds]
+    if not outputs[0].margins:
+        return None
+    y = np.concatenate([search.part.y[search.folds.fold == f] for f in folds])
+    return fit_temperature(np.concatenate([o.scores for o in outputs]), y)
+
+
 def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
-    The calibration of a fold comes from the other folds' outputs, so that no image takes part in
-    the calibration it is judged by.
+    Margins become probabilities by a temperature from the other folds' margins, so that no
+    image takes part in the calibration it is judged by.
     """
     probabilities = np.zeros((len(search.part), len(search.part.classes)))
     for fold, trial in enumerate(trials):
         others = [f for f in range(search.folds.n_folds) if f != fold]
-        calibration = search_calibration(search, trial, others)
+        temperature = search_temperature(search, trial, others)
         outputs = search.outputs(trial, fold)
-        probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
-    y, fold = search.part.y, search.folds.fold
-    decided = decide_by_fold(search.rule, y, probabilities, fold)
-    return Held(split, search.part, fold, probabilities, decided)
+        probabilities[search.folds.fold == fold] = outputs.probabilities(temperature)
+    return Held(split, search.part, search.folds.fold, probabilities)
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
@@ -124,7 +130,7 @@ def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
     return folds
 
 
-def nested_trials(search: FoldSearch, trials: Sequence[Trial]) -> list[Trial]:
+def nested_trials(search: FoldSearch, trials: Sequence[Trial], select: str) -> list[Trial]:
     """The trial that each outer fold's inner search chooses.
 
     The inner folds of outer fold ``i`` are the other outer folds. A fit with folds ``i`` and
@@ -137,13 +143,12 @@ def nested_trials(search: FoldSearch, trials: Sequence[Trial]) -> list[Trial]:
     if not usable:
         raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
 
-    def inner_score(trial: Trial, outer: int) -> float:
+    def inner_scores(trial: Trial, outer: int) -> Float:
         inner = (i for i in range(search.folds.n_folds) if i != outer)
-        scores = [search.scores[trial, (min(outer, i), max(outer, i)), i] for i in inner]
-        return defined_mean(np.array(scores))
+        return np.array([search.scores[trial, (min(outer, i), max(outer, i)), i] for i in inner])
 
     return [
-        best_of(usable, lambda t, outer=outer: inner_score(t, outer))  # type: ignore[misc]
+        choose(usable, partial(inner_scores, outer=outer), select)
         for outer in range(search.folds.n_folds)
     ]
 
@@ -166,7 +171,7 @@ def evaluate(
     *,
     test: Tested | None,
     pipeline: Any,
-    calibration: Calibration | None,
+    temperature: float | None,
 ) -> Evaluation:
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
 
@@ -183,11 +188,7 @@ def evaluate(
     description = None
     if test is not None:
         method = test.method
-        tested = _tested(test, chosen, pipeline, calibration)
-        if search.rule is not None:
-            decision = search.rule.fit(oof.part.y, oof.probabilities)
-            tested = replace(tested, decided=decision.decide(tested.probabilities))
-        judged = [tested]
+        judged = [_tested(test, chosen, pipeline, temperature)]
     elif config.estimate == "repeated":
         method = "repeated"
         description = REPEATED_UNCHOSEN if free else None
@@ -209,13 +210,11 @@ def evaluate(
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _tested(
-    test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration | None
-) -> Held:
+def _tested(test: Tested, chosen: Trial, pipeline: Any, temperature: float | None) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
     outputs = pipeline_outputs(pipeline, test.part.X[chosen.setup.backbone])
     fold = np.full(len(test.part), -1)
-    return Held(test.method, test.part, fold, outputs.probabilities(calibration))
+    return Held(test.method, test.part, fold, outputs.probabilities(temperature))
 
 
 def _nested_or_note(
@@ -223,7 +222,7 @@ def _nested_or_note(
 ) -> list[Held]:
     """Nested predictions; nothing but a note where ``auto`` finds them impossible."""
     try:
-        return [_nested(search, trials, seed=config.seed, split="nested")]
+        return [_nested(search, trials, config.select, seed=config.seed, split="nested")]
     except FitError as error:
         if config.estimate == "nested":
             raise
@@ -234,13 +233,17 @@ def _nested_or_note(
         return []
 
 
-def _nested(search: FoldSearch, trials: Sequence[Trial], *, seed: int, split: str) -> Held:
+def _nested(
+    search: FoldSearch, trials: Sequence[Trial], select: str, *, seed: int, split: str
+) -> Held:
     """Every image predicted by what a search on the other folds chose."""
     folds = nested_folds(search.part, search.folds, seed=seed)
     outer = search
     if folds is not search.folds:
         outer = replace_folds(search, search.part, folds)
-    choices = list(trials) * folds.n_folds if len(trials) == 1 else nested_trials(outer, trials)
+    choices = (
+        list(trials) * folds.n_folds if len(trials) == 1 else nested_trials(outer, trials, select)
+    )
     outer.run(list(dict.fromkeys(choices)), outer.single, keep=True, label="Nested folds")
     return held_out(outer, choices, split)
 
@@ -254,7 +257,9 @@ def _repeated(search: FoldSearch, trials: Sequence[Trial], config: FitConfig) ->
         if repeat:
             folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
             again = replace_folds(search, part, folds)
-        held.append(_nested(again, trials, seed=seed, split=f"repeated-{repeat + 1}"))
+        held.append(
+            _nested(again, trials, config.select, seed=seed, split=f"repeated-{repeat + 1}")
+        )
     return held
 
 
@@ -302,7 +307,7 @@ def _describe(
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
-        predicted=np.concatenate([h.predicted for h in held]),
+        n_folds=held[0].n_folds,
     )
     document = {
         "method": method,
@@ -334,6 +339,7 @@ def _by_group(held: Sequence[Held], config: FitConfig) -> dict[str, Any] | None:
         unit="groups",
         seed=config.seed,
         repeats=len(each),
+        n_folds=held[0].n_folds,
     )
     numbers["n_predicted_groups"] = numbers.pop("n_images")
     return {"groups_of_several_classes": left_out, **numbers}

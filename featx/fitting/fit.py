@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,27 @@ import numpy as np
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
-from featx.fitting.calibrate import search_calibration
-from featx.fitting.candidates import Trial, plan_setups, plan_trials
-from featx.fitting.choice import best_of, best_trials, edge_notes, sampler_notes
+from featx.fitting.candidates import Setup, Trial, plan_setups, plan_trials
+from featx.fitting.choice import (
+    best_trials,
+    choose,
+    edge_notes,
+    sampler_notes,
+    selection_notes,
+)
+from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_images
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
-from featx.fitting.estimate import Evaluation, Tested, evaluate
+from featx.fitting.estimate import Evaluation, Tested, evaluate, search_temperature
 from featx.fitting.result import FitResult, Predictions, tabulate
-from featx.fitting.rules import read_rule
-from featx.fitting.search import FoldSearch, fit_head, one_blas_thread, prepare
+from featx.fitting.search import (
+    FoldSearch,
+    RefusedError,
+    fit_head,
+    one_blas_thread,
+    pipeline_outputs,
+    prepare,
+)
 from featx.fitting.spread import spread_search
-from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
@@ -68,10 +79,7 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     notes += folds.notes
     with spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
-        rule = read_rule(config, part.classes)
-        search = FoldSearch(
-            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate, rule
-        )
+        search = FoldSearch(part, folds, config.scoring, config.seed, jobs, elsewhere)
         search.check(search.single)
         result = _fit(search, test, config, notes)
     return FitResult(
@@ -108,31 +116,67 @@ def _fit(
     trials = plan_trials(setups, config)
     notes += setup_notes + _adaptation_notes(search, config)
     search.run(trials, search.single, keep=search.affordable(trials), label="Search")
-    best = best_trials(search, trials)
+    best = best_trials(search, trials, config.select)
     if not best:
         raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
-    chosen = best_of(list(best.values()), search.mean_score)
-    candidates = tabulate(search, setups, trials, best)
+    usable = [t for t in trials if t.setup in best]
+    chosen = choose(usable, search.fold_scores, config.select)
+    best[chosen.setup] = chosen
 
     search.run([chosen], search.single, keep=True, label="Chosen")
-    calibration = search_calibration(search, chosen, range(search.folds.n_folds))
+    temperature = search_temperature(search, chosen, range(search.folds.n_folds))
     pipeline = _refit(chosen, part, config.seed)
+    comparisons = {
+        "against_chosen": compare_on_folds(search, best, chosen.setup),
+        "against_chosen_tested": _compare_tested(search, best, chosen, test, pipeline),
+    }
+    candidates = tabulate(search, setups, trials, best, comparisons)
     evaluation: Evaluation = evaluate(
-        search, trials, chosen, config, test=test, pipeline=pipeline, calibration=calibration
+        search, trials, chosen, config, test=test, pipeline=pipeline, temperature=temperature
     )
-    notes += (
-        evaluation.notes + sampler_notes(search, best, chosen.setup) + edge_notes(chosen, trials)
+    notes += evaluation.notes + selection_notes(search, trials, chosen)
+    notes += [n for c in comparisons.values() if c for n in c.notes()]
+    notes += sampler_notes(search, best, chosen.setup) + edge_notes(
+        choose([t for t in usable if t.setup == chosen.setup], search.fold_scores, "best"), trials
     )
     return {
         "classes": part.classes,
         "candidates": candidates,
         "chosen": candidates[setups.index(chosen.setup)],
+        "comparison": {
+            where: None if comparison is None else comparison.document()
+            for where, comparison in zip(("folds", "tested"), comparisons.values(), strict=True)
+        },
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
         "predictions": Predictions(part.classes, evaluation.held),
         "pipeline": pipeline,
-        "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),
+        "temperature": temperature,
     }
+
+
+def _compare_tested(
+    search: FoldSearch,
+    best: dict[Setup, Trial],
+    chosen: Trial,
+    test: Tested | None,
+    pipeline: Any,
+) -> Comparison | None:
+    """All candidates on the images that judge once, each fitted like the one that is returned.
+
+    Nothing is chosen by it. Margins are compared at temperature 1, as in the search.
+    """
+    if test is None or len(best) < 2:
+        return None
+    said = {}
+    for setup, trial in best.items():
+        with suppress(RefusedError):
+            fitted = pipeline if trial == chosen else _refit(trial, search.part, search.seed)
+            outputs = pipeline_outputs(fitted, test.part.X[setup.backbone])
+            said[setup] = outputs.probabilities()
+    return compare_on_images(
+        test.part, said, chosen.setup, scoring=search.scoring, seed=search.seed
+    )
 
 
 def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
@@ -169,6 +213,7 @@ def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) 
     counts = np.bincount(part.y, minlength=len(part.classes))
     return {
         "scoring": config.scoring,
+        "select": config.select,
         "seed": config.seed,
         "n_folds": folds.n_folds,
         "n_images": len(part),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import against_none
+from featx.fitting.choice import without_sampler
+from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
 from featx.fitting.search import FoldSearch
-from featx.fitting.trust import FittedTrust
 
 __all__ = ["SCHEMA_VERSION", "Candidate", "FitResult", "Predictions", "tabulate"]
 
@@ -39,6 +39,13 @@ class Candidate:
     against_none : dict, optional
         Mean difference of the fold scores to the same row without resampling, as ``{"mean",
         "low", "high", "p"}`` of the corrected resampled t-test.
+    against_class_weight : dict, optional
+        The same to the row with class weights instead of a sampler.
+    against_chosen : dict, optional
+        Mean difference of the fold scores to the chosen row, with ``p_adjusted`` for all
+        comparisons; see `featx.fitting.comparing.Comparison`.
+    against_chosen_tested : dict, optional
+        The same on the test split or what was held out.
     elapsed_s : float
         Seconds of fitting and scoring, summed over threads.
     notes : list of str
@@ -55,6 +62,9 @@ class Candidate:
     fold_scores: list[float | None] = field(default_factory=list)
     grid: list[dict[str, Any]] = field(default_factory=list)
     against_none: dict[str, float] | None = None
+    against_class_weight: dict[str, float] | None = None
+    against_chosen: dict[str, float] | None = None
+    against_chosen_tested: dict[str, float] | None = None
     elapsed_s: float = 0.0
     notes: list[str] = field(default_factory=list)
 
@@ -110,15 +120,18 @@ class FitResult:
     candidates : list of Candidate
         Every row tried, the one without resampling before the ones with it.
     chosen : Candidate
+    comparison : dict
+        JSON of how candidates were compared on the ``folds`` and, where images judge once,
+        ``tested`` on those.
     estimate : dict
-        JSON of the number to report; see `featx.fitting.estimate.describe_estimate`.
+        JSON of the number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of dict
         The same for other ways to evaluate, by name, for comparison.
     predictions : Predictions
     pipeline : sklearn.pipeline.Pipeline
         Fitted ``scaler`` and ``head``; takes embeddings, gives labels. Has no sampler.
-    trust : FittedTrust
-        Calibration, prediction sets and the out-of-distribution score.
+    temperature : float or None
+        For `featx.margins.margin_probabilities`; None when the head has probabilities.
     notes : list of str
         What was adapted, refused or noteworthy, in sentences.
     settings : dict
@@ -129,19 +142,15 @@ class FitResult:
     classes: list[str]
     candidates: list[Candidate]
     chosen: Candidate
+    comparison: dict[str, Any]
     estimate: dict[str, Any]
     estimates: dict[str, dict[str, Any]]
     predictions: Predictions
     pipeline: Any
-    trust: FittedTrust
+    temperature: float | None
     notes: list[str]
     settings: dict[str, Any]
     elapsed_s: float
-
-    @property
-    def temperature(self) -> float | None:
-        """For `featx.margins.margin_probabilities`; None when the head has probabilities."""
-        return self.trust.temperature
 
     def document(self) -> dict[str, Any]:
         """The body of ``results.json``: JSON without NaN, schema versioned."""
@@ -151,24 +160,35 @@ class FitResult:
             **self.settings,
             "candidates": [c.document() for c in self.candidates],
             "chosen": self.chosen.document(),
+            "comparison": self.comparison,
             "estimate": self.estimate,
             "estimates": self.estimates,
             "temperature": self.temperature,
-            "trust": self.trust.document,
             "notes": self.notes,
             "elapsed_s": self.elapsed_s,
         }
 
 
 def tabulate(
-    search: FoldSearch, setups: Sequence[Setup], trials: Sequence[Trial], best: dict[Setup, Trial]
+    search: FoldSearch,
+    setups: Sequence[Setup],
+    trials: Sequence[Trial],
+    best: dict[Setup, Trial],
+    comparisons: Mapping[str, Comparison | None],
 ) -> list[Candidate]:
-    """One candidate for each setup, in the order of ``setups``."""
-    return [_candidate(search, setup, trials, best) for setup in setups]
+    """One candidate for each setup, in the order of ``setups``.
+
+    ``comparisons`` are by the field of `Candidate` that takes their rows.
+    """
+    return [_candidate(search, setup, trials, best, comparisons) for setup in setups]
 
 
 def _candidate(
-    search: FoldSearch, setup: Setup, trials: Sequence[Trial], best: dict[Setup, Trial]
+    search: FoldSearch,
+    setup: Setup,
+    trials: Sequence[Trial],
+    best: dict[Setup, Trial],
+    comparisons: Mapping[str, Comparison | None],
 ) -> Candidate:
     if setup not in best:
         return Candidate(**vars(setup), status="refused", notes=[search.refused[setup]])
@@ -179,7 +199,11 @@ def _candidate(
             "converged; their scores count as they are."
         )
     scores = search.fold_scores(best[setup])
-    test = against_none(search, best, setup)
+    differences: dict[str, Any] = {
+        name: None if test is None else asdict(test)
+        for name, test in without_sampler(search, best, setup).items()
+    }
+    differences |= {name: c.row(setup) if c else None for name, c in comparisons.items()}
     grid = [
         {
             "params": dict(t.params),
@@ -197,7 +221,7 @@ def _candidate(
         cv_std=_number(np.nanstd(scores)),
         fold_scores=[_number(score) for score in scores],
         grid=grid,
-        against_none=None if test is None else asdict(test),
+        **differences,
         elapsed_s=round(search.elapsed_s[setup], 3),
         notes=notes,
     )

@@ -1,18 +1,20 @@
-"""Did one way beat another on the same folds?"""
+"""Did one way beat another on the same folds, or on the same images?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PairedTest", "corrected_paired_test"]
+from featx.stats.bootstrap import expanded_percentiles
+
+__all__ = ["PairedTest", "corrected_paired_test", "holm", "paired_bootstrap"]
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Mean difference over folds with its 95 % interval and two-sided p-value.
+    """A mean difference with its 95 % interval and two-sided p-value.
 
     ``p`` is 1 and the interval has no width where all differences are 0.
     """
@@ -50,3 +52,50 @@ def corrected_paired_test(differences: ArrayLike, *, test_ratio: float) -> Paire
     half = float(student.ppf(0.975, n - 1)) * error
     p = 2 * float(student.sf(abs(mean) / error, n - 1))
     return PairedTest(mean, mean - half, mean + half, p)
+
+
+def paired_bootstrap(value: float, samples: NDArray[np.float64], n_units: int) -> PairedTest:
+    """Test of a difference between two classifiers on the same images.
+
+    Parameters
+    ----------
+    value : float
+        The difference.
+    samples : ndarray of shape (n_resamples,)
+        The same on resamples that are common to both; NaN where it is not defined.
+    n_units : int
+        Units drawn, at least 2.
+
+    Returns
+    -------
+    PairedTest
+        The interval has expanded percentiles (see `featx.stats.bootstrap`), and ``p`` is below
+        0.05 where it leaves out 0: the smallest level whose interval does.
+    """
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    samples = samples[~np.isnan(samples)]
+    if len(samples) == 0 or np.ptp(samples) == 0:
+        return PairedTest(value, value, value, 1.0 if value == 0 else 0.0)
+    low, high = np.percentile(samples, expanded_percentiles(n_units))
+    beyond = min((samples <= 0).sum(), (samples >= 0).sum()) + 1
+    steps = norm.isf(min(beyond / (len(samples) + 1), 0.5))
+    p = 2 * float(student.sf(steps / np.sqrt(n_units / (n_units - 1)), n_units - 1))
+    return PairedTest(value, float(low), float(high), p)
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """p-values adjusted for their number, so that any false one at 0.05 has chance 0.05 at most.
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, 1979.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted

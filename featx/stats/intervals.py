@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval
+from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
 
-__all__ = ["describe_predictions"]
+__all__ = ["describe_predictions", "resampled_scores"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -21,6 +21,12 @@ Int = NDArray[np.int64]
 RANKING_CELLS = 600_000_000  # resamples x images x classes: some seconds
 MIN_RANKING_RESAMPLES = 200
 TOP_K = (2, 3, 5)
+LIMITS = {
+    "log_loss": (0.0, np.inf),
+    "brier": (0.0, 2.0),
+    "matthews": (-1.0, 1.0),
+    "cohen_kappa": (-1.0, 1.0),
+}
 RANKINGS = {"roc_auc": "roc_auc_ovr", "average_precision": "average_precision_macro"}
 CLASS_AVERAGES = (
     "balanced_accuracy",
@@ -40,7 +46,7 @@ def describe_predictions(
     unit: str,
     seed: int,
     repeats: int = 1,
-    predicted: Int | None = None,
+    n_folds: int | None = None,
 ) -> dict[str, Any]:
     """All metrics of these predictions, with 95 % expanded percentile bootstrap intervals.
 
@@ -49,7 +55,7 @@ def describe_predictions(
     y : ndarray of shape (n,), int64
         True classes, indices into ``classes``.
     probabilities : ndarray of shape (n, n_classes)
-        The class with the largest one is the prediction, unless ``predicted`` is given.
+        The class with the largest one is the prediction.
     classes : sequence of str
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0: images that share a number (a group,
@@ -59,8 +65,9 @@ def describe_predictions(
     seed : int
     repeats : int, default 1
         Predictions of each image among the ``n``.
-    predicted : ndarray of shape (n,), int64, optional
-        What was decided for; calibration, rankings and top k are of the probabilities still.
+    n_folds : int, optional
+        Folds, where the predictions are cross-validated: intervals are wider for it, see
+        `featx.stats.bootstrap.training_stretch`. None for one classifier that judges all.
 
     Returns
     -------
@@ -75,13 +82,9 @@ def describe_predictions(
     -----
     Resamples that lack a class are left out of the intervals of averages over classes, as long
     as at least half of the resamples lack none.
-
-    The interval says how the numbers would vary with other images like these; how they would
-    vary with other training images it does not say.
     """
     n_classes = len(classes)
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    counts = class_counts(y, predicted, n_classes)
+    counts = class_counts(y, probabilities.argmax(axis=1), n_classes)
     rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
     means = _image_means(y, probabilities)
     values = {
@@ -95,19 +98,27 @@ def describe_predictions(
     n_ranking = max(RANKING_CELLS // max(len(y) * n_classes, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
     samples, class_samples = _resample(
-        y, probabilities, means, units, n_ranking=n_ranking, seed=seed, predicted=predicted
+        y, probabilities, means, units, n_ranking=n_ranking, seed=seed
     )
     method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
     if n_ranking < N_RESAMPLES:
         method += f" ({n_ranking} for rankings)"
-    holding, saying = _units_of_classes(y, predicted, units, n_classes)
+    stretch = training_stretch(n_folds)
+    if n_folds is not None:
+        method += f", {stretch:.2f} times as wide for {n_folds} training sets"
+    holding, saying = _units_of_classes(y, probabilities, units)
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
         "interval": method,
         "metrics": {
             name: interval(
-                value, samples[name], n_units, proportion=name == "accuracy" or "top_" in name
+                value,
+                samples[name],
+                n_units,
+                proportion=name == "accuracy" or name.startswith("top_"),
+                stretch=stretch,
+                limits=LIMITS.get(name, (0.0, 1.0)),
             )
             for name, value in values.items()
         },
@@ -120,6 +131,7 @@ def describe_predictions(
                         class_samples[name][:, c],
                         int((saying if name == "precision" else holding)[c]),
                         proportion=name in {"precision", "recall"},
+                        stretch=stretch,
                     )
                     for name in by_class
                 },
@@ -127,8 +139,27 @@ def describe_predictions(
             for c in range(n_classes)
         },
         "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
+        "confusion_matrix": confusion_matrix(y, probabilities.argmax(axis=1), n_classes).tolist(),
     }
+
+
+def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, seed: int) -> Float:
+    """A score on resamples of units, greater is better, shape (n_resamples,).
+
+    The same seed and units give the same resamples, so that scores of two classifiers on the
+    same images are paired. Few resamples where rankings of many images would take long.
+    """
+    cells = max(probabilities.size, 1)
+    n_ranking = min(max(RANKING_CELLS // cells, MIN_RANKING_RESAMPLES), N_RESAMPLES)
+    samples, _ = _resample(
+        y,
+        probabilities,
+        {"log_loss": log_losses(y, probabilities)},
+        units,
+        n_ranking=n_ranking if scoring in RANKINGS.values() else 0,
+        seed=seed,
+    )
+    return -samples["log_loss"] if scoring == "neg_log_loss" else samples[scoring]
 
 
 def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
@@ -145,11 +176,12 @@ def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
     }
 
 
-def _units_of_classes(y: Int, predicted: Int, units: Int, n_classes: int) -> tuple[Int, Int]:
+def _units_of_classes(y: Int, probabilities: Float, units: Int) -> tuple[Int, Int]:
     """In how many units each class is, and in how many it is said."""
+    n_classes = probabilities.shape[1]
     n_units = int(units.max()) + 1
     tables = []
-    for codes in (y, predicted):
+    for codes in (y, probabilities.argmax(axis=1)):
         table = np.zeros((n_units, n_classes), dtype=bool)
         table[units, codes] = True
         tables.append(table.sum(axis=0))
@@ -164,11 +196,10 @@ def _resample(
     *,
     n_ranking: int,
     seed: int,
-    predicted: Int | None = None,
 ) -> tuple[dict[str, Float], dict[str, Float]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
     n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    predicted = probabilities.argmax(axis=1)
     # Counts of each unit; those of a resample are then one product with its draws.
     everyone = np.ones(len(y), dtype=bool)
     hit, true, said = (

@@ -52,7 +52,8 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
                 candidate["class_weight"],
                 candidate["cv_mean"],
                 candidate["cv_std"],
-                _against_none(candidate),
+                _difference(candidate["against_none"]),
+                _difference(candidate["against_chosen"], "p_adjusted"),
                 _params(candidate) if candidate["status"] == "ok" else "refused",
                 f"{candidate['elapsed_s']:.1f}",
             )
@@ -66,18 +67,21 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
         "mean",
         "sd",
         "vs none",
+        "vs chosen",
         "best",
         "s",
     )
     console.table(f"Search: {results['scoring']}, cross-validated", columns, rows)
+    if (comparison := results["comparison"]["folds"])["n_comparisons"]:
+        console.out(
+            f"vs chosen: {comparison['method']}; p-values adjusted for "
+            f"{comparison['n_comparisons']} comparisons (Holm)"
+        )
 
 
-def _against_none(candidate: Mapping[str, Any]) -> str:
-    """Difference to the same row without resampling, with its p-value."""
-    against = candidate.get("against_none")
-    if against is None:
-        return ""
-    return f"{against['mean']:+.3f} (p {against['p']:.2f})"
+def _difference(against: Mapping[str, float] | None, p: str = "p") -> str:
+    """A difference to another row with its p-value."""
+    return "" if against is None else f"{against['mean']:+.3f} (p {against[p]:.2f})"
 
 
 def _params(candidate: Mapping[str, Any]) -> str:

@@ -116,7 +116,11 @@ def test_the_row_without_resampling_stands_beside_the_one_with_it(featx: Featx) 
     )
     assert result.code == 0, result.err
     document = json.loads(result.out)
-    assert [c["sampler"] for c in document["candidates"]] == ["none", "smote"]
+    assert [(c["sampler"], c["class_weight"]) for c in document["candidates"]] == [
+        ("none", "none"),
+        ("smote", "none"),
+        ("none", "balanced"),
+    ]
     assert Path(document["run"], "model", "model.json").exists()
 
 

@@ -79,7 +79,7 @@ def test_a_class_smaller_than_the_folds_is_kept_and_said():
 def test_a_sampler_that_cannot_work_is_refused_and_the_others_go_on():
     """ADASYN needs classes that touch; these are far apart."""
     result = fit_heads(make_data([30, 20], distance=40.0), FitConfig(**QUICK, sampler=["adasyn"]))
-    plain, adasyn = result.candidates
+    plain, adasyn, _ = result.candidates
     assert (plain.status, adasyn.status) == ("ok", "refused")
     assert result.chosen is plain
     assert "adasyn cannot resample a training fold of c0 24, c1 16" in adasyn.notes[0]
@@ -212,7 +212,8 @@ def test_golden_values():
     """
     data = make_data([40, 25, 10], distance=2.0)
     grid = {"ridge": {"alpha": [100.0, 1.0]}}
-    result = fit_heads(data, FitConfig(head=["ridge"], sampler=["smote"], param_grid=grid))
+    config = FitConfig(head=["ridge"], sampler=["smote"], class_weight="none", param_grid=grid)
+    result = fit_heads(data, config)
     assert {
         "chosen": (result.chosen.sampler, result.chosen.params),
         "cv_mean": [round(c.cv_mean, 6) for c in result.candidates],
@@ -224,7 +225,7 @@ def test_golden_values():
     } == {
         "chosen": ("smote", {"alpha": 100.0}),
         "cv_mean": [0.705, 0.773333],
-        "balanced_accuracy": {"value": 0.773333, "low": 0.638951, "high": 0.879787},
+        "balanced_accuracy": {"value": 0.773333, "low": 0.60875, "high": 0.903711},
         "confusion_matrix": [[32, 3, 5], [2, 18, 5], [0, 2, 8]],
         "temperature": 0.229,
     }

@@ -230,9 +230,28 @@ def test_with_few_units_the_interval_is_students():
     rng = np.random.default_rng(3)
     means = rng.normal(size=8)
     draws = np.concatenate(list(draw_units(8, 0)))
-    given = interval(means.mean(), draws @ means / 8, 8)
+    given = interval(means.mean(), draws @ means / 8, 8, limits=(-math.inf, math.inf))
     half = student.ppf(0.975, 7) * means.std(ddof=1) / np.sqrt(8)
     assert (given["high"] - given["low"]) / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_cross_validated_numbers_have_wider_intervals_within_their_limits():
+    """Five folds: variance 1 + 2 / 4 times as large."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    said = np.where(rng.random(80) < 0.93, y, 1 - y)
+    once, folds = (
+        describe_predictions(
+            y, one_hot(said), ["a", "b"], np.arange(80), unit="images", seed=0, n_folds=k
+        )
+        for k in (None, 5)
+    )
+    assert folds["interval"].endswith(", 1.22 times as wide for 5 training sets")
+    a, b = (d["metrics"]["log_loss"] for d in (once, folds))
+    for end in ("low", "high"):
+        assert b[end] - b["value"] == pytest.approx(math.sqrt(1.5) * (a[end] - a["value"]))
+    assert folds["metrics"]["accuracy"]["high"] <= 1
+    assert folds["metrics"]["accuracy"]["low"] < once["metrics"]["accuracy"]["low"]
 
 
 @pytest.mark.parametrize("value", [0, 1])

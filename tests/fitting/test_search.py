@@ -183,7 +183,7 @@ def test_rows_stand_beside_the_row_without_resampling(digits):
     plain = result.candidates[0]
     difference = np.subtract(smote.fold_scores, plain.fold_scores).mean()
     assert smote.against_none["mean"] == pytest.approx(difference)
-    verdicts = [n for n in result.notes if "corrected resampled t-test" in n]
+    verdicts = [n for n in result.notes if "against none" in n]
     assert len(verdicts) == 1
     assert verdicts[0].startswith("smote ")
 
