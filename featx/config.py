@@ -192,6 +192,30 @@ class FitConfig(_Section):
         0.2, gt=0, le=0.5, description="Share that --estimate holdout keeps back."
     )
     repeats: int = Field(5, ge=2, le=100, description="Partitions that --estimate repeated makes.")
+    calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = Field(
+        "none",
+        description="How scores become probabilities, fitted out of fold; auto takes the smallest "
+        "log loss. none leaves them, and takes a temperature for heads without probabilities.",
+    )
+    threshold: str | None = Field(
+        None,
+        description="CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the "
+        "probability on that reaches it out of fold. [the likeliest class]",
+    )
+    costs: str | None = Field(
+        None,
+        description="CSV file of what it costs to decide for a column's class where a row's is "
+        "true: decide for the least expected cost. [the likeliest class]",
+    )
+    coverage: float = Field(
+        0.9, gt=0, lt=1, description="Share of images whose prediction set holds the true class."
+    )
+    coverage_over: Literal["images", "classes"] = Field(
+        "images", description="Whether --coverage holds over all images or of every class."
+    )
+    ood_rate: float = Field(
+        0.01, gt=0, lt=1, description="Share of ordinary images flagged as out of distribution."
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
     jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
     cluster: str | None = Field(None, description=_CLUSTER)
@@ -207,6 +231,9 @@ class ScoreConfig(_Section):
     output: str = Field("scores.csv", description="Output file: .csv, .jsonl or .parquet.")
     top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
     proba: bool = Field(False, description="One column per class with its probability.")
+    abstain_below: float | None = Field(
+        None, ge=0, le=1, description="Abstain from predictions less likely than this."
+    )
     sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
     sort_mode: Literal["link", "copy"] = Field(
         "link",

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
+from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.choice import choose
 from featx.fitting.data import Part
+from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch, pipeline_outputs, replace_folds
-from featx.stats.calibration import fit_temperature
+from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "search_temperature"]
+__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out"]
 
 Float = NDArray[np.float64]
 
@@ -60,12 +62,15 @@ class Held:
     fold : ndarray of shape (n,), int64
         -1 in the test split and in what was held out.
     probabilities : ndarray of shape (n, n_classes)
+    decided : ndarray of shape (n,), int64, optional
+        Predicted classes where they are not the likeliest ones.
     """
 
     split: str
     part: Part
     fold: NDArray[np.int64]
     probabilities: Float
+    decided: NDArray[np.int64] | None = None
 
     @property
     def n_folds(self) -> int | None:
@@ -75,6 +80,8 @@ class Held:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Predicted classes as indices."""
+        if self.decided is not None:
+            return self.decided
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
@@ -86,28 +93,21 @@ class Tested:
     part: Part
 
 
-def search_temperature(search: FoldSearch, trial: Trial, folds: Sequence[int]) -> float | None:
-    """Temperature from the out-of-fold margins of some folds; None without margins."""
-    outputs = [search.outputs(trial, f) for f in folds]
-    if not outputs[0].margins:
-        return None
-    y = np.concatenate([search.part.y[search.folds.fold == f] for f in folds])
-    return fit_temperature(np.concatenate([o.scores for o in outputs]), y)
-
-
 def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
-    Margins become probabilities by a temperature from the other folds' margins, so that no
-    image takes part in the calibration it is judged by.
+    The calibration of a fold comes from the other folds' outputs, so that no image takes part in
+    the calibration it is judged by.
     """
     probabilities = np.zeros((len(search.part), len(search.part.classes)))
     for fold, trial in enumerate(trials):
         others = [f for f in range(search.folds.n_folds) if f != fold]
-        temperature = search_temperature(search, trial, others)
+        calibration = search_calibration(search, trial, others)
         outputs = search.outputs(trial, fold)
-        probabilities[search.folds.fold == fold] = outputs.probabilities(temperature)
-    return Held(split, search.part, search.folds.fold, probabilities)
+        probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
+    y, fold = search.part.y, search.folds.fold
+    decided = decide_by_fold(search.rule, y, probabilities, fold)
+    return Held(split, search.part, fold, probabilities, decided)
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
@@ -171,7 +171,7 @@ def evaluate(
     *,
     test: Tested | None,
     pipeline: Any,
-    temperature: float | None,
+    calibration: Calibration | None,
 ) -> Evaluation:
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
 
@@ -188,7 +188,11 @@ def evaluate(
     description = None
     if test is not None:
         method = test.method
-        judged = [_tested(test, chosen, pipeline, temperature)]
+        tested = _tested(test, chosen, pipeline, calibration)
+        if search.rule is not None:
+            decision = search.rule.fit(oof.part.y, oof.probabilities)
+            tested = replace(tested, decided=decision.decide(tested.probabilities))
+        judged = [tested]
     elif config.estimate == "repeated":
         method = "repeated"
         description = REPEATED_UNCHOSEN if free else None
@@ -210,11 +214,11 @@ def evaluate(
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _tested(test: Tested, chosen: Trial, pipeline: Any, temperature: float | None) -> Held:
+def _tested(test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration | None) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
     outputs = pipeline_outputs(pipeline, test.part.X[chosen.setup.backbone])
     fold = np.full(len(test.part), -1)
-    return Held(test.method, test.part, fold, outputs.probabilities(temperature))
+    return Held(test.method, test.part, fold, outputs.probabilities(calibration))
 
 
 def _nested_or_note(
@@ -307,6 +311,7 @@ def _describe(
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
+        predicted=np.concatenate([h.predicted for h in held]),
         n_folds=held[0].n_folds,
     )
     document = {

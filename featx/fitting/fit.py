@@ -13,6 +13,7 @@ import numpy as np
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
+from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Setup, Trial, plan_setups, plan_trials
 from featx.fitting.choice import (
     best_trials,
@@ -23,8 +24,9 @@ from featx.fitting.choice import (
 )
 from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_images
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
-from featx.fitting.estimate import Evaluation, Tested, evaluate, search_temperature
+from featx.fitting.estimate import Evaluation, Tested, evaluate
 from featx.fitting.result import FitResult, Predictions, tabulate
+from featx.fitting.rules import read_rule
 from featx.fitting.search import (
     FoldSearch,
     RefusedError,
@@ -34,6 +36,7 @@ from featx.fitting.search import (
     prepare,
 )
 from featx.fitting.spread import spread_search
+from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
@@ -79,7 +82,10 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     notes += folds.notes
     with spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
-        search = FoldSearch(part, folds, config.scoring, config.seed, jobs, elsewhere)
+        rule = read_rule(config, part.classes)
+        search = FoldSearch(
+            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate, rule
+        )
         search.check(search.single)
         result = _fit(search, test, config, notes)
     return FitResult(
@@ -124,7 +130,7 @@ def _fit(
     best[chosen.setup] = chosen
 
     search.run([chosen], search.single, keep=True, label="Chosen")
-    temperature = search_temperature(search, chosen, range(search.folds.n_folds))
+    calibration = search_calibration(search, chosen, range(search.folds.n_folds))
     pipeline = _refit(chosen, part, config.seed)
     comparisons = {
         "against_chosen": compare_on_folds(search, best, chosen.setup),
@@ -132,7 +138,7 @@ def _fit(
     }
     candidates = tabulate(search, setups, trials, best, comparisons)
     evaluation: Evaluation = evaluate(
-        search, trials, chosen, config, test=test, pipeline=pipeline, temperature=temperature
+        search, trials, chosen, config, test=test, pipeline=pipeline, calibration=calibration
     )
     notes += evaluation.notes + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
@@ -151,7 +157,7 @@ def _fit(
         "estimates": evaluation.others,
         "predictions": Predictions(part.classes, evaluation.held),
         "pipeline": pipeline,
-        "temperature": temperature,
+        "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),
     }
 
 

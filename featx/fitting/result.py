@@ -13,6 +13,7 @@ from featx.fitting.choice import without_sampler
 from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
 from featx.fitting.search import FoldSearch
+from featx.fitting.trust import FittedTrust
 
 __all__ = ["SCHEMA_VERSION", "Candidate", "FitResult", "Predictions", "tabulate"]
 
@@ -130,8 +131,8 @@ class FitResult:
     predictions : Predictions
     pipeline : sklearn.pipeline.Pipeline
         Fitted ``scaler`` and ``head``; takes embeddings, gives labels. Has no sampler.
-    temperature : float or None
-        For `featx.margins.margin_probabilities`; None when the head has probabilities.
+    trust : FittedTrust
+        Calibration, prediction sets and the out-of-distribution score.
     notes : list of str
         What was adapted, refused or noteworthy, in sentences.
     settings : dict
@@ -147,10 +148,15 @@ class FitResult:
     estimates: dict[str, dict[str, Any]]
     predictions: Predictions
     pipeline: Any
-    temperature: float | None
+    trust: FittedTrust
     notes: list[str]
     settings: dict[str, Any]
     elapsed_s: float
+
+    @property
+    def temperature(self) -> float | None:
+        """For `featx.margins.margin_probabilities`; None when the head has probabilities."""
+        return self.trust.temperature
 
     def document(self) -> dict[str, Any]:
         """The body of ``results.json``: JSON without NaN, schema versioned."""
@@ -164,6 +170,7 @@ class FitResult:
             "estimate": self.estimate,
             "estimates": self.estimates,
             "temperature": self.temperature,
+            "trust": self.trust.document,
             "notes": self.notes,
             "elapsed_s": self.elapsed_s,
         }

@@ -46,6 +46,7 @@ def describe_predictions(
     unit: str,
     seed: int,
     repeats: int = 1,
+    predicted: Int | None = None,
     n_folds: int | None = None,
 ) -> dict[str, Any]:
     """All metrics of these predictions, with 95 % expanded percentile bootstrap intervals.
@@ -55,7 +56,7 @@ def describe_predictions(
     y : ndarray of shape (n,), int64
         True classes, indices into ``classes``.
     probabilities : ndarray of shape (n, n_classes)
-        The class with the largest one is the prediction.
+        The class with the largest one is the prediction, unless ``predicted`` is given.
     classes : sequence of str
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0: images that share a number (a group,
@@ -65,6 +66,8 @@ def describe_predictions(
     seed : int
     repeats : int, default 1
         Predictions of each image among the ``n``.
+    predicted : ndarray of shape (n,), int64, optional
+        What was decided for; calibration, rankings and top k are of the probabilities still.
     n_folds : int, optional
         Folds, where the predictions are cross-validated: intervals are wider for it, see
         `featx.stats.bootstrap.training_stretch`. None for one classifier that judges all.
@@ -84,7 +87,8 @@ def describe_predictions(
     as at least half of the resamples lack none.
     """
     n_classes = len(classes)
-    counts = class_counts(y, probabilities.argmax(axis=1), n_classes)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    counts = class_counts(y, predicted, n_classes)
     rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
     means = _image_means(y, probabilities)
     values = {
@@ -98,7 +102,7 @@ def describe_predictions(
     n_ranking = max(RANKING_CELLS // max(len(y) * n_classes, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
     samples, class_samples = _resample(
-        y, probabilities, means, units, n_ranking=n_ranking, seed=seed
+        y, probabilities, means, units, n_ranking=n_ranking, seed=seed, predicted=predicted
     )
     method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
     if n_ranking < N_RESAMPLES:
@@ -106,7 +110,7 @@ def describe_predictions(
     stretch = training_stretch(n_folds)
     if n_folds is not None:
         method += f", {stretch:.2f} times as wide for {n_folds} training sets"
-    holding, saying = _units_of_classes(y, probabilities, units)
+    holding, saying = _units_of_classes(y, predicted, units, n_classes)
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
@@ -139,7 +143,7 @@ def describe_predictions(
             for c in range(n_classes)
         },
         "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, probabilities.argmax(axis=1), n_classes).tolist(),
+        "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
     }
 
 
@@ -176,12 +180,11 @@ def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
     }
 
 
-def _units_of_classes(y: Int, probabilities: Float, units: Int) -> tuple[Int, Int]:
+def _units_of_classes(y: Int, predicted: Int, units: Int, n_classes: int) -> tuple[Int, Int]:
     """In how many units each class is, and in how many it is said."""
-    n_classes = probabilities.shape[1]
     n_units = int(units.max()) + 1
     tables = []
-    for codes in (y, probabilities.argmax(axis=1)):
+    for codes in (y, predicted):
         table = np.zeros((n_units, n_classes), dtype=bool)
         table[units, codes] = True
         tables.append(table.sum(axis=0))
@@ -196,10 +199,11 @@ def _resample(
     *,
     n_ranking: int,
     seed: int,
+    predicted: Int | None = None,
 ) -> tuple[dict[str, Float], dict[str, Float]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
     n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     # Counts of each unit; those of a resample are then one product with its draws.
     everyone = np.ones(len(y), dtype=bool)
     hit, true, said = (
