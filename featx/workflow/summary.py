@@ -8,6 +8,7 @@ from typing import Any
 from featx import console
 from featx.files import printable
 from featx.workflow.fitting import Run
+from featx.workflow.trust_summary import trust_sentences
 
 __all__ = ["print_run"]
 
@@ -32,6 +33,9 @@ def print_run(run: Run) -> None:
     estimates = {"": results["estimate"], **results["estimates"]}
     for name, estimate in estimates.items():
         _print_estimate(name, estimate)
+    console.out("")
+    for sentence in trust_sentences(results["trust"]):
+        console.out(sentence)
     _print_classes(results["estimate"]["per_class"])
     console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
 

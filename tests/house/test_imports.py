@@ -22,6 +22,10 @@ from sklearn.svm import SVC
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
 from featx.model import Model, save_model
+from featx.model.calibration import Isotonic
+from featx.model.decision import Cutoff
+from featx.model.novelty import Novelty
+from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.store import EmbeddingStore
 from featx.types import Preprocess
 
@@ -116,6 +120,23 @@ PREDICT = (
 def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
     save_model(fitted(head, DOCUMENT), tmp_path / "m")
     assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
+
+
+def test_what_says_how_far_to_trust_it_needs_numpy_alone(tmp_path: Path) -> None:
+    arrays = np.zeros((1, N_FEATURES)), np.zeros((0, N_FEATURES)), np.zeros(0), np.ones(1)
+    trust = Trust(
+        calibration=Isotonic(scores=[[0.0, 1.0]] * 2, probabilities=[[0.1, 0.9]] * 2),
+        decision=Cutoff(column=0, cutoff=0.1),
+        sets=PredictionSets(coverage=0.9, over="images", thresholds=[0.1, 0.1]),
+        novelty=NoveltyLimit(rate=0.01, limit=1.0),
+    )
+    model = fitted(LogisticRegression(), DOCUMENT)
+    model.trust, model.novelty = trust, Novelty(*(a.astype(np.float32) for a in arrays))
+    save_model(model, tmp_path / "m")
+    asked = PREDICT + f"\nX = np.ones((3, {N_FEATURES}), np.float32)" + (
+        "\nassert model.ood_scores(X).shape == (3,) and model.prediction_sets(X).all()"
+    )  # fmt: skip
+    assert not imported(tmp_path, asked, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
 
 
 def test_a_model_that_it_does_not_is_loaded_by_skops(tmp_path: Path) -> None:

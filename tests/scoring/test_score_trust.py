@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import featx
 from featx.cli.main import main
@@ -35,6 +36,12 @@ def trusting(fitted: Model) -> Model:
         novelty=NoveltyLimit(rate=0.01, limit=1.0),
     )
     return replace(fitted, trust=trust, novelty=novelty)
+
+
+def write_image(path: Path, colour: tuple[int, int, int], seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).normal(0, 60, (24, 24, 3))
+    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
 
 
 def run(*arguments: str) -> None:
@@ -132,3 +139,59 @@ def test_exact_rows() -> None:
         ["x.png", "a", 0.75, 0.5, "a", False, 1.0, False, None],
         ["y.png", "b", 0.25, -0.25, r"a|b|c\|d", True, 2.5, True, None],
     ]
+
+
+def test_from_a_fit_to_the_scores(
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The whole way through the command line, with everything asked for."""
+    monkeypatch.chdir(tmp_path)
+    for label, colour in {"blue": (20, 40, 190), "red|r": (200, 30, 30)}.items():
+        for i in range(12):
+            write_image(tmp_path / "photos" / label / f"{i}.png", colour, i)
+    asked = [
+        "--calibrate",
+        "auto",
+        "--coverage",
+        "0.8",
+        "--ood-rate",
+        "0.1",
+        "--threshold",
+        "blue:recall=0.9",
+    ]
+    backbone = [
+        "--backbone",
+        "timm:test_resnet",
+        "--no-pretrained",
+        "--size",
+        "32",
+        "--cache",
+        "cache",
+    ]
+    assert call("fit", "photos", *backbone, *asked, "--cv", "3", "--name", "r") == 0
+    said = capsys.readouterr().out
+    for words in ("Threshold for blue:recall=0.9", "meant for 80 %", "(10 % asked for)"):
+        assert words in " ".join(said.split())
+    assert (tmp_path / "runs/r/model/novelty.safetensors").exists()
+    trust = json.loads((tmp_path / "runs/r/results.json").read_text("utf-8"))["trust"]
+    assert trust["calibration"]["asked"] == "auto"
+    assert call("score", "runs/r", "new", "-o", "out.csv", "--cache", "cache") == 0
+    with Path("out.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if not row["error"]]
+    assert {row["prediction"] for row in rows} <= {"blue", "red|r"}
+    for row in rows:
+        sets = {"blue": {"blue"}, r"red\|r": {"red|r"}, r"blue|red\|r": {"blue", "red|r"}}
+        assert row["prediction"] in sets[row["prediction_set"]]
+        assert float(row["ood_score"]) > 0
+    assert call("fit", "photos", *backbone, "--threshold", "green:recall=0.9") == 2
+    assert "Unknown class" in capsys.readouterr().err
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
