@@ -103,6 +103,9 @@ def plan_engine(
     if agreement is not None:
         plan = EnginePlan(choice, backbone)
     else:
+        images = samples()
+        if len(images) == 0:
+            return EnginePlan(choice, backbone)
         try:
             plan = EnginePlan(choice, backbone, _build(choice, backbone))
         except BackboneError as error:
@@ -110,9 +113,7 @@ def plan_engine(
                 raise
             console.warn(f"{error.message} Torch in fp32 runs it instead.")
             return _reference(backbone, choice, batch_size)
-        agreement = _check(plan, samples)
-        if agreement is None:
-            return plan
+        agreement = _check(plan, images)
         write_kept(key, agreement.document())
     if agreement.within(choice.precision):
         plan.agreement = agreement
@@ -175,10 +176,7 @@ def _read(key: str) -> Agreement | None:
         return None
 
 
-def _check(plan: EnginePlan, samples: Samples) -> Agreement | None:
-    """The agreement with the reference; None where there is no image to measure it on."""
-    images = samples()
-    if len(images) == 0:
-        return None
+def _check(plan: EnginePlan, images: NDArray[np.uint8]) -> Agreement:
+    """The agreement with the reference."""
     reference = _build(choose("torch", "cpu", "fp32"), plan.backbone)
     return measure_agreement(plan.engine, reference, images)

@@ -186,8 +186,11 @@ def test_the_check_is_done_once(pixels) -> None:
 
 
 def test_no_image_to_check_on_is_no_check(pixels) -> None:
-    plan = plan_engine("openvino", open_backbone(REQUEST), samples=lambda: pixels(8, 32)[:0])
+    backbone = open_backbone(REQUEST)
+    plan = plan_engine("openvino", backbone, samples=lambda: pixels(8, 32)[:0])
     assert plan.choice.engine == "openvino"
+    assert plan.agreement is None
+    assert plan._engine is None  # nor is a network converted for it
 
 
 def test_what_cannot_be_converted(pixels, monkeypatch: pytest.MonkeyPatch) -> None:
