@@ -105,9 +105,9 @@ def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
         calibration = search_calibration(search, trial, others)
         outputs = search.outputs(trial, fold)
         probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
-    y, fold = search.part.y, search.folds.fold
-    decided = decide_by_fold(search.rule, y, probabilities, fold)
-    return Held(split, search.part, fold, probabilities, decided)
+    by_image = search.folds.fold
+    decided = decide_by_fold(search.rule, search.part.y, probabilities, by_image)
+    return Held(split, search.part, by_image, probabilities, decided)
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:

@@ -175,7 +175,8 @@ def _novelty(
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
     """The score, its limit from held-out folds, and how often it raises false alarms."""
     X, y = search.part.X[chosen.setup.backbone], search.part.y
-    novelty = Novelty(*fit_spread(pipeline[:-1].transform(X), y, seed=config.seed))
+    with one_blas_thread():
+        novelty = Novelty(*fit_spread(pipeline[:-1].transform(X), y, seed=config.seed))
     scores = _held_out_scores(search, X, y)
     limit = alarm_limit(scores, config.ood_rate)
     part = judged[0].part

@@ -62,8 +62,9 @@ class Novelty:
         """
         X, means = X.astype(np.float64), self.means.astype(np.float64)
         # as if every direction had the variance of the rest, less what the others' is larger by
-        axes = self.components.T * np.sqrt(1 / self.rest[0] - 1 / self.variances.astype(np.float64))
-        squares = _squares(X, means) / self.rest[0] - _squares(X @ axes, means @ axes)
+        rest = float(self.rest[0])
+        axes = self.components.T * np.sqrt(1 / rest - 1 / self.variances.astype(np.float64))
+        squares = _squares(X, means) / rest - _squares(X @ axes, means @ axes)
         return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0) / X.shape[1]))
 
     def encode(self) -> bytes:
