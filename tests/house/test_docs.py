@@ -98,6 +98,7 @@ def test_performance_is_what_was_measured() -> None:
 def test_the_evidence_is_what_was_measured() -> None:
     page = (REPOSITORY / "docs/evidence.md").read_text("utf-8")
     assert benchmark("real").table(measured("real")["runs"]) in page
+    assert benchmark("coverage").table(measured("coverage")["rows"]) in page
     sides = measured("extract")["backbones"]["resnet50"]["sides"]
     assert f"{sides['featx openvino bf16']['times timm fp32'][1]} times" in page
     for row in measured("fit")["heads"]:
