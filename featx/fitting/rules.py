@@ -38,10 +38,10 @@ class CutoffRule:
         cutoff = tune_cutoff(y == self.column, own, self.metric, self.target)
         return Cutoff(column=self.column, cutoff=cutoff)
 
-    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, seed: int) -> Any:
-        """JSON: recall and precision of the class where the rule decides."""
+    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, **how: Any) -> Any:
+        """JSON: recall and precision of the class; ``how`` is what `shares` takes."""
         true, said = y == self.column, decided == self.column
-        recall, precision = shares([(said, true), (true, said)], units, seed=seed)
+        recall, precision = shares([(said, true), (true, said)], units, **how)
         asked = f"{self.name}:{self.metric}={self.target:g}"
         return {"asked": asked, "recall": recall, "precision": precision}
 
@@ -56,11 +56,11 @@ class CostRule:
         """Nothing is tuned: the probabilities say which class is expected to cost least."""
         return Costs(costs=self.costs.tolist())
 
-    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, seed: int) -> Any:
-        """JSON: mean cost of an image, beside that of deciding for the likeliest class."""
+    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, **how: Any) -> Any:
+        """JSON: mean cost of an image, beside that of the likeliest class; see `CutoffRule`."""
         everyone = np.ones(len(y), bool)
         each = [(self.costs[y, said], everyone) for said in (decided, likeliest)]
-        own, other = shares(each, units, seed=seed, proportion=False)
+        own, other = shares(each, units, **how, proportion=False)
         return {"asked": "costs", "mean_cost": own, "mean_cost_of_the_likeliest": other}
 
 

@@ -115,7 +115,8 @@ def _achieved(rule: Rule, judged: Sequence[Held], seed: int) -> Any:
         np.concatenate([held.predicted for held in judged]),
         np.concatenate([held.probabilities.argmax(axis=1) for held in judged]),
         np.tile(part.components, repeats),
-        seed,
+        seed=seed,
+        n_folds=judged[0].n_folds,
     )
 
 
@@ -135,6 +136,7 @@ def _prediction_sets(
         + [(covered, y == c) for c in range(len(part.classes))],
         np.tile(part.components, repeats),
         seed=config.seed,
+        n_folds=judged[0].n_folds,
     )
     counts = np.bincount(oof.part.y, minlength=len(part.classes))
     few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
@@ -195,7 +197,10 @@ def _novelty(
             "limit": limit,
             "typical": float(np.median(scores)),
             "false_alarms": shares(
-                [(alarms, np.ones(len(alarms), bool))], part.components, seed=config.seed
+                [(alarms, np.ones(len(alarms), bool))],
+                part.components,
+                seed=config.seed,
+                n_folds=judged[0].n_folds,
             )[0],
         },
     )

@@ -1,9 +1,8 @@
 """Fitting the out-of-distribution score, and the limit above which an image is flagged.
 
-Of the scores tried on frozen SqueezeNet embeddings of photographs and of blood cells (distance to
-the 10th nearest training image, Sun et al. 2022; Mahalanobis with a shrunk covariance; with one of
-64 directions) the last found as much as the shrunk one and more than the neighbours, at a
-hundredth of the size, and keeps no training image's embedding in the model.
+Mahalanobis distance rather than that to the k-th nearest training image (Sun et al., "Out-of-
+distribution detection with deep nearest neighbors", ICML 2022): its arrays are small whatever the
+number of images, and (but for a class of one image) no image's embedding travels with the model.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.stats.bootstrap import draw_units, interval
+from featx.stats.bootstrap import draw_units, interval, training_stretch
 
 __all__ = ["shares"]
 
@@ -20,6 +20,7 @@ def shares(
     units: NDArray[np.int64],
     *,
     seed: int,
+    n_folds: int | None = None,
     proportion: bool = True,
 ) -> list[dict[str, float | None]]:
     """Share of some images that are a hit, for each pair of masks.
@@ -31,6 +32,9 @@ def shares(
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0, as `featx.stats.intervals` takes it.
     seed : int
+    n_folds : int, optional
+        Folds, where the hits are of cross-validated predictions; see
+        `featx.stats.bootstrap.training_stretch`.
     proportion : bool, default True
         The hits are truth values; see `featx.stats.bootstrap.interval`.
 
@@ -45,8 +49,10 @@ def shares(
         [_ratio(draws @ hits, draws @ sizes) for draws in draw_units(len(sizes), seed)]
     )
     values = _ratio(hits.sum(axis=0), sizes.sum(axis=0))
+    limits = (0.0, 1.0) if proportion else (-np.inf, np.inf)
+    how: dict[str, Any] = {"proportion": proportion, "limits": limits}
     return [
-        interval(value, drawn, int((size > 0).sum()), proportion=proportion)
+        interval(value, drawn, int((size > 0).sum()), stretch=training_stretch(n_folds), **how)
         for value, drawn, size in zip(values, samples.T, sizes.T, strict=True)
     ]
 

@@ -179,6 +179,10 @@ def test_shares_have_values_and_intervals() -> None:
     assert 0.36 < part["high"] < 0.41
     assert none == {"value": 0.0, "low": 0.0, "high": pytest.approx(1 - 0.025**0.01)}
     assert nobody == {"value": None, "low": None, "high": None}
+    [wide] = shares([(hit, everyone)], np.arange(100), seed=0, n_folds=3)
+    assert wide["high"] - wide["low"] > 1.3 * (part["high"] - part["low"])
+    [cost] = shares([(hit * 20.0, everyone)], np.arange(100), seed=0, proportion=False)
+    assert (cost["value"], 3 < cost["low"] < 5, 7 < cost["high"] < 9) == (6.0, True, True)
 
 
 # out of distribution
