@@ -69,16 +69,17 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.row:
         fill(name, options)
+    rows = {n: summary(kept) for n in ROWS if (kept := known(n, options.cache))}
     document = {
         "date": datetime.date.today().isoformat(),
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
-        "rows": {n: summary(kept) for n in ROWS if (kept := known(n, options.cache))},
+        "rows": rows,
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    print(table(document["rows"]))
+    print(table(rows))
 
 
 def kept_in(name: str, cache: Path) -> Path:
