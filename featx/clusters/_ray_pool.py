@@ -132,7 +132,7 @@ class RayPool:
         """Give work to those who are ready for it; False once everything is done."""
         for share in range(1, _AHEAD + 1):
             for worker in self._workers:
-                if worker.ready and len(worker.tasks) < share:
+                if worker.ready and self._has_room(worker, share):
                     task = self._next(waiting)
                     if task is None:
                         break
@@ -145,6 +145,16 @@ class RayPool:
             if task is not None:
                 self._again.append(task)
         return bool(self._again)
+
+    def _has_room(self, worker: _Worker, share: int) -> bool:
+        """Whether it may have one more item; what was with a worker that died is given alone.
+
+        Then it is certain which item kills: a result may be lost although its work was done.
+        """
+        if any(task.lost for task in worker.tasks):
+            return False
+        suspect = bool(self._again) and self._again[0].lost > 0
+        return len(worker.tasks) < (1 if suspect else share)
 
     def _next(self, waiting: Iterator[Any]) -> _Task | None:
         if self._again:
@@ -197,9 +207,10 @@ class RayPool:
         self._calls = {c: of for c, of in self._calls.items() if of[0] is not worker}
         self._again.extendleft(reversed(worker.tasks))
         attempts = self._stillborn = self._stillborn + (not worker.ready)
+        for task in worker.tasks:
+            task.lost += 1
         if worker.tasks:
-            worker.tasks[0].lost += 1  # the one it was at; the others only waited
-            attempts = worker.tasks[0].lost
+            attempts = worker.tasks[0].lost if len(worker.tasks) == 1 else 0
         reason = str(error).strip().splitlines()[0]
         if attempts >= _ATTEMPTS:
             at = f"at {worker.tasks[0].item}" if worker.tasks else "while starting"
