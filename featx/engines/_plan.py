@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -145,8 +146,6 @@ def _build(choice: Choice, backbone: Embedder) -> Engine:
 
 
 def _sized(choice: Choice, batch_size: int | str) -> Choice:
-    from dataclasses import replace
-
     if batch_size == "auto":
         return choice
     if not isinstance(batch_size, int) or batch_size < 1:

@@ -92,6 +92,12 @@ def test_performance_is_what_was_measured() -> None:
     assert extract.spread(extraction["photographs_of_6_megapixels"]["times_reference"]) in page
     for n, row in measured("memory")["images"].items():
         assert f"{row['peak_mb']} MB over {int(n):,}" in page
+    start = measured("startup")
+    figures = [start["score"][case]["best_s"] for case in ("network_kept", "embeddings_cached")]
+    figures += [row["best_s"] for row in start["commands"] if row["name"] == "featx --help"]
+    assert all(f"{seconds} s" in page for seconds in figures)
+    for row in start["models"]:
+        assert f"{row['head']} {row['ratio']['median']} times as fast" in page
     assert benchmark("numerics").table(measured("numerics")) in page
 
 
