@@ -104,17 +104,12 @@ def describe_predictions(
     samples, class_samples = _resample(
         y, probabilities, means, units, n_ranking=n_ranking, seed=seed, predicted=predicted
     )
-    method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
-    if n_ranking < N_RESAMPLES:
-        method += f" ({n_ranking} for rankings)"
     stretch = training_stretch(n_folds)
-    if n_folds is not None:
-        method += f", {stretch:.2f} times as wide for {n_folds} training sets"
     holding, saying = _units_of_classes(y, predicted, units, n_classes)
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
-        "interval": method,
+        "interval": _in_words(n_units, unit, n_ranking, n_folds),
         "metrics": {
             name: interval(
                 value,
@@ -145,6 +140,17 @@ def describe_predictions(
         "calibration": describe_calibration(y, probabilities, seed=seed),
         "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
     }
+
+
+def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> str:
+    """How the intervals were made."""
+    method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
+    if n_ranking < N_RESAMPLES:
+        method += f" ({n_ranking} for rankings)"
+    if n_folds is not None:
+        stretch = training_stretch(n_folds)
+        method += f", {stretch:.2f} times as wide for {n_folds} training sets"
+    return method
 
 
 def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, seed: int) -> Float:
