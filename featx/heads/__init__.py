@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from featx.heads._head import Head, Scored, Training
+from featx.heads._space import Choice, Dimension, Integer, Real, Space
 from featx.registry import Registry
 
-__all__ = ["HEADS", "Head", "Scored", "Training"]
+__all__ = [
+    "HEADS",
+    "Choice",
+    "Dimension",
+    "Head",
+    "Integer",
+    "Real",
+    "Scored",
+    "Space",
+    "Training",
+]
 
 HEADS = Registry("featx.heads", __path__[0], "head")

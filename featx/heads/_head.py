@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featx.heads._space import Space
 
 __all__ = ["Head", "Params", "Scored", "Training"]
 
@@ -88,6 +90,12 @@ class Head:
         but sharing the work; None where it cannot for these classifiers or images.
     refit : callable, optional
         ``refit(training, classifier)`` fits one classifier, the same as its ``fit`` but sooner.
+    space : mapping of str to Real, Integer or Choice
+        What each parameter may be (`featx.heads._space`), for ``--search random`` and ``bayes``
+        and for going past an end of ``param_grid`` where the best value lies there. Every value is
+        one that ``set_params`` takes. A parameter of ``param_grid`` that is not here is searched
+        over its values there; a number in ``param_grid`` lies inside its range here. Empty where
+        there is nothing to search.
     """
 
     name: str
@@ -98,3 +106,4 @@ class Head:
     limit: Callable[[Params, int], Params] = _unlimited
     score_grid: ScoreGrid | None = None
     refit: Callable[[Training, Any], Any] | None = None
+    space: Space = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from featx.heads._head import Head, Params
+from featx.heads._space import Integer
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -26,4 +27,5 @@ PLUGIN = Head(
     param_grid={"n_neighbors": [30, 10, 5, 3, 1]},
     supports_class_weight=False,
     limit=limit,
+    space={"n_neighbors": Integer(1, 100, log=True)},
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
 from featx.heads._logistic import Problems, solve_path
+from featx.heads._space import Real
 
 SAFETY = 1.25  # solutions of a path are this many times closer than ``tol`` asks
 
@@ -104,4 +105,5 @@ PLUGIN = Head(
     supports_class_weight=True,
     score_grid=score_grid,
     refit=refit,
+    space={"C": Real(1e-6, 1e2, log=True)},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from featx.heads._head import Head
+from featx.heads._space import Real
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -20,4 +21,5 @@ PLUGIN = Head(
     build=build,
     param_grid={"alpha": [1e5, 1e4, 1e3, 1e2, 1e1]},
     supports_class_weight=True,
+    space={"alpha": Real(1e-1, 1e7, log=True)},
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from featx.heads import _kernel
 from featx.heads._head import Head
+from featx.heads._space import Real
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -26,4 +27,5 @@ PLUGIN = Head(
     supports_class_weight=True,
     score_grid=_kernel.score_grid,
     refit=_kernel.refit,
+    space={"C": Real(1e-6, 1e1, log=True)},
 )
