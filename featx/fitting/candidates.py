@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from featx.config import FitConfig
@@ -21,6 +21,7 @@ class Setup:
     head: str
     sampler: str
     class_weight: str  # "none" or "balanced"
+    views: int = 0  # augmented views of each training image, beside the image itself
 
     def __str__(self) -> str:
         words = [self.head, self.backbone]
@@ -28,6 +29,8 @@ class Setup:
             words.append(self.sampler)
         if self.class_weight != "none":
             words.append("balanced class weights")
+        if self.views:
+            words.append(f"{self.views} view{'s' if self.views > 1 else ''}")
         return " + ".join(words)
 
 
@@ -39,8 +42,10 @@ class Trial:
     params: tuple[tuple[str, Any], ...]
 
 
-def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup], list[str]]:
-    """Every combination asked for, each beside the one without resampling.
+def plan_setups(
+    backbones: Sequence[str], config: FitConfig, *, n_views: int = 0
+) -> tuple[list[Setup], list[str]]:
+    """Every combination asked for, each beside the one without resampling and without views.
 
     With ``class_weight="auto"`` and any sampler, class weights are tried once for each head,
     without a sampler: the plainest way to the same end.
@@ -48,7 +53,8 @@ def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup
     Returns
     -------
     setups : list of Setup
-        In the order asked for, ``none`` first among samplers and class weights.
+        In the order asked for, ``none`` first among samplers and class weights; with ``n_views``
+        all of them again with so many views of each training image.
     notes : list of str
     """
     notes = []
@@ -68,6 +74,8 @@ def plan_setups(backbones: Sequence[str], config: FitConfig) -> tuple[list[Setup
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:
             notes.append(f"No class weights for {', '.join(without)}: they have none.")
+    if n_views:
+        setups += [replace(setup, views=n_views) for setup in setups]
     return setups, notes
 
 

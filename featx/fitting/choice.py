@@ -19,7 +19,9 @@ __all__ = [
     "edge_notes",
     "sampler_notes",
     "selection_notes",
+    "view_notes",
     "without_sampler",
+    "without_views",
 ]
 
 TIE = 1e-12
@@ -30,8 +32,8 @@ Scores = Callable[[Trial], NDArray[np.float64]]
 def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
     """The trial with the highest mean score, or a simpler one about as good.
 
-    Simplest is: no sampler, then no class weights, then what comes first, which is the backbone
-    and head named first and, within a grid, the strongest regularisation.
+    Simplest is: no augmented views, then no sampler, then no class weights, then what comes first,
+    which is the backbone and head named first and, within a grid, the strongest regularisation.
 
     Parameters
     ----------
@@ -47,7 +49,11 @@ def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
     if select == "1se":
         allowed += standard_error(scores(trials[int(means.argmax())]))
     eligible = [t for t, mean in zip(trials, means, strict=True) if mean >= means.max() - allowed]
-    return min(eligible, key=lambda t: (t.setup.sampler != "none", t.setup.class_weight != "none"))
+    return min(eligible, key=lambda t: _complexity(t.setup))
+
+
+def _complexity(setup: Setup) -> tuple[bool, ...]:
+    return setup.views > 0, setup.sampler != "none", setup.class_weight != "none"
 
 
 def standard_error(scores: NDArray[np.float64]) -> float:
@@ -100,7 +106,9 @@ def sampler_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -
     for setup in best:
         tests = without_sampler(search, best, setup)
         test, weighted = tests["against_none"], tests["against_class_weight"]
-        if test is None or (setup.backbone, setup.head) != (chosen.backbone, chosen.head):
+        if test is None or any(
+            getattr(setup, name) != getattr(chosen, name) for name in ("backbone", "head", "views")
+        ):
             continue
         note = (
             f"{setup.sampler} {verdict(test)} {replace(setup, sampler='none')}: {test.mean:+.4f} "
@@ -111,6 +119,25 @@ def sampler_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -
             note += f", {weighted.mean:+.4f} against class weights ({_interval(weighted)})"
         notes.append(note + ".")
     return notes
+
+
+def without_views(search: FoldSearch, best: dict[Setup, Trial], setup: Setup) -> PairedTest | None:
+    """A setup that trains on augmented views against the same that trains on images alone."""
+    return contrast(search, best.get(setup), best.get(replace(setup, views=0)))
+
+
+def view_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -> list[str]:
+    """Whether augmented views helped the chosen row, in one sentence."""
+    for setup in best:
+        test = without_views(search, best, setup)
+        plain = replace(setup, views=0)
+        if test is not None and plain == replace(chosen, views=0):
+            return [
+                f"{setup.views} augmented views of each training image {verdict(test)} {plain}: "
+                f"{test.mean:+.4f} {search.scoring} against the images alone ({_interval(test)}; "
+                f"corrected resampled t-test over {search.folds.n_folds} folds)."
+            ]
+    return []
 
 
 def _interval(test: PairedTest) -> str:

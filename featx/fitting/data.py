@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +34,9 @@ class FitData:
         group of its own.
     splits : ndarray of shape (n,), str, optional
         ``train``, ``val`` or ``test``; anything else counts as ``train``.
+    views : mapping of str to ndarray of shape (n, n_views, n_features), float32, optional
+        Embeddings of augmented views of each image, by backbone. Those of the test split are not
+        read and may be NaN.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -42,6 +45,7 @@ class FitData:
     hashes: NDArray[np.uint8]
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
+    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be fitted.
@@ -71,6 +75,20 @@ class FitData:
                     f"that of {self.ids[bad[0]]!r}.",
                     hint="Extract them again with --precision fp32.",
                 )
+        self._check_views()
+
+    def _check_views(self) -> None:
+        """Every backbone has as many views of every image as the others, or none has any."""
+        if self.views and self.views.keys() != self.X.keys():
+            raise FitError(f"views are of {sorted(self.views)}, but X is of {sorted(self.X)}.")
+        counts = {V.shape[1] if V.ndim == 3 else 0 for V in self.views.values()}
+        for name, V in self.views.items():
+            n, n_features = self.X[name].shape
+            if len(counts) > 1 or V.shape != (n, *counts, n_features):
+                raise FitError(
+                    f"views[{name!r}] has shape {V.shape}, not (n_images, n_views, n_features) "
+                    f"with {n} images, {n_features} features and as many views as the others."
+                )
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,8 @@ class Part:
     copies : ndarray of shape (n,), int64
         Images with the same number are exact copies.
     groups : ndarray of shape (n,), int64, optional
+    views : mapping of str to ndarray of shape (n, n_views, n_features), float32
+        Augmented views of each image by backbone; empty where there are none.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -96,6 +116,7 @@ class Part:
     ids: list[str]
     copies: NDArray[np.int64]
     groups: NDArray[np.int64] | None
+    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -126,7 +147,23 @@ class Part:
             ids=[self.ids[i] for i in np.flatnonzero(rows)],
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
+            views={name: V[rows] for name, V in self.views.items()},
         )
+
+    @property
+    def n_views(self) -> int:
+        """Augmented views of each image."""
+        return max((V.shape[1] for V in self.views.values()), default=0)
+
+    def examples(
+        self, backbone: str, rows: NDArray[np.bool_], *, n_views: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """What to train on: some images by a mask, and after them the views of each."""
+        X, y = self.X[backbone][rows], self.y[rows]
+        if not n_views:
+            return X, y
+        V = self.views[backbone][rows, :n_views]
+        return np.concatenate([X, V.reshape(-1, X.shape[1])]), np.append(y, np.repeat(y, n_views))
 
     @property
     def unit(self) -> str:
@@ -184,7 +221,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         own = np.array([g or f"\0{i}" for i, g in enumerate(labels.tolist())])
         groups = np.unique(own, return_inverse=True)[1].astype(np.int64)
 
-    def part(rows: NDArray[np.bool_]) -> Part:
+    def part(rows: NDArray[np.bool_], views: Mapping[str, NDArray[np.float32]]) -> Part:
         return Part(
             X={name: X[rows] for name, X in data.X.items()},
             y=np.searchsorted(classes, np.asarray(data.y)[rows]),
@@ -192,9 +229,11 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
             ids=[data.ids[i] for i in np.flatnonzero(rows)],
             copies=copies[rows],
             groups=None if groups is None else groups[rows],
+            views={name: V[rows] for name, V in views.items()},
         )
 
-    training = part(kept)
+    training = part(kept, data.views)
+    _check_finite_views(training)
     notes += _conflict_notes(training)
     if not use_test or not in_test.any():
         return training, None, notes
@@ -212,7 +251,18 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
                 f"{len(shared)} groups lie in both the training and the test split, as given: "
                 "the test number does not hold for new groups."
             )
-    return training, part(in_test), notes
+    return training, part(in_test, {}), notes
+
+
+def _check_finite_views(part: Part) -> None:
+    for name, V in part.views.items():
+        bad = np.flatnonzero(~np.isfinite(V).all(axis=(1, 2)))
+        if len(bad):
+            raise FitError(
+                f"Views of {len(bad)} of {len(part)} training images under {name} hold NaN or "
+                f"infinity, the first those of {part.ids[bad[0]]!r}.",
+                hint="Extract them again with --precision fp32.",
+            )
 
 
 def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, list[str]]:

@@ -21,6 +21,7 @@ from featx.fitting.choice import (
     edge_notes,
     sampler_notes,
     selection_notes,
+    view_notes,
 )
 from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_images
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
@@ -118,7 +119,7 @@ def _fit(
 ) -> dict[str, Any]:
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
-    setups, setup_notes = plan_setups(list(part.X), config)
+    setups, setup_notes = plan_setups(list(part.X), config, n_views=part.n_views)
     trials = plan_trials(setups, config)
     notes += setup_notes + _adaptation_notes(search, config)
     search.run(trials, search.single, keep=search.affordable(trials), label="Search")
@@ -142,7 +143,8 @@ def _fit(
     )
     notes += evaluation.notes + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
-    notes += sampler_notes(search, best, chosen.setup) + edge_notes(
+    notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
+    notes += edge_notes(
         choose([t for t in usable if t.setup == chosen.setup], search.fold_scores, "best"), trials
     )
     return {
@@ -207,8 +209,9 @@ def _refit(trial: Trial, part: Part, seed: int) -> Any:
     from sklearn.pipeline import Pipeline
 
     with one_blas_thread():
-        X = part.X[trial.setup.backbone]
-        prepared = prepare(X, part.y, trial.setup.sampler, classes=part.classes, seed=seed)
+        setup = trial.setup
+        X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
+        prepared = prepare(X, y, setup.sampler, classes=part.classes, seed=seed)
         labels = np.array(part.classes)[prepared.y]
         head = fit_head(trial, prepared, labels, seed=seed)
     return Pipeline([("scaler", prepared.scaler), ("head", head)])
@@ -223,6 +226,7 @@ def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) 
         "seed": config.seed,
         "n_folds": folds.n_folds,
         "n_images": len(part),
+        "n_views": part.n_views,
         "n_test_images": 0 if test is None else len(test.part),
         "n_groups": None if part.groups is None else len(np.unique(part.groups)),
         "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),

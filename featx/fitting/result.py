@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import without_sampler
+from featx.fitting.choice import without_sampler, without_views
 from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
 from featx.fitting.search import FoldSearch
@@ -28,6 +28,8 @@ class Candidate:
     ----------
     backbone, head, sampler : str
     class_weight : {"none", "balanced"}
+    views : int
+        Augmented views of each training image, beside the image itself.
     status : {"ok", "refused"}
     params : dict
         Best grid point; empty when refused.
@@ -42,6 +44,8 @@ class Candidate:
         "low", "high", "p"}`` of the corrected resampled t-test.
     against_class_weight : dict, optional
         The same to the row with class weights instead of a sampler.
+    against_no_views : dict, optional
+        The same of a row with views to the row that trains on the images alone.
     against_chosen : dict, optional
         Mean difference of the fold scores to the chosen row, with ``p_adjusted`` for all
         comparisons; see `featx.fitting.comparing.Comparison`.
@@ -56,6 +60,7 @@ class Candidate:
     head: str
     sampler: str
     class_weight: str
+    views: int
     status: str
     params: dict[str, Any] = field(default_factory=dict)
     cv_mean: float | None = None
@@ -64,6 +69,7 @@ class Candidate:
     grid: list[dict[str, Any]] = field(default_factory=list)
     against_none: dict[str, float] | None = None
     against_class_weight: dict[str, float] | None = None
+    against_no_views: dict[str, float] | None = None
     against_chosen: dict[str, float] | None = None
     against_chosen_tested: dict[str, float] | None = None
     elapsed_s: float = 0.0
@@ -206,9 +212,10 @@ def _candidate(
             "converged; their scores count as they are."
         )
     scores = search.fold_scores(best[setup])
+    tests = without_sampler(search, best, setup)
+    tests["against_no_views"] = without_views(search, best, setup)
     differences: dict[str, Any] = {
-        name: None if test is None else asdict(test)
-        for name, test in without_sampler(search, best, setup).items()
+        name: None if test is None else asdict(test) for name, test in tests.items()
     }
     differences |= {name: c.row(setup) if c else None for name, c in comparisons.items()}
     grid = [

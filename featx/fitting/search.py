@@ -395,23 +395,26 @@ class FoldSearch:
         Trials of one setup stay together where their head shares work between them.
         """
         known = self.kept if keep else self.scores
-        groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+        groups: dict[tuple[str, str, int], list[Trial]] = defaultdict(list)
         for trial in reversed(trials):
-            groups[trial.setup.backbone, trial.setup.sampler].append(trial)
-        for (backbone, sampler), everyone in groups.items():
+            setup = trial.setup
+            groups[setup.backbone, setup.sampler, setup.views].append(trial)
+        for (backbone, sampler, n_views), everyone in groups.items():
             for held in held_sets:
                 members = [t for t in everyone if (t, held, held[0]) not in known]
                 batches: dict[Any, list[Trial]] = defaultdict(list)
                 for trial in members:
                     shares = HEADS.get(trial.setup.head).score_grid is not None
                     batches[trial.setup if shares else trial].append(trial)
-                shared = _Shared(self._preparation(backbone, sampler, held), len(batches))
+                make = self._preparation(backbone, sampler, n_views, held)
+                shared = _Shared(make, len(batches))
                 yield from ((batch, held, shared) for batch in batches.values())
 
-    def _preparation(self, backbone: str, sampler: str, held: Held) -> Callable[[], Prepared]:
+    def _preparation(
+        self, backbone: str, sampler: str, n_views: int, held: Held
+    ) -> Callable[[], Prepared]:
         def make() -> Prepared:
-            rows = self.training(held)
-            X, y = self.part.X[backbone][rows], self.part.y[rows]
+            X, y = self.part.examples(backbone, self.training(held), n_views=n_views)
             return prepare(X, y, sampler, classes=self.part.classes, seed=self.seed)
 
         return make

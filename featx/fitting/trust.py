@@ -179,7 +179,7 @@ def _novelty(
     X, y = search.part.X[chosen.setup.backbone], search.part.y
     with one_blas_thread():
         novelty = Novelty(*fit_spread(pipeline[:-1].transform(X), y, seed=config.seed))
-    scores = _held_out_scores(search, X, y)
+    scores = _held_out_scores(search, chosen)
     limit = alarm_limit(scores, config.ood_rate)
     part = judged[0].part
     if part is search.part:
@@ -206,15 +206,21 @@ def _novelty(
     )
 
 
-def _held_out_scores(search: FoldSearch, X: NDArray[np.float32], y: NDArray[np.int64]) -> Float:
-    """Score of each image by the images of the other folds, each with its own scaler."""
+def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
+    """Score of each image by the images of the other folds, each with its own scaler.
+
+    Views take part in the scaler, as in the pipeline, but not in the spread of images.
+    """
     from sklearn.preprocessing import StandardScaler
 
+    setup, y = chosen.setup, search.part.y
+    X = search.part.X[setup.backbone]
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
         tested = search.folds.fold == fold
-        scaler = StandardScaler().fit(X[~tested])
+        seen, _ = search.part.examples(setup.backbone, ~tested, n_views=setup.views)
+        scaler = StandardScaler().fit(seen)
         spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
 

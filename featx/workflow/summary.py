@@ -42,10 +42,11 @@ def print_run(run: Run) -> None:
 
 def _print_candidates(results: Mapping[str, Any]) -> None:
     rows = []
-    chosen = results["chosen"]
+    chosen, viewed = results["chosen"], results["n_views"] > 0
     for candidate in results["candidates"]:
         is_chosen = all(
-            candidate[k] == chosen[k] for k in ("backbone", "head", "sampler", "class_weight")
+            candidate[k] == chosen[k]
+            for k in ("backbone", "head", "sampler", "class_weight", "views")
         )
         rows.append(
             (
@@ -54,9 +55,11 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
                 candidate["head"],
                 candidate["sampler"],
                 candidate["class_weight"],
+                *([candidate["views"]] if viewed else []),
                 candidate["cv_mean"],
                 candidate["cv_std"],
                 _difference(candidate["against_none"]),
+                *([_difference(candidate["against_no_views"])] if viewed else []),
                 _difference(candidate["against_chosen"], "p_adjusted"),
                 _params(candidate) if candidate["status"] == "ok" else "refused",
                 f"{candidate['elapsed_s']:.1f}",
@@ -68,9 +71,11 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
         "head",
         "sampler",
         "class weight",
+        *(["views"] if viewed else []),
         "mean",
         "sd",
         "vs none",
+        *(["vs no views"] if viewed else []),
         "vs chosen",
         "best",
         "s",
