@@ -25,6 +25,7 @@ __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
 #: Estimators that a model may hold. A new head adds its class here.
 ESTIMATORS = (
+    "featx.heads._prototypes.PrototypeClassifier",
     "sklearn.decomposition._pca.PCA",
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
     "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis",

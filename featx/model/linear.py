@@ -17,10 +17,21 @@ from numpy.typing import NDArray
 from featx.errors import ModelError
 from featx.model.saved import SavedObject, UnfamiliarError
 
-__all__ = ["ArrayHead", "LinearHead", "ProbabilityHead", "Scaler", "read_linear", "read_scaler"]
+__all__ = [
+    "ArrayHead",
+    "LinearHead",
+    "ProbabilityHead",
+    "Scaler",
+    "read_linear",
+    "read_scaler",
+    "unit_rows",
+]
+
+PROTOTYPES = "featx.heads._prototypes.PrototypeClassifier"
 
 #: Linear classifiers, and whether they have probabilities.
 LINEAR = {
+    PROTOTYPES: False,
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": True,
     "sklearn.linear_model._logistic.LogisticRegression": True,
     "sklearn.linear_model._ridge.RidgeClassifier": False,
@@ -95,14 +106,18 @@ class LinearHead(ArrayHead):
     ----------
     coef : ndarray of shape (n_planes, n_features), float32 or float64
     intercept : ndarray of shape (n_planes,), float32 or float64
+    unit : bool, default False
+        Embeddings are scaled to length 1 first.
     """
 
     coef: NDArray[Any]
     intercept: NDArray[Any]
+    unit: bool = False
 
     def decision_function(self, X: NDArray[Any]) -> NDArray[Any]:
         """Margins, shape (n,) for two classes (of the second), else (n, n_classes)."""
-        margins: NDArray[Any] = self.scaler(X) @ self.coef.T + self.intercept
+        X = self.scaler(X)
+        margins: NDArray[Any] = (unit_rows(X) if self.unit else X) @ self.coef.T + self.intercept
         return margins.ravel() if margins.shape[1] == 1 else margins
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.str_]:
@@ -125,6 +140,13 @@ class ProbabilityHead(LinearHead):
             return np.stack([1 - second, second], axis=1)
         weights = np.exp(margins - margins.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def unit_rows(X: NDArray[Any]) -> NDArray[Any]:
+    """Rows of ``X`` (n, n_features) scaled to length 1, in float64; zeros stay zeros."""
+    X = X.astype(np.float64)
+    norms = np.linalg.norm(X, axis=1, keepdims=True)
+    return np.asarray(X / np.where(norms > 0, norms, 1))
 
 
 def read_scaler(steps: list[SavedObject]) -> Scaler:
@@ -164,6 +186,9 @@ def read_linear(steps: list[SavedObject], rebuild: Callable[[], Any]) -> LinearH
     scaler, classes = read_scaler(steps), head.texts("classes_")
     if len(classes) < 2 or head.value("n_features_in_") != scaler.n_features:
         raise UnfamiliarError
+    unit = head.class_name == PROTOTYPES and head.value("unit_")
+    if type(unit) is not bool:
+        raise UnfamiliarError
     shape = (1 if len(classes) == 2 else len(classes), scaler.n_features)
     # RidgeClassifier's one plane is a vector
     shapes = [shape, shape[1:]] if len(classes) == 2 else [shape]
@@ -174,4 +199,5 @@ def read_linear(steps: list[SavedObject], rebuild: Callable[[], Any]) -> LinearH
         rebuild=rebuild,
         coef=head.floats("coef_", *shapes).reshape(shape),
         intercept=head.floats("intercept_", shape[:1]),
+        unit=unit,
     )

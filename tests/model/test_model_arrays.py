@@ -28,6 +28,7 @@ from featx.model.linear import ArrayHead
 COMPUTED = [
     "lda",
     "logreg",
+    "prototypes",
     "ridge",
     "svm-linear",
     "svm-rbf",
