@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from featx.heads._head import Head
+from featx.heads._space import Choice
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -20,4 +21,5 @@ PLUGIN = Head(
     build=build,
     param_grid={"metric": ["cosine", "euclidean"]},
     supports_class_weight=False,
+    space={"metric": Choice(["cosine", "euclidean"])},
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BACKBONE, Featx
 
 from featx.model import load_model
+from tests.cli.conftest import BACKBONE, Featx
 
 HEADS = ["prototypes"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from heads_lab import blobs, data, pipeline
 from sklearn.neighbors import NearestCentroid
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -13,6 +12,7 @@ from featx.fitting import fit_heads
 from featx.heads._prototypes import PrototypeClassifier
 from featx.model.head import dump_head, load_head
 from featx.model.linear import LinearHead
+from tests.heads.heads_lab import blobs, data, pipeline
 
 METRICS = ["cosine", "euclidean"]
 
