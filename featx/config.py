@@ -7,13 +7,20 @@ them, and the resolved values are written into every run. A flag left out means 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from featx.errors import ConfigError, nearest
-from featx.types import DEFAULT_BACKBONE, BackboneRequest, DecodeMode, Interpolation, ResizeMode
+from featx.types import (
+    DEFAULT_BACKBONE,
+    BackboneRequest,
+    Components,
+    DecodeMode,
+    Interpolation,
+    ResizeMode,
+)
 
 __all__ = [
     "BACKBONE_FIELDS",
@@ -37,6 +44,14 @@ _ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [it
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _components(value: Any) -> Any:
+    """What `featx.types.Components` leaves open."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value == "none" or whole or (isinstance(value, float) and 0 < value < 1):
+        return value
+    raise ValueError("should be none, a number of components, or a share above 0 and below 1")
 
 
 class DatasetConfig(_Section):
@@ -163,6 +178,11 @@ class FitConfig(_Section):
     sampler: list[str] = Field(
         default_factory=lambda: ["none"],
         description="Resampling inside the folds; may be repeated. none is always tried too.",
+    )
+    pca: list[Annotated[Components, BeforeValidator(_components)]] = Field(
+        default=["none"],
+        description="Principal components of the scaled embeddings, fitted inside the folds: none, "
+        "so many, or those with this share of the variance, such as 0.95; may be repeated.",
     )
     class_weight: Literal["auto", "none", "balanced"] = Field(
         "auto",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 __all__ = [
     "DEFAULT_BACKBONE",
     "BackboneRequest",
+    "Components",
     "DecodeMode",
     "ExtractorSpec",
     "Interpolation",
@@ -24,6 +25,8 @@ DEFAULT_BACKBONE = "featx:mini-v1"
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]
 DecodeMode = Literal["reference", "scaled"]
+#: What PCA keeps: everything, so many components, or this share of the variance.
+Components = Literal["none"] | int | float
 
 
 def canonical_json(document: Any) -> bytes:

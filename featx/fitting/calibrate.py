@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.candidates import Trial
-from featx.fitting.search import FoldSearch, Outputs
+from featx.fitting.search import FoldSearch
+from featx.fitting.training import Outputs
 from featx.margins import log_odds, margin_columns
 from featx.model.calibration import Calibration, Isotonic, Sigmoid, Temperature
 from featx.stats.calibration import fit_isotonic, fit_sigmoids, fit_temperature

@@ -9,6 +9,7 @@ from typing import Any
 from featx.config import FitConfig
 from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
+from featx.types import Components
 
 __all__ = ["Setup", "Trial", "build_estimator", "plan_setups", "plan_trials"]
 
@@ -22,9 +23,12 @@ class Setup:
     sampler: str
     class_weight: str  # "none" or "balanced"
     views: int = 0  # augmented views of each training image, beside the image itself
+    pca: Components = "none"
 
     def __str__(self) -> str:
         words = [self.head, self.backbone]
+        if self.pca != "none":
+            words.append(f"PCA {self.pca:g}")
         if self.sampler != "none":
             words.append(self.sampler)
         if self.class_weight != "none":
@@ -67,9 +71,10 @@ def plan_setups(
     setups = []
     for backbone in backbones:
         for head in dict.fromkeys(config.head):
-            setups += [Setup(backbone, head, s, "none") for s in samplers]
-            if HEADS.get(head).supports_class_weight:
-                setups += [Setup(backbone, head, s, "balanced") for s in weighted]
+            for pca in dict.fromkeys(config.pca):
+                setups += [Setup(backbone, head, s, "none", pca) for s in samplers]
+                if HEADS.get(head).supports_class_weight:
+                    setups += [Setup(backbone, head, s, "balanced", pca) for s in weighted]
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:

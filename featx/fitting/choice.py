@@ -106,9 +106,7 @@ def sampler_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -
     for setup in best:
         tests = without_sampler(search, best, setup)
         test, weighted = tests["against_none"], tests["against_class_weight"]
-        if test is None or any(
-            getattr(setup, name) != getattr(chosen, name) for name in ("backbone", "head", "views")
-        ):
+        if test is None or _before_sampler(setup) != _before_sampler(chosen):
             continue
         note = (
             f"{setup.sampler} {verdict(test)} {replace(setup, sampler='none')}: {test.mean:+.4f} "
@@ -138,6 +136,11 @@ def view_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -> l
                 f"corrected resampled t-test over {search.folds.n_folds} folds)."
             ]
     return []
+
+
+def _before_sampler(setup: Setup) -> Setup:
+    """What two rows share that differ in how they treat the balance of classes."""
+    return replace(setup, sampler="none", class_weight="none")
 
 
 def _interval(test: PairedTest) -> str:

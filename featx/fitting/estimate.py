@@ -18,7 +18,8 @@ from featx.fitting.candidates import Trial
 from featx.fitting.choice import choose
 from featx.fitting.data import Part
 from featx.fitting.rules import decide_by_fold
-from featx.fitting.search import FoldSearch, pipeline_outputs, replace_folds
+from featx.fitting.search import FoldSearch, replace_folds
+from featx.fitting.training import pipeline_outputs
 from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions

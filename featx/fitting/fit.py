@@ -28,15 +28,15 @@ from featx.fitting.data import FitData, Part, hold_out_part, split_data
 from featx.fitting.estimate import Evaluation, Tested, evaluate
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.rules import read_rule
-from featx.fitting.search import (
-    FoldSearch,
+from featx.fitting.search import FoldSearch
+from featx.fitting.spread import spread_search
+from featx.fitting.training import (
     RefusedError,
     fit_head,
     one_blas_thread,
     pipeline_outputs,
     prepare,
 )
-from featx.fitting.spread import spread_search
 from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
@@ -188,7 +188,7 @@ def _compare_tested(
 
 
 def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
-    """How samplers adapt to the smallest training part of each class."""
+    """How samplers adapt to the smallest training part of each class, and PCA to that of all."""
     tables = [np.bincount(search.part.y[search.training(held)]) for held in search.single]
     width = len(search.part.classes)
     table = np.stack([np.pad(t, (0, width - len(t))) for t in tables])
@@ -198,6 +198,15 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
         said = SAMPLERS.get(name).describe(smallest)
         if said:
             notes.append(f"{name} {said}.")
+    n = min(int(search.training(held).sum()) for held in search.single)
+    for backbone, X in search.part.X.items():
+        most = min(n, X.shape[1])
+        notes += [
+            f"PCA to {pca} components keeps all there are of {backbone}, {most} in the smallest "
+            "training part."
+            for pca in dict.fromkeys(config.pca)
+            if isinstance(pca, int) and pca >= most
+        ]
     return notes
 
 
@@ -211,10 +220,10 @@ def _refit(trial: Trial, part: Part, seed: int) -> Any:
     with one_blas_thread():
         setup = trial.setup
         X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
-        prepared = prepare(X, y, setup.sampler, classes=part.classes, seed=seed)
+        prepared = prepare(X, y, setup, classes=part.classes, seed=seed)
         labels = np.array(part.classes)[prepared.y]
         head = fit_head(trial, prepared, labels, seed=seed)
-    return Pipeline([("scaler", prepared.scaler), ("head", head)])
+    return Pipeline([*prepared.steps, ("head", head)])
 
 
 def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
 from featx.fitting.search import FoldSearch
 from featx.fitting.trust import FittedTrust
+from featx.types import Components
 
 __all__ = ["SCHEMA_VERSION", "Candidate", "FitResult", "Predictions", "tabulate"]
 
@@ -31,6 +32,8 @@ class Candidate:
     views : int
         Augmented views of each training image, beside the image itself.
     status : {"ok", "refused"}
+    pca : {"none"} or int or float
+        Components kept, or their share of the variance.
     params : dict
         Best grid point; empty when refused.
     cv_mean, cv_std : float or None
@@ -62,6 +65,7 @@ class Candidate:
     class_weight: str
     views: int
     status: str
+    pca: Components = "none"
     params: dict[str, Any] = field(default_factory=dict)
     cv_mean: float | None = None
     cv_std: float | None = None
@@ -136,7 +140,8 @@ class FitResult:
         The same for other ways to evaluate, by name, for comparison.
     predictions : Predictions
     pipeline : sklearn.pipeline.Pipeline
-        Fitted ``scaler`` and ``head``; takes embeddings, gives labels. Has no sampler.
+        Fitted ``scaler``, ``pca`` where there is one, and ``head``; takes embeddings, gives
+        labels. Has no sampler.
     trust : FittedTrust
         Calibration, prediction sets and the out-of-distribution score.
     notes : list of str

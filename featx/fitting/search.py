@@ -1,9 +1,8 @@
 """Fitting and scoring many trials on many folds, sharing what they have in common.
 
-The semantics are those of an imbalanced-learn pipeline ``scaler -> sampler -> head`` in
+The semantics are those of an imbalanced-learn pipeline ``scaler -> pca -> sampler -> head`` in
 scikit-learn's ``GridSearchCV``: everything that learns sees the training part of the fold only.
-The scaler and the sampler do not depend on the head's parameters, so they run once for all of
-them, and a head may share more between the points of its grid (`Head.score_grid`).
+What lies before the head does not depend on the head's parameters, so it runs once for all.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,206 +21,26 @@ from numpy.typing import NDArray
 from featx import console
 from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
-from featx.fitting.candidates import Setup, Trial, build_estimator
+from featx.fitting.candidates import Setup, Trial
 from featx.fitting.data import Part
 from featx.fitting.rules import Rule
-from featx.heads import HEADS, Scored, Training
-from featx.margins import margin_columns, margin_probabilities
-from featx.model.calibration import Calibration
-from featx.samplers import SAMPLERS
+from featx.fitting.training import (
+    Outputs,
+    Prepared,
+    RefusedError,
+    one_blas_thread,
+    prepare,
+    score_trials,
+)
+from featx.heads import HEADS
 from featx.stats.metrics import fold_score
 
-__all__ = [
-    "FoldSearch",
-    "Outputs",
-    "Prepared",
-    "RefusedError",
-    "defined_mean",
-    "fit_head",
-    "one_blas_thread",
-    "pipeline_outputs",
-    "prepare",
-    "replace_folds",
-]
+__all__ = ["FoldSearch", "Held", "defined_mean", "replace_folds"]
 
 Float = NDArray[np.float64]
 Held = tuple[int, ...]
 
 KEPT_BYTES = 512 * 2**20
-
-
-class RefusedError(FitError):
-    """A sampler or head cannot work on these training images; other candidates go on."""
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a fitted head says of some images.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes), float64
-        Probabilities, or margins where the head has no probabilities. A class the head was not
-        trained on has probability 0 or margin -inf.
-    margins : bool
-        Which of the two.
-    """
-
-    scores: Float
-    margins: bool
-
-    def probabilities(self, calibration: Calibration | None = None) -> Float:
-        """Probabilities, calibrated; without calibration, margins' are their softmax."""
-        if calibration is not None:
-            return calibration.apply(self.scores, margins=self.margins)
-        return margin_probabilities(self.scores, 1.0) if self.margins else self.scores
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A training part, scaled and resampled, and its scaler."""
-
-    scaler: Any
-    training: Training
-
-    @property
-    def y(self) -> NDArray[Any]:
-        """Class indices of the training images."""
-        return self.training.y
-
-
-def prepare(
-    X: NDArray[np.float32],
-    y: NDArray[np.int64],
-    sampler: str,
-    *,
-    classes: Sequence[str],
-    seed: int,
-) -> Prepared:
-    """Fit the scaler and run the sampler on training images.
-
-    Raises
-    ------
-    RefusedError
-        The sampler cannot work on these images, or took away a whole class.
-    """
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(X)
-    X = scaler.transform(X)
-    present, counts = np.unique(y, return_counts=True)
-    named = count_classes(y, classes)
-    resampler = SAMPLERS.get(sampler).build(
-        dict(zip(present.tolist(), counts.tolist(), strict=True)), seed
-    )
-    if resampler is None:
-        return Prepared(scaler, Training(X, y))
-    origin = X
-    try:
-        X, y = resampler.fit_resample(X, y)
-    except (ValueError, RuntimeError) as error:
-        raise RefusedError(
-            f"{sampler} cannot resample a training fold of {named}: {error}",
-            hint="Use smote or random-over, or merge the small classes.",
-        ) from None
-    lost = np.setdiff1d(present, y)
-    if len(lost):
-        names = ", ".join(classes[c] for c in lost)
-        raise RefusedError(
-            f"{sampler} removed every image of {names} from a training fold of {named}.",
-            hint="Use smote or random-over, or merge the small classes.",
-        )
-    mixture = getattr(resampler, "mixture_", None)
-    if mixture is None:
-        return Prepared(scaler, Training(X, y))
-    return Prepared(scaler, Training(X, y, origin, mixture))
-
-
-def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) -> Any:
-    """Fit the trial's head on prepared images with labels ``y`` of any type.
-
-    Raises
-    ------
-    RefusedError
-        The head cannot be fitted to these images with these parameters.
-    """
-    estimator = build_estimator(trial, n_images=len(y), seed=seed)
-    training = replace(prepared.training, y=y)
-    refit = HEADS.get(trial.setup.head).refit
-    with _refusing(trial):
-        return refit(training, estimator) if refit else estimator.fit(training.X, y)
-
-
-def score_trials(
-    trials: Sequence[Trial],
-    prepared: Prepared,
-    others: Sequence[NDArray[np.float32]],
-    n_classes: int,
-    *,
-    seed: int,
-) -> Iterator[tuple[list[Outputs], bool]]:
-    """Fit each trial of one setup; what it says of embeddings that are not scaled yet.
-
-    Yields
-    ------
-    outputs : list of Outputs
-        One for each array of ``others``, with a column for each class.
-    stopped_early : bool
-        Whether the fit met its iteration limit.
-
-    Raises
-    ------
-    RefusedError
-        The head cannot be fitted to these images with these parameters.
-    """
-    training = prepared.training
-    scaled = [prepared.scaler.transform(X) for X in others]
-    estimators = [build_estimator(t, n_images=len(training.y), seed=seed) for t in trials]
-    margins = not hasattr(estimators[0], "predict_proba")
-    known = np.unique(training.y)
-    share = HEADS.get(trials[0].setup.head).score_grid
-    with _refusing(trials[0]):
-        together = share(training, estimators, scaled) if share else None
-    results = together or _score_each(training, estimators, scaled)
-    for trial in trials:
-        with _refusing(trial):
-            scored = next(results)
-        said = [_widen(s, known, n_classes, margins) for s in scored.outputs]
-        yield said, scored.stopped_early
-
-
-def _score_each(
-    training: Training, estimators: Sequence[Any], others: Sequence[NDArray[np.float32]]
-) -> Iterator[Scored]:
-    """Every classifier fitted by itself."""
-    for estimator in estimators:
-        estimator.fit(training.X, training.y)
-        says = getattr(estimator, "predict_proba", None) or estimator.decision_function
-        yield Scored([says(X) for X in others], stopped_early(estimator))
-
-
-def _widen(said: NDArray[Any], known: NDArray[np.int64], n_classes: int, margins: bool) -> Outputs:
-    """Outputs with a column for every class, also those that were not trained on."""
-    scores = np.full((len(said), n_classes), -np.inf if margins else 0.0)
-    scores[:, known] = margin_columns(said) if margins else said
-    return Outputs(scores, margins)
-
-
-@contextmanager
-def _refusing(trial: Trial) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, np.linalg.LinAlgError) as error:
-        raise RefusedError(
-            f"{trial.setup} with {dict(trial.params)} cannot be fitted: {error}"
-        ) from None
-
-
-def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
-    """What a fitted head, or pipeline that ends in one, says of ``X``; one column a class."""
-    if hasattr(estimator, "predict_proba"):
-        return Outputs(np.asarray(estimator.predict_proba(X), dtype=np.float64), margins=False)
-    return Outputs(margin_columns(estimator.decision_function(X)), margins=True)
 
 
 class Elsewhere(Protocol):
@@ -395,27 +213,25 @@ class FoldSearch:
         Trials of one setup stay together where their head shares work between them.
         """
         known = self.kept if keep else self.scores
-        groups: dict[tuple[str, str, int], list[Trial]] = defaultdict(list)
+        groups: dict[Any, list[Trial]] = defaultdict(list)
         for trial in reversed(trials):
             setup = trial.setup
-            groups[setup.backbone, setup.sampler, setup.views].append(trial)
-        for (backbone, sampler, n_views), everyone in groups.items():
+            groups[setup.backbone, setup.views, setup.pca, setup.sampler].append(trial)
+        for everyone in groups.values():
             for held in held_sets:
                 members = [t for t in everyone if (t, held, held[0]) not in known]
                 batches: dict[Any, list[Trial]] = defaultdict(list)
                 for trial in members:
                     shares = HEADS.get(trial.setup.head).score_grid is not None
                     batches[trial.setup if shares else trial].append(trial)
-                make = self._preparation(backbone, sampler, n_views, held)
-                shared = _Shared(make, len(batches))
+                shared = _Shared(self._preparation(everyone[0].setup, held), len(batches))
                 yield from ((batch, held, shared) for batch in batches.values())
 
-    def _preparation(
-        self, backbone: str, sampler: str, n_views: int, held: Held
-    ) -> Callable[[], Prepared]:
+    def _preparation(self, setup: Setup, held: Held) -> Callable[[], Prepared]:
         def make() -> Prepared:
-            X, y = self.part.examples(backbone, self.training(held), n_views=n_views)
-            return prepare(X, y, sampler, classes=self.part.classes, seed=self.seed)
+            rows = self.training(held)
+            X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
+            return prepare(X, y, setup, classes=self.part.classes, seed=self.seed)
 
         return make
 
@@ -462,24 +278,7 @@ def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, **given)
 
 
-def one_blas_thread() -> Any:
-    """One BLAS thread a fit: threads over fits scale better, and sums come out the same."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)
-
-
 def defined_mean(values: Float) -> float:
     """Mean of what is not NaN: a fold whose images are of one class has no ROC area."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
-
-
-def stopped_early(estimator: Any) -> bool:
-    """Whether an iterative head stopped at its limit, read from the head itself.
-
-    Warnings cannot be captured for one thread of several.
-    """
-    limit = getattr(estimator, "max_iter", None)
-    done = getattr(estimator, "n_iter_", None)
-    return bool(limit is not None and limit > 0 and done is not None and np.max(done) >= limit)

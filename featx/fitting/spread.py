@@ -17,7 +17,8 @@ from featx.clusters import Session, find_cluster
 from featx.config import FitConfig
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.data import Part
-from featx.fitting.search import FoldSearch, Held, Outputs
+from featx.fitting.search import FoldSearch, Held
+from featx.fitting.training import Outputs
 
 __all__ = ["SpreadSearch", "spread_search"]
 

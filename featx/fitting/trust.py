@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from featx.config import FitConfig
 from featx.fitting.candidates import Trial
 from featx.fitting.rules import Rule
-from featx.fitting.search import FoldSearch, one_blas_thread
+from featx.fitting.search import FoldSearch
+from featx.fitting.training import one_blas_thread
 from featx.model.calibration import Calibration, Temperature
 from featx.model.novelty import Novelty
 from featx.model.trust import NoveltyLimit, PredictionSets, Trust
@@ -175,10 +176,14 @@ def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> Mask:
 def _novelty(
     search: FoldSearch, chosen: Trial, pipeline: Any, judged: Sequence[Held], config: FitConfig
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
-    """The score, its limit from held-out folds, and how often it raises false alarms."""
+    """The score, its limit from held-out folds, and how often it raises false alarms.
+
+    It is that of standardised embeddings, before any PCA: what sets an image apart may lie in the
+    directions that PCA drops, since the training images hardly differ there.
+    """
     X, y = search.part.X[chosen.setup.backbone], search.part.y
     with one_blas_thread():
-        novelty = Novelty(*fit_spread(pipeline[:-1].transform(X), y, seed=config.seed))
+        novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
     scores = _held_out_scores(search, chosen)
     limit = alarm_limit(scores, config.ood_rate)
     part = judged[0].part
@@ -187,7 +192,7 @@ def _novelty(
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
         alarms = scores > np.array(limits)[fold]
     else:
-        alarms = novelty.scores(pipeline[:-1].transform(part.X[chosen.setup.backbone])) > limit
+        alarms = novelty.scores(pipeline[:1].transform(part.X[chosen.setup.backbone])) > limit
     return (
         NoveltyLimit(rate=config.ood_rate, limit=limit),
         novelty,

@@ -220,7 +220,7 @@ class Model:
             return None
         if len(X) == 0:
             return np.empty(0)
-        scaler = self.head.scaler if isinstance(self.head, ArrayHead) else self.head[:-1].transform
+        scaler = self.head.scaler if isinstance(self.head, ArrayHead) else self.head[:1].transform
         return self.novelty.scores(scaler(X))
 
     def _checked(self, X: np.ndarray) -> np.ndarray:

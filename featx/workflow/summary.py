@@ -43,10 +43,11 @@ def print_run(run: Run) -> None:
 def _print_candidates(results: Mapping[str, Any]) -> None:
     rows = []
     chosen, viewed = results["chosen"], results["n_views"] > 0
+    projected = any(candidate["pca"] != "none" for candidate in results["candidates"])
     for candidate in results["candidates"]:
         is_chosen = all(
             candidate[k] == chosen[k]
-            for k in ("backbone", "head", "sampler", "class_weight", "views")
+            for k in ("backbone", "head", "sampler", "class_weight", "views", "pca")
         )
         rows.append(
             (
@@ -56,6 +57,7 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
                 candidate["sampler"],
                 candidate["class_weight"],
                 *([candidate["views"]] if viewed else []),
+                *([_short(candidate["pca"])] if projected else []),
                 candidate["cv_mean"],
                 candidate["cv_std"],
                 _difference(candidate["against_none"]),
@@ -72,6 +74,7 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
         "sampler",
         "class weight",
         *(["views"] if viewed else []),
+        *(["pca"] if projected else []),
         "mean",
         "sd",
         "vs none",
