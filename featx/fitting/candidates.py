@@ -72,9 +72,9 @@ def plan_setups(
     for backbone in backbones:
         for head in dict.fromkeys(config.head):
             for pca in dict.fromkeys(config.pca):
-                setups += [Setup(backbone, head, s, "none", pca) for s in samplers]
+                setups += [Setup(backbone, head, s, "none", pca=pca) for s in samplers]
                 if HEADS.get(head).supports_class_weight:
-                    setups += [Setup(backbone, head, s, "balanced", pca) for s in weighted]
+                    setups += [Setup(backbone, head, s, "balanced", pca=pca) for s in weighted]
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:
