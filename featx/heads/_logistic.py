@@ -5,9 +5,10 @@ squared coefficients, intercepts free. Four things make a path cheaper than its 
 
 - neighbouring penalties are solved together, one matrix product serving all of them in every
   iteration, and start from the solution for stronger ones;
-- L-BFGS runs in coordinates in which the loss is about equally curved in every direction: the
-  Cholesky factor of the features' second moments, weighted by how undecided each row is (compare
-  Böhning, "Multinomial logistic regression algorithm", AISM 1992, who bounds the Hessian so);
+- L-BFGS runs along the principal axes of the features, each scaled by how curved the loss is along
+  it: the penalty looks the same in every rotation, so one rotation serves the whole path, and
+  there the Hessian is nearly diagonal (compare Böhning, "Multinomial logistic regression
+  algorithm", AISM 1992, who bounds it by the features' second moments);
 - a round of L-BFGS computes in float32 the *change* since a point where everything is known in
   float64, which is where it is decided whether a problem is solved;
 - rows that are mixtures of others, as SMOTE's are, cost no product of their own.
@@ -31,8 +32,9 @@ TOGETHER = 3  # penalties solved at once; more start further from their solution
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
 ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
-MEMORY = 20  # pairs that L-BFGS keeps
+MEMORY = 15  # pairs that L-BFGS keeps
 CHUNK = 1024  # rows turned into float64 at a time
+WIDEST = 4096  # features whose principal axes are worth finding
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,52 @@ class Problems:
         return G
 
 
+class _Axes:
+    """Coordinates along the features' principal axes; the intercept's stays.
+
+    Of more than `WIDEST` features the coordinates are the features themselves.
+
+    Parameters
+    ----------
+    X : ndarray of shape (m, n_features + 1), float32
+        The last column is 1.
+    """
+
+    def __init__(self, X: Array) -> None:
+        from scipy.linalg import eigh
+
+        self.matrix: Array | None = None
+        features = X[:, :-1]
+        self.X = X
+        if features.shape[1] <= WIDEST:
+            self.matrix = eigh(features.T @ features, check_finite=False, driver="evd")[1]
+            self.X = np.hstack([features @ self.matrix, X[:, -1:]])
+
+    def turn(self, G: Array) -> Array:
+        """Gradients in these coordinates."""
+        return G if self.matrix is None else _product(self.matrix.T, G)
+
+    def turn_back(self, steps: Array) -> Array:
+        """Steps in the features' own coordinates."""
+        return steps if self.matrix is None else _product(self.matrix, steps)
+
+    def below(self, G: Array, size: Array, tol: float) -> Array:
+        """Whether no entry of a gradient exceeds ``tol`` in the features' own coordinates.
+
+        Entries are looked at when the norm says that they may be so small.
+        """
+        near = size <= tol * np.sqrt(G.shape[0] * G.shape[2])
+        if near.any():
+            near[near] = np.abs(self.turn_back(G[:, near])).max(axis=(0, 2)) <= tol
+        return near
+
+
+def _product(matrix: Array, values: Array) -> Array:
+    flat = values.astype(np.float32)[:-1].reshape(len(matrix), -1)
+    turned = (matrix @ flat).reshape(-1, *values.shape[1:])
+    return np.concatenate([turned, values[-1:]])
+
+
 def solve_path(problems: Problems, tol: float) -> Iterator[Array | None]:
     """Minimise every problem.
 
@@ -123,13 +171,14 @@ def solve_path(problems: Problems, tol: float) -> Iterator[Array | None]:
     """
     size = int(np.clip(NUMBERS // (len(problems.y) * problems.n_outputs), 1, TOGETHER))
     start = np.zeros((problems.X.shape[1], problems.n_outputs))
+    axes = _Axes(problems.X)
     for first in range(0, len(problems.penalties), size):
-        W, solved = _solve(problems.take(slice(first, first + size)), start, tol)
+        W, solved = _solve(problems.take(slice(first, first + size)), axes, start, tol)
         yield from (W[:, i].T if done else None for i, done in enumerate(solved))
         start = W[:, -1]
 
 
-def _solve(problems: Problems, start: Array, tol: float) -> tuple[Array, Array]:
+def _solve(problems: Problems, axes: _Axes, start: Array, tol: float) -> tuple[Array, Array]:
     """Coefficients of all problems, from one start, and where ``tol`` was reached."""
     n_problems = len(problems.penalties)
     W = np.repeat(start[:, None], n_problems, axis=1)
@@ -143,44 +192,39 @@ def _solve(problems: Problems, start: Array, tol: float) -> tuple[Array, Array]:
         left = left[far]
         if not len(left):
             break
-        W[:, left] += _improve(problems.take(left), Z[:, far], R[:, far], G[:, far], tol)
+        W[:, left] += _improve(problems.take(left), axes, Z[:, far], R[:, far], G[:, far], tol)
     return W, ~np.isin(np.arange(n_problems), left)
 
 
-def _improve(problems: Problems, Z: Array, R: Array, G0: Array, tol: float) -> Array:
+def _improve(problems: Problems, axes: _Axes, Z: Array, R: Array, G0: Array, tol: float) -> Array:
     """One round of L-BFGS: a step for each problem from where ``Z``, ``R``, ``G0`` were taken."""
-    from scipy.linalg import solve_triangular
-
-    factors = _curvature(problems, R)
+    turned = replace(problems, X=axes.X)
+    scale = 1.0 / np.sqrt(_curvature(turned, R))
+    G0 = axes.turn(G0)
     Z = Z.astype(np.float32)
     R = problems.residuals(Z)
     going = np.arange(len(problems.penalties))
-    part, part_Z, part_R = problems, Z, R
-
-    def turn(i: Any, G: Array, trans: str = "N") -> Array:
-        G = G.astype(np.float32)
-        turned = solve_triangular(factors[i], G, trans=trans, lower=True, check_finite=False)
-        return np.asarray(turned, dtype=np.float64)
-
-    walks = [_descend(turn(i, G0[:, i])) for i in going]
+    part, part_Z, part_R = turned, Z, R
+    walks = [_descend(scale[:, i] * G0[:, i]) for i in going]
     trials = [next(walk) for walk in walks]
-    steps, least = np.zeros(G0.shape), np.abs(G0).max(axis=(0, 2))
+    steps, least = np.zeros(G0.shape), np.linalg.norm(G0, axis=(0, 2))
     for _ in range(ITERATIONS):
-        D = np.stack([turn(i, trials[i], "T") for i in going], axis=1)
+        D = np.stack([scale[:, i] * trials[i] for i in going], axis=1)
         moved = part.residuals(part_Z + part.scores(D.astype(np.float32)))
         G = G0[:, going] + part.penalty_gradient(D) + part.pull(moved - part_R)
-        largest = np.abs(G).max(axis=(0, 2))
-        better = largest < least[going]
-        steps[:, going[better]], least[going[better]] = D[:, better], largest[better]
-        far = largest > tol / 2
+        size = np.linalg.norm(G, axis=(0, 2))
+        better = size < least[going]
+        steps[:, going[better]], least[going[better]] = D[:, better], size[better]
+        far = ~axes.below(G, size, tol / 2)
         for j in np.flatnonzero(far):
-            trials[going[j]] = walks[going[j]].send(turn(going[j], G[:, j]))
+            i = going[j]
+            trials[i] = walks[i].send(scale[:, i] * G[:, j])
         if not far.all():
             going = going[far]
-            part, part_Z, part_R = problems.take(going), Z[:, going], R[:, going]
+            part, part_Z, part_R = turned.take(going), Z[:, going], R[:, going]
         if not len(going):
             break
-    return steps
+    return axes.turn_back(steps)
 
 
 def _descend(g: Array) -> Generator[Array, Array, None]:
@@ -228,26 +272,18 @@ def _newton_like(g: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
     return q
 
 
-def _curvature(problems: Problems, R: Array) -> list[Array]:
-    """Cholesky factors of weighted second moments plus penalty: the Hessian's average block.
+def _curvature(turned: Problems, R: Array) -> Array:
+    """The Hessian's diagonal, of the shape of the coefficients.
 
     The weight of a mixed row goes to the rows it mixes: this need not be exact.
     """
-    from scipy.linalg import cholesky
-
     P = np.abs(R)
-    spread = (P * (1.0 - P)).mean(axis=2) * problems.weights[:, None]
-    if problems.mixture is not None:
-        spread = problems.mixture.T @ spread
-    factors: list[Array] = []
-    for i, penalty in enumerate(problems.penalties):
-        if i == 0 or not np.array_equal(spread[:, i], spread[:, 0]):
-            X = problems.X * np.sqrt(spread[:, i]).astype(np.float32)[:, None]
-            moments = X.T @ X
-        tiny = 1e-6 * np.trace(moments) / len(moments) + np.finfo(np.float32).tiny
-        ridge = np.full(len(moments), max(penalty, tiny), np.float32)
-        ridge[-1] = tiny
-        H = moments.copy()
-        H[np.diag_indices_from(H)] += ridge
-        factors.append(cholesky(H, lower=True, check_finite=False, overwrite_a=True))
-    return factors
+    spread = (P * (1.0 - P) * turned.weights[:, None, None]).astype(np.float32)
+    flat = spread.reshape(len(P), -1)
+    flat = flat if turned.mixture is None else turned.mixture.T @ flat
+    H = np.zeros((turned.X.shape[1], flat.shape[1]), np.float32)
+    for rows, X in turned.chunks(np.float32):
+        H += (X**2).T @ flat[rows]
+    H = H.reshape(-1, *P.shape[1:]).astype(np.float64)
+    H[:-1] += turned.penalties[:, None]
+    return np.maximum(H, 1e-6 * H.mean(axis=0) + np.finfo(np.float32).tiny)

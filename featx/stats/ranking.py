@@ -58,43 +58,48 @@ def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -
         images, the ROC area also for one that has them all.
     """
     weights = np.ones((1, len(y))) if weights is None else weights
-    both = [_rank_one(y == c, s, weights) for c, s in enumerate(probabilities.T)]
+    drawn = np.ascontiguousarray(weights.T)
+    both = [_rank_one(y == c, s, drawn) for c, s in enumerate(probabilities.T)]
     return {
         name: np.stack([pair[i] for pair in both], axis=-1)
         for i, name in enumerate(("roc_auc", "average_precision"))
     }
 
 
-def _rank_one(positive: NDArray[np.bool_], score: Float, weights: Float) -> tuple[Float, Float]:
+def _rank_one(positive: NDArray[np.bool_], score: Float, drawn: Float) -> tuple[Float, Float]:
     """Weighted ROC area and average precision of one class in each resample.
 
     With images sorted by score, the area is the weighted share of (class, rest) pairs in the
     right order, ties counting half. Counting each image of the class against *all* images and
     taking off the half square of the class's own weight gives the same with one cumulative sum.
     Average precision is the mean, over the class's images, of the precision among the images
-    that score at least as much.
+    that score at least as much. ``drawn`` are weights of shape (n, n_resamples).
     """
     if not positive.any():
-        nothing = np.full(len(weights), np.nan)
+        nothing = np.full(drawn.shape[1], np.nan)
         return nothing, nothing
-    own = score[positive]
-    own_weights = weights[:, positive]
-    total = own_weights.sum(axis=1)
-    below, upto, everything = _cumulated(score, weights, own)
-    wins = (own_weights * (below + upto)).sum(axis=1) / 2 - total**2 / 2
+    levels = np.unique(score[positive])
+    below, at = _cumulated(score, drawn, levels)
+    own_below, own_at = _cumulated(score[positive], drawn[positive], levels)
+    total, everything = own_below[-1] + own_at[-1], drawn.sum(axis=0)
+    wins = (own_at * (below + at / 2)).sum(axis=0) - total**2 / 2
     area = ratio(wins, total * (everything - total))
-    own_below, _, _ = _cumulated(own, own_weights, own)
-    precision = ratio(total[:, None] - own_below, everything[:, None] - below)
-    average = ratio((own_weights * np.nan_to_num(precision)).sum(axis=1), total)
+    precision = ratio(total - own_below, everything - below)
+    average = ratio((own_at * np.nan_to_num(precision)).sum(axis=0), total)
     return area, average
 
 
-def _cumulated(score: Float, weights: Float, at: Float) -> tuple[Float, Float, Float]:
-    """Weight of the images that score less than each of ``at``, at most as much, and of all."""
-    order = np.argsort(score, kind="stable")
-    ranked = score[order]
-    sums = np.zeros((len(weights), len(order) + 1))
-    np.cumsum(weights[:, order], axis=1, out=sums[:, 1:])
-    below = sums[:, np.searchsorted(ranked, at, side="left")]
-    upto = sums[:, np.searchsorted(ranked, at, side="right")]
-    return below, upto, sums[:, -1]
+def _cumulated(score: Float, drawn: Float, levels: Float) -> tuple[Float, Float]:
+    """Weight of the images that score less than each level, and of those that score as much.
+
+    Weights are added up between levels first, which are far fewer than images.
+    """
+    from scipy.sparse import csr_array
+
+    places = np.searchsorted(levels, score, "left") + np.searchsorted(levels, score, "right")
+    n = len(score)
+    between = csr_array((np.ones(n), (places, np.arange(n))), shape=(2 * len(levels) + 1, n))
+    sums = between @ drawn
+    at, below = sums[1::2], sums[:-1:2].copy()
+    below[1:] += at[:-1]
+    return np.cumsum(below, axis=0), at

@@ -77,6 +77,11 @@ def test_logistic_regressions_on_one_path_equal_each_alone(case, class_weight):
         assert not scored.stopped_early
 
 
+def test_features_too_many_for_principal_axes_are_solved_as_they_are(monkeypatch):
+    monkeypatch.setattr(_logistic, "WIDEST", 5)
+    test_logistic_regressions_on_one_path_equal_each_alone("SMOTE", "balanced")
+
+
 @pytest.mark.parametrize("tol", [1e-4, 1e-6])
 @pytest.mark.parametrize("case", ["several classes", "two classes", "SMOTE"])
 def test_a_solution_meets_the_tolerance_that_was_asked_for(case, tol):
