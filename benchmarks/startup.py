@@ -174,7 +174,7 @@ def save(kind: str, scratch: Path) -> tuple[Path, Path]:
     from sklearn.preprocessing import StandardScaler
 
     from featx.heads import HEADS as PLUGINS
-    from featx.model import Model, save_model
+    from featx.model import Model, ModelExtractor, save_model
 
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(N_CLASSES), 40)
@@ -185,8 +185,9 @@ def save(kind: str, scratch: Path) -> tuple[Path, Path]:
     model = Model(
         classes=pipeline.classes_.tolist(),
         head=pipeline,
-        extractor={"backbone": "made", "n_features": N_FEATURES},
-        request={"name": "made"},
+        extractors=[
+            ModelExtractor({"backbone": "made", "n_features": N_FEATURES}, {"name": "made"})
+        ],
     )
     save_model(model, scratch / kind)
     np.save(scratch / "rows.npy", X[:: len(X) // 100][:100])

@@ -175,6 +175,9 @@ class FitConfig(_Section):
     head: list[str] = Field(
         default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
     )
+    concat: bool = Field(
+        False, description="Also try the embeddings of all backbones named, side by side."
+    )
     sampler: list[str] = Field(
         default_factory=lambda: ["none"],
         description="Resampling inside the folds; may be repeated. none is always tried too.",

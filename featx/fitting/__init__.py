@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from featx.fitting.data import FitData
+from featx.fitting.data import FitData, join_backbones, split_backbones
 from featx.fitting.fit import fit_heads
 from featx.fitting.result import Candidate, FitResult, Predictions
 
-__all__ = ["Candidate", "FitData", "FitResult", "Predictions", "fit_heads"]
+__all__ = [
+    "Candidate",
+    "FitData",
+    "FitResult",
+    "Predictions",
+    "fit_heads",
+    "join_backbones",
+    "split_backbones",
+]

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.splits import count_classes, hash_codes, hold_out, link_components
-from featx.errors import FitError
+from featx.errors import FitError, UsageError
 
-__all__ = ["FitData", "Part", "hold_out_part", "split_data"]
+__all__ = [
+    "FitData",
+    "Part",
+    "hold_out_part",
+    "join_backbones",
+    "split_backbones",
+    "split_data",
+]
+
+JOINT = " + "
+
+
+def join_backbones(names: Sequence[str]) -> str:
+    """Name of embeddings side by side."""
+    return JOINT.join(names)
+
+
+def split_backbones(name: str) -> list[str]:
+    """Names of the embeddings that lie side by side under ``name``."""
+    return name.split(JOINT)
 
 
 @dataclass
@@ -46,6 +65,27 @@ class FitData:
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def joined(self) -> FitData:
+        """The same with one more embedding: all of them side by side, under their joined names.
+
+        Raises
+        ------
+        UsageError
+            There is only one.
+        """
+        if len(self.X) < 2:
+            raise UsageError(
+                "--concat puts several embeddings side by side; there is only "
+                f"{', '.join(self.X)}.",
+                hint="Name several backbones: --backbone A --backbone B",
+            )
+        both = join_backbones(list(self.X))
+        X = {**self.X, both: np.concatenate(list(self.X.values()), axis=1)}
+        views = dict(self.views)
+        if views:
+            views[both] = np.concatenate([views[name] for name in self.X], axis=2)
+        return replace(self, X=X, views=views)
 
     def check(self) -> None:
         """Refuse what cannot be fitted.

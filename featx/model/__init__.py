@@ -1,12 +1,14 @@
 """A fitted classifier on disk: a folder or one ``.featx`` file, without pickle.
 
-``model`` predicts; ``bundle`` saves and loads it; ``document`` is ``model.json``; ``head`` is the
-scikit-learn part as skops data, of which ``saved`` reads the arrays, so that NumPy computes heads
-that are ``linear`` or of support ``vectors``; ``trust``, with ``calibration`` and ``novelty``, is
-how far to believe an answer; ``folder`` and ``archive`` are the containers.
+``model`` predicts; ``extractor`` is what its embeddings come from; ``bundle`` saves and loads it;
+``document`` is ``model.json``; ``head`` is the scikit-learn part as skops data, of which ``saved``
+reads the arrays, so that NumPy computes heads that are ``linear`` or of support ``vectors``;
+``trust``, with ``calibration`` and ``novelty``, is how far to believe an answer; ``folder`` and
+``archive`` are the containers.
 """
 
 from featx.model.bundle import load_model, save_model
+from featx.model.extractor import ModelExtractor
 from featx.model.model import Model
 
-__all__ = ["Model", "load_model", "save_model"]
+__all__ = ["Model", "ModelExtractor", "load_model", "save_model"]

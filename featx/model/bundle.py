@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import printable
 from featx.model.archive import ArchiveReader, write_archive
 from featx.model.document import FORMAT, FORMAT_VERSION, Document, decode, encode, plain, validate
+from featx.model.extractor import ModelExtractor
 from featx.model.folder import FolderReader, write_folder
 from featx.model.head import dump_head, load_head
 from featx.model.model import Model
 from featx.model.novelty import Novelty
 from featx.model.versions import compare_versions
-from featx.types import ExtractorSpec
 
 __all__ = ["load_model", "save_model"]
 
@@ -72,8 +73,14 @@ def _describe(model: Model, files: Mapping[str, bytes]) -> Document:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "classes": [str(name) for name in model.classes],
-        "extractor": {"fingerprint": model.spec.fingerprint, "document": plain(model.extractor)},
-        "request": plain(model.request),
+        "extractors": [
+            {
+                "fingerprint": extractor.spec.fingerprint,
+                "document": plain(extractor.document),
+                "request": plain(extractor.request),
+            }
+            for extractor in model.extractors
+        ],
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
         "metrics": plain(model.metrics),
@@ -159,15 +166,15 @@ def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
 def _build(document: Document, files: Mapping[str, bytes], source: str) -> Model:
     """The model itself, once every byte is known to be what was written."""
     advice = compare_versions(document.versions)
-    spec = ExtractorSpec(document.extractor.document)
+    extractors = [ModelExtractor(e.document, e.request) for e in document.extractors]
     try:
-        if spec.fingerprint != document.extractor.fingerprint:
-            raise ModelError(f"{source}: the extractor's document and fingerprint differ.")
+        declared = [e.fingerprint for e in document.extractors]
+        if [extractor.spec.fingerprint for extractor in extractors] != declared:
+            raise ModelError(f"{source}: an extractor's document and fingerprint differ.")
         model = Model(
             classes=list(document.classes),
             head=load_head(files[HEAD], source=source),
-            extractor=document.extractor.document,
-            request=document.request,
+            extractors=extractors,
             temperature=document.temperature,
             trust=document.trust,
             metrics=document.metrics,
@@ -199,14 +206,22 @@ def _check_consistent(model: Model, source: str) -> None:
             f"{len(model.classes)} that the model names."
         )
     width = getattr(model.head, "n_features_in_", None)
-    declared = model.extractor.get("n_features")
-    if type(declared) is not int or not 0 < declared <= MAX_FEATURES or width != declared:
+    declared: list[Any] = [e.document.get("n_features") for e in model.extractors]
+    sound = all(type(n) is int and 0 < n <= MAX_FEATURES for n in declared)
+    if not sound or width != sum(declared) or not 0 < width <= MAX_FEATURES:
+        given = " + ".join(repr(n) for n in declared)
         raise ModelError(
-            f"{source}: the head takes {width} features, the extractor gives {declared!r}."
+            f"{source}: the head takes {width} features, "
+            f"the extractor{'s give' if len(declared) > 1 else ' gives'} {given}."
         )
+    for extractor in model.extractors:
+        _check_named(extractor, source)
+
+
+def _check_named(extractor: ModelExtractor, source: str) -> None:
+    """Refuse an extractor that names no backbone."""
     try:
-        request = model.backbone_request
-        texts = [request.name, model.extractor["backbone"]]
+        texts = [extractor.backbone_request.name, extractor.document["backbone"]]
     except (TypeError, KeyError) as error:
         raise ModelError(f"{source}: it does not say how to build its backbone: {error}.") from None
     if not all(isinstance(text, str) for text in texts):

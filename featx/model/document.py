@@ -27,7 +27,8 @@ __all__ = [
 ]
 
 FORMAT = "featx-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDEST_VERSION = 1  # one extractor, and its request beside it
 
 
 class _Strict(BaseModel):
@@ -42,10 +43,11 @@ class FileEntry(_Strict):
 
 
 class Extractor(_Strict):
-    """The extractor whose embeddings the head was fitted on."""
+    """An extractor whose embeddings the head was fitted on, and how to build it again."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     document: dict[str, Any]
+    request: dict[str, Any]
 
 
 class Document(_Strict):
@@ -54,8 +56,7 @@ class Document(_Strict):
     format: str
     format_version: int
     classes: list[str] = Field(min_length=2)
-    extractor: Extractor
-    request: dict[str, Any]
+    extractors: list[Extractor] = Field(min_length=1)
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
     metrics: dict[str, Any]
@@ -127,7 +128,18 @@ def decode(data: bytes, *, source: str) -> Document:
             f"{source}: model.json was altered after it was written (its SHA-256 differs).",
             hint="Fit the model again, or restore it from a copy.",
         )
-    return validate(values, source=source)
+    return validate(_in_present_format(values), source=source)
+
+
+def _in_present_format(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 as format 2; what is not as it must be is left for `validate` to find."""
+    if values["format_version"] == FORMAT_VERSION:
+        return values
+    kept = {k: v for k, v in values.items() if k not in {"extractor", "request"}}
+    only = values.get("extractor")
+    if isinstance(only, dict) and "request" in values:
+        only = {**only, "request": values["request"]}
+    return {**kept, "format_version": FORMAT_VERSION, "extractors": [only]}
 
 
 def validate(values: dict[str, Any], *, source: str) -> Document:
@@ -183,7 +195,7 @@ def _check_format(values: Mapping[str, Any], source: str) -> None:
     version = values.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise ModelError(f"{source}: format_version must be an integer. Got {version!r}.")
-    if version == FORMAT_VERSION:
+    if OLDEST_VERSION <= version <= FORMAT_VERSION:
         return
     versions = values.get("versions")
     writer = versions.get("featx", "?") if isinstance(versions, dict) else "?"
@@ -193,7 +205,7 @@ def _check_format(values: Mapping[str, Any], source: str) -> None:
         hint = f"pip install featx=={writer}, or fit the model again with this version."
     raise ModelError(
         f"{source} is in model format {version}, written by featx {printable(str(writer))}; "
-        f"this featx reads format {FORMAT_VERSION}.",
+        f"this featx reads formats {OLDEST_VERSION} to {FORMAT_VERSION}.",
         hint=hint,
     )
 

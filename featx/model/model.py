@@ -10,11 +10,12 @@ import numpy as np
 from featx.errors import ModelError
 from featx.files import printable
 from featx.margins import margin_columns, margin_probabilities
+from featx.model.extractor import ModelExtractor
 from featx.model.linear import ArrayHead
 from featx.model.novelty import Novelty
 from featx.model.trust import Trust
 from featx.model.versions import library_versions
-from featx.types import BackboneRequest, ExtractorSpec
+from featx.types import ExtractorSpec
 
 __all__ = ["Model"]
 
@@ -30,10 +31,8 @@ class Model:
     head : sklearn.pipeline.Pipeline or ArrayHead
         Fitted scaler and classifier; its ``classes_`` equal ``classes``. A loaded model whose head
         NumPy can compute has an `featx.model.linear.ArrayHead`, which spares scikit-learn's import.
-    extractor : dict
-        Document of the `featx.types.ExtractorSpec` whose embeddings it was fitted on.
-    request : dict
-        Document of the `featx.types.BackboneRequest` that builds that extractor again.
+    extractors : list of ModelExtractor
+        Whose embeddings, side by side in this order, it was fitted on.
     temperature : float, optional
         Divides the margins of a head without probabilities before the softmax; positive.
         Default None, which is 1.
@@ -51,8 +50,7 @@ class Model:
 
     classes: list[str]
     head: Any
-    extractor: dict[str, Any]
-    request: dict[str, Any]
+    extractors: list[ModelExtractor]
     temperature: float | None = None
     trust: Trust | None = None
     novelty: Novelty | None = None
@@ -76,19 +74,14 @@ class Model:
         return self.head
 
     @property
-    def spec(self) -> ExtractorSpec:
-        """The extractor that new images must be embedded with."""
-        return ExtractorSpec(self.extractor)
-
-    @property
-    def backbone_request(self) -> BackboneRequest:
-        """What to ask for to build that extractor."""
-        return BackboneRequest.from_document(self.request)
+    def specs(self) -> list[ExtractorSpec]:
+        """What new images must be embedded with, in the order of the columns."""
+        return [extractor.spec for extractor in self.extractors]
 
     @property
     def n_features(self) -> int:
-        """Width of the embeddings."""
-        return self.spec.n_features
+        """Width of the embeddings, of all extractors together."""
+        return sum(spec.n_features for spec in self.specs)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the predicted class of each embedding.
@@ -229,8 +222,8 @@ class Model:
             width = f"{X.shape[1]} features" if X.ndim == 2 else f"shape {X.shape}"
             raise ModelError(
                 f"These embeddings have {width}; the model was fitted on {self.n_features} "
-                f"features of {printable(self.spec.backbone)}.",
-                hint="Extract them with the backbone that the model names.",
+                f"features of {printable(' and '.join(s.backbone for s in self.specs))}.",
+                hint="Extract them with what the model names; of several, put them side by side.",
             )
         if X.dtype.kind != "f" or not np.isfinite(X).all():
             raise ModelError(

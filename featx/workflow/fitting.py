@@ -20,8 +20,8 @@ from featx.data.reader import read_manifest
 from featx.errors import FitError, UsageError
 from featx.extraction import Extraction
 from featx.files import printable
-from featx.fitting import FitData, FitResult, fit_heads
-from featx.model import Model
+from featx.fitting import FitData, FitResult, fit_heads, split_backbones
+from featx.model import Model, ModelExtractor
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 from featx.workflow.runs import RunContents, write_run
@@ -87,15 +87,17 @@ def fit_dataset(config: RunConfig) -> Run:
     manifest = _labelled(read_manifest(config.data))
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
+    if config.fit.concat:
+        data = data.joined()
     extracted_s = time.perf_counter() - started
     result = fit_heads(data, config.fit)
     for note in result.notes:
         console.log(f"Note: {note}")
-    extraction = next(e for e in extractions if e.name == result.chosen.backbone)
+    chosen = _resting_on(extractions, result.chosen.backbone)
     results = _results_document(config, manifest, extractions, result, extracted_s)
-    model = _model(config, extraction, result)
+    model = _model(config, chosen, result)
     config = config.model_copy(update={"fit": config.fit.model_copy(update={"name": folder.name})})
-    contents = RunContents(config, results, extraction.failures, result.predictions, model)
+    contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
     write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
     return Run(folder, results, model)
@@ -177,12 +179,18 @@ def _results_document(
     }
 
 
-def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Model:
+def _resting_on(extractions: Sequence[Extraction], backbone: str) -> list[Extraction]:
+    """Those whose embeddings, side by side, the candidate's ``backbone`` is."""
+    return [e for e in extractions if e.name in split_backbones(backbone)]
+
+
+def _model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:
     return Model(
         classes=list(result.classes),
         head=result.pipeline,
-        extractor=dict(extraction.spec.document),
-        request=_portable(extraction.request),
+        extractors=[
+            ModelExtractor(dict(e.spec.document), _portable(e.request)) for e in extractions
+        ],
         temperature=result.temperature,
         trust=result.trust.trust,
         novelty=result.trust.novelty,
@@ -190,7 +198,7 @@ def _model(config: RunConfig, extraction: Extraction, result: FitResult) -> Mode
         provenance={
             "dataset": printable(config.data.dataset),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "n_images": int(extraction.ok.sum()),
+            "n_images": int(extractions[0].ok.sum()),
             "seed": config.fit.seed,
             "chosen": result.chosen.document(),
         },

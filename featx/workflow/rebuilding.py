@@ -1,4 +1,4 @@
-"""A saved model's extractor on this machine, which may lack the hardware it was fitted on."""
+"""A saved model's extractors on this machine, which may lack the hardware they were used on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from featx.config import ExtractConfig
 from featx.engines import Choice, choose
 from featx.errors import ModelError, UsageError
 from featx.extraction import Extractor
-from featx.model import Model
+from featx.files import printable
+from featx.model import Model, ModelExtractor
 from featx.types import ExtractorSpec
 
-__all__ = ["rebuild_extractor"]
+__all__ = ["rebuild_extractors"]
 
 
 _UNKNOWN = dict.fromkeys(("engine", "precision", "device"), "unknown")
 
 
-def rebuild_extractor(
+def rebuild_extractors(
     model: Model, config: ExtractConfig, paths: Sequence[str] = ()
-) -> tuple[Extractor, ExtractConfig]:
-    """Return the extractor that ``model`` was fitted on, not yet loaded, and settings for it.
+) -> list[Extractor]:
+    """Return the extractors that ``model`` was fitted on, in its order and not yet loaded.
 
     Engine, device and precision left at ``auto`` are the model's own, so that embeddings are those
     it was fitted on, bit for bit, and the cache is shared. Where this machine lacks one of them, or
@@ -34,7 +35,7 @@ def rebuild_extractor(
     Parameters
     ----------
     model : Model
-        Its extractor and request are read.
+        Its extractors are read.
     config : ExtractConfig
         ``weights``, ``engine``, ``device`` and ``precision`` are read.
     paths : sequence of str
@@ -43,9 +44,37 @@ def rebuild_extractor(
     Raises
     ------
     ModelError
-        Another engine or precision is asked for, or the model's extractor is not one of featx's.
+        Another engine or precision is asked for, or an extractor is not one of featx's.
+    UsageError
+        ``config.weights`` may be the file of several backbones.
     """
-    document = model.extractor
+    moved = None if config.weights is None else _whose_weights(model)
+    return [
+        _rebuild(
+            extractor,
+            config if extractor is moved else config.model_copy(update={"weights": None}),
+            paths,
+        )
+        for extractor in model.extractors
+    ]
+
+
+def _whose_weights(model: Model) -> ModelExtractor:
+    """The extractor that a file of weights is for: the only one, or the only one with a file."""
+    found = model.extractors
+    if len(found) > 1:
+        found = [e for e in found if e.backbone_request.weights is not None]
+    if len(found) != 1:
+        names = " and ".join(spec.backbone for spec in model.specs)
+        raise UsageError(
+            f"--weights is the file of one backbone, but the model rests on {printable(names)}.",
+            hint="Leave --weights out and put the files where the model expects them.",
+        )
+    return found[0]
+
+
+def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[str]) -> Extractor:
+    document = extractor.document
     fitted = document.get("numerics")
     if not isinstance(fitted, dict) or not isinstance(document.get("preprocess"), dict):
         raise ModelError("The model's extractor names no numerics or no preprocess.")
@@ -65,14 +94,14 @@ def rebuild_extractor(
             f"{_words(numerics)}, and they differ slightly, so a borderline image may get another "
             "class."
         )
-    request = model.backbone_request
+    request = extractor.backbone_request
     if config.weights is not None:
         request = replace(request, weights=config.weights)
     settings = {k: getattr(choice, k) for k in ("engine", "device", "precision")}
     config = config.model_copy(update=settings)
     spec = ExtractorSpec({**document, "numerics": numerics})
     try:
-        return Extractor.from_spec(spec, request, config, paths), config
+        return Extractor.from_spec(spec, request, config, paths)
     except TypeError as error:
         raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
 

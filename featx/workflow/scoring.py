@@ -21,7 +21,7 @@ from featx.model import Model, load_model
 from featx.model.trust import Trust
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
-from featx.workflow.rebuilding import rebuild_extractor
+from featx.workflow.rebuilding import rebuild_extractors
 from featx.workflow.scores import Scores
 from featx.workflow.sorting import Placement, check_sort_folder, sort_files
 
@@ -88,12 +88,13 @@ def score(
         images = DatasetConfig(dataset=os.fspath(images))
     manifest = read_manifest(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
-    extractor, extract = rebuild_extractor(loaded, extract, manifest.paths)
-    extraction = run_extractors(manifest, [extractor], extract, allow_memory=True)[0]
+    extractors = rebuild_extractors(loaded, extract, manifest.paths)
+    extractions = run_extractors(manifest, extractors, extract, allow_memory=True)
+    extraction = extractions[0]  # files, failures and times are those of all
     for sentence in extraction.report.sentences():
         console.log(sentence)
     tell_failures(extraction)
-    scores = _predict(loaded, extraction, config)
+    scores = _predict(loaded, extractions, config)
     return _write(scores, extraction, output, config)
 
 
@@ -125,12 +126,13 @@ def _check_outputs(
         check_sort_folder(config.sort_into, root, overwrite=config.overwrite)
 
 
-def _predict(model: Model, extraction: Extraction, config: ScoreConfig) -> Scores:
+def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfig) -> Scores:
     """Run the head over the embeddings, a chunk at a time."""
     n_classes = len(model.classes)
     top_k = min(config.top_k, n_classes)
     if top_k < config.top_k:
         console.warn(f"the model has {n_classes} classes, so --top-k {config.top_k} is {top_k}")
+    extraction = extractions[0]
     n = len(extraction.manifest)
     predictions = np.full(n, None, dtype=object)
     probabilities = np.full((n, n_classes), np.nan)
@@ -142,7 +144,7 @@ def _predict(model: Model, extraction: Extraction, config: ScoreConfig) -> Score
     ok = np.flatnonzero(extraction.ok)
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
-        X = extraction.store.gather(extraction.hashes[chunk])
+        X = _embeddings(extractions, chunk)
         predictions[chunk] = model.predict(X)
         probabilities[chunk] = model.predict_proba(X)
         if sets is not None and trust.sets is not None:
@@ -164,6 +166,12 @@ def _predict(model: Model, extraction: Extraction, config: ScoreConfig) -> Score
         top_k=top_k,
         proba=config.proba,
     )
+
+
+def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:
+    """What the extractors say of the same images, side by side."""
+    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
+    return columns[0] if len(columns) == 1 else np.hstack(columns)
 
 
 def _abstained(

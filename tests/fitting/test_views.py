@@ -193,3 +193,16 @@ def test_views_that_do_not_fit_are_refused(views, message):
     data = replace(make_data([30, 20]), views=views)
     with pytest.raises(FitError, match=message):
         fit_heads(data, FitConfig(**QUICK))
+
+
+def test_side_by_side_embeddings_have_their_views_side_by_side():
+    data = make_data([6, 6])
+    rng = np.random.default_rng(1)
+    data = jittered(replace(data, X={**data.X, "wide": rng.normal(size=(12, 3)).astype("f4")}), 2)
+    both = data.joined()
+    assert list(both.X) == ["net", "wide", "net + wide"]
+    both.check()
+    for v in range(2):
+        expected = np.hstack([data.views[name][:, v] for name in ("net", "wide")])
+        np.testing.assert_array_equal(both.views["net + wide"][:, v], expected)
+    np.testing.assert_array_equal(both.X["net + wide"], np.hstack(list(data.X.values())))

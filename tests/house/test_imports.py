@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
-from featx.model import Model, save_model
+from featx.model import Model, ModelExtractor, save_model
 from featx.model.calibration import Isotonic
 from featx.model.decision import Cutoff
 from featx.model.novelty import Novelty
@@ -100,7 +100,8 @@ def fitted(head: Any, document: dict[str, Any]) -> Model:
     X = rng.normal(size=(30, N_FEATURES)).astype(np.float32)
     y = np.array(["a", "b"] * 15)
     pipeline = Pipeline([("scaler", StandardScaler()), ("head", head)]).fit(X, y)
-    return Model(classes=["a", "b"], head=pipeline, extractor=document, request={"name": "featx:x"})
+    extractors = [ModelExtractor(document, {"name": "featx:x"})]
+    return Model(classes=["a", "b"], head=pipeline, extractors=extractors)
 
 
 DOCUMENT = {
@@ -154,7 +155,7 @@ def test_scoring_what_the_cache_holds_imports_no_network(tmp_path: Path) -> None
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
         hashes.append(np.frombuffer(content_hash(path.read_bytes()), np.uint8))
-    EmbeddingStore.open(tmp_path / "cache", model.spec).add(
+    EmbeddingStore.open(tmp_path / "cache", model.specs[0]).add(
         np.array(hashes), rng.normal(size=(3, N_FEATURES)).astype(np.float32)
     )
     assert not imported(tmp_path, COMMAND, "score", "m", "new") & (HEAVY | {"rich", "yaml"})

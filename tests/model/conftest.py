@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featx.model import Model
+from featx.model import Model, ModelExtractor
 
 N_FEATURES = 12
+DOCUMENT = {"backbone": "timm:toy", "n_features": N_FEATURES, "weights": "0" * 64}
 
 
 def embeddings(n: int, seed: int = 0) -> np.ndarray:
@@ -32,8 +33,7 @@ def build(classes: Sequence[str] = ("cat", "dog", "owl"), head: Any = None, **fi
     values: dict[str, Any] = {
         "classes": [str(name) for name in pipeline.classes_],
         "head": pipeline,
-        "extractor": {"backbone": "timm:toy", "n_features": N_FEATURES, "weights": "0" * 64},
-        "request": {"name": "timm:toy"},
+        "extractors": [ModelExtractor(dict(DOCUMENT), {"name": "timm:toy"})],
         "metrics": {"balanced_accuracy": {"value": 0.875, "low": 0.8, "high": 0.9}},
         "provenance": {"dataset": "photos", "n_images": 30, "seed": 0},
     }

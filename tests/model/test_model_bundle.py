@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx.errors import ModelError, UsageError
-from featx.model import Model, load_model, save_model
+from featx.model import Model, ModelExtractor, load_model, save_model
 from featx.model.linear import ArrayHead
 
-HEADS = ["dummy", "knn", "lda", "logreg", "ridge", "svm-linear", "svm-rbf"]
+HEADS = ["dummy", "knn", "lda", "logreg", "prototypes", "ridge", "svm-linear", "svm-rbf"]
 
 
 def build_head(name: str) -> Any:
@@ -29,9 +29,18 @@ def build_head(name: str) -> Any:
     return plugin.build(None, 0)
 
 
+DOCUMENT = {"backbone": "x", "n_features": 12}
+
+
+def resting_on(*documents: dict[str, Any], request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A model's field with these extractors."""
+    asked = {"name": "x"} if request is None else request
+    return {"extractors": [ModelExtractor(document, asked) for document in documents]}
+
+
 def same(a: Model, b: Model, X: np.ndarray) -> None:
     """Assert that two models are the same in everything; what NumPy computes, to rounding."""
-    for field in ("classes", "extractor", "request", "temperature", "metrics", "provenance"):
+    for field in ("classes", "extractors", "temperature", "metrics", "provenance"):
         assert getattr(a, field) == getattr(b, field)
     assert a.predict(X).tolist() == b.predict(X).tolist()
     error = 1e-6 if isinstance(a.head, ArrayHead) else 0
@@ -206,10 +215,41 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(values))
 
 
+def test_embeddings_of_several_backbones(model: Model, X: np.ndarray, tmp_path: Path) -> None:
+    """Their widths add up, their order is kept, and each is described."""
+    documents = [{"backbone": "b", "n_features": 8}, {"backbone": "a", "n_features": 4}]
+    several = replace(model, **resting_on(*documents))
+    save_model(several, tmp_path / "m.featx")
+    again = load_model(tmp_path / "m.featx")
+    same(again, several, X)
+    assert [spec.backbone for spec in again.specs] == ["b", "a"]
+    assert again.n_features == 12
+    with pytest.raises(ModelError, match="12 features of b and a") as caught:
+        again.predict(X[:, :8])
+    assert "side by side" in str(caught.value)
+
+
+def as_format_1(values: dict[str, Any]) -> None:
+    """What featx wrote while a model had one extractor."""
+    [only] = values.pop("extractors")
+    values |= {"format_version": 1, "request": only.pop("request"), "extractor": only}
+
+
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_model_of_format_1_is_read(
+    model: Model, X: np.ndarray, tmp_path: Path, trust: bool
+) -> None:
+    save_model(model, tmp_path / "m")
+    rewrite(tmp_path / "m", as_format_1)
+    if not trust:
+        rewrite(tmp_path / "m", lambda values: values.pop("trust"))
+    same(load_model(tmp_path / "m"), model, X)
+
+
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (2, r"in model format 2, written by featx 0\.1\.0; this featx reads format 1\.\n"
+        (3, r"in model format 3, written by featx 0\.1\.0; this featx reads formats 1 to 2\.\n"
             "pip install --upgrade featx"),
         (0, r"in model format 0.*\npip install featx==0\.1\.0, or fit the model again"),
         ("1", "format_version must be an integer. Got '1'"),
@@ -263,10 +303,23 @@ def test_a_head_that_fails_under_another_scikit_learn_says_which_to_install(
     [
         ({"classes": ["a", "b"]}, "the head knows 3 classes, which are not the 2"),
         ({"classes": ["dog", "cat", "owl"]}, "the head knows 3 classes, which are not the 3"),
-        ({"extractor": {"backbone": "x", "n_features": 5}}, "takes 12 features, .* gives 5"),
-        ({"extractor": {"backbone": "x"}}, "takes 12 features, the extractor gives None"),
-        ({"request": {}}, "does not say how to build its backbone"),
-        ({"request": {"name": "x", "code": "y"}}, "does not say how to build its backbone"),
+        (resting_on({"backbone": "x", "n_features": 5}), "takes 12 features, .* gives 5"),
+        (resting_on({"backbone": "x"}), "takes 12 features, the extractor gives None"),
+        (
+            resting_on({"backbone": "x", "n_features": 8}, {"backbone": "y", "n_features": 5}),
+            r"takes 12 features, the extractors give 8 \+ 5",
+        ),
+        (
+            resting_on({"backbone": "x", "n_features": 13}, {"backbone": "y", "n_features": -1}),
+            r"takes 12 features, the extractors give 13 \+ -1",
+        ),
+        ({"extractors": []}, "takes 12 features, the extractor gives "),
+        (resting_on(DOCUMENT, request={}), "does not say how to build its backbone"),
+        (
+            resting_on(DOCUMENT, request={"name": "x", "code": "y"}),
+            "does not say how to build its backbone",
+        ),
+        (resting_on(DOCUMENT, request={"name": 3}), "the backbone's name must be text"),
         ({"temperature": -1.0}, "temperature: input should be greater than 0, got -1.0"),
         ({"temperature": float("nan")}, "temperature"),
     ],

@@ -155,7 +155,8 @@ def test_damage_is_never_silent(model: Model, tmp_path: Path, name: str, damage:
         with pytest.raises(ModelError, match=r"holds no model|head.skops cannot be read"):
             load_model(tmp_path / "m")
         return
-    for position in range(0, len(data), max(1, len(data) // 40)):
+    # model.json without its last byte, a line break, is whole
+    for position in range(0, len(data) - 1, max(1, len(data) // 40)):
         flipped = bytearray(data)
         flipped[position] ^= 1
         changed = {"flip": flipped, "cut": data[:position], "grow": data + b" x"}[damage]

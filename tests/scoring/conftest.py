@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featx.config import ExtractConfig
-from featx.model import Model
+from featx.model import Model, ModelExtractor
 
 COLOURS = {"=green": (30, 180, 40), "blue": (20, 40, 190), "red": (200, 30, 30)}
 BACKBONE: dict[str, Any] = {"backbone": "timm:test_resnet", "pretrained": False, "size": 32}
@@ -46,8 +46,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return Model(
         classes=pipeline.classes_.tolist(),
         head=pipeline,
-        extractor=dict(extraction.spec.document),
-        request=extraction.request,
+        extractors=[ModelExtractor(dict(extraction.spec.document), extraction.request)],
     )
 
 

@@ -213,13 +213,14 @@ def test_a_manifest_without_labels(
 
 def other(fitted: Model, **changes: Any) -> Model:
     """The model with other keys in its extractor."""
-    return replace(fitted, extractor={**fitted.extractor, **changes})
+    [only] = fitted.extractors
+    return replace(fitted, extractors=[replace(only, document={**only.document, **changes})])
 
 
 def test_other_weights_are_refused_with_what_to_do(
     fitted: Model, images: Path, config: ExtractConfig
 ) -> None:
-    key = next(k for k in fitted.extractor if "weights" in k)
+    key = next(k for k in fitted.extractors[0].document if "weights" in k)
     with pytest.raises(ModelError, match="is not the one the model was fitted with") as caught:
         score(other(fitted, **{key: "0" * 64}), images, extract=config)
     assert f"{key}: model" in str(caught.value)
@@ -238,7 +239,9 @@ def test_a_model_from_a_device_that_is_not_here(
 ) -> None:
     """Embeddings of another kind of device have a store of their own, and it is said."""
     scores = score(fitted, images, extract=config)
-    elsewhere = other(fitted, numerics={**fitted.extractor["numerics"], "device": "mps"})
+    elsewhere = other(
+        fitted, numerics={**fitted.extractors[0].document["numerics"], "device": "mps"}
+    )
     capsys.readouterr()
     same = score(elsewhere, images, extract=config)
     said = capsys.readouterr().err
