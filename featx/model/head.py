@@ -13,19 +13,22 @@ import json
 import math
 import warnings
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 from featx.errors import ModelError
 from featx.files import printable
-from featx.model.linear import ArrayHead, read_linear
-from featx.model.saved import read_steps
+from featx.model.linear import PROTOTYPES, ArrayHead, read_linear
+from featx.model.network import PERCEPTRON, read_network
+from featx.model.saved import SavedObject, read_steps
 from featx.model.vectors import SVC, read_vectors
 
 __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
 #: Estimators that a model may hold. A new head adds its class here.
 ESTIMATORS = (
-    "featx.heads._prototypes.PrototypeClassifier",
+    PERCEPTRON,
+    PROTOTYPES,
     "sklearn.decomposition._pca.PCA",
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
     "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis",
@@ -55,6 +58,11 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
     "ObjectNode": frozenset(ESTIMATORS),
     "TupleNode": frozenset({"builtins.tuple"}),
     "TypeNode": frozenset({"builtins.int", "builtins.str"}),  # types of dictionary keys
+}
+#: What reads a head for NumPy to compute; `read_linear` for all others.
+READERS: dict[str, Callable[[list[SavedObject], Callable[[], Any]], ArrayHead]] = {
+    PERCEPTRON: read_network,
+    SVC: read_vectors,
 }
 PROTOCOL = 2  # skops 0.13 and later; older ones are laxer, so a file cannot ask for them
 MAX_SCHEMA_BYTES = 1 << 26
@@ -109,7 +117,7 @@ def _read_arrays(data: bytes, schema: Any, source: str) -> ArrayHead | None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             steps = read_steps(schema, archive)
-            read = read_vectors if steps[-1].class_name == SVC else read_linear
+            read = READERS.get(steps[-1].class_name, read_linear)
             return read(steps, rebuild)
     except Exception:  # whatever an unknown or crafted file makes it raise: skops is to judge
         return None

@@ -18,6 +18,7 @@ from featx.errors import ModelError
 from featx.model.saved import SavedObject, UnfamiliarError
 
 __all__ = [
+    "PROTOTYPES",
     "ArrayHead",
     "LinearHead",
     "ProbabilityHead",

@@ -73,6 +73,15 @@ class SavedObject:
         _require(bool(np.isfinite(array).all()))
         return array
 
+    def float_lists(self, name: str) -> list[NDArray[Any]]:
+        """A list of finite arrays of float32 or float64."""
+        node = self.node(name)
+        _require(node["__loader__"] == "ListNode")
+        arrays = [self._array(item) for item in node["content"]]
+        for array in arrays:
+            _require(array.dtype in (np.float32, np.float64) and bool(np.isfinite(array).all()))
+        return arrays
+
     def _array(self, node: dict[str, Any]) -> NDArray[Any]:
         _require(node["__loader__"] == "NdArrayNode" and node["type"] == "numpy")
         stream = io.BytesIO(self._archive.read(node["file"]))

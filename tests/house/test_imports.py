@@ -21,6 +21,8 @@ from sklearn.svm import SVC
 
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
+from featx.heads._mlp import PerceptronClassifier
+from featx.heads._prototypes import PrototypeClassifier
 from featx.model import Model, ModelExtractor, save_model
 from featx.model.calibration import Isotonic
 from featx.model.decision import Cutoff
@@ -117,7 +119,11 @@ PREDICT = (
 )
 
 
-@pytest.mark.parametrize("head", [LogisticRegression(), SVC()], ids=["logreg", "svm-rbf"])
+@pytest.mark.parametrize(
+    "head",
+    [LogisticRegression(), SVC(), PrototypeClassifier(), PerceptronClassifier(4, epochs=1)],
+    ids=["logreg", "svm-rbf", "prototypes", "mlp"],
+)
 def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
     save_model(fitted(head, DOCUMENT), tmp_path / "m")
     assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})

@@ -33,6 +33,7 @@ def test_imports_run_downward_only() -> None:
         ("store/store.py", "import featx.data.manifest"),
         ("fitting/__init__.py", "def late():\n    import featx.extraction"),
         ("workflow/fitting.py", "import torch"),
+        ("heads/_mlp.py", "def late():\n    import torch"),
     ],
 )
 def test_the_check_can_fail(tmp_path: Path, floor: str, statement: str) -> None:
