@@ -32,6 +32,7 @@ import numpy as np
 import sklearn
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
+from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
@@ -121,6 +122,7 @@ def compare(
     costs: dict[str, list[Cost]] = {"plain": [], "featx": []}
     for _ in range(rounds):
         plain = measure(costs["plain"], lambda: plain_search(part, fold, config))
+        get_reusable_executor().shutdown()
         ours = measure(costs["featx"], lambda: fit_heads(data, config))
         print(f"{name}: plain {costs['plain'][-1]}, featx {costs['featx'][-1]}", flush=True)
     pairs = list(zip(costs["plain"], costs["featx"], strict=True))
@@ -180,7 +182,7 @@ def measure(costs: list[Cost], run: Callable[[], Any]) -> Any:
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.05):
-            # loky's workers stay when they have nothing left to do: those are not counted
+            # workers that have done nothing yet are not counted
             working = [p for p in children(os.getpid()) if cpu(p) > busy_before.get(p, 0.0) + 0.05]
             held = resident(os.getpid()) - held_before + sum(map(resident, working))
             peak = max(peak, held)

@@ -1,39 +1,44 @@
-"""Support vector machines whose kernel is computed once for a whole grid.
+"""Support vector machines whose kernel is computed once for a whole grid, two classes at a time.
 
 libsvm computes a kernel value when it needs one, feature by feature, and again for every ``C``.
-Given as a matrix, made by products of matrices, the same solver needs a tenth of the time. Rows
-that are mixtures of others, as SMOTE's are, take theirs from the others' scalar products.
+Given as a matrix, made by products of matrices, the same solver needs a tenth of the time. It
+fits every two classes by themselves anyway (one against one), so a matrix of two classes is all
+that is held: it is small enough to stay near the processor. Rows that are mixtures of others, as
+SMOTE's are, take theirs from the others' scalar products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Scored, Training
+from featx.model.vectors import votes
 
 __all__ = ["refit", "score_grid"]
 
 Array = NDArray[Any]
 
 KERNEL_BYTES = 512 * 2**20  # a kernel matrix of 8,192 training images
-CHUNK = 512  # rows of a kernel matrix made at a time
+CHUNK = 512  # images turned into float64 at a time
 
 
 def score_grid(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored] | None:
-    """Every ``SVC`` of a grid on one matrix of scalar products; None where it is too large."""
+    """Every ``SVC`` of a grid on one set of scalar products; None where they are too many."""
     if not _fits(training, classifiers):
         return None
     return _score_each(training, classifiers, others)
 
 
 def _fits(training: Training, classifiers: Sequence[Any]) -> bool:
-    return 8 * len(training.y) ** 2 <= KERNEL_BYTES and all(
+    largest = np.sort(np.unique(training.y, return_counts=True)[1])[-2:].sum()
+    return 8 * int(largest) ** 2 <= KERNEL_BYTES and all(
         c.kernel in {"linear", "rbf"} for c in classifiers
     )
 
@@ -41,100 +46,183 @@ def _fits(training: Training, classifiers: Sequence[Any]) -> bool:
 def _score_each(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored]:
-    kernels = _Kernels(training)
-    rows = [kernels.against(X) for X in others]
-    for classifier in classifiers:
-        gamma = _gamma(classifier, training)
-        classifier.set_params(kernel="precomputed")
-        classifier.fit(kernels.among(gamma), kernels.y)
-        yield Scored([classifier.decision_function(row(gamma)) for row in rows], False)
+    solver = _Solver(training, classifiers)
+    duels = [np.zeros((len(classifiers), len(X), *2 * [solver.n_classes])) for X in others]
+    rows = [[solver.products_with(X, c) for c in range(solver.n_classes)] for X in others]
+    for a, b in combinations(range(solver.n_classes), 2):
+        for i, weights, intercept in solver.fit(a, b):
+            for said, near in zip(duels, rows, strict=True):
+                kernel = np.hstack([solver.kernel(i, near[c]) for c in (a, b)])
+                said[i, :, a, b] = kernel @ weights + intercept
+                said[i, :, b, a] = -said[i, :, a, b]
+    for i in range(len(classifiers)):
+        yield Scored([votes(d[i]) if solver.n_classes > 2 else d[i, :, 1, 0] for d in duels], False)
 
 
 def refit(training: Training, classifier: Any) -> Any:
-    """``classifier.fit``: the same support vectors, with the coordinates filled in."""
+    """``classifier.fit``: the same support vectors, found sooner."""
     if not _fits(training, [classifier]):
         return classifier.fit(training.X, training.y)
-    kernel, gamma = classifier.kernel, _gamma(classifier, training)
-    kernels = _Kernels(training)
-    classifier.set_params(kernel="precomputed").fit(kernels.among(gamma), kernels.y)
-    classifier.set_params(kernel=kernel)
+    solver = _Solver(training, [classifier])
+    n, k = len(training.y), solver.n_classes
+    dual, intercepts = np.zeros((k - 1, n)), []
+    for a, b in combinations(range(k), 2):
+        [(_, weights, intercept)] = solver.fit(a, b)
+        first = len(solver.members[a])
+        dual[b - 1, solver.members[a]] = weights[:first]
+        dual[a, solver.members[b]] = weights[first:]
+        intercepts.append(intercept)
+    used = [rows[dual[:, rows].any(axis=0)] for rows in solver.members]
+    support = np.concatenate(used)
+    # scikit-learn itself makes whatever else a fitted machine has, from an image of each class
+    few = np.array([rows[0] for rows in solver.members])
+    classifier.fit(training.X[few], training.y[few])
+    classifier.support_ = support.astype(np.int32)
+    classifier.support_vectors_ = training.X[support].astype(np.float64)
+    classifier._n_support = np.array([len(rows) for rows in used], np.int32)
+    classifier._dual_coef_ = np.ascontiguousarray(dual[:, support])
+    classifier._intercept_ = np.array(intercepts)
+    sign = -1.0 if k == 2 else 1.0
+    classifier.dual_coef_ = sign * classifier._dual_coef_
+    classifier.intercept_ = sign * classifier._intercept_
+    classifier._num_iter = classifier.n_iter_ = np.array(solver.iterations, np.int32)
+    classifier.class_weight_ = np.array(solver.class_weights[0])
     classifier._gamma = _scale(classifier, training)
-    classifier.support_ = kernels.order[classifier.support_].astype(np.int32)
-    classifier.support_vectors_ = training.X[classifier.support_].astype(np.float64)
     classifier.shape_fit_ = training.X.shape
-    classifier.n_features_in_ = training.X.shape[1]
     return classifier
 
 
-def _gamma(classifier: Any, training: Training) -> float | None:
+class _Solver:
+    """Classifiers on every two classes, as libsvm fits them, from scalar products.
+
+    Parameters
+    ----------
+    training : Training
+    classifiers : sequence of SVC
+        Unfitted, with a linear or radial basis function kernel.
+    """
+
+    def __init__(self, training: Training, classifiers: Sequence[Any]) -> None:
+        from sklearn.utils.class_weight import compute_class_weight
+
+        classes, codes = np.unique(training.y, return_inverse=True)
+        self.n_classes = len(classes)
+        self.members = [np.flatnonzero(codes == c) for c in range(self.n_classes)]
+        self.class_weights = [
+            compute_class_weight(c.class_weight, classes=classes, y=training.y) for c in classifiers
+        ]
+        self.iterations: list[int] = []
+        self._gammas = _gammas(classifiers, training)
+        self._machines = [_precomputed(c) for c in classifiers]
+        largest = sum(sorted(len(rows) for rows in self.members)[-2:])
+        self._buffer = np.empty(largest**2)  # fresh memory for every pair would cost more
+        self._rows = [_Rows(training, rows) for rows in self.members]
+        self._among = [rows.products(rows) for rows in self._rows]
+        self._squares = [products.diagonal().copy() for products in self._among]
+        if self._gammas[0] is not None:
+            self._among = [
+                _distances(products, squares, squares)
+                for products, squares in zip(self._among, self._squares, strict=True)
+            ]
+
+    def fit(self, a: int, b: int) -> Iterator[tuple[int, Array, float]]:
+        """Each classifier's number, weights of the images of ``a`` then ``b``, and intercept.
+
+        The margin is for ``a``, as libsvm has it.
+        """
+        import sklearn
+
+        n, first = len(self.members[a]) + len(self.members[b]), len(self.members[a])
+        labels = np.repeat([0, 1], [first, n - first])
+        between = self._rows[a].products(self._rows[b])
+        if self._gammas[0] is not None:
+            between = _distances(between, self._squares[a], self._squares[b])
+        kernel = self._buffer[: n * n].reshape(n, n)
+        filled: float | None = -1.0
+        for i in sorted(range(len(self._machines)), key=lambda i: self._gammas[i] or 0.0):
+            gamma = self._gammas[i]
+            if filled != gamma:
+                kernel[:first, :first] = _radial(self._among[a], gamma)
+                kernel[first:, first:] = _radial(self._among[b], gamma)
+                kernel[:first, first:] = _radial(between, gamma)
+                kernel[first:, :first] = kernel[:first, first:].T
+                filled = gamma
+            weight = dict(enumerate(self.class_weights[i][[a, b]]))
+            with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+                machine = self._machines[i].set_params(class_weight=weight).fit(kernel, labels)
+            weights = np.zeros(n)
+            weights[machine.support_] = -machine.dual_coef_[0]
+            self.iterations.append(int(machine.n_iter_[0]))
+            yield i, weights, -float(machine.intercept_[0])
+
+    def products_with(self, X: NDArray[np.float32], c: int) -> Array:
+        """Other embeddings' products with the images of a class, or distances from them."""
+        wide = X.astype(np.float64)
+        products = self._rows[c].products_with(wide)
+        if self._gammas[0] is None:
+            return products
+        return _distances(products, (wide**2).sum(axis=1), self._squares[c])
+
+    def kernel(self, i: int, products: Array) -> Array:
+        """A classifier's kernel from `products_with`."""
+        return _radial(products, self._gammas[i])
+
+
+class _Rows:
+    """The training images of one class, as mixtures of others where they are."""
+
+    def __init__(self, training: Training, rows: NDArray[np.intp]) -> None:
+        self._mixture = None if training.mixture is None else training.mixture[rows]
+        if self._mixture is not None:
+            rows = np.unique(self._mixture.indices)
+            self._mixture = self._mixture[:, rows]
+        self._X = training.base[rows].astype(np.float64)
+
+    def products(self, other: _Rows) -> Array:
+        """Scalar products with another class's."""
+        return other._mixed(self._mixed(self._X @ other._X.T).T).T
+
+    def products_with(self, X: Array) -> Array:
+        """Scalar products of other embeddings with these, one row each."""
+        return self._mixed(self._X @ X.T).T
+
+    def _mixed(self, products: Array) -> Array:
+        if self._mixture is None:
+            return products
+        return np.asarray(self._mixture @ np.ascontiguousarray(products))
+
+
+def _precomputed(classifier: Any) -> Any:
+    from sklearn.base import clone
+
+    return clone(classifier).set_params(kernel="precomputed")
+
+
+def _gammas(classifiers: Sequence[Any], training: Training) -> list[float | None]:
     """Of the radial basis function; None is the linear kernel."""
-    return None if classifier.kernel == "linear" else _scale(classifier, training)
+    known = {
+        c.gamma: None if c.kernel == "linear" else _scale(c, training)
+        for c in {c.gamma: c for c in classifiers}.values()
+    }
+    return [known[c.gamma] for c in classifiers]
 
 
 def _scale(classifier: Any, training: Training) -> float:
     """``gamma`` as scikit-learn reads it."""
     if classifier.gamma == "scale":
-        variance = training.X.astype(np.float64).var()
+        mean = training.X.mean(dtype=np.float64)
+        chunks = np.array_split(training.X, len(training.X) // CHUNK + 1)
+        variance = sum(float(((X - mean) ** 2).sum()) for X in chunks) / training.X.size
         return 1.0 / (training.X.shape[1] * variance) if variance != 0 else 1.0
     return 1.0 / training.X.shape[1] if classifier.gamma == "auto" else float(classifier.gamma)
 
 
-class _Kernels:
-    """Kernel matrices of the training images, class by class, which libsvm reads faster."""
-
-    def __init__(self, training: Training) -> None:
-        self.order = np.argsort(training.y, kind="stable")
-        self.y = training.y[self.order]
-        self._mixture = None if training.mixture is None else training.mixture[self.order]
-        base = training.base if self._mixture is not None else training.X[self.order]
-        self._base = base.astype(np.float64)
-        products = self._base @ self._base.T
-        if self._mixture is not None:
-            products = self._mixture @ np.ascontiguousarray((self._mixture @ products).T)
-        self._squares = products.diagonal().copy()
-        self._products: Array | None = products
-        self._distances: Array | None = None
-
-    def among(self, gamma: float | None) -> Array:
-        """The training images' kernel."""
-        if gamma is None:
-            assert self._products is not None
-            return self._products
-        if self._distances is None:
-            self._distances = _distances(self._products, self._squares, self._squares)
-            self._products = None
-        return _radial(self._distances, gamma)
-
-    def against(self, X: NDArray[np.float32]) -> Any:
-        """A function of gamma: the kernel of other images and the training images."""
-        wide = X.astype(np.float64)
-        products = self._base @ wide.T
-        if self._mixture is not None:
-            products = self._mixture @ products
-        products = np.ascontiguousarray(products.T)
-        squares = (wide**2).sum(axis=1)
-
-        def kernel(gamma: float | None) -> Array:
-            if gamma is None:
-                return products
-            return _radial(_distances(products, squares, self._squares), gamma)
-
-        return kernel
-
-
-def _distances(products: Any, rows: Array, columns: Array) -> Array:
+def _distances(products: Array, rows: Array, columns: Array) -> Array:
     """Squared distances in float32, which is what libsvm keeps of a kernel."""
-    distances = np.empty(products.shape, np.float32)
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        distances[part] = rows[part, None] + columns - 2.0 * products[part]
+    distances = (rows[:, None] + columns - 2.0 * products).astype(np.float32)
     return np.maximum(distances, 0.0, out=distances)
 
 
-def _radial(distances: Array, gamma: float) -> Array:
-    """``exp(-gamma * distances)``, in float64, which is what libsvm reads."""
-    kernel = np.empty(distances.shape)
-    for start in range(0, len(distances), CHUNK):
-        part = slice(start, start + CHUNK)
-        kernel[part] = np.exp(np.float32(-gamma) * distances[part])
-    return kernel
+def _radial(values: Array, gamma: float | None) -> Array:
+    """``exp(-gamma * distances)``; scalar products as they are."""
+    return values if gamma is None else np.exp(np.float32(-gamma) * values)

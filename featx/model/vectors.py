@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from featx.model.linear import ArrayHead, read_scaler
 from featx.model.saved import SavedObject, UnfamiliarError
 
-__all__ = ["SVC", "VectorHead", "read_vectors"]
+__all__ = ["SVC", "VectorHead", "read_vectors", "votes"]
 
 SVC = "sklearn.svm._classes.SVC"
 CHUNK_NUMBERS = 1 << 24  # kernel values and pairs held at once: 128 MB
@@ -53,7 +53,7 @@ class VectorHead(ArrayHead):
         n_classes = len(self.classes_)
         rows = max(1, CHUNK_NUMBERS // (len(self.vectors) + n_classes**2))
         duels = (self._duels(X[i : i + rows]) for i in range(0, len(X), rows))
-        return np.concatenate([d[:, 1, 0].copy() if n_classes == 2 else _votes(d) for d in duels])
+        return np.concatenate([d[:, 1, 0].copy() if n_classes == 2 else votes(d) for d in duels])
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.str_]:
         """Classes of the largest margins, shape (n,)."""
@@ -84,7 +84,7 @@ class VectorHead(ArrayHead):
         return np.asarray(np.exp(-self.gamma * np.maximum(squares - 2 * products, 0)))
 
 
-def _votes(duels: NDArray[np.float64]) -> NDArray[np.float64]:
+def votes(duels: NDArray[np.float64]) -> NDArray[np.float64]:
     """Duels won by each class, plus less than half for its margins; of equals the first wins."""
     above = np.triu(np.ones(duels.shape[1:], bool), 1)
     won = np.where(above, duels >= 0, duels > 0).sum(axis=2)
