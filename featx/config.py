@@ -128,6 +128,15 @@ class ExtractConfig(_Section):
         le=512,
         description="Threads that decode and, where the CPU computes, embed. [CPU cores]",
     )
+    views: int = Field(
+        0, ge=0, le=100, description="Augmented views of each image that is not in the test split."
+    )
+    augment: Literal["light", "medium", "strong"] = Field(
+        "medium", description="How much views differ from their image."
+    )
+    upright: bool = Field(
+        True, description="--no-upright also turns views by quarters: images have no up."
+    )
     limit: int | None = Field(None, ge=1, description="Only the first N images.")
     on_error: Literal["skip", "fail"] = Field(
         "skip", description="skip quarantines an unreadable image; fail stops at the first."
@@ -162,10 +171,12 @@ class ExtractConfig(_Section):
         ]
 
 
-#: What decides the embedding, and so belongs to a saved model; `featx.score` does not take it.
+#: What decides the embedding and its views, and so belongs to a saved model; `featx.score` does not
+#: take it.
 BACKBONE_FIELDS = frozenset(
     {"backbone", "pretrained", "layer", "pooling", "separate"}
     | {"size", "crop", "interpolation", "resize", "decode"}
+    | {"views", "augment", "upright"}
 )
 
 

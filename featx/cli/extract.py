@@ -46,4 +46,6 @@ def _print(found: list[Any], dry_run: bool) -> None:
 
 def _next(data: DatasetConfig, extract: ExtractConfig) -> None:
     backbones = "".join(f" --backbone {name}" for name in extract.backbone)
-    console.log(f"Next: featx fit {data.dataset}{backbones}")
+    views = f" --views {extract.views} --augment {extract.augment}" if extract.views else ""
+    views += " --no-upright" if extract.views and not extract.upright else ""
+    console.log(f"Next: featx fit {data.dataset}{backbones}{views}")

@@ -17,6 +17,7 @@ import numpy as np
 from featx.errors import ClusterError, ModelError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
+from featx.extraction.views import ViewPlan
 from featx.extraction.workers import Computed, Workers
 from featx.files import printable
 
@@ -25,10 +26,11 @@ __all__ = ["Chunk", "ChunkResult", "ChunkWork", "extract_chunk"]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``start`` to ``start + len(paths)`` of a manifest."""
+    """Rows ``start`` to ``start + len(paths)`` of a manifest, and the views wanted of them."""
 
     start: int
     paths: Sequence[str]
+    views: ViewPlan
 
     def __str__(self) -> str:
         first, last = printable(self.paths[0]), printable(self.paths[-1])
@@ -132,7 +134,7 @@ def extract_chunk(
     for extractor in extractors:
         for store in extractor.stores:
             store.refresh()  # other chunks may hold the same contents
-    workers = Workers(chunk.paths, extractors, threads=threads, decode=decode)
+    workers = Workers(chunk.paths, extractors, chunk.views, threads=threads, decode=decode)
     readings: list[tuple[int, Reading]] = []
     computed: dict[int, list[Computed]] = {}
     for event in workers:

@@ -16,12 +16,14 @@ import numpy as np
 from featx import console
 from featx.clusters import find_cluster
 from featx.config import ExtractConfig
+from featx.data.augment import Augmentation
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
 from featx.extraction.result import Extraction, Failure, Report
 from featx.extraction.spread import SpreadWorkers, Written
+from featx.extraction.views import ViewPlan, plan_views
 from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
@@ -78,11 +80,12 @@ def run_extractors(
     *,
     allow_memory: bool = False,
     dry_run: bool = False,
+    augmentation: Augmentation | None = None,
 ) -> list[Extraction]:
     """Drive prepared extractors over a manifest; see `extract_embeddings`.
 
     ``dry_run`` reads and hashes but computes nothing: the report's ``computed`` then counts what
-    would be.
+    would be. ``augmentation`` makes views instead of the one that ``config`` names.
     """
     started = time.perf_counter()
     if config.limit is not None:
@@ -90,7 +93,8 @@ def run_extractors(
     cache = cache_folder(config.cache)
     for extractor in extractors:
         extractor.open_stores(cache, allow_memory=allow_memory and config.cluster is None)
-    run = _Run(manifest, extractors, config, dry_run=dry_run)
+    views = plan_views(manifest, config, augmentation)
+    run = _Run(manifest, extractors, views, config, dry_run=dry_run)
     run.execute()
     report = run.report
     report.setup_s = sum(extractor.setup_s for extractor in extractors)
@@ -105,12 +109,14 @@ class _Run:
         self,
         manifest: Manifest,
         extractors: Sequence[Extractor],
+        views: ViewPlan,
         config: ExtractConfig,
         *,
         dry_run: bool,
     ) -> None:
         self.manifest = manifest
         self.extractors = extractors
+        self.views = views
         self.config = config
         self.dry_run = dry_run
         self.report = Report(images=len(manifest))
@@ -139,13 +145,14 @@ class _Run:
 
     def _workers(self) -> Workers | SpreadWorkers:
         """Threads of this process, or the machines of a cluster."""
-        config, paths, decode = self.config, self.manifest.paths, not self.dry_run
+        config, decode = self.config, not self.dry_run
+        work = (self.manifest.paths, self.extractors, self.views)
         cluster = find_cluster(config.cluster, config.address)
         if cluster is None:
             threads = config.workers or cpu_cores()
-            return Workers(paths, self.extractors, threads=threads, decode=decode)
+            return Workers(*work, threads=threads, decode=decode)
         cache = cache_folder(config.cache)
-        return SpreadWorkers(paths, self.extractors, cluster, config, cache=cache, decode=decode)
+        return SpreadWorkers(*work, cluster, config, cache=cache, decode=decode)
 
     def _follow(self, workers: Workers | SpreadWorkers, bar: console.Progress) -> None:
         for event in workers:
@@ -176,6 +183,7 @@ class _Run:
         report.decode_s += reading.decode_s
         if reading.sha256 is not None:
             self.hashes[i] = np.frombuffer(reading.sha256, np.uint8)
+        report.views_computed += reading.views
         if reading.reason is not None:
             self._quarantine(i, reading)
         elif reading.twin:
@@ -215,6 +223,7 @@ class _Run:
         ok = np.ones(len(self.manifest), bool)
         ok[list(self.reasons)] = False
         self.report.quarantined = len(failures)
+        self.report.views = self.views.n_views * int((ok & self.views.wanted).sum())
         self.report.duplicates = sum(i not in self.reasons for i in self.twins)
         return [
             Extraction(
@@ -227,6 +236,7 @@ class _Run:
                 failures=failures,
                 report=self.report,
                 store=store,
+                plan=self.views,
             )
             for extractor in self.extractors
             for name, spec, store in zip(

@@ -6,43 +6,70 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from featx.data.augment import draw_view
 from featx.data.decode import decode_image
 from featx.data.hashing import content_hash, read_bytes
-from featx.data.pixels import read_pixels
+from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.preprocess import preprocess_image
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
+from featx.extraction.views import ViewPlan
 from featx.types import Preprocess
 
-__all__ = ["Reader", "Reading"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Input", "Reader", "Reading"]
 
 _ANY = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What one extractor is given of one file.
+
+    Parameters
+    ----------
+    extractor : int
+        Whose.
+    name : bytes
+        Of the row in its stores: the content's hash, or the name of a view.
+    pixels : ndarray of shape (height, width, 3), uint8
+        Empty where nothing was to be decoded.
+    """
+
+    extractor: int
+    name: bytes
+    pixels: NDArray[np.uint8]
 
 
 @dataclass
 class Reading:
     """What became of one file.
 
-    ``pixels`` maps the index of each extractor that lacks this image to its (H, W, 3) uint8
-    input; empty when all have it, when it failed, or when a twin of the same content is already
-    under way (``twin``). ``missing`` says that some extractor lacks it and it could be decoded.
+    ``inputs`` is what the extractors lack of this image and its views; empty when all have it, when
+    it failed, or when a twin of the same content is already under way (``twin``). ``missing`` says
+    that some extractor lacks the image and it could be decoded, ``views`` how many of its views.
     """
 
     sha256: bytes | None = None
     reason: str | None = None
     twin: bool = False
-    pixels: dict[int, np.ndarray] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
     missing: bool = False
+    views: int = 0
     size_bytes: int = 0
     read_s: float = 0.0
     decode_s: float = 0.0
 
     def forget_pixels(self) -> None:
         """Let go of the pixels, which others have taken."""
-        self.pixels = {}
+        self.inputs = []
 
 
 class Reader:
@@ -52,18 +79,23 @@ class Reader:
     ----------
     extractors : sequence of Extractor
         With their stores open.
+    views : ViewPlan
+        Of the files that are read.
     decode : bool, default True
-        False only reads and hashes, and leaves a None-sized plan in ``Reading.pixels``.
+        False only reads and hashes, and gives inputs without pixels.
     """
 
-    def __init__(self, extractors: Sequence[Extractor], *, decode: bool = True) -> None:
+    def __init__(
+        self, extractors: Sequence[Extractor], views: ViewPlan, *, decode: bool = True
+    ) -> None:
         self.extractors = extractors
+        self.views = views
         self.decode = decode
         self._claimed: set[bytes] = set()
         self._lock = threading.Lock()
 
-    def __call__(self, path: str) -> Reading:
-        """Read one file; every problem with it becomes ``Reading.reason``."""
+    def __call__(self, path: str, index: int) -> Reading:
+        """Read file ``index``; every problem with it becomes ``Reading.reason``."""
         result = Reading()
         started = time.perf_counter()
         try:
@@ -74,47 +106,86 @@ class Reader:
         result.size_bytes = len(data)
         result.sha256 = content_hash(data)
         result.read_s = time.perf_counter() - started
-        missing = self._missing(result.sha256)
-        if self._is_claimed(result.sha256, claim=bool(missing)):
-            result.twin = True
-        elif missing:
+        names = [result.sha256]
+        if self.views.wanted[index]:
+            names += self.views.names(result.sha256)
+        missing = self._missing(names)
+        result.twin, missing = self._claim(result.sha256, missing)
+        if missing:
             started = time.perf_counter()
             self._decode(data, missing, result)
-            result.missing = result.reason is None
+            if result.reason is None:
+                result.missing = result.sha256 in missing
+                result.views = len(missing) - result.missing
             result.decode_s = time.perf_counter() - started
         return result
 
-    def _missing(self, sha256: bytes) -> list[int]:
-        digest = np.frombuffer(sha256, np.uint8)[None]
-        return [
-            i
-            for i, extractor in enumerate(self.extractors)
-            if not all(store.contains(digest)[0] for store in extractor.stores)
-        ]
+    def _missing(self, names: Sequence[bytes]) -> dict[bytes, list[int]]:
+        """The rows that some extractors lack, with those extractors."""
+        digests = np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
+        missing: dict[bytes, list[int]] = {}
+        for i, extractor in enumerate(self.extractors):
+            there = np.all([store.contains(digests) for store in extractor.stores], axis=0)
+            for k in np.flatnonzero(~there).tolist():
+                missing.setdefault(names[k], []).append(i)
+        return missing
 
-    def _is_claimed(self, sha256: bytes, *, claim: bool) -> bool:
-        """Whether this run has met the content before; claims it if not and asked to."""
+    def _claim(
+        self, sha256: bytes, missing: dict[bytes, list[int]]
+    ) -> tuple[bool, dict[bytes, list[int]]]:
+        """Whether this run has met the content before, and what no twin computes; claims that."""
         with self._lock:
-            claimed = sha256 in self._claimed
-            if claim:
-                self._claimed.add(sha256)
-            return claimed
+            twin = sha256 in self._claimed
+            free = {name: who for name, who in missing.items() if name not in self._claimed}
+            self._claimed |= free.keys()
+        return twin, free
 
-    def _decode(self, data: bytes, missing: list[int], result: Reading) -> None:
-        if not self.decode:
-            result.pixels = {i: np.empty(0, np.uint8) for i in missing}
-            return
-        done: dict[Preprocess, np.ndarray] = {}  # normalisation, left to the engine, aside
-        image = None
+    def _decode(self, data: bytes, missing: dict[bytes, list[int]], result: Reading) -> None:
+        picture = _Picture(data, self.views)
         try:
-            for i in missing:
-                preprocess = replace(self.extractors[i].preprocess, mean=_ANY, std=_ANY)
-                if preprocess not in done and preprocess.decode == "scaled":
-                    done[preprocess] = read_pixels(data, preprocess)
-                elif preprocess not in done:
-                    image = image or decode_image(data)
-                    done[preprocess] = preprocess_image(image, preprocess)
-                result.pixels[i] = done[preprocess]
+            for name, extractors in missing.items():
+                for i in extractors:
+                    pixels = np.empty(0, np.uint8)
+                    if self.decode:
+                        preprocess = self.extractors[i].preprocess
+                        pixels = picture.pixels(preprocess, name, view=name != result.sha256)
+                    result.inputs.append(Input(i, name, pixels))
         except DecodeError as error:
             result.reason = error.message
-            result.pixels = {}
+            result.inputs = []
+
+
+class _Picture:
+    """One image file, decoded when it must be, and everything that is made of it made once."""
+
+    def __init__(self, data: bytes, views: ViewPlan) -> None:
+        self._data = data
+        self._augmentation = views.augmentation
+        self._decoded: dict[Preprocess | None, Image.Image] = {}
+        self._spare: dict[Preprocess, Image.Image] = {}
+        self._made: dict[tuple[Preprocess, bytes], NDArray[np.uint8]] = {}
+
+    def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> NDArray[np.uint8]:
+        """The image as one network sees it, or its view of that name."""
+        preprocess = replace(preprocess, mean=_ANY, std=_ANY)  # normalisation is the engine's
+        if (preprocess, name) not in self._made:
+            make = self._view if view else self._whole
+            self._made[preprocess, name] = make(preprocess, name)
+        return self._made[preprocess, name]
+
+    def _whole(self, preprocess: Preprocess, name: bytes) -> NDArray[np.uint8]:
+        return preprocess_image(self._image(preprocess), preprocess)
+
+    def _view(self, preprocess: Preprocess, name: bytes) -> NDArray[np.uint8]:
+        if preprocess not in self._spare:
+            self._spare[preprocess] = spare_pixels(self._image(preprocess), preprocess)
+        view = draw_view(self._augmentation, name)
+        return view_pixels(self._spare[preprocess], preprocess, view)
+
+    def _image(self, preprocess: Preprocess) -> Image.Image:
+        key = preprocess if preprocess.decode == "scaled" else None
+        if key not in self._decoded:
+            self._decoded[key] = (
+                decode_image(self._data, scaled_for=key) if key else decode_image(self._data)
+            )
+        return self._decoded[key]

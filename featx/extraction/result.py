@@ -11,6 +11,7 @@ import numpy as np
 from featx.data.manifest import Manifest
 from featx.errors import QuarantinedError
 from featx.extraction.overlay import OverlayStore
+from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ExtractorSpec
 
@@ -53,6 +54,8 @@ class Report:
     computed: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    views: int = 0
+    views_computed: int = 0
     size_bytes: int = 0
     setup_s: float = 0.0
     read_s: float = 0.0
@@ -67,16 +70,20 @@ class Report:
 
     def sentences(self) -> list[str]:
         """The report in words."""
-        rate = (self.computed / self.elapsed_s) if self.elapsed_s > 0 else 0.0
+        computed = self.computed + self.views_computed
+        rate = (computed / self.elapsed_s) if self.elapsed_s > 0 else 0.0
+        unit = "embeddings" if self.views else "images"
         lines = [
             f"{self.images:,} images: {self.cached:,} cached, {self.computed:,} computed, "
             f"{self.quarantined:,} quarantined"
             + (f", {self.duplicates:,} exact duplicates computed once" if self.duplicates else "")
             + "."
         ]
-        if self.computed:
+        if self.views:
+            lines.append(f"{self.views:,} augmented views: {self.views_computed:,} computed.")
+        if computed:
             lines.append(
-                f"{self.elapsed_s:.1f} s ({rate:,.0f} images/s); thread time: "
+                f"{self.elapsed_s:.1f} s ({rate:,.0f} {unit}/s); thread time: "
                 f"read {self.read_s:.1f}, decode {self.decode_s:.1f}, "
                 f"forward {self.forward_s:.1f}, commit {self.commit_s:.1f}; "
                 f"loading the backbone {self.setup_s:.1f} s."
@@ -103,6 +110,8 @@ class Extraction:
         these, in the manifest's order.
     failures : list of Failure
         The other rows, each with its reason.
+    plan : ViewPlan
+        Which augmented views there are of which images.
     """
 
     name: str
@@ -114,11 +123,31 @@ class Extraction:
     failures: list[Failure]
     report: Report
     store: OverlayStore = field(repr=False)
+    plan: ViewPlan = field(repr=False)
 
     @property
     def X(self) -> np.ndarray:
         """Embeddings, shape (n_ok, n_features), float32; read from the store at each access."""
         return self.store.gather(self.hashes[self.ok])
+
+    @property
+    def views(self) -> np.ndarray:
+        """Embeddings of augmented views of the rows of ``X``, read at each access.
+
+        Shape (n_ok, n_views, n_features), float32. Images of the test split have none: NaN.
+        """
+        return self.gather_views(np.flatnonzero(self.ok))
+
+    def gather_views(self, rows: np.ndarray) -> np.ndarray:
+        """`views` of some rows of the manifest, each of which has an embedding."""
+        shape = (len(rows), self.plan.n_views, self.spec.n_features)
+        wanted = self.plan.wanted[rows]
+        names = [n for i in rows[wanted] for n in self.plan.names(self.hashes[i].tobytes())]
+        gathered = np.full(shape, np.nan, np.float32)
+        if names:
+            digests = np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
+            gathered[wanted] = self.store.gather(digests).reshape(-1, *shape[1:])
+        return gathered
 
     @property
     def ids(self) -> np.ndarray:
@@ -147,6 +176,7 @@ class Extraction:
             "n_features": self.spec.n_features,
             "fingerprint": self.spec.fingerprint,
             "store": self.spec.folder,
+            "views": self.plan.document(),
             "report": self.report.document(),
             "failures": [asdict(failure) for failure in self.failures],
         }

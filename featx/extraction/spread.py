@@ -18,6 +18,7 @@ from featx.config import ExtractConfig
 from featx.extraction.chunks import Chunk, ChunkResult, ChunkWork
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
+from featx.extraction.views import ViewPlan
 from featx.extraction.workers import Read
 from featx.store.extractor import create_folder
 from featx.store.shard import rows_per_shard
@@ -56,6 +57,8 @@ class SpreadWorkers:
         The files, on storage that all machines share.
     extractors : sequence of Extractor
         With their stores open.
+    views : ViewPlan
+        Of the files.
     cluster : Cluster
         Where the machines are.
     config : ExtractConfig
@@ -70,6 +73,7 @@ class SpreadWorkers:
         self,
         paths: Sequence[str],
         extractors: Sequence[Extractor],
+        views: ViewPlan,
         cluster: Cluster,
         config: ExtractConfig,
         *,
@@ -77,8 +81,10 @@ class SpreadWorkers:
         decode: bool = True,
     ) -> None:
         self._paths = paths
+        self._views = views
         self._stopped = False
         self._claimed: set[bytes] = set()
+        self._viewed: set[bytes] = set()
         self._finished: list[ChunkResult] = []  # their shards have not been handed on
         with ExitStack() as stack:
             seen = [*_first_there(paths)]
@@ -97,7 +103,7 @@ class SpreadWorkers:
             )
             device = extractors[0].specs[0].document["numerics"]["device"]
             self._pool = stack.enter_context(session.pool(work, gpus=device == "cuda"))
-            self._rows = _chunk_rows(len(paths), self._pool.size, extractors)
+            self._rows = _chunk_rows(len(paths), self._pool.size, extractors, views.n_views)
             self._open = stack.pop_all()
 
     def stop(self) -> None:
@@ -126,7 +132,8 @@ class SpreadWorkers:
         for start in range(0, len(self._paths), self._rows):
             if self._stopped:
                 return
-            yield Chunk(start, self._paths[start : start + self._rows])
+            stop = start + self._rows
+            yield Chunk(start, self._paths[start:stop], self._views.part(start, stop))
 
     def _settle(self, reading: Reading) -> None:
         """Of equal files in several chunks one counts as computed, as in a run on one machine."""
@@ -136,6 +143,10 @@ class SpreadWorkers:
             reading.twin, reading.missing = True, False
         elif reading.missing:
             self._claimed.add(reading.sha256)
+        if reading.sha256 in self._viewed:
+            reading.views = 0
+        elif reading.views:
+            self._viewed.add(reading.sha256)
 
     def _written(self) -> Written:
         results, self._finished = self._finished, []
@@ -146,10 +157,11 @@ class SpreadWorkers:
         return Written(names, sum(r.forward_s for r in results), sum(r.commit_s for r in results))
 
 
-def _chunk_rows(n: int, n_workers: int, extractors: Sequence[Extractor]) -> int:
-    """Images in a chunk: a shard of any of the stores can hold them."""
+def _chunk_rows(n: int, n_workers: int, extractors: Sequence[Extractor], n_views: int) -> int:
+    """Images in a chunk: a shard of any of the stores can hold them and their views."""
     most = min(rows_per_shard(spec.n_features) for e in extractors for spec in e.specs)
-    return min(most, CHUNK_ROWS, max(SMALLEST_CHUNK, -(-n // (CHUNKS_EACH * n_workers))))
+    rows = max(1, min(most, CHUNK_ROWS) // (1 + n_views))
+    return min(rows, max(SMALLEST_CHUNK, -(-n // (CHUNKS_EACH * n_workers))))
 
 
 def _first_there(paths: Sequence[str]) -> list[str]:

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.extraction.extractor import Extractor
-from featx.extraction.reading import Reader, Reading
+from featx.extraction.reading import Input, Reader, Reading
+from featx.extraction.views import ViewPlan
 
 __all__ = ["Computed", "Read", "Workers"]
 
@@ -43,7 +44,7 @@ class Computed:
     extractor : int
         Whose.
     hashes : ndarray of shape (n, 32), uint8
-        Content of the images.
+        Content of the images, or names of views.
     columns : list of ndarray of shape (n, n_features), float32
         One for each of the extractor's stores.
     forward_s : float
@@ -72,9 +73,9 @@ class _Tray:
         self.hashes = np.empty((size, 32), np.uint8)
         self.n = 0
 
-    def put(self, sha256: bytes, pixels: NDArray[np.uint8]) -> None:
-        self.pixels[self.n] = pixels
-        self.hashes[self.n] = np.frombuffer(sha256, np.uint8)
+    def put(self, given: Input) -> None:
+        self.pixels[self.n] = given.pixels
+        self.hashes[self.n] = np.frombuffer(given.name, np.uint8)
         self.n += 1
 
     def content(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -93,6 +94,8 @@ class Workers:
         The files.
     extractors : sequence of Extractor
         With their stores open.
+    views : ViewPlan
+        Of the files.
     threads : int
         How many.
     decode : bool, default True
@@ -103,6 +106,7 @@ class Workers:
         self,
         paths: Sequence[str],
         extractors: Sequence[Extractor],
+        views: ViewPlan,
         *,
         threads: int,
         decode: bool = True,
@@ -110,7 +114,7 @@ class Workers:
         self._paths = paths
         self._extractors = extractors
         self._decode = decode
-        self._reader = Reader(extractors, decode=decode)
+        self._reader = Reader(extractors, views, decode=decode)
         self._next = iter(range(len(paths)))
         self._taking = threading.Lock()
         self._starting = threading.Lock()
@@ -158,10 +162,10 @@ class Workers:
         trays: dict[int, _Tray] = {}
         try:
             while (index := self._take()) is not None:
-                reading = self._reader(self._paths[index])
-                for k, pixels in reading.pixels.items():
+                reading = self._reader(self._paths[index], index)
+                for given in reading.inputs:
                     if self._decode:
-                        self._put(k, reading, pixels, trays)
+                        self._put(given, trays)
                 reading.forget_pixels()
                 self._events.put(Read(index, reading))
         except BaseException as error:  # the thread that iterates raises it
@@ -173,17 +177,15 @@ class Workers:
         with self._taking:
             return None if self._stopped.is_set() else next(self._next, None)
 
-    def _put(
-        self, k: int, reading: Reading, pixels: NDArray[np.uint8], trays: dict[int, _Tray]
-    ) -> None:
-        """Lay one image into the thread's tray; compute when it is full."""
-        assert reading.sha256 is not None
+    def _put(self, given: Input, trays: dict[int, _Tray]) -> None:
+        """Lay one input into the thread's tray; compute when it is full."""
+        k = given.extractor
         if k not in trays:
             with self._starting:  # a saved model's backbone is looked for only now
                 size = self._extractors[k].plan.choice.batch_size
-            trays[k] = _Tray(size, pixels)
+            trays[k] = _Tray(size, given.pixels)
         tray = trays[k]
-        tray.put(reading.sha256, pixels)
+        tray.put(given)
         if tray.n == len(tray.pixels):
             self._events.put(self._compute(k, *tray.content()))
             tray.hashes = np.empty_like(tray.hashes)  # the old ones have been handed on

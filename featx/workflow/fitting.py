@@ -113,6 +113,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         hashes=first.hashes[first.ok],
         groups=_column(first.groups, "group", ("", "is a group of its own")),
         splits=_column(first.splits, "split", ("train", "is used for training")),
+        views={e.name: e.views for e in extractions} if first.plan.n_views else {},
     )
 
 

@@ -102,6 +102,24 @@ def test_the_result_is_that_of_one_machine(
     assert not list(folder.glob(".cluster*"))
 
 
+def test_views_are_those_of_one_machine(
+    images: Path,
+    config: ExtractConfig,
+    on_ray: ExtractConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chunks_of(monkeypatch, 4)
+    for views in (1, 3):
+        [expected] = extract(images, config.model_copy(update={"views": views}))
+        [found] = extract(images, on_ray.model_copy(update={"views": views}))
+        assert_same([found], [expected])
+        assert np.array_equal(found.views, expected.views)
+        assert (found.report.views, found.report.views_computed) == (
+            expected.report.views,
+            expected.report.views_computed,
+        )
+
+
 def test_a_second_run_computes_nothing(
     images: Path, config: ExtractConfig, on_ray: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
