@@ -207,6 +207,17 @@ class FitConfig(_Section):
         default_factory=dict,
         description="Values to search instead of a head's own, as {head: {parameter: [values]}}.",
     )
+    search: str = Field(
+        "grid",
+        description="grid tries every value and goes on past an end that is best; random and bayes "
+        "draw --trials points from a head's space; halving tries all on few images first.",
+    )
+    trials: int | None = Field(
+        None,
+        ge=1,
+        description="Points drawn for each row; halving draws none without it. [30 for random "
+        "and bayes]",
+    )
     cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
     scoring: Literal[
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"

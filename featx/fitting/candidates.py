@@ -11,7 +11,7 @@ from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
 from featx.types import Components
 
-__all__ = ["Setup", "Trial", "build_estimator", "plan_setups", "plan_trials"]
+__all__ = ["Setup", "Trial", "build_estimator", "plan_grids", "plan_setups"]
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,11 @@ def plan_setups(
     return setups, notes
 
 
-def plan_trials(setups: Sequence[Setup], config: FitConfig) -> list[Trial]:
-    """Each setup with every point of its head's grid, in scikit-learn's grid order.
+def plan_grids(config: FitConfig) -> dict[str, list[tuple[tuple[str, Any], ...]]]:
+    """Every point of each head's grid, in scikit-learn's grid order.
 
     Parameters
     ----------
-    setups : sequence of Setup
     config : FitConfig
 
     Raises
@@ -103,13 +102,14 @@ def plan_trials(setups: Sequence[Setup], config: FitConfig) -> list[Trial]:
     unused = set(config.param_grid) - set(config.head)
     if unused:
         raise UnknownNameError("head in param_grid", sorted(unused)[0], config.head)
-    grids: dict[str, list[dict[str, Any]]] = {}
+    grids = {}
     for name in dict.fromkeys(config.head):
         head: Head = HEADS.get(name)
-        grids[name] = list(ParameterGrid({**config.param_grid.get(name, head.param_grid)}))
-        for params in grids[name]:
+        points = list(ParameterGrid({**config.param_grid.get(name, head.param_grid)}))
+        for params in points:
             _check_params(name, params)
-    return [Trial(s, tuple(sorted(p.items()))) for s in setups for p in grids[s.head]]
+        grids[name] = [tuple(sorted(params.items())) for params in points]
+    return grids
 
 
 def _check_params(head: str, params: Mapping[str, Any]) -> None:

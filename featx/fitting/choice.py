@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.candidates import Setup, Trial
+from featx.fitting.edges import TIE
 from featx.fitting.search import FoldSearch, defined_mean
 from featx.stats.comparison import PairedTest, corrected_paired_test
 
@@ -16,15 +17,12 @@ __all__ = [
     "best_trials",
     "choose",
     "contrast",
-    "edge_notes",
     "sampler_notes",
     "selection_notes",
     "view_notes",
     "without_sampler",
     "without_views",
 ]
-
-TIE = 1e-12
 
 Scores = Callable[[Trial], NDArray[np.float64]]
 
@@ -166,26 +164,3 @@ def verdict(test: PairedTest) -> str:
     if test.p >= 0.05:
         return "made no clear difference to"
     return "helped" if test.mean > 0 else "hurt"
-
-
-def edge_notes(chosen: Trial, trials: Sequence[Trial]) -> list[str]:
-    """Whether the best value lies at the end of what was searched."""
-    notes = []
-    for name, value in chosen.params:
-        searched = {
-            v
-            for t in trials
-            if t.setup == chosen.setup
-            for n, v in t.params
-            if n == name and isinstance(v, (int, float)) and not isinstance(v, bool)
-        }
-        if len(searched) < 3 or value not in {min(searched), max(searched)}:
-            continue
-        if name == "n_neighbors" and value == 1:
-            continue
-        end = "smallest" if value == min(searched) else "largest"
-        notes.append(
-            f"The best {name} of {chosen.setup} is {value:g}, the {end} searched: a wider "
-            f"param_grid.{chosen.setup.head}.{name} may do better."
-        )
-    return notes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
-from featx.fitting.choice import choose
 from featx.fitting.data import Part
+from featx.fitting.exploring import Explorer
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch, replace_folds
 from featx.fitting.training import pipeline_outputs
@@ -131,29 +130,6 @@ def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
     return folds
 
 
-def nested_trials(search: FoldSearch, trials: Sequence[Trial], select: str) -> list[Trial]:
-    """The trial that each outer fold's inner search chooses.
-
-    The inner folds of outer fold ``i`` are the other outer folds. A fit with folds ``i`` and
-    ``j`` held out is an inner fit of both outer folds: tested on ``j`` it serves ``i``, tested
-    on ``i`` it serves ``j``. Ten fits thus do the work of twenty, with nothing left out.
-    """
-    search.check(search.pairs)
-    search.run(trials, search.pairs, keep=False, label="Nested search")
-    usable = [t for t in trials if t.setup not in search.refused]
-    if not usable:
-        raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
-
-    def inner_scores(trial: Trial, outer: int) -> Float:
-        inner = (i for i in range(search.folds.n_folds) if i != outer)
-        return np.array([search.scores[trial, (min(outer, i), max(outer, i)), i] for i in inner])
-
-    return [
-        choose(usable, partial(inner_scores, outer=outer), select)
-        for outer in range(search.folds.n_folds)
-    ]
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The estimate, others for comparison, and the predictions behind them."""
@@ -166,7 +142,7 @@ class Evaluation:
 
 def evaluate(
     search: FoldSearch,
-    trials: Sequence[Trial],
+    explorer: Explorer,
     chosen: Trial,
     config: FitConfig,
     *,
@@ -181,7 +157,7 @@ def evaluate(
     """
     notes: list[str] = []
     oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
-    free = len(trials) == 1
+    free = explorer.free
     estimates = {"cv": _describe([oof], "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
     held = [oof]
     judged: list[Held] = []
@@ -197,9 +173,9 @@ def evaluate(
     elif config.estimate == "repeated":
         method = "repeated"
         description = REPEATED_UNCHOSEN if free else None
-        judged = _repeated(search, trials, config)
+        judged = _repeated(search, explorer, chosen, config)
     elif config.estimate in {"auto", "nested"} and not free:
-        judged = _nested_or_note(search, trials, config, notes)
+        judged = _nested_or_note(search, explorer, chosen, config, notes)
     if judged:
         held += judged
         description = description or DESCRIPTIONS[method]
@@ -223,11 +199,11 @@ def _tested(test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration
 
 
 def _nested_or_note(
-    search: FoldSearch, trials: Sequence[Trial], config: FitConfig, notes: list[str]
+    search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig, notes: list[str]
 ) -> list[Held]:
     """Nested predictions; nothing but a note where ``auto`` finds them impossible."""
     try:
-        return [_nested(search, trials, config.select, seed=config.seed, split="nested")]
+        return [_nested(search, explorer, chosen, config.select, config.seed, split="nested")]
     except FitError as error:
         if config.estimate == "nested":
             raise
@@ -239,21 +215,22 @@ def _nested_or_note(
 
 
 def _nested(
-    search: FoldSearch, trials: Sequence[Trial], select: str, *, seed: int, split: str
+    search: FoldSearch, explorer: Explorer, chosen: Trial, select: str, seed: int, *, split: str
 ) -> Held:
-    """Every image predicted by what a search on the other folds chose."""
+    """Every image predicted by what a search on the other folds chose; all there is, if one."""
     folds = nested_folds(search.part, search.folds, seed=seed)
     outer = search
     if folds is not search.folds:
         outer = replace_folds(search, search.part, folds)
-    choices = (
-        list(trials) * folds.n_folds if len(trials) == 1 else nested_trials(outer, trials, select)
-    )
-    outer.run(list(dict.fromkeys(choices)), outer.single, keep=True, label="Nested folds")
-    return held_out(outer, choices, split)
+    if explorer.free:
+        outer.run([chosen], outer.single, keep=True, label="Folds")
+        return held_out(outer, [chosen] * folds.n_folds, split)
+    return held_out(outer, explorer.nested(outer, select), split)
 
 
-def _repeated(search: FoldSearch, trials: Sequence[Trial], config: FitConfig) -> list[Held]:
+def _repeated(
+    search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig
+) -> list[Held]:
     """Nested predictions on partitions of consecutive seeds, the first that of the search."""
     held = []
     part = search.part
@@ -263,7 +240,7 @@ def _repeated(search: FoldSearch, trials: Sequence[Trial], config: FitConfig) ->
             folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
             again = replace_folds(search, part, folds)
         held.append(
-            _nested(again, trials, config.select, seed=seed, split=f"repeated-{repeat + 1}")
+            _nested(again, explorer, chosen, config.select, seed, split=f"repeated-{repeat + 1}")
         )
     return held
 

@@ -14,18 +14,20 @@ from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
-from featx.fitting.candidates import Setup, Trial, plan_setups, plan_trials
+from featx.fitting.candidates import Setup, Trial, plan_setups
 from featx.fitting.choice import (
     best_trials,
     choose,
-    edge_notes,
     sampler_notes,
     selection_notes,
     view_notes,
 )
 from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_images
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
+from featx.fitting.edges import edge_notes
 from featx.fitting.estimate import Evaluation, Tested, evaluate
+from featx.fitting.exploring import Explorer
+from featx.fitting.plan import make_plan
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.rules import read_rule
 from featx.fitting.search import FoldSearch
@@ -120,9 +122,9 @@ def _fit(
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
     setups, setup_notes = plan_setups(list(part.X), config, n_views=part.n_views)
-    trials = plan_trials(setups, config)
+    explorer = Explorer(config.search, make_plan(setups, config))
     notes += setup_notes + _adaptation_notes(search, config)
-    search.run(trials, search.single, keep=search.affordable(trials), label="Search")
+    trials = explorer.search(search)
     best = best_trials(search, trials, config.select)
     if not best:
         raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
@@ -139,14 +141,14 @@ def _fit(
     }
     candidates = tabulate(search, setups, trials, best, comparisons)
     evaluation: Evaluation = evaluate(
-        search, trials, chosen, config, test=test, pipeline=pipeline, calibration=calibration
+        search, explorer, chosen, config, test=test, pipeline=pipeline, calibration=calibration
     )
     notes += evaluation.notes + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
-    notes += edge_notes(
-        choose([t for t in usable if t.setup == chosen.setup], search.fold_scores, "best"), trials
-    )
+    if config.search == "grid":
+        of_chosen = [t for t in usable if t.setup == chosen.setup]
+        notes += edge_notes(of_chosen, explorer.plan.grid(chosen.setup), search.mean_score)
     return {
         "classes": part.classes,
         "candidates": candidates,
@@ -155,6 +157,7 @@ def _fit(
             where: None if comparison is None else comparison.document()
             for where, comparison in zip(("folds", "tested"), comparisons.values(), strict=True)
         },
+        "search": explorer.document(),
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
         "predictions": Predictions(part.classes, evaluation.held),

@@ -134,6 +134,8 @@ class FitResult:
     comparison : dict
         JSON of how candidates were compared on the ``folds`` and, where images judge once,
         ``tested`` on those.
+    search : dict
+        JSON of what was tried.
     estimate : dict
         JSON of the number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of dict
@@ -155,6 +157,7 @@ class FitResult:
     candidates: list[Candidate]
     chosen: Candidate
     comparison: dict[str, Any]
+    search: dict[str, Any]
     estimate: dict[str, Any]
     estimates: dict[str, dict[str, Any]]
     predictions: Predictions
@@ -178,6 +181,7 @@ class FitResult:
             "candidates": [c.document() for c in self.candidates],
             "chosen": self.chosen.document(),
             "comparison": self.comparison,
+            "search": self.search,
             "estimate": self.estimate,
             "estimates": self.estimates,
             "temperature": self.temperature,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -116,6 +116,8 @@ class FoldSearch:
         ``setup -> seconds of fitting, resampling and scoring, summed over threads``.
     kept : dict
         ``(trial, held-out folds, tested fold) -> what the head said``, where it was to be kept.
+    smaller : dict
+        ``share -> the same on a share of the images``; see `featx.fitting.subsample`.
     """
 
     part: Part
@@ -131,6 +133,7 @@ class FoldSearch:
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
     elapsed_s: dict[Setup, float] = field(default_factory=lambda: defaultdict(float))
     kept: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
+    smaller: dict[float, FoldSearch] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -165,14 +168,32 @@ class FoldSearch:
                     hint="Groups and classes coincide: add groups that hold several classes.",
                 )
 
-    def affordable(self, trials: Sequence[Trial]) -> bool:
-        """Whether what all these trials say on all folds fits into memory comfortably."""
-        return len(self.part) * len(self.part.classes) * 8 * len(trials) <= KEPT_BYTES
+    def affordable(self, n_trials: int) -> bool:
+        """Whether what so many trials say on all folds fits into memory comfortably."""
+        return len(self.part) * len(self.part.classes) * 8 * n_trials <= KEPT_BYTES
+
+    def score(self, wanted: Mapping[Held, Collection[Trial]], *, keep: bool, label: str) -> None:
+        """Fit trials, for each training part those wanted, and score them on the folds held out.
+
+        Parameters
+        ----------
+        wanted : mapping of tuple of int to collection of Trial
+            What to fit while these folds are held out together. What has its scores already is
+            not fitted again.
+        keep : bool
+            Keep what the heads said as well, as long as memory allows.
+        label : str
+            What the progress bar says.
+        """
+        asked = {t for trials in wanted.values() for t in trials}
+        asked.update(trial for trial, _, _ in self.kept)
+        keep = keep and self.affordable(len(asked))
+        self._fit(list(self._tasks(wanted, self.scores)), keep=keep, label=label)
 
     def run(
         self, trials: Sequence[Trial], held_sets: Sequence[Held], *, keep: bool, label: str
     ) -> None:
-        """Fit every trial on every training part and score it on the folds held out.
+        """Fit every trial on every training part, for its scores and for what it says.
 
         What is known already is not fitted again.
 
@@ -182,11 +203,17 @@ class FoldSearch:
         held_sets : sequence of tuple of int
             Folds to hold out together; each of them is tested.
         keep : bool
-            Keep what the heads said, for `outputs`, as well as the scores.
+            What the heads said is needed, for `outputs`, as well as the scores.
         label : str
             What the progress bar says.
         """
-        tasks = list(self._tasks(trials, held_sets, keep))
+        wanted = dict.fromkeys(held_sets, trials)
+        known: Collection[Any] = self.kept if keep else self.scores
+        self._fit(list(self._tasks(wanted, known)), keep=keep, label=label)
+
+    def _fit(
+        self, tasks: Sequence[tuple[list[Trial], Held, _Shared]], *, keep: bool, label: str
+    ) -> None:
         if self.elsewhere is not None:
             batches = [(batch, held) for batch, held, _ in tasks]
             self.elsewhere(self, batches, keep=keep, label=label)
@@ -206,25 +233,26 @@ class FoldSearch:
                 raise
 
     def _tasks(
-        self, trials: Sequence[Trial], held_sets: Sequence[Held], keep: bool
+        self, wanted: Mapping[Held, Collection[Trial]], known: Collection[Any]
     ) -> Iterator[tuple[list[Trial], Held, _Shared]]:
         """Work in an order that drops prepared images soon; slow trials (weak penalty) first.
 
         Trials of one setup stay together where their head shares work between them.
         """
-        known = self.kept if keep else self.scores
-        groups: dict[Any, list[Trial]] = defaultdict(list)
-        for trial in reversed(trials):
-            setup = trial.setup
-            groups[setup.backbone, setup.views, setup.pca, setup.sampler].append(trial)
-        for everyone in groups.values():
-            for held in held_sets:
-                members = [t for t in everyone if (t, held, held[0]) not in known]
+        groups: dict[Any, dict[Held, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        for held, trials in wanted.items():
+            for trial in reversed(list(trials)):
+                setup = trial.setup
+                if (trial, held, held[0]) not in known:
+                    same = groups[setup.backbone, setup.views, setup.pca, setup.sampler]
+                    same[held].append(trial)
+        for parts in groups.values():
+            for held, members in parts.items():
                 batches: dict[Any, list[Trial]] = defaultdict(list)
                 for trial in members:
                     shares = HEADS.get(trial.setup.head).score_grid is not None
                     batches[trial.setup if shares else trial].append(trial)
-                shared = _Shared(self._preparation(everyone[0].setup, held), len(batches))
+                shared = _Shared(self._preparation(members[0].setup, held), len(batches))
                 yield from ((batch, held, shared) for batch in batches.values())
 
     def _preparation(self, setup: Setup, held: Held) -> Callable[[], Prepared]:

@@ -61,7 +61,7 @@ class Integer:
             return min(max(round(low * (high / low) ** share), self.low), self.high)
         return self.low + int(share * (self.high - self.low + 1))
 
-    def beyond(self, end: int, neighbour: int) -> int | None:
+    def beyond(self, end: float, neighbour: float) -> int | None:
         """As `Real.beyond`, at least 1 further."""
         past = Real(self.low, self.high, self.log).beyond(end, neighbour)
         if past is None:

@@ -1,0 +1,60 @@
+"""What a strategy is: it asks for trials to be scored, looks, and asks again.
+
+A strategy is a generator, so that several (those of the outer folds of a nested search) can be
+taken forward together and what they ask for be fitted at once, each pair of folds only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from featx.fitting.candidates import Trial
+from featx.fitting.objective import Objective
+from featx.fitting.plan import Plan
+
+__all__ = ["Ask", "Steps", "Strategy"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Trials to score.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Of each setup the most telling first: where time is short, the last are left out.
+    share : float, default 1
+        Of the images.
+    needed : bool, default False
+        Score them even when time is up.
+    """
+
+    trials: Sequence[Trial]
+    share: float = 1.0
+    needed: bool = False
+
+
+#: Yields what to score and is sent whether there is time for more; returns every trial that it had
+#: scored on all images, in the order in which the first of equally good ones is to win.
+Steps = Generator[Ask, bool, list[Trial]]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to search.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line; the file's name with hyphens.
+    summary : str
+        One line for people.
+    search : callable
+        ``search(objective, plan)`` is the generator. It depends on nothing but the plan and the
+        objective's scores, so that the same strategy in an outer fold is the same search.
+    """
+
+    name: str
+    summary: str
+    search: Callable[[Objective, Plan], Steps]

@@ -1,0 +1,59 @@
+"""Everything on few images first; the best third goes on to three times as many, and again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from featx.fitting.candidates import Trial
+from featx.fitting.objective import Objective
+from featx.fitting.plan import Plan
+from featx.fitting.strategies._base import Ask, Steps, Strategy
+
+FACTOR = 3
+SHARES = (1 / 9, 1 / 3)  # of the images, before all of them
+
+
+def search(objective: Objective, plan: Plan) -> Steps:
+    """Jamieson and Talwalkar, "Non-stochastic best arm identification", AISTATS 2016.
+
+    Each setup halves by itself, so that every row of the results table has its finalists.
+    """
+    left = {
+        setup: plan.grid(setup) if plan.n_trials is None else plan.draws(setup, plan.n_trials)
+        for setup in plan.setups
+    }
+    time = True
+    for i, share in enumerate(SHARES):
+        most = FACTOR ** (len(SHARES) - 1 - i)  # so many may go on to what follows as they are
+        asked = {s: trials for s, trials in left.items() if len(trials) > most}
+        if not (time and asked and _is_smaller(objective, share)):
+            continue
+        time = yield Ask([t for trials in asked.values() for t in trials], share)
+        left |= {s: _survivors(objective, trials, share, time) for s, trials in asked.items()}
+    finalists = plan.in_order([t for trials in left.values() for t in trials])
+    yield Ask(finalists, needed=not time)
+    return finalists
+
+
+def _is_smaller(objective: Objective, share: float) -> bool:
+    """Whether the share is one: of few groups or rare classes more are taken than asked for."""
+    return len(objective.at(share).part) <= 2 * share * len(objective.folds.part)
+
+
+def _survivors(objective: Objective, trials: list[Trial], share: float, time: bool) -> list[Trial]:
+    """The best third; all of them where so few images tell nothing; where time is up, the best."""
+    means = np.array([objective.mean(t, share) for t in trials])
+    if objective.refused(trials[0].setup, share) or np.isnan(means).all():
+        return trials if time else []
+    kept = math.ceil(len(trials) / FACTOR) if time else 1
+    best = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")[:kept]
+    return [trials[i] for i in sorted(best)]
+
+
+PLUGIN = Strategy(
+    name="halving",
+    summary="all on few images, the best third on three times as many",
+    search=search,
+)
