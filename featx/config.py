@@ -252,6 +252,11 @@ class FitConfig(_Section):
         description="CSV file of what it costs to decide for a column's class where a row's is "
         "true: decide for the least expected cost. [the likeliest class]",
     )
+    learning_curve: bool = Field(
+        False,
+        description="Also train the chosen classifier on fewer images, and say what labelling "
+        "more would add.",
+    )
     coverage: float = Field(
         0.9, gt=0, lt=1, description="Share of images whose prediction set holds the true class."
     )

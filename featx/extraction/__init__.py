@@ -2,12 +2,13 @@
 
 from featx.extraction.extractor import Extractor
 from featx.extraction.pipeline import extract_embeddings, run_extractors
-from featx.extraction.result import Extraction, Failure, require_all
+from featx.extraction.result import Extraction, Failure, Report, require_all
 
 __all__ = [
     "Extraction",
     "Extractor",
     "Failure",
+    "Report",
     "extract_embeddings",
     "require_all",
     "run_extractors",

@@ -23,6 +23,7 @@ from featx.fitting.choice import (
     view_notes,
 )
 from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_images
+from featx.fitting.curve import learning_curve
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
 from featx.fitting.edges import edge_notes
 from featx.fitting.estimate import Evaluation, Tested, evaluate
@@ -160,6 +161,7 @@ def _fit(
         "search": explorer.document(),
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
+        "learning_curve": learning_curve(search, chosen) if config.learning_curve else None,
         "predictions": Predictions(part.classes, evaluation.held),
         "pipeline": pipeline,
         "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),

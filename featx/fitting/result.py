@@ -140,6 +140,8 @@ class FitResult:
         JSON of the number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of dict
         The same for other ways to evaluate, by name, for comparison.
+    learning_curve : dict or None
+        JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
     predictions : Predictions
     pipeline : sklearn.pipeline.Pipeline
         Fitted ``scaler``, ``pca`` where there is one, and ``head``; takes embeddings, gives
@@ -160,6 +162,7 @@ class FitResult:
     search: dict[str, Any]
     estimate: dict[str, Any]
     estimates: dict[str, dict[str, Any]]
+    learning_curve: dict[str, Any] | None
     predictions: Predictions
     pipeline: Any
     trust: FittedTrust
@@ -184,6 +187,7 @@ class FitResult:
             "search": self.search,
             "estimate": self.estimate,
             "estimates": self.estimates,
+            "learning_curve": self.learning_curve,
             "temperature": self.temperature,
             "trust": self.trust.document,
             "notes": self.notes,

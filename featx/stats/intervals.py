@@ -13,7 +13,7 @@ from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
 
-__all__ = ["describe_predictions", "resampled_scores"]
+__all__ = ["describe_predictions", "resampled_curves", "resampled_scores"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -159,17 +159,33 @@ def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, 
     The same seed and units give the same resamples, so that scores of two classifiers on the
     same images are paired. Few resamples where rankings of many images would take long.
     """
+    return resampled_curves((scoring,), y, probabilities, units, seed=seed)[0][scoring]
+
+
+def resampled_curves(
+    scorings: Sequence[str], y: Int, probabilities: Float, units: Int, *, seed: int
+) -> tuple[dict[str, Float], Float]:
+    """Several scores as `resampled_scores` gives them, and the recall of each class.
+
+    Returns
+    -------
+    scores : dict of ndarray of shape (n_resamples,)
+        By name; those of rankings may be fewer.
+    recalls : ndarray of shape (N_RESAMPLES, n_classes)
+        NaN where a resample lacks the class.
+    """
     cells = max(probabilities.size, 1)
     n_ranking = min(max(RANKING_CELLS // cells, MIN_RANKING_RESAMPLES), N_RESAMPLES)
-    samples, _ = _resample(
+    samples, class_samples = _resample(
         y,
         probabilities,
         {"log_loss": log_losses(y, probabilities)},
         units,
-        n_ranking=n_ranking if scoring in RANKINGS.values() else 0,
+        n_ranking=n_ranking if set(scorings) & set(RANKINGS.values()) else 0,
         seed=seed,
     )
-    return -samples["log_loss"] if scoring == "neg_log_loss" else samples[scoring]
+    samples["neg_log_loss"] = -samples["log_loss"]
+    return {name: samples[name] for name in scorings}, class_samples["recall"]
 
 
 def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:

@@ -22,6 +22,7 @@ from featx.extraction import Extraction
 from featx.files import printable
 from featx.fitting import FitData, FitResult, fit_heads, split_backbones
 from featx.model import Model, ModelExtractor
+from featx.workflow.curve_summary import complete_curve
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 from featx.workflow.runs import RunContents, write_run
@@ -167,8 +168,10 @@ def _results_document(
     extracted_s: float,
 ) -> dict[str, Any]:
     labels: Counter[str] = Counter(str(label) for label in manifest.labels)
+    curve = result.learning_curve
     return {
         **result.document(),
+        "learning_curve": curve and complete_curve(curve, extractions[0].report),
         "dataset": {
             "source": printable(config.data.dataset),
             "images": len(manifest),

@@ -20,6 +20,7 @@ from featx.files import fsync_directory, printable, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
+from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
 __all__ = ["RunContents", "write_run"]
 
@@ -77,6 +78,8 @@ def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
     write_rows(folder / "failures.csv", ["id", "path", "sha256", "reason"], rows)
     predictions = contents.predictions
     write_rows(folder / "predictions.csv", predictions.columns, predictions.rows())
+    if (curve := contents.results["learning_curve"]) is not None:
+        write_rows(folder / "learning_curve.csv", CURVE_COLUMNS, curve_rows(curve))
     save_model(contents.model, folder / "model")
 
 

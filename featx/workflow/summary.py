@@ -7,6 +7,7 @@ from typing import Any
 
 from featx import console
 from featx.files import printable
+from featx.workflow.curve_summary import print_curve
 from featx.workflow.fitting import Run
 from featx.workflow.trust_summary import trust_sentences
 
@@ -37,6 +38,8 @@ def print_run(run: Run) -> None:
     for sentence in trust_sentences(results["trust"]):
         console.out(sentence)
     _print_classes(results["estimate"]["per_class"])
+    if results["learning_curve"] is not None:
+        print_curve(results["learning_curve"])
     console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
 
 

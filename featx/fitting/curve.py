@@ -1,0 +1,336 @@
+"""The learning curve: the chosen candidate trained on fewer images, and what more would add.
+
+Every fold of the search is predicted by the chosen trial, at its chosen parameters, trained on
+nested random subsets of the fold's training part: stratified, with groups and exact copies whole,
+several draws of each size. The largest size is the search's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx import console
+from featx.data.subsets import Joining, joining_order
+from featx.fitting.candidates import Trial
+from featx.fitting.search import FoldSearch, defined_mean
+from featx.fitting.training import RefusedError, one_blas_thread, prepare, score_trials
+from featx.stats.bootstrap import interval, training_stretch
+from featx.stats.intervals import resampled_curves
+from featx.stats.learning import Curve, describe_growth, draw_noise
+from featx.stats.metrics import fold_score
+from featx.stats.ranking import ratio
+
+__all__ = ["learning_curve"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+DRAWS = 3
+MOST_SIZES = 6
+NARROWEST = 0.4  # doublings between two sizes
+FEWEST_IMAGES = 8
+FEWEST_COMPONENTS = 4
+UNBOUNDED = "neg_log_loss"  # the one score whose best is 0 and not 1
+
+
+@dataclass(frozen=True)
+class Size:
+    """One number of training images: how the chosen trial does with it.
+
+    Parameters
+    ----------
+    n_images, n_components : float
+        Trained on, mean over folds and draws.
+    n_draws : int
+    by_class : ndarray of shape (n_classes,)
+        Training images of each class, mean over folds and draws.
+    scores, samples : dict
+        By name, the score as the search averages it, and its resamples.
+    recalls : ndarray of shape (n_classes,)
+    recall_samples : ndarray of shape (n_resamples, n_classes)
+    """
+
+    n_images: float
+    n_components: float
+    n_draws: int
+    by_class: Float
+    scores: dict[str, float]
+    samples: dict[str, Float]
+    recalls: Float
+    recall_samples: Float
+
+
+def learning_curve(search: FoldSearch, chosen: Trial) -> dict[str, Any]:
+    """Scores of ``chosen`` by the number of training images, what more would add, and by class.
+
+    Parameters
+    ----------
+    search : FoldSearch
+        Holds what ``chosen`` says of every fold.
+    chosen : Trial
+        Tried with its own parameters at every size: they were chosen at the largest one.
+
+    Returns
+    -------
+    dict
+        JSON, the ``learning_curve`` of ``results.json``; see ``docs/fit.md``. The same whatever
+        ``jobs`` is, but for ``elapsed_s``.
+    """
+    started = time.perf_counter()
+    notes: list[str] = []
+    if search.elsewhere is not None:
+        notes.append("The learning curve was computed on this machine.")
+    joinings = _joinings(search)
+    shares = _shares(search, joinings)
+    scorings = list(dict.fromkeys([search.scoring, "accuracy"]))
+    sizes: list[Size] = []
+    total = len(joinings) * DRAWS * (len(shares) - 1)
+    with one_blas_thread(), console.progress(total, "Learning curve") as bar:
+        for share in shares:
+            try:
+                sizes.append(_size(search, chosen, joinings, share, scorings, bar))
+            except RefusedError as error:
+                notes.append(f"{share:.3g} of the training images were too few: {error.message}")
+    return {
+        **_method(search, scorings),
+        "sizes": [_size_document(search, size) for size in sizes],
+        "growth": {
+            name: describe_growth(
+                _curve(search, sizes, name), n_now=len(search.part), seed=search.seed
+            )
+            for name in scorings
+        },
+        "classes": _classes(search, sizes),
+        "notes": notes,
+        "elapsed_s": round(time.perf_counter() - started, 3),
+    }
+
+
+def _method(search: FoldSearch, scorings: Sequence[str]) -> dict[str, Any]:
+    """How the curve was made."""
+    part, n_folds = search.part, search.folds.n_folds
+    n_units = int(part.components.max()) + 1
+    return {
+        "method": (
+            f"the chosen candidate, with the parameters chosen on all images, trained on {DRAWS} "
+            f"nested stratified subsets of each of {n_folds} folds' training images and tested on "
+            "the whole fold"
+        ),
+        "interval": (
+            f"95 % bootstrap over {n_units} {part.unit} and over draws, "
+            f"{training_stretch(n_folds):.2f} times as wide for {n_folds} training sets"
+        ),
+        "scorings": list(scorings),
+        "n_images": len(part),
+        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "n_folds": n_folds,
+        "draws": DRAWS,
+    }
+
+
+def _joinings(search: FoldSearch) -> list[list[Joining]]:
+    """For each fold the order in which its training images join, once a draw."""
+    part = search.part
+    drawn = []
+    for held in search.single:
+        rows = search.training(held)
+        y, components = part.y[rows], part.components[rows]
+        seeds = np.random.SeedSequence([search.seed, *held]).generate_state(DRAWS)
+        drawn.append([joining_order(y, components, seed=int(seed)) for seed in seeds])
+    return drawn
+
+
+def _shares(search: FoldSearch, joinings: Sequence[Sequence[Joining]]) -> list[float]:
+    """Shares of the training images to train on, ascending, the last one 1.
+
+    Each is half the next or, where that gives few sizes, up to 0.76 of it; the smallest holds
+    every class, and some images or groups.
+    """
+    part = search.part
+    n = min(int(search.training(held).sum()) for held in search.single)
+    n_components = int(part.components.max()) + 1
+    smallest = max(
+        FEWEST_IMAGES,
+        2 * len(part.classes),
+        FEWEST_COMPONENTS * len(part) / n_components,
+        *(joining.least for fold in joinings for joining in fold),
+    )
+    span = np.log2(max(n / smallest, 1.0))
+    step = float(np.clip(span / (MOST_SIZES - 1), NARROWEST, 1.0))
+    n_steps = min(int(span / step + 1e-9), MOST_SIZES - 1)
+    return [2 ** (-step * i) for i in range(n_steps, -1, -1)]
+
+
+def _size(
+    search: FoldSearch,
+    chosen: Trial,
+    joinings: Sequence[Sequence[Joining]],
+    share: float,
+    scorings: Sequence[str],
+    bar: console.Progress,
+) -> Size:
+    """Train on ``share`` of the images in every fold and draw, and judge what is said.
+
+    Raises
+    ------
+    RefusedError
+        The sampler or the head cannot work on some of the subsets.
+    """
+    part, n_folds = search.part, search.folds.n_folds
+    n_draws = 1 if share == 1 else DRAWS
+    said = np.zeros((n_draws, len(part), len(part.classes)))
+    trained = np.zeros((n_draws, n_folds, len(part.classes)))
+    components = np.zeros((n_draws, n_folds))
+
+    def work(fold: int, draw: int) -> None:
+        rows = np.flatnonzero(search.training((fold,)))
+        rows = rows[joinings[fold][draw].subset(round(share * len(rows)))]
+        trained[draw, fold] = np.bincount(part.y[rows], minlength=len(part.classes))
+        components[draw, fold] = len(np.unique(part.components[rows]))
+        said[draw, search.folds.fold == fold] = _predict(search, chosen, fold, rows, share)
+
+    with ThreadPoolExecutor(search.jobs) as pool:
+        tasks = [
+            pool.submit(work, fold, draw) for fold in range(n_folds) for draw in range(n_draws)
+        ]
+        try:
+            for task in tasks:
+                task.result()
+                bar.advance(share < 1)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return _judge(search, said, trained, components, scorings)
+
+
+def _predict(search: FoldSearch, chosen: Trial, fold: int, rows: Int, share: float) -> Float:
+    """What ``chosen``, trained on ``rows``, says of a fold; known already for all its images."""
+    if share == 1:
+        return search.outputs(chosen, fold).probabilities()
+    part, setup = search.part, chosen.setup
+    trained = np.isin(np.arange(len(part)), rows)
+    X, y = part.examples(setup.backbone, trained, n_views=setup.views)
+    prepared = prepare(X, y, setup, classes=part.classes, seed=search.seed)
+    tested = part.X[setup.backbone][search.folds.fold == fold]
+    results = score_trials([chosen], prepared, [tested], len(part.classes), seed=search.seed)
+    outputs, _ = next(iter(results))
+    return outputs[0].probabilities()
+
+
+def _judge(
+    search: FoldSearch, said: Float, trained: Float, components: Float, scorings: Sequence[str]
+) -> Size:
+    """Scores and recalls of one size, and their resamples over judged units and over draws."""
+    part, n_draws = search.part, len(said)
+    y, units = np.tile(part.y, n_draws), np.tile(part.components, n_draws)
+    pooled = said.reshape(-1, len(part.classes))
+    samples, recall_samples = resampled_curves(scorings, y, pooled, units, seed=search.seed)
+    scores = {}
+    for name in scorings:
+        by_fold = _fold_scores(search, said, name)
+        scores[name] = defined_mean(by_fold.mean(axis=0))
+        defined = np.asarray(~np.isnan(by_fold).any(axis=0))
+        weights = defined[:, None] / max(defined.sum(), 1)
+        noise = draw_noise(by_fold[..., None], weights, len(samples[name]), seed=search.seed)
+        shift = scores[name] - fold_score(name, y, pooled)
+        samples[name] = samples[name] + shift + noise[:, 0]
+    recalls, noise = _recalls(search, said, len(recall_samples))
+    return Size(
+        n_images=float(trained.sum(axis=2).mean()),
+        n_components=float(components.mean()),
+        n_draws=n_draws,
+        by_class=trained.mean(axis=(0, 1)),
+        scores=scores,
+        samples=samples,
+        recalls=recalls,
+        recall_samples=recall_samples + noise,
+    )
+
+
+def _fold_scores(search: FoldSearch, said: Float, scoring: str) -> Float:
+    """Score of every draw in every fold, shape (n_draws, n_folds)."""
+    tested = [search.folds.fold == fold for fold in range(search.folds.n_folds)]
+    y = search.part.y
+    return np.array([[fold_score(scoring, y[rows], p[rows]) for rows in tested] for p in said])
+
+
+def _recalls(search: FoldSearch, said: Float, n_resamples: int) -> tuple[Float, Float]:
+    """Recall of each class over all folds, and what other draws would have changed."""
+    part, folds = search.part, search.folds
+    n_classes = len(part.classes)
+    shape = (folds.n_folds, n_classes)
+    hits = np.array([_count(part.y, folds.fold, p.argmax(axis=1), shape) for p in said])
+    true = _count(part.y, folds.fold, part.y, shape)
+    weights = true / np.maximum(true.sum(axis=0), 1.0)
+    noise = draw_noise(hits / np.maximum(true, 1.0), weights, n_resamples, seed=search.seed)
+    return ratio(hits.mean(axis=0).sum(axis=0), true.sum(axis=0)), noise
+
+
+def _count(y: Int, fold: Int, predicted: Int, shape: tuple[int, int]) -> Float:
+    """Images predicted right by (fold, class), of that ``shape``."""
+    right = np.flatnonzero(predicted == y)
+    counts = np.zeros(shape)
+    np.add.at(counts, (fold[right], y[right]), 1.0)
+    return counts
+
+
+def _curve(search: FoldSearch, sizes: Sequence[Size], name: str) -> Curve:
+    """One score over all sizes."""
+    n_resamples = min((len(size.samples[name]) for size in sizes), default=0)
+    return Curve(
+        sizes=np.array([size.n_images for size in sizes]),
+        values=np.array([size.scores[name] for size in sizes]),
+        samples=np.column_stack([size.samples[name][:n_resamples] for size in sizes]),
+        best=0.0 if name == UNBOUNDED else 1.0,
+        n_units=int(search.part.components.max()) + 1,
+        stretch=training_stretch(search.folds.n_folds),
+    )
+
+
+def _size_document(search: FoldSearch, size: Size) -> dict[str, Any]:
+    """One size as JSON."""
+    metrics = {}
+    for name in size.scores:
+        curve = _curve(search, [size], name)
+        limits = (-np.inf if name == UNBOUNDED else 0.0, curve.best)
+        metrics[name] = curve.interval(curve.values[0], curve.samples[:, 0], limits)
+    return {
+        "n_images": round(size.n_images),
+        "n_groups": None if search.part.groups is None else round(size.n_components),
+        "draws": size.n_draws,
+        "metrics": metrics,
+    }
+
+
+def _classes(search: FoldSearch, sizes: Sequence[Size]) -> list[dict[str, Any]]:
+    """For each class its images, its recall, and what more of its images would add to that."""
+    part, stretch = search.part, training_stretch(search.folds.n_folds)
+    recalls = np.array([size.recalls for size in sizes])
+    samples = np.array([size.recall_samples for size in sizes])
+    trained = np.array([size.by_class for size in sizes])
+    rows = []
+    for c, name in enumerate(part.classes):
+        own = part.y == c
+        n_units = len(np.unique(part.components[own]))
+        said = samples[:, :, c].T
+        said = said[~np.isnan(said).any(axis=1)]
+        curve = Curve(trained[:, c], recalls[:, c], said, 1.0, n_units, stretch)
+        last = interval(recalls[-1, c], said[:, -1], n_units, proportion=True, stretch=stretch)
+        by_size = zip(trained[:, c].round(1).tolist(), recalls[:, c].tolist(), strict=True)
+        rows.append(
+            {
+                "class": name,
+                "n_images": int(own.sum()),
+                "recall": last,
+                "growth": describe_growth(curve, n_now=int(own.sum()), seed=search.seed),
+                "by_size": [{"n_images": n, "recall": recall} for n, recall in by_size],
+            }
+        )
+    return rows

@@ -1,0 +1,189 @@
+"""The learning curve for a person: sentences, tables, and what more images would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from featx import console
+from featx.extraction import Report
+from featx.files import printable
+
+__all__ = ["CURVE_COLUMNS", "complete_curve", "curve_rows", "print_curve"]
+
+MOST_CLASSES = 20
+MOST_NAMED = 3
+CURVE_COLUMNS = ("kind", "n_images", "metric", "class", "value", "low", "high")
+VERDICTS = {
+    "rising": "the curve is still rising",
+    "flat": "the curve is nearly flat",
+    "unknown": "whether it is worth it cannot be told",
+}
+
+
+def complete_curve(curve: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The section of ``results.json``: the curve with the cost of embeddings and in sentences.
+
+    Parameters
+    ----------
+    curve : mapping
+        From `featx.fitting.curve.learning_curve`.
+    report : featx.extraction.Report
+        Of this run's extraction, of all its backbones together.
+    """
+    image_s = None
+    if report.computed:
+        busy_s = report.decode_s + report.forward_s + report.commit_s
+        image_s = report.read_s / max(report.images, 1) + busy_s / report.computed
+    classes = [
+        {**row, "embed_s": None if image_s is None else round(image_s * row["n_images"], 4)}
+        for row in curve["classes"]
+    ]
+    return {
+        **curve,
+        "classes": classes,
+        "cost": {
+            "images_computed": report.computed,
+            "embed_s_per_image": None if image_s is None else round(image_s, 6),
+        },
+        "summary": [*_sentences(curve), _cost_sentence(image_s, curve)],
+    }
+
+
+def _sentences(curve: Mapping[str, Any]) -> Iterator[str]:
+    """What more labelled images would add, overall and for which classes."""
+    for name in curve["scorings"]:
+        yield _growth_sentence(name, curve["growth"][name], grouped=curve["n_groups"] is not None)
+    rising = [row for row in curve["classes"] if row["growth"]["verdict"] == "rising"]
+    if not rising:
+        yield "For no class by itself is it clear that more of its images would raise its recall."
+        return
+    rising.sort(key=lambda row: -_doubled(row)["value"])
+    named = "; ".join(
+        f"{printable(row['class'])} {_points(_doubled(row))}" for row in rising[:MOST_NAMED]
+    )
+    more = f" and {len(rising) - MOST_NAMED} more" if len(rising) > MOST_NAMED else ""
+    yield (
+        f"Recall still rises for {len(rising)} of {len(curve['classes'])} classes; points that "
+        f"twice the images of all classes would add: {named}{more} (each interval is for one "
+        "class alone)."
+    )
+
+
+def _doubled(row: Mapping[str, Any]) -> Any:
+    """What twice as many images are expected to add to a class's recall; None if not foretold."""
+    ahead = row["growth"]["ahead"]
+    return ahead[1]["gain"] if ahead else None
+
+
+def _growth_sentence(name: str, growth: Mapping[str, Any], *, grouped: bool) -> str:
+    """What a doubling is expected to add, or what was measured and why no more is said."""
+    words = name.removeprefix("neg_").replace("_", " ")
+    verdict = VERDICTS[growth["verdict"]]
+    if growth["ahead"]:
+        now, doubled = growth["ahead"][:2]
+        alike = ", in new groups like these," if grouped else ""
+        gain = _points(doubled["gain"], of=name)
+        adds = f"add about {gain} to {words}"
+        if name == "neg_log_loss":
+            adds = f"lower log loss by about {gain.removeprefix('+')}"
+        return (
+            f"Doubling the labelled images from {now['n_images']:,} to {doubled['n_images']:,}"
+            f"{alike} would {adds}: {verdict}."
+        )
+    sentence = f"What more labelled images would add to {words} is not foretold: {growth['reason']}"
+    last = growth["last_doubling"]
+    if last is None:
+        return sentence + "."
+    return (
+        f"{sentence}. From {last['from_images']:,} to {last['to_images']:,} images trained on it "
+        f"changed by {_points(last, of=name)}: {verdict}."
+    )
+
+
+def _cost_sentence(image_s: float | None, curve: Mapping[str, Any]) -> str:
+    if image_s is None:
+        return "Every embedding was in the cache, so what one more costs was not measured."
+    total = image_s * curve["n_images"]
+    return (
+        f"Embedding an image took {image_s:.3g} s of a thread in this run; as many again as there "
+        f"are would take {total:.3g} s."
+    )
+
+
+def _points(row: Mapping[str, Any], *, of: str = "") -> str:
+    """``+1.2 points [0.3, 2.2]``, the unit only where the score is named; log loss has none."""
+    factor, unit, digits = (1, "", 3) if of == "neg_log_loss" else (100, " points", 1)
+    value = f"{factor * row['value']:+.{digits}f}{unit if of else ''}"
+    if row["low"] is None or row["high"] is None:
+        return value
+    return f"{value} [{factor * row['low']:.{digits}f}, {factor * row['high']:.{digits}f}]"
+
+
+def print_curve(curve: Mapping[str, Any]) -> None:
+    """Print the curve, what is expected of more images, the classes, and the sentences."""
+    rows: list[tuple[Any, ...]] = []
+    for size in curve["sizes"]:
+        shown = [_interval(size["metrics"][name]) for name in curve["scorings"]]
+        rows.append((f"{size['n_images']:,}", "trained on", *shown))
+    for i, ahead in enumerate(curve["growth"][curve["scorings"][0]]["ahead"]):
+        each = [curve["growth"][name]["ahead"] for name in curve["scorings"]]
+        shown = [_interval(one[i]["score"]) if one else "" for one in each]
+        rows.append((f"{ahead['n_images']:,}", "expected", *shown))
+    console.table("\nLearning curve", ("images", "", *curve["scorings"]), rows)
+    console.out(curve["interval"])
+    _print_classes(curve)
+    for note in curve["notes"]:
+        console.out(note)
+    for sentence in curve["summary"]:
+        console.out(sentence)
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    if row["value"] is None:
+        return ""
+    if row["low"] is None or row["high"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def _print_classes(curve: Mapping[str, Any]) -> None:
+    """Images, recall, expected gain and cost of each class, the largest gains first if many."""
+    rows = list(curve["classes"])
+    title = "\nWhat to label: recall by class, and the points that twice the images would add"
+    if len(rows) > MOST_CLASSES:
+        rows.sort(key=lambda row: -(_doubled(row) or {"value": 0.0})["value"])
+        title += f" ({MOST_CLASSES} largest gains of {len(rows)}; all are in results.json)"
+    cells = [
+        (
+            printable(row["class"]),
+            row["n_images"],
+            _interval(row["recall"]),
+            _points(_doubled(row)) if _doubled(row) else "not foretold",
+            row["growth"]["verdict"],
+            "" if row["embed_s"] is None else f"{row['embed_s']:.3g}",
+        )
+        for row in rows[:MOST_CLASSES]
+    ]
+    columns = ("class", "images", "recall", "twice adds", "", "s to embed as many")
+    console.table(title, columns, cells)
+
+
+def curve_rows(curve: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Rows of ``learning_curve.csv``: measured, expected, and the recall of each class."""
+    for size in curve["sizes"]:
+        for name, row in size["metrics"].items():
+            yield ["measured", size["n_images"], name, None, *_ends(row)]
+    for name, growth in curve["growth"].items():
+        for ahead in growth["ahead"]:
+            yield ["expected", ahead["n_images"], name, None, *_ends(ahead["score"])]
+    for row in curve["classes"]:
+        for point in row["by_size"][:-1]:
+            yield ["measured", point["n_images"], "recall", row["class"], point["recall"], "", ""]
+        if row["by_size"]:
+            last = row["by_size"][-1]
+            yield ["measured", last["n_images"], "recall", row["class"], *_ends(row["recall"])]
+
+
+def _ends(row: Mapping[str, Any]) -> list[Any]:
+    return [row["value"], row["low"], row["high"]]
