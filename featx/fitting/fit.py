@@ -39,6 +39,7 @@ from featx.fitting.training import (
     one_blas_thread,
     pipeline_outputs,
     prepare,
+    project,
 )
 from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
@@ -225,7 +226,8 @@ def _refit(trial: Trial, part: Part, seed: int) -> Any:
     with one_blas_thread():
         setup = trial.setup
         X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
-        prepared = prepare(X, y, setup, classes=part.classes, seed=seed)
+        projected = project(X, y, setup, seed=seed)
+        prepared = prepare(projected, setup, classes=part.classes, seed=seed)
         labels = np.array(part.classes)[prepared.y]
         head = fit_head(trial, prepared, labels, seed=seed)
     return Pipeline([*prepared.steps, ("head", head)])

@@ -27,9 +27,11 @@ from featx.fitting.rules import Rule
 from featx.fitting.training import (
     Outputs,
     Prepared,
+    Projected,
     RefusedError,
     one_blas_thread,
     prepare,
+    project,
     score_trials,
 )
 from featx.heads import HEADS
@@ -239,27 +241,35 @@ class FoldSearch:
 
         Trials of one setup stay together where their head shares work between them.
         """
-        groups: dict[Any, dict[Held, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        groups: dict[Any, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
         for held, trials in wanted.items():
             for trial in reversed(list(trials)):
                 setup = trial.setup
                 if (trial, held, held[0]) not in known:
-                    same = groups[setup.backbone, setup.views, setup.pca, setup.sampler]
-                    same[held].append(trial)
-        for parts in groups.values():
-            for held, members in parts.items():
+                    same = groups[setup.backbone, setup.views, setup.pca, held]
+                    same[setup.sampler].append(trial)
+        for (*_, held), samplers in groups.items():
+            first = next(iter(samplers.values()))[0].setup
+            projected = _Shared(self._projection(first, held), len(samplers))
+            for members in samplers.values():
                 batches: dict[Any, list[Trial]] = defaultdict(list)
                 for trial in members:
                     shares = HEADS.get(trial.setup.head).score_grid is not None
                     batches[trial.setup if shares else trial].append(trial)
-                shared = _Shared(self._preparation(members[0].setup, held), len(batches))
-                yield from ((batch, held, shared) for batch in batches.values())
+                prepared = _Shared(self._preparation(members[0].setup, projected), len(batches))
+                yield from ((batch, held, prepared) for batch in batches.values())
 
-    def _preparation(self, setup: Setup, held: Held) -> Callable[[], Prepared]:
-        def make() -> Prepared:
+    def _projection(self, setup: Setup, held: Held) -> Callable[[], Projected]:
+        def make() -> Projected:
             rows = self.training(held)
             X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
-            return prepare(X, y, setup, classes=self.part.classes, seed=self.seed)
+            return project(X, y, setup, seed=self.seed)
+
+        return make
+
+    def _preparation(self, setup: Setup, projected: _Shared) -> Callable[[], Prepared]:
+        def make() -> Prepared:
+            return prepare(projected.take(), setup, classes=self.part.classes, seed=self.seed)
 
         return make
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featx.data.splits import count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
-from featx.heads import HEADS, Scored, Training
+from featx.heads import HEADS, Memo, Scored, Training
 from featx.margins import margin_columns, margin_probabilities
 from featx.model.calibration import Calibration
 from featx.samplers import SAMPLERS
@@ -27,11 +27,13 @@ from featx.types import Components
 __all__ = [
     "Outputs",
     "Prepared",
+    "Projected",
     "RefusedError",
     "fit_head",
     "one_blas_thread",
     "pipeline_outputs",
     "prepare",
+    "project",
     "score_trials",
 ]
 
@@ -100,21 +102,28 @@ def _fit_pca(X: NDArray[np.float32], components: Components, *, seed: int) -> An
     return PCA(components, random_state=seed).fit(X)
 
 
-def prepare(
-    X: NDArray[np.float32],
-    y: NDArray[np.int64],
-    setup: Setup,
-    *,
-    classes: Sequence[str],
-    seed: int,
-) -> Prepared:
-    """Fit the scaler and PCA and run the sampler of ``setup`` on training images.
+@dataclass(frozen=True)
+class Projected:
+    """A training part, scaled and projected, for every sampler.
 
-    Raises
-    ------
-    RefusedError
-        The sampler cannot work on these images, or took away a whole class.
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+        Fitted ``scaler`` and, where there is one, ``pca``.
+    X : ndarray of shape (n, n_features), float32
+    y : ndarray of shape (n,), int64
+    memo : Memo
+        What heads know of ``X``.
     """
+
+    steps: list[tuple[str, Any]]
+    X: NDArray[np.float32]
+    y: NDArray[np.int64]
+    memo: Memo = field(default_factory=Memo)
+
+
+def project(X: NDArray[np.float32], y: NDArray[np.int64], setup: Setup, *, seed: int) -> Projected:
+    """Fit the scaler and PCA of ``setup`` on training images."""
     from sklearn.preprocessing import StandardScaler
 
     steps = [("scaler", StandardScaler().fit(X))]
@@ -122,7 +131,21 @@ def prepare(
     if setup.pca != "none":
         steps.append(("pca", _fit_pca(X, setup.pca, seed=seed)))
         X = steps[1][1].transform(X)
-    return Prepared(steps, _resample(X, y, setup.sampler, classes=classes, seed=seed))
+    return Projected(steps, X, y)
+
+
+def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed: int) -> Prepared:
+    """Run the sampler of ``setup`` on training images.
+
+    Raises
+    ------
+    RefusedError
+        The sampler cannot work on these images, or took away a whole class.
+    """
+    resampled = _resample(projected.X, projected.y, setup.sampler, classes=classes, seed=seed)
+    if resampled.base is projected.X:
+        resampled = replace(resampled, memo=projected.memo)
+    return Prepared(projected.steps, resampled)
 
 
 def _resample(

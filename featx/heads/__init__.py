@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featx.heads._head import Head, Scored, Training
+from featx.heads._head import Head, Memo, Scored, Training
 from featx.heads._space import Choice, Dimension, Integer, Real, Space
 from featx.registry import Registry
 
@@ -12,6 +12,7 @@ __all__ = [
     "Dimension",
     "Head",
     "Integer",
+    "Memo",
     "Real",
     "Scored",
     "Space",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,13 +12,28 @@ from numpy.typing import NDArray
 
 from featx.heads._space import Space
 
-__all__ = ["Head", "Params", "Scored", "Training"]
+__all__ = ["Head", "Memo", "Params", "Scored", "Training"]
 
 Params = dict[str, Any]
 
 
 def _unlimited(params: Params, n_images: int) -> Params:
     return params
+
+
+class Memo:
+    """What heads work out about the same embeddings, each thing once, whichever thread asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, Any] = {}
+
+    def get(self, name: str, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned when ``name`` was first asked for."""
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = make()
+            return self._known[name]
 
 
 @dataclass(frozen=True)
@@ -33,12 +49,15 @@ class Training:
         The embeddings before resampling, where each row of ``X`` is a mixture of a few of them.
     mixture : scipy.sparse matrix of shape (n, m), float32, optional
         ``X`` is ``mixture @ origin``, to rounding.
+    memo : Memo
+        About `base`; shared with other trainings that have the same one.
     """
 
     X: NDArray[np.float32]
     y: NDArray[Any]
     origin: NDArray[np.float32] | None = None
     mixture: Any = None
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def base(self) -> NDArray[np.float32]:

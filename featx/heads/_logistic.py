@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Problems", "solve_path"]
+__all__ = ["Axes", "Problems", "solve_path"]
 
 Array = NDArray[Any]
 
@@ -108,7 +108,7 @@ class Problems:
         return G
 
 
-class _Axes:
+class Axes:
     """Coordinates along the features' principal axes; the intercept's stays.
 
     Of more than `WIDEST` features the coordinates are the features themselves.
@@ -154,12 +154,14 @@ def _product(matrix: Array, values: Array) -> Array:
     return np.concatenate([turned, values[-1:]])
 
 
-def solve_path(problems: Problems, tol: float) -> Iterator[Array | None]:
+def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | None]:
     """Minimise every problem.
 
     Parameters
     ----------
     problems : Problems
+    axes : Axes
+        Of ``problems.X``.
     tol : float
         Largest absolute entry of the gradient at a solution, as scikit-learn's ``tol``.
 
@@ -171,14 +173,13 @@ def solve_path(problems: Problems, tol: float) -> Iterator[Array | None]:
     """
     size = int(np.clip(NUMBERS // (len(problems.y) * problems.n_outputs), 1, TOGETHER))
     start = np.zeros((problems.X.shape[1], problems.n_outputs))
-    axes = _Axes(problems.X)
     for first in range(0, len(problems.penalties), size):
         W, solved = _solve(problems.take(slice(first, first + size)), axes, start, tol)
         yield from (W[:, i].T if done else None for i, done in enumerate(solved))
         start = W[:, -1]
 
 
-def _solve(problems: Problems, axes: _Axes, start: Array, tol: float) -> tuple[Array, Array]:
+def _solve(problems: Problems, axes: Axes, start: Array, tol: float) -> tuple[Array, Array]:
     """Coefficients of all problems, from one start, and where ``tol`` was reached."""
     n_problems = len(problems.penalties)
     W = np.repeat(start[:, None], n_problems, axis=1)
@@ -196,7 +197,7 @@ def _solve(problems: Problems, axes: _Axes, start: Array, tol: float) -> tuple[A
     return W, ~np.isin(np.arange(n_problems), left)
 
 
-def _improve(problems: Problems, axes: _Axes, Z: Array, R: Array, G0: Array, tol: float) -> Array:
+def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G0: Array, tol: float) -> Array:
     """One round of L-BFGS: a step for each problem from where ``Z``, ``R``, ``G0`` were taken."""
     turned = replace(problems, X=axes.X)
     scale = 1.0 / np.sqrt(_curvature(turned, R))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
-from featx.heads._logistic import Problems, solve_path
+from featx.heads._logistic import Axes, Problems, solve_path
 from featx.heads._space import Real
 
 SAFETY = 1.25  # solutions of a path are this many times closer than ``tol`` asks
@@ -71,9 +71,9 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     weights = compute_sample_weight(classifiers[0].class_weight, training.y)
     penalties = np.array([1.0 / (c.C * weights.sum()) for c in classifiers])
     order = np.argsort(-penalties, kind="stable")
-    X, turn = _span(training.base)
+    X, turn, axes = training.memo.get("logistic", lambda: _coordinates(training.base))
     problems = Problems(
-        np.hstack([X, np.ones((len(X), 1), np.float32)]),
+        X,
         y,
         weights / weights.sum(),
         1 if len(classes) == 2 else len(classes),
@@ -82,11 +82,20 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     )
     tol = min(c.tol for c in classifiers) / SAFETY
     solutions: list[Any] = [None] * len(classifiers)
-    for i, W in zip(order, solve_path(problems, tol), strict=True):
+    for i, W in zip(order, solve_path(problems, axes, tol), strict=True):
         if W is not None:
             coef = W[:, :-1] if turn is None else W[:, :-1] @ turn.T
             solutions[i] = coef.astype(np.float32), W[:, -1].astype(np.float32)
     return solutions
+
+
+def _coordinates(
+    base: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, Axes]:
+    """The images in their span with a column of ones, the way back, and their principal axes."""
+    X, turn = _span(base)
+    X = np.hstack([X, np.ones((len(X), 1), np.float32)])
+    return X, turn, Axes(X)
 
 
 def _span(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:

@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 from featx.config import FitConfig
 from featx.fitting import fit_heads
 from featx.fitting.candidates import Setup
-from featx.fitting.training import prepare
+from featx.fitting.training import prepare, project
 from featx.heads import HEADS, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS
 
@@ -28,7 +28,8 @@ def training_of(counts, *, n_features=12, sampler="none", seed=0, distance=3.0, 
     if spoil is not None:
         spoil(X)
     classes, y = np.unique(data.y, return_inverse=True)
-    ready = prepare(X, y, Setup("net", "logreg", sampler, "none"), classes=list(classes), seed=0)
+    setup = Setup("net", "logreg", sampler, "none")
+    ready = prepare(project(X, y, setup, seed=0), setup, classes=list(classes), seed=0)
     others = np.random.default_rng(seed + 1).normal(size=(40, n_features)).astype(np.float32)
     return ready.training, others
 
