@@ -26,6 +26,7 @@ from featx.model.head import dump_head, load_head
 from featx.model.linear import ArrayHead
 
 COMPUTED = [
+    "elastic-net",
     "lda",
     "logreg",
     "prototypes",
