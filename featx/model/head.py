@@ -21,12 +21,14 @@ from featx.files import printable
 from featx.model.linear import PROTOTYPES, ArrayHead, read_linear
 from featx.model.network import PERCEPTRON, read_network
 from featx.model.saved import SavedObject, read_steps
+from featx.model.trees import BOOSTED, read_trees
 from featx.model.vectors import SVC, read_vectors
 
 __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
 #: Estimators that a model may hold. A new head adds its class here.
 ESTIMATORS = (
+    BOOSTED,
     PERCEPTRON,
     PROTOTYPES,
     "sklearn.decomposition._pca.PCA",
@@ -61,6 +63,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
 }
 #: What reads a head for NumPy to compute; `read_linear` for all others.
 READERS: dict[str, Callable[[list[SavedObject], Callable[[], Any]], ArrayHead]] = {
+    BOOSTED: read_trees,
     PERCEPTRON: read_network,
     SVC: read_vectors,
 }
@@ -209,14 +212,18 @@ def _audit_array(data: bytes, name: str, source: str) -> None:
 
 
 def _check_indices(pipeline: Any, source: str) -> None:
-    """Refuse counts and indices that compiled code would follow out of its arrays.
+    """Refuse counts and indices that would be followed out of their arrays, or without an end.
 
     libsvm and the neighbour search trust these numbers; scikit-learn does not check them again.
     """
     head = pipeline
     while getattr(head, "steps", None):
         head = head.steps[-1][1]
-    check = {"SVC": _svc_is_sound, "KNeighborsClassifier": _neighbours_are_sound}
+    check = {
+        "BoostedTreesClassifier": _trees_are_sound,
+        "KNeighborsClassifier": _neighbours_are_sound,
+        "SVC": _svc_is_sound,
+    }
     try:
         sound = check.get(type(head).__name__, lambda head: True)(head)
     except Exception:  # attributes missing or of any type
@@ -253,3 +260,7 @@ def _neighbours_are_sound(head: Any) -> bool:
         and head._fit_X.ndim == 2
         and isinstance(head.effective_metric_, str)
     )
+
+
+def _trees_are_sound(head: Any) -> bool:
+    return bool(head.trees_.are_sound(head.n_features_in_, len(head.classes_)))

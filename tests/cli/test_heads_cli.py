@@ -12,7 +12,7 @@ import pytest
 from featx.model import load_model
 from tests.cli.conftest import BACKBONE, Featx
 
-HEADS = ["elastic-net", "mlp", "prototypes"]
+HEADS = ["elastic-net", "hist-gradient-boosting", "mlp", "prototypes"]
 
 
 @pytest.mark.parametrize("head", HEADS)

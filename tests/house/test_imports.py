@@ -21,6 +21,7 @@ from sklearn.svm import SVC
 
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
+from featx.heads._boosting import BoostedTreesClassifier
 from featx.heads._mlp import PerceptronClassifier
 from featx.heads._prototypes import PrototypeClassifier
 from featx.model import Model, ModelExtractor, save_model
@@ -121,8 +122,14 @@ PREDICT = (
 
 @pytest.mark.parametrize(
     "head",
-    [LogisticRegression(), SVC(), PrototypeClassifier(), PerceptronClassifier(4, epochs=1)],
-    ids=["logreg", "svm-rbf", "prototypes", "mlp"],
+    [
+        LogisticRegression(),
+        SVC(),
+        PrototypeClassifier(),
+        PerceptronClassifier(4, epochs=1),
+        BoostedTreesClassifier(max_iter=2),
+    ],
+    ids=["logreg", "svm-rbf", "prototypes", "mlp", "hist-gradient-boosting"],
 )
 def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
     save_model(fitted(head, DOCUMENT), tmp_path / "m")

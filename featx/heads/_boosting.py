@@ -1,0 +1,194 @@
+"""scikit-learn's histogram gradient boosting, kept as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_random_state
+from threadpoolctl import threadpool_limits
+
+from featx.heads._classifier import Classifier
+from featx.heads._validation import set_aside
+from featx.model.trees import MAX_DEPTH, Trees
+
+__all__ = ["BoostedTreesClassifier"]
+
+
+class BoostedTreesClassifier(Classifier):
+    """Trees, each fitted to what those before it leave unexplained.
+
+    ``HistGradientBoostingClassifier`` fits them, in one thread, and the scores are its own, bit by
+    bit. It is kept as arrays because its own parts are many types and indices that compiled code
+    would follow.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.1
+        Share of each tree that is added.
+    max_iter : int, default 100
+        The most rounds; one tree a class in each, or one in all for two classes.
+    max_leaf_nodes : int, default 15
+        At most 255.
+    min_samples_leaf : int, default 10
+    l2_regularization : float, default 1.0
+    max_features : float, default 1.0
+        Share of the features that each node chooses from.
+    validation_fraction : float, default 0.1
+        Share of each class's rows to set aside, rounded down, in [0, 1): the rounds end when the
+        loss on them gets no smaller. Where no class gives any, all rounds are run.
+    n_iter_no_change : int, default 10
+        Rounds without a smaller loss before it stops.
+    class_weight : dict, "balanced" or None, default None
+    random_state : int, RandomState instance or None, default None
+        Of what is set aside, and of the features chosen from.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    feature_, threshold_, left_, right_, value_, roots_, baseline_ : ndarray
+        See `featx.model.trees.Trees`.
+    n_features_in_ : int
+    n_iter_ : int
+        Rounds run.
+
+    References
+    ----------
+    Ke et al., "LightGBM", NeurIPS 2017, which scikit-learn's follows.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's convention
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_leaf_nodes": [Interval(Integral, 2, MAX_DEPTH, closed="both")],
+        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "l2_regularization": [Interval(Real, 0, None, closed="left")],
+        "max_features": [Interval(Real, 0, 1, closed="right")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        learning_rate: float = 0.1,
+        *,
+        max_iter: int = 100,
+        max_leaf_nodes: int = 15,
+        min_samples_leaf: int = 10,
+        l2_regularization: float = 1.0,
+        max_features: float = 1.0,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_features = max_features
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        mixture: Any = None,
+    ) -> BoostedTreesClassifier:
+        """Grow the trees.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), float32 or float64
+        y : ndarray of shape (n,)
+            At least two classes.
+        sample_weight : ndarray of shape (n,), optional
+            Not negative, not all 0. Times the class weights.
+        mixture : scipy.sparse matrix of shape (n, m), optional
+            Which rows are mixtures of which, as SMOTE's are: see `featx.heads.Training`.
+
+        Returns
+        -------
+        BoostedTreesClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            One class only, embeddings that are not finite, or a parameter that is not valid.
+        """
+        X, indices = self._training(X, y)
+        seed = check_random_state(self.random_state).randint(2**31)
+        weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        weights = weights * compute_sample_weight(self.class_weight, self.classes_[indices])
+        generator = np.random.default_rng(seed)
+        training, aside = set_aside(X, indices, self.validation_fraction, generator, mixture)
+        grown = self._unfitted(seed, early_stopping=len(aside) > 0)
+        watched = (
+            {"X_val": X[aside], "y_val": indices[aside], "sample_weight_val": weights[aside]}
+            if len(aside)
+            else {}
+        )
+        with threadpool_limits(1, user_api="openmp"):
+            grown.fit(X[training], indices[training], sample_weight=weights[training], **watched)
+        self.n_iter_ = int(grown.n_iter_)
+        self.baseline_ = np.ravel(grown._baseline_prediction).astype(np.float64)
+        self._keep([tree.nodes for trees in grown._predictors for tree in trees])
+        return self
+
+    def _unfitted(self, seed: int, *, early_stopping: bool) -> Any:
+        """scikit-learn's own, with these parameters."""
+        own = self.get_params(deep=False)
+        shared = {k: v for k, v in own.items() if k not in {"class_weight", "validation_fraction"}}
+        return HistGradientBoostingClassifier(
+            **shared | {"random_state": seed, "early_stopping": early_stopping}
+        )
+
+    def _keep(self, trees: Sequence[NDArray[Any]]) -> None:
+        """The nodes of all trees one after another; leaves lead to themselves."""
+        sizes = [len(nodes) for nodes in trees]
+        self.roots_ = np.cumsum([0, *sizes[:-1]]).astype(np.int64)
+        nodes = np.concatenate(trees)
+        start = np.repeat(self.roots_, sizes)
+        leaf, own = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
+        self.left_ = np.where(leaf, own, start + nodes["left"]).astype(np.int64)
+        self.right_ = np.where(leaf, own, start + nodes["right"]).astype(np.int64)
+        self.feature_ = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64)
+        self.threshold_ = np.where(leaf, 0.0, nodes["num_threshold"])
+        self.value_ = nodes["value"].astype(np.float64)
+
+    @property
+    def trees_(self) -> Trees:
+        """What computes the scores."""
+        return Trees(
+            self.feature_,
+            self.threshold_,
+            self.left_,
+            self.right_,
+            self.value_,
+            self.roots_,
+            self.baseline_,
+        )
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Probabilities, shape (n, n_classes)."""
+        X = self._embeddings(X)
+        return self.trees_.probabilities(X)
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """The likeliest classes, shape (n,)."""
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
