@@ -281,6 +281,12 @@ class ScoreConfig(_Section):
     output: str = Field("scores.csv", description="Output file: .csv, .jsonl or .parquet.")
     top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
     proba: bool = Field(False, description="One column per class with its probability.")
+    average_views: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Mean probability over each image and so many augmented views of it.",
+    )
     abstain_below: float | None = Field(
         None, ge=0, le=1, description="Abstain from predictions less likely than this."
     )

@@ -136,18 +136,21 @@ class Extraction:
 
         Shape (n_ok, n_views, n_features), float32. Images of the test split have none: NaN.
         """
-        return self.gather_views(np.flatnonzero(self.ok))
+        rows = np.flatnonzero(self.ok)
+        found = np.empty((len(rows), self.plan.n_views, self.spec.n_features), np.float32)
+        for k in range(self.plan.n_views):
+            found[:, k] = self.gather_view(rows, k)
+        return found
 
-    def gather_views(self, rows: np.ndarray) -> np.ndarray:
-        """`views` of some rows of the manifest, each of which has an embedding."""
-        shape = (len(rows), self.plan.n_views, self.spec.n_features)
+    def gather_view(self, rows: np.ndarray, k: int) -> np.ndarray:
+        """View ``k``, from 0, of some rows of the manifest that have an embedding; as ``X``."""
         wanted = self.plan.wanted[rows]
-        names = [n for i in rows[wanted] for n in self.plan.names(self.hashes[i].tobytes())]
-        gathered = np.full(shape, np.nan, np.float32)
+        found = np.full((len(rows), self.spec.n_features), np.nan, np.float32)
+        names = [self.plan.names(self.hashes[i].tobytes())[k] for i in rows[wanted]]
         if names:
             digests = np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
-            gathered[wanted] = self.store.gather(digests).reshape(-1, *shape[1:])
-        return gathered
+            found[wanted] = self.store.gather(digests)
+        return found
 
     @property
     def ids(self) -> np.ndarray:

@@ -32,11 +32,16 @@ class ViewPlan:
     n_views: int
     wanted: NDArray[np.bool_]
 
+    @property
+    def made_by(self) -> dict[str, Any] | None:
+        """The augmentation as JSON; None without any views."""
+        return self.augmentation.model_dump() if self.n_views else None
+
     def document(self) -> dict[str, Any] | None:
         """How many views of each image there are, and of what kind, as JSON; None without any."""
         if not self.n_views:
             return None
-        return {"n_views": self.n_views, "augmentation": self.augmentation.model_dump()}
+        return {"n_views": self.n_views, "augmentation": self.made_by}
 
     def names(self, sha256: bytes) -> list[bytes]:
         """Rows of an image's views in a store, the first view first; 32 bytes each."""

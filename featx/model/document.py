@@ -59,6 +59,7 @@ class Document(_Strict):
     extractors: list[Extractor] = Field(min_length=1)
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
+    augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     versions: dict[str, str]

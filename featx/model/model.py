@@ -40,6 +40,8 @@ class Model:
         Calibration, prediction sets and the limit of the out-of-distribution score.
     novelty : Novelty, optional
         Arrays of that score; goes with ``trust.novelty``.
+    augmentation : dict, optional
+        Document of the `featx.data.augment.Augmentation` that made views of its training images.
     metrics : dict
         The estimate: what to expect on new images.
     provenance : dict
@@ -54,6 +56,7 @@ class Model:
     temperature: float | None = None
     trust: Trust | None = None
     novelty: Novelty | None = None
+    augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=library_versions)

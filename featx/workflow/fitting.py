@@ -198,6 +198,7 @@ def _model(config: RunConfig, extractions: Sequence[Extraction], result: FitResu
         temperature=result.temperature,
         trust=result.trust.trust,
         novelty=result.trust.novelty,
+        augmentation=extractions[0].plan.made_by,
         metrics=result.estimate,
         provenance={
             "dataset": printable(config.data.dataset),

@@ -32,6 +32,9 @@ class Scores:
         Files that could not be read, each with its reason.
     report : dict
         Counts and times of the extraction.
+    averaged : dict or None
+        Augmented views of each file that ``probabilities`` are means over, beside the file itself:
+        ``n_views`` and ``augmentation``; None where they are of the files alone.
     sets : ndarray of shape (n_files, n_classes), bool, or None
         Classes in each file's prediction set; None where the model has no sets.
     abstained : ndarray of shape (n_files,), bool, or None
@@ -57,6 +60,7 @@ class Scores:
     probabilities: np.ndarray
     failures: list[Failure]
     report: dict[str, Any]
+    averaged: dict[str, Any] | None = None
     sets: np.ndarray | None = None
     abstained: np.ndarray | None = None
     ood_scores: np.ndarray | None = None
@@ -136,6 +140,7 @@ class Scores:
                 for name, flags in (("abstained", self.abstained), ("ood", self.ood))
                 if flags is not None
             },
+            "averaged": self.averaged,
             "output": self.output,
             "sorted_into": self.sorted_into,
             "report": self.report,

@@ -19,6 +19,7 @@ from featx.files import printable
 from featx.formats import check_output, write_rows
 from featx.model import Model, load_model
 from featx.model.trust import Trust
+from featx.workflow.averaging import average_views, score_augmentation
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
@@ -89,11 +90,22 @@ def score(
     manifest = read_manifest(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
     extractors = rebuild_extractors(loaded, extract, manifest.paths)
-    extractions = run_extractors(manifest, extractors, extract, allow_memory=True)
+    extractions = run_extractors(
+        manifest,
+        extractors,
+        extract.model_copy(update={"views": config.average_views}),
+        allow_memory=True,
+        augmentation=score_augmentation(loaded) if config.average_views else None,
+    )
     extraction = extractions[0]  # files, failures and times are those of all
     for sentence in extraction.report.sentences():
         console.log(sentence)
     tell_failures(extraction)
+    if config.average_views:
+        console.log(
+            "Probabilities are means over views; what the model promises (estimate, calibration, "
+            "coverage) is of single images."
+        )
     scores = _predict(loaded, extractions, config)
     return _write(scores, extraction, output, config)
 
@@ -145,11 +157,15 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
         X = _embeddings(extractions, chunk)
-        predictions[chunk] = model.predict(X)
-        probabilities[chunk] = model.predict_proba(X)
+        probabilities[chunk] = p = model.predict_proba(X)
+        if config.average_views:
+            probabilities[chunk] = p = average_views(model, extractions, chunk, p)
+            predictions[chunk] = np.array(model.classes, object)[trust.decide(p)]
+        else:
+            predictions[chunk] = model.predict(X)
         if sets is not None and trust.sets is not None:
             first = np.array([position[label] for label in predictions[chunk]], np.int64)
-            sets[chunk] = trust.sets.sets(probabilities[chunk], first)
+            sets[chunk] = trust.sets.sets(p, first)
         if ood_scores is not None:
             ood_scores[chunk] = model.ood_scores(X)
     return Scores(
@@ -159,6 +175,7 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
         probabilities=probabilities,
         failures=extraction.failures,
         report=extraction.report.document(),
+        averaged=extraction.plan.document(),
         sets=sets,
         abstained=_abstained(model.classes, predictions, probabilities, sets, config.abstain_below),
         ood_scores=ood_scores,

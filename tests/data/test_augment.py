@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -252,3 +253,18 @@ def test_an_augmentation_survives_json() -> None:
 
 def test_every_strength_has_a_flag() -> None:
     assert get_args(ExtractConfig.model_fields["augment"].annotation) == tuple(STRENGTHS)
+
+
+def percent(share: float) -> str:
+    return f"± {100 * share:.0f} %" if share else "–"
+
+
+def test_the_table_in_the_documentation_is_right() -> None:
+    page = (Path(__file__).parents[2] / "docs/views.md").read_text("utf-8")
+    for name, a in STRENGTHS.items():
+        assert a.brightness == a.contrast == a.saturation
+        assert a.mirror
+        noise = f"{100 * a.noise:.0f} %" if a.noise else "–"
+        cells = [f"`{name}`", "yes", f"± {a.rotate_deg:.0f}°", percent(a.shift), f"{a.zoom:g}"]
+        cells += [percent(a.brightness), percent(a.hue), noise]
+        assert f"| {' | '.join(cells)} |" in page
