@@ -20,7 +20,13 @@ from featx import console
 from featx.data.subsets import Joining, joining_order
 from featx.fitting.candidates import Trial
 from featx.fitting.search import FoldSearch, defined_mean
-from featx.fitting.training import RefusedError, one_blas_thread, prepare, score_trials
+from featx.fitting.training import (
+    RefusedError,
+    one_blas_thread,
+    prepare,
+    project,
+    score_trials,
+)
 from featx.stats.bootstrap import interval, training_stretch
 from featx.stats.intervals import resampled_curves
 from featx.stats.learning import Curve, describe_growth, draw_noise
@@ -217,7 +223,8 @@ def _predict(search: FoldSearch, chosen: Trial, fold: int, rows: Int, share: flo
     part, setup = search.part, chosen.setup
     trained = np.isin(np.arange(len(part)), rows)
     X, y = part.examples(setup.backbone, trained, n_views=setup.views)
-    prepared = prepare(X, y, setup, classes=part.classes, seed=search.seed)
+    projected = project(X, y, setup, seed=search.seed)
+    prepared = prepare(projected, setup, classes=part.classes, seed=search.seed)
     tested = part.X[setup.backbone][search.folds.fold == fold]
     results = score_trials([chosen], prepared, [tested], len(part.classes), seed=search.seed)
     outputs, _ = next(iter(results))
