@@ -143,6 +143,8 @@ class Part:
     classes : list of str
         Sorted; the same for every part of one fit.
     ids : list of str
+    hashes : ndarray of shape (n, 32), uint8
+        SHA-256 of each image's bytes.
     copies : ndarray of shape (n,), int64
         Images with the same number are exact copies.
     groups : ndarray of shape (n,), int64, optional
@@ -154,6 +156,7 @@ class Part:
     y: NDArray[np.int64]
     classes: list[str]
     ids: list[str]
+    hashes: NDArray[np.uint8]
     copies: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
@@ -185,6 +188,7 @@ class Part:
             y=self.y[rows],
             classes=self.classes,
             ids=[self.ids[i] for i in np.flatnonzero(rows)],
+            hashes=self.hashes[rows],
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
@@ -267,6 +271,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
             y=np.searchsorted(classes, np.asarray(data.y)[rows]),
             classes=names,
             ids=[data.ids[i] for i in np.flatnonzero(rows)],
+            hashes=data.hashes[rows],
             copies=copies[rows],
             groups=None if groups is None else groups[rows],
             views={name: V[rows] for name, V in views.items()},

@@ -90,7 +90,10 @@ class Predictions:
 
     Columns: ``id``, ``split`` (``oof``: by the chosen candidate, trained on the other folds;
     ``nested``: by what a search on the other folds chose; ``test``), ``fold`` (None in the test
-    split), ``y_true``, ``y_pred`` and ``p_<class>``, the probability of each class.
+    split), ``y_true``, ``y_pred``; ``unit``, a number that images share which stay together
+    (groups, exact copies) among those of one split; ``content``, the first 16 hexadecimal digits
+    of the SHA-256 of the image's bytes; and ``p_<class>``, the probability of each class. By unit
+    and content `featx.compare` knows what it may pair and what to draw together.
     """
 
     classes: list[str]
@@ -99,12 +102,14 @@ class Predictions:
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return ["id", "split", "fold", "y_true", "y_pred", *(f"p_{c}" for c in self.classes)]
+        of_classes = [f"p_{c}" for c in self.classes]
+        return ["id", "split", "fold", "y_true", "y_pred", "unit", "content", *of_classes]
 
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""
         for held in self.held:
             named = [self.classes[c] for c in held.predicted]
+            units = held.part.components
             for i, name in enumerate(held.part.ids):
                 fold = int(held.fold[i])
                 yield [
@@ -113,6 +118,8 @@ class Predictions:
                     fold if fold >= 0 else None,
                     self.classes[held.part.y[i]],
                     named[i],
+                    int(units[i]),
+                    held.part.hashes[i, :8].tobytes().hex(),
                     *held.probabilities[i].tolist(),
                 ]
 

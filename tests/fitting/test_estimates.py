@@ -125,3 +125,17 @@ def test_a_test_split_of_one_group_has_a_number_but_no_interval():
     accuracy = fit_heads(data, FitConfig(**RIDGE)).estimate["metrics"]["accuracy"]
     assert 0 < accuracy["value"] < 1
     assert accuracy["low"] is accuracy["high"] is None
+
+
+def test_predictions_say_what_stays_together_and_which_bytes_were_judged():
+    data = make_data([20, 20], distance=1.5)
+    data.groups = np.array([f"g{i // 4}" for i in range(40)])
+    data.hashes = data.hashes.copy()
+    data.hashes[39] = data.hashes[0]
+    result = fit_heads(data, FitConfig(**RIDGE, cv=3))
+    predicted = [dict(zip(result.predictions.columns, r, strict=True)) for r in rows(result, "oof")]
+    unit = {r["id"]: r["unit"] for r in predicted}
+    assert len({unit[name] for name in data.ids}) == 9  # the copy joins two of the ten groups
+    assert unit[data.ids[0]] == unit[data.ids[39]] == unit[data.ids[36]] != unit[data.ids[4]]
+    contents = [data.hashes[data.ids.index(r["id"])].tobytes().hex()[:16] for r in predicted]
+    assert [r["content"] for r in predicted] == contents
