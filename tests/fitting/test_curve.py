@@ -41,13 +41,13 @@ def curve_of(data: FitData, **more: Any) -> dict[str, Any]:
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """Embeddings of every training subset that the curve prepares, in order."""
     seen = []
-    real = curve.prepare
+    real = curve.project
 
-    def prepare(X: np.ndarray, *rest: Any, **more: Any) -> Any:
+    def project(X: np.ndarray, *rest: Any, **more: Any) -> Any:
         seen.append(X)
         return real(X, *rest, **more)
 
-    monkeypatch.setattr(curve, "prepare", prepare)
+    monkeypatch.setattr(curve, "project", project)
     return seen
 
 
