@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from featx.durations import read_seconds
 from featx.errors import ConfigError, nearest
 from featx.types import (
     DEFAULT_BACKBONE,
@@ -52,6 +53,11 @@ def _components(value: Any) -> Any:
     if value == "none" or whole or (isinstance(value, float) and 0 < value < 1):
         return value
     raise ValueError("should be none, a number of components, or a share above 0 and below 1")
+
+
+def _duration(text: str) -> str:
+    read_seconds(text)
+    return text
 
 
 class DatasetConfig(_Section):
@@ -217,6 +223,11 @@ class FitConfig(_Section):
         ge=1,
         description="Points drawn for each row; halving draws none without it. [30 for random "
         "and bayes]",
+    )
+    budget: Annotated[str, AfterValidator(_duration)] | None = Field(
+        None,
+        description="Time for the search and the nested ones that judge it, such as 5m, 90s or "
+        "2h30m: what is tried then depends on the machine. [no limit]",
     )
     cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
     scoring: Literal[

@@ -23,7 +23,7 @@ from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out"]
+__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "n_nested_searches"]
 
 Float = NDArray[np.float64]
 
@@ -108,6 +108,13 @@ def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
     by_image = search.folds.fold
     decided = decide_by_fold(search.rule, search.part.y, probabilities, by_image)
     return Held(split, search.part, by_image, probabilities, decided)
+
+
+def n_nested_searches(config: FitConfig) -> int:
+    """How many nested searches estimate what images that judge once do not."""
+    if config.estimate == "repeated":
+        return config.repeats
+    return int(config.estimate in {"auto", "nested"})
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.durations import read_seconds
 from featx.errors import FitError
-from featx.fitting.candidates import Trial
+from featx.fitting.budget import Budget
+from featx.fitting.candidates import Setup, Trial
 from featx.fitting.choice import choose
 from featx.fitting.objective import Objective, nested_objectives, search_objective
 from featx.fitting.plan import Plan
@@ -18,6 +20,11 @@ from featx.fitting.search import FoldSearch, Held
 from featx.fitting.strategies import STRATEGIES, Ask, Strategy
 
 __all__ = ["Explorer"]
+
+BATCH = 8  # trials of a setup between two looks at the clock
+NESTED_FOLDS = 5
+
+Most = Mapping[tuple[float, Setup], int]
 
 
 class Explorer:
@@ -28,11 +35,17 @@ class Explorer:
     name : str
         Of the strategy.
     plan : Plan
+    budget : str, optional
+        Time for all searches, as in `featx.durations`; it starts with the first.
+    n_nested : int, default 0
+        Nested searches that will share the budget.
 
     Attributes
     ----------
     tried : dict
         ``share of the images -> trials`` that the search itself had scored.
+    cut : set
+        ``"search"``, ``"nested"`` or both: which searches the budget ended.
 
     Raises
     ------
@@ -40,10 +53,16 @@ class Explorer:
         There is no such strategy.
     """
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(
+        self, name: str, plan: Plan, *, budget: str | None = None, n_nested: int = 0
+    ) -> None:
         self.strategy: Strategy = STRATEGIES.get(name)
         self.plan = plan
         self.tried: dict[float, list[Trial]] = {}
+        self.cut: set[str] = set()
+        self._asked = budget
+        self._n_nested = n_nested
+        self._budget: Budget | None = None
 
     @property
     def free(self) -> bool:
@@ -52,9 +71,14 @@ class Explorer:
 
     def search(self, folds: FoldSearch) -> list[Trial]:
         """Every trial scored on all images and folds; of equally good ones the first is to win."""
-        run = _Run(search_objective(folds), self.strategy, self.plan)
-        self._take_forward([run], keep=True, label="Search")
-        self.tried = {share: list(trials) for share, trials in run.asked.items()}
+        if self._asked is not None:
+            n, outer = folds.folds.n_folds, min(folds.folds.n_folds, NESTED_FOLDS)
+            pairs = outer * (outer - 1) / (2 if self.strategy.alike else 1)
+            weights = [float(n)] + [pairs] * self._n_nested
+            self._budget = Budget(read_seconds(self._asked), weights)
+        run = _Run(search_objective(folds), self.strategy, self.plan, None)
+        self._take_forward([run], "search", keep=True, label="Search")
+        self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
         return run.scored()
 
     def nested(self, folds: FoldSearch, select: str) -> list[Trial]:
@@ -63,7 +87,7 @@ class Explorer:
         The inner folds of outer fold ``i`` are the other outer folds. A fit with folds ``i`` and
         ``j`` held out is an inner fit of both outer folds: tested on ``j`` it serves ``i``, tested
         on ``i`` it serves ``j``. Where all outer folds try the same, ten fits thus do the work of
-        twenty, with nothing left out.
+        twenty, with nothing left out. Under a budget no more trials are made than `search` made.
 
         Raises
         ------
@@ -71,58 +95,125 @@ class Explorer:
             Nothing could be fitted, or training images of two folds less are of one class.
         """
         folds.check(folds.pairs)
-        runs = [_Run(o, self.strategy, self.plan) for o in nested_objectives(folds)]
-        self._take_forward(runs, keep=False, label="Nested search")
+        most = None if self._budget is None else self._counts()
+        runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(folds)]
+        self._take_forward(runs, "nested", keep=False, label="Nested search")
         while True:
             choices = [run.choose(select) for run in runs]
             folds.run(list(dict.fromkeys(choices)), folds.single, keep=True, label="Nested folds")
             if not any(trial.setup in folds.refused for trial in choices):
                 return choices
 
-    def _take_forward(self, runs: Sequence[_Run], *, keep: bool, label: str) -> None:
-        """Score what all runs ask for, together, until none asks for more."""
+    def _counts(self) -> Counter[tuple[float, Setup]]:
+        return Counter((share, t.setup) for share, trials in self.tried.items() for t in trials)
+
+    def _take_forward(self, runs: Sequence[_Run], what: str, *, keep: bool, label: str) -> None:
+        """Score what all runs ask for, together, until none asks for more or time is up."""
+        if self._budget is not None:
+            self._budget.next_part()
         while waiting := [run for run in runs if run.ask is not None]:
-            by_share: dict[float, dict[Held, dict[Trial, None]]] = {}
+            needed = any(run.ask is not None and run.ask.needed for run in waiting)
+            for wave in _waves(waiting, at_once=self._budget is None):
+                spent = self._budget is not None and self._budget.spent
+                if spent and not needed and all(run.has_something() for run in waiting):
+                    self.cut.add(what)
+                    break
+                _score(wave, keep=keep, label=label)
             for run in waiting:
-                run.want(by_share)
-            for share, wanted in by_share.items():
-                waiting[0].objective.at(share).score(wanted, keep=keep, label=label)
-            for run in waiting:
-                run.go_on(time=True)
+                run.go_on()
+
+    def notes(self) -> list[str]:
+        """What the budget left out."""
+        notes = []
+        if "search" in self.cut:
+            reached = {t.setup for t in self.tried.get(1.0, [])}
+            missed = [str(setup) for setup in self.plan.setups if setup not in reached]
+            notes.append(
+                f"The budget of {self._asked} ended the search after {self._n_tried} trials"
+                + (f"; not reached: {', '.join(missed)}." if missed else ".")
+            )
+        if "nested" in self.cut:
+            notes.append(
+                f"The budget of {self._asked} ended the nested searches before they had tried what "
+                "the search did: they chose among less, so that the estimate is rather too low."
+            )
+        return notes
 
     def document(self) -> dict[str, Any]:
         """What was tried, as JSON."""
+        counts = Counter(str(t.setup) for t in self.tried.get(1.0, []))
         return {
             "strategy": self.strategy.name,
-            "trials": sum(len(trials) for trials in self.tried.values()),
+            "trials": self._n_tried,
+            "trials_by_row": {str(setup): counts[str(setup)] for setup in self.plan.setups},
             "rungs": [
                 {"share": share, "trials": len(self.tried[share])} for share in sorted(self.tried)
             ],
+            "budget": self._asked,
+            "ended_by_budget": sorted(self.cut),
         }
+
+    @property
+    def _n_tried(self) -> int:
+        return sum(len(trials) for trials in self.tried.values())
 
 
 class _Run:
-    """A strategy under way on one objective."""
+    """A strategy under way on one objective.
 
-    def __init__(self, objective: Objective, strategy: Strategy, plan: Plan) -> None:
+    Parameters
+    ----------
+    objective : Objective
+    strategy : Strategy
+    plan : Plan
+    most : mapping of (float, Setup) to int, optional
+        Trials that it may make on each share of the images.
+    """
+
+    def __init__(
+        self, objective: Objective, strategy: Strategy, plan: Plan, most: Most | None
+    ) -> None:
         self.objective = objective
         self.asked: dict[float, dict[Trial, None]] = defaultdict(dict)
         self._steps = strategy.search(objective, plan)
+        self._most = most
         self._order: list[Trial] = []
         self.ask: Ask | None = next(self._steps)
 
-    def want(self, wanted: dict[float, dict[Held, dict[Trial, None]]]) -> None:
-        """Add what is asked for."""
+    def pending(self) -> dict[Setup, list[Trial]]:
+        """What is asked for and may be made, by setup."""
         assert self.ask is not None
-        self.asked[self.ask.share] |= dict.fromkeys(self.ask.trials)
-        held_sets = wanted.setdefault(self.ask.share, {})
-        for held, _ in self.objective.tests:
-            held_sets.setdefault(held, {}).update(dict.fromkeys(self.ask.trials))
+        by_setup: dict[Setup, list[Trial]] = defaultdict(list)
+        known = self.asked[self.ask.share]
+        used = Counter(t.setup for t in known)
+        for trial in self.ask.trials:
+            if trial not in known and self._most is not None:
+                used[trial.setup] += 1
+                if used[trial.setup] > self._most.get((self.ask.share, trial.setup), 0):
+                    continue
+            by_setup[trial.setup].append(trial)
+        return by_setup
 
-    def go_on(self, *, time: bool) -> None:
-        """Let the strategy look at the scores."""
+    def served(self, trials: Sequence[Trial]) -> None:
+        """Some of what is asked for is scored."""
+        assert self.ask is not None
+        self.asked[self.ask.share] |= dict.fromkeys(trials)
+
+    def has_something(self) -> bool:
+        """Whether there is a trial that could be chosen, or go on to more images."""
+        return any(
+            not self.objective.refused(t.setup, share)
+            and self.objective.scores(t, share) is not None
+            for share, trials in self.asked.items()
+            for t in trials
+        )
+
+    def go_on(self) -> None:
+        """Let the strategy look at the scores, and know whether all it asked for is there."""
+        assert self.ask is not None
+        everything = self.asked[self.ask.share].keys() >= set(self.ask.trials)
         try:
-            self.ask = self._steps.send(time)
+            self.ask = self._steps.send(everything)
         except StopIteration as stop:
             self.ask, self._order = None, stop.value
 
@@ -142,3 +233,38 @@ class _Run:
         scores = self.objective.scores(trial)
         assert scores is not None
         return scores
+
+
+Wave = list[tuple[_Run, list[Trial]]]
+
+
+def _waves(runs: Sequence[_Run], *, at_once: bool) -> Iterator[Wave]:
+    """What the runs ask for: all of it, or a few trials of one setup after the other.
+
+    The first few of every setup come before more of any.
+    """
+    pending = [(run, run.pending()) for run in runs]
+    if at_once:
+        yield [(run, [t for ts in by_setup.values() for t in ts]) for run, by_setup in pending]
+        return
+    setups = list(dict.fromkeys(s for _, by_setup in pending for s in by_setup))
+    longest = max((len(ts) for _, by_setup in pending for ts in by_setup.values()), default=0)
+    for first in range(0, longest, BATCH):
+        for setup in setups:
+            wave = [(run, by_setup[setup][first : first + BATCH]) for run, by_setup in pending]
+            if any(trials for _, trials in wave):
+                yield wave
+
+
+def _score(wave: Wave, *, keep: bool, label: str) -> None:
+    """Score trials of several runs at once; what two of them need is fitted once."""
+    by_share: dict[float, dict[Held, dict[Trial, None]]] = {}
+    for run, trials in wave:
+        assert run.ask is not None
+        wanted = by_share.setdefault(run.ask.share, {})
+        for held, _ in run.objective.tests:
+            wanted.setdefault(held, {}).update(dict.fromkeys(trials))
+    for share, wanted in by_share.items():
+        wave[0][0].objective.at(share).score(wanted, keep=keep, label=label)
+    for run, trials in wave:
+        run.served(trials)

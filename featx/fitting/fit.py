@@ -26,7 +26,7 @@ from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_ima
 from featx.fitting.curve import learning_curve
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
 from featx.fitting.edges import edge_notes
-from featx.fitting.estimate import Evaluation, Tested, evaluate
+from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_searches
 from featx.fitting.exploring import Explorer
 from featx.fitting.plan import make_plan
 from featx.fitting.result import FitResult, Predictions, tabulate
@@ -124,7 +124,10 @@ def _fit(
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
     setups, setup_notes = plan_setups(list(part.X), config, n_views=part.n_views)
-    explorer = Explorer(config.search, make_plan(setups, config))
+    n_nested = 0 if test is not None else n_nested_searches(config)
+    explorer = Explorer(
+        config.search, make_plan(setups, config), budget=config.budget, n_nested=n_nested
+    )
     notes += setup_notes + _adaptation_notes(search, config)
     trials = explorer.search(search)
     best = best_trials(search, trials, config.select)
@@ -145,7 +148,7 @@ def _fit(
     evaluation: Evaluation = evaluate(
         search, explorer, chosen, config, test=test, pipeline=pipeline, calibration=calibration
     )
-    notes += evaluation.notes + selection_notes(search, trials, chosen)
+    notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
     if config.search == "grid":

@@ -31,11 +31,12 @@ class Candidate:
     class_weight : {"none", "balanced"}
     views : int
         Augmented views of each training image, beside the image itself.
-    status : {"ok", "refused"}
+    status : {"ok", "refused", "not reached"}
+        Whether it has scores, cannot be fitted, or the budget ended before.
     pca : {"none"} or int or float
         Components kept, or their share of the variance.
     params : dict
-        Best grid point; empty when refused.
+        Best grid point; empty without scores.
     cv_mean, cv_std : float or None
         Mean and standard deviation of ``fold_scores``.
     fold_scores : list of float or None
@@ -224,7 +225,9 @@ def _candidate(
     comparisons: Mapping[str, Comparison | None],
 ) -> Candidate:
     if setup not in best:
-        return Candidate(**vars(setup), status="refused", notes=[search.refused[setup]])
+        refusal = search.refused.get(setup)
+        status, why = ("refused", refusal) if refusal else ("not reached", "The budget was spent.")
+        return Candidate(**vars(setup), status=status, notes=[why])
     notes = []
     if search.unconverged[setup]:
         notes.append(

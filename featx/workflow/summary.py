@@ -66,7 +66,7 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
                 _difference(candidate["against_none"]),
                 *([_difference(candidate["against_no_views"])] if viewed else []),
                 _difference(candidate["against_chosen"], "p_adjusted"),
-                _params(candidate) if candidate["status"] == "ok" else "refused",
+                _params(candidate) if candidate["status"] == "ok" else candidate["status"],
                 f"{candidate['elapsed_s']:.1f}",
             )
         )

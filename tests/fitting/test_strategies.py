@@ -272,8 +272,8 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
     seen = {}
     original = Explorer._take_forward
 
-    def spy(self, runs, **options):
-        original(self, runs, **options)
+    def spy(self, runs, *args, **options):
+        original(self, runs, *args, **options)
         seen["order"] = [run.scored() for run in runs]
         seen["scores"] = [{t: run.objective.mean(t) for t in run.scored()} for run in runs]
 

@@ -53,8 +53,11 @@ class Strategy:
     search : callable
         ``search(objective, plan)`` is the generator. It depends on nothing but the plan and the
         objective's scores, so that the same strategy in an outer fold is the same search.
+    alike : bool, default True
+        Whether it tries about the same whatever the scores, so that outer folds share their fits.
     """
 
     name: str
     summary: str
     search: Callable[[Objective, Plan], Steps]
+    alike: bool = True

@@ -102,5 +102,8 @@ def _distribution(optuna: Any, dimension: Any) -> Any:
 
 
 PLUGIN = Strategy(
-    name="bayes", summary="points where the scores so far promise most; optuna", search=search
+    name="bayes",
+    summary="points where the scores so far promise most; optuna",
+    search=search,
+    alike=False,
 )

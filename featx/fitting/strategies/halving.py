@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from featx.fitting.candidates import Trial
+from featx.fitting.candidates import Setup, Trial
 from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
 from featx.fitting.strategies._base import Ask, Steps, Strategy
@@ -24,14 +22,21 @@ def search(objective: Objective, plan: Plan) -> Steps:
         setup: plan.grid(setup) if plan.n_trials is None else plan.draws(setup, plan.n_trials)
         for setup in plan.setups
     }
-    time = True
+    time, judged = True, set[Setup]()
     for i, share in enumerate(SHARES):
         most = FACTOR ** (len(SHARES) - 1 - i)  # so many may go on to what follows as they are
         asked = {s: trials for s, trials in left.items() if len(trials) > most}
         if not (time and asked and _is_smaller(objective, share)):
             continue
         time = yield Ask([t for trials in asked.values() for t in trials], share)
-        left |= {s: _survivors(objective, trials, share, time) for s, trials in asked.items()}
+        for setup, trials in asked.items():
+            best = _best_first(objective, trials, share)
+            kept = math.ceil(len(trials) / FACTOR)
+            if best:
+                judged.add(setup)
+                left[setup] = best[: kept if time else 1]
+            elif not time:
+                left[setup] = trials[:1] if setup in judged else []
     finalists = plan.in_order([t for trials in left.values() for t in trials])
     yield Ask(finalists, needed=not time)
     return finalists
@@ -42,14 +47,13 @@ def _is_smaller(objective: Objective, share: float) -> bool:
     return len(objective.at(share).part) <= 2 * share * len(objective.folds.part)
 
 
-def _survivors(objective: Objective, trials: list[Trial], share: float, time: bool) -> list[Trial]:
-    """The best third; all of them where so few images tell nothing; where time is up, the best."""
-    means = np.array([objective.mean(t, share) for t in trials])
-    if objective.refused(trials[0].setup, share) or np.isnan(means).all():
-        return trials if time else []
-    kept = math.ceil(len(trials) / FACTOR) if time else 1
-    best = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")[:kept]
-    return [trials[i] for i in sorted(best)]
+def _best_first(objective: Objective, trials: list[Trial], share: float) -> list[Trial]:
+    """Trials with a score; none where so few images tell nothing: then all of them go on."""
+    if objective.refused(trials[0].setup, share):
+        return []
+    means = {t: objective.mean(t, share) for t in trials}
+    known = [t for t in trials if not math.isnan(means[t])]
+    return sorted(known, key=lambda t: -means[t])
 
 
 PLUGIN = Strategy(

@@ -1,0 +1,26 @@
+"""Lengths of time as people write them: ``90s``, ``5m``, ``2h30m``."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["read_seconds"]
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_PATTERN = "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in _UNITS)
+
+
+def read_seconds(text: str) -> float:
+    """Seconds in ``text``.
+
+    Raises
+    ------
+    ValueError
+        It is not hours, minutes and seconds in this order, or not above 0.
+    """
+    match = re.fullmatch(_PATTERN, text.strip())
+    found = {} if match is None else match.groupdict()
+    seconds = sum(_UNITS[unit] * float(number) for unit, number in found.items() if number)
+    if seconds <= 0:
+        raise ValueError("should be a length of time above 0, such as 90s, 5m or 2h30m")
+    return seconds
