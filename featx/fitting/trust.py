@@ -126,14 +126,15 @@ def _prediction_sets(
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
     fitted = _fit_sets(oof.part.y, oof.probabilities, config)
-    inside = np.concatenate([_sets_of(held, fitted, config) for held in judged])
+    each = [_sets_of(held, fitted, config) for held in judged]
+    inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
     part, repeats = judged[0].part, len(judged)
     y, size = np.tile(part.y, repeats), inside.sum(axis=1)
-    covered, single = inside[np.arange(len(y)), y], size == 1
+    covered = inside[np.arange(len(y)), y]
     right = np.concatenate([held.predicted for held in judged]) == y
     everyone = np.ones(len(y), bool)
     achieved = shares(
-        [(covered, everyone), (~single, everyone), (right, single)]
+        [(covered, everyone), (abstained, everyone), (right, ~abstained)]
         + [(covered, y == c) for c in range(len(part.classes))],
         np.tile(part.components, repeats),
         seed=config.seed,
@@ -162,15 +163,17 @@ def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> 
     )
 
 
-def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> Mask:
-    """Sets by ``fitted`` on images without folds; of a fold, by the other folds' thresholds."""
+def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> tuple[Mask, Mask]:
+    """Sets, and who abstains; of a fold by the other folds' thresholds, else by ``fitted``."""
     inside = np.zeros(held.probabilities.shape, bool)
+    abstained = np.zeros(len(inside), bool)
     for fold in np.unique(held.fold):
         rows, sets = held.fold == fold, fitted
         if fold >= 0:
             sets = _fit_sets(held.part.y[~rows], held.probabilities[~rows], config)
-        inside[rows] = sets.sets(held.probabilities[rows], held.predicted[rows])
-    return inside
+        said = held.probabilities[rows], held.predicted[rows]
+        inside[rows], abstained[rows] = sets.sets(*said), sets.abstains(*said)
+    return inside, abstained
 
 
 def _novelty(

@@ -51,6 +51,15 @@ class PredictionSets(_Part):
         inside[np.arange(len(predicted)), predicted] = True
         return inside
 
+    def abstains(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+        """Whose prediction is not to be relied on, shape (n,).
+
+        All but those whose predicted class reaches its threshold and is the only one that does.
+        Where no class does, the set holds the predicted class alone, but not because it is likely.
+        """
+        reached = probabilities >= np.array(self.thresholds)
+        return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
+
 
 class NoveltyLimit(_Part):
     """Above which out-of-distribution score an image is flagged.

@@ -38,8 +38,9 @@ class Scores:
     sets : ndarray of shape (n_files, n_classes), bool, or None
         Classes in each file's prediction set; None where the model has no sets.
     abstained : ndarray of shape (n_files,), bool, or None
-        Whether the set holds several classes, or the class is less likely than was asked for;
-        None where the model has no sets and nothing was asked for.
+        Whether the set holds several classes, or no class reaches its threshold (the set then
+        holds the predicted one alone), or the class is less likely than was asked for; None where
+        the model has no sets and nothing was asked for.
     ood_scores : ndarray of shape (n_files,), float64, or None
         Out-of-distribution scores; None where the model has none.
     ood : ndarray of shape (n_files,), bool, or None

@@ -151,6 +151,8 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
     trust = model.trust or Trust()
     position = {name: i for i, name in enumerate(model.classes)}
     sets = None if trust.sets is None else np.zeros((n, n_classes), bool)
+    below = config.abstain_below
+    abstained = None if sets is None and below is None else np.zeros(n, bool)
     limit = trust.novelty
     ood_scores = None if limit is None else np.full(n, np.nan)
     ok = np.flatnonzero(extraction.ok)
@@ -163,9 +165,12 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
             predictions[chunk] = np.array(model.classes, object)[trust.decide(p)]
         else:
             predictions[chunk] = model.predict(X)
-        if sets is not None and trust.sets is not None:
-            first = np.array([position[label] for label in predictions[chunk]], np.int64)
+        first = np.array([position[label] for label in predictions[chunk]], np.int64)
+        if sets is not None and abstained is not None and trust.sets is not None:
             sets[chunk] = trust.sets.sets(p, first)
+            abstained[chunk] = trust.sets.abstains(p, first)
+        if abstained is not None and below is not None:
+            abstained[chunk] |= p[np.arange(len(p)), first] < below
         if ood_scores is not None:
             ood_scores[chunk] = model.ood_scores(X)
     return Scores(
@@ -177,7 +182,7 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
         report=extraction.report.document(),
         averaged=extraction.plan.document(),
         sets=sets,
-        abstained=_abstained(model.classes, predictions, probabilities, sets, config.abstain_below),
+        abstained=abstained,
         ood_scores=ood_scores,
         ood=None if limit is None else np.asarray(ood_scores) > limit.limit,
         top_k=top_k,
@@ -189,27 +194,6 @@ def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarr
     """What the extractors say of the same images, side by side."""
     columns = [e.store.gather(e.hashes[rows]) for e in extractions]
     return columns[0] if len(columns) == 1 else np.hstack(columns)
-
-
-def _abstained(
-    classes: Sequence[str],
-    predictions: np.ndarray,
-    probabilities: np.ndarray,
-    sets: np.ndarray | None,
-    below: float | None,
-) -> np.ndarray | None:
-    """Whether the set holds several classes, or the predicted one is less likely than ``below``."""
-    if sets is None and below is None:
-        return None
-    position = {name: i for i, name in enumerate(classes)}
-    read = np.flatnonzero(predictions != None)  # noqa: E711 - of an array of objects
-    abstained = np.zeros(len(predictions), bool)
-    if sets is not None:
-        abstained[read] = sets[read].sum(axis=1) != 1
-    if below is not None:
-        first = np.array([position[label] for label in predictions[read]], np.intp)
-        abstained[read] |= probabilities[read, first] < below
-    return abstained
 
 
 def _write(

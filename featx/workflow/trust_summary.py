@@ -30,8 +30,8 @@ def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Prediction sets meant for {100 * sets['coverage']:g} % hold the true class of "
         f"{_share(sets['covered'])} of the images; {_share(sets['abstained'])} have several "
-        f"classes in them (abstained), of the others {_share(sets['accuracy_of_the_others'])} are "
-        "right"
+        "classes in them or none that is likely enough (abstained), of the others "
+        f"{_share(sets['accuracy_of_the_others'])} are right"
     )
     novelty = trust["novelty"]
     yield (

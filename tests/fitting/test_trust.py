@@ -168,6 +168,31 @@ def test_sets_are_never_empty() -> None:
     assert inside.tolist() == [[False, True, False], [True, False, False]]
 
 
+def test_where_no_class_is_likely_enough_the_classifier_abstains() -> None:
+    p = np.array([[0.5, 0.3, 0.2], [0.9, 0.1, 0.0], [0.8, 0.8, 0.0], [0.2, 0.8, 0.0]])
+    sets = PredictionSets(coverage=0.9, over="images", thresholds=[0.8] * 3)
+    predicted = np.array([0, 0, 0, 0])  # the last by a decision for another class
+    assert sets.abstains(p, predicted).tolist() == [True, False, True, True]
+    assert sets.sets(p, predicted).sum(axis=1).tolist() == [1, 1, 2, 2]
+    assert sets.abstains(p[:0], predicted[:0]).shape == (0,)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1), st.booleans())
+@settings(max_examples=40)
+def test_who_does_not_abstain_has_its_predicted_class_alone(
+    seed: int, threshold: float, likeliest: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(3), 30)
+    predicted = p.argmax(axis=1) if likeliest else rng.integers(0, 3, 30)
+    sets = PredictionSets(coverage=0.9, over="images", thresholds=[threshold] * 3)
+    sure = ~sets.abstains(p, predicted)
+    inside = sets.sets(p, predicted)
+    assert (inside[sure].sum(axis=1) == 1).all()
+    assert (p[sure, predicted[sure]] >= threshold).all()
+    assert (~sure)[inside.sum(axis=1) > 1].all()
+
+
 def test_shares_have_values_and_intervals() -> None:
     hit = np.arange(100) < 30
     everyone = np.ones(100, bool)
@@ -253,6 +278,17 @@ def test_what_a_fit_promises_holds_on_new_images(head: str, method: str) -> None
     assert document["calibration"]["asked"] == method
     assert (result.temperature is None) == (head == "logreg" or method == "sigmoid" or (
         document["calibration"]["method"] != "temperature"))  # fmt: skip
+
+
+def test_a_fit_counts_images_without_any_likely_class_as_abstained() -> None:
+    """Nearly all are right, and a coverage of a half is asked for: the less sure half abstains."""
+    data = make_data([60, 60], distance=4.0)
+    config = FitConfig(cv=4, estimate="cv", coverage=0.5, param_grid={"logreg": {"C": [0.01]}})
+    sets = fit_heads(data, config).trust.document["prediction_sets"]
+    assert sets["mean_size"] == 1
+    assert sets["covered"]["value"] > 0.9
+    assert 0.4 < sets["abstained"]["value"] < 0.6
+    assert sets["accuracy_of_the_others"]["value"] >= sets["covered"]["value"]
 
 
 def test_sets_in_cross_validation_have_their_thresholds_from_the_other_folds() -> None:

@@ -21,7 +21,8 @@ TRUST = {
 def test_sets_and_alarms() -> None:
     assert list(trust_sentences(TRUST)) == [
         "Prediction sets meant for 90 % hold the true class of 91.2 % [90.0, 92.0] of the images; "
-        "25.0 % have several classes in them (abstained), of the others – are right",
+        "25.0 % have several classes in them or none that is likely enough (abstained), of the "
+        "others – are right",
         "Out-of-distribution score: 91.2 % [90.0, 92.0] of these images are flagged (1 % asked "
         "for)",
     ]

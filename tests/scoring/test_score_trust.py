@@ -86,6 +86,21 @@ def test_the_columns(
     assert document["ood"] == sum(r["ood"] == "True" for r in rows)
 
 
+def test_abstaining_where_no_class_is_likely_enough(
+    trusting: Model, images: Path, config: ExtractConfig
+) -> None:
+    strict = PredictionSets(coverage=0.1, over="images", thresholds=[1.0] * 3)
+    model = replace(trusting, trust=trusting.trust.model_copy(update={"sets": strict}))
+    scores = score(model, images, extract=config)
+    read = np.array([label is not None for label in scores.predictions])
+    sure = read & (scores.probabilities.max(axis=1, initial=0) >= 1.0)
+    assert (scores.sets[read].sum(axis=1) == 1).all()
+    assert scores.abstained[read & ~sure].all()
+    assert (read & ~sure).any()
+    assert not scores.abstained[~read].any()
+    assert scores.document()["abstained"] == (read & ~sure).sum()
+
+
 def test_abstaining_below_a_probability(
     trusting: Model, fitted: Model, images: Path, config: ExtractConfig
 ) -> None:
