@@ -229,6 +229,20 @@ class FitConfig(_Section):
         description="Time for the search and the nested ones that judge it, such as 5m, 90s or "
         "2h30m: what is tried then depends on the machine. [no limit]",
     )
+    ensemble: list[Literal["vote", "stack"]] = Field(
+        default_factory=list,
+        description="Also try the candidates together: vote averages their probabilities, stack "
+        "weighs them by logistic regression; may be repeated.",
+    )
+    members: int | None = Field(
+        None, ge=2, le=100, description="Best candidates in an ensemble. [all of them]"
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Copies of each candidate that depends on the seed, which also vote.",
+    )
     cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
     scoring: Literal[
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"

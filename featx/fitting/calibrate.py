@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.candidates import Trial
-from featx.fitting.search import FoldSearch
 from featx.fitting.training import Outputs
 from featx.margins import log_odds, margin_columns
 from featx.model.calibration import Calibration, Isotonic, Sigmoid, Temperature
 from featx.stats.calibration import fit_isotonic, fit_sigmoids, fit_temperature
 from featx.stats.losses import log_losses
+
+if TYPE_CHECKING:
+    from featx.fitting.search import FoldSearch
 
 __all__ = ["fit_calibration", "search_calibration"]
 

@@ -11,7 +11,15 @@ from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
 from featx.types import Components
 
-__all__ = ["Setup", "Trial", "build_estimator", "plan_grids", "plan_setups"]
+__all__ = [
+    "Ensemble",
+    "Setup",
+    "Trial",
+    "build_estimator",
+    "plan_grids",
+    "plan_setups",
+    "shifted",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,25 @@ class Trial:
 
     setup: Setup
     params: tuple[tuple[str, Any], ...]
+    copy: int = 0  # added to the seed of all that is random in its fit
+
+
+@dataclass(frozen=True)
+class Ensemble(Trial):
+    """Trials that answer together; nothing is fitted for it but how they are combined.
+
+    Parameters
+    ----------
+    voices : tuple of tuple of Trial
+        Each voice is a trial, or copies of one that differ in their seed. The best one first.
+    """
+
+    voices: tuple[tuple[Trial, ...], ...] = ()
+
+    @property
+    def members(self) -> list[Trial]:
+        """Every trial of every voice."""
+        return [trial for voice in self.voices for trial in voice]
 
 
 def plan_setups(
@@ -124,8 +151,15 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
         raise ConfigError(f"param_grid.{head}: {error}") from None
 
 
+def shifted(seed: int, trial: Trial) -> int:
+    """The seed that ``trial`` is fitted with."""
+    return (seed + trial.copy) % 2**32
+
+
 def build_estimator(trial: Trial, *, n_images: int, seed: int) -> Any:
     """The unfitted head of ``trial`` for so many training images."""
     weight = None if trial.setup.class_weight == "none" else trial.setup.class_weight
     head: Head = HEADS.get(trial.setup.head)
-    return head.build(weight, seed).set_params(**head.limit(dict(trial.params), n_images))
+    return head.build(weight, shifted(seed, trial)).set_params(
+        **head.limit(dict(trial.params), n_images)
+    )

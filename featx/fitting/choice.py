@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.fitting.candidates import Setup, Trial
+from featx.fitting.candidates import Ensemble, Setup, Trial
 from featx.fitting.edges import TIE
 from featx.fitting.search import FoldSearch, defined_mean
 from featx.stats.comparison import PairedTest, corrected_paired_test
 
 __all__ = [
+    "best_of",
     "best_trials",
     "choose",
     "contrast",
@@ -30,8 +31,9 @@ Scores = Callable[[Trial], NDArray[np.float64]]
 def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
     """The trial with the highest mean score, or a simpler one about as good.
 
-    Simplest is: no augmented views, then no sampler, then no class weights, then what comes first,
-    which is the backbone and head named first and, within a grid, the strongest regularisation.
+    Simplest is: no ensemble, then no augmented views, then no sampler, then no class weights, then
+    what comes first, which is the backbone and head named first and, within a grid, the strongest
+    regularisation.
 
     Parameters
     ----------
@@ -47,11 +49,12 @@ def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
     if select == "1se":
         allowed += standard_error(scores(trials[int(means.argmax())]))
     eligible = [t for t, mean in zip(trials, means, strict=True) if mean >= means.max() - allowed]
-    return min(eligible, key=lambda t: _complexity(t.setup))
+    return min(eligible, key=_complexity)
 
 
-def _complexity(setup: Setup) -> tuple[bool, ...]:
-    return setup.views > 0, setup.sampler != "none", setup.class_weight != "none"
+def _complexity(trial: Trial) -> tuple[bool, ...]:
+    setup, several = trial.setup, isinstance(trial, Ensemble)
+    return several, setup.views > 0, setup.sampler != "none", setup.class_weight != "none"
 
 
 def standard_error(scores: NDArray[np.float64]) -> float:
@@ -62,13 +65,16 @@ def standard_error(scores: NDArray[np.float64]) -> float:
 
 def best_trials(search: FoldSearch, trials: Sequence[Trial], select: str) -> dict[Setup, Trial]:
     """The grid point chosen for each setup that could be fitted on every fold."""
+    usable = [t for t in trials if t.setup not in search.refused]
+    return best_of(usable, search.fold_scores, select)
+
+
+def best_of(trials: Sequence[Trial], scores: Scores, select: str) -> dict[Setup, Trial]:
+    """The grid point chosen for each setup, by any scores."""
     by_setup: dict[Setup, list[Trial]] = {}
     for trial in trials:
-        if trial.setup not in search.refused:
-            by_setup.setdefault(trial.setup, []).append(trial)
-    return {
-        setup: choose(members, search.fold_scores, select) for setup, members in by_setup.items()
-    }
+        by_setup.setdefault(trial.setup, []).append(trial)
+    return {setup: choose(members, scores, select) for setup, members in by_setup.items()}
 
 
 def contrast(search: FoldSearch, one: Trial | None, other: Trial | None) -> PairedTest | None:

@@ -199,6 +199,12 @@ class Part:
         """Augmented views of each image."""
         return max((V.shape[1] for V in self.views.values()), default=0)
 
+    def embeddings(self, backbone: str) -> NDArray[np.float32]:
+        """Embeddings of one name, or of several joined ones side by side."""
+        if backbone in self.X:
+            return self.X[backbone]
+        return np.hstack([self.X[name] for name in split_backbones(backbone)])
+
     def examples(
         self, backbone: str, rows: NDArray[np.bool_], *, n_views: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

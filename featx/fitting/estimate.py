@@ -200,7 +200,7 @@ def evaluate(
 
 def _tested(test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration | None) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
-    outputs = pipeline_outputs(pipeline, test.part.X[chosen.setup.backbone])
+    outputs = pipeline_outputs(pipeline, test.part.embeddings(chosen.setup.backbone))
     fold = np.full(len(test.part), -1)
     return Held(test.method, test.part, fold, outputs.probabilities(calibration))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from featx.durations import read_seconds
 from featx.errors import FitError
 from featx.fitting.budget import Budget
-from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import choose
+from featx.fitting.candidates import Ensemble, Setup, Trial
+from featx.fitting.choice import best_of, choose
+from featx.fitting.ensemble import score_ensembles
 from featx.fitting.objective import Objective, nested_objectives, search_objective
 from featx.fitting.plan import Plan
 from featx.fitting.search import FoldSearch, Held
@@ -25,6 +26,11 @@ BATCH = 8  # trials of a setup between two looks at the clock
 NESTED_FOLDS = 5
 
 Most = Mapping[tuple[float, Setup], int]
+Together = Callable[[Mapping[Setup, Trial], Callable[[Trial], float]], list[Ensemble]]
+
+
+def _none(best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float]) -> list[Ensemble]:
+    return []
 
 
 class Explorer:
@@ -35,6 +41,9 @@ class Explorer:
     name : str
         Of the strategy.
     plan : Plan
+    together : callable, optional
+        The ensembles to try of the best trial of each setup, by their mean scores
+        (`featx.fitting.ensemble.plan_ensembles`). Default: none.
     budget : str, optional
         Time for all searches, as in `featx.durations`; it starts with the first.
     n_nested : int, default 0
@@ -54,12 +63,20 @@ class Explorer:
     """
 
     def __init__(
-        self, name: str, plan: Plan, *, budget: str | None = None, n_nested: int = 0
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        together: Together = _none,
+        budget: str | None = None,
+        n_nested: int = 0,
     ) -> None:
         self.strategy: Strategy = STRATEGIES.get(name)
         self.plan = plan
         self.tried: dict[float, list[Trial]] = {}
         self.cut: set[str] = set()
+        self._together = together
+        self._ensembles: list[Ensemble] = []
         self._asked = budget
         self._n_nested = n_nested
         self._budget: Budget | None = None
@@ -67,7 +84,8 @@ class Explorer:
     @property
     def free(self) -> bool:
         """Whether there was one trial only, so that nothing was chosen."""
-        return len({t for trials in self.tried.values() for t in trials}) == 1
+        single = len({t for trials in self.tried.values() for t in trials}) == 1
+        return single and not self._ensembles
 
     def search(self, folds: FoldSearch) -> list[Trial]:
         """Every trial scored on all images and folds; of equally good ones the first is to win."""
@@ -80,6 +98,12 @@ class Explorer:
         self._take_forward([run], "search", keep=True, label="Search")
         self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
         return run.scored()
+
+    def combine(self, folds: FoldSearch, best: Mapping[Setup, Trial]) -> list[Ensemble]:
+        """Ensembles of the best trials, scored; those that cannot be made are refused."""
+        self._ensembles = self._together(best, folds.mean_score)
+        folds.run(self._ensembles, folds.single, keep=True, label="Ensembles")
+        return self._ensembles
 
     def nested(self, folds: FoldSearch, select: str) -> list[Trial]:
         """The trial that each outer fold chooses, by the strategy run anew without that fold.
@@ -99,7 +123,7 @@ class Explorer:
         runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(folds)]
         self._take_forward(runs, "nested", keep=False, label="Nested search")
         while True:
-            choices = [run.choose(select) for run in runs]
+            choices = [run.choose(select, self._together) for run in runs]
             folds.run(list(dict.fromkeys(choices)), folds.single, keep=True, label="Nested folds")
             if not any(trial.setup in folds.refused for trial in choices):
                 return choices
@@ -221,13 +245,18 @@ class _Run:
         """Trials scored on all images, in the strategy's order."""
         return [t for t in self._order if self.objective.scores(t) is not None]
 
-    def choose(self, select: str) -> Trial:
+    def choose(self, select: str, together: Together) -> Trial:
         """The one to predict the outer fold."""
         usable = [t for t in self.scored() if not self.objective.refused(t.setup)]
         if not usable:
             refused = self.objective.folds.refused.values()
             raise FitError(f"Nothing could be fitted. {next(iter(refused))}")
-        return choose(usable, self._known_scores, select)
+        best = best_of(usable, self._known_scores, select)
+        ensembles = together(best, self.objective.mean)
+        folds, tests = self.objective.folds, self.objective.tests
+        score_ensembles(folds, ensembles, tests, label="Nested ensembles")
+        made = [e for e in ensembles if not self.objective.refused(e.setup)]
+        return choose([*usable, *made], self._known_scores, select)
 
     def _known_scores(self, trial: Trial) -> NDArray[np.float64]:
         scores = self.objective.scores(trial)

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,20 +27,18 @@ from featx.fitting.comparing import Comparison, compare_on_folds, compare_on_ima
 from featx.fitting.curve import learning_curve
 from featx.fitting.data import FitData, Part, hold_out_part, split_data
 from featx.fitting.edges import edge_notes
+from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_searches
 from featx.fitting.exploring import Explorer
 from featx.fitting.plan import make_plan
+from featx.fitting.refit import Refits
 from featx.fitting.result import FitResult, Predictions, tabulate
 from featx.fitting.rules import read_rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.spread import spread_search
 from featx.fitting.training import (
     RefusedError,
-    fit_head,
-    one_blas_thread,
     pipeline_outputs,
-    prepare,
-    project,
 )
 from featx.fitting.trust import fit_trust
 from featx.machine import cpu_cores
@@ -126,23 +125,33 @@ def _fit(
     setups, setup_notes = plan_setups(list(part.X), config, n_views=part.n_views)
     n_nested = 0 if test is not None else n_nested_searches(config)
     explorer = Explorer(
-        config.search, make_plan(setups, config), budget=config.budget, n_nested=n_nested
+        config.search,
+        make_plan(setups, config),
+        together=partial(plan_ensembles, config=config),
+        budget=config.budget,
+        n_nested=n_nested,
     )
     notes += setup_notes + _adaptation_notes(search, config)
-    trials = explorer.search(search)
-    best = best_trials(search, trials, config.select)
+    searched = explorer.search(search)
+    best = best_trials(search, searched, config.select)
     if not best:
         raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
+    ensembles = explorer.combine(search, best)
+    if config.ensemble and len(best) < 2:
+        notes.append(f"No ensemble of {next(iter(best))} alone: name more heads or backbones.")
+    trials, setups = [*searched, *ensembles], [*setups, *(e.setup for e in ensembles)]
+    best |= {e.setup: e for e in ensembles if e.setup not in search.refused}
     usable = [t for t in trials if t.setup in best]
     chosen = choose(usable, search.fold_scores, config.select)
     best[chosen.setup] = chosen
 
     search.run([chosen], search.single, keep=True, label="Chosen")
     calibration = search_calibration(search, chosen, range(search.folds.n_folds))
-    pipeline = _refit(chosen, part, config.seed)
+    refits = Refits(search)
+    pipeline = refits(chosen)
     comparisons = {
         "against_chosen": compare_on_folds(search, best, chosen.setup),
-        "against_chosen_tested": _compare_tested(search, best, chosen, test, pipeline),
+        "against_chosen_tested": _compare_tested(search, best, chosen, test, refits),
     }
     candidates = tabulate(search, setups, trials, best, comparisons)
     evaluation: Evaluation = evaluate(
@@ -151,7 +160,7 @@ def _fit(
     notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
-    if config.search == "grid":
+    if config.search == "grid" and not isinstance(chosen, Ensemble):
         of_chosen = [t for t in usable if t.setup == chosen.setup]
         notes += edge_notes(of_chosen, explorer.plan.grid(chosen.setup), search.mean_score)
     return {
@@ -177,7 +186,7 @@ def _compare_tested(
     best: dict[Setup, Trial],
     chosen: Trial,
     test: Tested | None,
-    pipeline: Any,
+    refits: Refits,
 ) -> Comparison | None:
     """All candidates on the images that judge once, each fitted like the one that is returned.
 
@@ -188,8 +197,7 @@ def _compare_tested(
     said = {}
     for setup, trial in best.items():
         with suppress(RefusedError):
-            fitted = pipeline if trial == chosen else _refit(trial, search.part, search.seed)
-            outputs = pipeline_outputs(fitted, test.part.X[setup.backbone])
+            outputs = pipeline_outputs(refits(trial), test.part.embeddings(setup.backbone))
             said[setup] = outputs.probabilities()
     return compare_on_images(
         test.part, said, chosen.setup, scoring=search.scoring, seed=search.seed
@@ -217,23 +225,6 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
             if isinstance(pca, int) and pca >= most
         ]
     return notes
-
-
-def _refit(trial: Trial, part: Part, seed: int) -> Any:
-    """The trial fitted on all of ``part``, as a pipeline without its sampler.
-
-    A fitted sampler carries training rows and is not needed to predict.
-    """
-    from sklearn.pipeline import Pipeline
-
-    with one_blas_thread():
-        setup = trial.setup
-        X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
-        projected = project(X, y, setup, seed=seed)
-        prepared = prepare(projected, setup, classes=part.classes, seed=seed)
-        labels = np.array(part.classes)[prepared.y]
-        head = fit_head(trial, prepared, labels, seed=seed)
-    return Pipeline([*prepared.steps, ("head", head)])
 
 
 def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) -> dict[str, Any]:

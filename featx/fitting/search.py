@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from featx import console
 from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
-from featx.fitting.candidates import Setup, Trial
+from featx.fitting.candidates import Ensemble, Setup, Trial, shifted
 from featx.fitting.data import Part
+from featx.fitting.ensemble import score_ensembles
 from featx.fitting.rules import Rule
 from featx.fitting.training import (
     Outputs,
@@ -209,7 +210,11 @@ class FoldSearch:
         label : str
             What the progress bar says.
         """
-        wanted = dict.fromkeys(held_sets, trials)
+        ensembles = [t for t in trials if isinstance(t, Ensemble)]
+        if ensembles:
+            score_ensembles(self, ensembles, [(h, k) for h in held_sets for k in h], label=label)
+        plain = [t for t in trials if not isinstance(t, Ensemble)]
+        wanted = dict.fromkeys(held_sets, plain)
         known: Collection[Any] = self.kept if keep else self.scores
         self._fit(list(self._tasks(wanted, known)), keep=keep, label=label)
 
@@ -246,30 +251,31 @@ class FoldSearch:
             for trial in reversed(list(trials)):
                 setup = trial.setup
                 if (trial, held, held[0]) not in known:
-                    same = groups[setup.backbone, setup.views, setup.pca, held]
+                    same = groups[setup.backbone, setup.views, setup.pca, trial.copy, held]
                     same[setup.sampler].append(trial)
         for (*_, held), samplers in groups.items():
-            first = next(iter(samplers.values()))[0].setup
+            first = next(iter(samplers.values()))[0]
             projected = _Shared(self._projection(first, held), len(samplers))
             for members in samplers.values():
                 batches: dict[Any, list[Trial]] = defaultdict(list)
                 for trial in members:
                     shares = HEADS.get(trial.setup.head).score_grid is not None
                     batches[trial.setup if shares else trial].append(trial)
-                prepared = _Shared(self._preparation(members[0].setup, projected), len(batches))
+                prepared = _Shared(self._preparation(members[0], projected), len(batches))
                 yield from ((batch, held, prepared) for batch in batches.values())
 
-    def _projection(self, setup: Setup, held: Held) -> Callable[[], Projected]:
+    def _projection(self, trial: Trial, held: Held) -> Callable[[], Projected]:
         def make() -> Projected:
-            rows = self.training(held)
+            setup, rows = trial.setup, self.training(held)
             X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
-            return project(X, y, setup, seed=self.seed)
+            return project(X, y, setup, seed=shifted(self.seed, trial))
 
         return make
 
-    def _preparation(self, setup: Setup, projected: _Shared) -> Callable[[], Prepared]:
+    def _preparation(self, trial: Trial, projected: _Shared) -> Callable[[], Prepared]:
         def make() -> Prepared:
-            return prepare(projected.take(), setup, classes=self.part.classes, seed=self.seed)
+            classes, seed = self.part.classes, shifted(self.seed, trial)
+            return prepare(projected.take(), trial.setup, classes=classes, seed=seed)
 
         return make
 

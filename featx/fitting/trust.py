@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.config import FitConfig
-from featx.fitting.candidates import Trial
+from featx.fitting.candidates import Ensemble, Trial
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
@@ -86,7 +86,10 @@ def fit_trust(
     """
     oof, judged = held[0], list(held[1:]) or [held[0]]
     sets, sets_document = _prediction_sets(oof, judged, config)
-    limit, novelty, novelty_document = _novelty(search, chosen, pipeline, judged, config)
+    single, first = chosen, pipeline
+    if isinstance(chosen, Ensemble):  # its best voice knows what is far away
+        single, first = chosen.members[0], pipeline.voices[0].heads[0]
+    limit, novelty, novelty_document = _novelty(search, single, first, judged, config)
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature

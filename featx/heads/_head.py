@@ -109,6 +109,8 @@ class Head:
         but sharing the work; None where it cannot for these classifiers or images.
     refit : callable, optional
         ``refit(training, classifier)`` fits one classifier, the same as its ``fit`` but sooner.
+    seeded : bool
+        Whether its fit depends on ``random_state``.
     space : mapping of str to Real, Integer or Choice
         What each parameter may be (`featx.heads._space`), for ``--search random`` and ``bayes``
         and for going past an end of ``param_grid`` where the best value lies there. Every value is
@@ -125,4 +127,5 @@ class Head:
     limit: Callable[[Params, int], Params] = _unlimited
     score_grid: ScoreGrid | None = None
     refit: Callable[[Training, Any], Any] | None = None
+    seeded: bool = False
     space: Space = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """A fitted classifier on disk: a folder or one ``.featx`` file, without pickle.
 
 ``model`` predicts; ``extractor`` is what its embeddings come from; ``bundle`` saves and loads it;
-``document`` is ``model.json``; ``head`` is the scikit-learn part as skops data, of which ``saved``
+``document`` is ``model.json``; ``ensemble`` is several heads in one, which ``heads`` puts into
+files; ``head`` is the scikit-learn part as skops data, of which ``saved``
 reads the arrays, so that NumPy computes heads that are ``linear`` or of support ``vectors``;
 ``trust``, with ``calibration`` and ``novelty``, is how far to believe an answer; ``folder`` and
 ``archive`` are the containers.

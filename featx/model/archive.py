@@ -14,7 +14,7 @@ from featx.files import printable, write_atomic
 
 __all__ = ["ArchiveReader", "write_archive"]
 
-MAX_ENTRIES = 64
+MAX_ENTRIES = 256  # an ensemble has a file for each of its heads
 MAX_EXPANSION = 50  # arrays of floats barely compress; a bomb expands a thousandfold
 
 

@@ -14,10 +14,20 @@ from featx import console
 from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import printable
 from featx.model.archive import ArchiveReader, write_archive
-from featx.model.document import FORMAT, FORMAT_VERSION, Document, decode, encode, plain, validate
+from featx.model.document import (
+    FORMAT,
+    FORMAT_VERSION,
+    Document,
+    Ensemble,
+    decode,
+    encode,
+    plain,
+    validate,
+)
+from featx.model.ensemble import EnsembleHead
 from featx.model.extractor import ModelExtractor
 from featx.model.folder import FolderReader, write_folder
-from featx.model.head import dump_head, load_head
+from featx.model.heads import decode_heads, encode_heads, head_files
 from featx.model.model import Model
 from featx.model.novelty import Novelty
 from featx.model.versions import compare_versions
@@ -25,7 +35,6 @@ from featx.model.versions import compare_versions
 __all__ = ["load_model", "save_model"]
 
 DOCUMENT = "model.json"
-HEAD = "head.skops"
 NOVELTY = "novelty.safetensors"
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
@@ -57,17 +66,16 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     limit = None if model.trust is None else model.trust.novelty
     if (limit is None) != (model.novelty is None):
         raise ModelError("This model has trust.novelty or its arrays, but not both.")
-    head = dump_head(model.pipeline)
-    files = {HEAD: head}
+    files, ensemble = encode_heads(model.pipeline)
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
-    files[DOCUMENT] = encode(_describe(model, files))
+    files[DOCUMENT] = encode(_describe(model, ensemble, files))
     target = Path(folder)
     write = write_archive if target.suffix == SUFFIX else write_folder
     write(target, files, overwrite=overwrite)
 
 
-def _describe(model: Model, files: Mapping[str, bytes]) -> Document:
+def _describe(model: Model, ensemble: Ensemble | None, files: Mapping[str, bytes]) -> Document:
     """What ``model.json`` says of the model."""
     values = {
         "format": FORMAT,
@@ -81,6 +89,7 @@ def _describe(model: Model, files: Mapping[str, bytes]) -> Document:
             }
             for extractor in model.extractors
         ],
+        "ensemble": None if ensemble is None else ensemble.model_dump(),
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
         "augmentation": None if model.augmentation is None else plain(model.augmentation),
@@ -117,9 +126,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     source, reader = _open(Path(path))
     document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
-    declared = (
-        {HEAD} if document.trust is None or document.trust.novelty is None else {HEAD, NOVELTY}
-    )
+    declared = head_files(document.ensemble)
+    if document.trust is not None and document.trust.novelty is not None:
+        declared.add(NOVELTY)
     if set(document.files) != declared:
         names = " and ".join(repr(name) for name in sorted(declared))
         raise ModelError(f"{source}: model.json must declare just the file {names}.")
@@ -174,7 +183,7 @@ def _build(document: Document, files: Mapping[str, bytes], source: str) -> Model
             raise ModelError(f"{source}: an extractor's document and fingerprint differ.")
         model = Model(
             classes=list(document.classes),
-            head=load_head(files[HEAD], source=source),
+            head=decode_heads(document, files, source=source),
             extractors=extractors,
             temperature=document.temperature,
             trust=document.trust,
@@ -186,6 +195,9 @@ def _build(document: Document, files: Mapping[str, bytes], source: str) -> Model
         _check_consistent(model, source)
         if NOVELTY in files:
             width = model.n_features
+            if isinstance(model.head, EnsembleHead):
+                start, stop = model.head.voices[0].columns
+                width = stop - start
             model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):
@@ -207,6 +219,9 @@ def _check_consistent(model: Model, source: str) -> None:
             f"{source}: the head knows {len(labels)} classes, which are not the "
             f"{len(model.classes)} that the model names."
         )
+    fault = model.head.fault() if isinstance(model.head, EnsembleHead) else None
+    if fault:
+        raise ModelError(f"{source}: its ensemble contradicts itself: {fault}.")
     width = getattr(model.head, "n_features_in_", None)
     declared: list[Any] = [e.document.get("n_features") for e in model.extractors]
     sound = all(type(n) is int and 0 < n <= MAX_FEATURES for n in declared)

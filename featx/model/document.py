@@ -6,19 +6,22 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from featx.errors import ModelError, nearest
 from featx.files import printable
+from featx.model.calibration import Calibration
 from featx.model.trust import Trust
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
+    "MAX_HEADS",
     "Document",
+    "Ensemble",
     "FileEntry",
     "decode",
     "encode",
@@ -28,6 +31,7 @@ __all__ = [
 
 FORMAT = "featx-model"
 FORMAT_VERSION = 2
+MAX_HEADS = 200
 OLDEST_VERSION = 1  # one extractor, and its request beside it
 
 
@@ -50,6 +54,22 @@ class Extractor(_Strict):
     request: dict[str, Any]
 
 
+class Voice(_Strict):
+    """One voice of an ensemble: its heads, the columns it reads, and its calibration."""
+
+    heads: int = Field(ge=1, le=MAX_HEADS)
+    start: int = Field(ge=0)
+    stop: int = Field(ge=1)
+    calibration: Calibration | None
+
+
+class Ensemble(_Strict):
+    """How several heads answer together."""
+
+    method: Literal["vote", "stack"]
+    voices: list[Voice] = Field(min_length=1, max_length=MAX_HEADS)
+
+
 class Document(_Strict):
     """The keys of ``model.json``; ``docs/models.md`` explains each."""
 
@@ -57,6 +77,7 @@ class Document(_Strict):
     format_version: int
     classes: list[str] = Field(min_length=2)
     extractors: list[Extractor] = Field(min_length=1)
+    ensemble: Ensemble | None = None
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
     augmentation: dict[str, Any] | None = None
@@ -158,6 +179,8 @@ def validate(values: dict[str, Any], *, source: str) -> Document:
     if len(set(document.classes)) < len(document.classes):
         raise ModelError(f"{source}: model.json names a class twice.")
     fault = None if document.trust is None else document.trust.fault(len(document.classes))
+    if document.ensemble and sum(v.heads for v in document.ensemble.voices) > MAX_HEADS:
+        fault = f"ensemble has more than {MAX_HEADS} heads"
     if fault:
         raise ModelError(f"{source}: model.json is malformed: {fault}.")
     return document

@@ -9,7 +9,8 @@ import numpy as np
 
 from featx.errors import ModelError
 from featx.files import printable
-from featx.margins import margin_columns, margin_probabilities
+from featx.margins import margin_columns
+from featx.model.ensemble import head_probabilities, scaler_of
 from featx.model.extractor import ModelExtractor
 from featx.model.linear import ArrayHead
 from featx.model.novelty import Novelty
@@ -28,9 +29,10 @@ class Model:
     ----------
     classes : list of str
         Class names, in the order of the probability columns.
-    head : sklearn.pipeline.Pipeline or ArrayHead
-        Fitted scaler and classifier; its ``classes_`` equal ``classes``. A loaded model whose head
-        NumPy can compute has an `featx.model.linear.ArrayHead`, which spares scikit-learn's import.
+    head : sklearn.pipeline.Pipeline, ArrayHead or EnsembleHead
+        Fitted scaler and classifier, or several of them; its ``classes_`` equal ``classes``. A
+        loaded model whose head NumPy can compute has an `featx.model.linear.ArrayHead`, which
+        spares scikit-learn's import.
     extractors : list of ModelExtractor
         Whose embeddings, side by side in this order, it was fitted on.
     temperature : float, optional
@@ -65,7 +67,8 @@ class Model:
     def pipeline(self) -> Any:
         """The head as scikit-learn's pipeline; of a loaded model it is built when first asked for.
 
-        From then on it is what predicts, so that a change made to it is seen.
+        From then on it is what predicts, so that a change made to it is seen. An ensemble, which
+        has several, is given as it is: a `featx.model.ensemble.EnsembleHead`.
 
         Raises
         ------
@@ -162,13 +165,7 @@ class Model:
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
         calibration = None if self.trust is None else self.trust.calibration
-        if hasattr(self.head, "predict_proba"):
-            scores = np.asarray(self.head.predict_proba(X), dtype=np.float64)
-            return scores if calibration is None else calibration.apply(scores, margins=False)
-        margins = margin_columns(self.head.decision_function(X))
-        if calibration is not None:
-            return calibration.apply(margins, margins=True)
-        return margin_probabilities(margins, self.temperature or 1.0)
+        return head_probabilities(self.head, X, calibration, self.temperature)
 
     def prediction_sets(self, X: np.ndarray) -> np.ndarray | None:
         """Return the classes that the true one is among, as often as ``trust.sets`` says.
@@ -216,8 +213,7 @@ class Model:
             return None
         if len(X) == 0:
             return np.empty(0)
-        scaler = self.head.scaler if isinstance(self.head, ArrayHead) else self.head[:1].transform
-        return self.novelty.scores(scaler(X))
+        return self.novelty.scores(scaler_of(self.head)(X))
 
     def _checked(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)

@@ -104,6 +104,8 @@ def _params(candidate: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list | tuple):  # an ensemble's members; results.json names them
+        return str(len(value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,0 +1,85 @@
+"""Candidates fitted on all images of a search, as they are compared on others and shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from featx.fitting.candidates import Ensemble, Trial, shifted
+from featx.fitting.data import split_backbones
+from featx.fitting.ensemble import ship_shares
+from featx.fitting.search import FoldSearch
+from featx.fitting.training import fit_head, one_blas_thread, prepare, project
+from featx.model.ensemble import EnsembleHead, Voice
+
+__all__ = ["Refits"]
+
+
+class Refits:
+    """Pipelines of trials, each fitted once.
+
+    Parameters
+    ----------
+    search : FoldSearch
+        Its images are fitted on; of an ensemble's members it holds out-of-fold outputs.
+    """
+
+    def __init__(self, search: FoldSearch) -> None:
+        self._search = search
+        self._done: dict[Trial, Any] = {}
+
+    def __call__(self, trial: Trial) -> Any:
+        """The trial as a pipeline, or an `EnsembleHead` of them.
+
+        Raises
+        ------
+        RefusedError
+            It cannot be fitted to these images.
+        """
+        if trial not in self._done:
+            fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
+            self._done[trial] = fit(trial)
+        return self._done[trial]
+
+    def _pipeline(self, trial: Trial) -> Any:
+        """Without the sampler: a fitted one carries training rows and predicts nothing."""
+        from sklearn.pipeline import Pipeline
+
+        part, setup, seed = self._search.part, trial.setup, self._search.seed
+        with one_blas_thread():
+            X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
+            projected = project(X, y, setup, seed=shifted(seed, trial))
+            prepared = prepare(projected, setup, classes=part.classes, seed=shifted(seed, trial))
+            labels = np.array(part.classes)[prepared.y]
+            head = fit_head(trial, prepared, labels, seed=seed)
+        return Pipeline([*prepared.steps, ("head", head)])
+
+    def _ensemble(self, ensemble: Trial) -> EnsembleHead:
+        from sklearn.pipeline import Pipeline
+
+        assert isinstance(ensemble, Ensemble)
+        part, backbones = self._search.part, split_backbones(ensemble.setup.backbone)
+        shares = ship_shares(self._search, ensemble)
+        classes, stack = np.array(part.classes), None
+        if shares.stack is not None:
+            shares.stack.classes_ = classes[shares.stack.classes_]
+            stack = Pipeline([("head", shares.stack)])
+        widths = [part.X[name].shape[1] for name in backbones]
+        voices = [
+            Voice(
+                [self(trial) for trial in voice],
+                _columns(split_backbones(voice[0].setup.backbone), backbones, widths),
+                calibration,
+            )
+            for voice, calibration in zip(ensemble.voices, shares.calibrations, strict=True)
+        ]
+        return EnsembleHead(classes, sum(widths), voices, stack)
+
+
+def _columns(used: Sequence[str], all_: Sequence[str], widths: Sequence[int]) -> tuple[int, int]:
+    """Where the embeddings that a voice uses lie among those of its ensemble."""
+    first = all_.index(used[0])
+    start = sum(widths[:first])
+    return start, start + sum(widths[first : first + len(used)])
