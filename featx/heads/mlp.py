@@ -22,6 +22,7 @@ PLUGIN = Head(
     build=build,
     param_grid={"hidden_layer_sizes": [64, 256], "weight_decay": [1.0, 0.01]},
     supports_class_weight=True,
+    seeded=True,
     score_grid=_validation.score_grid,
     refit=_validation.refit,
     space={

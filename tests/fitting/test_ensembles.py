@@ -1,0 +1,346 @@
+"""Ensembles as candidates: known answers, honesty, and when they are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fit_lab import make_data
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from featx.config import FitConfig
+from featx.data.splits import Folds, make_folds
+from featx.errors import ConfigError
+from featx.fitting import FitData, fit_heads
+from featx.fitting.calibrate import fit_calibration
+from featx.fitting.candidates import Ensemble, Setup, Trial
+from featx.fitting.data import Part, split_data
+from featx.fitting.ensemble import plan_ensembles, score_ensembles
+from featx.fitting.estimate import nested_trials
+from featx.fitting.refit import Refits
+from featx.fitting.search import FoldSearch
+from featx.fitting.training import Outputs
+from featx.model.ensemble import EnsembleHead
+
+LOGREG = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.01),))
+LDA = Trial(Setup("wide", "lda", "none", "none"), (("shrinkage", 0.5),))
+SVM = Trial(Setup("net", "svm-linear", "none", "none"), (("C", 0.01),))
+LIMITED = Trial(Setup("wide", "logreg", "random-under", "none"), (("C", 0.01),))
+GRID = {"logreg": {"C": [0.01]}, "lda": {"shrinkage": [0.5]}}
+
+
+def two_backbones(counts=(24, 18, 12), *, distance=2.0, seed=0) -> FitData:
+    """``net``, and ``wide``, which sees other noise."""
+    data = make_data(counts, distance=distance, seed=seed)
+    noise = np.random.default_rng(seed + 1).normal(size=(len(data.y), 8))
+    wide = np.hstack([data.X["net"] + noise, noise[:, :2]]).astype(np.float32)
+    return replace(data, X={**data.X, "wide": wide})
+
+
+def make_search(data: FitData, n_folds=4, *, calibrate="none", folds: Folds | None = None):
+    part, _, _ = split_data(data, use_test=False)
+    if folds is None:
+        folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0)
+    return FoldSearch(part, folds, "balanced_accuracy", 0, 2, calibrate=calibrate)
+
+
+def together(method: str, *trials: Trial, n_seeds=1) -> Ensemble:
+    config = FitConfig(ensemble=[method], seeds=n_seeds)
+    found = plan_ensembles({t.setup: t for t in trials}, lambda t: 0.0, config)
+    return next(e for e in found if e.setup.head == method)
+
+
+def by_hand(trial: Trial, part: Part, train: np.ndarray):
+    """The trial as scikit-learn's own pipeline."""
+    heads = {"logreg": LogisticRegression(max_iter=5000, tol=1e-8)}
+    heads["lda"] = LinearDiscriminantAnalysis(solver="lsqr")
+    head = heads[trial.setup.head].set_params(**dict(trial.params))
+    return make_pipeline(StandardScaler(), head).fit(
+        part.X[trial.setup.backbone][train], part.y[train]
+    )
+
+
+def test_a_vote_is_the_mean():
+    search = make_search(two_backbones())
+    vote = together("vote", LOGREG, LDA)
+    search.run([vote], search.single, keep=True, label="")
+    part = search.part
+    for i in range(4):
+        tested = search.folds.fold == i
+        each = [
+            by_hand(t, part, ~tested).predict_proba(part.X[t.setup.backbone][tested])
+            for t in (LOGREG, LDA)
+        ]
+        np.testing.assert_allclose(
+            search.outputs(vote, i).scores, (each[0] + each[1]) / 2, atol=1e-4
+        )
+    assert vote.setup == Setup("net + wide", "vote", "none", "none")
+
+
+def test_a_stack_is_wolperts():
+    """Nothing that weighs the voices for a fold comes from models that were fitted with it."""
+    search = make_search(two_backbones())
+    stack = together("stack", LOGREG, LDA)
+    search.run([stack], search.single, keep=True, label="")
+    part, fold = search.part, search.folds.fold
+
+    def say(rows, train):
+        each = [
+            by_hand(t, part, train).predict_proba(part.X[t.setup.backbone][rows])
+            for t in (LOGREG, LDA)
+        ]
+        return np.log(np.maximum(np.hstack(each), 1e-6))
+
+    for i in range(4):
+        others = [k for k in range(4) if k != i]
+        levels = np.concatenate([say(fold == k, ~np.isin(fold, (i, k))) for k in others])
+        labels = np.concatenate([part.y[fold == k] for k in others])
+        reference = LogisticRegression(max_iter=1000).fit(levels, labels)
+        expected = reference.predict_proba(say(fold == i, fold != i))
+        np.testing.assert_allclose(search.outputs(stack, i).scores, expected, atol=2e-3)
+
+
+def test_margins_vote_by_their_calibration():
+    """The temperature of a fold comes from margins that others make of the other folds."""
+    search = make_search(two_backbones())
+    vote = together("vote", SVM, LDA)
+    search.run([vote], search.single, keep=True, label="")
+    fold, kept = search.folds.fold, search.kept
+    for i in range(4):
+        others = [k for k in range(4) if k != i]
+        said = [kept[SVM, (min(i, k), max(i, k)), k] for k in others]
+        temperature = fit_calibration("none", said, [search.part.y[fold == k] for k in others])
+        expected = kept[SVM, (i,), i].probabilities(temperature) + kept[LDA, (i,), i].scores
+        np.testing.assert_allclose(search.outputs(vote, i).scores, expected / 2, rtol=1e-12)
+
+
+def turned(data: FitData, rows: np.ndarray) -> FitData:
+    """Other labels and other embeddings for some images."""
+    y = data.y.copy()
+    y[rows] = np.roll(y[rows], 1)
+    X = {name: X.copy() for name, X in data.X.items()}
+    for values in X.values():
+        values[rows] += 3
+    return replace(data, X=X, y=y)
+
+
+@pytest.mark.parametrize("method", ["vote", "stack"])
+@pytest.mark.parametrize("outer", [0, 2])
+def test_a_fold_takes_no_part_in_what_judges_it(method: str, outer: int):
+    """Changing all of fold ``outer`` changes nothing that is fitted for it."""
+    data = two_backbones()
+    search = make_search(data, calibrate="sigmoid")
+    rows = search.folds.fold == outer
+    other = make_search(turned(data, rows), calibrate="sigmoid", folds=search.folds)
+    other.part.y[~rows] = search.part.y[~rows]
+    ensemble = together(method, LOGREG, SVM, LIMITED, n_seeds=2)
+    inner = [i for i in range(4) if i != outer]
+    tests = [((min(outer, i), max(outer, i)), i) for i in inner]
+    for each in (search, other):
+        each.run([ensemble], each.single, keep=True, label="")
+        score_ensembles(each, [ensemble], tests, label="")
+        # the members' answers for images that did not change
+        each.part.X["net"][rows], each.part.X["wide"][rows] = 0, 0
+    for held, tested in tests:
+        a, b = (s.kept[ensemble, held, tested].scores for s in (search, other))
+        np.testing.assert_array_equal(a, b)
+        assert search.scores[ensemble, held, tested] == other.scores[ensemble, held, tested]
+    seen = np.isin(search.folds.fold, inner[0])
+    assert not np.array_equal(
+        search.outputs(ensemble, inner[0]).scores[: seen.sum()],
+        other.outputs(ensemble, inner[0]).scores[: seen.sum()],
+    )
+
+
+def test_the_nested_choice_of_a_fold_does_not_know_it():
+    data = two_backbones()
+    config = FitConfig(ensemble=["vote", "stack"], members=2, seeds=2)
+    trials = [LOGREG, LDA, LIMITED, replace(LOGREG, params=(("C", 1.0),))]
+    search = make_search(data)
+    rows = search.folds.fold == 1
+    other = make_search(turned(data, rows), folds=search.folds)
+    choices = [nested_trials(s, trials, config)[1] for s in (search, other)]
+    assert choices[0] == choices[1]
+    for pair in ((0, 1), (1, 2), (1, 3)):
+        tested = pair[0] + pair[1] - 1
+        for trial in [t for t, held, k in search.scores if held == pair and k == tested]:
+            key = trial, pair, tested
+            assert search.scores[key] == other.scores[key]
+
+
+def test_copies_differ_by_their_seed_alone():
+    data = two_backbones()
+    config = FitConfig(
+        head=["logreg"], sampler=["random-under"], class_weight="none", seeds=3, cv=3,
+        estimate="cv", param_grid={"logreg": {"C": [0.01]}},
+    )  # fmt: skip
+    result = fit_heads(replace(data, X={"net": data.X["net"]}), config)
+    assert [(c.head, c.sampler) for c in result.candidates] == [
+        ("logreg", "none"), ("logreg", "random-under"), ("logreg x3", "random-under")
+    ]  # fmt: skip
+    assert result.candidates[2].params == {"C": 0.01, "seeds": 3}
+    assert result.candidates[2].against_none is None  # logreg alone has no copies
+
+    trial = Trial(Setup("net", "logreg", "random-under", "none"), (("C", 0.01),))
+    [copies] = plan_ensembles({trial.setup: trial}, lambda t: 0.0, config)
+    shipped = []
+    for seed in range(3):
+        search = replace(make_search(data), seed=seed)
+        shipped.append(Refits(search)(trial))
+    search = make_search(data)
+    search.run([copies], search.single, keep=True, label="")
+    made = Refits(search)(copies)
+    X = data.X["net"]
+    expected = np.mean([p.predict_proba(X) for p in shipped], axis=0)
+    np.testing.assert_allclose(made.predict_proba(X), expected, atol=1e-6)
+    assert len({p.predict_proba(X).tobytes() for p in shipped}) == 3
+
+
+def test_copies_count_as_one_voice():
+    vote = together("vote", LOGREG, LIMITED, n_seeds=4)
+    assert [len(voice) for voice in vote.voices] == [1, 4]
+    search = make_search(two_backbones())
+    search.run([vote], search.single, keep=True, label="")
+    plain, *copies = [search.kept[t, (0,), 0].scores for t in vote.members]
+    expected = (plain + np.mean(copies, axis=0)) / 2
+    np.testing.assert_allclose(search.outputs(vote, 0).scores, expected, rtol=1e-12)
+    assert vote.params == (
+        ("members", ("logreg + net (C=0.01)", "logreg + wide + random-under x4 (C=0.01)")),
+    )
+
+
+def test_the_best_take_part():
+    points = [replace(LOGREG, setup=replace(LOGREG.setup, backbone=b)) for b in "abcd"]
+    means = dict(zip(points, (0.5, 0.9, float("nan"), 0.7), strict=True))
+    best = {t.setup: t for t in points}
+    [vote] = plan_ensembles(best, means.get, FitConfig(ensemble=["vote"], members=2))
+    assert vote.members == [points[1], points[3]]
+    assert vote.setup.backbone == "b + d"
+    [every] = plan_ensembles(best, means.get, FitConfig(ensemble=["vote", "vote"]))
+    assert every.members == [points[i] for i in (1, 3, 0, 2)]
+    assert every.setup.backbone == "a + b + c + d"
+    assert plan_ensembles(dict([*best.items()][:1]), means.get, FitConfig(ensemble=["vote"])) == []
+    seeded = {s: replace(t, setup=replace(s, sampler="smote")) for s, t in best.items()}
+    with pytest.raises(ConfigError, match="4 candidates would have 400 heads; at most 200"):
+        plan_ensembles(seeded, lambda t: 0.0, FitConfig(ensemble=["vote"], seeds=100))
+
+
+def test_a_row_among_the_candidates():
+    config = FitConfig(
+        head=["logreg", "lda"], ensemble=["vote", "stack"], param_grid=GRID, cv=4, estimate="nested"
+    )
+    result = fit_heads(two_backbones(), config)
+    rows = {(c.head, c.backbone): c for c in result.candidates}
+    assert list(rows)[-2:] == [("vote", "net + wide"), ("stack", "net + wide")]
+    assert len(rows[("vote", "net + wide")].params["members"]) == 4
+    assert all(c.status == "ok" and len(c.fold_scores) == 4 for c in result.candidates)
+    assert result.comparison["folds"]["n_comparisons"] == 15
+    assert result.document()["chosen"] in result.document()["candidates"]
+    others = [c for c in result.candidates if c is not result.chosen]
+    assert all(c.against_chosen["p_adjusted"] <= 1 for c in others)
+
+
+def test_two_that_see_different_things_are_better_together():
+    """Each backbone sees one of two coordinates that make four classes."""
+    rng = np.random.default_rng(0)
+    seen = np.repeat([(0, 0), (0, 1), (1, 0), (1, 1)], 12, axis=0)
+    X = {
+        name: (rng.normal(size=(48, 4)) + 6 * seen[:, [k]]).astype(np.float32)
+        for k, name in enumerate("ab")
+    }
+    base = make_data([12] * 4)
+    data = replace(base, X=X)
+    config = FitConfig(head=["logreg"], ensemble=["vote"], param_grid={"logreg": {"C": [0.1]}},
+                       cv=3, estimate="nested", calibrate="temperature")  # fmt: skip
+    result = fit_heads(data, config)
+    assert (result.chosen.head, result.chosen.backbone) == ("vote", "a + b")
+    assert result.estimate["method"] == "nested"
+    assert result.estimate["metrics"]["accuracy"]["value"] > 0.95
+    assert isinstance(result.pipeline, EnsembleHead)
+    both = np.hstack([X["a"], X["b"]])
+    assert (result.pipeline.predict(both) == data.y).mean() > 0.95
+    again = fit_heads(data, config.model_copy(update={"jobs": 1}))
+    assert again.pipeline.predict_proba(both).tobytes() == (
+        result.pipeline.predict_proba(both).tobytes()
+    )
+    assert again.estimate == result.estimate
+    assert again.trust.document == result.trust.document
+
+
+@pytest.mark.parametrize("estimate", ["holdout", "repeated", "cv"])
+def test_every_estimate(estimate: str):
+    config = FitConfig(
+        head=["logreg", "lda"], sampler=["random-over"], seeds=2, ensemble=["stack"], members=3,
+        param_grid=GRID, cv=3, estimate=estimate, repeats=2, calibrate="auto",
+    )  # fmt: skip
+    data = two_backbones()
+    groups = np.arange(len(data.y)).astype(str)
+    groups[:2] = "pair"
+    result = fit_heads(replace(data, groups=groups), config)
+    assert result.estimate["method"] == estimate
+    assert {c.status for c in result.candidates} == {"ok"}
+    if estimate == "holdout":
+        others = [c for c in result.candidates if c is not result.chosen]
+        assert all(c.against_chosen_tested is not None for c in others)
+
+
+def test_of_equals_the_single_one_wins():
+    config = FitConfig(head=["logreg", "lda"], ensemble=["vote", "stack"], cv=3, param_grid=GRID)
+    result = fit_heads(two_backbones(distance=30.0), config)
+    assert {c.cv_mean for c in result.candidates if c.backbone != "wide"} == {1.0}
+    assert result.chosen.head == "logreg"
+
+
+def test_too_few_folds_are_said():
+    data = make_data([6, 6])
+    config = FitConfig(
+        head=["logreg", "lda"], ensemble=["vote"], cv=2, param_grid=GRID, estimate="cv"
+    )
+    result = fit_heads(data, config)
+    assert [c.status for c in result.candidates] == ["ok", "ok", "refused"]
+    assert "needs 3 folds" in result.candidates[2].notes[0]
+
+
+def test_one_candidate_is_no_ensemble():
+    config = FitConfig(ensemble=["vote"], cv=3, param_grid={"logreg": {"C": [0.01]}})
+    result = fit_heads(make_data([9, 9]), config)
+    assert len(result.candidates) == 1
+    assert [n for n in result.notes if n.startswith("No ensemble of logreg + net alone")]
+    assert result.estimate["method"] == "cv"
+
+
+def test_a_member_that_fails_with_fewer_images_takes_only_the_ensemble_along(monkeypatch):
+    """What cannot be fitted without two folds is still a candidate where one is held out."""
+    import featx.fitting.search as module
+
+    prepare = module.prepare
+
+    def fussy(X, y, setup, **given):
+        if setup.backbone == "wide" and len(y) < 30:
+            raise module.RefusedError("too few")
+        return prepare(X, y, setup, **given)
+
+    monkeypatch.setattr(module, "prepare", fussy)
+    config = FitConfig(
+        head=["logreg"], ensemble=["vote"], cv=4, param_grid={"logreg": {"C": [0.01]}},
+        estimate="cv",
+    )  # fmt: skip
+    result = fit_heads(two_backbones(), config)
+    assert [c.status for c in result.candidates] == ["ok", "ok", "refused"]
+    assert "A member cannot be fitted: too few" in result.candidates[2].notes
+
+
+def test_a_class_that_no_share_has_seen_is_impossible():
+    """Of a class in one place only, the shares of its fold know nothing."""
+    data = two_backbones((12, 12, 1))
+    search = make_search(data, 3)
+    stack = together("stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbone="wide")))
+    search.run([stack], search.single, keep=True, label="")
+    [fold] = search.folds.fold[search.part.y == 2]
+    said: Outputs = search.outputs(stack, int(fold))
+    assert (said.scores[:, 2] == 0).all()
+    np.testing.assert_allclose(said.scores.sum(axis=1), 1)
