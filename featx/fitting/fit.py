@@ -15,7 +15,7 @@ from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
-from featx.fitting.candidates import Setup, Trial, plan_setups
+from featx.fitting.candidates import Ensemble, Setup, Trial, plan_setups
 from featx.fitting.choice import (
     best_trials,
     choose,

@@ -74,7 +74,7 @@ def fit_trust(
     chosen : Trial
     held : sequence of Held
         Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
-    pipeline : sklearn.pipeline.Pipeline
+    pipeline : sklearn.pipeline.Pipeline or featx.model.ensemble.EnsembleHead
         ``chosen``, fitted on all images of the search.
     calibration : Calibration or None
         That of ``pipeline``.

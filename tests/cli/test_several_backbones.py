@@ -105,6 +105,30 @@ def test_side_by_side_they_tell_apart_what_neither_does(
     }
 
 
+@pytest.mark.parametrize("method", ["vote", "stack"])
+def test_candidates_answer_together(
+    here: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    """A model of two voices, each on its own backbone, from the fit to the scores."""
+    flags = ["--cv", "3", "--select", "best", "-j", "1", "--name", method, "--ensemble", method]
+    assert run("fit", "photos", *TWO, *flags, "--calibrate", "temperature") == 0
+    assert f"{JOINED}  {method}" in capsys.readouterr().out
+    results = json.loads((here / "runs" / method / "results.json").read_text())
+    assert [c["head"] for c in results["candidates"]] == ["logreg", "logreg", method]
+    assert (results["chosen"]["head"], results["chosen"]["backbone"]) == (method, JOINED)
+    assert len(results["chosen"]["params"]["members"]) == 2
+    assert results["estimate"]["method"] == "nested"
+    assert results["estimate"]["metrics"]["accuracy"]["value"] > 0.8  # alone they reach a half
+
+    model = featx.load_model(here / "runs" / method)
+    assert sorted(voice.columns[0] for voice in model.head.voices) == [0, 512]
+    assert run("score", f"runs/{method}", "new", "-o", f"{method}.csv") == 0
+    rows = scored(here / f"{method}.csv")
+    assert rows.pop("broken.png")["error"]
+    assert all(row["prediction"] == path.removesuffix(".png") for path, row in rows.items())
+    assert all(row["prediction_set"] and row["ood_score"] for row in rows.values())
+
+
 def test_without_it_they_only_compete(here: Path) -> None:
     run_ = featx.fit(
         "photos", backbone=BACKBONES, **SETTINGS, cv=3, estimate="cv", jobs=1, name="apart"

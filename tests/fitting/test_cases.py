@@ -181,11 +181,12 @@ def test_the_pipeline_predicts_labels_and_has_no_sampler():
 
 def test_shared_fits_are_made_once(monkeypatch):
     """Three folds and three pairs of folds, two grid points each, and the refit."""
-    from featx.fitting import fit, search
+    from featx.fitting import refit as module
+    from featx.fitting import search
 
     fits = []
-    refit, score = fit.fit_head, search.score_trials
-    monkeypatch.setattr(fit, "fit_head", lambda t, *a, **k: fits.append(t) or refit(t, *a, **k))
+    refit, score = module.fit_head, search.score_trials
+    monkeypatch.setattr(module, "fit_head", lambda t, *a, **k: fits.append(t) or refit(t, *a, **k))
     monkeypatch.setattr(
         search, "score_trials", lambda t, *a, **k: fits.extend(t) or score(t, *a, **k)
     )

@@ -27,6 +27,7 @@ from featx.heads._prototypes import PrototypeClassifier
 from featx.model import Model, ModelExtractor, save_model
 from featx.model.calibration import Isotonic
 from featx.model.decision import Cutoff
+from featx.model.ensemble import EnsembleHead, Voice
 from featx.model.novelty import Novelty
 from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.store import EmbeddingStore
@@ -133,6 +134,14 @@ PREDICT = (
 )
 def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
     save_model(fitted(head, DOCUMENT), tmp_path / "m")
+    assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
+
+
+def test_an_ensemble_of_such_heads_needs_numpy_alone(tmp_path: Path) -> None:
+    model = fitted(LogisticRegression(), DOCUMENT)
+    voices = [Voice([model.head], (0, N_FEATURES)), Voice([model.head] * 2, (0, N_FEATURES))]
+    model.head = EnsembleHead(np.array(["a", "b"]), N_FEATURES, voices)
+    save_model(model, tmp_path / "m")
     assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
 
 
