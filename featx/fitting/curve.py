@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.data.subsets import Joining, joining_order
-from featx.fitting.candidates import Trial
+from featx.fitting.candidates import Ensemble, Trial, shifted
+from featx.fitting.ensemble import fold_shares
 from featx.fitting.search import FoldSearch, defined_mean
 from featx.fitting.training import (
+    Outputs,
     RefusedError,
     one_blas_thread,
     prepare,
@@ -217,18 +219,29 @@ def _size(
 
 
 def _predict(search: FoldSearch, chosen: Trial, fold: int, rows: Int, share: float) -> Float:
-    """What ``chosen``, trained on ``rows``, says of a fold; known already for all its images."""
+    """What ``chosen``, trained on ``rows``, says of a fold; known already for all its images.
+
+    An ensemble's members are; they are combined as they are with all training images.
+    """
     if share == 1:
         return search.outputs(chosen, fold).probabilities()
-    part, setup = search.part, chosen.setup
+    if not isinstance(chosen, Ensemble):
+        return _outputs(search, chosen, fold, rows).probabilities()
+    said = {trial: _outputs(search, trial, fold, rows) for trial in chosen.members}
+    shares, n_classes = fold_shares(search, chosen, fold), len(search.part.classes)
+    return shares.combine(chosen, said.__getitem__, n_classes).probabilities()
+
+
+def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
+    part, setup, seed = search.part, trial.setup, shifted(search.seed, trial)
     trained = np.isin(np.arange(len(part)), rows)
     X, y = part.examples(setup.backbone, trained, n_views=setup.views)
-    projected = project(X, y, setup, seed=search.seed)
-    prepared = prepare(projected, setup, classes=part.classes, seed=search.seed)
+    projected = project(X, y, setup, seed=seed)
+    prepared = prepare(projected, setup, classes=part.classes, seed=seed)
     tested = part.X[setup.backbone][search.folds.fold == fold]
-    results = score_trials([chosen], prepared, [tested], len(part.classes), seed=search.seed)
+    results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)
     outputs, _ = next(iter(results))
-    return outputs[0].probabilities()
+    return outputs[0]
 
 
 def _judge(

@@ -30,7 +30,14 @@ from featx.stats.metrics import fold_score
 if TYPE_CHECKING:
     from featx.fitting.search import FoldSearch
 
-__all__ = ["Shares", "fit_shares", "plan_ensembles", "score_ensembles", "ship_shares"]
+__all__ = [
+    "Shares",
+    "fit_shares",
+    "fold_shares",
+    "plan_ensembles",
+    "score_ensembles",
+    "ship_shares",
+]
 
 Float = NDArray[np.float64]
 Said = Callable[[Trial], Outputs]
@@ -214,6 +221,14 @@ def ship_shares(search: FoldSearch, ensemble: Ensemble) -> Shares:
     return _shares(search, ensemble, [((k,), k) for k in folds])
 
 
+def fold_shares(
+    search: FoldSearch, ensemble: Ensemble, outer: int, held: Sequence[int] = ()
+) -> Shares:
+    """Shares that know nothing of ``outer``, from the other folds but those ``held`` out too."""
+    inner = [k for k in range(search.folds.n_folds) if k != outer and k not in held]
+    return _shares(search, ensemble, [((min(outer, k), max(outer, k)), k) for k in inner])
+
+
 def _fit_members(search: FoldSearch, ensemble: Ensemble, label: str) -> bool:
     """Fit what an ensemble rests on; whether that was possible."""
     setup, members = ensemble.setup, ensemble.members
@@ -241,8 +256,7 @@ def _fit_members(search: FoldSearch, ensemble: Ensemble, label: str) -> bool:
 def _score(search: FoldSearch, ensemble: Ensemble, held: tuple[int, ...], tested: int) -> None:
     """One test: shares from all folds but those held out, by members fitted without ``outer``."""
     outer = next((fold for fold in held if fold != tested), tested)
-    inner = [k for k in range(search.folds.n_folds) if k not in held]
-    shares = _shares(search, ensemble, [((min(outer, k), max(outer, k)), k) for k in inner])
+    shares = fold_shares(search, ensemble, outer, held)
     said = _said(search, held, tested)
     outputs = shares.combine(ensemble, said, len(search.part.classes))
     y = search.part.y[search.folds.fold == tested]

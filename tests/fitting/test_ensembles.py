@@ -326,10 +326,10 @@ def test_a_member_that_fails_with_fewer_images_takes_only_the_ensemble_along(mon
 
     prepare = module.prepare
 
-    def fussy(X, y, setup, **given):
-        if setup.backbone == "wide" and len(y) < 30:
+    def fussy(projected, setup, **given):
+        if setup.backbone == "wide" and len(projected.y) < 30:
             raise module.RefusedError("too few")
-        return prepare(X, y, setup, **given)
+        return prepare(projected, setup, **given)
 
     monkeypatch.setattr(module, "prepare", fussy)
     config = FitConfig(
@@ -351,3 +351,25 @@ def test_a_class_that_no_share_has_seen_is_impossible():
     said: Outputs = search.outputs(stack, int(fold))
     assert (said.scores[:, 2] == 0).all()
     np.testing.assert_allclose(said.scores.sum(axis=1), 1)
+
+
+def test_the_learning_curve_of_an_ensemble():
+    """At every size its members learn from fewer images; the last size is the search's own."""
+    rng = np.random.default_rng(0)
+    seen = np.repeat([(0, 0), (0, 1), (1, 0), (1, 1)], 20, axis=0)
+    X = {
+        name: (rng.normal(size=(80, 4)) + 6 * seen[:, [k]]).astype(np.float32)
+        for k, name in enumerate("ab")
+    }
+    config = FitConfig(
+        ensemble=["stack"], param_grid={"logreg": {"C": [0.1]}}, cv=3, estimate="cv",
+        learning_curve=True,
+    )  # fmt: skip
+    result = fit_heads(replace(make_data([20] * 4), X=X), config)
+    assert result.chosen.head == "stack"
+    sizes = result.learning_curve["sizes"]
+    assert len(sizes) > 1
+    assert result.learning_curve["notes"] == []
+    values = [size["metrics"]["balanced_accuracy"]["value"] for size in sizes]
+    assert values[-1] == pytest.approx(result.chosen.cv_mean)
+    assert min(values) > 0.7
