@@ -163,7 +163,9 @@ def test_the_nested_choice_of_a_fold_does_not_know_it(ensemble: str):
     data = two_backbones()
     config = FitConfig(head=["logreg", "lda"], ensemble=[ensemble], members=2, seeds=2)
     setups = [t.setup for t in (LOGREG, LDA, LIMITED)]
-    explorer = Explorer("grid", make_plan(setups, config), partial(plan_ensembles, config=config))
+    explorer = Explorer(
+        "grid", make_plan(setups, config), together=partial(plan_ensembles, config=config)
+    )
     search = make_search(data)
     rows = search.folds.fold == 1
     other = make_search(turned(data, rows), folds=search.folds)
