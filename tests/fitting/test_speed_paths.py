@@ -183,6 +183,24 @@ def test_a_refitted_machine_is_a_plain_one(head, case):
     np.testing.assert_array_equal(fitted.predict(others), plain.predict(others))
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_neighbours_found_once_vote_as_each_search_alone(case):
+    training, others = training_of(**CASES[case])
+    others[3] = training.X[5]  # a distance of 0
+    grid = [HEADS.get("knn").build(None, 0).set_params(n_neighbors=k) for k in (7, 1, 3)]
+    together = list(HEADS.get("knn").score_grid(training, grid, [others]))
+    for k, scored in zip((7, 1, 3), together, strict=True):
+        alone = HEADS.get("knn").build(None, 0).set_params(n_neighbors=k)
+        expected = alone.fit(training.X, training.y).predict_proba(others)
+        np.testing.assert_allclose(scored.outputs[0], expected, atol=1e-6)
+
+
+def test_other_neighbours_are_not_taken():
+    training, others = training_of([20, 20])
+    changed = HEADS.get("knn").build(None, 0).set_params(weights="uniform")
+    assert HEADS.get("knn").score_grid(training, [changed], [others]) is None
+
+
 def test_a_kernel_too_large_is_left_to_libsvm(monkeypatch):
     training, others = training_of([20, 20])
     monkeypatch.setattr(_kernel, "KERNEL_BYTES", 8 * 39**2)
