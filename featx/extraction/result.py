@@ -146,7 +146,7 @@ class Extraction:
         """View ``k``, from 0, of some rows of the manifest that have an embedding; as ``X``."""
         wanted = self.plan.wanted[rows]
         found = np.full((len(rows), self.spec.n_features), np.nan, np.float32)
-        names = [self.plan.names(self.hashes[i].tobytes())[k] for i in rows[wanted]]
+        names = [self.plan.name(self.hashes[i].tobytes(), k) for i in rows[wanted]]
         if names:
             digests = np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
             found[wanted] = self.store.gather(digests)

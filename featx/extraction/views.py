@@ -45,7 +45,11 @@ class ViewPlan:
 
     def names(self, sha256: bytes) -> list[bytes]:
         """Rows of an image's views in a store, the first view first; 32 bytes each."""
-        return [view_name(sha256, self.augmentation, k + 1) for k in range(self.n_views)]
+        return [self.name(sha256, k) for k in range(self.n_views)]
+
+    def name(self, sha256: bytes, k: int) -> bytes:
+        """Row of an image's view ``k``, from 0."""
+        return view_name(sha256, self.augmentation, k + 1)
 
     def part(self, start: int, stop: int) -> ViewPlan:
         """The plan of some consecutive files."""

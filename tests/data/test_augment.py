@@ -85,6 +85,14 @@ def test_rotation_is_that_of_pillow_where_no_border_is_seen(angle: float) -> Non
     assert np.abs(array(found) - array(expected))[middle, middle].max() <= 1
 
 
+def test_large_images_are_moved_like_small_ones() -> None:
+    image = smooth(240, 240)
+    expected = image.rotate(25.0, Image.Resampling.BILINEAR)
+    middle = slice(80, 160)
+    found = View(rotated_deg=25.0).of_image(image)
+    assert np.abs(array(found) - array(expected))[middle, middle].max() <= 1
+
+
 def test_translation_brings_in_the_reflection() -> None:
     """Right by a tenth of 30 pixels and up by a fifth: the border is mirrored, not black."""
     image = picture()

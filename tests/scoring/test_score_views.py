@@ -60,6 +60,16 @@ def test_views_of_scored_images_are_cached(
     assert score(fitted, images, config, 0).report["views"] == 0
 
 
+def test_views_stay_in_memory_where_the_cache_cannot_be_written(
+    fitted: Model, images: Path, config: ExtractConfig, tmp_path: Path
+) -> None:
+    expected = score(fitted, images, config, 2)
+    (tmp_path / "file").write_text("not a folder")
+    blocked = config.model_copy(update={"cache": str(tmp_path / "file" / "cache")})
+    found = score(fitted, images, blocked, 2)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+
+
 def test_views_asked_for_when_fitting_are_not_made_when_scoring(
     fitted: Model, images: Path, config: ExtractConfig
 ) -> None:
