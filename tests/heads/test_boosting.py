@@ -33,14 +33,20 @@ def test_scikit_learns_checks_pass() -> None:
 
 @pytest.mark.parametrize("counts", [(60, 30), (50, 30, 20), (9,) * 12])
 @pytest.mark.parametrize("params", [{}, {"max_features": 0.4, "max_leaf_nodes": 4}])
-def test_scores_are_scikit_learns(counts: tuple[int, ...], params: dict[str, Any]) -> None:
+@pytest.mark.parametrize("rounded", [False, True])
+def test_scores_are_scikit_learns(
+    counts: tuple[int, ...], params: dict[str, Any], rounded: bool
+) -> None:
+    """``rounded`` embeddings have few values, and bins without any."""
     X, y = blobs(counts, distance=1.5)
+    X = X.round(0) if rounded else X
     ours = BoostedTreesClassifier(
         max_iter=15, min_samples_leaf=3, random_state=0, validation_fraction=0, **params
     ).fit(X, y)
     theirs = HistGradientBoostingClassifier(
         max_iter=15, min_samples_leaf=3, l2_regularization=1.0, early_stopping=False,
-        random_state=np.random.RandomState(0).randint(2**31), **{"max_leaf_nodes": 15, **params},
+        random_state=np.random.RandomState(0).randint(2**31), max_bins=32,
+        **{"max_leaf_nodes": 15, **params},
     ).fit(X, y)  # fmt: skip
     others, _ = blobs(counts, distance=1.5, seed=1)
     scores = theirs.decision_function(others)
