@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featx.data.splits import count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
-from featx.heads import HEADS, Memo, Scored, Training
+from featx.heads import HEADS, Memo, Scored, Training, Viewed
 from featx.margins import margin_columns, margin_probabilities
 from featx.model.calibration import Calibration
 from featx.samplers import SAMPLERS
@@ -145,6 +145,8 @@ def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed:
     resampled = _resample(projected.X, projected.y, setup.sampler, classes=classes, seed=seed)
     if resampled.base is projected.X:
         resampled = replace(resampled, memo=projected.memo)
+    if setup.views:
+        resampled = replace(resampled, viewed=Viewed(projected.X, setup.views))
     return Prepared(projected.steps, resampled)
 
 

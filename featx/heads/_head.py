@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featx.heads._space import Space
 
-__all__ = ["Head", "Memo", "Params", "Scored", "Training"]
+__all__ = ["Head", "Memo", "Params", "Scored", "Training", "Viewed"]
 
 Params = dict[str, Any]
 
@@ -36,6 +36,27 @@ class Memo:
             return self._known[name]
 
 
+class Viewed(NamedTuple):
+    """Embeddings of images and of augmented views of them, before any resampling.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n * (1 + n_views), n_features), float32
+        The images, then all views of the first, all of the second, and so on.
+    n_views : int
+        Of each image.
+    """
+
+    rows: NDArray[np.float32]
+    n_views: int
+
+    @property
+    def images(self) -> NDArray[np.intp]:
+        """The image that each row is, or is a view of."""
+        own = np.arange(len(self.rows) // (1 + self.n_views))
+        return np.append(own, np.repeat(own, self.n_views))
+
+
 @dataclass(frozen=True)
 class Training:
     """Scaled and resampled embeddings with their labels.
@@ -49,6 +70,8 @@ class Training:
         The embeddings before resampling, where each row of ``X`` is a mixture of a few of them.
     mixture : scipy.sparse matrix of shape (n, m), float32, optional
         ``X`` is ``mixture @ origin``, to rounding.
+    viewed : Viewed, optional
+        What was resampled, where images have views.
     memo : Memo
         About `base`; shared with other trainings that have the same one.
     """
@@ -57,6 +80,7 @@ class Training:
     y: NDArray[Any]
     origin: NDArray[np.float32] | None = None
     mixture: Any = None
+    viewed: Viewed | None = None
     memo: Memo = field(default_factory=Memo)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.heads._head import Scored, Training
+from featx.heads._head import Scored, Training, Viewed
 
 __all__ = ["refit", "score_grid", "set_aside"]
 
@@ -19,6 +19,7 @@ def set_aside(
     share: float,
     generator: np.random.Generator,
     mixture: Any = None,
+    viewed: Viewed | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows to train on and rows to validate on, of which neither is made of the other.
 
@@ -34,6 +35,8 @@ def set_aside(
     mixture : scipy.sparse matrix of shape (n, m), optional
         Which rows are mixtures of which, as SMOTE's are. Then rows that are none are validated on,
         and mixtures with any of them are not trained on.
+    viewed : Viewed, optional
+        Which rows are views of which image; they stay with it.
 
     Returns
     -------
@@ -41,6 +44,9 @@ def set_aside(
         Sorted. The second is empty where no class is large enough.
     """
     known: dict[bytes, int] = {}
+    if viewed is not None:
+        pairs = zip(viewed.rows, viewed.images.tolist(), strict=True)
+        known = {row.tobytes(): -1 - image for row, image in pairs}
     same = np.array([known.setdefault(row.tobytes(), len(known)) for row in X])
     pure = np.ones(len(y), bool) if mixture is None else np.diff(mixture.indptr) == 1
     held = np.zeros(len(y), bool)
@@ -58,12 +64,12 @@ def set_aside(
 def score_grid(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored]:
-    """Every classifier fitted by itself, but told which rows are mixtures of which."""
+    """Every classifier fitted by itself, but told which rows are made of which."""
     for classifier in classifiers:
         refit(training, classifier)
         yield Scored([classifier.predict_proba(X) for X in others], False)
 
 
 def refit(training: Training, classifier: Any) -> Any:
-    """``classifier.fit``, told which rows are mixtures of which."""
-    return classifier.fit(training.X, training.y, mixture=training.mixture)
+    """``classifier.fit``, told which rows are mixtures or views of which."""
+    return classifier.fit(training.X, training.y, mixture=training.mixture, viewed=training.viewed)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featx.heads import Viewed
 from featx.heads._validation import set_aside
 from featx.samplers import SAMPLERS
 from tests.heads.heads_lab import blobs
@@ -58,3 +59,28 @@ def test_small_classes_give_none(counts: tuple[int, ...]) -> None:
     training, validation = set_aside(X, y, 0.1, np.random.default_rng(0))
     assert len(training) == len(y)
     assert len(validation) == 0
+
+
+@pytest.mark.parametrize("sampler", ["none", "random-over", "random-under", "smote", "smote-tomek"])
+def test_views_are_set_aside_with_their_image(sampler: str) -> None:
+    X, y = blobs((60, 20))
+    rng = np.random.default_rng(0)
+    views = X[:, None] + rng.normal(0, 0.1, (80, 3, X.shape[1])).astype(np.float32)
+    viewed = Viewed(np.concatenate([X, views.reshape(240, -1)]), 3)
+    image = {row.tobytes(): i for row, i in zip(viewed.rows, viewed.images, strict=True)}
+    assert [image[view.tobytes()] for view in views[7]] == [7, 7, 7]
+    rows, labels = viewed.rows, np.append(y, np.repeat(y, 3))
+    resampler = SAMPLERS.get(sampler).build({0: 240, 1: 80}, 0)
+    if resampler is not None:
+        rows, labels = resampler.fit_resample(rows, labels)
+    mixture = getattr(resampler, "mixture_", None)
+
+    def sides(viewed: Viewed | None) -> list[set[int]]:
+        parts = set_aside(rows, labels, 0.2, np.random.default_rng(0), mixture, viewed)
+        return [{image[r.tobytes()] for r in rows[p] if r.tobytes() in image} for p in parts]
+
+    trained, validated = sides(viewed)
+    assert len(validated) >= 0.1 * 80
+    assert not trained & validated
+    trained, validated = sides(None)  # without the word, views straddle
+    assert trained & validated
