@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 __all__ = [
     "Progress",
+    "counted",
     "detail",
     "log",
     "out",
@@ -77,6 +78,11 @@ def warn(message: str) -> None:
 def _say(message: str) -> None:
     with _lock:
         print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 image``, ``3,409 images``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

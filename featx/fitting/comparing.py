@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.choice import contrast
 from featx.fitting.data import Part
@@ -86,7 +87,7 @@ class Comparison:
         )
         if better:
             sentence += f" and {better} clearly better"
-        sentence += f" ({self.method}; {self.n_comparisons} comparisons, Holm)"
+        sentence += f" ({self.method}; {counted(self.n_comparisons, 'comparison')}, Holm)"
         if open_:
             more = f" and {len(open_) - MOST_NAMED} more" if len(open_) > MOST_NAMED else ""
             sentence += f"; not told apart from it: {', '.join(open_[:MOST_NAMED])}{more}"

@@ -105,8 +105,21 @@ def fit_dataset(config: RunConfig) -> Run:
 
 
 def gather(extractions: Sequence[Extraction]) -> FitData:
-    """Aligned arrays of every embedding, for `featx.fitting.fit_heads`."""
+    """Aligned arrays of every embedding, for `featx.fitting.fit_heads`.
+
+    Raises
+    ------
+    FitError
+        No image could be read.
+    """
     first = extractions[0]
+    if first.failures and not first.ok.any():
+        worst = first.failures[0]
+        raise FitError(
+            f"None of {len(first.ok):,} images could be read, the first at "
+            f"{printable(worst.path)!r}: {worst.reason}.",
+            hint="Paths in a manifest are relative to its own folder; --root names another.",
+        )
     return FitData(
         X={extraction.name: extraction.X for extraction in extractions},
         y=first.y,

@@ -90,7 +90,7 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
     if (comparison := results["comparison"]["folds"])["n_comparisons"]:
         console.out(
             f"vs chosen: {comparison['method']}; p-values adjusted for "
-            f"{comparison['n_comparisons']} comparisons (Holm)"
+            f"{console.counted(comparison['n_comparisons'], 'comparison')} (Holm)"
         )
 
 

@@ -56,6 +56,16 @@ def test_wrong_input_is_explained(
         assert word in result.err
 
 
+def test_paths_relative_to_somewhere_else_are_explained(featx: Featx, tmp_path: Path) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("path,label\na/1.png,a\nb/1.png,b\n", "utf-8")
+    result = featx("fit", str(manifest), *BACKBONE)
+    assert result.code == 1
+    assert "None of 2 images could be read" in result.err
+    assert "file not found" in result.err
+    assert "--root" in result.err
+
+
 def test_offline_without_weights_says_what_to_fetch_and_where_to_put_it(
     featx: Featx, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
