@@ -8,6 +8,7 @@ which are the fits with two folds held out that the nested search makes anyway.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from featx.fitting.training import Outputs, one_blas_thread
 from featx.heads import HEADS
 from featx.model.calibration import Calibration
 from featx.model.document import MAX_HEADS
-from featx.model.ensemble import mean_of, stack_features
+from featx.model.ensemble import LEAST, mean_of, stack_features
 from featx.stats.metrics import fold_score
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ Said = Callable[[Trial], Outputs]
 Test = tuple[tuple[int, ...], int]
 
 FEWEST_FOLDS = 3
-STACK_C = 1.0  # scikit-learn's own default
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # C of a stack, the strongest penalty first
+UNCHOSEN = 0.01  # where no fold can be left out
 
 
 def plan_ensembles(
@@ -169,13 +171,37 @@ def fit_shares(
     calibrations = [_calibration(voice, said, y, calibrate) for voice in ensemble.voices]
     if ensemble.setup.head != "stack":
         return Shares(calibrations, None)
+    features = [stack_features(_voiced(ensemble, calibrations, fold)) for fold in said]
+    with one_blas_thread():
+        return Shares(calibrations, _fit_stack(features, y, _penalty(features, y)))
+
+
+def _penalty(features: Sequence[Float], y: Sequence[NDArray[np.int64]]) -> float:
+    """The best ``C`` where each fold is judged by what the others give."""
+    others = [np.concatenate([*y[:k], *y[k + 1 :], y[k][:0]]) for k in range(len(y))]
+    if any(len(np.unique(labels)) < 2 for labels in others):
+        return UNCHOSEN
+    losses = [_left_out_loss(features, y, C) for C in PENALTIES]
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def _fit_stack(features: Sequence[Float], y: Sequence[NDArray[np.int64]], C: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    features = [stack_features(_voiced(ensemble, calibrations, fold)) for fold in said]
-    stack = LogisticRegression(C=STACK_C, max_iter=1000)
-    with one_blas_thread():
-        stack.fit(np.concatenate(features), np.concatenate(y))
-    return Shares(calibrations, stack)
+    return LogisticRegression(C=C, max_iter=1000).fit(np.concatenate(features), np.concatenate(y))
+
+
+def _left_out_loss(features: Sequence[Float], y: Sequence[NDArray[np.int64]], C: float) -> float:
+    """Log loss of each fold's images by a stack that is fitted to the other folds."""
+    losses = []
+    for k in range(len(y)):
+        others = [i for i in range(len(y)) if i != k]
+        stack = _fit_stack([features[i] for i in others], [y[i] for i in others], C)
+        known = np.isin(y[k], stack.classes_)
+        column = np.searchsorted(stack.classes_, y[k][known])
+        p = stack.predict_proba(features[k][known])[np.arange(len(column)), column]
+        losses.append(-np.log(np.maximum(p, LEAST)))
+    return float(np.concatenate(losses).mean())
 
 
 def _calibration(
@@ -208,11 +234,12 @@ def score_ensembles(
         What the progress bar says.
     """
     for ensemble in ensembles:
-        if not _fit_members(search, ensemble, label):
-            continue
-        for held, tested in tests:
-            if (ensemble, held, tested) not in search.kept:
-                _score(search, ensemble, held, tested)
+        started = time.perf_counter()
+        if _fit_members(search, ensemble, label):
+            for held, tested in tests:
+                if (ensemble, held, tested) not in search.kept:
+                    _score(search, ensemble, held, tested)
+        search.elapsed_s[ensemble.setup] += time.perf_counter() - started
 
 
 def ship_shares(search: FoldSearch, ensemble: Ensemble) -> Shares:
@@ -225,8 +252,12 @@ def fold_shares(
     search: FoldSearch, ensemble: Ensemble, outer: int, held: Sequence[int] = ()
 ) -> Shares:
     """Shares that know nothing of ``outer``, from the other folds but those ``held`` out too."""
-    inner = [k for k in range(search.folds.n_folds) if k != outer and k not in held]
-    return _shares(search, ensemble, [((min(outer, k), max(outer, k)), k) for k in inner])
+    key = ensemble, outer, tuple(held)
+    if key not in search.shares:
+        inner = [k for k in range(search.folds.n_folds) if k != outer and k not in held]
+        tests = [((min(outer, k), max(outer, k)), k) for k in inner]
+        search.shares[key] = _shares(search, ensemble, tests)
+    return search.shares[key]
 
 
 def _fit_members(search: FoldSearch, ensemble: Ensemble, label: str) -> bool:
@@ -256,7 +287,7 @@ def _fit_members(search: FoldSearch, ensemble: Ensemble, label: str) -> bool:
 def _score(search: FoldSearch, ensemble: Ensemble, held: tuple[int, ...], tested: int) -> None:
     """One test: shares from all folds but those held out, by members fitted without ``outer``."""
     outer = next((fold for fold in held if fold != tested), tested)
-    shares = fold_shares(search, ensemble, outer, held)
+    shares = fold_shares(search, ensemble, outer, [k for k in held if k != outer])
     said = _said(search, held, tested)
     outputs = shares.combine(ensemble, said, len(search.part.classes))
     y = search.part.y[search.folds.fold == tested]

@@ -23,7 +23,7 @@ from featx.data.splits import Folds, count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Ensemble, Setup, Trial, shifted
 from featx.fitting.data import Part
-from featx.fitting.ensemble import score_ensembles
+from featx.fitting.ensemble import Shares, score_ensembles
 from featx.fitting.rules import Rule
 from featx.fitting.training import (
     Outputs,
@@ -119,6 +119,8 @@ class FoldSearch:
         ``setup -> seconds of fitting, resampling and scoring, summed over threads``.
     kept : dict
         ``(trial, held-out folds, tested fold) -> what the head said``, where it was to be kept.
+    shares : dict
+        ``(ensemble, fold that they know nothing of, folds left out too) -> its shares``.
     smaller : dict
         ``share -> the same on a share of the images``; see `featx.fitting.subsample`.
     """
@@ -136,6 +138,7 @@ class FoldSearch:
     unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
     elapsed_s: dict[Setup, float] = field(default_factory=lambda: defaultdict(float))
     kept: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
+    shares: dict[tuple[Ensemble, int, Held], Shares] = field(default_factory=dict)
     smaller: dict[float, FoldSearch] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -30,6 +30,7 @@ PLUGIN = Head(
     build=build,
     param_grid={"max_leaf_nodes": [4, 15]},
     supports_class_weight=True,
+    seeded=True,
     limit=limit,
     score_grid=_validation.score_grid,
     refit=_validation.refit,

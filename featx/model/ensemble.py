@@ -13,7 +13,7 @@ from featx.margins import margin_columns, margin_probabilities
 from featx.model.calibration import Calibration
 from featx.model.linear import ArrayHead
 
-__all__ = ["EnsembleHead", "Voice", "head_probabilities", "scaler_of", "stack_features"]
+__all__ = ["LEAST", "EnsembleHead", "Voice", "head_probabilities", "scaler_of", "stack_features"]
 
 Float = NDArray[np.float64]
 

@@ -10,6 +10,8 @@ import pytest
 from fit_lab import make_data
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,7 +22,7 @@ from featx.fitting import FitData, fit_heads
 from featx.fitting.calibrate import fit_calibration
 from featx.fitting.candidates import Ensemble, Setup, Trial
 from featx.fitting.data import Part, split_data
-from featx.fitting.ensemble import plan_ensembles, score_ensembles
+from featx.fitting.ensemble import PENALTIES, plan_ensembles, score_ensembles
 from featx.fitting.exploring import Explorer
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
@@ -83,6 +85,10 @@ def test_a_vote_is_the_mean():
     assert vote.setup == Setup("net + wide", "vote", "none", "none")
 
 
+def summed_log_loss(model, X, y):
+    return -log_loss(y, model.predict_proba(X), normalize=False)
+
+
 def test_a_stack_is_wolperts():
     """Nothing that weighs the voices for a fold comes from models that were fitted with it."""
     search = make_search(two_backbones())
@@ -101,7 +107,10 @@ def test_a_stack_is_wolperts():
         others = [k for k in range(4) if k != i]
         levels = np.concatenate([say(fold == k, ~np.isin(fold, (i, k))) for k in others])
         labels = np.concatenate([part.y[fold == k] for k in others])
-        reference = LogisticRegression(max_iter=1000).fit(levels, labels)
+        inner = PredefinedSplit(np.concatenate([np.full((fold == k).sum(), k) for k in others]))
+        reference = GridSearchCV(
+            LogisticRegression(max_iter=1000), {"C": PENALTIES}, scoring=summed_log_loss, cv=inner
+        ).fit(levels, labels)
         expected = reference.predict_proba(say(fold == i, fold != i))
         np.testing.assert_allclose(search.outputs(stack, i).scores, expected, atol=2e-3)
 

@@ -9,7 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
 from featx.errors import UnknownNameError
-from featx.heads import HEADS
+from featx.heads import HEADS, Training
 from featx.model.head import dump_head, load_head
 from featx.model.linear import ArrayHead
 from featx.samplers import SAMPLERS
@@ -88,6 +88,17 @@ class TestHead:
         assert ("class_weight" in plain.get_params()) == head.supports_class_weight
         differs = not np.array_equal(said(plain, X), said(balanced, X))
         assert differs == head.supports_class_weight
+
+    def test_depends_on_the_seed_as_declared(self, name, blobs):
+        X, y = blobs
+        head = HEADS.get(name)
+        params = head.limit(grid_points(head)[-1], len(X))
+        refit = head.refit or (lambda training, made: made.fit(training.X, training.y))
+        each = [
+            said(refit(Training(X, y), head.build(None, seed).set_params(**params)), X)
+            for seed in range(3)
+        ]
+        assert any((each[0] != e).any() for e in each) == head.seeded
 
     @pytest.mark.filterwarnings("ignore:Only one sample available")
     def test_few_images_are_enough(self, name):
