@@ -16,6 +16,7 @@ from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.data import Part
 from featx.fitting.exploring import Explorer
+from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch, replace_folds
 from featx.fitting.training import pipeline_outputs
@@ -154,7 +155,7 @@ def evaluate(
     config: FitConfig,
     *,
     test: Tested | None,
-    pipeline: Any,
+    refits: Refits,
     calibration: Calibration | None,
 ) -> Evaluation:
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
@@ -172,7 +173,7 @@ def evaluate(
     description = None
     if test is not None:
         method = test.method
-        tested = _tested(test, chosen, pipeline, calibration)
+        tested = _tested(test, chosen, refits, calibration)
         if search.rule is not None:
             decision = search.rule.fit(oof.part.y, oof.probabilities)
             tested = replace(tested, decided=decision.decide(tested.probabilities))
@@ -198,9 +199,9 @@ def evaluate(
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _tested(test: Tested, chosen: Trial, pipeline: Any, calibration: Calibration | None) -> Held:
+def _tested(test: Tested, chosen: Trial, refits: Refits, calibration: Calibration | None) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
-    outputs = pipeline_outputs(pipeline, test.part.embeddings(chosen.setup.backbone))
+    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbone))
     fold = np.full(len(test.part), -1)
     return Held(test.method, test.part, fold, outputs.probabilities(calibration))
 

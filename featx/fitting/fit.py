@@ -38,6 +38,7 @@ from featx.fitting.search import FoldSearch
 from featx.fitting.spread import spread_search
 from featx.fitting.training import (
     RefusedError,
+    one_blas_thread,
     pipeline_outputs,
 )
 from featx.fitting.trust import fit_trust
@@ -91,7 +92,8 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
             part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate, rule
         )
         search.check(search.single)
-        result = _fit(search, test, config, notes)
+        with one_blas_thread():
+            result = _fit(search, test, config, notes)
     return FitResult(
         **result,
         notes=list(dict.fromkeys(notes)),
@@ -148,15 +150,16 @@ def _fit(
     search.run([chosen], search.single, keep=True, label="Chosen")
     calibration = search_calibration(search, chosen, range(search.folds.n_folds))
     refits = Refits(search)
+    with refits.begun(chosen):
+        comparisons = {
+            "against_chosen": compare_on_folds(search, best, chosen.setup),
+            "against_chosen_tested": _compare_tested(search, best, chosen, test, refits),
+        }
+        candidates = tabulate(search, setups, trials, best, comparisons)
+        evaluation: Evaluation = evaluate(
+            search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
+        )
     pipeline = refits(chosen)
-    comparisons = {
-        "against_chosen": compare_on_folds(search, best, chosen.setup),
-        "against_chosen_tested": _compare_tested(search, best, chosen, test, refits),
-    }
-    candidates = tabulate(search, setups, trials, best, comparisons)
-    evaluation: Evaluation = evaluate(
-        search, explorer, chosen, config, test=test, pipeline=pipeline, calibration=calibration
-    )
     notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ class Refits:
     def __init__(self, search: FoldSearch) -> None:
         self._search = search
         self._done: dict[Trial, Any] = {}
+        self._lock = threading.RLock()  # an ensemble asks for its members
 
     def __call__(self, trial: Trial) -> Any:
         """The trial as a pipeline, or an `EnsembleHead` of them.
@@ -38,10 +42,18 @@ class Refits:
         RefusedError
             It cannot be fitted to these images.
         """
-        if trial not in self._done:
-            fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
-            self._done[trial] = fit(trial)
-        return self._done[trial]
+        with self._lock:
+            if trial not in self._done:
+                fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
+                self._done[trial] = fit(trial)
+            return self._done[trial]
+
+    @contextmanager
+    def begun(self, trial: Trial) -> Iterator[None]:
+        """Fit ``trial`` meanwhile; what goes wrong is raised where it is asked for."""
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self, trial)
+            yield
 
     def _pipeline(self, trial: Trial) -> Any:
         """Without the sampler: a fitted one carries training rows and predicts nothing."""
