@@ -288,6 +288,11 @@ class FitConfig(_Section):
     coverage_over: Literal["images", "classes"] = Field(
         "images", description="Whether --coverage holds over all images or of every class."
     )
+    sets: Literal["lac", "aps", "raps"] = Field(
+        "lac",
+        description="Prediction sets: lac are the smallest, aps larger for hard images and smaller "
+        "for easy ones, raps the same without long tails of many classes.",
+    )
     ood_rate: float = Field(
         0.01, gt=0, lt=1, description="Share of ordinary images flagged as out of distribution."
     )

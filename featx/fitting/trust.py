@@ -21,6 +21,7 @@ from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
 from featx.model.calibration import Calibration, Temperature
+from featx.model.conformity import conformities
 from featx.model.novelty import Novelty
 from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.stats.conformal import fewest_images, set_thresholds
@@ -148,6 +149,7 @@ def _prediction_sets(
     return fitted, {
         "coverage": config.coverage,
         "over": config.coverage_over,
+        "method": config.sets,
         "pooled_classes": [part.classes[c] for c in np.flatnonzero(few)],
         "covered": achieved[0],
         "abstained": achieved[1],
@@ -159,10 +161,16 @@ def _prediction_sets(
 
 def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> PredictionSets:
     thresholds = set_thresholds(
-        y, probabilities, coverage=config.coverage, over=config.coverage_over
+        y,
+        conformities(config.sets, probabilities),
+        coverage=config.coverage,
+        over=config.coverage_over,
     )
     return PredictionSets(
-        coverage=config.coverage, over=config.coverage_over, thresholds=thresholds.tolist()
+        coverage=config.coverage,
+        over=config.coverage_over,
+        thresholds=thresholds.tolist(),
+        method=config.sets,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from featx.model.calibration import Calibration, Positive, Share
+from featx.model.conformity import SetMethod, conformities
 from featx.model.decision import Decision
 
 __all__ = ["NoveltyLimit", "PredictionSets", "Trust"]
@@ -35,19 +36,22 @@ class PredictionSets(_Part):
     over : {"images", "classes"}
         Whether that holds over all images, or of each class by itself.
     thresholds : list of float
-        For each class the smallest probability that puts it into a set.
+        For each class the smallest conformity that puts it into a set.
+    method : {"lac", "aps", "raps"}
+        What the conformity is; see `featx.model.conformity`. With ``lac`` the probability.
     """
 
     coverage: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
     over: Literal["images", "classes"]
     thresholds: list[Share]
+    method: SetMethod = "lac"
 
     def sets(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
         """Which classes are in the set of each image, shape (n, n_classes).
 
         The predicted class always is: a set is never empty, and covers no less for it.
         """
-        inside = probabilities >= np.array(self.thresholds)
+        inside = self._reached(probabilities)
         inside[np.arange(len(predicted)), predicted] = True
         return inside
 
@@ -57,8 +61,12 @@ class PredictionSets(_Part):
         All but those whose predicted class reaches its threshold and is the only one that does.
         Where no class does, the set holds the predicted class alone, but not because it is likely.
         """
-        reached = probabilities >= np.array(self.thresholds)
+        reached = self._reached(probabilities)
         return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
+
+    def _reached(self, probabilities: Float) -> NDArray[np.bool_]:
+        """Whose conformity reaches the threshold of its class, shape (n, n_classes)."""
+        return conformities(self.method, probabilities) >= np.array(self.thresholds)
 
 
 class NoveltyLimit(_Part):

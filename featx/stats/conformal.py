@@ -1,8 +1,7 @@
 """Prediction sets that hold the true class of a stated share of images.
 
-The score of a class is ``1 - p``: of all sets of the same coverage those by it are the smallest
-on average (Sadinle, Lei and Wasserman, "Least ambiguous set-valued classifiers with bounded error
-levels", JASA 114, 2019). The threshold is one order statistic of the scores that true classes have
+A class is in the set where its conformity (`featx.model.conformity`; the plainest is its
+probability) reaches a threshold. That is one order statistic of the conformities of true classes
 out of fold (cross-conformal: Vovk, "Cross-conformal predictors", Annals of Mathematics and
 Artificial Intelligence 74, 2015); for each class by itself it is Mondrian (Vovk, Gammerman and
 Shafer, "Algorithmic Learning in a Random World", Springer 2005). That is a sort and an index, so
@@ -30,15 +29,15 @@ def fewest_images(coverage: float) -> int:
     return int(np.ceil(coverage / (1 - coverage) - 1e-9))
 
 
-def set_thresholds(y: Int, probabilities: Float, *, coverage: float, over: str = "images") -> Float:
-    """The smallest probability that puts each class into a set.
+def set_thresholds(y: Int, conformity: Float, *, coverage: float, over: str = "images") -> Float:
+    """The smallest conformity that puts each class into a set.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
         True classes.
-    probabilities : ndarray of shape (n, n_classes)
-        Of images that the classifier was not fitted on.
+    conformity : ndarray of shape (n, n_classes)
+        Of images that the classifier was not fitted on, in [0, 1]; for instance probabilities.
     coverage : float
         Share of new images whose true class is to be in their set, in (0, 1).
     over : {"images", "classes"}, default "images"
@@ -50,8 +49,8 @@ def set_thresholds(y: Int, probabilities: Float, *, coverage: float, over: str =
     ndarray of shape (n_classes,)
         0 puts the class into every set: there are too few images to promise the coverage.
     """
-    own = probabilities[np.arange(len(y)), y]
-    n_classes = probabilities.shape[1]
+    own = conformity[np.arange(len(y)), y]
+    n_classes = conformity.shape[1]
     thresholds = np.full(n_classes, _threshold(own, coverage))
     if over == "images":
         return thresholds
@@ -62,6 +61,6 @@ def set_thresholds(y: Int, probabilities: Float, *, coverage: float, over: str =
 
 
 def _threshold(own: Float, coverage: float) -> float:
-    """The order statistic above or at which a new true class's probability lies often enough."""
+    """The order statistic above or at which a new true class's conformity lies often enough."""
     rank = int(np.floor((len(own) + 1) * (1 - coverage) + 1e-9))
     return float(np.sort(own)[rank - 1]) if rank >= 1 else 0.0

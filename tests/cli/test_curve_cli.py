@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKBONE, COLOURS, paint
 
 from featx.workflow.curve_summary import complete_curve, print_curve
-
-Featx = Callable[..., Any]
+from tests.cli.conftest import BACKBONE, COLOURS, Featx, paint
 
 FLAGS = ["--head", "ridge", "--estimate", "cv", "--cv", "3", "-j", "1", "--overwrite"]
 

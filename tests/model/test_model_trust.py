@@ -165,6 +165,7 @@ SETS = {"coverage": 0.9, "over": "images", "thresholds": [0.1, 0.2, 0.3]}
         ),
         (set_trust(sets={**SETS, "thresholds": [0.1, 0.2, 1.5]}), "thresholds.2: input should be"),
         (set_trust(sets={**SETS, "coverage": 1.0}), "coverage: input should be less than 1"),
+        (set_trust(sets={**SETS, "method": "x"}), "method: input should be 'lac', 'aps' or 'raps'"),
         (set_trust(sets={**SETS, "code": "x"}), "unknown key 'trust.sets.code'"),
         (set_trust(calibration={"method": "eval"}), "calibration"),
         (set_trust(calibration={"method": "temperature", "temperature": 0.0}), "greater than 0"),
