@@ -71,6 +71,8 @@ def extract_manifest(
             "machine can download, stronger choices are --backbone "
             "timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
         )
+    if not config.views and (config.augment, config.upright) != ("medium", True):
+        console.warn("--augment and --no-upright do nothing without --views.")
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked
     extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
     for extractor in extractors:

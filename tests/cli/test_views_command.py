@@ -48,6 +48,13 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
     assert [row["path"] for row in rows(workspace / "scores.csv") if row["error"]] == ["broken.png"]
 
 
+def test_an_augmentation_without_views_is_said_to_do_nothing(featx: Featx) -> None:
+    result = featx("extract", "photos", "--augment", "strong")
+    assert result.code == 0
+    assert "do nothing without --views" in result.err
+    assert "augmented views" not in result.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -94,7 +94,7 @@ def test_one_flag_serves_both_stages(
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 128 + i % 2 * 128, (20, 20, 3), np.uint8)).save(path)
     flags = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32", "--cv", "3"]
-    flags += ["--engine", "torch", "--precision", "fp32", "--device", "cpu"]
+    flags += ["--engine", "torch", "--precision", "fp32", "--device", "cpu", "--views", "2"]
     results = []
     for name, where in (("local", []), ("spread", ["--cluster", "ray"])):
         places = ["--cache", str(tmp_path / name), "--runs", str(tmp_path), "--name", f"run-{name}"]
@@ -105,6 +105,8 @@ def test_one_flag_serves_both_stages(
     assert "1 worker(s)" in said
     assert "tasks on the cluster" in said
     assert results[0]["estimate"] == results[1]["estimate"]
+    viewed = [[c["fold_scores"] for c in r["candidates"] if c["views"]] for r in results]
+    assert viewed[0] == viewed[1] != []
     config = load_config(str(tmp_path / "run-spread" / "config.yaml"))
     assert (config.extract.cluster, config.fit.cluster) == ("ray", "ray")
 

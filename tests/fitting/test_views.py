@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import featx.fitting.fit as planning
 from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import FitError
@@ -161,6 +162,28 @@ def test_views_that_help_are_chosen_and_said():
     assert result.chosen.against_no_views["mean"] > 0.1
     [note] = [n for n in result.notes if n.startswith("8 augmented views")]
     assert "helped logreg + net" in note
+
+
+@pytest.mark.parametrize("trained_on_views", [False, True])
+def test_the_out_of_distribution_score_knows_images_alone(monkeypatch, trained_on_views):
+    """Views far away, which the classifier trains on, do not widen what counts as ordinary."""
+    plan = planning.plan_setups
+
+    def some(*given, **more):
+        setups, notes = plan(*given, **more)
+        return [s for s in setups if (s.views > 0) == trained_on_views], notes
+
+    monkeypatch.setattr(planning, "plan_setups", some)
+    data = make_data([40, 40], distance=2.0)
+    far = np.repeat(data.X["net"][:, None], 2, axis=1)
+    far[:, :, -1] += 50
+    fitted = fit_heads(replace(data, views={"net": far}), FitConfig(head=["knn"], cv=4))
+    assert (fitted.chosen.views > 0) == trained_on_views
+    scaler, X = fitted.pipeline[0], data.X["net"]
+    assert (scaler.mean_[-1] > 30) == trained_on_views
+    novelty, limit = fitted.trust.novelty, fitted.trust.trust.novelty.limit
+    assert (novelty.scores(scaler.transform(X)) > limit).mean() < 0.05
+    assert (novelty.scores(scaler.transform(far[:, 0])) > limit).mean() > 0.95
 
 
 def test_of_equal_rows_the_one_without_views_is_chosen():
