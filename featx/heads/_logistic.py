@@ -34,6 +34,7 @@ ROUNDS = 20
 ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
 MEMORY = 15  # pairs that L-BFGS keeps
 CHUNK = 1024  # rows turned into float64 at a time
+SPIKE = 2.5  # times its mean size, at least, is the largest entry of a gradient
 WIDEST = 4096  # features whose principal axes are worth finding
 
 
@@ -140,9 +141,9 @@ class Axes:
     def below(self, G: Array, size: Array, tol: float) -> Array:
         """Whether no entry of a gradient exceeds ``tol`` in the features' own coordinates.
 
-        Entries are looked at when the norm says that they may be so small.
+        Entries are looked at when their mean size says that the largest may be so small.
         """
-        near = size <= tol * np.sqrt(G.shape[0] * G.shape[2])
+        near = size <= tol * np.sqrt(G.shape[0] * G.shape[2]) / SPIKE
         if near.any():
             near[near] = np.abs(self.turn_back(G[:, near])).max(axis=(0, 2)) <= tol
         return near
@@ -172,29 +173,36 @@ def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | N
         not reached.
     """
     size = int(np.clip(NUMBERS // (len(problems.y) * problems.n_outputs), 1, TOGETHER))
-    start = np.zeros((problems.X.shape[1], problems.n_outputs))
+    W = np.zeros((problems.X.shape[1], 1, problems.n_outputs))
+    Z = np.zeros((len(problems.y), 1, problems.n_outputs))
     for first in range(0, len(problems.penalties), size):
-        W, solved = _solve(problems.take(slice(first, first + size)), axes, start, tol)
+        together = problems.take(slice(first, first + size))
+        W, Z, solved = _solve(together, axes, W[:, -1:], Z[:, -1:], tol)
         yield from (W[:, i].T if done else None for i, done in enumerate(solved))
-        start = W[:, -1]
 
 
-def _solve(problems: Problems, axes: Axes, start: Array, tol: float) -> tuple[Array, Array]:
-    """Coefficients of all problems, from one start, and where ``tol`` was reached."""
+def _solve(
+    problems: Problems, axes: Axes, start: Array, Z: Array, tol: float
+) -> tuple[Array, Array, Array]:
+    """Coefficients of all problems from one start and its scores.
+
+    Their scores come with them, and where ``tol`` was reached.
+    """
     n_problems = len(problems.penalties)
-    W = np.repeat(start[:, None], n_problems, axis=1)
+    W, Z = (np.repeat(values, n_problems, axis=1) for values in (start, Z))
     left = np.arange(n_problems)
     for _ in range(ROUNDS):
         part = problems.take(left)
-        Z = part.scores(W[:, left])
-        R = part.residuals(Z)
+        R = part.residuals(Z[:, left])
         G = part.pull(R) + part.penalty_gradient(W[:, left])
         far = np.abs(G).max(axis=(0, 2)) > tol
         left = left[far]
         if not len(left):
             break
-        W[:, left] += _improve(problems.take(left), axes, Z[:, far], R[:, far], G[:, far], tol)
-    return W, ~np.isin(np.arange(n_problems), left)
+        part = problems.take(left)
+        W[:, left] += _improve(part, axes, Z[:, left], R[:, far], G[:, far], tol)
+        Z[:, left] = part.scores(W[:, left])
+    return W, Z, ~np.isin(np.arange(n_problems), left)
 
 
 def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G0: Array, tol: float) -> Array:
