@@ -236,7 +236,8 @@ def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
     part, setup, seed = search.part, trial.setup, shifted(search.seed, trial)
     trained = np.isin(np.arange(len(part)), rows)
     X, y = part.examples(setup.backbone, trained, n_views=setup.views)
-    projected = project(X, y, setup, seed=seed)
+    together = part.example_components(trained, n_views=setup.views)
+    projected = project(X, y, setup, seed=seed, together=together)
     prepared = prepare(projected, setup, classes=part.classes, seed=seed)
     tested = part.X[setup.backbone][search.folds.fold == fold]
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)

@@ -215,6 +215,11 @@ class Part:
         V = self.views[backbone][rows, :n_views]
         return np.concatenate([X, V.reshape(-1, X.shape[1])]), np.append(y, np.repeat(y, n_views))
 
+    def example_components(self, rows: NDArray[np.bool_], *, n_views: int) -> NDArray[np.int64]:
+        """The component of each of the `examples` of some images."""
+        components = self.components[rows]
+        return np.append(components, np.repeat(components, n_views))
+
     @property
     def unit(self) -> str:
         """What one component is called in sentences."""

@@ -61,8 +61,10 @@ class Refits:
 
         part, setup, seed = self._search.part, trial.setup, self._search.seed
         with one_blas_thread():
-            X, y = part.examples(setup.backbone, np.ones(len(part), bool), n_views=setup.views)
-            projected = project(X, y, setup, seed=shifted(seed, trial))
+            rows = np.ones(len(part), bool)
+            X, y = part.examples(setup.backbone, rows, n_views=setup.views)
+            together = part.example_components(rows, n_views=setup.views)
+            projected = project(X, y, setup, seed=shifted(seed, trial), together=together)
             prepared = prepare(projected, setup, classes=part.classes, seed=shifted(seed, trial))
             labels = np.array(part.classes)[prepared.y]
             head = fit_head(trial, prepared, labels, seed=seed)

@@ -271,7 +271,8 @@ class FoldSearch:
         def make() -> Projected:
             setup, rows = trial.setup, self.training(held)
             X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
-            return project(X, y, setup, seed=shifted(self.seed, trial))
+            together = self.part.example_components(rows, n_views=setup.views)
+            return project(X, y, setup, seed=shifted(self.seed, trial), together=together)
 
         return make
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featx.data.splits import count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
-from featx.heads import HEADS, Memo, Scored, Training, Viewed
+from featx.heads import HEADS, Memo, Scored, Training, Units
 from featx.margins import margin_columns, margin_probabilities
 from featx.model.calibration import Calibration
 from featx.samplers import SAMPLERS
@@ -112,6 +112,8 @@ class Projected:
         Fitted ``scaler`` and, where there is one, ``pca``.
     X : ndarray of shape (n, n_features), float32
     y : ndarray of shape (n,), int64
+    together : ndarray of shape (n,), int64, optional
+        Rows of one number are of one image or group.
     memo : Memo
         What heads know of ``X``.
     """
@@ -119,11 +121,19 @@ class Projected:
     steps: list[tuple[str, Any]]
     X: NDArray[np.float32]
     y: NDArray[np.int64]
+    together: NDArray[np.int64] | None = None
     memo: Memo = field(default_factory=Memo)
 
 
-def project(X: NDArray[np.float32], y: NDArray[np.int64], setup: Setup, *, seed: int) -> Projected:
-    """Fit the scaler and PCA of ``setup`` on training images."""
+def project(
+    X: NDArray[np.float32],
+    y: NDArray[np.int64],
+    setup: Setup,
+    *,
+    seed: int,
+    together: NDArray[np.int64] | None = None,
+) -> Projected:
+    """Fit the scaler and PCA of ``setup`` on training images; see `Projected`."""
     from sklearn.preprocessing import StandardScaler
 
     steps = [("scaler", StandardScaler().fit(X))]
@@ -131,7 +141,7 @@ def project(X: NDArray[np.float32], y: NDArray[np.int64], setup: Setup, *, seed:
     if setup.pca != "none":
         steps.append(("pca", _fit_pca(X, setup.pca, seed=seed)))
         X = steps[1][1].transform(X)
-    return Projected(steps, X, y)
+    return Projected(steps, X, y, together)
 
 
 def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed: int) -> Prepared:
@@ -145,8 +155,8 @@ def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed:
     resampled = _resample(projected.X, projected.y, setup.sampler, classes=classes, seed=seed)
     if resampled.base is projected.X:
         resampled = replace(resampled, memo=projected.memo)
-    if setup.views:
-        resampled = replace(resampled, viewed=Viewed(projected.X, setup.views))
+    if projected.together is not None:
+        resampled = replace(resampled, units=Units(projected.X, projected.together))
     return Prepared(projected.steps, resampled)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featx.heads._head import Head, Memo, Scored, Training, Viewed
+from featx.heads._head import Head, Memo, Scored, Training, Units
 from featx.heads._space import Choice, Dimension, Integer, Real, Space
 from featx.registry import Registry
 
@@ -17,7 +17,7 @@ __all__ = [
     "Scored",
     "Space",
     "Training",
-    "Viewed",
+    "Units",
 ]
 
 HEADS = Registry("featx.heads", __path__[0], "head")

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_random_state
 from threadpoolctl import threadpool_limits
 
 from featx.heads._classifier import Classifier
-from featx.heads._head import Viewed
+from featx.heads._head import Units
 from featx.heads._validation import set_aside
 from featx.model.trees import MAX_DEPTH, Trees
 
@@ -113,7 +113,7 @@ class BoostedTreesClassifier(Classifier):
         y: NDArray[Any],
         sample_weight: NDArray[Any] | None = None,
         mixture: Any = None,
-        viewed: Viewed | None = None,
+        units: Units | None = None,
     ) -> BoostedTreesClassifier:
         """Grow the trees.
 
@@ -126,8 +126,8 @@ class BoostedTreesClassifier(Classifier):
             Not negative, not all 0. Times the class weights.
         mixture : scipy.sparse matrix of shape (n, m), optional
             Which rows are mixtures of which, as SMOTE's are: see `featx.heads.Training`.
-        viewed : Viewed, optional
-            Which rows are views of which image: see `featx.heads.Training`.
+        units : Units, optional
+            Which rows are of one image or group: see `featx.heads.Training`.
 
         Returns
         -------
@@ -144,9 +144,7 @@ class BoostedTreesClassifier(Classifier):
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         weights = weights * compute_sample_weight(self.class_weight, self.classes_[indices])
         generator = np.random.default_rng(seed)
-        training, aside = set_aside(
-            X, indices, self.validation_fraction, generator, mixture, viewed
-        )
+        training, aside = set_aside(X, indices, self.validation_fraction, generator, mixture, units)
         X = X.astype(np.float64)
         edges = [_bin_edges(column, self.max_bins) for column in X[training].T]
         columns = [np.searchsorted(e, x) for e, x in zip(edges, X.T, strict=True)]

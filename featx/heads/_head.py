@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featx.heads._space import Space
 
-__all__ = ["Head", "Memo", "Params", "Scored", "Training", "Viewed"]
+__all__ = ["Head", "Memo", "Params", "Scored", "Training", "Units"]
 
 Params = dict[str, Any]
 
@@ -36,25 +36,18 @@ class Memo:
             return self._known[name]
 
 
-class Viewed(NamedTuple):
-    """Embeddings of images and of augmented views of them, before any resampling.
+class Units(NamedTuple):
+    """Embeddings before any resampling, and what of them belongs together.
 
     Parameters
     ----------
-    rows : ndarray of shape (n * (1 + n_views), n_features), float32
-        The images, then all views of the first, all of the second, and so on.
-    n_views : int
-        Of each image.
+    rows : ndarray of shape (n, n_features), float32
+    number : ndarray of shape (n,), int
+        Rows of one number are of one image (copies, augmented views) or one group.
     """
 
     rows: NDArray[np.float32]
-    n_views: int
-
-    @property
-    def images(self) -> NDArray[np.intp]:
-        """The image that each row is, or is a view of."""
-        own = np.arange(len(self.rows) // (1 + self.n_views))
-        return np.append(own, np.repeat(own, self.n_views))
+    number: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,8 +63,8 @@ class Training:
         The embeddings before resampling, where each row of ``X`` is a mixture of a few of them.
     mixture : scipy.sparse matrix of shape (n, m), float32, optional
         ``X`` is ``mixture @ origin``, to rounding.
-    viewed : Viewed, optional
-        What was resampled, where images have views.
+    units : Units, optional
+        What was resampled.
     memo : Memo
         About `base`; shared with other trainings that have the same one.
     """
@@ -80,7 +73,7 @@ class Training:
     y: NDArray[Any]
     origin: NDArray[np.float32] | None = None
     mixture: Any = None
-    viewed: Viewed | None = None
+    units: Units | None = None
     memo: Memo = field(default_factory=Memo)
 
     @property

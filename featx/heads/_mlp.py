@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_random_state
 
 from featx.heads._classifier import Classifier
-from featx.heads._head import Viewed
+from featx.heads._head import Units
 from featx.heads._validation import set_aside
 from featx.model.network import ACTIVATIONS, network_probabilities
 
@@ -125,7 +125,7 @@ class PerceptronClassifier(Classifier):
         y: NDArray[Any],
         sample_weight: NDArray[Any] | None = None,
         mixture: Any = None,
-        viewed: Viewed | None = None,
+        units: Units | None = None,
     ) -> PerceptronClassifier:
         """Train the network.
 
@@ -139,8 +139,8 @@ class PerceptronClassifier(Classifier):
             Not negative, not all 0. Times the class weights.
         mixture : scipy.sparse matrix of shape (n, m), optional
             Which rows are mixtures of which, as SMOTE's are: see `featx.heads.Training`.
-        viewed : Viewed, optional
-            Which rows are views of which image: see `featx.heads.Training`.
+        units : Units, optional
+            Which rows are of one image or group: see `featx.heads.Training`.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class PerceptronClassifier(Classifier):
         generator = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         weights = weights * compute_sample_weight(self.class_weight, self.classes_[indices])
-        parts = set_aside(X, indices, self.validation_fraction, generator, mixture, viewed)
+        parts = set_aside(X, indices, self.validation_fraction, generator, mixture, units)
         trained = train(
             X.astype(np.float32),
             indices,

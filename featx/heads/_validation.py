@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.heads._head import Scored, Training, Viewed
+from featx.heads._head import Scored, Training, Units
 
 __all__ = ["refit", "score_grid", "set_aside"]
 
@@ -19,7 +19,7 @@ def set_aside(
     share: float,
     generator: np.random.Generator,
     mixture: Any = None,
-    viewed: Viewed | None = None,
+    units: Units | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows to train on and rows to validate on, of which neither is made of the other.
 
@@ -30,30 +30,26 @@ def set_aside(
     y : ndarray of shape (n,), int
         Class indices.
     share : float
-        Of each class's different rows, rounded down: a class of few rows keeps them all.
+        Of each class's images or groups, rounded down: a class of few keeps them all.
     generator : numpy.random.Generator
     mixture : scipy.sparse matrix of shape (n, m), optional
         Which rows are mixtures of which, as SMOTE's are. Then rows that are none are validated on,
         and mixtures with any of them are not trained on.
-    viewed : Viewed, optional
-        Which rows are views of which image; they stay with it.
+    units : Units, optional
+        Which rows are of one image or group; they stay together.
 
     Returns
     -------
     training, validation : ndarrays of int
-        Sorted. The second is empty where no class is large enough.
+        Sorted. The first holds every class, the second is empty where no class is large enough.
     """
     known: dict[bytes, int] = {}
-    if viewed is not None:
-        pairs = zip(viewed.rows, viewed.images.tolist(), strict=True)
-        known = {row.tobytes(): -1 - image for row, image in pairs}
-    same = np.array([known.setdefault(row.tobytes(), len(known)) for row in X])
+    if units is not None:
+        pairs = zip(units.rows, units.number.tolist(), strict=True)
+        known = {row.tobytes(): -1 - number for row, number in pairs}
+    unit = np.array([known.setdefault(row.tobytes(), len(known)) for row in X])
     pure = np.ones(len(y), bool) if mixture is None else np.diff(mixture.indptr) == 1
-    held = np.zeros(len(y), bool)
-    for c in np.unique(y):
-        different = np.unique(same[pure & (y == c)])
-        chosen = generator.permutation(different)[: int(share * len(different))]
-        held |= pure & (y == c) & np.isin(same, chosen)
+    held = pure & np.isin(unit, _choose(unit[pure], y[pure], share, generator))
     if mixture is None:
         return np.flatnonzero(~held), np.flatnonzero(held)
     origins = np.zeros(mixture.shape[1])
@@ -61,15 +57,35 @@ def set_aside(
     return np.flatnonzero(mixture @ origins == 0), np.flatnonzero(held)
 
 
+def _choose(
+    unit: NDArray[Any], y: NDArray[np.intp], share: float, generator: np.random.Generator
+) -> NDArray[Any]:
+    """Units of which each class gives its share, and after which each has some left."""
+    units, position = np.unique(unit, return_inverse=True)
+    present = np.zeros((len(units), y.max() + 1), bool)
+    present[position, y] = True
+    left = present.sum(axis=0)
+    quotas = (share * left).astype(int)
+    chosen = np.zeros(len(units), bool)
+    for c, quota in enumerate(quotas):
+        wanted = quota - int(present[chosen, c].sum())  # a unit may hold several classes
+        for i in generator.permutation(np.flatnonzero(present[:, c] & ~chosen)):
+            if wanted <= 0:
+                break
+            if (left[present[i]] > 1).all():
+                chosen[i], left, wanted = True, left - present[i], wanted - 1
+    return units[chosen]
+
+
 def score_grid(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored]:
-    """Every classifier fitted by itself, but told which rows are made of which."""
+    """Every classifier fitted by itself, but told which rows belong together."""
     for classifier in classifiers:
         refit(training, classifier)
         yield Scored([classifier.predict_proba(X) for X in others], False)
 
 
 def refit(training: Training, classifier: Any) -> Any:
-    """``classifier.fit``, told which rows are mixtures or views of which."""
-    return classifier.fit(training.X, training.y, mixture=training.mixture, viewed=training.viewed)
+    """``classifier.fit``, told which rows belong together."""
+    return classifier.fit(training.X, training.y, mixture=training.mixture, units=training.units)
