@@ -243,6 +243,11 @@ class FitConfig(_Section):
         le=100,
         description="Copies of each candidate that depends on the seed, which also vote.",
     )
+    resume: bool = Field(
+        True,
+        description="Scores are kept in RUNS/.searches as they are found, and known ones are not "
+        "fitted again; --no-resume does neither.",
+    )
     cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
     scoring: Literal[
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"

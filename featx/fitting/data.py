@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.splits import count_classes, hash_codes, hold_out, link_components
 from featx.errors import FitError, UsageError
+from featx.types import canonical_json
 
 __all__ = [
     "FitData",
@@ -193,6 +196,18 @@ class Part:
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of embeddings, views, labels and classes."""
+        digest = hashlib.sha256(canonical_json(self.classes))
+        arrays: dict[str, NDArray[Any]] = {"y": self.y}
+        arrays |= {f"X {k}": X for k, X in self.X.items()}
+        arrays |= {f"views {k}": V for k, V in self.views.items()}
+        for name, array in sorted(arrays.items()):
+            digest.update(canonical_json([name, list(array.shape), str(array.dtype)]))
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     @property
     def n_views(self) -> int:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_searches
 from featx.fitting.exploring import Explorer
+from featx.fitting.journal import Journal
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.result import FitResult, Predictions, tabulate
@@ -48,7 +50,7 @@ from featx.samplers import SAMPLERS
 __all__ = ["fit_heads"]
 
 
-def fit_heads(data: FitData, config: FitConfig) -> FitResult:
+def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) -> FitResult:
     """Search heads, samplers and their parameters by cross-validation, and say how good it is.
 
     Parameters
@@ -56,7 +58,10 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
     data : FitData
         Embeddings of labelled images by backbone.
     config : FitConfig
-        What to try and how to evaluate it; ``name``, ``runs`` and ``overwrite`` are not used.
+        What to try and how to evaluate it; ``name``, ``runs``, ``resume`` and ``overwrite`` are
+        not used.
+    journal : Path, optional
+        Folder to keep scores in as they are found; what is known there is not fitted again.
 
     Returns
     -------
@@ -89,7 +94,15 @@ def fit_heads(data: FitData, config: FitConfig) -> FitResult:
         jobs = config.jobs or cpu_cores()
         rule = read_rule(config, part.classes)
         search = FoldSearch(
-            part, folds, config.scoring, config.seed, jobs, elsewhere, config.calibrate, rule
+            part,
+            folds,
+            config.scoring,
+            config.seed,
+            jobs,
+            elsewhere,
+            config.calibrate,
+            rule,
+            None if journal is None else Journal(journal),
         )
         search.check(search.single)
         with one_blas_thread():
@@ -174,7 +187,10 @@ def _fit(
             where: None if comparison is None else comparison.document()
             for where, comparison in zip(("folds", "tested"), comparisons.values(), strict=True)
         },
-        "search": explorer.document(),
+        "search": {
+            **explorer.document(),
+            "resumed_fits": search.journal.recalled if search.journal else 0,
+        },
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
         "learning_curve": learning_curve(search, chosen) if config.learning_curve else None,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from featx.errors import FitError
 from featx.fitting.candidates import Ensemble, Setup, Trial, shifted
 from featx.fitting.data import Part
 from featx.fitting.ensemble import Shares, score_ensembles
+from featx.fitting.journal import Entry, Journal, ScoreFile
 from featx.fitting.rules import Rule
 from featx.fitting.training import (
     Outputs,
@@ -106,6 +108,8 @@ class FoldSearch:
         How outputs become probabilities where predictions are held out; not used by scores.
     rule : Rule, optional
         What decisions are to reach there; not used by scores.
+    journal : Journal, optional
+        Where scores are written as they are found, and looked up before.
 
     Attributes
     ----------
@@ -113,8 +117,8 @@ class FoldSearch:
         ``(trial, held-out folds, tested fold) -> score``.
     refused : dict
         ``setup -> why it cannot be used``.
-    unconverged : dict
-        ``setup -> number of fits that stopped at their iteration limit``.
+    stopped : set
+        ``(trial, held-out folds)`` of fits that met their iteration limit.
     elapsed_s : dict
         ``setup -> seconds of fitting, resampling and scoring, summed over threads``.
     kept : dict
@@ -133,9 +137,10 @@ class FoldSearch:
     elsewhere: Elsewhere | None = None
     calibrate: str = "none"
     rule: Rule | None = None
+    journal: Journal | None = None
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
-    unconverged: dict[Setup, int] = field(default_factory=lambda: defaultdict(int))
+    stopped: set[tuple[Trial, Held]] = field(default_factory=set)
     elapsed_s: dict[Setup, float] = field(default_factory=lambda: defaultdict(float))
     kept: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
     shares: dict[tuple[Ensemble, int, Held], Shares] = field(default_factory=dict)
@@ -152,6 +157,16 @@ class FoldSearch:
         """Every two folds held out together."""
         n = self.folds.n_folds
         return [(i, j) for i in range(n) for j in range(i + 1, n)]
+
+    @property
+    def unconverged(self) -> Counter[Setup]:
+        """How many fits of each setup met their iteration limit."""
+        return Counter(trial.setup for trial, _ in self.stopped)
+
+    @cached_property
+    def records(self) -> ScoreFile | None:
+        """What the journal knows of this partition."""
+        return None if self.journal is None else self.journal.open(self)
 
     def training(self, held: Held) -> NDArray[np.bool_]:
         """Images to train on while ``held`` are held out, as a mask."""
@@ -194,7 +209,33 @@ class FoldSearch:
         asked = {t for trials in wanted.values() for t in trials}
         asked.update(trial for trial, _, _ in self.kept)
         keep = keep and self.affordable(len(asked))
+        self._recall(wanted)
         self._fit(list(self._tasks(wanted, self.scores)), keep=keep, label=label)
+
+    def _recall(self, wanted: Mapping[Held, Collection[Trial]]) -> None:
+        """Scores that an earlier search wrote down."""
+        if self.journal is None or self.records is None:
+            return
+        for held, trials in wanted.items():
+            for trial in trials:
+                found = self.records.find(trial, held)
+                if found is None or (trial, held, held[0]) in self.scores:
+                    continue
+                for fold, score in zip(held, found[0], strict=True):
+                    self.scores[trial, held, fold] = score
+                if found[1]:
+                    self.stopped.add((trial, held))
+                self.journal.recalled += 1
+
+    def record(self, trials: Sequence[Trial], held: Held) -> None:
+        """Write down the scores of these trials, where there is a journal."""
+        if self.records is None:
+            return
+        self.records.add(
+            Entry(t, held, [self.scores[t, held, f] for f in held], (t, held) in self.stopped)
+            for t in trials
+            if (t, held, held[-1]) in self.scores
+        )
 
     def run(
         self, trials: Sequence[Trial], held_sets: Sequence[Held], *, keep: bool, label: str
@@ -298,12 +339,13 @@ class FoldSearch:
                     self.scores[trial, held, fold] = score
                     if keep:
                         self.kept[trial, held, fold] = said
-                with self._lock:
-                    self.unconverged[setup] += stopped
+                if stopped:
+                    self.stopped.add((trial, held))
         except RefusedError as error:
             with self._lock:
                 self.refused[setup] = str(error.message)
         with self._lock:
+            self.record(trials, held)
             self.elapsed_s[setup] += time.perf_counter() - started
         return len(trials)
 
@@ -322,7 +364,7 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    given = {name: getattr(search, name) for name in ("elsewhere", "calibrate", "rule")}
+    given = {name: getattr(search, name) for name in ("elsewhere", "calibrate", "rule", "journal")}
     return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, **given)
 
 

@@ -47,7 +47,7 @@ class _Found:
     scores: dict[tuple[Trial, Held, int], float]
     kept: dict[tuple[Trial, Held, int], Outputs]
     refused: dict[Setup, str]
-    unconverged: dict[Setup, int]
+    stopped: set[tuple[Trial, Held]]
     elapsed_s: dict[Setup, float]
     warned: list[warnings.WarningMessage]
 
@@ -56,8 +56,9 @@ class _Found:
         search.scores.update(self.scores)
         search.kept.update(self.kept)
         search.refused.update(self.refused)
-        for setup, n in self.unconverged.items():
-            search.unconverged[setup] += n
+        search.stopped.update(self.stopped)
+        for held in dict.fromkeys(held for _, held, _ in self.scores):
+            search.record([t for t, h, fold in self.scores if (h, fold) == (held, held[0])], held)
         for setup, elapsed_s in self.elapsed_s.items():
             search.elapsed_s[setup] += elapsed_s
         for w in self.warned:
@@ -83,7 +84,7 @@ class _Task:
             search.scores,
             search.kept,
             search.refused,
-            dict(search.unconverged),
+            search.stopped,
             dict(search.elapsed_s),
             caught,
         )
@@ -91,8 +92,8 @@ class _Task:
 
 def _settings(search: FoldSearch) -> dict[str, Any]:
     """What a search was made with, apart from the embeddings and who does the work."""
-    given = [f.name for f in fields(search) if f.default_factory is MISSING]
-    return {k: getattr(search, k) for k in given if k not in {"part", "jobs", "elsewhere"}}
+    given = {f.name for f in fields(search) if f.default_factory is MISSING}
+    return {k: getattr(search, k) for k in given - {"part", "jobs", "elsewhere", "journal"}}
 
 
 class SpreadSearch:

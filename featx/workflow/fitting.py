@@ -91,7 +91,11 @@ def fit_dataset(config: RunConfig) -> Run:
     if config.fit.concat:
         data = data.joined()
     extracted_s = time.perf_counter() - started
-    result = fit_heads(data, config.fit)
+    result = fit_heads(
+        data,
+        config.fit,
+        journal=Path(config.fit.runs) / ".searches" if config.fit.resume else None,
+    )
     for note in result.notes:
         console.log(f"Note: {note}")
     chosen = _resting_on(extractions, result.chosen.backbone)

@@ -1,0 +1,184 @@
+"""Scores as they are found, on disk: what is known is not fitted again after an interruption.
+
+A file holds the scores of one partition of one set of images. Its name is a digest of all that a
+score depends on besides the trial and the folds held out, so that nothing else can be read from it.
+Lines are added whole and never changed; one that was torn is left out when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featx import console
+from featx.files import make_directory, read_bounded
+from featx.types import canonical_json
+
+if TYPE_CHECKING:
+    from featx.fitting.candidates import Trial
+    from featx.fitting.search import FoldSearch, Held
+
+__all__ = ["Entry", "Journal", "ScoreFile"]
+
+KEPT_S = 30 * 24 * 3600.0
+MOST_BYTES = 1 << 30
+PACKAGES = ("featx", "scikit-learn", "imbalanced-learn", "numpy", "scipy", "torch")
+SOURCES = ("fitting", "heads", "samplers", "stats")  # of featx: what a plug-in's file says counts
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one fit gave.
+
+    Parameters
+    ----------
+    trial : Trial
+    held : tuple of int
+        Folds held out together.
+    scores : list of float
+        On each of them; NaN where there is none.
+    stopped : bool
+        Whether the fit met its iteration limit.
+    """
+
+    trial: Trial
+    held: Held
+    scores: list[float]
+    stopped: bool
+
+
+class Journal:
+    """A folder of score files.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first score is written; files that nothing was added to for 30 days are
+        removed when a search starts.
+
+    Attributes
+    ----------
+    recalled : int
+        Fits that were not made again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recalled = 0
+        with contextlib.suppress(OSError):
+            for path in folder.glob("*.jsonl"):
+                if time.time() - path.lstat().st_mtime > KEPT_S:
+                    path.unlink()
+
+    def open(self, search: FoldSearch) -> ScoreFile:
+        """The file of what this search found before and finds now."""
+        return ScoreFile(self.folder / f"{_digest(search)[:40]}.jsonl")
+
+
+class ScoreFile:
+    """Scores of one partition.
+
+    A file that cannot be written costs a warning and nothing else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, tuple[list[float], bool]] = {}
+        self._handle: int | None = None
+        self._broken = False
+        with contextlib.suppress(OSError):
+            for line in read_bounded(path, MOST_BYTES).split(b"\n"):
+                self._read(line)
+
+    def find(self, trial: Trial, held: Held) -> tuple[list[float], bool] | None:
+        """Scores on each fold held out, and whether the fit met its limit, where they are known."""
+        found = self._known.get(_key(trial, held))
+        return found if found is not None and len(found[0]) == len(held) else None
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Write down what is not known yet, in one go."""
+        lines = []
+        for entry in entries:
+            key = _key(entry.trial, entry.held)
+            if key not in self._known:
+                self._known[key] = entry.scores, entry.stopped
+                scores = [None if np.isnan(s) else float(s) for s in entry.scores]
+                lines.append(json.dumps([key, scores, entry.stopped]) + "\n")
+        if lines and not self._broken:
+            try:
+                os.write(self._open(), "".join(lines).encode())
+            except OSError as error:
+                self._broken = True
+                console.warn(
+                    f"{self._path}: {error.strerror}; this search starts anew when interrupted"
+                )
+
+    def _read(self, line: bytes) -> None:
+        try:
+            key, scores, stopped = json.loads(line)
+            known = [np.nan if s is None else float(s) for s in scores]
+        except (ValueError, TypeError, RecursionError):
+            return
+        if isinstance(key, str) and isinstance(stopped, bool):
+            self._known[key] = known, stopped
+
+    def _open(self) -> int:
+        if self._handle is None:
+            make_directory(self._path.parent)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._handle = os.open(self._path, flags, 0o666)
+            size = os.fstat(self._handle).st_size
+            if size and os.pread(self._handle, 1, size - 1) != b"\n":
+                os.write(self._handle, b"\n")  # after a line that was torn
+        return self._handle
+
+    def __del__(self) -> None:
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
+
+
+def _key(trial: Trial, held: Held) -> str:
+    return json.dumps([asdict(trial), held], sort_keys=True, default=repr)
+
+
+def _digest(search: FoldSearch) -> str:
+    """Of everything that a score depends on, besides the trial and the folds held out."""
+    fold = np.ascontiguousarray(search.folds.fold, dtype=np.int64)
+    document = {
+        "part": search.part.digest,
+        "folds": hashlib.sha256(fold.tobytes()).hexdigest(),
+        "scoring": search.scoring,
+        "seed": search.seed,
+        "made_by": _makers(),
+    }
+    return hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+@functools.cache
+def _makers() -> dict[str, Any]:
+    """Libraries, and featx's own files: another version may score otherwise."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        for path in sorted((root / name).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return {
+        "python": sys.version.split()[0],
+        "machine": platform.machine(),
+        "sources": digest.hexdigest(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+    }
