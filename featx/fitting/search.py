@@ -46,6 +46,7 @@ Float = NDArray[np.float64]
 Held = tuple[int, ...]
 
 KEPT_BYTES = 512 * 2**20
+RECORD_S = 1.0  # scores of fits that share their work are written down this often
 
 
 class Elsewhere(Protocol):
@@ -326,7 +327,7 @@ class FoldSearch:
 
     def _score(self, trials: Sequence[Trial], held: Held, shared: _Shared, keep: bool) -> int:
         """Fits of one setup, with their scores on each fold held out; how many were asked for."""
-        started = time.perf_counter()
+        started = recorded = time.perf_counter()
         setup = trials[0].setup
         tested = [self.folds.fold == fold for fold in held]
         others = [self.part.X[setup.backbone][rows] for rows in tested]
@@ -341,11 +342,14 @@ class FoldSearch:
                         self.kept[trial, held, fold] = said
                 if stopped:
                     self.stopped.add((trial, held))
+                if time.perf_counter() - recorded > RECORD_S:
+                    self.record(trials, held)
+                    recorded = time.perf_counter()
         except RefusedError as error:
             with self._lock:
                 self.refused[setup] = str(error.message)
+        self.record(trials, held)
         with self._lock:
-            self.record(trials, held)
             self.elapsed_s[setup] += time.perf_counter() - started
         return len(trials)
 

@@ -17,7 +17,19 @@ from conftest import BACKBONE
 
 Featx = Callable[..., Any]
 
-FLAGS = ["--head", "mlp", "--search", "random", "--trials", "8", "--estimate", "cv", "--cv", "3"]
+N_FITS = 3 * 300
+FLAGS = [
+    "--head",
+    "ridge",
+    "--search",
+    "random",
+    "--trials",
+    "300",
+    "--estimate",
+    "cv",
+    "--cv",
+    "3",
+]
 FIT = ["fit", "photos", *BACKBONE, *FLAGS, "-j", "1", "--name", "killed", "--json"]
 
 
@@ -44,18 +56,18 @@ def test_a_killed_fit_goes_on(featx: Featx, tmp_path: Path, workspace: Path) -> 
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=workspace
     )
     deadline = time.monotonic() + 120
-    while known(runs) < 4 and process.poll() is None and time.monotonic() < deadline:
+    while known(runs) < 9 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (runs / "killed").exists()
     before = known(runs)
-    assert 4 <= before < 8 * 3
+    assert 9 <= before < N_FITS
 
     again = featx(*FIT, "--runs", str(runs))
     assert again.code == 0, again.err
     assert json.loads(again.out)["search"]["resumed_fits"] == before
-    assert known(runs) == 8 * 3
+    assert known(runs) == N_FITS
 
     elsewhere = tmp_path / "elsewhere"
     fresh = featx(*FIT, "--runs", str(elsewhere), "--no-resume")
