@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -99,6 +100,7 @@ class ScoreFile:
         self._known: dict[str, tuple[list[float], bool]] = {}
         self._handle: int | None = None
         self._broken = False
+        self._lock = threading.Lock()
         with contextlib.suppress(OSError):
             for line in read_bounded(path, MOST_BYTES).split(b"\n"):
                 self._read(line)
@@ -109,7 +111,11 @@ class ScoreFile:
         return found if found is not None and len(found[0]) == len(held) else None
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Write down what is not known yet, in one go."""
+        """Write down what is not known yet, in one go; any thread may."""
+        with self._lock:
+            self._add(entries)
+
+    def _add(self, entries: Iterable[Entry]) -> None:
         lines = []
         for entry in entries:
             key = _key(entry.trial, entry.held)
