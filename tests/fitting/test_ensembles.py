@@ -384,3 +384,33 @@ def test_the_learning_curve_of_an_ensemble():
     values = [size["metrics"]["balanced_accuracy"]["value"] for size in sizes]
     assert values[-1] == pytest.approx(result.chosen.cv_mean)
     assert min(values) > 0.7
+
+
+def test_voices_with_views_and_side_by_side():
+    """Whatever a row trains on, its voice reads the columns of its backbones."""
+    data = two_backbones()
+    rng = np.random.default_rng(2)
+    views = {
+        name: (X[:, None] + rng.normal(size=(len(X), 2, X.shape[1])) / 5).astype(np.float32)
+        for name, X in data.X.items()
+    }
+    config = FitConfig(ensemble=["vote"], param_grid={"logreg": {"C": [0.01]}}, cv=3, estimate="cv")
+    result = fit_heads(replace(data, views=views).joined(), config)
+    rows = [(c.head, c.backbone, c.views) for c in result.candidates]
+    singles = ["net", "wide", "net + wide"]
+    assert rows[:6] == [("logreg", b, v) for v in (0, 2) for b in singles]
+    assert rows[6:] == [("vote", "net + wide", 0)]
+    assert len(result.candidates[6].params["members"]) == 6
+
+    search = make_search(replace(data, views=views).joined(), 3)
+    trials = [Trial(Setup(b, "logreg", "none", "none", views=2), (("C", 0.01),)) for b in singles]
+    vote = together("vote", *trials)
+    search.run([vote], search.single, keep=True, label="")
+    refits = Refits(search)
+    head = refits(vote)
+    assert [voice.columns for voice in head.voices] == [(0, 8), (8, 18), (0, 18)]
+    expected = np.mean(
+        [refits(t).predict_proba(search.part.X[t.setup.backbone]) for t in trials], axis=0
+    )
+    both = search.part.X["net + wide"]
+    np.testing.assert_allclose(head.predict_proba(both), expected, atol=1e-6)

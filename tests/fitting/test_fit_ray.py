@@ -59,8 +59,9 @@ def content(result: FitResult) -> dict[str, Any]:
     [
         {"head": ["logreg", "knn"], "sampler": ["smote"], "class_weight": "balanced"},
         {"head": ["svm-linear"], "estimate": "cv", "jobs": 2, "scoring": "roc_auc_ovr"},
+        {"sampler": ["random-under"], "ensemble": ["stack"], "seeds": 2, "class_weight": "none"},
     ],
-    ids=["nested", "cv"],
+    ids=["nested", "cv", "ensemble"],
 )
 def test_the_result_is_that_of_threads(session: RaySession, options: dict[str, Any]) -> None:
     groups = np.repeat(np.arange(40), 2)
