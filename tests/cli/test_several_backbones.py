@@ -121,7 +121,9 @@ def test_candidates_answer_together(
     assert results["estimate"]["metrics"]["accuracy"]["value"] > 0.8  # alone they reach a half
 
     model = featx.load_model(here / "runs" / method)
-    assert sorted(voice.columns[0] for voice in model.head.voices) == [0, 512]
+    first, second = (spec.n_features for spec in model.specs)
+    columns = sorted(voice.columns for voice in model.head.voices)
+    assert columns == [(0, first), (first, first + second)]
     assert run("score", f"runs/{method}", "new", "-o", f"{method}.csv") == 0
     rows = scored(here / f"{method}.csv")
     assert rows.pop("broken.png")["error"]

@@ -17,7 +17,7 @@ from featx.errors import ConfigError
 from featx.fitting import fit_heads
 from featx.fitting.data import split_data
 from featx.heads import HEADS
-from featx.model import Model, load_model, save_model
+from featx.model import Model, ModelExtractor, load_model, save_model
 
 GRIDS = {
     "svm-rbf": {"C": [1.0], "gamma": ["scale", 0.01]},
@@ -125,8 +125,7 @@ def test_the_saved_model_predicts_the_same_and_flags_what_pca_drops(head, tmp_pa
     model = Model(
         classes=result.classes,
         head=pipeline,
-        extractor={"backbone": "net", "n_features": 30},
-        request={"name": "net"},
+        extractors=[ModelExtractor({"backbone": "net", "n_features": 30}, {"name": "net"})],
         temperature=result.temperature,
         trust=trust.trust,
         novelty=trust.novelty,

@@ -91,6 +91,7 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "quarantined": 2,
         "classes": {"=green": 3, "blue": 2, "red": 2},
         "output": "o.jsonl",
+        "averaged": None,
         "sorted_into": {"=green": 3, "_unreadable": 2, "blue": 2, "red": 2},
         "failures": [{"id": "broken.jpg"}, {"id": "sub/empty.png"}],
     }
