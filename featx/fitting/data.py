@@ -199,9 +199,9 @@ class Part:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of embeddings, views, labels and classes."""
+        """SHA-256 of embeddings, views, labels, classes and what must stay together."""
         digest = hashlib.sha256(canonical_json(self.classes))
-        arrays: dict[str, NDArray[Any]] = {"y": self.y}
+        arrays: dict[str, NDArray[Any]] = {"y": self.y, "components": self.components}
         arrays |= {f"X {k}": X for k, X in self.X.items()}
         arrays |= {f"views {k}": V for k, V in self.views.items()}
         for name, array in sorted(arrays.items()):

@@ -37,7 +37,7 @@ __all__ = ["Entry", "Journal", "ScoreFile"]
 KEPT_S = 30 * 24 * 3600.0
 MOST_BYTES = 1 << 30
 PACKAGES = ("featx", "scikit-learn", "imbalanced-learn", "numpy", "scipy", "torch")
-SOURCES = ("fitting", "heads", "samplers", "stats")  # of featx: what a plug-in's file says counts
+SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: what a plug-in's file says counts too
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def _makers() -> dict[str, Any]:
     """Libraries, and featx's own files: another version may score otherwise."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for name in SOURCES:
-        for path in sorted((root / name).rglob("*.py")):
+    for pattern in SOURCES:
+        for path in sorted(root.glob(pattern)):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return {
         "python": sys.version.split()[0],

@@ -91,15 +91,14 @@ def test_another_fit_finds_nothing(change, tmp_path):
     assert other.document()["search"]["resumed_fits"] == 0
 
 
-def test_other_embeddings_or_labels_find_nothing(tmp_path):
+def test_other_embeddings_labels_or_groups_find_nothing(tmp_path):
     config = CONFIG.model_copy(update={"estimate": "cv"})
     fit_heads(data(), config, journal=tmp_path)
-    for touch in ("X", "y"):
-        other = data()
-        if touch == "X":
-            other.X["net"][0, 0] += 1e-6
-        else:
-            other.y[:2], other.y[-2:] = "c2", "c0"
+    changed, relabelled, grouped = data(), data(), data()
+    changed.X["net"][0, 0] += 1e-6
+    relabelled.y[:2], relabelled.y[-2:] = "c2", "c0"
+    grouped.groups = np.array([str(i // 2) for i in range(84)])
+    for other in (changed, relabelled, grouped):
         result = fit_heads(other, config, journal=tmp_path)
         assert result.document()["search"]["resumed_fits"] == 0
 
