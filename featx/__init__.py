@@ -17,14 +17,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from featx.model import load_model
     from featx.workflow.extracting import extract
+    from featx.workflow.finetuning import finetune
     from featx.workflow.fitting import fit
     from featx.workflow.inspecting import inspect
     from featx.workflow.scoring import score
 
-__all__ = ["__version__", "extract", "fit", "inspect", "load_model", "score"]
+__all__ = ["__version__", "extract", "finetune", "fit", "inspect", "load_model", "score"]
 
 _HOMES = {
     "extract": "featx.workflow.extracting",
+    "finetune": "featx.workflow.finetuning",
     "fit": "featx.workflow.fitting",
     "inspect": "featx.workflow.inspecting",
     "load_model": "featx.model",

@@ -12,7 +12,14 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from featx.config import DatasetConfig, ExtractConfig, FitConfig, ScoreConfig, parse_config
+from featx.config import (
+    DatasetConfig,
+    ExtractConfig,
+    FinetuneConfig,
+    FitConfig,
+    ScoreConfig,
+    parse_config,
+)
 
 __all__ = ["as_json", "config_options", "strict"]
 
@@ -20,9 +27,10 @@ _KEYWORD: dict[type[BaseModel], str] = {
     DatasetConfig: "data",
     ExtractConfig: "extract",
     FitConfig: "fit",
+    FinetuneConfig: "finetune",
     ScoreConfig: "score",
 }
-_SHORT = {"output": "-o", "jobs": "-j"}
+_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 strict = click.option(
@@ -35,9 +43,9 @@ def config_options(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
-    The section arrives as keyword ``data``, ``extract``, ``fit`` or ``score``. A required field
-    becomes a positional argument. A flag left out keeps the configuration's own default. A field
-    that several sections of one command have is one flag, given to each of them.
+    The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune`` or ``score``. A
+    required field becomes a positional argument. A flag left out keeps the configuration's own
+    default. A field that several sections of one command have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 

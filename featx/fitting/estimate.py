@@ -24,7 +24,15 @@ from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["Evaluation", "Held", "Tested", "evaluate", "held_out", "n_nested_searches"]
+__all__ = [
+    "Evaluation",
+    "Held",
+    "Tested",
+    "describe_held",
+    "evaluate",
+    "held_out",
+    "n_nested_searches",
+]
 
 Float = NDArray[np.float64]
 
@@ -166,7 +174,7 @@ def evaluate(
     notes: list[str] = []
     oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
     free = explorer.free
-    estimates = {"cv": _describe([oof], "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
+    estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
     held = [oof]
     judged: list[Held] = []
     method = "nested"
@@ -187,14 +195,14 @@ def evaluate(
     if judged:
         held += judged
         description = description or DESCRIPTIONS[method]
-        estimates[method] = _describe(judged, method, description, config)
+        estimates[method] = describe_held(judged, method, description, config)
     if search.part.groups is not None and not search.part.grouped:
         notes.append(
             "Every group holds one distinct image: keeping groups together changes nothing."
         )
     elif search.part.grouped:
         level = _image_level(search, chosen)
-        estimates["image_level"] = _describe([level], "image_level", IMAGE_LEVEL, config)
+        estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
         notes.append(_group_note(estimates["cv"], estimates["image_level"], config.scoring))
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
@@ -279,7 +287,7 @@ def _group_note(grouped: dict[str, Any], level: dict[str, Any], scoring: str) ->
     )
 
 
-def _describe(
+def describe_held(
     held: Sequence[Held], method: str, description: str, config: FitConfig
 ) -> dict[str, Any]:
     """JSON of one estimate: how it was made, for whom it holds, and every metric.

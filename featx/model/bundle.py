@@ -12,7 +12,8 @@ import numpy as np
 
 from featx import console
 from featx.errors import FeatxError, ModelError, UsageError
-from featx.files import printable
+from featx.files import make_directory, printable, write_atomic
+from featx.kept import kept_folder
 from featx.model.archive import ArchiveReader, write_archive
 from featx.model.document import (
     FORMAT,
@@ -36,6 +37,7 @@ __all__ = ["load_model", "save_model"]
 
 DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
+WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
@@ -69,6 +71,9 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     files, ensemble = encode_heads(model.pipeline)
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
+    for i, extractor in enumerate(model.extractors):
+        if extractor.weights is not None:
+            files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
     files[DOCUMENT] = encode(_describe(model, ensemble, files))
     target = Path(folder)
     write = write_archive if target.suffix == SUFFIX else write_folder
@@ -86,8 +91,9 @@ def _describe(model: Model, ensemble: Ensemble | None, files: Mapping[str, bytes
                 "fingerprint": extractor.spec.fingerprint,
                 "document": plain(extractor.document),
                 "request": plain(extractor.request),
+                "weights": None if extractor.weights is None else WEIGHTS.format(i),
             }
-            for extractor in model.extractors
+            for i, extractor in enumerate(model.extractors)
         ],
         "ensemble": None if ensemble is None else ensemble.model_dump(),
         "temperature": None if model.temperature is None else float(model.temperature),
@@ -126,9 +132,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     source, reader = _open(Path(path))
     document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
-    declared = head_files(document.ensemble)
-    if document.trust is not None and document.trust.novelty is not None:
-        declared.add(NOVELTY)
+    declared = _needed(document, source)
     if set(document.files) != declared:
         names = " and ".join(repr(name) for name in sorted(declared))
         raise ModelError(f"{source}: model.json must declare just the file {names}.")
@@ -137,7 +141,54 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         if extra:
             raise ModelError(f"{source} holds a file that is not declared: {printable(extra[0])}.")
     files = {name: _read(reader, name, document, source) for name in sorted(declared)}
-    return _build(document, files, source)
+    extractors = [
+        ModelExtractor(
+            e.document,
+            e.request,
+            None if e.weights is None else _weights_file(reader, files, e.weights),
+        )
+        for e in document.extractors
+    ]
+    return _build(document, extractors, files, source)
+
+
+def _needed(document: Document, source: str) -> set[str]:
+    """The files that the document speaks of."""
+    needed = head_files(document.ensemble)
+    if document.trust is not None and document.trust.novelty is not None:
+        needed.add(NOVELTY)
+    for i, extractor in enumerate(document.extractors):
+        if extractor.weights not in {None, WEIGHTS.format(i)}:
+            raise ModelError(
+                f"{source}: the weights of extractor {i} must be the file {WEIGHTS.format(i)!r}. "
+                f"Got {printable(str(extractor.weights))!r}."
+            )
+        if extractor.weights is not None:
+            needed.add(extractor.weights)
+    return needed
+
+
+def _weights_file(
+    reader: FolderReader | ArchiveReader, files: Mapping[str, bytes], name: str
+) -> Path:
+    """Where a backbone's weights, which have been verified, can be read from as a file.
+
+    Those in a ``.featx`` file are written out once, beside what is kept of other networks. What is
+    read later is verified again: the fingerprint of the extractor holds the digest of its tensors.
+    """
+    if isinstance(reader, FolderReader):
+        return (reader.folder / name).absolute()
+    path = kept_folder() / "weights" / f"{hashlib.sha256(files[name]).hexdigest()}.safetensors"
+    if not path.is_file() or path.stat().st_size != len(files[name]):
+        try:
+            make_directory(path.parent)
+            write_atomic(path, files[name])
+        except OSError as error:
+            raise ModelError(
+                f"The model's weights cannot be written to {path}: {error.strerror or error}.",
+                hint="Set FEATX_NETWORKS to a folder that can be written.",
+            ) from None
+    return path
 
 
 def _read(
@@ -173,10 +224,14 @@ def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
     )
 
 
-def _build(document: Document, files: Mapping[str, bytes], source: str) -> Model:
+def _build(
+    document: Document,
+    extractors: list[ModelExtractor],
+    files: Mapping[str, bytes],
+    source: str,
+) -> Model:
     """The model itself, once every byte is known to be what was written."""
     advice = compare_versions(document.versions)
-    extractors = [ModelExtractor(e.document, e.request) for e in document.extractors]
     try:
         declared = [e.fingerprint for e in document.extractors]
         if [extractor.spec.fingerprint for extractor in extractors] != declared:

@@ -52,6 +52,7 @@ class Extractor(_Strict):
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     document: dict[str, Any]
     request: dict[str, Any]
+    weights: str | None = None  # name of the file, where they are part of the model
 
 
 class Voice(_Strict):
@@ -118,6 +119,9 @@ def encode(document: Document) -> bytes:
     JSON escapes, everything else as readable UTF-8.
     """
     values = document.model_dump()
+    for extractor in values["extractors"]:
+        if extractor["weights"] is None:  # what older versions of format 2 know nothing of
+            del extractor["weights"]
     values["sha256"] = _digest(values)
     return _utf8(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)) + b"\n"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from featx.types import BackboneRequest, ExtractorSpec
@@ -20,10 +21,14 @@ class ModelExtractor:
         Document of the `featx.types.ExtractorSpec`.
     request : dict
         Document of the `featx.types.BackboneRequest` that builds that extractor.
+    weights : Path, optional
+        File of weights that belong to the model and are saved with it: those of a fine-tuned
+        backbone. It wins over the weights that ``request`` names.
     """
 
     document: dict[str, Any]
     request: dict[str, Any]
+    weights: Path | None = None
 
     @property
     def spec(self) -> ExtractorSpec:
@@ -33,4 +38,5 @@ class ModelExtractor:
     @property
     def backbone_request(self) -> BackboneRequest:
         """What to ask for to build it."""
-        return BackboneRequest.from_document(self.request)
+        request = BackboneRequest.from_document(self.request)
+        return request if self.weights is None else replace(request, weights=str(self.weights))

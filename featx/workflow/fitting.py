@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
-from featx.errors import FitError, UsageError
+from featx.errors import FitError
 from featx.extraction import Extraction
 from featx.files import printable
 from featx.fitting import FitData, FitResult, fit_heads, split_backbones
@@ -25,9 +26,17 @@ from featx.model import Model, ModelExtractor
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
-from featx.workflow.runs import RunContents, write_run
+from featx.workflow.runs import RunContents, run_folder, write_run
 
-__all__ = ["Run", "fit", "fit_dataset"]
+__all__ = [
+    "Run",
+    "content_digest",
+    "fit",
+    "fit_dataset",
+    "fitted_model",
+    "gather",
+    "labelled",
+]
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
 def fit_dataset(config: RunConfig) -> Run:
     """`fit` from a resolved configuration."""
     started = time.perf_counter()
-    folder = _run_folder(config)
-    manifest = _labelled(read_manifest(config.data))
+    folder = run_folder(config.data.dataset, config.fit)
+    manifest = labelled(read_manifest(config.data))
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
     if config.fit.concat:
@@ -100,7 +109,7 @@ def fit_dataset(config: RunConfig) -> Run:
         console.log(f"Note: {note}")
     chosen = _resting_on(extractions, result.chosen.backbone)
     results = _results_document(config, manifest, extractions, result, extracted_s)
-    model = _model(config, chosen, result)
+    model = fitted_model(config, chosen, result)
     config = config.model_copy(update={"fit": config.fit.model_copy(update={"name": folder.name})})
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
     write_run(folder, contents, overwrite=config.fit.overwrite)
@@ -147,7 +156,7 @@ def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np
     return values.astype(str)
 
 
-def _labelled(manifest: Manifest) -> Manifest:
+def labelled(manifest: Manifest) -> Manifest:
     """The labelled rows; says how many are left out."""
     if not manifest.classes:
         raise FitError(
@@ -160,21 +169,6 @@ def _labelled(manifest: Manifest) -> Manifest:
             f"{len(manifest) - len(kept):,} images without a label are left out of the fit"
         )
     return kept
-
-
-def _run_folder(config: RunConfig) -> Path:
-    """Where the run will be written; refuses to replace one unasked, before anything is spent."""
-    name = config.fit.name
-    if name is None:
-        name = f"{Path(config.data.dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if Path(name).name != name or name in {"", ".", ".."}:
-        raise UsageError(f"--name {name!r} must be a plain folder name, without slashes.")
-    folder = Path(config.fit.runs) / name
-    if folder.exists() and not config.fit.overwrite:
-        raise UsageError(
-            f"The run {str(folder)!r} exists.", hint="Give another --name, or --overwrite."
-        )
-    return folder
 
 
 def _results_document(
@@ -194,10 +188,18 @@ def _results_document(
             "images": len(manifest),
             "classes": {printable(k): labels[k] for k in sorted(labels)},
             "quarantined": len(extractions[0].failures),
+            "sha256": content_digest(extractions[0]),
         },
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},
         "cost": {"extract_s": round(extracted_s, 3), "fit_s": round(result.elapsed_s, 3)},
     }
+
+
+def content_digest(extraction: Extraction) -> str:
+    """SHA-256 of the names, contents and labels of all images that were read, in any order."""
+    rows = zip(extraction.ids, extraction.y, extraction.hashes[extraction.ok], strict=True)
+    lines = sorted(f"{name}\0{label}\0{sha.tobytes().hex()}\n" for name, label, sha in rows)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _resting_on(extractions: Sequence[Extraction], backbone: str) -> list[Extraction]:
@@ -205,7 +207,8 @@ def _resting_on(extractions: Sequence[Extraction], backbone: str) -> list[Extrac
     return [e for e in extractions if e.name in split_backbones(backbone)]
 
 
-def _model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:
+def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:
+    """The model that a fit on the embeddings of these extractions gives."""
     return Model(
         classes=list(result.classes),
         head=result.pipeline,

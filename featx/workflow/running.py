@@ -28,7 +28,7 @@ def run(config: RunConfig) -> Run:
     FeatxError
         As `featx.fit` and `featx.score` do.
     """
-    finished = fit_dataset(config)
+    finished = fit_dataset(config) if config.finetune is None else _finetune(config)
     if config.score is not None:
         console.log(f"Scoring {config.score.images}")
         score(
@@ -39,3 +39,9 @@ def run(config: RunConfig) -> Run:
             extract=config.extract,
         )
     return finished
+
+
+def _finetune(config: RunConfig) -> Run:
+    from featx.workflow.finetuning import finetune_dataset
+
+    return finetune_dataset(config)

@@ -9,12 +9,14 @@ import platform
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featx.config import RunConfig, dump_config
+from featx.config import FinetuneConfig, FitConfig, RunConfig, dump_config
+from featx.errors import UsageError
 from featx.extraction import Failure
 from featx.files import fsync_directory, printable, write_atomic
 from featx.fitting import Predictions
@@ -22,18 +24,42 @@ from featx.formats import write_rows
 from featx.model import Model, save_model
 from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
-__all__ = ["RunContents", "write_run"]
+__all__ = ["RunContents", "Table", "run_folder", "write_run"]
+
+
+#: Columns and rows.
+Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
 class RunContents:
-    """Everything a run folder holds."""
+    """Everything a run folder holds.
+
+    ``section`` of the configuration names the run; ``tables`` are further files, by name.
+    """
 
     config: RunConfig
     results: Mapping[str, Any]
     failures: Sequence[Failure]
     predictions: Predictions
     model: Model
+    section: str = "fit"
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+
+def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
+    """Where a run will be written; refuses to replace one unasked, before anything is spent."""
+    name = section.name
+    if name is None:
+        name = f"{Path(dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if Path(name).name != name or name in {"", ".", ".."}:
+        raise UsageError(f"--name {name!r} must be a plain folder name, without slashes.")
+    folder = Path(section.runs) / name
+    if folder.exists() and not section.overwrite:
+        raise UsageError(
+            f"The run {str(folder)!r} exists.", hint="Give another --name, or --overwrite."
+        )
+    return folder
 
 
 def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
@@ -70,7 +96,8 @@ def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
 
 
 def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
-    reopen = f"# featx run {printable(str(shown))}/config.yaml --set fit.overwrite=true\n"
+    again = f"--set {contents.section}.overwrite=true"
+    reopen = f"# featx run {printable(str(shown))}/config.yaml {again}\n"
     write_atomic(folder / "config.yaml", (reopen + dump_config(contents.config)).encode())
     write_atomic(folder / "results.json", _json(contents.results))
     write_atomic(folder / "environment.json", _json(_environment()))
@@ -78,8 +105,10 @@ def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
     write_rows(folder / "failures.csv", ["id", "path", "sha256", "reason"], rows)
     predictions = contents.predictions
     write_rows(folder / "predictions.csv", predictions.columns, predictions.rows())
-    if (curve := contents.results["learning_curve"]) is not None:
+    if (curve := contents.results.get("learning_curve")) is not None:
         write_rows(folder / "learning_curve.csv", CURVE_COLUMNS, curve_rows(curve))
+    for name, (columns, values) in contents.tables.items():
+        write_rows(folder / name, columns, values)
     save_model(contents.model, folder / "model")
 
 

@@ -11,7 +11,7 @@ from featx.workflow.curve_summary import print_curve
 from featx.workflow.fitting import Run
 from featx.workflow.trust_summary import trust_sentences
 
-__all__ = ["print_run"]
+__all__ = ["print_classes", "print_estimate", "print_run"]
 
 HEADLINE = (
     "accuracy",
@@ -33,11 +33,11 @@ def print_run(run: Run) -> None:
     _print_candidates(results)
     estimates = {"": results["estimate"], **results["estimates"]}
     for name, estimate in estimates.items():
-        _print_estimate(name, estimate)
+        print_estimate(name, estimate)
     console.out("")
     for sentence in trust_sentences(results["trust"]):
         console.out(sentence)
-    _print_classes(results["estimate"]["per_class"])
+    print_classes(results["estimate"]["per_class"])
     if results["learning_curve"] is not None:
         print_curve(results["learning_curve"])
     console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
@@ -109,7 +109,8 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
+def print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
+    """The metrics of an estimate; with a name, as one for comparison."""
     title = f"\nEstimate: {estimate['description']}"
     if name:
         title = f"\nFor comparison: {estimate['description']}"
@@ -151,7 +152,7 @@ def _bound(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _print_classes(per_class: Mapping[str, Mapping[str, Any]]) -> None:
+def print_classes(per_class: Mapping[str, Mapping[str, Any]]) -> None:
     """Recall, precision and F1 of each class, the hardest first where there are many."""
     rows = [
         (

@@ -1,0 +1,30 @@
+"""``featx finetune``."""
+
+from __future__ import annotations
+
+import click
+
+from featx import console
+from featx.cli.options import as_json, config_options
+from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
+
+__all__ = ["command"]
+
+
+@click.command(name="finetune")
+@config_options(DatasetConfig)
+@config_options(ExtractConfig, leave_out=frozenset({"views", "augment", "cluster", "address"}))
+@config_options(FinetuneConfig)
+@as_json
+def command(
+    data: DatasetConfig, extract: ExtractConfig, finetune: FinetuneConfig, as_json: bool
+) -> None:
+    """Train a backbone on DATASET from the head that its frozen embeddings give, and judge it."""
+    from featx.workflow.finetune_summary import print_finetune
+    from featx.workflow.finetuning import finetune_dataset
+
+    run = finetune_dataset(RunConfig(data=data, extract=extract, finetune=finetune))
+    if as_json:
+        console.print_json({"run": str(run.folder), **run.results})
+    else:
+        print_finetune(run)

@@ -1,0 +1,24 @@
+"""A backbone and the head fitted on its frozen embeddings, trained on together.
+
+Importing this package imports torch.
+"""
+
+from __future__ import annotations
+
+from featx.finetuning.classifier import Classifier, HeadWeights
+from featx.finetuning.images import ImageBank
+from featx.finetuning.predicting import predict
+from featx.finetuning.saving import save_backbone
+from featx.finetuning.task import Task, Trained
+from featx.finetuning.training import train
+
+__all__ = [
+    "Classifier",
+    "HeadWeights",
+    "ImageBank",
+    "Task",
+    "Trained",
+    "predict",
+    "save_backbone",
+    "train",
+]

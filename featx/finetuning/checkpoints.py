@@ -1,0 +1,69 @@
+"""Everything that training is, as one file that is whole or absent: tensors and JSON, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featx import console
+from featx.files import make_directory, write_atomic
+
+__all__ = ["Snapshot", "load_optimizer", "optimizer_tensors", "read_snapshot", "write_snapshot"]
+
+_OPTIMIZER = "optimizer"
+
+#: Tensors by name, and a JSON document.
+Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def write_snapshot(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Write a snapshot; a crash leaves the one before."""
+    from safetensors.torch import save
+
+    make_directory(path.parent)
+    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    write_atomic(path, save(plain, {"document": json.dumps(document)}))
+
+
+def read_snapshot(path: Path) -> Snapshot | None:
+    """The snapshot, or None where there is none that can be read."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads((file.metadata() or {})["document"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        console.warn(f"the checkpoint {path} cannot be read and is not used: {error}")
+        return None
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{_OPTIMIZER}.{i}.{key}": value
+        for i, values in state.items()
+        for key, value in values.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Let an optimiser remember again, each number laid out as its parameter is."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, value in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind != _OPTIMIZER:
+            continue
+        i, _, key = rest.partition(".")
+        p = parameters[int(i)]
+        like = torch.empty_like(p).copy_(value) if value.shape == p.shape else value
+        optimizer.state[p][key] = like.detach()

@@ -1,0 +1,111 @@
+"""What is trained on what, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.finetuning.classifier import Classifier, HeadWeights
+from featx.finetuning.images import ImageBank
+
+__all__ = ["Task", "Trained"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network to train.
+
+    Parameters
+    ----------
+    name : str
+        For people.
+    backbone : torch.nn.Module
+        Trained in place; see `featx.finetuning.classifier.Classifier`.
+    head : HeadWeights
+        Fitted on the frozen embeddings of the ``training`` rows alone.
+    bank : ImageBank
+    y : ndarray of shape (n,), int64
+        Class of each image of the bank, an index into the head's classes; anything elsewhere than
+        in ``training`` and ``validation``.
+    training, validation : ndarray of int64
+        Rows of the bank. No other row is read.
+    folder : Path
+        Where checkpoints are; what is there is gone on with.
+    device, precision : str
+        A single device, ``fp32`` or ``bf16``.
+    scoring : str
+        A name of ``FitConfig.scoring``.
+    seed : int
+    upright : bool
+        Whether images have an up.
+    """
+
+    name: str
+    backbone: Any
+    head: HeadWeights
+    bank: ImageBank
+    y: NDArray[np.int64]
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    folder: Path
+    device: str
+    precision: str
+    scoring: str
+    seed: int
+    upright: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network as it was after its best epoch.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    history : list of dict
+        One row an epoch: ``epoch`` (0 before training), ``step``, ``train_loss`` and
+        ``train_accuracy`` (None before training), ``validation_loss``, ``validation_score``,
+        ``learning_rate`` and ``images_per_s``.
+    best_epoch : int
+        0 where no epoch was better than none.
+    stages : list of dict
+        ``name``, ``n_parameters`` and ``learning_rate_share`` of each stage.
+    stopped : str
+        Why it ended: ``epochs``, ``patience``, or how it diverged, in words.
+    elapsed_s : float
+        Of training and validation, whichever run they were in.
+    """
+
+    classifier: Classifier
+    history: list[dict[str, Any]]
+    best_epoch: int
+    stages: list[dict[str, Any]]
+    stopped: str
+    elapsed_s: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended because losses or gradients did."""
+        return self.stopped not in {"epochs", "patience"}
+
+    def row(self, epoch: int) -> dict[str, Any]:
+        """The row of an epoch."""
+        return self.history[epoch]
+
+    def document(self) -> dict[str, Any]:
+        """JSON of how the training went."""
+        first, best = self.row(0), self.row(self.best_epoch)
+        keys = "validation_loss", "validation_score"
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.history) - 1,
+            "stopped": self.stopped,
+            "frozen": {k: first[k] for k in keys},
+            "finetuned": {k: best[k] for k in keys},
+            "stages": self.stages,
+            "elapsed_s": round(self.elapsed_s, 3),
+        }

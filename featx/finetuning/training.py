@@ -1,0 +1,355 @@
+"""The loop: steps, validation, the best epoch, checkpoints, and going on from one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featx import console
+from featx.config import FinetuneConfig
+from featx.data.augment import named_augmentation
+from featx.finetuning.averaging import Average
+from featx.finetuning.batches import mix, order_rows, step_seed
+from featx.finetuning.checkpoints import (
+    load_optimizer,
+    optimizer_tensors,
+    read_snapshot,
+    write_snapshot,
+)
+from featx.finetuning.classifier import Classifier
+from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
+from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
+from featx.finetuning.predicting import predict
+from featx.finetuning.task import Task, Trained
+from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
+from featx.stats.losses import log_losses
+from featx.stats.metrics import fold_score
+
+__all__ = ["train"]
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
+
+
+class _Diverged(Exception):
+    """Losses or gradients are not finite any more, or far larger than at the beginning."""
+
+
+@dataclass
+class _Progress:
+    """Where training stands; with the tensors all that there is to know."""
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    loss_sum: float = 0.0
+    n_seen: int = 0
+    n_right: int = 0
+    rate: float = 0.0
+    best_epoch: int = 0
+    stopped: str = ""
+    elapsed_s: float = 0.0
+    epoch_s: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(task: Task, config: FinetuneConfig) -> Trained:
+    """Train a network from where its folder says it stood, or from the beginning.
+
+    Parameters
+    ----------
+    task : Task
+    config : FinetuneConfig
+
+    Returns
+    -------
+    Trained
+        The same, bit for bit on one CPU, however often it was killed and started again.
+
+    Raises
+    ------
+    UsageError
+        ``config.unfreeze`` asks for more stages than there are.
+    DatasetError, DecodeError
+        An image has changed or cannot be read any more.
+    """
+    with torch.random.fork_rng(), _Training(task, config) as training:
+        training.restore()
+        if not training.progress.stopped:
+            training.run()
+        return training.best()
+
+
+class _Training:
+    """One training under way."""
+
+    def __init__(self, task: Task, config: FinetuneConfig) -> None:
+        self.task, self.config = task, config
+        self.classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
+        self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.n_classes = len(task.head.layers[-1][1])
+        stages = find_stages(self.classifier, task.bank.preprocess.size_px)
+        self.unfreezing = Unfreezing(stages, config.unfreeze, config.epochs, config.layer_decay)
+        for p in self.classifier.parameters():
+            p.requires_grad_(False)
+        self.unfreezing.apply(config.epochs)
+        self.optimizer = build_optimizer(self.unfreezing, config)
+        self.average = Average(self.classifier, config.ema)
+        self.n_batches = -(-len(task.training) // config.train_batch)
+        self.progress = _Progress()
+        y = torch.from_numpy(task.y[task.training])
+        balanced = config.class_weight == "balanced"
+        weights = balanced_weights(y, self.n_classes) if balanced else None
+        self.weights = None if weights is None else weights.to(task.device)
+        self.ahead = ThreadPoolExecutor(1)
+        self.ticked_at = self.saved_at = time.perf_counter()
+
+    def __enter__(self) -> _Training:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ahead.shutdown(cancel_futures=True)
+
+    def run(self) -> None:
+        """All epochs that are left."""
+        if not self.progress.history:
+            self._end_epoch()
+        try:
+            while not self.progress.stopped:
+                self._epoch()
+                self._end_epoch()
+        except _Diverged as diverged:
+            self.progress.stopped = str(diverged)
+            self._save()
+            console.warn(
+                f"{self.task.name}: training diverged in epoch {self.progress.epoch + 1}: "
+                f"{diverged}. Kept is epoch {self.progress.best_epoch}. Try a smaller "
+                f"--learning-rate than {self.config.learning_rate:g}, or --clip."
+            )
+
+    def _tick(self) -> None:
+        """Count the time since the last tick."""
+        now = time.perf_counter()
+        self.progress.elapsed_s += now - self.ticked_at
+        self.progress.epoch_s += now - self.ticked_at
+        self.ticked_at = now
+
+    def _epoch(self) -> None:
+        """The steps of one epoch that are left."""
+        progress, task = self.progress, self.task
+        self.unfreezing.apply(progress.epoch)
+        y = task.y[task.training]
+        order = order_rows(y, progress.epoch, task.seed, balanced=self.config.balanced_sampling)
+        batches = np.array_split(task.training[order], self.n_batches)
+        left = batches[progress.position :]
+        label = f"{task.name}, epoch {progress.epoch + 1} of {self.config.epochs}"
+        with console.progress(sum(map(len, left)), label) as bar:
+            for rows, pixels in self._loaded(left):
+                self._step(rows, pixels)
+                progress.position += 1
+                bar.advance(len(rows))
+                late = time.perf_counter() - self.saved_at > self.config.checkpoint_s
+                if late and progress.position < len(batches):
+                    self._save()
+
+    def _loaded(
+        self, batches: list[NDArray[np.int64]]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Batches with their pixels, the next one made while one is trained on."""
+        first = self.progress.step
+        waiting: Future[NDArray[np.uint8]] | None = None
+        for i, rows in enumerate(batches):
+            pixels = waiting.result() if waiting else self._load(rows, first)
+            if i + 1 < len(batches):
+                waiting = self.ahead.submit(self._load, batches[i + 1], first + i + 1)
+            yield rows, pixels
+
+    def _load(self, rows: NDArray[np.int64], step: int) -> NDArray[np.uint8]:
+        bank, strength = self.task.bank, self.config.augment
+        if strength == "none":
+            return bank.plain(rows)
+        augmentation = named_augmentation(strength, upright=self.task.upright)
+        return bank.augmented(rows, augmentation, step=step, seed=self.task.seed)
+
+    def _step(self, rows: NDArray[np.int64], pixels: NDArray[np.uint8]) -> None:
+        """One step of the optimiser, its images in as many parts as asked."""
+        progress, config = self.progress, self.config
+        set_modes(self.classifier, training=True, train_batch_norm=config.train_batch_norm)
+        torch.manual_seed(step_seed(self.task.seed, progress.step))
+        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
+        x = self.classifier.normalise(torch.from_numpy(pixels).to(self.task.device))
+        targets = soft_targets(y, self.n_classes, config.label_smoothing)
+        x, targets = mix(x, targets, config, progress.step, self.task.seed)
+        progress.rate = self._rate()
+        set_rate(self.optimizer, progress.rate)
+        self.optimizer.zero_grad()
+        for part in torch.arange(len(rows)).tensor_split(min(config.accumulate, len(rows))):
+            scores = self._scores(x[part])
+            losses = soft_loss(scores, targets[part], weights=self.weights, gamma=config.focal)
+            (losses.sum() / len(rows)).backward()
+            progress.loss_sum += float(losses.detach().sum())
+            progress.n_right += int((scores.argmax(dim=1) == y[part]).sum())
+        progress.n_seen += len(rows)
+        self._check_finite()
+        self.optimizer.step()
+        progress.step += 1
+        self.average.update(progress.step)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        on = self.task.precision == "bf16"
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=on):
+            scores: Tensor = self.classifier(x)
+        return scores
+
+    def _rate(self) -> float:
+        """The head's learning rate at the next step."""
+        total = self.n_batches * self.config.epochs
+        losses = [row["validation_loss"] for row in self.progress.history]
+        factor = rate_factor(self.config, self.progress.step, total, losses)
+        return self.config.learning_rate * factor
+
+    def _check_finite(self) -> None:
+        """Clip gradients, and refuse to go on where something is not a number."""
+        trained = [p for p in self.classifier.parameters() if p.grad is not None]
+        limit = self.config.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, limit))
+        if not math.isfinite(self.progress.loss_sum):
+            raise _Diverged("the loss is not finite")
+        if not math.isfinite(norm):
+            raise _Diverged("the gradient is not finite")
+
+    def _end_epoch(self) -> None:
+        """Validate, remember the best, decide whether to go on, and write it all down."""
+        progress, task = self.progress, self.task
+        with self.average.applied():
+            probabilities = predict(self.classifier, task.bank, task.validation, task.precision)
+            y = task.y[task.validation]
+            finite = bool(np.isfinite(probabilities).all())
+            loss = float(log_losses(y, probabilities).mean()) if finite else math.nan
+            self._refuse_explosion(loss)
+            score = fold_score(task.scoring, y, probabilities)
+            self._note(loss, score)
+            if self._is_best():
+                progress.best_epoch = len(progress.history) - 1
+                write_snapshot(task.folder / BEST, self.classifier.state_dict(), {})
+        if len(progress.history) > 1:
+            progress.epoch, progress.position = progress.epoch + 1, 0
+        progress.loss_sum, progress.n_seen, progress.n_right = 0.0, 0, 0
+        if progress.epoch - progress.best_epoch >= self.config.patience:
+            progress.stopped = "patience"
+        if progress.epoch == self.config.epochs:
+            progress.stopped = "epochs"
+        self._save()
+
+    def _refuse_explosion(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise _Diverged("the validation loss is not finite")
+        if self.progress.history:
+            first = self.progress.history[0]["validation_loss"]
+            limit = EXPLODED * max(first, math.log(self.n_classes))
+            if loss > limit:
+                raise _Diverged(f"the validation loss rose from {first:.3g} to {loss:.3g}")
+
+    def _note(self, loss: float, score: float) -> None:
+        """Add a row to the history and tell it."""
+        progress = self.progress
+        begun = bool(progress.history)
+        self._tick()
+        seconds, progress.epoch_s = progress.epoch_s, 0.0
+        row = {
+            "epoch": len(progress.history),
+            "step": progress.step,
+            "train_loss": progress.loss_sum / progress.n_seen if begun else None,
+            "train_accuracy": progress.n_right / progress.n_seen if begun else None,
+            "validation_loss": loss,
+            "validation_score": None if math.isnan(score) else score,
+            "learning_rate": progress.rate if begun else None,
+            "images_per_s": round(progress.n_seen / seconds, 2) if begun else None,
+        }
+        progress.history.append(row)
+        said = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
+        if not begun:
+            console.log(f"{self.task.name}: frozen: {said}")
+            return
+        epoch = len(progress.history) - 1
+        minutes = (self.config.epochs - epoch) * seconds / 60
+        console.log(
+            f"{self.task.name}: epoch {epoch} of {self.config.epochs}: loss "
+            f"{row['train_loss']:.4f}, {said}, rate {row['learning_rate']:.2g}, "
+            f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
+        )
+
+    def _is_best(self) -> bool:
+        """Whether the last epoch is better than the best one so far."""
+        *before, last = self.progress.history
+        return not before or self._rank(last) < self._rank(before[self.progress.best_epoch])
+
+    def _rank(self, row: dict[str, Any]) -> tuple[float, ...]:
+        score = math.inf if row["validation_score"] is None else -row["validation_score"]
+        by_score = self.config.monitor == "score"
+        return (score, row["validation_loss"]) if by_score else (row["validation_loss"],)
+
+    def _save(self) -> None:
+        """Write everything that going on needs."""
+        self._tick()
+        tensors = {f"model.{k}": v for k, v in self.classifier.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
+        tensors |= optimizer_tensors(self.optimizer)
+        write_snapshot(self.task.folder / LAST, tensors, asdict(self.progress))
+        self.saved_at = time.perf_counter()
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        found = read_snapshot(self.task.folder / LAST)
+        if found is None or read_snapshot(self.task.folder / BEST) is None:
+            return
+        tensors, document = found
+        self.progress = _Progress(**document)
+        model = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
+        self.classifier.load_state_dict(model)
+        for name, value in self.average.values.items():
+            value.copy_(tensors[f"average.{name}"])
+        load_optimizer(self.optimizer, tensors)
+        if not self.progress.stopped:
+            console.log(
+                f"{self.task.name}: going on from a checkpoint, epoch {self.progress.epoch + 1}, "
+                f"step {self.progress.step}."
+            )
+
+    def best(self) -> Trained:
+        """The network as it was after its best epoch."""
+        found = read_snapshot(self.task.folder / BEST)
+        assert found is not None
+        self.classifier.load_state_dict(found[0])
+        set_modes(self.classifier, training=False, train_batch_norm=False)
+        self.classifier.requires_grad_(False)
+        first = len(self.unfreezing.stages) - self.unfreezing.most
+        stages = [
+            {
+                "name": stage.name,
+                "n_parameters": stage.n_parameters,
+                "learning_rate_share": share if i >= first else 0.0,
+            }
+            for i, (stage, share) in enumerate(
+                zip(self.unfreezing.stages, self.unfreezing.rates, strict=True)
+            )
+        ]
+        progress = self.progress
+        return Trained(
+            self.classifier,
+            progress.history,
+            progress.best_epoch,
+            stages,
+            progress.stopped,
+            progress.elapsed_s,
+        )

@@ -1,0 +1,91 @@
+"""The two models that a fine-tune ends with: the frozen one and the fine-tuned one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.config import RunConfig
+from featx.extraction import Extraction, Extractor, run_extractors
+from featx.fitting.training import pipeline_outputs
+from featx.model import Model, ModelExtractor
+from featx.types import BackboneRequest
+from featx.workflow.finetune_training import Outcome, Workshop, widen
+from featx.workflow.fitting import fitted_model
+
+__all__ = ["Answer", "frozen_answer", "tuned_answer"]
+
+WEIGHTS = "backbone.safetensors"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model with the embeddings that it rests on.
+
+    Parameters
+    ----------
+    kind : {"frozen", "finetuned"}
+    model : Model
+    extraction : Extraction
+    notes : list of str
+    """
+
+    kind: str
+    model: Model
+    extraction: Extraction
+    notes: list[str] = field(default_factory=list)
+
+    def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
+        """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""
+        rows = {name: i for i, name in enumerate(self.extraction.manifest.ids)}
+        hashes = self.extraction.hashes[[rows[name] for name in ids]]
+        X = self.extraction.store.gather(hashes)
+        said = pipeline_outputs(self.model.pipeline, X).probabilities()
+        return widen(said, self.model.classes, classes)
+
+
+def frozen_answer(config: RunConfig, extraction: Extraction, outcome: Outcome) -> Answer:
+    """The head on the frozen embeddings of all training images."""
+    return Answer("frozen", fitted_model(config, [extraction], outcome.frozen), extraction)
+
+
+def tuned_answer(
+    config: RunConfig, extraction: Extraction, workshop: Workshop, outcome: Outcome
+) -> Answer:
+    """The fine-tuned backbone, as one among all others, and its head.
+
+    Every image is embedded by it, into a store of its own; what it says of the images that judge
+    comes from there, as it will in `featx.score`.
+    """
+    from featx.finetuning import save_backbone
+
+    path = workshop.folder / WEIGHTS
+    save_backbone(outcome.trained.classifier, path)
+    asked = BackboneRequest.from_document(extraction.request)
+    request = replace(asked, weights=str(path.absolute()), pretrained=True)
+    paths = extraction.manifest.paths
+    extractor = Extractor.from_request(request, config.extract, paths)
+    [tuned] = run_extractors(extraction.manifest, [extractor], config.extract, allow_memory=True)
+    pipeline = outcome.trained.classifier.head_weights().put_into(outcome.warm.pipeline)
+    frozen = fitted_model(config, [extraction], outcome.warm)
+    model = replace(
+        frozen,
+        head=pipeline,
+        extractors=[own_extractor(tuned, request, path)],
+        temperature=None,
+        trust=None,
+        novelty=None,
+        provenance={**frozen.provenance, "finetuned": outcome.record.document},
+    )
+    return Answer("finetuned", model, tuned)
+
+
+def own_extractor(extraction: Extraction, request: BackboneRequest, path: Path) -> ModelExtractor:
+    """An extractor whose weights are part of the model."""
+    document: dict[str, Any] = dict(extraction.spec.document)
+    return ModelExtractor(document, {**request.document(), "weights": None}, path)

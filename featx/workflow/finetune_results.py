@@ -1,0 +1,110 @@
+"""``results.json`` and ``curves.csv`` of a fine-tune."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featx.config import FinetuneConfig, FitConfig, RunConfig
+from featx.data.splits import Folds
+from featx.extraction import Extraction
+from featx.files import printable
+from featx.fitting import Predictions
+from featx.fitting.data import Part
+from featx.fitting.estimate import Held, Tested, describe_held
+from featx.fitting.result import SCHEMA_VERSION
+from featx.workflow.finetune_training import Record
+from featx.workflow.fitting import content_digest
+
+__all__ = ["Judged", "curves", "estimates", "predictions", "settings"]
+
+HOW = {
+    "test": "the test split, read once by a model that all other images made",
+    "holdout": "a share held out, read once by a model that all other images made",
+    "cv": "each fold predicted by a model that the other folds made",
+}
+CHOSEN = "; these folds also took part in the choice between it and the other: slightly optimistic"
+WHICH = {
+    "frozen": "the frozen backbone with a head: {how}",
+    "finetuned": "the fine-tuned backbone and head: {how}",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What both models say of the images that judge, each in the same order."""
+
+    frozen: Held
+    finetuned: Held
+
+    def of(self, kind: str) -> Held:
+        """By ``frozen`` or ``finetuned``."""
+        return self.frozen if kind == "frozen" else self.finetuned
+
+
+def estimates(judged: Judged, kind: str, config: FinetuneConfig) -> dict[str, Any]:
+    """``estimate``, of the model that ships, and ``estimates``, with the other one."""
+    described = {}
+    for name in ("frozen", "finetuned"):
+        held = judged.of(name)
+        method = "cv" if held.split == "oof" else held.split
+        how = HOW[method] + (CHOSEN if method == "cv" and name == kind else "")
+        described[name] = describe_held(
+            [held], method, WHICH[name].format(how=how), FitConfig(seed=int(config.seed or 0))
+        )
+    return {"estimate": described.pop(kind), "estimates": described}
+
+
+def predictions(judged: Judged, kind: str) -> Predictions:
+    """What the model that ships says, under the split's name, and the other, under its own."""
+    answer = judged.of(kind)
+    other = "frozen" if kind == "finetuned" else "finetuned"
+    held = judged.of(other)
+    renamed = Held(other, held.part, held.fold, held.probabilities)
+    return Predictions(answer.part.classes, [answer, renamed])
+
+
+def settings(
+    config: RunConfig,
+    extraction: Extraction,
+    part: Part,
+    folds: Folds,
+    tested: Tested | None,
+) -> dict[str, Any]:
+    """What was trained on what, as JSON; the same keys as those of ``featx fit``."""
+    asked = config.finetune
+    assert asked is not None
+    counts = np.bincount(part.y, minlength=len(part.classes))
+    labels: Counter[str] = Counter(str(label) for label in extraction.manifest.labels)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "classes": part.classes,
+        "scoring": asked.scoring,
+        "seed": asked.seed,
+        "n_folds": folds.n_folds,
+        "n_images": len(part),
+        "n_views": 0,
+        "n_test_images": 0 if tested is None else len(tested.part),
+        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+        "dataset": {
+            "source": printable(config.data.dataset),
+            "images": len(extraction.manifest),
+            "classes": {printable(k): labels[k] for k in sorted(labels)},
+            "quarantined": len(extraction.failures),
+            "sha256": content_digest(extraction),
+        },
+    }
+
+
+def curves(records: Sequence[Record]) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of ``curves.csv``: one row an epoch of each training."""
+    rows: list[Mapping[str, Any]] = [
+        {"training": record.name, **row} for record in records for row in record.history
+    ]
+    columns = list(rows[0])
+    return columns, [[row[c] for c in columns] for row in rows]

@@ -1,0 +1,301 @@
+"""`featx.finetune`: a backbone trained on the folds of `featx.fit`, and judged like it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featx import console
+from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
+from featx.data.manifest import Manifest
+from featx.data.reader import read_manifest
+from featx.data.splits import Folds, make_folds
+from featx.errors import FitError, UsageError
+from featx.extraction import Extraction
+from featx.fitting.data import Part, hold_out_part, split_data
+from featx.fitting.estimate import Held, Tested
+from featx.machine import cpu_cores
+from featx.model import load_model
+from featx.stats.metrics import fold_score
+from featx.types import Preprocess, canonical_json
+from featx.workflow.extracting import extract_manifest
+from featx.workflow.finetune_baseline import Settled, check_same_images, settle
+from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
+from featx.workflow.finetune_results import Judged, curves, estimates, predictions, settings
+from featx.workflow.finetune_training import Outcome, Record, Workshop
+from featx.workflow.fitting import Run, content_digest, gather, labelled
+from featx.workflow.options import sections
+from featx.workflow.runs import RunContents, run_folder, write_run
+
+if TYPE_CHECKING:
+    from featx.finetuning import ImageBank
+
+__all__ = ["finetune", "finetune_dataset"]
+
+ALL = "all images"
+_NOT_NUMBERS = {"name", "runs", "overwrite", "jobs", "memory_mb", "checkpoint_s", "from_run"}
+
+
+def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
+    """Train a backbone and its head on images, from the head that its frozen embeddings give.
+
+    Parameters
+    ----------
+    dataset : path
+        A labelled data set; see `featx.extract`.
+    **options
+        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` and
+        `featx.config.FinetuneConfig`, for instance ``backbone="timm:resnet18"``,
+        ``from_run="runs/first"``, ``unfreeze="last-2"``, ``epochs=10``, ``name="tuned"``.
+
+    Returns
+    -------
+    Run
+        With ``folder``, ``results`` and ``model``: the fine-tuned one or, where fine-tuning ended
+        below its own warm start, the frozen one.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, the run exists, or ``from_run`` was made on other images.
+    FitError
+        The labels cannot carry an honest estimate, or are too few for a validation part.
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`.
+
+    Notes
+    -----
+    Linear probing, then fine-tuning: Kumar et al., "Fine-tuning can distort pretrained features and
+    underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054.
+    """
+    data, extract, config = sections(
+        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, FinetuneConfig
+    )
+    return finetune_dataset(RunConfig(data=data, extract=extract, finetune=config))
+
+
+def finetune_dataset(config: RunConfig) -> Run:
+    """`finetune` from a resolved configuration."""
+    started = time.perf_counter()
+    settled = settle(config)
+    config = settled.config
+    assert config.finetune is not None
+    folder = run_folder(config.data.dataset, config.finetune)
+    manifest = labelled(read_manifest(config.data))
+    extraction = _extract(manifest, config.extract)
+    part, tested, notes = _separate(extraction, settled)
+    folds = make_folds(
+        part.y,
+        part.components,
+        part.classes,
+        n_folds=int(config.finetune.folds or 5),
+        seed=int(config.finetune.seed or 0),
+    )
+    if settled.baseline is not None:
+        check_same_images(settled.baseline, content_digest(extraction), part, folds, tested)
+    extracted_s = time.perf_counter() - started
+    extracted_s = time.perf_counter() - started
+    with closing(_bank(extraction, part, config.finetune)) as bank:
+        workshop = _workshop(config, extraction, part, bank)
+        records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
+        final = workshop.finetune(np.ones(len(part), bool), ALL)
+    records.append(final.record)
+    answer, judged = _choose(workshop, config, extraction, final, tested, judged)
+    notes += [*(folds.notes if tested is None else ()), *answer.notes]
+    for note in notes:
+        console.log(f"Note: {note}")
+    results = {
+        **settings(config, extraction, part, folds, tested),
+        "chosen": {"backbone": extraction.name, "head": config.finetune.head, "kind": answer.kind},
+        **estimates(judged, answer.kind, config.finetune),
+        "finetuning": {"answer": answer.kind, "trainings": [r.document for r in records]},
+        "extraction": {e.name: e.document() for e in (extraction, answer.extraction)},
+        "cost": {
+            "extract_s": round(extracted_s, 3),
+            "finetune_s": round(time.perf_counter() - started - extracted_s, 3),
+        },
+        "notes": notes,
+    }
+    contents = RunContents(
+        config=_named(config, folder),
+        results=results,
+        failures=extraction.failures,
+        predictions=predictions(judged, answer.kind),
+        model=replace(answer.model, metrics=results["estimate"]),
+        section="finetune",
+        tables={"curves.csv": curves(records)},
+    )
+    write_run(folder, contents, overwrite=config.finetune.overwrite)
+    shutil.rmtree(workshop.folder, ignore_errors=True)
+    console.log(f"Run written to {folder}")
+    return Run(folder, results, load_model(folder))
+
+
+def _named(config: RunConfig, folder: Path) -> RunConfig:
+    """The configuration with the run's name in it."""
+    assert config.finetune is not None
+    named = config.finetune.model_copy(update={"name": folder.name})
+    return config.model_copy(update={"finetune": named})
+
+
+def _extract(manifest: Manifest, config: ExtractConfig) -> Extraction:
+    extractions = extract_manifest(manifest, config, allow_memory=True)
+    if len(extractions) != 1:
+        raise UsageError(
+            f"One embedding can be fine-tuned at a time; these layers give {len(extractions)}.",
+            hint="Leave --separate out: layers are then side by side.",
+        )
+    return extractions[0]
+
+
+def _separate(extraction: Extraction, settled: Settled) -> tuple[Part, Tested | None, list[str]]:
+    """Images to train on, and those that judge once, as `featx.fit` separates them."""
+    use_test = settled.method in {"auto", "test"}
+    part, test, notes = split_data(gather([extraction]), use_test=use_test)
+    notes = [n.replace("the search cross-validates on both", "it is trained on") for n in notes]
+    if test is not None:
+        return part, Tested("test", test), notes
+    if settled.method == "test":
+        raise FitError(
+            "estimate is 'test', but no image is in a test split.",
+            hint="Use --estimate cv, or name the split column.",
+        )
+    if settled.method == "holdout":
+        seed = int(settled.config.finetune.seed or 0) if settled.config.finetune else 0
+        part, held, more = hold_out_part(part, share=settled.holdout, seed=seed)
+        return part, Tested("holdout", held), notes + more
+    return part, None, notes
+
+
+def _working_folder(config: RunConfig, extraction: Extraction) -> Path:
+    """Where checkpoints are: the same for the same command on the same images."""
+    assert config.finetune is not None
+    settings = config.finetune.model_dump(exclude=_NOT_NUMBERS)
+    document = {
+        "finetune": settings,
+        "fingerprint": extraction.spec.fingerprint,
+        "device": [config.extract.device, config.extract.precision, config.extract.upright],
+        "hashes": hashlib.sha256(extraction.hashes[extraction.ok].tobytes()).hexdigest(),
+        "rows": [[row.id, row.label, row.group, row.split] for row in extraction.manifest.rows],
+    }
+    digest = hashlib.sha256(canonical_json(document)).hexdigest()[:16]
+    return Path(config.finetune.runs) / f".finetuning-{digest}"
+
+
+def _bank(extraction: Extraction, part: Part, config: FinetuneConfig) -> ImageBank:
+    """The images of ``part`` and no others."""
+    from featx.finetuning import ImageBank
+
+    rows = {row.id: i for i, row in enumerate(extraction.manifest.rows)}
+    chosen = np.array([rows[name] for name in part.ids])
+    return ImageBank(
+        [extraction.manifest.rows[i].path for i in chosen],
+        extraction.hashes[chosen],
+        Preprocess.from_document(extraction.spec.document["preprocess"]),
+        memory_bytes=config.memory_mb * 10**6,
+        threads=cpu_cores(),
+    )
+
+
+def _workshop(config: RunConfig, extraction: Extraction, part: Part, bank: ImageBank) -> Workshop:
+    """The backbone on its device, to be copied for each training."""
+    from featx.backbones import load_backbone
+    from featx.engines import choose
+
+    extract = config.extract
+    assert config.finetune is not None
+    choice = choose("torch", extract.device, extract.precision)
+    if "," in choice.device or choice.precision == "fp16":
+        raise UsageError(
+            f"Fine-tuning runs on one device, in fp32 or bf16. Got {choice}.",
+            hint="Give --device cuda:0, or --precision bf16.",
+        )
+    working = _working_folder(config, extraction)
+    console.log(
+        f"Fine-tuning {extraction.name} with torch in {choice.precision} on {choice.device}; "
+        f"checkpoints in {working}."
+    )
+    [request] = extract.requests()
+    return Workshop(
+        part=part,
+        backbone=load_backbone(request, offline=extract.offline),
+        bank=bank,
+        config=config.finetune,
+        device=choice.device,
+        precision=choice.precision,
+        upright=extract.upright,
+        folder=working,
+    )
+
+
+def _train_folds(workshop: Workshop, folds: Folds) -> tuple[list[Record], Judged]:
+    """Each fold predicted by models that were trained without it."""
+    part = workshop.part
+    said = {name: np.zeros((len(part), len(part.classes))) for name in ("frozen", "finetuned")}
+    records = []
+    for fold in range(folds.n_folds):
+        rows = folds.fold == fold
+        outcome = workshop.finetune(~rows, f"fold {fold + 1} of {folds.n_folds}")
+        said["frozen"][rows], said["finetuned"][rows] = workshop.predict(outcome, rows)
+        records.append(outcome.record)
+    held = {name: Held("oof", part, folds.fold, p) for name, p in said.items()}
+    return records, Judged(**held)
+
+
+def _choose(
+    workshop: Workshop,
+    config: RunConfig,
+    extraction: Extraction,
+    final: Outcome,
+    tested: Tested | None,
+    judged: Judged | None,
+) -> tuple[Answer, Judged]:
+    """The model that ships, and what both say of the images that judge.
+
+    The guard: a fine-tune that ends below its own warm start, on the validation images or out of
+    fold, is not the answer. The test split chooses nothing.
+    """
+    frozen = frozen_answer(config, extraction, final)
+    tuned = tuned_answer(config, extraction, workshop, final)
+    fell = final.fell
+    if tested is not None:
+        judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))
+    assert judged is not None
+    said = _scores(judged, str(workshop.config.scoring))
+    if tested is None and fell is None and said[1] < said[0]:
+        fell = f"the score out of fold fell from {said[0]:.4f} to {said[1]:.4f}"
+    if fell is not None:
+        frozen.notes.append(
+            f"Fine-tuning ended below its warm start: {fell}. The frozen model is kept."
+        )
+        return frozen, judged
+    if said[1] < said[0]:
+        tuned.notes.append(
+            f"On the images that judge, the fine-tuned model scores {said[1]:.4f} and the frozen "
+            f"one {said[0]:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
+        )
+    return tuned, judged
+
+
+def _tested(tested: Tested, answer: Answer) -> Held:
+    """What a model says of the images that judge once."""
+    probabilities = answer.predict(tested.part.ids, tested.part.classes)
+    fold = np.full(len(tested.part), -1)
+    return Held(tested.method, tested.part, fold, probabilities)
+
+
+def _scores(judged: Judged, scoring: str) -> tuple[float, float]:
+    """Scores of the frozen and the fine-tuned model."""
+    a, b = (
+        fold_score(scoring, held.part.y, held.probabilities)
+        for held in (judged.frozen, judged.finetuned)
+    )
+    return a, b

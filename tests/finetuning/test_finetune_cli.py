@@ -1,0 +1,308 @@
+"""``featx finetune`` as a user runs it: models, folds, the guard, kill -9, wrong input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import featx
+from featx import console
+from featx.cli import main as cli
+from featx.errors import ModelError
+from featx.finetuning.checkpoints import read_snapshot
+from featx.model import load_model, save_model
+from featx.workflow.finetune_training import Outcome
+
+NETWORK = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+NUMBERS = ["--engine", "torch", "--device", "cpu", "--precision", "fp32"]
+TRAINING = [*NUMBERS, "--train-batch", "8", "--learning-rate", "1e-3", "--unfreeze", "last-1"]
+
+
+class Result(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def run(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path
+) -> Command:
+    """Run ``featx ARGUMENTS`` in the workspace."""
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
+
+    def command(*arguments: str) -> Result:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        console.set_verbosity(0)
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, out, err)
+
+    return command
+
+
+def rows(folder: Path, split: str) -> dict[str, dict[str, str]]:
+    with (folder / "predictions.csv").open() as file:
+        return {row["id"]: row for row in csv.DictReader(file) if row["split"] == split}
+
+
+def results(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return document
+
+
+@pytest.fixture
+def tuned(run: Command, workspace: Path) -> Path:
+    """A run with a test split, made once; fine-tuning ended above its warm start."""
+    folder = workspace / "runs" / "tuned"
+    if not folder.exists():
+        done = run("finetune", "split", *NETWORK, *TRAINING, "--epochs", "3", "--name", "tuned")
+        assert done.code == 0, done.err
+        assert "Estimate: the fine-tuned backbone and head" in done.out
+    return folder
+
+
+@pytest.fixture
+def fitted(run: Command, workspace: Path) -> Path:
+    """A run of ``featx fit`` on images without a test split, made once."""
+    folder = workspace / "runs" / "first"
+    if not folder.exists():
+        made = run(
+            "fit", "photos", *NETWORK, *NUMBERS, "--cv", "2", "--seed", "3", "--name", "first"
+        )
+        assert made.code == 0, made.err
+    return folder
+
+
+def test_a_run_is_like_any_other(tuned: Path) -> None:
+    found = results(tuned)
+    assert found["chosen"]["kind"] == "finetuned"
+    assert found["estimate"]["method"] == "test"
+    assert found["estimate"]["n_images"] == 9
+    assert found["estimates"]["frozen"]["n_images"] == 9
+    assert len(rows(tuned, "test")) == len(rows(tuned, "frozen")) == 9
+    assert {row["fold"] for row in rows(tuned, "test").values()} == {""}
+    assert found["cost"]["finetune_s"] > 0
+    header, *lines = (tuned / "curves.csv").read_text().splitlines()
+    assert header.startswith("training,epoch,step,train_loss")
+    assert len(lines) == 4
+    config = (tuned / "config.yaml").read_text()
+    assert "finetune.overwrite=true" in config
+    assert "name: tuned" in config
+
+
+def test_the_model_is_scored_with_its_own_backbone(run: Command, tuned: Path) -> None:
+    done = run("score", "runs/tuned", "split/test", "--proba", "-o", "s.csv", "--overwrite")
+    assert done.code == 0, done.err
+    with Path("s.csv").open() as file:
+        scored = {row["path"]: row for row in csv.DictReader(file)}
+    for name, row in rows(tuned, "test").items():
+        short = name.removeprefix("test/")
+        assert scored[short]["prediction"] == row["y_pred"]
+        for c in "abc":
+            assert float(scored[short][f"p_{c}"]) == pytest.approx(float(row[f"p_{c}"]), abs=1e-6)
+
+
+def test_the_backbone_is_verified_and_travels_in_one_file(
+    run: Command, tuned: Path, tmp_path: Path
+) -> None:
+    model = load_model(tuned)
+    assert model.extractors[0].backbone_request.weights == str(
+        tuned / "model" / "backbone-0.safetensors"
+    )
+    assert model.extractors[0].request["weights"] is None
+    found = results(tuned)["extraction"]
+    assert model.specs[0].fingerprint == found["timm:test_resnet"]["fingerprint"]
+    save_model(model, tmp_path / "m.featx")
+    again = load_model(tmp_path / "m.featx")
+    X = np.random.default_rng(0).normal(size=(4, model.n_features)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+    assert run("score", str(tmp_path / "m.featx"), "split/test", "-o", "t.csv").code == 0
+    save_model(model, tmp_path / "copy")
+    weights = tmp_path / "copy" / "backbone-0.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match=r"backbone-0\.safetensors is not the file that model"):
+        load_model(tmp_path / "copy")
+
+
+def test_folds_are_those_of_the_run(run: Command, fitted: Path, workspace: Path) -> None:
+    done = run(
+        "finetune", "photos", "--from", "runs/first", *TRAINING, "--epochs", "1", "--name", "cv"
+    )
+    assert done.code == 0, done.err
+    found = results(workspace / "runs" / "cv")
+    assert found["seed"] == 3
+    assert found["estimate"]["method"] == "cv"
+    assert [t["name"] for t in found["finetuning"]["trainings"]] == [
+        "fold 1 of 2",
+        "fold 2 of 2",
+        "all images",
+    ]
+    mine, theirs = rows(workspace / "runs" / "cv", "oof"), rows(fitted, "oof")
+    assert {k: r["fold"] for k, r in mine.items()} == {k: r["fold"] for k, r in theirs.items()}
+    assert len(mine) == 30
+
+
+def test_the_judged_fold_is_not_read_in_training(
+    run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from featx import finetuning
+
+    seen = []
+    original = finetuning.train
+
+    def record(task: Any, config: Any) -> Any:
+        seen.append((task.name, set(task.training), set(task.validation), task.bank.paths))
+        return original(task, config)
+
+    monkeypatch.setattr(finetuning, "train", record)
+    assert (
+        run(
+            "finetune",
+            "photos",
+            "--from",
+            "runs/first",
+            *TRAINING,
+            "--epochs",
+            "1",
+            "--name",
+            "seen",
+        ).code
+        == 0
+    )
+    fold = {name: int(row["fold"]) for name, row in rows(fitted, "oof").items()}
+    for held, (_, training, validation, paths) in enumerate(seen[:2]):
+        assert not training & validation
+        images = ["/".join(Path(paths[i]).parts[-2:]) for i in training | validation]
+        assert {fold[name] for name in images} == {1 - held}
+        assert len(images) == sum(f != held for f in fold.values())
+
+
+def test_the_guard_keeps_the_frozen_model(
+    run: Command, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [*NETWORK, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
+    done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse")
+    assert done.code == 0, done.err
+    assert "Fine-tuning ended below its warm start: no epoch was better" in done.err
+    assert "The frozen model is kept." in done.err
+    folder = workspace / "runs" / "worse"
+    found = results(folder)
+    assert found["finetuning"]["answer"] == found["chosen"]["kind"] == "frozen"
+    assert found["finetuning"]["trainings"][0]["below_warm_start"]
+    model = load_model(folder)
+    assert model.extractors[0].weights is None
+    assert len(rows(folder, "test")) == len(rows(folder, "finetuned")) == 9
+
+
+def test_a_score_that_falls_is_below_the_warm_start() -> None:
+    class Trained:
+        best_epoch = 1
+
+        def row(self, epoch: int) -> dict[str, float]:
+            return {"validation_score": [0.9, 0.8][epoch]}
+
+    outcome = Outcome("x", None, None, Trained(), np.zeros(1, bool))  # type: ignore[arg-type]
+    assert outcome.fell == "the score of the validation images fell from 0.9000 to 0.8000"
+
+
+def test_kill_9_and_the_same_command_goes_on(run: Command, workspace: Path) -> None:
+    options = ["--epochs", "6", "--patience", "9", "--checkpoint-s", "0"]
+    arguments = ["finetune", "split", *NETWORK, *TRAINING, *options, "--runs", "killed"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "featx", *arguments, "--name", "k"], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        found = list(Path("killed").glob(".finetuning-*/*/last.safetensors"))
+        snapshot = read_snapshot(found[0]) if found else None
+        if snapshot is not None and snapshot[1]["step"] >= 5:
+            break
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (workspace / "killed" / "k").exists()
+    done = run(*arguments, "--name", "k")
+    assert done.code == 0, done.err
+    assert "going on from a checkpoint, epoch" in done.err
+    assert not list(Path("killed").glob(".finetuning-*"))
+    whole = run(*arguments, "--name", "whole")
+    assert whole.code == 0, whole.err
+    assert "going on from" not in whole.err
+    texts = [Path(f"killed/{name}/predictions.csv").read_text() for name in ("k", "whole")]
+    assert texts[0] == texts[1]
+    digests = [
+        load_model(f"killed/{name}").specs[0].document["weights_sha256"] for name in ("k", "whole")
+    ]
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--unfreeze", "some"], "should be head, last-N (such as last-1), all or gradual"),
+        (["--unfreeze", "last-99"], "the backbone has 5 stages: conv1, layer1"),
+        (["--learning-rate", "-1"], "learning_rate: input should be greater than 0"),
+        (["--from", "nowhere"], "--from nowhere is not a run"),
+        (["--backbone", "featx:mini-v1"], "One backbone can be fine-tuned at a time; 2 are named"),
+        (["--precision", "fp16"], "fp16"),
+        (["--from", "runs/first", "--seed", "9"], "--seed 9 is not what the run runs/first has: 3"),
+        (["--from", "runs/first", "--estimate", "test"], "--estimate test is not what the run"),
+        (["--name", "a/b"], "must be a plain folder name"),
+    ],
+)
+def test_wrong_input_is_a_usage_error(
+    run: Command, fitted: Path, arguments: list[str], message: str
+) -> None:
+    options = [*NETWORK, "--engine", "torch", "--epochs", "1"]
+    done = run("finetune", "photos", *options, *arguments)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_a_run_on_other_images_is_refused(run: Command, fitted: Path) -> None:
+    done = run("finetune", "split/train", "--from", "runs/first", *TRAINING)
+    assert done.code == 2
+    assert "other images: names are equal, contents or labels are not" in done.err
+
+
+def test_the_library_says_the_same(
+    run: Command, tuned: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = featx.finetune(
+        "split",
+        backbone="timm:test_resnet",
+        pretrained=False,
+        size=32,
+        engine="torch",
+        device="cpu",
+        precision="fp32",
+        train_batch=8,
+        learning_rate=1e-3,
+        unfreeze="last-1",
+        epochs=3,
+        name="library",
+    )
+    assert rows(finished.folder, "test") == rows(tuned, "test")
+    assert finished.model.predict(np.zeros((1, finished.model.n_features), np.float32))[0] in "abc"

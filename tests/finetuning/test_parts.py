@@ -1,0 +1,99 @@
+"""Known answers of the losses, schedules, orders and mixtures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featx.config import FinetuneConfig
+from featx.finetuning.batches import mix, order_rows
+from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
+from featx.finetuning.optimisers import rate_factor
+
+SCORES = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3]])
+Y = torch.tensor([0, 2])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_torchs_cross_entropy(smoothing: float) -> None:
+    ours = soft_loss(SCORES, soft_targets(Y, 3, smoothing))
+    theirs = F.cross_entropy(SCORES, Y, reduction="none", label_smoothing=smoothing)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_class_weights_and_focal_loss() -> None:
+    weights = torch.tensor([1.0, 5.0, 0.5])
+    ours = soft_loss(SCORES, soft_targets(Y, 3, 0.0), weights=weights)
+    torch.testing.assert_close(ours, F.cross_entropy(SCORES, Y, weights, reduction="none"))
+    p = SCORES.softmax(dim=1)[[0, 1], Y]
+    focal = soft_loss(SCORES, soft_targets(Y, 3, 0.0), gamma=2.0)
+    torch.testing.assert_close(focal, -((1 - p) ** 2) * p.log())
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = np.array([0, 0, 0, 1, 2, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=y)
+    np.testing.assert_allclose(balanced_weights(torch.tensor(y), 3).numpy(), expected, rtol=1e-6)
+    assert balanced_weights(torch.tensor([0, 2]), 3)[1] == 0
+
+
+@given(
+    st.sampled_from(["cosine", "one-cycle", "step", "plateau", "constant"]),
+    st.integers(1, 500),
+    st.floats(0, 0.99),
+)
+def test_rates_stay_within_0_and_1_and_reach_1(schedule: str, total: int, warmup: float) -> None:
+    config = FinetuneConfig(schedule=schedule, warmup=warmup)
+    factors = [rate_factor(config, step, total) for step in range(total)]
+    assert all(0 <= f <= 1 for f in factors)
+    if total >= 100 and warmup <= 0.5 and schedule != "step":
+        assert max(factors) > 0.9
+
+
+def test_known_rates() -> None:
+    cosine = FinetuneConfig(schedule="cosine", warmup=0.0)
+    assert rate_factor(cosine, 0, 100) == 1
+    assert rate_factor(cosine, 50, 100) == pytest.approx(0.5)
+    step = FinetuneConfig(schedule="step", warmup=0.0)
+    assert [rate_factor(step, s, 9) for s in (0, 3, 6)] == pytest.approx([1, 0.1, 0.01])
+    plateau = FinetuneConfig(schedule="plateau", warmup=0.0)
+    for losses, factor in (([3, 2, 1], 1), ([1, 2, 2], 0.1), ([1, 2, 2, 0.5], 0.1)):
+        assert rate_factor(plateau, 5, 9, losses) == pytest.approx(factor)
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=40), st.integers(0, 5))
+def test_orders(labels: list[int], epoch: int) -> None:
+    y = np.array(labels)
+    plain = order_rows(y, epoch, 0, balanced=False)
+    assert sorted(plain) == list(range(len(y)))
+    balanced = order_rows(y, epoch, 0, balanced=True)
+    assert len(balanced) == len(y)
+    counts = np.bincount(y[balanced])[np.unique(y)]
+    assert counts.max() - counts.min() <= len(np.unique(y))
+    np.testing.assert_array_equal(plain, order_rows(y, epoch, 0, balanced=False))
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0)])
+def test_mixtures_keep_the_sum_of_targets_and_match_their_pixels(
+    mixup: float, cutmix: float
+) -> None:
+    config = FinetuneConfig(mixup=mixup, cutmix=cutmix)
+    y = torch.arange(6) % 2
+    targets = soft_targets(y, 2, 0.0)
+    x = y.float().view(-1, 1, 1, 1).expand(6, 3, 16, 12).clone()
+    for step in range(20):
+        mixed, soft = mix(x, targets, config, step, seed=3)
+        torch.testing.assert_close(soft.sum(dim=1), torch.ones(6))
+        # Pixels are the class's number, so their mean is the share of class 1.
+        torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), soft[:, 1], atol=1e-5, rtol=0)
+
+
+def test_without_mixing_nothing_is_touched() -> None:
+    x, targets = torch.zeros(2, 3, 4, 4), torch.ones(2, 2)
+    assert mix(x, targets, FinetuneConfig(), 0, 0) == (x, targets)

@@ -1,0 +1,261 @@
+"""The loop itself: where it begins, what it changes, what it reads, and how it goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from finetune_lab import FORBIDDEN, N_IMAGES, VALIDATION, Lab
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from featx.config import FinetuneConfig
+from featx.errors import DatasetError, UsageError
+from featx.finetuning import HeadWeights, Trained, predict, train
+from featx.finetuning.checkpoints import read_snapshot
+from featx.finetuning.training import LAST, _Training
+from featx.heads._mlp import PerceptronClassifier
+
+EVERYTHING = np.arange(N_IMAGES)
+
+
+def config(**options: Any) -> FinetuneConfig:
+    return FinetuneConfig(**{"epochs": 2, "train_batch": 8, "learning_rate": 1e-3, **options})
+
+
+def state(trained: Trained) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in trained.classifier.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", ["three classes", "two classes", "mlp"])
+def test_before_any_step_it_says_what_the_frozen_model_says(
+    lab: Lab, tmp_path: Path, kind: str
+) -> None:
+    pipeline = lab.pipeline
+    X, y = lab.embeddings(), lab.y
+    if kind == "two classes":
+        head = Pipeline([("scaler", StandardScaler()), ("head", LogisticRegression())])
+        pipeline = head.fit(X, y > 0)
+    if kind == "mlp":
+        perceptron = PerceptronClassifier((8, 5), activation="gelu", epochs=3, random_state=0)
+        pipeline = Pipeline([("scaler", StandardScaler()), ("head", perceptron)]).fit(X, y)
+    task = lab.task(folder=tmp_path, head=HeadWeights.of(pipeline))
+    training = _Training(task, config())
+    said = predict(training.classifier, task.bank, EVERYTHING, "fp32")
+    np.testing.assert_allclose(said, pipeline.predict_proba(X), atol=2e-5)
+    back = training.classifier.head_weights().put_into(pipeline)
+    np.testing.assert_allclose(back.predict_proba(X), pipeline.predict_proba(X), atol=1e-6)
+    assert back is not pipeline
+
+
+@pytest.mark.parametrize(
+    ("mode", "first_trained"), [("head", "layers."), ("last-1", "layer4"), ("last-2", "layer3")]
+)
+def test_what_is_frozen_stays_as_it_is_bit_for_bit(
+    lab: Lab, tmp_path: Path, mode: str, first_trained: str
+) -> None:
+    task = lab.task(folder=tmp_path)
+    before = {k: v.clone() for k, v in _Training(task, config()).classifier.state_dict().items()}
+    after = state(train(task, config(unfreeze=mode, monitor="score", patience=9)))
+    last = read_snapshot(tmp_path / LAST)
+    assert last is not None
+    after = {k[6:]: v for k, v in last[0].items() if k.startswith("model.")}
+    names = list(before)
+    start = next(i for i, name in enumerate(names) if first_trained in name)
+    changed = {name for name in names if not torch.equal(before[name], after[name])}
+    weights = {n for n in names if not n.endswith(("running_mean", "running_var", "tracked"))}
+    unused = {n for n in names if ".fc." in n}  # the zoo's own classifier
+    assert changed == (set(names[start:]) & weights) - unused
+
+
+def test_gradual_unfreezing_begins_with_the_head_and_reaches_all(lab: Lab, tmp_path: Path) -> None:
+    training = _Training(lab.task(folder=tmp_path), config(unfreeze="gradual", epochs=8))
+    counts = [training.unfreezing.n_trained(e) for e in range(8)]
+    assert counts[0] == 1
+    assert counts == sorted(counts)
+    assert counts[4] == len(training.unfreezing.stages)
+    training.unfreezing.apply(0)
+    trained = {n for n, p in training.classifier.named_parameters() if p.requires_grad}
+    assert trained == {"layers.0.weight", "layers.0.bias"}
+
+
+def test_lower_stages_learn_more_slowly(lab: Lab, tmp_path: Path) -> None:
+    trained = train(lab.task(folder=tmp_path), config(layer_decay=0.5, epochs=1))
+    shares = [s["learning_rate_share"] for s in trained.stages]
+    names = [s["name"] for s in trained.stages]
+    assert names[-2:] == ["layer4", "head"]
+    assert shares[-3:] == [0.25, 0.5, 1.0]
+
+
+def test_statistics_of_batch_normalisation_move_only_when_asked(lab: Lab, tmp_path: Path) -> None:
+    moved = {}
+    for asked in (False, True):
+        folder = tmp_path / str(asked)
+        before = lab.task().backbone.state_dict()
+        train(lab.task(folder=folder), config(train_batch_norm=asked, epochs=1))
+        found = read_snapshot(folder / LAST)
+        assert found is not None
+        after = {k.removeprefix("model.backbone."): v for k, v in found[0].items()}
+        means = [k for k in before if k.endswith("running_mean")]
+        moved[asked] = any(not torch.equal(before[k], after[k]) for k in means)
+    assert moved == {False: False, True: True}
+
+
+def test_only_training_and_validation_images_are_read(lab: Lab, tmp_path: Path) -> None:
+    task = lab.task(folder=tmp_path)
+    read: set[int] = set()
+    original = task.bank._pixels
+
+    def record(row: int, spare: bool) -> Any:
+        read.add(row)
+        return original(row, spare)
+
+    task.bank._pixels = record  # type: ignore[method-assign]
+    train(task, config(augment="medium"))
+    assert read == set(range(N_IMAGES)) - set(FORBIDDEN.tolist())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "adamw", "ema": 0.9, "mixup": 0.2, "cutmix": 1.0, "augment": "light"},
+        {"optimizer": "sgd", "schedule": "step", "accumulate": 3, "train_batch_norm": True},
+        {"optimizer": "rmsprop", "schedule": "plateau", "balanced_sampling": True},
+        {"optimizer": "adam", "schedule": "one-cycle", "unfreeze": "gradual", "focal": 2.0},
+    ],
+    ids=lambda o: o["optimizer"],
+)
+def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
+    lab: Lab, tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featx.finetuning.training.EXPLODED", math.inf)
+    settings = config(epochs=3, class_weight="balanced", label_smoothing=0.1, **options)
+    whole = train(lab.task(folder=tmp_path / "whole"), settings)
+    killed_at = [2, 4, 7]
+    step = _Training._step
+
+    def die(self: _Training, *arguments: Any) -> None:
+        if killed_at and self.progress.step == killed_at[0]:
+            killed_at.pop(0)
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    monkeypatch.setattr(_Training, "_step", die)
+    often = settings.model_copy(update={"checkpoint_s": 0.0})
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            train(lab.task(folder=tmp_path / "parts"), often)
+    parts = train(lab.task(folder=tmp_path / "parts"), often)
+    assert not killed_at
+    last = [read_snapshot(tmp_path / name / LAST) for name in ("whole", "parts")]
+    assert last[0] is not None
+    assert last[1] is not None
+    assert last[0][0].keys() == last[1][0].keys()
+    for name, tensor in last[0][0].items():
+        assert torch.equal(tensor, last[1][0][name]), name
+    without_times = [
+        [{k: v for k, v in row.items() if k != "images_per_s"} for row in t.history]
+        for t in (whole, parts)
+    ]
+    assert without_times[0] == without_times[1]
+
+
+def test_a_damaged_checkpoint_is_said_and_not_used(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / LAST).write_bytes(b"\x80\x04 not tensors")
+    trained = train(lab.task(folder=tmp_path), config(epochs=1))
+    assert "cannot be read and is not used" in capsys.readouterr().err
+    assert len(trained.history) == 2
+
+
+def test_divergence_is_named_and_the_best_epoch_is_kept(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = config(optimizer="sgd", learning_rate=99.0, clip=0.0, warmup=0.0, epochs=5)
+    trained = train(lab.task(folder=tmp_path), settings)
+    assert trained.diverged
+    said = capsys.readouterr().err
+    assert "training diverged in epoch" in said
+    assert "Try a smaller --learning-rate than 99" in said
+    assert trained.best_epoch == 0
+    probabilities = predict(trained.classifier, lab.bank(), EVERYTHING, "fp32")
+    frozen = lab.pipeline.predict_proba(lab.embeddings())
+    np.testing.assert_allclose(probabilities, frozen, atol=2e-5)
+
+
+def test_a_loss_that_is_not_a_number_is_caught(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "featx.finetuning.training.soft_loss", lambda scores, *_, **__: scores.sum(dim=1) * math.nan
+    )
+    trained = train(lab.task(folder=tmp_path), config())
+    assert trained.stopped == "the loss is not finite"
+
+
+def test_it_learns_and_stops_when_it_no_longer_does(lab: Lab, tmp_path: Path) -> None:
+    trained = train(lab.task(folder=tmp_path), config(epochs=40, patience=2, learning_rate=3e-3))
+    first, best = trained.row(0), trained.row(trained.best_epoch)
+    assert best["validation_loss"] < first["validation_loss"]
+    if trained.stopped == "patience":
+        assert len(trained.history) - 1 == trained.best_epoch + 2
+    assert best["validation_loss"] == min(row["validation_loss"] for row in trained.history)
+    said = predict(trained.classifier, lab.bank(), VALIDATION, "fp32")
+    y = lab.y[VALIDATION]
+    assert -np.log(said[np.arange(len(y)), y]).mean() == pytest.approx(best["validation_loss"])
+
+
+def test_accumulated_parts_are_one_step(lab: Lab, tmp_path: Path) -> None:
+    losses = {}
+    for parts in (1, 4):
+        settings = config(epochs=1, accumulate=parts, augment="none")
+        trained = train(lab.task(folder=tmp_path / str(parts)), settings)
+        losses[parts] = trained.row(1)["validation_loss"]
+    assert losses[1] == pytest.approx(losses[4], rel=1e-5)
+
+
+def test_a_file_that_changed_since_it_was_embedded_is_refused(lab: Lab, tmp_path: Path) -> None:
+    task = lab.task(folder=tmp_path)
+    hashes = task.bank.hashes.copy()
+    hashes[3] ^= 1
+    task.bank.hashes = hashes
+    with pytest.raises(DatasetError, match=r"03\.png has changed since it was embedded"):
+        train(task, config())
+
+
+def test_more_stages_than_there_are(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"last-9: the backbone has 5 stages: conv1, layer1"):
+        train(lab.task(folder=tmp_path), config(unfreeze="last-9"))
+
+
+def test_memory_for_images_is_bounded(lab: Lab) -> None:
+    size = 32 * 32 * 3
+    bank = lab.bank(memory_bytes=5 * size)
+    a = bank.plain(EVERYTHING)
+    assert len(bank._kept) == 5
+    np.testing.assert_array_equal(a, bank.plain(EVERYTHING))
+
+
+def test_a_checkpoint_is_tensors_and_json(lab: Lab, tmp_path: Path) -> None:
+    train(lab.task(folder=tmp_path), config(epochs=1))
+    data = (tmp_path / LAST).read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    document = json.loads(header["__metadata__"]["document"])
+    assert document["epoch"] == 1
+    assert {entry["dtype"] for name, entry in header.items() if name[0] != "_"} <= {"F32", "I64"}
+
+
+def test_bf16_is_close_to_fp32(lab: Lab, tmp_path: Path) -> None:
+    losses = [
+        train(replace(lab.task(folder=tmp_path / p), precision=p), config()).row(1)["train_loss"]
+        for p in ("fp32", "bf16")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
