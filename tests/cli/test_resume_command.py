@@ -17,14 +17,14 @@ from conftest import BACKBONE
 
 Featx = Callable[..., Any]
 
-N_FITS = 3 * 300
+N_FITS = 3 * 200
 FLAGS = [
     "--head",
     "ridge",
     "--search",
     "random",
     "--trials",
-    "300",
+    "200",
     "--estimate",
     "cv",
     "--cv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -12,10 +13,11 @@ import pytest
 from fit_lab import make_data
 
 from featx.config import FitConfig
-from featx.fitting import exploring, fit_heads, training
+from featx.fitting import exploring, fit, fit_heads, training
 from featx.fitting.budget import Budget
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.journal import Entry, Journal, ScoreFile
+from featx.fitting.spread import SpreadSearch
 
 TRIAL = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.1), ("tol", 1e-4)))
 CONFIG = FitConfig(head=["ridge", "knn"], class_weight="balanced", cv=3, jobs=2)
@@ -131,6 +133,28 @@ def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path, monkeypat
     assert [c.grid for c in result.candidates] == [
         c.grid for c in fit_heads(data(), CONFIG).candidates
     ]
+
+
+class Here:
+    """A cluster's session on this machine."""
+
+    def share(self, value):
+        return lambda: value
+
+
+def test_scores_found_on_other_machines_are_kept_too(tmp_path, monkeypatch):
+    import joblib
+
+    @contextlib.contextmanager
+    def spread(config):
+        yield SpreadSearch(Here(), joblib.Parallel(n_jobs=1))
+
+    monkeypatch.setattr(fit, "spread_search", spread)
+    config = CONFIG.model_copy(update={"head": ["ridge"], "estimate": "cv"})
+    first, again = (fit_heads(data(), config, journal=tmp_path) for _ in range(2))
+    assert again.document()["search"]["resumed_fits"] == len(lines(tmp_path)) > 0
+    assert without_times(again) == without_times(first)
+    assert without_times(again) == without_times(fit_heads(data(), config))
 
 
 # -- the file --------------------------------------------------------------------------------------
