@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -268,7 +269,8 @@ def _warnings_as_notes(notes: list[str]) -> Iterator[None]:
 
     Warning filters belong to the process, not to a thread, so they are set here, outside the
     threads. Heads that did not converge are counted from the heads themselves. Deprecations are
-    not the user's concern and are warned about afterwards.
+    not the user's concern and are warned about afterwards; what torch says about its own kernels
+    as it is imported is dropped.
     """
     from sklearn.exceptions import ConvergenceWarning
 
@@ -285,5 +287,6 @@ def _warnings_as_notes(notes: list[str]) -> Iterator[None]:
         str(w.message).strip()
         for w in caught
         if not issubclass(w.category, (ConvergenceWarning, *later))
+        and "torch" not in Path(w.filename).parts
     }
     notes += [f"Warned while fitting: {message}" for message in sorted(kept)]
