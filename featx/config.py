@@ -488,7 +488,8 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
         )
     if fault["type"] == "missing":
         return f"{key}: this key is required."
-    problem = f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}. Got {value!r}"
+    said = fault["msg"].removeprefix("Value error, ")
+    problem = f"{key}: {said[0].lower()}{said[1:]}. Got {value!r}"
     return problem + _yaml_trap(value) + "."
 
 

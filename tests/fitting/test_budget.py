@@ -26,7 +26,9 @@ def test_lengths_of_time(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "30m2h", "0s", "-5m", "5min", "1e3s"])
 def test_other_texts_are_refused(text):
-    with pytest.raises(ConfigError, match=r"budget.*above 0, such as 90s, 5m or 2h30m"):
+    with pytest.raises(
+        ConfigError, match=r"budget: should be a length of time above 0, such as 90s, 5m or 2h30m"
+    ):
         parse_config(FitConfig, {"budget": text}, source="test")
 
 
