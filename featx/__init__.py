@@ -16,15 +16,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from featx.model import load_model
+    from featx.workflow.comparing import compare
     from featx.workflow.extracting import extract
     from featx.workflow.finetuning import finetune
     from featx.workflow.fitting import fit
     from featx.workflow.inspecting import inspect
     from featx.workflow.scoring import score
 
-__all__ = ["__version__", "extract", "finetune", "fit", "inspect", "load_model", "score"]
+__all__ = ["__version__", "compare", "extract", "finetune", "fit", "inspect", "load_model", "score"]
 
 _HOMES = {
+    "compare": "featx.workflow.comparing",
     "extract": "featx.workflow.extracting",
     "finetune": "featx.workflow.finetuning",
     "fit": "featx.workflow.fitting",

@@ -26,6 +26,7 @@ from featx.types import (
 
 __all__ = [
     "BACKBONE_FIELDS",
+    "CompareConfig",
     "DatasetConfig",
     "ExtractConfig",
     "FinetuneConfig",
@@ -440,6 +441,24 @@ class ScoreConfig(_Section):
         description="How --sort-into places files.",
         json_schema_extra={"choices_are_flags": True},
     )
+    overwrite: bool = Field(False, description="Replace existing output.")
+
+
+class CompareConfig(_Section):
+    """Finished runs beside each other."""
+
+    baseline: str | None = Field(
+        None, description="Run that the others are compared with. [the first]"
+    )
+    metric: str | None = Field(
+        None,
+        description="What verdicts are of, such as accuracy. [what the baseline's fit maximised]",
+    )
+    disagreements: str | None = Field(
+        None,
+        description="File for the images that not all runs predict alike: .csv, .jsonl, .parquet.",
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the bootstrap.")
     overwrite: bool = Field(False, description="Replace existing output.")
 
 

@@ -16,6 +16,7 @@
     │   └── StoreLockedError      another process holds the lock
     ├── ClusterError              the machines that were to share the work cannot
     ├── FitError                  no honest classifier can be fitted to these data
+    ├── ComparisonError           these runs cannot be compared
     ├── ModelError                a saved model cannot be read or does not match
     └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
 
@@ -32,6 +33,7 @@ from typing import Any
 __all__ = [
     "BackboneError",
     "ClusterError",
+    "ComparisonError",
     "ConfigError",
     "CorruptStoreError",
     "DatasetError",
@@ -135,6 +137,10 @@ class ClusterError(FeatxError):
 
 class FitError(FeatxError):
     """No honest classifier can be fitted to these data as asked."""
+
+
+class ComparisonError(FeatxError):
+    """These runs cannot be compared: they did not judge the same images in the same way."""
 
 
 class ModelError(FeatxError):

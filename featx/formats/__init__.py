@@ -16,7 +16,7 @@ from featx.errors import UsageError
 from featx.files import make_directory, printable
 from featx.registry import Registry
 
-__all__ = ["FORMATS", "check_output", "write_rows"]
+__all__ = ["FORMATS", "check_output", "check_place", "write_rows"]
 
 FORMATS = Registry("featx.formats", __path__[0], "output format")
 
@@ -43,6 +43,23 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Wr
             f"The output {shown!r} has the extension {printable(target.suffix)!r}. "
             f"Choose from: {known}."
         )
+    check_place(target, overwrite=overwrite)
+    writer: Writer = FORMATS.get(name)
+    return writer
+
+
+def check_place(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Make sure that a file can be written as ``path``, of whatever kind, before any work is done.
+
+    Missing parent folders are created.
+
+    Raises
+    ------
+    UsageError
+        ``path`` is a folder, exists and ``overwrite`` is False, or its folder cannot be.
+    """
+    target = Path(path)
+    shown = printable(str(target))
     if target.is_dir():
         raise UsageError(f"The output {shown!r} is a folder.")
     if os.path.lexists(target) and not overwrite:
@@ -55,8 +72,6 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Wr
         raise UsageError(f"The output {shown!r} cannot be written: {error.strerror}.") from None
     if not target.parent.is_dir():
         raise UsageError(f"The output {shown!r} cannot be written: its folder is a file.")
-    writer: Writer = FORMATS.get(name)
-    return writer
 
 
 def write_rows(

@@ -54,7 +54,9 @@ def corrected_paired_test(differences: ArrayLike, *, test_ratio: float) -> Paire
     return PairedTest(mean, mean - half, mean + half, p)
 
 
-def paired_bootstrap(value: float, samples: NDArray[np.float64], n_units: int) -> PairedTest:
+def paired_bootstrap(
+    value: float, samples: NDArray[np.float64], n_units: int, *, stretch: float = 1.0
+) -> PairedTest:
     """Test of a difference between two classifiers on the same images.
 
     Parameters
@@ -65,6 +67,9 @@ def paired_bootstrap(value: float, samples: NDArray[np.float64], n_units: int) -
         The same on resamples that are common to both; NaN where it is not defined.
     n_units : int
         Units drawn, at least 2.
+    stretch : float, default 1
+        The ends lie so many times further from the value; see
+        `featx.stats.bootstrap.training_stretch`.
 
     Returns
     -------
@@ -78,10 +83,11 @@ def paired_bootstrap(value: float, samples: NDArray[np.float64], n_units: int) -
     samples = samples[~np.isnan(samples)]
     if len(samples) == 0 or np.ptp(samples) == 0:
         return PairedTest(value, value, value, 1.0 if value == 0 else 0.0)
-    low, high = np.percentile(samples, expanded_percentiles(n_units))
+    low, high = value + stretch * (np.percentile(samples, expanded_percentiles(n_units)) - value)
     beyond = min((samples <= 0).sum(), (samples >= 0).sum()) + 1
     steps = norm.isf(min(beyond / (len(samples) + 1), 0.5))
-    p = 2 * float(student.sf(steps / np.sqrt(n_units / (n_units - 1)), n_units - 1))
+    steps /= stretch * np.sqrt(n_units / (n_units - 1))
+    p = 2 * float(student.sf(steps, n_units - 1))
     return PairedTest(value, float(low), float(high), p)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,66 @@ CLASS_AVERAGES = (
 )
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """Every metric of one set of predictions, and of its resamples.
+
+    Parameters
+    ----------
+    values : dict of str to float
+        NaN where a metric is not defined.
+    by_class : dict of str to ndarray of shape (n_classes,)
+    samples : dict of str to ndarray of shape (n_resamples,)
+    class_samples : dict of str to ndarray of shape (n_resamples, n_classes)
+    n_ranking : int
+        Resamples of rankings; there are fewer where those of many images would take long.
+    """
+
+    values: dict[str, float]
+    by_class: dict[str, Float]
+    samples: dict[str, Float]
+    class_samples: dict[str, Float]
+    n_ranking: int
+
+
+def metric_values(
+    y: Int, probabilities: Float, predicted: Int
+) -> tuple[dict[str, float], dict[str, Float]]:
+    """Every metric, and every metric of each class (n_classes,); NaN where not defined."""
+    counts = class_counts(y, predicted, probabilities.shape[1])
+    rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
+    values = {
+        **count_metrics(*counts),
+        **{RANKINGS[name]: mean_defined(by_class) for name, by_class in rankings.items()},
+        **{name: each.mean() for name, each in _image_means(y, probabilities).items()},
+    }
+    by_class = {**class_metrics(*counts), **rankings}
+    return {name: float(value) for name, value in values.items()}, by_class
+
+
+def resample_metrics(
+    y: Int, probabilities: Float, units: Int, *, seed: int, predicted: Int
+) -> Resampled:
+    """Every metric on resamples of units; see `describe_predictions`.
+
+    The same seed and units give the same resamples, so that those of two classifiers on the same
+    images are paired.
+    """
+    n_ranking = max(RANKING_CELLS // max(probabilities.size, 1), MIN_RANKING_RESAMPLES)
+    n_ranking = min(n_ranking, N_RESAMPLES)
+    values, by_class = metric_values(y, probabilities, predicted)
+    samples, class_samples = _resample(
+        y,
+        probabilities,
+        _image_means(y, probabilities),
+        units,
+        n_ranking=n_ranking,
+        seed=seed,
+        predicted=predicted,
+    )
+    return Resampled(values, by_class, samples, class_samples, n_ranking)
+
+
 def describe_predictions(
     y: Int,
     probabilities: Float,
@@ -48,6 +109,7 @@ def describe_predictions(
     repeats: int = 1,
     predicted: Int | None = None,
     n_folds: int | None = None,
+    resampled: Resampled | None = None,
 ) -> dict[str, Any]:
     """All metrics of these predictions, with 95 % expanded percentile bootstrap intervals.
 
@@ -71,6 +133,8 @@ def describe_predictions(
     n_folds : int, optional
         Folds, where the predictions are cross-validated: intervals are wider for it, see
         `featx.stats.bootstrap.training_stretch`. None for one classifier that judges all.
+    resampled : Resampled, optional
+        From `resample_metrics` with the same arguments, where it is at hand.
 
     Returns
     -------
@@ -88,46 +152,35 @@ def describe_predictions(
     """
     n_classes = len(classes)
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    counts = class_counts(y, predicted, n_classes)
-    rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
-    means = _image_means(y, probabilities)
-    values = {
-        **count_metrics(*counts),
-        **{RANKINGS[name]: mean_defined(by_class) for name, by_class in rankings.items()},
-        **{name: each.mean() for name, each in means.items()},
-    }
-    by_class = {**class_metrics(*counts), **rankings}
-
+    if resampled is None:
+        resampled = resample_metrics(y, probabilities, units, seed=seed, predicted=predicted)
+    by_class = resampled.by_class
     n_units = int(units.max()) + 1
-    n_ranking = max(RANKING_CELLS // max(len(y) * n_classes, 1), MIN_RANKING_RESAMPLES)
-    n_ranking = min(n_ranking, N_RESAMPLES)
-    samples, class_samples = _resample(
-        y, probabilities, means, units, n_ranking=n_ranking, seed=seed, predicted=predicted
-    )
+    support = np.bincount(y, minlength=n_classes)
     stretch = training_stretch(n_folds)
     holding, saying = _units_of_classes(y, predicted, units, n_classes)
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
-        "interval": _in_words(n_units, unit, n_ranking, n_folds),
+        "interval": _in_words(n_units, unit, resampled.n_ranking, n_folds),
         "metrics": {
             name: interval(
                 value,
-                samples[name],
+                resampled.samples[name],
                 n_units,
                 proportion=name == "accuracy" or name.startswith("top_"),
                 stretch=stretch,
                 limits=LIMITS.get(name, (0.0, 1.0)),
             )
-            for name, value in values.items()
+            for name, value in resampled.values.items()
         },
         "per_class": {
             classes[c]: {
-                "support": int(counts[1][c]) // repeats,
+                "support": int(support[c]) // repeats,
                 **{
                     name: interval(
                         by_class[name][c],
-                        class_samples[name][:, c],
+                        resampled.class_samples[name][:, c],
                         int((saying if name == "precision" else holding)[c]),
                         proportion=name in {"precision", "recall"},
                         stretch=stretch,

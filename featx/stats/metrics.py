@@ -13,6 +13,7 @@ from featx.stats.losses import log_losses
 from featx.stats.ranking import class_rankings, mean_defined, ratio
 
 __all__ = [
+    "HEADLINE",
     "class_counts",
     "class_metrics",
     "confusion_matrix",
@@ -22,6 +23,19 @@ __all__ = [
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+
+#: What is shown where not all metrics are.
+HEADLINE = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "matthews",
+    "top_3_accuracy",
+    "roc_auc_ovr",
+    "average_precision_macro",
+    "log_loss",
+    "brier",
+)
 
 
 def confusion_matrix(y: Int, predicted: Int, n_classes: int) -> Int:

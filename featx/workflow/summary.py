@@ -7,23 +7,13 @@ from typing import Any
 
 from featx import console
 from featx.files import printable
+from featx.stats.metrics import HEADLINE
 from featx.workflow.curve_summary import print_curve
 from featx.workflow.fitting import Run
 from featx.workflow.trust_summary import trust_sentences
 
 __all__ = ["print_classes", "print_estimate", "print_run"]
 
-HEADLINE = (
-    "accuracy",
-    "balanced_accuracy",
-    "f1_macro",
-    "matthews",
-    "top_3_accuracy",
-    "roc_auc_ovr",
-    "average_precision_macro",
-    "log_loss",
-    "brier",
-)
 MOST_CLASSES = 20
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from featx.cli.options import config_options
 from featx.config import (
+    CompareConfig,
     DatasetConfig,
     ExtractConfig,
     FitConfig,
@@ -118,7 +119,9 @@ def test_the_resolved_configuration_reads_back_to_itself(values: dict) -> None:
     assert dump_config(again) == text
 
 
-@pytest.mark.parametrize("model", [DatasetConfig, ExtractConfig, FitConfig, ScoreConfig])
+@pytest.mark.parametrize(
+    "model", [DatasetConfig, ExtractConfig, FitConfig, ScoreConfig, CompareConfig]
+)
 def test_every_key_has_its_flag(model: type) -> None:
     def body(**sections: object) -> None:
         assert len(sections) == 1

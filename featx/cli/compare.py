@@ -1,0 +1,39 @@
+"""``featx compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from featx.cli.options import config_options
+from featx.comparing.reports import REPORTS
+from featx.config import CompareConfig
+
+__all__ = ["command"]
+
+
+def _report_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--html FILE`` and so on, one for each report format."""
+    for name in reversed(REPORTS.names()):
+        text = f"Write the comparison as {name.upper()} to FILE; - is stdout."
+        function = click.option(
+            f"--{name}", f"report_{name}", is_flag=False, flag_value="-", metavar="FILE", help=text
+        )(function)
+    return function
+
+
+@click.command(name="compare")
+@click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
+@config_options(CompareConfig)
+@_report_flags
+def command(runs: tuple[str, ...], compare: CompareConfig, **flags: str | None) -> None:
+    """Compare finished runs fairly: paired differences, intervals, prices, and a verdict."""
+    from featx.workflow.comparing import compare_folders
+    from featx.workflow.comparison_summary import print_comparison
+
+    reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
+    comparison = compare_folders(list(runs), compare, reports)
+    if "-" not in reports.values():
+        print_comparison(comparison)

@@ -1,0 +1,206 @@
+"""Several runs against a baseline: one document that every way of showing it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx.comparing.cost import describe_cost, lower_is_better, pareto_front
+from featx.comparing.differences import Measured, adjust, describe_difference, measure
+from featx.comparing.pairing import Paired, pair_runs
+from featx.comparing.record import LEVELS, JudgedRun, read_runs
+from featx.comparing.verdict import describe_run, verdict
+from featx.errors import UnknownNameError, UsageError
+from featx.stats.intervals import describe_predictions
+
+__all__ = ["SCHEMA_VERSION", "Comparison", "compare_runs"]
+
+SCHEMA_VERSION = 1
+MOST_SHOWN = 20  # disagreements in the document; the table of all is a file of its own
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs set beside each other.
+
+    Attributes
+    ----------
+    document : dict
+        Everything that is shown, as JSON: ``schema_version``; ``metric``, what verdicts are of;
+        ``judged`` (``level``, ``description``, ``n_images``, ``n_units``, ``unit``, ``n_folds``,
+        ``n_repeats``, ``interval``); ``runs``, the baseline first (``label``, ``folder``,
+        ``what``, ``metrics`` and ``per_class`` as in ``results.json``, ``cost`` as in
+        `featx.comparing.cost.describe_cost`, ``pareto``); ``differences``, one for each other
+        run (``run``, what `featx.comparing.differences.describe_difference` has, ``verdict``);
+        ``disagreements`` (``n``, and the first as ``rows`` under ``columns``); ``notes``.
+    """
+
+    document: dict[str, Any]
+    _paired: Paired
+    _labels: list[str]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """One sentence for each run but the baseline."""
+        return [each["verdict"] for each in self.document["differences"]]
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the images on which runs disagree."""
+        return ["id", "split", "fold", "y_true", *(f"y_{x}" for x in self._labels), "right"]
+
+    def disagreements(self) -> Iterator[list[Any]]:
+        """The images that not all runs predict alike, and who is right.
+
+        ``right`` holds the labels of the runs that are, joined by `` | ``; it is empty where
+        none is.
+        """
+        first = self._paired.first
+        said = np.stack([judged.predicted for judged in self._paired.judged], axis=1)
+        classes = self._paired.classes
+        for i in np.flatnonzero((said != said[:, :1]).any(axis=1)):
+            who = [x for x, c in zip(self._labels, said[i], strict=True) if c == first.y[i]]
+            yield [
+                first.ids[i],
+                _split_name(self._paired, int(first.repeat[i])),
+                int(first.fold[i]) if first.fold[i] >= 0 else None,
+                classes[first.y[i]],
+                *(classes[c] for c in said[i]),
+                " | ".join(who),
+            ]
+
+
+def compare_runs(
+    folders: Sequence[str | Path], *, metric: str | None = None, seed: int = 0
+) -> Comparison:
+    """Compare runs with the first of them.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Runs, the baseline first.
+    metric : str, optional
+        What verdicts and the front of quality against cost are of. By default what the search of
+        the baseline maximised.
+    seed : int, default 0
+        Of the resamples.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two runs, a folder that is none, or an unknown metric.
+    ComparisonError
+        The runs cannot be compared; see `featx.comparing.pairing.pair_runs`.
+    """
+    if len(folders) < 2:
+        raise UsageError(
+            f"A comparison needs two runs; got {len(folders)}.",
+            hint="Name two or more: featx compare runs/first runs/second",
+        )
+    runs = read_runs(folders)
+    paired = pair_runs(runs)
+    measured = [measure(paired, judged, seed=seed) for judged in paired.judged]
+    metric = _metric(metric, runs[0], measured[0])
+    described = [_describe_run(r, paired, m, seed) for r, m in zip(runs, measured, strict=True)]
+    _mark_front(described, metric)
+    differences = [describe_difference(paired, m, measured[0]) for m in measured[1:]]
+    adjust(differences)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "metric": metric,
+        "judged": _describe_judged(paired, described[0]),
+        "runs": [{k: v for k, v in each.items() if k != "interval"} for each in described],
+        "differences": [
+            {
+                "run": each["label"],
+                **difference,
+                "verdict": verdict(
+                    each, described[0], difference, metric, n_compared=len(differences)
+                ),
+            }
+            for each, difference in zip(described[1:], differences, strict=True)
+        ],
+        "notes": paired.notes + _cost_notes(described),
+    }
+    comparison = Comparison(document, paired, [run.label for run in runs])
+    rows = list(comparison.disagreements())
+    document["disagreements"] = {
+        "n": len(rows),
+        "columns": comparison.columns,
+        "rows": rows[:MOST_SHOWN],
+    }
+    return comparison
+
+
+def _metric(asked: str | None, baseline: JudgedRun, measured: Measured) -> str:
+    known = measured.resampled.values
+    if asked is None:
+        scoring = str(baseline.results.get("scoring")).removeprefix("neg_")
+        return scoring if scoring in known else "balanced_accuracy"
+    if asked not in known:
+        raise UnknownNameError("metric", asked, known)
+    return asked
+
+
+def _describe_run(run: JudgedRun, paired: Paired, measured: Measured, seed: int) -> dict[str, Any]:
+    judged = measured.judged
+    numbers = describe_predictions(
+        judged.y,
+        judged.probabilities,
+        paired.classes,
+        paired.units,
+        unit=paired.unit,
+        seed=seed,
+        repeats=paired.n_repeats,
+        predicted=judged.predicted,
+        n_folds=paired.n_folds,
+        resampled=measured.resampled,
+    )
+    return {
+        "label": run.label,
+        "folder": str(run.folder),
+        "what": describe_run(run),
+        "metrics": numbers["metrics"],
+        "per_class": numbers["per_class"],
+        "cost": describe_cost(run),
+        "interval": numbers["interval"],
+    }
+
+
+def _mark_front(described: Sequence[dict[str, Any]], metric: str) -> None:
+    sign = -1 if lower_is_better(metric) else 1
+    values = [each["metrics"][metric]["value"] for each in described]
+    qualities = [None if value is None else sign * value for value in values]
+    front = pareto_front(qualities, [each["cost"]["total_s"] for each in described])
+    for each, unbeaten in zip(described, front, strict=True):
+        each["pareto"] = unbeaten
+
+
+def _describe_judged(paired: Paired, baseline: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "level": paired.level,
+        "description": LEVELS[paired.level],
+        "n_images": paired.n_images,
+        "n_units": paired.n_units,
+        "unit": paired.unit,
+        "n_folds": paired.n_folds,
+        "n_repeats": paired.n_repeats,
+        "interval": baseline["interval"],
+    }
+
+
+def _cost_notes(described: Sequence[dict[str, Any]]) -> list[str]:
+    cached = [each for each in described if each["cost"]["cached"]]
+    if not cached:
+        return []
+    counts = ", ".join(f"{each['label']!r} {each['cost']['cached']:,}" for each in cached)
+    return [f"Embeddings that came from the cache are not in the cost of extraction: {counts}."]
+
+
+def _split_name(paired: Paired, repeat: int) -> str:
+    """As in ``predictions.csv``, but the folds that chose nothing go by one name."""
+    return f"repeated-{repeat + 1}" if paired.level == "repeated" else paired.level

@@ -1,0 +1,153 @@
+"""A run folder as far as comparing needs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featx.comparing.predictions import Judged, read_predictions
+from featx.errors import ComparisonError, UsageError
+from featx.files import printable
+from featx.model.folder import FolderReader
+
+__all__ = ["LEVELS", "JudgedRun", "read_run", "read_runs"]
+
+MOST_RESULTS = 1 << 30  # bytes
+MOST_PREDICTIONS = 1 << 34
+
+#: Ways to have judged, what says most of new images first.
+LEVELS = {
+    "test": "the test split",
+    "holdout": "the images held out",
+    "repeated": "repeated cross-validation",
+    "folds": "cross-validation whose folds chose nothing",
+    "oof": "the folds of the search, which are optimistic: parameters were chosen on them",
+}
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """One run: what it is, what it said of which images, and what it cost.
+
+    Parameters
+    ----------
+    label : str
+        What tables call it: the folder's name, or its whole path where two share a name.
+    folder : Path
+    results : mapping
+        Its ``results.json``.
+    classes : list of str
+    judged : mapping of str to Judged
+        By level; see `LEVELS`.
+    """
+
+    label: str
+    folder: Path
+    results: Mapping[str, Any]
+    classes: list[str]
+    judged: Mapping[str, Judged]
+
+    @property
+    def named(self) -> str:
+        """For sentences."""
+        return repr(printable(self.label))
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        """The candidate that was chosen."""
+        chosen = self.results.get("chosen")
+        return chosen if isinstance(chosen, dict) else {}
+
+    @property
+    def grouped(self) -> bool:
+        """Whether it knows of groups."""
+        return self.results.get("n_groups") is not None
+
+
+def read_runs(folders: Sequence[str | Path]) -> list[JudgedRun]:
+    """All runs, each with a label of its own.
+
+    Raises
+    ------
+    UsageError
+        A folder is no run, or is named twice.
+    ComparisonError
+        What is in a run cannot be read.
+    """
+    paths = [Path(folder) for folder in folders]
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        if path.resolve() in seen:
+            raise UsageError(f"The run {printable(str(path))!r} is named twice.")
+        seen[path.resolve()] = path
+    names = [path.resolve().name for path in paths]
+    return [
+        read_run(path, name if names.count(name) == 1 else str(path))
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def read_run(folder: Path, label: str) -> JudgedRun:
+    """Read one run.
+
+    Raises
+    ------
+    UsageError, ComparisonError
+        See `read_runs`.
+    """
+    shown = printable(str(folder))
+    if not (folder / "results.json").is_file() or not (folder / "predictions.csv").is_file():
+        raise UsageError(
+            f"{shown!r} is not a run: it has no results.json and predictions.csv.",
+            hint="Name folders that `featx fit` wrote, such as runs/first.",
+        )
+    reader = FolderReader(folder)
+    try:
+        results = json.loads(reader.read("results.json", MOST_RESULTS))
+        classes = _classes(results)
+    except (ValueError, RecursionError):
+        raise ComparisonError(
+            f"{shown}/results.json is not what featx writes.",
+            hint="Fit the run again with --overwrite.",
+        ) from None
+    splits = read_predictions(
+        reader.read("predictions.csv", MOST_PREDICTIONS), classes, where=f"{folder}/predictions.csv"
+    )
+    return JudgedRun(label, folder, results, classes, _levels(splits, results))
+
+
+def _classes(results: Any) -> list[str]:
+    classes = results.get("classes") if isinstance(results, dict) else None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError("no classes")
+    return classes
+
+
+def _levels(splits: Mapping[str, Judged], results: Mapping[str, Any]) -> dict[str, Judged]:
+    """The predictions by how they judge."""
+    levels = {name: splits[name] for name in ("test", "holdout", "oof") if name in splits}
+    repeats = [splits[name] for name in sorted(splits, key=_repeat) if _repeat(name)]
+    if repeats:
+        levels["repeated"] = Judged.repeated(repeats)
+    honest = [splits[name] for name in ("nested", "repeated-1") if name in splits]
+    if "oof" in splits and _tried(results) == 1:
+        honest.append(splits["oof"])
+    if honest:
+        levels["folds"] = honest[0]
+    return {name: levels[name] for name in LEVELS if name in levels}
+
+
+def _repeat(split: str) -> int:
+    """N of ``repeated-N``; 0 of every other split."""
+    name, _, number = split.partition("-")
+    return int(number) if name == "repeated" and number.isdecimal() else 0
+
+
+def _tried(results: Mapping[str, Any]) -> int | None:
+    """How many trials the folds chose from; None where it is not said."""
+    search = results.get("search")
+    trials = search.get("trials") if isinstance(search, dict) else None
+    return trials if isinstance(trials, int) else None

@@ -1,0 +1,67 @@
+"""One page of HTML that needs nothing else: no script, no font, no picture, no address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from featx.comparing.layout import Block, Plot, Table, lay_out
+from featx.comparing.reports._markup import Markup, element
+from featx.comparing.reports._plot import draw
+from featx.comparing.reports._style import STYLE
+
+__all__ = ["PLUGIN"]
+
+# Were there a way to smuggle markup in, the browser would still load and run nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def _write(document: Mapping[str, Any]) -> str:
+    first, *rest = lay_out(document)
+    title = "Comparison of runs"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Markup(STYLE)),
+    )
+    assert not isinstance(first, Plot | Table)
+    verdicts = [element("p", sentence, class_="verdict") for sentence in first.sentences]
+    body = [element("h1", title), *verdicts]
+    for block in rest:
+        body += [element("h2", block.title), *_block(block)]
+    page = element("html", head, element("body", *body), lang="en")
+    return f"<!doctype html>\n{page}\n"
+
+
+def _block(block: Block) -> Iterator[Markup]:
+    if isinstance(block, Table):
+        yield element("div", _table(block), class_="scroll", tabindex=0)
+        if block.note:
+            yield element("p", block.note, class_="note")
+    elif isinstance(block, Plot):
+        yield draw(block)
+        runs = [
+            f"{i} {point.label}: {block.metric} {point.value:.3f}, {point.cost_s:,.1f} s"
+            for i, point in enumerate(block.points, start=1)
+        ]
+        words = "Disc: on the front. Square: beaten. Bars: 95 % intervals. "
+        yield element("p", words + "; ".join(runs) + ".", class_="note")
+    else:
+        yield element("ul", *(element("li", sentence) for sentence in block.sentences))
+
+
+def _table(table: Table) -> Markup:
+    def cell(name: str, text: str, column: int, **attributes: str) -> Markup:
+        if column in table.words:
+            attributes["class_"] = "word"
+        return element(name, text, **attributes)
+
+    head = [cell("th", name, i, scope="col") for i, name in enumerate(table.columns)]
+    rows = [element("tr", *(cell("td", t, i) for i, t in enumerate(row))) for row in table.rows]
+    return element("table", element("thead", element("tr", *head)), element("tbody", *rows))
+
+
+PLUGIN = _write

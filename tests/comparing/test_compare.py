@@ -1,0 +1,290 @@
+"""What a comparison says of runs whose difference is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs_lab import answers, outcomes, write_run
+
+from featx.comparing.compare import compare_runs
+from featx.comparing.cost import pareto_front
+from featx.stats.comparison import corrected_paired_test
+from featx.stats.paired import mcnemar
+
+Y = np.arange(100) % 2
+
+
+def pair(tmp_path, both, wins, losses, neither, **options):
+    """Two runs on as many images as the outcomes have."""
+    before, right = outcomes(both, wins, losses, neither)
+    y = np.arange(len(right)) % 2
+    return [
+        write_run(tmp_path / name, y, answers(y, which), **options)
+        for name, which in (("base", before), ("new", right))
+    ]
+
+
+def test_a_planted_difference_is_found_and_counted(tmp_path):
+    comparison = compare_runs(pair(tmp_path, 60, 25, 5, 10))
+    [found] = comparison.document["differences"]
+    told = {"both": 60, "wins": 25, "losses": 5, "neither": 10, "told_apart": 30}
+    assert found["images"] == told
+    accuracy = found["metrics"]["accuracy"]
+    assert accuracy["value"] == pytest.approx(0.2)
+    assert accuracy["p_adjusted"] == accuracy["tests"][0]["p"] == pytest.approx(mcnemar(25, 5))
+    methods = [test["method"] for test in accuracy["tests"]]
+    assert methods == ["exact McNemar test", "paired bootstrap over 100 images"]
+    f1 = found["metrics"]["f1_macro"]["tests"]
+    assert [test["method"] for test in f1] == ["paired bootstrap over 100 images"]
+    assert comparison.verdicts == [
+        "new adds +20.0 points of accuracy [10.0, 30.3] against base, p < 0.001, "
+        "for about the same compute."
+    ]
+    turned = compare_runs([tmp_path / "new", tmp_path / "base"]).verdicts
+    assert turned[0].startswith("base loses 20.0 points of accuracy [−30.3, −10.0] against new")
+
+
+def test_the_metrics_are_those_of_each_run(tmp_path):
+    document = compare_runs(pair(tmp_path, 60, 25, 5, 10)).document
+    values = [run["metrics"]["accuracy"]["value"] for run in document["runs"]]
+    assert values == pytest.approx([0.65, 0.85])
+    assert [run["cost"]["model_bytes"] for run in document["runs"]] == [1000, 1000]
+    json.dumps(document, allow_nan=False)
+
+
+def test_equal_runs_are_not_told_apart(tmp_path):
+    [found] = compare_runs(pair(tmp_path, 80, 0, 0, 20)).document["differences"]
+    assert found["verdict"].startswith(
+        "No reliable difference between new and base in accuracy: 0.0 points [−3.7, 3.7], p = 1"
+    )
+    for metric in found["metrics"].values():
+        assert all(test["p"] == 1 for test in metric["tests"])
+
+
+def test_a_difference_that_luck_explains_is_not_called_one(tmp_path):
+    [sentence] = compare_runs(pair(tmp_path, 60, 9, 7, 24)).verdicts
+    assert sentence.startswith("No reliable difference between new and base in accuracy: +2.0")
+
+
+def test_order_of_rows_and_numbers_of_folds_do_not_matter(tmp_path):
+    """The same run with its rows reversed and its folds numbered the other way round."""
+    folds = np.arange(100) // 20
+    before, right = outcomes(60, 25, 5, 10)
+    ids = [f"{i}.png" for i in range(100)]
+    base = write_run(tmp_path / "base", Y, answers(Y, before), split="nested", folds=folds, ids=ids)
+    straight, turned = tmp_path / "x" / "new", tmp_path / "y" / "new"
+    write_run(straight, Y, answers(Y, right), split="nested", folds=folds, ids=ids)
+    write_run(
+        turned,
+        Y[::-1],
+        answers(Y, right)[::-1],
+        split="nested",
+        folds=4 - folds[::-1],
+        ids=ids[::-1],
+    )
+    one, other = (compare_runs([base, new]).document["differences"] for new in (straight, turned))
+    assert one == other
+
+
+def test_folds_are_tested_by_the_corrected_t_test(tmp_path):
+    folds = np.arange(100) // 20
+    runs = pair(tmp_path, 60, 25, 5, 10, split="nested", folds=folds)
+    document = compare_runs(runs).document
+    assert document["judged"]["level"] == "folds"
+    assert document["judged"]["n_folds"] == 5
+    first, *more = document["differences"][0]["metrics"]["accuracy"]["tests"]
+    before, right = outcomes(60, 25, 5, 10)
+    by_fold = [right[folds == f].mean() - before[folds == f].mean() for f in range(5)]
+    expected = corrected_paired_test(by_fold, test_ratio=0.25)
+    assert first["method"] == "corrected resampled t-test over 5 folds"
+    assert (first["mean"], first["p"]) == pytest.approx((expected.mean, expected.p))
+    assert [test["method"] for test in more] == [
+        "paired bootstrap over 100 images, 1.22 times as wide for 5 training sets",
+        "exact McNemar test, as if one classifier had judged all images",
+    ]
+
+
+def test_folds_that_differ_by_the_same_amount_are_no_certainty(tmp_path):
+    """Ten more right in each of two folds would have p = 0 by a t-test."""
+    folds = np.arange(40) // 20
+    before = np.tile(np.arange(20) < 10, 2)
+    right = np.tile(np.arange(20) < 12, 2)
+    y = np.arange(40) % 2
+    options = {"split": "nested", "folds": folds}
+    a = write_run(tmp_path / "a", y, answers(y, before), **options)
+    b = write_run(tmp_path / "b", y, answers(y, right), **options)
+    tests = compare_runs([a, b]).document["differences"][0]["metrics"]["accuracy"]["tests"]
+    assert tests[0]["method"].startswith("paired bootstrap")
+    assert tests[0]["p"] > 0.01
+
+
+def test_repeated_partitions_are_paired_one_by_one(tmp_path):
+    folds = np.arange(100) // 20
+    splits = ["repeated-1", "repeated-2"]
+    document = compare_runs(pair(tmp_path, 60, 25, 5, 10, split=splits, folds=folds)).document
+    assert document["judged"]["n_repeats"] == 2
+    assert document["judged"]["n_images"] == document["judged"]["n_units"] == 100
+    tests = document["differences"][0]["metrics"]["accuracy"]["tests"]
+    assert tests[0]["method"] == "corrected resampled t-test over 10 folds of 2 partitions"
+    assert not any("McNemar" in test["method"] for test in tests)
+
+
+def test_images_that_stay_together_are_drawn_together(tmp_path):
+    """Four images a group that all go the same way: as few groups, so much wider."""
+    before, right = (np.repeat(x, 4) for x in outcomes(16, 6, 1, 2))
+    widths, methods = [], []
+    for name, units, groups in (("one", None, None), ("four", np.arange(100) // 4, 25)):
+        runs = [
+            write_run(
+                tmp_path / name / each, Y, answers(Y, which), units=units,
+                results={"n_groups": groups},
+            )
+            for each, which in (("a", before), ("b", right))
+        ]  # fmt: skip
+        test = compare_runs(runs).document["differences"][0]["metrics"]["accuracy"]["tests"][0]
+        widths.append(test["high"] - test["low"])
+        methods.append(test["method"])
+    assert methods == ["exact McNemar test", "cluster bootstrap over 25 groups"]
+    assert widths[1] / widths[0] == pytest.approx(2, rel=0.2)
+
+
+def test_groups_that_one_run_knows_count_for_all(tmp_path):
+    units = np.arange(100) // 4
+    before, right = outcomes(60, 25, 5, 10)
+    grouped = {"n_groups": 25}
+    a = write_run(tmp_path / "a", Y, answers(Y, before), units=units, results=grouped)
+    b = write_run(tmp_path / "b", Y, answers(Y, right))
+    document = compare_runs([a, b]).document
+    assert document["judged"]["n_units"] == 25
+    assert document["judged"]["unit"] == "groups"
+    assert document["notes"] == [
+        "'b' was fitted without the groups of 'a', but judged like it; groups are drawn together."
+    ]
+
+
+def test_several_runs_are_adjusted_for_their_number(tmp_path):
+    before, right = outcomes(60, 25, 5, 10)
+    base = write_run(tmp_path / "base", Y, answers(Y, before))
+    others = [write_run(tmp_path / name, Y, answers(Y, right)) for name in ("x", "y", "z")]
+    document = compare_runs([base, *others]).document
+    for each in document["differences"]:
+        accuracy = each["metrics"]["accuracy"]
+        assert accuracy["p_adjusted"] == pytest.approx(3 * mcnemar(25, 5))
+        assert "(Holm, 3 comparisons)" in each["verdict"]
+
+
+def test_classes_won_and_lost(tmp_path):
+    y = np.repeat([0, 1], 10)
+    before = answers(y, np.r_[np.ones(6), np.zeros(4), np.ones(10)] == 1)
+    right = answers(y, np.r_[np.zeros(1), np.ones(9), np.ones(7), np.zeros(3)] == 1)
+    runs = [write_run(tmp_path / "a", y, before), write_run(tmp_path / "b", y, right)]
+    comparison = compare_runs(runs)
+    classes = comparison.document["differences"][0]["per_class"]
+    a = {"support": 10, "wins": 4, "losses": 1, "recall": pytest.approx(0.3)}
+    b = {"support": 10, "wins": 0, "losses": 3, "recall": pytest.approx(-0.3)}
+    assert classes == {"a": a, "b": b}
+    rows = list(comparison.disagreements())
+    assert comparison.columns == ["id", "split", "fold", "y_true", "y_a", "y_b", "right"]
+    assert len(rows) == 8
+    assert rows[0] == ["000.png", "test", None, "a", "a", "b", "a"]
+    assert rows[1] == ["006.png", "test", None, "a", "b", "a", "b"]
+    assert comparison.document["disagreements"]["n"] == 8
+
+
+def test_an_image_that_none_gets_right_belongs_to_none(tmp_path):
+    y = np.arange(30) % 3
+    kinds = {"classes": ["a", "b", "c"]}
+    runs = [
+        write_run(tmp_path / "x", y, np.where(y == 0, 1, y), **kinds),
+        write_run(tmp_path / "y", y, np.where(y == 0, 2, y), **kinds),
+    ]
+    comparison = compare_runs(runs)
+    rows = list(comparison.disagreements())
+    assert {row[-1] for row in rows} == {""}
+    assert comparison.document["differences"][0]["images"]["told_apart"] == 10
+
+
+def test_the_verdict_names_the_price_of_fine_tuning(tmp_path):
+    before, right = outcomes(60, 25, 5, 10)
+    base = write_run(tmp_path / "frozen", Y, answers(Y, before))
+    cost = {"extract_s": 1.0, "fit_s": 1.0, "train_s": 124.0}
+    tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results={"cost": cost})
+    comparison = compare_runs([base, tuned])
+    assert comparison.verdicts == [
+        "Fine-tuning timm:resnet18 (tuned) adds +20.0 points of accuracy [10.0, 30.3] against "
+        "frozen, p < 0.001, for 63 times the compute."
+    ]
+    page = Path(__file__).resolve().parents[2] / "docs" / "compare.md"
+    assert f"> {comparison.verdicts[0]}\n" in page.read_text("utf-8")
+    assert [run["pareto"] for run in comparison.document["runs"]] == [True, True]
+
+
+def test_cached_embeddings_are_said_not_to_be_paid(tmp_path):
+    report = {"report": {"cached": 100, "computed": 0, "elapsed_s": 0.1}}
+    runs = pair(tmp_path, 60, 25, 5, 10, results={"extraction": {"timm:resnet18": report}})
+    comparison = compare_runs(runs)
+    assert comparison.verdicts[0].endswith("the same compute (cached embeddings left out).")
+    assert comparison.document["runs"][0]["cost"]["images_per_s"] is None
+    assert comparison.document["notes"] == [
+        "Embeddings that came from the cache are not in the cost of extraction: 'base' 100, "
+        "'new' 100."
+    ]
+
+
+def test_less_is_better_for_losses(tmp_path):
+    before, right = outcomes(60, 25, 5, 10)
+    a = write_run(tmp_path / "a", Y, answers(Y, before))
+    cost = {"extract_s": 9.0, "fit_s": 9.0}
+    b = write_run(tmp_path / "b", Y, answers(Y, right), results={"cost": cost})
+    comparison = compare_runs([a, b], metric="log_loss")
+    assert comparison.verdicts[0].startswith("b lowers log loss by 0.439 [−0.")
+    assert [run["pareto"] for run in comparison.document["runs"]] == [True, True]
+    turned = compare_runs([b, a], metric="log_loss")
+    assert turned.verdicts[0].startswith("a raises log loss by 0.439 [0.")
+
+
+def test_the_front_by_hand():
+    #       cheap, better for more, beaten by the second, as good for more, unknown price
+    quality = [0.80, 0.90, 0.85, 0.90, 0.99]
+    cost = [1.0, 10.0, 11.0, 12.0, None]
+    assert pareto_front(quality, cost) == [True, True, False, False, False]
+    assert pareto_front([0.5, 0.5], [2.0, 2.0]) == [True, True]
+
+
+def test_older_runs_are_compared_over_images_and_that_is_said(tmp_path):
+    document = compare_runs(pair(tmp_path, 60, 25, 5, 10, older=True)).document
+    assert document["judged"]["unit"] == "images"
+    [note] = document["notes"]
+    assert note.startswith("Written by an older version of featx")
+    assert "Images are drawn one by one" in note
+
+
+def test_folds_that_chose_are_used_last_and_called_optimistic(tmp_path):
+    folds = np.arange(100) // 20
+    runs = pair(tmp_path, 60, 25, 5, 10, split=["oof"], folds=folds)
+    document = compare_runs(runs).document
+    assert document["judged"]["level"] == "oof"
+    assert "optimistic" in document["notes"][0]
+    # One trial chose nothing: its own folds are as honest as a nested search's.
+    before, right = outcomes(60, 25, 5, 10)
+    one = {"search": {"trials": 1}}
+    a = write_run(tmp_path / "a", Y, answers(Y, before), split="oof", folds=folds, results=one)
+    b = write_run(tmp_path / "b", Y, answers(Y, right), split="nested", folds=folds)
+    document = compare_runs([a, b]).document
+    assert document["judged"]["level"] == "folds"
+    assert document["notes"] == []
+
+
+def test_the_test_split_goes_before_the_folds(tmp_path):
+    runs = pair(tmp_path, 60, 25, 5, 10, split=["oof", "nested", "test"])
+    assert compare_runs(runs).document["judged"]["level"] == "test"
+
+
+def test_the_same_seed_gives_the_same_document(tmp_path):
+    runs = pair(tmp_path, 60, 25, 5, 10)
+    one, again, other = (compare_runs(runs, seed=s).document for s in (0, 0, 1))
+    assert one == again
+    assert one != other
