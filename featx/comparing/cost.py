@@ -10,7 +10,7 @@ from featx.comparing.record import JudgedRun
 
 __all__ = ["describe_cost", "lower_is_better", "pareto_front"]
 
-STAGES = ("extract_s", "fit_s", "train_s")
+STAGES = ("extract_s", "fit_s", "finetune_s")
 LOWER = frozenset({"log_loss", "brier"})
 JOINT = " + "  # between the backbones whose embeddings lie side by side
 
@@ -26,7 +26,7 @@ def describe_cost(run: JudgedRun) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``extract_s``, ``fit_s`` (the search), ``train_s`` (of a fine-tuned backbone),
+        ``extract_s``, ``fit_s`` (the search), ``finetune_s`` (training of the backbone),
         ``score_s`` (of the judged images), ``total_s`` (extraction, search and training),
         ``cached`` (images whose embeddings came from the cache, so that ``extract_s`` leaves
         their price out), ``images_per_s`` of the extraction that was computed, ``model_bytes``

@@ -164,7 +164,7 @@ def _means(document: Mapping[str, Any]) -> str:
 
 
 def _costs(document: Mapping[str, Any]) -> Table:
-    names = ("extract_s", "fit_s", "train_s", "score_s", "total_s")
+    names = ("extract_s", "fit_s", "finetune_s", "score_s", "total_s")
     heads = ("extraction s", "search s", "training s", "scoring s", "total s")
     said = [n for n in names if any(run["cost"][n] is not None for run in document["runs"])]
     rows = []

@@ -108,7 +108,7 @@ def pair_runs(runs: Sequence[JudgedRun]) -> Paired:
             continue
         units, unit, notes = _units(runs, judged)
         notes += [f"Not compared on {LEVELS[common[0]]}: {e.message}" for e in refusals[:1]]
-        notes += _level_notes(level) + _training_notes(runs, level)
+        notes += _level_notes(runs, level) + _training_notes(runs, level)
         return Paired(level, first.classes, judged, units, unit, notes)
     raise refusals[0]
 
@@ -277,12 +277,18 @@ def _units(runs: Sequence[JudgedRun], judged: Sequence[Judged]) -> tuple[Int, st
     return units, "groups" if grouped else "images" if alone else "distinct images", notes
 
 
-def _level_notes(level: str) -> list[str]:
-    if level != "oof":
+def _level_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
+    if level == "oof":
+        return [
+            "The folds judge that also chose parameters: all numbers are optimistic, the more so "
+            "the more a run tried."
+        ]
+    tuned = [run.named for run in runs if run.tuned]
+    if level != "folds" or not tuned:
         return []
     return [
-        "The folds judge that also chose parameters: all numbers are optimistic, the more so the "
-        "more a run tried."
+        "The folds also chose between the fine-tuned and the frozen backbone, so these are "
+        f"slightly optimistic: {', '.join(tuned)}."
     ]
 
 

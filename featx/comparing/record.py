@@ -62,6 +62,11 @@ class JudgedRun:
         return chosen if isinstance(chosen, dict) else {}
 
     @property
+    def tuned(self) -> bool:
+        """Whether it comes from ``featx finetune``, which may have kept the frozen backbone."""
+        return "finetuning" in self.results
+
+    @property
     def grouped(self) -> bool:
         """Whether it knows of groups."""
         return self.results.get("n_groups") is not None
@@ -127,13 +132,17 @@ def _classes(results: Any) -> list[str]:
 
 
 def _levels(splits: Mapping[str, Judged], results: Mapping[str, Any]) -> dict[str, Judged]:
-    """The predictions by how they judge."""
+    """The predictions by how they judge.
+
+    Folds chose nothing where there was one trial. Those of a fine-tune chose between two, the
+    fine-tuned backbone and the frozen one, which is little, and said.
+    """
     levels = {name: splits[name] for name in ("test", "holdout", "oof") if name in splits}
     repeats = [splits[name] for name in sorted(splits, key=_repeat) if _repeat(name)]
     if repeats:
         levels["repeated"] = Judged.repeated(repeats)
     honest = [splits[name] for name in ("nested", "repeated-1") if name in splits]
-    if "oof" in splits and _tried(results) == 1:
+    if "oof" in splits and (_tried(results) == 1 or "finetuning" in results):
         honest.append(splits["oof"])
     if honest:
         levels["folds"] = honest[0]

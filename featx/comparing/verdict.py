@@ -33,14 +33,14 @@ def metric_name(metric: str) -> str:
 
 def describe_run(run: JudgedRun) -> str:
     """What a run is: ``fine-tuned timm:resnet18``, ``logreg on timm:resnet18, smote``."""
-    cost = run.results.get("cost")
-    chosen = run.chosen
-    backbone, head = chosen.get("backbone"), chosen.get("head")
-    if isinstance(cost, dict) and cost.get("train_s"):
-        return printable(f"{TUNED}{backbone or 'a backbone'}")
+    backbone, head = run.chosen.get("backbone"), run.chosen.get("head")
     if not isinstance(backbone, str) or not isinstance(head, str):
         return ""
-    sampler = chosen.get("sampler", "none")
+    if run.tuned and run.chosen.get("kind") == "finetuned":
+        return printable(f"{TUNED}{backbone}")
+    if run.tuned:
+        return printable(f"frozen {backbone}, kept as fine-tuning made it worse")
+    sampler = run.chosen.get("sampler", "none")
     return printable(f"{head} on {backbone}" + (f", {sampler}" if sampler != "none" else ""))
 
 

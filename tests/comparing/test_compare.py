@@ -15,6 +15,12 @@ from featx.stats.comparison import corrected_paired_test
 from featx.stats.paired import mcnemar
 
 Y = np.arange(100) % 2
+TUNED = {
+    "finetuning": {"answer": "finetuned"},
+    "chosen": {"backbone": "timm:resnet18", "head": "linear", "kind": "finetuned"},
+    "cost": {"extract_s": 2.0, "finetune_s": 124.0},
+    "search": None,
+}
 
 
 def pair(tmp_path, both, wins, losses, neither, **options):
@@ -210,8 +216,7 @@ def test_an_image_that_none_gets_right_belongs_to_none(tmp_path):
 def test_the_verdict_names_the_price_of_fine_tuning(tmp_path):
     before, right = outcomes(60, 25, 5, 10)
     base = write_run(tmp_path / "frozen", Y, answers(Y, before))
-    cost = {"extract_s": 1.0, "fit_s": 1.0, "train_s": 124.0}
-    tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results={"cost": cost})
+    tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results=TUNED)
     comparison = compare_runs([base, tuned])
     assert comparison.verdicts == [
         "Fine-tuning timm:resnet18 (tuned) adds +20.0 points of accuracy [10.0, 30.3] against "
@@ -220,6 +225,33 @@ def test_the_verdict_names_the_price_of_fine_tuning(tmp_path):
     page = Path(__file__).resolve().parents[2] / "docs" / "compare.md"
     assert f"> {comparison.verdicts[0]}\n" in page.read_text("utf-8")
     assert [run["pareto"] for run in comparison.document["runs"]] == [True, True]
+
+
+def test_a_fine_tune_on_the_folds_of_a_nested_search(tmp_path):
+    folds = np.arange(100) // 20
+    before, right = outcomes(60, 25, 5, 10)
+    base = write_run(tmp_path / "base", Y, answers(Y, before), split=["oof", "nested"], folds=folds)
+    splits = ["oof", "frozen"]
+    tuned = write_run(
+        tmp_path / "tuned", Y, answers(Y, right), split=splits, folds=folds, results=TUNED
+    )
+    document = compare_runs([base, tuned]).document
+    assert document["judged"]["level"] == "folds"
+    assert document["notes"] == [
+        "The folds also chose between the fine-tuned and the frozen backbone, so these are "
+        "slightly optimistic: 'tuned'."
+    ]
+
+
+def test_a_frozen_backbone_that_was_kept_is_not_called_fine_tuned(tmp_path):
+    before, right = outcomes(60, 25, 5, 10)
+    base = write_run(tmp_path / "base", Y, answers(Y, before))
+    kept = {**TUNED, "chosen": {**TUNED["chosen"], "kind": "frozen"}}
+    new = write_run(tmp_path / "new", Y, answers(Y, right), results=kept)
+    comparison = compare_runs([base, new])
+    assert comparison.verdicts[0].startswith("new adds")
+    what = comparison.document["runs"][1]["what"]
+    assert what == "frozen timm:resnet18, kept as fine-tuning made it worse"
 
 
 def test_cached_embeddings_are_said_not_to_be_paid(tmp_path):

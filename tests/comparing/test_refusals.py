@@ -221,7 +221,7 @@ def test_damaged_results(tmp_path, text):
 
 
 def test_odd_numbers_and_kinds_in_the_results_are_not_known(tmp_path):
-    cost = {"extract_s": "1", "fit_s": -1, "train_s": float("nan")}
+    cost = {"extract_s": "1", "fit_s": -1, "finetune_s": float("nan")}
     odd = {"cost": cost, "chosen": 5, "extraction": [], "search": "x", "scoring": ["x"]}
     runs = [run(tmp_path / name, results=odd) for name in ("a", "b")]
     document = compare_runs(runs).document
