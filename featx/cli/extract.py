@@ -16,22 +16,33 @@ __all__ = ["command"]
 @click.command(name="extract")
 @config_options(DatasetConfig)
 @config_options(ExtractConfig)
+@click.option("--model", help="Run or model whose backbone embeds, a fine-tuned one too.")
 @click.option("--dry-run", is_flag=True, help="Only count what is cached and what is missing.")
 @strict
 @as_json
 def command(
-    data: DatasetConfig, extract: ExtractConfig, dry_run: bool, strict: bool, as_json: bool
+    data: DatasetConfig,
+    extract: ExtractConfig,
+    model: str | None,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Turn the images of DATASET into embeddings, cached, never computed twice."""
     from featx.data.reader import read_manifest
-    from featx.workflow.extracting import extract_manifest
+    from featx.workflow.extracting import extract_manifest, extract_with_model
 
-    found = extract_manifest(read_manifest(data), extract, dry_run=dry_run)
+    manifest = read_manifest(data)
+    if model is None:
+        found = extract_manifest(manifest, extract, dry_run=dry_run)
+    else:
+        found = extract_with_model(manifest, model, extract, dry_run=dry_run)
     if as_json:
         console.print_json([extraction.document() for extraction in found])
     else:
         _print(found, dry_run)
-    _next(data, extract)
+    if model is None:
+        _next(data, extract)
     if strict:
         found[0].require_all()
 

@@ -7,20 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from featx import console
-from featx.config import DatasetConfig, ExtractConfig
+from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
+from featx.errors import UsageError
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.files import printable
+from featx.model import Model, load_model
 from featx.types import DEFAULT_BACKBONE
 from featx.workflow.options import sections
+from featx.workflow.rebuilding import rebuild_extractors
 
-__all__ = ["extract", "extract_manifest"]
+__all__ = ["extract", "extract_manifest", "extract_with_model", "tell_failures"]
 
 SHOWN_FAILURES = 10
 
 
-def extract(dataset: str | os.PathLike[str], **options: Any) -> Extraction | list[Extraction]:
+def extract(
+    dataset: str | os.PathLike[str],
+    *,
+    model: Model | str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Extraction | list[Extraction]:
     """Embed every image of a data set with frozen backbones, once.
 
     Parameters
@@ -28,6 +36,9 @@ def extract(dataset: str | os.PathLike[str], **options: Any) -> Extraction | lis
     dataset : path
         Class folders, ``train/val/test`` folders of them, an unlabelled folder, or a CSV, TSV,
         JSONL or Parquet manifest.
+    model : Model or path, optional
+        A model, or what `featx.load_model` takes, whose backbone embeds the images as it does in
+        `featx.score`: a fine-tuned one too.
     **options
         Fields of `featx.config.DatasetConfig` and `featx.config.ExtractConfig`, for instance
         ``backbone="timm:resnet50"`` (or a list), ``cache="cache"``, ``device="cuda"``.
@@ -53,8 +64,44 @@ def extract(dataset: str | os.PathLike[str], **options: Any) -> Extraction | lis
     ((351, 1152), array(['Basophil', 'Basophil'], dtype='<U10'))
     """
     data, config = sections({"dataset": dataset, **options}, DatasetConfig, ExtractConfig)
-    found = extract_manifest(read_manifest(data), config)
+    manifest = read_manifest(data)
+    if model is None:
+        found = extract_manifest(manifest, config)
+    else:
+        found = extract_with_model(manifest, model, config)
     return found[0] if len(found) == 1 else found
+
+
+def extract_with_model(
+    manifest: Manifest,
+    model: Model | str | os.PathLike[str],
+    config: ExtractConfig,
+    *,
+    dry_run: bool = False,
+) -> list[Extraction]:
+    """Embeddings by the backbones of a model, under their own fingerprints.
+
+    Raises
+    ------
+    UsageError
+        ``config`` asks for another backbone, layer or preprocessing than the model's.
+    ModelError
+        The model cannot be loaded, or its backbone is not the one it was fitted with.
+    """
+    asked = sorted(BACKBONE_FIELDS & config.model_fields_set)
+    if asked:
+        raise UsageError(
+            f"--{asked[0].replace('_', '-')} is not an option beside --model: the model's own "
+            "backbone embeds.",
+            hint="Leave one of the two out.",
+        )
+    loaded = model if isinstance(model, Model) else load_model(model)
+    extractors = rebuild_extractors(loaded, config, () if dry_run else manifest.paths)
+    found = run_extractors(manifest, extractors, config, dry_run=dry_run)
+    for sentence in found[0].report.sentences():
+        console.log(sentence)
+    tell_failures(found[0])
+    return found
 
 
 def extract_manifest(

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from featx.config import RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
+from featx.fitting.estimate import Held
 from featx.fitting.training import pipeline_outputs
 from featx.model import Model, ModelExtractor
 from featx.types import BackboneRequest
 from featx.workflow.finetune_training import Outcome, Workshop, widen
+from featx.workflow.finetune_trust import tuned_trust
 from featx.workflow.fitting import fitted_model
 
 __all__ = ["Answer", "frozen_answer", "tuned_answer"]
@@ -42,11 +44,15 @@ class Answer:
 
     def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
         """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""
-        rows = {name: i for i, name in enumerate(self.extraction.manifest.ids)}
-        hashes = self.extraction.hashes[[rows[name] for name in ids]]
-        X = self.extraction.store.gather(hashes)
+        X = _gather(self.extraction, ids)
         said = pipeline_outputs(self.model.pipeline, X).probabilities()
         return widen(said, self.model.classes, classes)
+
+
+def _gather(extraction: Extraction, ids: Sequence[str]) -> NDArray[np.float32]:
+    """Embeddings of some images by name."""
+    rows = {name: i for i, name in enumerate(extraction.manifest.ids)}
+    return extraction.store.gather(extraction.hashes[[rows[name] for name in ids]])
 
 
 def frozen_answer(config: RunConfig, extraction: Extraction, outcome: Outcome) -> Answer:
@@ -55,12 +61,28 @@ def frozen_answer(config: RunConfig, extraction: Extraction, outcome: Outcome) -
 
 
 def tuned_answer(
-    config: RunConfig, extraction: Extraction, workshop: Workshop, outcome: Outcome
+    config: RunConfig,
+    extraction: Extraction,
+    workshop: Workshop,
+    outcome: Outcome,
+    oof: Held | None,
 ) -> Answer:
     """The fine-tuned backbone, as one among all others, and its head.
 
     Every image is embedded by it, into a store of its own; what it says of the images that judge
     comes from there, as it will in `featx.score`.
+
+    Parameters
+    ----------
+    config : RunConfig
+    extraction : Extraction
+        Of the frozen backbone.
+    workshop : Workshop
+    outcome : Outcome
+        Trained on all images of the workshop.
+    oof : Held, optional
+        What fine-tuned networks say out of fold; without it the validation part says how far to
+        trust the answers.
     """
     from featx.finetuning import save_backbone
 
@@ -72,14 +94,21 @@ def tuned_answer(
     extractor = Extractor.from_request(request, config.extract, paths)
     [tuned] = run_extractors(extraction.manifest, [extractor], config.extract, allow_memory=True)
     pipeline = outcome.trained.classifier.head_weights().put_into(outcome.warm.pipeline)
+    if oof is None:
+        rows = outcome.validation
+        said = workshop.predict(outcome, rows)[1]
+        oof = Held("validation", workshop.part.take(rows), np.full(len(said), -1), said)
+    X = pipeline[:1].transform(_gather(tuned, workshop.part.ids))
+    seed = int(workshop.config.seed or 0)
+    trust, novelty = tuned_trust(oof, workshop.part, X, outcome.validation, seed=seed)
     frozen = fitted_model(config, [extraction], outcome.warm)
     model = replace(
         frozen,
         head=pipeline,
         extractors=[own_extractor(tuned, request, path)],
         temperature=None,
-        trust=None,
-        novelty=None,
+        trust=trust,
+        novelty=novelty,
         provenance={**frozen.provenance, "finetuned": outcome.record.document},
     )
     return Answer("finetuned", model, tuned)

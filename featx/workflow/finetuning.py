@@ -107,8 +107,8 @@ def finetune_dataset(config: RunConfig) -> Run:
         workshop = _workshop(config, extraction, part, bank)
         records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
         final = workshop.finetune(np.ones(len(part), bool), ALL)
+        answer, judged = _choose(workshop, config, extraction, final, tested, judged)
     records.append(final.record)
-    answer, judged = _choose(workshop, config, extraction, final, tested, judged)
     notes += [*(folds.notes if tested is None else ()), *answer.notes]
     for note in notes:
         console.log(f"Note: {note}")
@@ -264,7 +264,9 @@ def _choose(
     fold, is not the answer. The test split chooses nothing.
     """
     frozen = frozen_answer(config, extraction, final)
-    tuned = tuned_answer(config, extraction, workshop, final)
+    tuned = tuned_answer(
+        config, extraction, workshop, final, None if judged is None else judged.finetuned
+    )
     fell = final.fell
     if tested is not None:
         judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))

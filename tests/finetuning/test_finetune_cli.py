@@ -146,6 +146,38 @@ def test_the_backbone_is_verified_and_travels_in_one_file(
         load_model(tmp_path / "copy")
 
 
+def test_its_embeddings_have_a_store_of_their_own(run: Command, tuned: Path) -> None:
+    done = run("extract", "split", "--model", "runs/tuned", "--json")
+    assert done.code == 0, done.err
+    [document] = json.loads(done.out)
+    assert document["fingerprint"] == load_model(tuned).specs[0].fingerprint
+    assert document["report"]["cached"] == 39
+    found = featx.extract("split", model=tuned)
+    assert not isinstance(found, list)
+    model = load_model(tuned)
+    said = dict(zip(found.ids, model.predict(found.X), strict=True))
+    assert {
+        name: row["y_pred"] for name, row in rows(tuned, "test").items()
+    }.items() <= said.items()
+    refused = run("extract", "split", "--model", "runs/tuned", "--backbone", "featx:mini-v1")
+    assert refused.code == 2
+    assert "--backbone is not an option beside --model" in refused.err
+
+
+def test_it_says_how_far_to_trust_it(tuned: Path) -> None:
+    model = load_model(tuned)
+    X = featx.extract("split", model=model).X  # type: ignore[union-attr]
+    sets, scores = model.prediction_sets(X), model.ood_scores(X)
+    assert sets is not None
+    assert scores is not None
+    assert sets.any(axis=1).all()
+    assert model.trust is not None
+    assert model.trust.novelty is not None
+    far = model.ood_scores(X + 100)
+    assert far is not None
+    assert (far > model.trust.novelty.limit).all()
+
+
 def test_folds_are_those_of_the_run(run: Command, fitted: Path, workspace: Path) -> None:
     done = run(
         "finetune", "photos", "--from", "runs/first", *TRAINING, "--epochs", "1", "--name", "cv"
