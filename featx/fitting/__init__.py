@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featx.fitting.checking import check_config
 from featx.fitting.data import FitData, join_backbones, split_backbones
 from featx.fitting.fit import fit_heads
 from featx.fitting.result import Candidate, FitResult, Predictions
@@ -11,6 +12,7 @@ __all__ = [
     "FitData",
     "FitResult",
     "Predictions",
+    "check_config",
     "fit_heads",
     "join_backbones",
     "split_backbones",

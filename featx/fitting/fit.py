@@ -17,6 +17,7 @@ from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Ensemble, Setup, Trial, plan_setups
+from featx.fitting.checking import check_config
 from featx.fitting.choice import (
     best_trials,
     choose,
@@ -73,10 +74,10 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
     ------
     FitError
         The data allow no honest classifier: one class, too few images or groups, not finite.
-    ClusterError, MissingExtraError
+    ClusterError
         ``config.cluster`` cannot be used.
-    ConfigError, UnknownNameError
-        ``config`` names a head, sampler or parameter that does not exist.
+    ConfigError, MissingExtraError, UnknownNameError
+        See `featx.fitting.check_config`.
 
     Notes
     -----
@@ -85,8 +86,7 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
     cross-validation and the returned classifier is refitted on all images. See ``docs/fit.md``.
     """
     started = time.perf_counter()
-    for sampler in config.sampler:
-        SAMPLERS.get(sampler)
+    check_config(config)
     part, test, notes = _separate(data, config)
     folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
     notes += folds.notes

@@ -21,7 +21,7 @@ from featx.data.reader import read_manifest
 from featx.errors import FitError
 from featx.extraction import Extraction
 from featx.files import printable
-from featx.fitting import FitData, FitResult, fit_heads, split_backbones
+from featx.fitting import FitData, FitResult, check_config, fit_heads, split_backbones
 from featx.model import Model, ModelExtractor
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.extracting import extract_manifest
@@ -94,6 +94,7 @@ def fit_dataset(config: RunConfig) -> Run:
     """`fit` from a resolved configuration."""
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
+    check_config(config.fit)
     manifest = labelled(read_manifest(config.data))
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)

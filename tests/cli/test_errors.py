@@ -56,6 +56,19 @@ def test_wrong_input_is_explained(
         assert word in result.err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--head", "logrg"], ["--sampler", "smot"], ["--search", "grd"]], ids=" ".join
+)
+def test_names_are_checked_before_any_image_is_read(
+    featx: Featx, arguments: list[str], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    result = featx("fit", "photos", *BACKBONE, "--cache", str(cache), *arguments)
+    assert result.code == 2
+    assert "Did you mean" in result.err
+    assert not cache.exists()
+
+
 def test_paths_relative_to_somewhere_else_are_explained(featx: Featx, tmp_path: Path) -> None:
     manifest = tmp_path / "list.csv"
     manifest.write_text("path,label\na/1.png,a\nb/1.png,b\n", "utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from featx.fitting.candidates import Trial
 from featx.fitting.objective import Objective
@@ -55,9 +56,12 @@ class Strategy:
         objective's scores, so that the same strategy in an outer fold is the same search.
     alike : bool, default True
         Whether it tries about the same whatever the scores, so that outer folds share their fits.
+    check : callable, optional
+        Raises a `MissingExtraError` where something that it needs is not installed.
     """
 
     name: str
     summary: str
     search: Callable[[Objective, Plan], Steps]
     alike: bool = True
+    check: Callable[[], Any] | None = None

@@ -106,4 +106,5 @@ PLUGIN = Strategy(
     summary="points where the scores so far promise most; optuna",
     search=search,
     alike=False,
+    check=_optuna,
 )
