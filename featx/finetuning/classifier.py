@@ -110,7 +110,11 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scores before the softmax, (n, n_classes), of what `normalise` gave."""
         (embedding,) = self.backbone(x)
-        with torch.autocast(x.device.type, enabled=False):
+        return self.classify(embedding)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Scores before the softmax, (n, n_classes), of what the backbone gave."""
+        with torch.autocast(embedding.device.type, enabled=False):
             z = (embedding.float() - self.get_buffer("mean")) / self.get_buffer("scale")
             for i, layer in enumerate(self.layers):
                 z = layer(z) if i == 0 else layer(self.between(z))

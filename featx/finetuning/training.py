@@ -29,6 +29,7 @@ from featx.finetuning.classifier import Classifier
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
+from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.stats.losses import log_losses
@@ -106,6 +107,7 @@ class _Training:
         self.average = Average(self.classifier, config.ema)
         self.n_batches = -(-len(task.training) // config.train_batch)
         self.progress = _Progress()
+        self.replay: Replay | None = None
         y = torch.from_numpy(task.y[task.training])
         balanced = config.class_weight == "balanced"
         weights = balanced_weights(y, self.n_classes) if balanced else None
@@ -121,6 +123,7 @@ class _Training:
 
     def run(self) -> None:
         """All epochs that are left."""
+        self.replay = plan_replay(self.classifier, self.unfreezing, self.task, self.config)
         if not self.progress.history:
             self._end_epoch()
         try:
@@ -154,7 +157,7 @@ class _Training:
         label = f"{task.name}, epoch {progress.epoch + 1} of {self.config.epochs}"
         with console.progress(sum(map(len, left)), label) as bar:
             for rows, pixels in self._loaded(left):
-                self._step(rows, pixels)
+                self._step(rows, *self._inputs(rows, pixels))
                 progress.position += 1
                 bar.advance(len(rows))
                 late = time.perf_counter() - self.saved_at > self.config.checkpoint_s
@@ -163,8 +166,12 @@ class _Training:
 
     def _loaded(
         self, batches: list[NDArray[np.int64]]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """Batches with their pixels, the next one made while one is trained on."""
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8] | None]]:
+        """Batches with their pixels, the next one made while one is trained on; without where what
+        frozen stages say of them is played back."""
+        if self.replay is not None:
+            yield from ((rows, None) for rows in batches)
+            return
         first = self.progress.step
         waiting: Future[NDArray[np.uint8]] | None = None
         for i, rows in enumerate(batches):
@@ -180,20 +187,28 @@ class _Training:
         augmentation = named_augmentation(strength, upright=self.task.upright)
         return bank.augmented(rows, augmentation, step=step, seed=self.task.seed)
 
-    def _step(self, rows: NDArray[np.int64], pixels: NDArray[np.uint8]) -> None:
+    def _inputs(
+        self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None
+    ) -> tuple[Tensor | None, Tensor]:
+        """What the network sees of images, mixed where asked, and targets."""
+        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
+        targets = soft_targets(y, self.n_classes, self.config.label_smoothing)
+        if pixels is None:
+            return None, targets
+        x = self.classifier.normalise(torch.from_numpy(pixels).to(self.task.device))
+        return mix(x, targets, self.config, self.progress.step, self.task.seed)
+
+    def _step(self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor) -> None:
         """One step of the optimiser, its images in as many parts as asked."""
         progress, config = self.progress, self.config
+        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
         set_modes(self.classifier, training=True, train_batch_norm=config.train_batch_norm)
         torch.manual_seed(step_seed(self.task.seed, progress.step))
-        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
-        x = self.classifier.normalise(torch.from_numpy(pixels).to(self.task.device))
-        targets = soft_targets(y, self.n_classes, config.label_smoothing)
-        x, targets = mix(x, targets, config, progress.step, self.task.seed)
         progress.rate = self._rate()
         set_rate(self.optimizer, progress.rate)
         self.optimizer.zero_grad()
         for part in torch.arange(len(rows)).tensor_split(min(config.accumulate, len(rows))):
-            scores = self._scores(x[part])
+            scores = self._scores(rows[part.numpy()], None if x is None else x[part])
             losses = soft_loss(scores, targets[part], weights=self.weights, gamma=config.focal)
             (losses.sum() / len(rows)).backward()
             progress.loss_sum += float(losses.detach().sum())
@@ -204,7 +219,10 @@ class _Training:
         progress.step += 1
         self.average.update(progress.step)
 
-    def _scores(self, x: Tensor) -> Tensor:
+    def _scores(self, rows: NDArray[np.int64], x: Tensor | None) -> Tensor:
+        if x is None:
+            assert self.replay is not None
+            return self.replay.scores(rows)
         on = self.task.precision == "bf16"
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=on):
@@ -232,7 +250,7 @@ class _Training:
         """Validate, remember the best, decide whether to go on, and write it all down."""
         progress, task = self.progress, self.task
         with self.average.applied():
-            probabilities = predict(self.classifier, task.bank, task.validation, task.precision)
+            probabilities = self._predict(task.validation)
             y = task.y[task.validation]
             finite = bool(np.isfinite(probabilities).all())
             loss = float(log_losses(y, probabilities).mean()) if finite else math.nan
@@ -250,6 +268,11 @@ class _Training:
         if progress.epoch == self.config.epochs:
             progress.stopped = "epochs"
         self._save()
+
+    def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self.replay is not None:
+            return self.replay.predict(rows)
+        return predict(self.classifier, self.task.bank, rows, self.task.precision)
 
     def _refuse_explosion(self, loss: float) -> None:
         if not math.isfinite(loss):

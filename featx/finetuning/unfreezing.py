@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,13 @@ class Stage:
         Of its modules.
     parameters : tuple of (str, Parameter)
         With their names in the `Classifier`.
+    modules : tuple of Module
+        That are called one after the other; none for the head.
     """
 
     name: str
     parameters: tuple[tuple[str, nn.Parameter], ...]
+    modules: tuple[nn.Module, ...] = ()
 
     @property
     def n_parameters(self) -> int:
@@ -62,7 +65,7 @@ def find_stages(classifier: Classifier, size_px: tuple[int, int]) -> list[Stage]
         mine = [(f"{name}.{n}", p) for n, p in module.named_parameters(recurse=False)]
         own[children[0][0]] = tuple((n, p) for n, p in mine if id(p) in used)
         parts[i : i + 1] = children
-    stages = [Stage(n, own.get(n, ()) + _named(m, n, used)) for n, m in parts]
+    stages = [Stage(n, own.get(n, ()) + _named(m, n, used), (m,)) for n, m in parts]
     return [*_merged(stages), _head(classifier)]
 
 
@@ -77,9 +80,10 @@ def _merged(stages: list[Stage]) -> list[Stage]:
     for stage in stages:
         if merged and all(p.ndim < 2 for _, p in stage.parameters):
             before = merged.pop()
-            stage = Stage(before.name, before.parameters + stage.parameters)
+            parameters = before.parameters + stage.parameters
+            stage = Stage(before.name, parameters, before.modules + stage.modules)
         merged.append(stage)
-    return [Stage(s.name.removeprefix("backbone.module."), s.parameters) for s in merged]
+    return [replace(s, name=s.name.removeprefix("backbone.module.")) for s in merged]
 
 
 def _head(classifier: Classifier) -> Stage:

@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_lab import FORBIDDEN, N_IMAGES, VALIDATION, Lab
+from finetune_lab import FORBIDDEN, N_IMAGES, TRAINING, VALIDATION, Lab
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featx.backbones import load_backbone
 from featx.config import FinetuneConfig
 from featx.errors import DatasetError, UsageError
-from featx.finetuning import HeadWeights, Trained, predict, train
+from featx.finetuning import Classifier, HeadWeights, ImageBank, Trained, predict, train
 from featx.finetuning.checkpoints import read_snapshot
+from featx.finetuning.replay import plan_replay
 from featx.finetuning.training import LAST, _Training
 from featx.heads._mlp import PerceptronClassifier
+from featx.types import BackboneRequest
 
 EVERYTHING = np.arange(N_IMAGES)
 
@@ -259,3 +262,70 @@ def test_bf16_is_close_to_fp32(lab: Lab, tmp_path: Path) -> None:
         for p in ("fp32", "bf16")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+@pytest.mark.parametrize("mode", ["head", "last-1", "last-2"])
+def test_frozen_stages_computed_once_are_the_same(
+    lab: Lab, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(unfreeze=mode, augment="none")
+    calls = []
+    run = Classifier.normalise
+
+    def count(self: Classifier, pixels: torch.Tensor) -> torch.Tensor:
+        calls.append(len(pixels))
+        return run(self, pixels)
+
+    monkeypatch.setattr(Classifier, "normalise", count)
+    once = train(lab.task(folder=tmp_path / "once"), settings)
+    n_once = sum(calls)
+    monkeypatch.setattr("featx.finetuning.training.plan_replay", lambda *_: None)
+    again = train(lab.task(folder=tmp_path / "again"), settings)
+    for a, b in zip(once.history, again.history, strict=True):
+        assert a["train_loss"] == b["train_loss"] or a["train_loss"] == pytest.approx(
+            b["train_loss"], rel=1e-3
+        )
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-3)
+    assert n_once < 2 * (len(TRAINING) + len(VALIDATION)) < sum(calls) - n_once
+    after = [state(t) for t in (once, again)]
+    for name, tensor in after[0].items():
+        torch.testing.assert_close(tensor, after[1][name], atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "possible"),
+    [
+        ("timm:test_vit", 160, True),
+        ("torchvision:squeezenet1_0", 64, True),
+        ("featx:mini-v1", 64, False),  # its embedding takes in every stage
+    ],
+)
+def test_frozen_stages_of_other_networks(
+    lab: Lab, tmp_path: Path, name: str, size: int, possible: bool
+) -> None:
+    backbone = load_backbone(BackboneRequest(name, pretrained=False, size_px=size))
+    n = backbone.outputs[0].n_features
+    head = HeadWeights(np.zeros(n), np.ones(n), [(np.zeros((3, n)), np.zeros(3))])
+    bank = ImageBank(lab.paths, lab.hashes, backbone.preprocess, memory_bytes=0)
+    task = lab.task(folder=tmp_path, backbone=backbone.network, head=head, bank=bank)
+    training = _Training(task, config(unfreeze="last-1", augment="none"))
+    replay = plan_replay(training.classifier, training.unfreezing, task, training.config)
+    assert (replay is not None) == possible
+    if replay is not None:
+        rows = np.array([3, 1, 25])
+        with torch.no_grad():
+            torch.testing.assert_close(replay.embed(rows), replay.look(rows), rtol=1e-3, atol=1e-4)
+        small = training.config.model_copy(update={"memory_mb": 0})
+        assert plan_replay(training.classifier, training.unfreezing, task, small) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"augment": "light"}, {"mixup": 0.2}, {"train_batch_norm": True}]
+)
+def test_what_changes_is_not_computed_once(
+    lab: Lab, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    settings = config(**{"unfreeze": "last-1", "augment": "none", **options})
+    task = lab.task(folder=tmp_path)
+    training = _Training(task, settings)
+    assert plan_replay(training.classifier, training.unfreezing, task, settings) is None
