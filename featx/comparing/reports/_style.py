@@ -29,7 +29,7 @@ thead th { border-top: 0; background: var(--panel); }
 th.word, td.word { text-align: left; white-space: normal; min-width: 7rem; max-width: 22rem;
   overflow-wrap: anywhere; }
 .note { color: var(--soft); font-size: .875rem; margin: .4rem 0 0; }
-.plot { display: block; width: 100%; max-width: 40rem; }
+.plot { display: block; width: 100%; max-width: 32rem; }
 .plot text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 .plot .number { fill: var(--ink); font-weight: 600; font-size: 13px; }
 .plot .grid { stroke: var(--line); }
