@@ -35,6 +35,7 @@ __all__ = [
     "ScoreConfig",
     "dump_config",
     "load_config",
+    "make_config",
     "parse_config",
 ]
 
@@ -459,6 +460,17 @@ class CompareConfig(_Section):
         description="File for the images that not all runs predict alike: .csv, .jsonl, .parquet.",
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the bootstrap.")
+    finetune: bool = Field(
+        False,
+        description="The argument is a data set: fit a head on its frozen embeddings, fine-tune "
+        "the backbone on the same folds, and compare the two.",
+    )
+    backbone: str | None = Field(
+        None, description="Of both runs, with --finetune. [the embedded backbone]"
+    )
+    name: str | None = Field(
+        None, description="With --finetune the runs are NAME-frozen and NAME-finetuned. [data set]"
+    )
     overwrite: bool = Field(False, description="Replace existing output.")
 
 
@@ -568,9 +580,22 @@ def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
             f"{path}: expected a mapping of sections, got {type(values).__name__}.",
             hint=f"Sections are: {', '.join(RunConfig.model_fields)}.",
         )
+    return make_config(values, overrides=overrides, source=path)
+
+
+def make_config(
+    values: dict[str, Any], *, overrides: tuple[str, ...] = (), source: str
+) -> RunConfig:
+    """A `RunConfig` of nested ``values``, with ``overrides`` as in `load_config`.
+
+    Raises
+    ------
+    ConfigError
+        See `load_config`; messages begin with ``source``.
+    """
     for override in overrides:
         _apply_override(values, override)
-    return parse_config(RunConfig, values, source=path)
+    return parse_config(RunConfig, values, source=source)
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

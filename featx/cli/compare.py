@@ -27,13 +27,21 @@ def _report_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(name="compare")
 @click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
 @config_options(CompareConfig)
+@click.option(
+    "--set", "overrides", multiple=True, help="With --finetune, section.key=value for its runs."
+)
 @_report_flags
-def command(runs: tuple[str, ...], compare: CompareConfig, **flags: str | None) -> None:
+def command(
+    runs: tuple[str, ...],
+    compare: CompareConfig,
+    overrides: tuple[str, ...],
+    **flags: str | None,
+) -> None:
     """Compare finished runs fairly: paired differences, intervals, prices, and a verdict."""
     from featx.workflow.comparing import compare_folders
     from featx.workflow.comparison_summary import print_comparison
 
     reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
-    comparison = compare_folders(list(runs), compare, reports)
+    comparison = compare_folders(list(runs), compare, reports, overrides=overrides)
     if "-" not in reports.values():
         print_comparison(comparison)

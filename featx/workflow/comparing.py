@@ -14,6 +14,7 @@ from featx.config import CompareConfig
 from featx.errors import UsageError
 from featx.files import write_atomic
 from featx.formats import check_output, check_place, write_rows
+from featx.workflow.comparing_both import frozen_and_finetuned, refuse_training_options
 from featx.workflow.fitting import Run
 from featx.workflow.options import sections
 
@@ -32,7 +33,8 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     **options
         Fields of `featx.config.CompareConfig`, for instance ``baseline="runs/first"``,
         ``metric="accuracy"`` and ``disagreements="d.csv"``, and a file for each report wanted:
-        ``html="c.html"``, ``markdown="c.md"``, ``json="c.json"``.
+        ``html="c.html"``, ``markdown="c.md"``, ``json="c.json"``. With ``finetune=True`` the one
+        path is a data set, and both runs are made first.
 
     Returns
     -------
@@ -60,9 +62,16 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
 
 
 def compare_folders(
-    folders: list[str], config: CompareConfig, reports: Mapping[str, str]
+    folders: list[str],
+    config: CompareConfig,
+    reports: Mapping[str, str],
+    *,
+    overrides: tuple[str, ...] = (),
 ) -> Comparison:
-    """`compare` from a checked configuration; a report to ``-`` is printed."""
+    """`compare` from a checked configuration; a report to ``-`` is printed.
+
+    ``overrides`` are ``section.key=value`` for the runs that ``config.finetune`` makes.
+    """
     for path in reports.values():
         if path != STDOUT:
             check_place(path, overwrite=config.overwrite)
@@ -70,6 +79,10 @@ def compare_folders(
         raise UsageError("Only one report can go to stdout (-).")
     if config.disagreements is not None:
         check_output(config.disagreements, overwrite=config.overwrite)
+    if config.finetune:
+        folders = frozen_and_finetuned(folders, config, overrides)
+    else:
+        refuse_training_options(config, overrides)
     comparison = compare_runs(
         _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
     )

@@ -195,3 +195,44 @@ def test_the_library_takes_runs_and_folders(
     assert comparison.verdicts[0] in unescape((workspace / "lib.html").read_text())
     with pytest.raises(library.errors.UnknownNameError, match="Unknown option 'htlm'"):
         library.compare(run, htlm="x")
+
+
+def test_the_whole_question_in_one_command(featx: Featx, runs: Path, workspace: Path) -> None:
+    """Frozen baseline, fine-tune on the same test images, verdict."""
+    few = [
+        f"--set={s}" for s in ("fit.cv=3", "fit.head=[ridge]", "fit.jobs=1", "finetune.epochs=1")
+    ]
+    result = featx("compare", "split", "--finetune", "--name", "both", *few, "--json", "-q")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert [run["label"] for run in found["runs"]] == ["both-frozen", "both-finetuned"]
+    assert found["judged"]["level"] == "test"
+    assert found["runs"][1]["cost"]["finetune_s"] > 0
+    assert found["runs"][0]["what"] == "ridge on featx:mini-v1"
+    again = featx("compare", "split", "--finetune", "--name", "both", *few)
+    assert again.code == 2
+    assert again.err.startswith("Error: The run 'runs/both-frozen' exists.")
+    shutil.rmtree(workspace / "runs" / "both-frozen")
+    again = featx("compare", "split", "--finetune", "--name", "both", *few)
+    assert again.code == 2
+    assert again.err.startswith("Error: The run 'runs/both-finetuned' exists.")
+    assert not (workspace / "runs" / "both-frozen").exists()  # nothing was spent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["photos", "split", "--finetune"], "--finetune takes one data set"),
+        (["photos", "--finetune", "--baseline", "runs/floor"], "--finetune takes one data set"),
+        (["photos", "--finetune", "--set", "fit.cvv=3"], "unknown key 'fit.cvv'; did you mean"),
+        (["photos", "--finetune", "--set", "cv"], "is not of the form section.key=value"),
+        (["runs/floor", "runs/nested-knn", "--backbone", "x"], "--backbone is for runs that are"),
+        (["runs/floor", "runs/nested-knn", "--set", "fit.cv=3"], "--set is for runs that are"),
+    ],
+)
+def test_training_options_belong_to_a_data_set(
+    featx: Featx, runs: Path, arguments: list[str], words: str
+) -> None:
+    result = featx("compare", *arguments)
+    assert result.code == 2
+    assert words in result.err
