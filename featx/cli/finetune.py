@@ -15,11 +15,22 @@ __all__ = ["command"]
 @config_options(DatasetConfig)
 @config_options(ExtractConfig, leave_out=frozenset({"views", "augment", "cluster", "address"}))
 @config_options(FinetuneConfig)
+@click.option("--preview", help="Only write a contact sheet of augmented images to this file.")
 @as_json
 def command(
-    data: DatasetConfig, extract: ExtractConfig, finetune: FinetuneConfig, as_json: bool
+    data: DatasetConfig,
+    extract: ExtractConfig,
+    finetune: FinetuneConfig,
+    preview: str | None,
+    as_json: bool,
 ) -> None:
     """Train a backbone on DATASET from the head that its frozen embeddings give, and judge it."""
+    if preview is not None:
+        from featx.workflow.preview import preview as write_sheet
+
+        write_sheet(preview, data, extract, finetune)
+        return
+
     from featx.workflow.finetune_summary import print_finetune
     from featx.workflow.finetuning import finetune_dataset
 

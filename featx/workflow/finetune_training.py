@@ -192,9 +192,7 @@ class Workshop:
         part = self.part.take(rows)
         names = np.array(part.classes)
         groups = None if part.groups is None else part.groups.astype(str)
-        hashes = np.zeros((len(part), 32), np.uint8)
-        hashes[:, :8] = part.copies.astype("<i8")[:, None].view(np.uint8)
-        data = FitData(part.X, names[part.y], part.ids, hashes, groups)
+        data = FitData(part.X, names[part.y], part.ids, part.hashes, groups)
         config = FitConfig(
             head=[self.config.head],
             class_weight=self.config.class_weight,

@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import featx
 from featx import console
 from featx.cli import main as cli
+from featx.config import FinetuneConfig
 from featx.errors import ModelError
 from featx.finetuning.checkpoints import read_snapshot
+from featx.fitting.data import Part
 from featx.model import load_model, save_model
-from featx.workflow.finetune_training import Outcome
+from featx.workflow.finetune_training import Outcome, Workshop
 
 NETWORK = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
 NUMBERS = ["--engine", "torch", "--device", "cpu", "--precision", "fp32"]
@@ -338,3 +341,93 @@ def test_the_library_says_the_same(
     )
     assert rows(finished.folder, "test") == rows(tuned, "test")
     assert finished.model.predict(np.zeros((1, finished.model.n_features), np.float32))[0] in "abc"
+
+
+@pytest.mark.parametrize("strength", ["none", "strong"])
+def test_the_preview_shows_images_and_their_views(
+    run: Command, workspace: Path, strength: str
+) -> None:
+    done = run(
+        "finetune",
+        "split",
+        *NETWORK,
+        "--crop",
+        "1",
+        "--augment",
+        strength,
+        "--preview",
+        f"{strength}.png",
+    )
+    assert done.code == 0, done.err
+    assert "8 images and 7 views of each written to" in done.err
+    with Image.open(f"{strength}.png") as sheet:
+        assert sheet.size == (8 * 36 - 4, 8 * 36 - 4)
+        pixels = np.asarray(sheet)
+    views = [pixels[:32, k * 36 : k * 36 + 32] for k in range(8)]
+    same = [np.array_equal(views[0], view) for view in views]
+    assert same == [True] * 8 if strength == "none" else same == [True] + [False] * 7
+    with Image.open(workspace / "split" / "train" / "b" / "0.png") as image:
+        np.testing.assert_array_equal(pixels[36 : 36 + 32, :32], np.asarray(image))
+
+
+def test_a_preview_of_another_kind_is_refused(run: Command) -> None:
+    done = run("finetune", "split", *NETWORK, "--preview", "sheet.gif")
+    assert done.code == 2
+    assert "allowed are .png, .jpg, .jpeg, .webp" in done.err
+
+
+def test_an_mlp_of_two_classes_in_groups_from_a_configuration(
+    run: Command, workspace: Path
+) -> None:
+    lines = ["path,label,group"]
+    for folder in ("photos", "split/train"):
+        paths = [(c, i, f"{folder}/{c}/{i}.png") for c in "ab" for i in range(10)]
+        lines += [f"{path},{c},{folder}{c}{i // 2}" for c, i, path in paths]
+    Path("grouped.csv").write_text("\n".join(lines) + "\n")
+    options = ["--head", "mlp", "--folds", "2", "--epochs", "1", "--unfreeze", "gradual"]
+    first = run("finetune", "grouped.csv", *NETWORK, *NUMBERS, *options, "--name", "grouped")
+    assert first.code == 0, first.err
+    found = results(workspace / "runs" / "grouped")
+    assert found["n_groups"] == 20
+    assert found["chosen"]["head"] == "mlp"
+    assert found["estimate"]["by_group"]["n_predicted_groups"] == 20
+    oof = rows(workspace / "runs" / "grouped", "oof")
+    folds: dict[str, set[str]] = {}
+    for name, row in oof.items():
+        group = f"{Path(name).parent}{int(Path(name).stem) // 2}"
+        folds.setdefault(group, set()).add(row["fold"])
+    assert all(len(found) == 1 for found in folds.values())
+    again = run(
+        "run",
+        "runs/grouped/config.yaml",
+        "--set",
+        "finetune.overwrite=true",
+        "--json",
+    )
+    assert again.code == 0, again.err
+    assert rows(workspace / "runs" / "grouped", "oof") == oof
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_straddles_the_validation_part(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 80
+    groups = rng.integers(0, 25, n)
+    part = Part(
+        X={"x": np.zeros((n, 2), np.float32)},
+        y=rng.integers(0, 3, n),
+        classes=["a", "b", "c"],
+        ids=[str(i) for i in range(n)],
+        copies=np.where(rng.random(n) < 0.1, 0, np.arange(n)),
+        groups=groups,
+        hashes=np.zeros((n, 32), np.uint8),
+    )
+    config = FinetuneConfig(seed=seed)
+    workshop = Workshop(part, None, None, config, "cpu", "fp32", True, Path())  # type: ignore[arg-type]
+    rows_ = rng.random(n) < 0.7
+    held = workshop._validation(rows_)
+    assert held.any()
+    assert not (held & ~rows_).any()
+    training = rows_ & ~held
+    assert not np.intersect1d(part.components[held], part.components[training]).size
+    assert set(part.y[training]) == set(part.y[rows_])

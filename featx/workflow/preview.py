@@ -1,0 +1,137 @@
+"""A contact sheet: images, and beside each what augmentation makes of it in some steps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx import console
+from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig
+from featx.data.augment import named_augmentation
+from featx.data.hashing import content_hash, read_bytes
+from featx.data.manifest import Manifest
+from featx.data.reader import read_manifest
+from featx.errors import DecodeError, UsageError
+from featx.files import atomic_path, printable
+
+__all__ = ["preview"]
+
+N_IMAGES, N_VIEWS = 8, 7
+GAP_PX = 4
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def preview(
+    path: str | os.PathLike[str],
+    data: DatasetConfig,
+    extract: ExtractConfig,
+    config: FinetuneConfig,
+) -> int:
+    """Write a contact sheet of training images as the network will see them.
+
+    Parameters
+    ----------
+    path : path
+        A ``.png``, ``.jpg`` or ``.webp`` file; replaced where it exists.
+    data : DatasetConfig
+        Eight images that can be read are shown, of as many classes as possible.
+    extract : ExtractConfig
+        Its backbone decides the size.
+    config : FinetuneConfig
+        ``augment`` and ``seed``.
+
+    Returns
+    -------
+    int
+        Images shown, one a row: as it is, then seven views.
+
+    Raises
+    ------
+    UsageError
+        The file has another ending.
+    DatasetError, BackboneError
+        As `featx.finetune`; also where no image can be read.
+    """
+    from PIL import Image
+
+    target = Path(path)
+    if target.suffix.lower() not in ENDINGS:
+        raise UsageError(
+            f"--preview {printable(str(target))!r} has the ending {target.suffix!r}; allowed are "
+            f"{', '.join(ENDINGS)}."
+        )
+    rows = _rows(read_manifest(data), extract, config)
+    height, width = rows[0].shape[1:3]
+    sheet = np.full(
+        (
+            len(rows) * (height + GAP_PX) - GAP_PX,
+            rows[0].shape[0] * (width + GAP_PX) - GAP_PX,
+            3,
+        ),
+        255,
+        np.uint8,
+    )
+    for i, pictures in enumerate(rows):
+        for k, pixels in enumerate(pictures):
+            top, left = i * (height + GAP_PX), k * (width + GAP_PX)
+            sheet[top : top + height, left : left + width] = pixels
+    with atomic_path(target) as temporary:
+        Image.fromarray(sheet).save(temporary, format=_format(target))
+    console.log(f"{len(rows)} images and {N_VIEWS} views of each written to {target}")
+    return len(rows)
+
+
+def _format(target: Path) -> str:
+    ending = target.suffix.lower().removeprefix(".")
+    return "JPEG" if ending in {"jpg", "jpeg"} else ending.upper()
+
+
+def _rows(
+    manifest: Manifest, extract: ExtractConfig, config: FinetuneConfig
+) -> list[NDArray[np.uint8]]:
+    """Pictures of each image, shape (1 + n_views, height, width, 3)."""
+    from featx.backbones import open_backbone
+    from featx.finetuning import ImageBank
+
+    preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
+    found: list[NDArray[np.uint8]] = []
+    for path in _spread(manifest):
+        try:
+            sha = np.frombuffer(content_hash(read_bytes(path)), np.uint8)[None]
+            bank = ImageBank([path], sha, preprocess, memory_bytes=10**9)
+            pictures = [bank.plain(np.zeros(1, np.int64))]
+            for step in range(N_VIEWS):
+                if config.augment == "none":
+                    pictures.append(pictures[0])
+                    continue
+                augmentation = named_augmentation(config.augment, upright=extract.upright)
+                pictures.append(
+                    bank.augmented(
+                        np.zeros(1, np.int64), augmentation, step=step, seed=int(config.seed or 0)
+                    )
+                )
+            bank.close()
+        except DecodeError as error:
+            console.warn(f"{printable(path)} is left out: {error.message}")
+            continue
+        found.append(np.concatenate(pictures))
+        if len(found) == N_IMAGES:
+            break
+    if not found:
+        raise UsageError(f"{printable(manifest.source)!r} has no image that can be read.")
+    return found
+
+
+def _spread(manifest: Manifest) -> list[str]:
+    """Paths of images that may be trained on, one of each class in turn."""
+    seen: dict[str | None, int] = {}
+    ranked = []
+    for row in manifest.rows:
+        if row.split != "test":
+            rank = seen.get(row.label, 0)
+            seen[row.label] = rank + 1
+            ranked.append((rank, row.path))
+    return [path for _, path in sorted(ranked, key=lambda item: item[0])]
