@@ -15,6 +15,7 @@ from featx.comparing.pairing import Paired, pair_runs
 from featx.comparing.record import LEVELS, JudgedRun, read_runs
 from featx.comparing.verdict import describe_run, verdict
 from featx.errors import UnknownNameError, UsageError
+from featx.files import printable
 from featx.stats.intervals import describe_predictions
 
 __all__ = ["SCHEMA_VERSION", "Comparison", "compare_runs"]
@@ -126,7 +127,7 @@ def compare_runs(
         ],
         "notes": paired.notes + _cost_notes(described),
     }
-    comparison = Comparison(document, paired, [run.label for run in runs])
+    comparison = Comparison(document, paired, [printable(run.label) for run in runs])
     rows = list(comparison.disagreements())
     document["disagreements"] = {
         "n": len(rows),

@@ -294,16 +294,31 @@ def _level_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
 
 def _training_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
     """Whether runs that were judged on the same images were also trained on the same."""
-    trained = [run.judged.get("oof") for run in runs]
-    if level not in {"test", "holdout"} or any(part is None for part in trained):
+    if level not in {"test", "holdout"}:
         return []
-    images = [frozenset(part.ids.tolist()) for part in trained if part is not None]
-    if len(set(images)) == 1:
+    trained = [_trained(run) for run in runs]
+    if None in trained:  # a fine-tune that was judged once says nothing of its training images
+        if len({run.data_digest for run in runs}) == 1:
+            return []
+        return ["Whether the runs were trained on the same images is not known."]
+    if len(set(trained)) == 1:
         return []
     counts = ", ".join(
-        f"{run.named} on {len(ids):,}" for run, ids in zip(runs, images, strict=True)
+        f"{run.named} on {len(images):,}"
+        for run, images in zip(runs, trained, strict=True)
+        if images is not None
     )
     return [f"The runs were trained on different images: {counts}."]
+
+
+def _trained(run: JudgedRun) -> frozenset[tuple[str, str, str]] | None:
+    """Names, contents and labels of the images that a run searched on; None where not said."""
+    folds = run.judged.get("oof")
+    if folds is None:
+        return None
+    content = [""] * len(folds) if folds.content is None else folds.content.tolist()
+    labels = [run.classes[c] for c in folds.y]
+    return frozenset(zip(folds.ids.tolist(), content, labels, strict=True))
 
 
 def _images(n: int) -> str:

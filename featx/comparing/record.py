@@ -62,6 +62,13 @@ class JudgedRun:
         return chosen if isinstance(chosen, dict) else {}
 
     @property
+    def data_digest(self) -> str | None:
+        """SHA-256 of the names, contents and labels of all its images; None in older runs."""
+        dataset = self.results.get("dataset")
+        digest = dataset.get("sha256") if isinstance(dataset, dict) else None
+        return digest if isinstance(digest, str) else None
+
+    @property
     def tuned(self) -> bool:
         """Whether it comes from ``featx finetune``, which may have kept the frozen backbone."""
         return "finetuning" in self.results

@@ -315,6 +315,15 @@ def test_the_test_split_goes_before_the_folds(tmp_path):
     assert compare_runs(runs).document["judged"]["level"] == "test"
 
 
+def test_runs_of_one_name_go_by_their_paths(tmp_path):
+    before, right = outcomes(60, 25, 5, 10)
+    a = write_run(tmp_path / "x" / "run", Y, answers(Y, before))
+    b = write_run(tmp_path / "y" / "run", Y, answers(Y, right))
+    comparison = compare_runs([a, b])
+    assert [run["label"] for run in comparison.document["runs"]] == [str(a), str(b)]
+    assert {row[-1] for row in comparison.disagreements()} == {str(a), str(b)}
+
+
 def test_the_same_seed_gives_the_same_document(tmp_path):
     runs = pair(tmp_path, 60, 25, 5, 10)
     one, again, other = (compare_runs(runs, seed=s).document for s in (0, 0, 1))

@@ -152,6 +152,23 @@ def test_trained_on_other_images_is_said(tmp_path):
     assert notes == ["The runs were trained on different images: 'a' on 40, 'b' on 30."]
 
 
+@pytest.mark.parametrize(
+    ("digests", "notes"),
+    [
+        (("x", "x"), []),
+        (("x", "y"), ["Whether the runs were trained on the same images is not known."]),
+        (("x", None), ["Whether the runs were trained on the same images is not known."]),
+    ],
+)
+@pytest.mark.parametrize("other", [["test", "oof"], "test"])
+def test_without_training_images_the_data_sets_are_compared(tmp_path, digests, notes, other):
+    runs = [
+        run(tmp_path / name, split=split, folds=FOLDS, results={"dataset": {"sha256": digest}})
+        for name, split, digest in zip("ab", (other, "test"), digests, strict=True)
+    ]
+    assert compare_runs(runs).document["notes"] == notes
+
+
 def test_an_older_run_with_groups(tmp_path):
     grouped = {"n_groups": 10}
     runs = [run(tmp_path / name, older=True, results=grouped) for name in ("a", "b")]

@@ -17,6 +17,7 @@ from featx.comparing.layout import Plot, Point, lay_out
 from featx.comparing.reports import REPORTS, render
 from featx.comparing.reports._plot import draw
 from featx.errors import UnknownNameError
+from featx.formats import write_rows
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -31,6 +32,7 @@ HOSTILE = [
     "\u202egnp.\r\n# Title",
     "<!-- -->&lt;",
     "www.evil.example me@evil.example",
+    "caf\udce9",  # a name that is not UTF-8
 ]
 
 
@@ -137,6 +139,13 @@ def test_control_characters_are_escaped_everywhere(hostile):
         text = render(hostile.document, name)
         assert "\u202e" not in text
         assert "\r" not in text
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_all_disagreements_can_be_written(hostile, tmp_path, ending):
+    path = tmp_path / f"d.{ending}"
+    write_rows(path, hostile.columns, hostile.disagreements())
+    assert path.stat().st_size > 1000
 
 
 def test_json_reads_back_to_the_document(hostile):
