@@ -69,24 +69,47 @@ def verdict(
     if not found["tests"]:
         return f"{subject} and {before} cannot be told apart in {name}: nothing can be tested."
     test, p = found["tests"][0], found["p_adjusted"]
-    scale, digits, unit = (1, 3, "") if metric in UNBOUNDED else (100, 1, " points")
-    mean, low, high = (scale * test[k] for k in ("mean", "low", "high"))
-    interval = f"[{_signed(low, digits, plus=False)}, {_signed(high, digits, plus=False)}]"
-    if p >= ALPHA:
-        text = f"No reliable difference between {subject} and {before} in {name}: "
-        text += f"{_signed(mean, digits)}{unit} {interval}"
-    else:
-        size = f"{abs(mean):.{digits}f}"
-        if lower_is_better(metric):
-            text = f"{subject} {'lowers' if mean < 0 else 'raises'} {name} by {size} {interval}"
-        else:
-            verb = "adds +" if mean > 0 else "loses "
-            text = f"{subject} {verb}{size}{unit} {'of' if unit else 'in'} {name} {interval}"
-        text += f" against {before}"
-    text += f", {_chance(p)}" + (f" (Holm, {n_compared} comparisons)" if n_compared > 1 else "")
     price = _price(run["cost"], baseline["cost"])
+    if test["low"] == test["high"] == 0 and not difference["images"]["told_apart"]:
+        text = f"{subject} and {before} predict the same class for every image"
+        return f"{text}, {price}." if price else f"{text}."
+    size = _reliable if p < ALPHA else _unclear
+    text = size(subject, before, metric, test) + f", {_chance(p)}"
+    text += f" (Holm, {n_compared} comparisons)" if n_compared > 1 else ""
     sentence = f"{text}, {price}." if price else f"{text}."
     return f"F{sentence[1:]}" if sentence.startswith("fine-tuning") else sentence
+
+
+def _unclear(subject: str, before: str, metric: str, test: Mapping[str, float]) -> str:
+    mean, low, high, unit = _scaled(metric, test)
+    interval = f"[{_signed(low, unit)}, {_signed(high, unit)}]"
+    shown = _signed(mean, unit)
+    plus = "+" if mean > 0 and shown.strip("0.") else ""
+    return (
+        f"No reliable difference between {subject} and {before} in {metric_name(metric)}: "
+        f"{plus}{shown}{unit} {interval}"
+    )
+
+
+def _reliable(subject: str, before: str, metric: str, test: Mapping[str, float]) -> str:
+    """How much better or worse, as a size with its interval: a loss of 2 is not one of −2."""
+    mean, low, high, unit = _scaled(metric, test)
+    if mean < 0:
+        mean, low, high = -mean, -high, -low
+    lost = test["mean"] < 0
+    interval = f"[{_signed(low, unit)}, {_signed(high, unit)}]"
+    if lower_is_better(metric):
+        change = f"{'lowers' if lost else 'raises'} {metric_name(metric)} by {_signed(mean, unit)}"
+    else:
+        of = f"{unit} of" if unit else " in"
+        change = f"{'loses ' if lost else 'adds +'}{_signed(mean, unit)}{of} {metric_name(metric)}"
+    return f"{subject} {change} {interval} against {before}"
+
+
+def _scaled(metric: str, test: Mapping[str, float]) -> tuple[float, float, float, str]:
+    """Mean, ends and unit: points of a hundred where the metric is a share."""
+    scale, unit = (1, "") if metric in UNBOUNDED else (100, " points")
+    return scale * test["mean"], scale * test["low"], scale * test["high"], unit
 
 
 def _subject(run: Mapping[str, Any]) -> str:
@@ -115,9 +138,7 @@ def _price(cost: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     return f"{text} (cached embeddings left out)" if cached else text
 
 
-def _signed(value: float, digits: int, *, plus: bool = True) -> str:
-    """With a true minus sign; what rounds to nothing has no sign."""
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        return f"{0:.{digits}f}"
-    return f"−{text[1:]}" if value < 0 else f"+{text}" if plus else text
+def _signed(value: float, unit: str) -> str:
+    """With a true minus sign; what rounds to nothing has none."""
+    text = f"{value:.{1 if unit else 3}f}"
+    return text.replace("-", "−" if float(text) else "")

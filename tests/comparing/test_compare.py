@@ -50,7 +50,7 @@ def test_a_planted_difference_is_found_and_counted(tmp_path):
         "for about the same compute."
     ]
     turned = compare_runs([tmp_path / "new", tmp_path / "base"]).verdicts
-    assert turned[0].startswith("base loses 20.0 points of accuracy [−30.3, −10.0] against new")
+    assert turned[0].startswith("base loses 20.0 points of accuracy [10.0, 30.3] against new")
 
 
 def test_the_metrics_are_those_of_each_run(tmp_path):
@@ -68,6 +68,14 @@ def test_equal_runs_are_not_told_apart(tmp_path):
     )
     for metric in found["metrics"].values():
         assert all(test["p"] == 1 for test in metric["tests"])
+
+
+def test_the_same_predictions_are_not_called_a_difference_of_no_width(tmp_path):
+    runs = pair(tmp_path, 80, 0, 0, 20)
+    [sentence] = compare_runs(runs, metric="balanced_accuracy").verdicts
+    assert sentence == (
+        "new and base predict the same class for every image, for about the same compute."
+    )
 
 
 def test_a_difference_that_luck_explains_is_not_called_one(tmp_path):
@@ -272,7 +280,7 @@ def test_less_is_better_for_losses(tmp_path):
     cost = {"extract_s": 9.0, "fit_s": 9.0}
     b = write_run(tmp_path / "b", Y, answers(Y, right), results={"cost": cost})
     comparison = compare_runs([a, b], metric="log_loss")
-    assert comparison.verdicts[0].startswith("b lowers log loss by 0.439 [−0.")
+    assert comparison.verdicts[0].startswith("b lowers log loss by 0.439 [0.")
     assert [run["pareto"] for run in comparison.document["runs"]] == [True, True]
     turned = compare_runs([b, a], metric="log_loss")
     assert turned.verdicts[0].startswith("a raises log loss by 0.439 [0.")
