@@ -367,8 +367,8 @@ class FinetuneConfig(_Section):
     )
     mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup; 0 does none.")
     cutmix: float = Field(0.0, ge=0, le=10, description="Alpha of cutmix; 0 does none.")
-    augment: Literal["none", "light", "medium", "strong"] = Field(
-        "light", description="How much training images are changed, anew in each epoch."
+    augment: Literal["none", "light", "medium", "strong", "randaugment"] = Field(
+        "light", description="How training images are changed, anew in each step."
     )
     train_batch: int = Field(32, ge=1, le=65536, description="Images in a step.")
     accumulate: int = Field(

@@ -5,6 +5,7 @@ Importing this package imports torch.
 
 from __future__ import annotations
 
+from featx.finetuning.augmenting import augmenter
 from featx.finetuning.classifier import Classifier, HeadWeights
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import predict
@@ -18,6 +19,7 @@ __all__ = [
     "ImageBank",
     "Task",
     "Trained",
+    "augmenter",
     "predict",
     "save_backbone",
     "train",

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featx.data.augment import Augmentation, draw_view
 from featx.data.decode import decode_image
 from featx.data.hashing import content_hash, read_bytes
-from featx.data.pixels import read_pixels, spare_pixels, view_pixels
+from featx.data.pixels import read_pixels, spare_pixels
 from featx.errors import DatasetError
 from featx.files import printable
+from featx.finetuning.augmenting import Augment
 from featx.types import Preprocess
 
 __all__ = ["ImageBank"]
@@ -61,21 +61,26 @@ class ImageBank:
         self._pool.shutdown(cancel_futures=True)
         self._kept.clear()
 
+    def forget(self) -> None:
+        """Let go of the images that were kept; they can be read again."""
+        with self._lock:
+            self._left += sum(pixels.nbytes for pixels in self._kept.values())
+            self._kept.clear()
+
     def plain(self, rows: NDArray[np.int64]) -> Pixels:
         """Images as they are, shape (n, height, width, 3)."""
         return np.stack(list(self._pool.map(lambda row: self._pixels(row, False), rows.tolist())))
 
     def augmented(
-        self, rows: NDArray[np.int64], augmentation: Augmentation, *, step: int, seed: int
+        self, rows: NDArray[np.int64], augment: Augment, *, step: int, seed: int
     ) -> Pixels:
         """A view of each image that depends on its content, the step and the seed alone."""
 
         def view(place: tuple[int, int]) -> Pixels:
             position, row = place
             said = f"{seed} {step} {position}".encode() + self.hashes[row].tobytes()
-            drawn = draw_view(augmentation, hashlib.sha256(said).digest())
             image = Image.fromarray(self._pixels(row, True))
-            return view_pixels(image, self.preprocess, drawn)
+            return augment(image, self.preprocess, hashlib.sha256(said).digest())
 
         repeats = _occurrences(rows)
         return np.stack(list(self._pool.map(view, zip(repeats, rows.tolist(), strict=True))))

@@ -67,6 +67,7 @@ def plan_replay(
         return None
     for start in range(0, len(rows), _BATCH):
         replay.keep(rows[start : start + _BATCH])
+    task.bank.forget()  # the same memory is not spent twice
     console.log(
         f"{task.name}: {len(frozen)} frozen stages computed once for {len(rows):,} images "
         f"({size_bytes / 1e6:,.0f} MB)."

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from featx import console
 from featx.config import FinetuneConfig
-from featx.data.augment import named_augmentation
+from featx.finetuning.augmenting import augmenter
 from featx.finetuning.averaging import Average
 from featx.finetuning.batches import mix, order_rows, step_seed
 from featx.finetuning.checkpoints import (
@@ -184,8 +184,8 @@ class _Training:
         bank, strength = self.task.bank, self.config.augment
         if strength == "none":
             return bank.plain(rows)
-        augmentation = named_augmentation(strength, upright=self.task.upright)
-        return bank.augmented(rows, augmentation, step=step, seed=self.task.seed)
+        augment = augmenter(strength, upright=self.task.upright)
+        return bank.augmented(rows, augment, step=step, seed=self.task.seed)
 
     def _inputs(
         self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig
-from featx.data.augment import named_augmentation
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
@@ -94,7 +93,7 @@ def _rows(
 ) -> list[NDArray[np.uint8]]:
     """Pictures of each image, shape (1 + n_views, height, width, 3)."""
     from featx.backbones import open_backbone
-    from featx.finetuning import ImageBank
+    from featx.finetuning import ImageBank, augmenter
 
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
     found: list[NDArray[np.uint8]] = []
@@ -107,11 +106,10 @@ def _rows(
                 if config.augment == "none":
                     pictures.append(pictures[0])
                     continue
-                augmentation = named_augmentation(config.augment, upright=extract.upright)
+                augment = augmenter(config.augment, upright=extract.upright)
+                only = np.zeros(1, np.int64)
                 pictures.append(
-                    bank.augmented(
-                        np.zeros(1, np.int64), augmentation, step=step, seed=int(config.seed or 0)
-                    )
+                    bank.augmented(only, augment, step=step, seed=int(config.seed or 0))
                 )
             bank.close()
         except DecodeError as error:

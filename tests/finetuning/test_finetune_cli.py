@@ -343,7 +343,7 @@ def test_the_library_says_the_same(
     assert finished.model.predict(np.zeros((1, finished.model.n_features), np.float32))[0] in "abc"
 
 
-@pytest.mark.parametrize("strength", ["none", "strong"])
+@pytest.mark.parametrize("strength", ["none", "strong", "randaugment"])
 def test_the_preview_shows_images_and_their_views(
     run: Command, workspace: Path, strength: str
 ) -> None:

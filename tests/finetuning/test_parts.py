@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from featx.config import FinetuneConfig
+from featx.finetuning.augmenting import _OPERATIONS, rand_augment
 from featx.finetuning.batches import mix, order_rows
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import rate_factor
@@ -97,3 +99,22 @@ def test_mixtures_keep_the_sum_of_targets_and_match_their_pixels(
 def test_without_mixing_nothing_is_touched() -> None:
     x, targets = torch.zeros(2, 3, 4, 4), torch.ones(2, 2)
     assert mix(x, targets, FinetuneConfig(), 0, 0) == (x, targets)
+
+
+def test_randaugment_is_a_function_of_the_name_and_keeps_the_size() -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8))
+    names = [bytes([i]) * 32 for i in range(40)]
+    seen = [rand_augment(image, name) for name in names]
+    assert {(view.size, view.mode) for view in seen} == {((30, 20), "RGB")}
+    assert [v.tobytes() for v in seen] == [rand_augment(image, n).tobytes() for n in names]
+    assert len({view.tobytes() for view in seen}) > 30
+
+
+def test_operations_of_randaugment_do_nothing_at_magnitude_0() -> None:
+    rng = np.random.default_rng(1)
+    image = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
+    for operation in _OPERATIONS[:11]:  # the others have no magnitude, or begin at white
+        np.testing.assert_array_equal(np.asarray(operation(image, 0.0)), np.asarray(image))
+    right = _OPERATIONS[3](image, 331 / 150 / 4)  # a quarter of the width
+    np.testing.assert_array_equal(np.asarray(right)[:, :12], np.asarray(image)[:, 4:])

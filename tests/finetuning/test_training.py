@@ -245,6 +245,9 @@ def test_memory_for_images_is_bounded(lab: Lab) -> None:
     a = bank.plain(EVERYTHING)
     assert len(bank._kept) == 5
     np.testing.assert_array_equal(a, bank.plain(EVERYTHING))
+    bank.forget()
+    assert not bank._kept
+    assert bank._left == 5 * size
 
 
 def test_a_checkpoint_is_tensors_and_json(lab: Lab, tmp_path: Path) -> None:
