@@ -386,6 +386,25 @@ class FinetuneConfig(_Section):
         "loss", description="What of the validation images the best epoch is chosen by."
     )
     patience: int = Field(5, ge=1, description="Epochs without a better one before it stops.")
+    trials: int | None = Field(
+        None,
+        ge=1,
+        le=10000,
+        description="Search --tune with so many trainings, the first as asked, judged by the "
+        "validation images; anew for each fold. [none is searched; 20 with --budget]",
+    )
+    budget: Annotated[str, AfterValidator(_duration)] | None = Field(
+        None,
+        description="Time for all searches together, such as 30m or 2h: what is tried then "
+        "depends on the machine. [no limit]",
+    )
+    tune: list[
+        Literal["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"]
+    ] = Field(
+        default=["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"],
+        min_length=1,
+        description="What --trials and --budget search; may be repeated. [all]",
+    )
     estimate: Literal["auto", "test", "cv"] = Field(
         "auto",
         description="Where the honest number comes from: the test split, or folds, each predicted "

@@ -10,6 +10,7 @@ from featx.finetuning.classifier import Classifier, HeadWeights
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import predict
 from featx.finetuning.saving import save_backbone
+from featx.finetuning.searching import Searched, search
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.training import train
 
@@ -17,10 +18,12 @@ __all__ = [
     "Classifier",
     "HeadWeights",
     "ImageBank",
+    "Searched",
     "Task",
     "Trained",
     "augmenter",
     "predict",
     "save_backbone",
+    "search",
     "train",
 ]

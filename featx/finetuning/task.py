@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,27 @@ from numpy.typing import NDArray
 from featx.finetuning.classifier import Classifier, HeadWeights
 from featx.finetuning.images import ImageBank
 
-__all__ = ["Task", "Trained"]
+__all__ = ["Task", "Trained", "Watcher", "epoch_rank"]
+
+#: Called after every epoch with the history so far, epoch 0 too, before it is written down; says
+#: why training is to end, or nothing.
+Watcher = Callable[[list[dict[str, Any]]], str]
+
+_ORDERLY = frozenset({"epochs", "patience", "pruned", "budget"})
+
+
+def epoch_rank(row: dict[str, Any], monitor: str) -> tuple[float, ...]:
+    """What the best epoch has least of.
+
+    Parameters
+    ----------
+    row : dict
+        Of `Trained.history`.
+    monitor : {"loss", "score"}
+    """
+    score = math.inf if row["validation_score"] is None else -row["validation_score"]
+    loss = row["validation_loss"]
+    return (score, loss) if monitor == "score" else (loss,)
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,7 @@ class Task:
     seed : int
     upright : bool
         Whether images have an up.
+    watchers : tuple of Watcher
     """
 
     name: str
@@ -57,6 +80,7 @@ class Task:
     scoring: str
     seed: int
     upright: bool
+    watchers: tuple[Watcher, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,8 @@ class Trained:
     stages : list of dict
         ``name``, ``n_parameters`` and ``learning_rate_share`` of each stage.
     stopped : str
-        Why it ended: ``epochs``, ``patience``, or how it diverged, in words.
+        Why it ended: ``epochs``, ``patience``, ``pruned`` or ``budget`` in a search, or how it
+        diverged, in words.
     elapsed_s : float
         Of training and validation, whichever run they were in.
     """
@@ -90,7 +115,7 @@ class Trained:
     @property
     def diverged(self) -> bool:
         """Whether it ended because losses or gradients did."""
-        return self.stopped not in {"epochs", "patience"}
+        return self.stopped not in _ORDERLY
 
     def row(self, epoch: int) -> dict[str, Any]:
         """The row of an epoch."""

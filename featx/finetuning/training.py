@@ -30,7 +30,7 @@ from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
 from featx.finetuning.replay import Replay, plan_replay
-from featx.finetuning.task import Task, Trained
+from featx.finetuning.task import Task, Trained, epoch_rank
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
@@ -267,6 +267,9 @@ class _Training:
             progress.stopped = "patience"
         if progress.epoch == self.config.epochs:
             progress.stopped = "epochs"
+        for watcher in task.watchers:
+            said = watcher(progress.history)
+            progress.stopped = progress.stopped or said
         self._save()
 
     def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -315,12 +318,10 @@ class _Training:
     def _is_best(self) -> bool:
         """Whether the last epoch is better than the best one so far."""
         *before, last = self.progress.history
-        return not before or self._rank(last) < self._rank(before[self.progress.best_epoch])
-
-    def _rank(self, row: dict[str, Any]) -> tuple[float, ...]:
-        score = math.inf if row["validation_score"] is None else -row["validation_score"]
-        by_score = self.config.monitor == "score"
-        return (score, row["validation_loss"]) if by_score else (row["validation_loss"],)
+        if not before:
+            return True
+        best, by = before[self.progress.best_epoch], self.config.monitor
+        return epoch_rank(last, by) < epoch_rank(best, by)
 
     def _save(self) -> None:
         """Write everything that going on needs."""

@@ -35,6 +35,11 @@ class Budget:
         weight = self._weights.pop(0) if self._weights else 0.0
         self._until = now + (self._end - now) * (weight / left if left else 0.0)
 
+    def charge(self, seconds: float) -> None:
+        """Count time that this part took before, in a search that was interrupted."""
+        self._end -= seconds
+        self._until -= seconds
+
     @property
     def spent(self) -> bool:
         """Whether the time of this part is up."""

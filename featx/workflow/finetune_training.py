@@ -14,12 +14,13 @@ from featx.config import FinetuneConfig, FitConfig
 from featx.data.splits import hold_out
 from featx.errors import FitError
 from featx.fitting import FitData, FitResult, fit_heads
+from featx.fitting.budget import Budget
 from featx.fitting.data import Part
 from featx.fitting.training import pipeline_outputs
 
 if TYPE_CHECKING:
     from featx.backbones import Backbone
-    from featx.finetuning import ImageBank, Trained
+    from featx.finetuning import ImageBank, Searched, Task, Trained
 
 __all__ = ["Outcome", "Record", "Workshop", "widen"]
 
@@ -52,6 +53,8 @@ class Outcome:
     trained : Trained
     validation : ndarray of shape (n,), bool
         Images of the part that said when to stop.
+    searched : Searched, optional
+        What was tried, where hyperparameters were searched.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Outcome:
     warm: FitResult
     trained: Trained
     validation: Mask
+    searched: Searched | None = None
 
     @property
     def fell(self) -> str | None:
@@ -80,6 +84,8 @@ class Outcome:
             "below_warm_start": self.fell,
             **self.trained.document(),
         }
+        if self.searched is not None:
+            document["search"] = self.searched.document()
         return Record(self.name, document, self.trained.history)
 
 
@@ -100,6 +106,8 @@ class Workshop:
     upright : bool
     folder : Path
         Of checkpoints.
+    budget : Budget, optional
+        With a part for each search.
     """
 
     part: Part
@@ -110,6 +118,7 @@ class Workshop:
     precision: str
     upright: bool
     folder: Path
+    budget: Budget | None = None
 
     @property
     def X(self) -> NDArray[np.float32]:
@@ -125,7 +134,7 @@ class Workshop:
         FitError
             Too few images for a head or for a validation part.
         """
-        from featx.finetuning import HeadWeights, Task, train
+        from featx.finetuning import HeadWeights, Task
 
         validation = self._validation(rows)
         training = rows & ~validation
@@ -148,7 +157,19 @@ class Workshop:
             seed=int(self.config.seed or 0),
             upright=self.upright,
         )
-        return Outcome(name, frozen, warm, train(task, self.config), validation)
+        trained, searched = self._train(task)
+        return Outcome(name, frozen, warm, trained, validation, searched)
+
+    def _train(self, task: Task) -> tuple[Trained, Searched | None]:
+        """As asked or, where a search is asked for, as the validation images prefer."""
+        from featx.finetuning import search, train
+
+        if self.config.trials is None and self.budget is None:
+            return train(task, self.config), None
+        if self.budget is not None:
+            self.budget.next_part()
+        searched = search(task, self.config, self.budget)
+        return searched.trained, searched
 
     def predict(self, outcome: Outcome, rows: Mask) -> tuple[Float, Float]:
         """Probabilities of images by the frozen and by the fine-tuned model."""

@@ -18,8 +18,10 @@ from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.data.splits import Folds, make_folds
+from featx.durations import read_seconds
 from featx.errors import FitError, UsageError
 from featx.extraction import Extraction
+from featx.fitting.budget import Budget
 from featx.fitting.data import Part, hold_out_part, split_data
 from featx.fitting.estimate import Held, Tested
 from featx.machine import cpu_cores
@@ -104,7 +106,8 @@ def finetune_dataset(config: RunConfig) -> Run:
     extracted_s = time.perf_counter() - started
     extracted_s = time.perf_counter() - started
     with closing(_bank(extraction, part, config.finetune)) as bank:
-        workshop = _workshop(config, extraction, part, bank)
+        n_trainings = folds.n_folds + 1 if tested is None else 1
+        workshop = _workshop(config, extraction, part, bank, n_trainings)
         records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
         final = workshop.finetune(np.ones(len(part), bool), ALL)
         answer, judged = _choose(workshop, config, extraction, final, tested, judged)
@@ -205,7 +208,9 @@ def _bank(extraction: Extraction, part: Part, config: FinetuneConfig) -> ImageBa
     )
 
 
-def _workshop(config: RunConfig, extraction: Extraction, part: Part, bank: ImageBank) -> Workshop:
+def _workshop(
+    config: RunConfig, extraction: Extraction, part: Part, bank: ImageBank, n_trainings: int
+) -> Workshop:
     """The backbone on its device, to be copied for each training."""
     from featx.backbones import load_backbone
     from featx.engines import choose
@@ -219,6 +224,7 @@ def _workshop(config: RunConfig, extraction: Extraction, part: Part, bank: Image
             hint="Give --device cuda:0, or --precision bf16.",
         )
     working = _working_folder(config, extraction)
+    budget = config.finetune.budget
     console.log(
         f"Fine-tuning {extraction.name} with torch in {choice.precision} on {choice.device}; "
         f"checkpoints in {working}."
@@ -233,6 +239,7 @@ def _workshop(config: RunConfig, extraction: Extraction, part: Part, bank: Image
         precision=choice.precision,
         upright=extract.upright,
         folder=working,
+        budget=None if budget is None else Budget(read_seconds(budget), [1.0] * n_trainings),
     )
 
 

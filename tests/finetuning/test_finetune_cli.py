@@ -234,6 +234,45 @@ def test_the_judged_fold_is_not_read_in_training(
         assert len(images) == sum(f != held for f in fold.values())
 
 
+def test_a_search_is_made_inside_every_fold_and_told(
+    run: Command, fitted: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    from featx.finetuning import searching
+
+    seen = []
+    original = searching.train
+
+    def record(task: Any, config: Any) -> Any:
+        seen.append((task.name, set(task.training) | set(task.validation), task.bank.paths))
+        return original(task, config)
+
+    monkeypatch.setattr(searching, "train", record)
+    asked = ["--trials", "2", "--budget", "1h", "--tune", "learning_rate", "--tune", "augment"]
+    done = run(
+        *("finetune", "photos", "--from", "runs/first", *TRAINING, *asked),
+        *("--epochs", "1", "--name", "searched"),
+    )
+    assert done.code == 0, done.err
+    assert "Tried for all images" in done.out
+    trainings = results(workspace / "runs" / "searched")["finetuning"]["trainings"]
+    assert [len(t["search"]["trials"]) for t in trainings] == [2, 2, 2]
+    for training in trainings:
+        first, second = training["search"]["trials"]
+        assert (first["learning_rate"], first["augment"]) == (1e-3, "light")
+        assert (second["learning_rate"], second["augment"]) != (1e-3, "light")
+        losses = [trial["validation_loss"] for trial in (first, second)]
+        assert training["finetuned"]["validation_loss"] == min(losses)
+    fold = {name: int(row["fold"]) for name, row in rows(fitted, "oof").items()}
+    for name, images, paths in seen:
+        if name.startswith("fold"):
+            used = ["/".join(Path(paths[i]).parts[-2:]) for i in images]
+            judged = int(name.split()[1]) - 1
+            assert {fold[i] for i in used} == {1 - judged}
+    assert len({name for name, _, _ in seen}) == 6
+    assert not list((workspace / "runs").glob(".finetuning-*/*/trial-*"))
+
+
 def test_the_guard_keeps_the_frozen_model(
     run: Command, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,277 @@
+"""Hyperparameters of a training, searched: optuna asks, the validation images answer.
+
+Every trial starts from the same warm start and is judged by the same validation images, after each
+epoch; nothing else is read. The first is the training that was asked for. What the next one is
+depends on the seed and the finished trials alone, so that a search that was killed goes on, from
+its file of finished trials and the checkpoint of the one under way, as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from featx import console
+from featx.config import FinetuneConfig
+from featx.files import make_directory
+from featx.finetuning.classifier import Classifier
+from featx.finetuning.space import Point, Study, asked_point, find_space
+from featx.finetuning.task import Task, Trained, epoch_rank
+from featx.finetuning.training import train
+from featx.finetuning.unfreezing import find_stages
+
+__all__ = ["Limit", "Searched", "Trial", "search"]
+
+TRIALS = 20  # where a budget alone is given
+BUDGET, PRUNED, TRIED = "budget", "pruned", "every point tried"
+_FILE = "trials.jsonl"
+
+
+class Limit(Protocol):
+    """The time a search may take; `featx.fitting.budget.Budget` is one."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether it is up."""
+
+    def charge(self, seconds: float) -> None:
+        """Count time that an interrupted search took before."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a search, finished.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    values : dict
+        Fields of `FinetuneConfig` that were searched.
+    history : list of dict
+        See `Trained`.
+    best_epoch : int
+    stopped : str
+        As in `Trained`, or ``pruned`` or ``budget``.
+    elapsed_s : float
+    """
+
+    number: int
+    values: Point
+    history: list[dict[str, Any]]
+    best_epoch: int
+    stopped: str
+    elapsed_s: float
+
+    def document(self) -> dict[str, Any]:
+        """JSON of what was tried and how it ended."""
+        best = self.history[self.best_epoch]
+        return {
+            "number": self.number,
+            **self.values,
+            "trained_epochs": len(self.history) - 1,
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "validation_loss": best["validation_loss"],
+            "validation_score": best["validation_score"],
+            "elapsed_s": round(self.elapsed_s, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The best trial's network, and all that was tried.
+
+    Parameters
+    ----------
+    trained : Trained
+    trials : list of Trial
+    chosen : Trial
+    ended : {"trials", "budget", "every point tried"}
+    """
+
+    trained: Trained
+    trials: list[Trial]
+    chosen: Trial
+    ended: str
+
+    def document(self) -> dict[str, Any]:
+        """JSON for ``results.json``."""
+        return {
+            "chosen": {"number": self.chosen.number, **self.chosen.values},
+            "ended": self.ended,
+            "trials": [trial.document() for trial in self.trials],
+        }
+
+
+def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
+    """Train with several settings, and return the network that the validation images prefer.
+
+    Parameters
+    ----------
+    task : Task
+        Its folder holds what an interrupted search found.
+    config : FinetuneConfig
+        ``trials``, ``tune`` and the training that is asked for.
+    limit : Limit, optional
+        Looked at between epochs. One epoch is trained in any case.
+
+    Raises
+    ------
+    MissingExtraError
+        optuna is not installed.
+    """
+    journal = _Journal(task.folder / _FILE)
+    study = Study(find_space(config, _count_stages(task)), config.monitor, task.seed)
+    if limit is not None:
+        limit.charge(sum(trial.elapsed_s for trial in journal.trials))
+    while not journal.ended:
+        n = len(journal.trials)
+        if n == (config.trials or TRIALS):
+            journal.end("trials")
+        elif n and limit is not None and limit.spent:
+            journal.end(BUDGET)
+        elif (point := study.ask(journal.trials) if n else asked_point(config)) is None:
+            journal.end(TRIED)
+        else:
+            _try(task, config, Trial(n + 1, point, [], 0, "", 0.0), journal, study, limit)
+    chosen = best_trial(journal.trials, config.monitor)
+    console.log(f"{task.name}: trial {chosen.number} of {len(journal.trials)} is the best.")
+    trained = train(_own(task, chosen, _Replay(chosen)), _settings(config, chosen))
+    return Searched(trained, journal.trials, chosen, journal.ended)
+
+
+def best_trial(trials: Sequence[Trial], monitor: str) -> Trial:
+    """The one whose best epoch is the best; of equals the first."""
+    return min(trials, key=lambda t: epoch_rank(t.history[t.best_epoch], monitor))
+
+
+def _count_stages(task: Task) -> int:
+    """Of the backbone."""
+    preprocess = task.bank.preprocess
+    classifier = Classifier(copy.deepcopy(task.backbone), task.head, preprocess)
+    return len(find_stages(classifier, preprocess.size_px)) - 1
+
+
+def _try(
+    task: Task,
+    config: FinetuneConfig,
+    trial: Trial,
+    journal: _Journal,
+    study: Study,
+    limit: Limit | None,
+) -> None:
+    """Train one trial, write it down, and remove the checkpoints of all but the best."""
+    said = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+                     for k, v in trial.values.items())  # fmt: skip
+    console.log(f"{task.name}: trial {trial.number} of {config.trials or TRIALS}: {said}")
+    judge = _Judge(study, journal.trials, trial, limit)
+    trained = train(_own(task, trial, judge), _settings(config, trial))
+    journal.add(
+        replace(
+            trial,
+            history=trained.history,
+            best_epoch=trained.best_epoch,
+            stopped=trained.stopped,
+            elapsed_s=trained.elapsed_s,
+        )
+    )
+    best = best_trial(journal.trials, config.monitor)
+    for other in journal.trials:
+        if other.number != best.number:
+            shutil.rmtree(_folder(task, other), ignore_errors=True)
+
+
+def _folder(task: Task, trial: Trial) -> Path:
+    return task.folder / f"trial-{trial.number}"
+
+
+def _own(task: Task, trial: Trial, watcher: Any) -> Task:
+    """The task of a trial: a network of its own, from the same start, in a folder of its own."""
+    return replace(
+        task,
+        name=f"{task.name}, trial {trial.number}",
+        backbone=copy.deepcopy(task.backbone),
+        folder=_folder(task, trial),
+        watchers=(*task.watchers, watcher),
+    )
+
+
+def _settings(config: FinetuneConfig, trial: Trial) -> FinetuneConfig:
+    return config.model_copy(update=trial.values)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Says after each epoch whether a trial is to end."""
+
+    study: Study
+    finished: Sequence[Trial]
+    trial: Trial
+    limit: Limit | None
+
+    def __call__(self, history: list[dict[str, Any]]) -> str:
+        if len(history) == 1:
+            return ""
+        if self.limit is not None and self.limit.spent:
+            return BUDGET
+        return PRUNED if self.study.hopeless(self.finished, self.trial.values, history) else ""
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """Ends a trial where it ended before, should its checkpoints have been lost."""
+
+    trial: Trial
+
+    def __call__(self, history: list[dict[str, Any]]) -> str:
+        return self.trial.stopped if len(history) == len(self.trial.history) else ""
+
+
+class _Journal:
+    """Finished trials, a line of JSON each; a line that was torn is left out, and so are those
+    after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: list[Trial] = []
+        self.ended = ""
+        make_directory(path.parent)
+        whole = 0
+        for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
+            try:
+                self._take(json.loads(line) if line.endswith(b"\n") else None)
+            except (ValueError, TypeError):
+                break
+            whole += len(line)
+        if path.is_file():
+            os.truncate(path, whole)
+
+    def _take(self, document: Any) -> None:
+        if "ended" in document:
+            self.ended = str(document["ended"])
+        else:
+            self.trials.append(Trial(**document))
+
+    def add(self, trial: Trial) -> None:
+        """Remember a trial."""
+        self._write(asdict(trial))
+        self.trials.append(trial)
+
+    def end(self, why: str) -> None:
+        """Remember that there is nothing more to try, and why."""
+        self._write({"ended": why})
+        self.ended = why
+
+    def _write(self, document: dict[str, Any]) -> None:
+        with self.path.open("ab") as file:
+            file.write(json.dumps(document).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
