@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from featx.comparing.cost import describe_cost, lower_is_better, pareto_front
+from featx.comparing.cost import describe_costs, lower_is_better, pareto_front
 from featx.comparing.differences import Measured, adjust, describe_difference, measure
 from featx.comparing.pairing import Paired, pair_runs
 from featx.comparing.record import LEVELS, JudgedRun, read_runs
@@ -35,7 +35,7 @@ class Comparison:
         ``judged`` (``level``, ``description``, ``n_images``, ``n_units``, ``unit``, ``n_folds``,
         ``n_repeats``, ``interval``); ``runs``, the baseline first (``label``, ``folder``,
         ``what``, ``metrics`` and ``per_class`` as in ``results.json``, ``cost`` as in
-        `featx.comparing.cost.describe_cost`, ``pareto``); ``differences``, one for each other
+        `featx.comparing.cost.describe_costs`, ``pareto``); ``differences``, one for each other
         run (``run``, what `featx.comparing.differences.describe_difference` has, ``verdict``);
         ``disagreements`` (``n``, and the first as ``rows`` under ``columns``); ``notes``.
     """
@@ -107,6 +107,9 @@ def compare_runs(
     measured = [measure(paired, judged, seed=seed) for judged in paired.judged]
     metric = _metric(metric, runs[0], measured[0])
     described = [_describe_run(r, paired, m, seed) for r, m in zip(runs, measured, strict=True)]
+    costs, cost_notes = describe_costs(runs)
+    for each, cost in zip(described, costs, strict=True):
+        each["cost"] = cost
     _mark_front(described, metric)
     differences = [describe_difference(paired, m, measured[0]) for m in measured[1:]]
     adjust(differences)
@@ -125,7 +128,7 @@ def compare_runs(
             }
             for each, difference in zip(described[1:], differences, strict=True)
         ],
-        "notes": paired.notes + _cost_notes(described),
+        "notes": paired.notes + cost_notes,
     }
     comparison = Comparison(document, paired, [printable(run.label) for run in runs])
     rows = list(comparison.disagreements())
@@ -167,7 +170,6 @@ def _describe_run(run: JudgedRun, paired: Paired, measured: Measured, seed: int)
         "what": describe_run(run),
         "metrics": numbers["metrics"],
         "per_class": numbers["per_class"],
-        "cost": describe_cost(run),
         "interval": numbers["interval"],
     }
 
@@ -192,14 +194,6 @@ def _describe_judged(paired: Paired, baseline: dict[str, Any]) -> dict[str, Any]
         "n_repeats": paired.n_repeats,
         "interval": baseline["interval"],
     }
-
-
-def _cost_notes(described: Sequence[dict[str, Any]]) -> list[str]:
-    cached = [each for each in described if each["cost"]["cached"]]
-    if not cached:
-        return []
-    counts = ", ".join(f"{each['label']!r} {each['cost']['cached']:,}" for each in cached)
-    return [f"Embeddings that came from the cache are not in the cost of extraction: {counts}."]
 
 
 def _split_name(paired: Paired, repeat: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from featx.comparing.record import JudgedRun
 
-__all__ = ["describe_cost", "lower_is_better", "pareto_front"]
+__all__ = ["describe_costs", "lower_is_better", "pareto_front"]
 
 STAGES = ("extract_s", "fit_s", "finetune_s")
 LOWER = frozenset({"log_loss", "brier"})
@@ -20,37 +20,92 @@ def lower_is_better(metric: str) -> bool:
     return metric in LOWER
 
 
-def describe_cost(run: JudgedRun) -> dict[str, Any]:
-    """Times and sizes of a run, as JSON; None where the run does not say.
+def describe_costs(runs: Sequence[JudgedRun]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Times and sizes of runs, as JSON, on one footing; and what had to be done for it.
+
+    Embeddings from the cache cost nothing, so a run that found them there would look cheaper than
+    the one that computed them. They are priced at what computing them took in another of the runs;
+    where none tells, no run's extraction is counted.
 
     Returns
     -------
-    dict
+    costs : list of dict
         ``extract_s``, ``fit_s`` (the search), ``finetune_s`` (training of the backbone),
-        ``score_s`` (of the judged images), ``total_s`` (extraction, search and training),
-        ``cached`` (images whose embeddings came from the cache, so that ``extract_s`` leaves
-        their price out), ``images_per_s`` of the extraction that was computed, ``model_bytes``
-        (the run's ``model`` folder; a frozen backbone's weights are not in it).
+        ``score_s`` (of the judged images), each as the run says, or None; ``cached`` (images whose
+        embeddings came from the cache), ``cached_s`` (what they would have cost, None where not
+        known), ``total_s`` (search, training and, ``with_extraction``, that with ``cached_s``),
+        ``images_per_s`` of the extraction that was computed, ``model_bytes`` (the run's ``model``
+        folder; a frozen backbone's weights are not in it).
+    notes : list of str
     """
+    seconds = _seconds_an_image(runs)
+    costs = [_describe(run, seconds) for run in runs]
+    known = all(cost["cached_s"] is not None for cost in costs)
+    for cost in costs:
+        stages = STAGES if known else STAGES[1:]
+        said = [cost[name] for name in stages if cost[name] is not None]
+        cost["total_s"] = sum(said) + (cost["cached_s"] if known else 0) if said else None
+        cost["with_extraction"] = known
+    return costs, _notes(runs, costs, known)
+
+
+def _describe(run: JudgedRun, seconds: Mapping[str, float]) -> dict[str, Any]:
     cost = _mapping(run.results.get("cost"))
-    times = {name: _number(cost.get(name)) for name in (*STAGES, "score_s")}
-    known = [times[name] for name in STAGES if times[name] is not None]
-    reports = _reports(run)
+    passes = _passes(run)
+    cached = {name: int(_number(report.get("cached")) or 0) for name, report in passes.items()}
+    priced = all(name in seconds for name, n in cached.items() if n)
+    chosen = str(run.chosen.get("backbone", "")).split(JOINT)
     return {
-        **times,
-        "total_s": sum(t for t in known if t is not None) if known else None,
-        "cached": max((int(_number(r.get("cached")) or 0) for r in reports), default=None),
-        "images_per_s": _rate(reports),
+        **{name: _number(cost.get(name)) for name in (*STAGES, "score_s")},
+        "cached": sum(cached.values()),
+        "cached_s": sum(n * seconds[name] for name, n in cached.items() if n) if priced else None,
+        "images_per_s": _rate([_report(run, name) for name in chosen]),
         "model_bytes": _size(run.folder / "model"),
     }
 
 
-def _reports(run: JudgedRun) -> list[Mapping[str, Any]]:
-    """Reports of the extractions that the chosen classifier rests on."""
-    extractions = _mapping(run.results.get("extraction"))
-    names = str(run.chosen.get("backbone", "")).split(JOINT)
-    chosen = [extractions[name] for name in names if name in extractions]
-    return [_mapping(_mapping(each).get("report")) for each in chosen]
+def _notes(runs: Sequence[JudgedRun], costs: Sequence[Mapping[str, Any]], known: bool) -> list[str]:
+    cached = [(run, cost["cached"]) for run, cost in zip(runs, costs, strict=True)]
+    counts = ", ".join(f"{run.named} {n:,}" for run, n in cached if n)
+    if not counts:
+        return []
+    if known:
+        return [
+            "Embeddings that came from the cache are priced at what they cost in another of the "
+            f"runs: {counts}."
+        ]
+    return [
+        f"Embeddings came from the cache, and what they cost is not known: {counts}. Totals are of "
+        "search and training alone, for all runs."
+    ]
+
+
+def _passes(run: JudgedRun) -> dict[str, Mapping[str, Any]]:
+    """Reports of a run's extractions by fingerprint; outputs of one pass share a report."""
+    passes: dict[str, Mapping[str, Any]] = {}
+    for each in _mapping(run.results.get("extraction")).values():
+        document = _mapping(each)
+        report = _mapping(document.get("report"))
+        if report not in passes.values():
+            passes[str(document.get("fingerprint"))] = report
+    return passes
+
+
+def _seconds_an_image(runs: Sequence[JudgedRun]) -> dict[str, float]:
+    """What one image costs by fingerprint, from the run that computed most of them."""
+    most: dict[str, tuple[float, float]] = {}
+    for run in runs:
+        for name, report in _passes(run).items():
+            computed, elapsed_s = _number(report.get("computed")), _number(report.get("elapsed_s"))
+            if computed and elapsed_s and computed > most.get(name, (0.0, 0.0))[0]:
+                most[name] = computed, elapsed_s / computed
+    return {name: each for name, (_, each) in most.items()}
+
+
+def _report(run: JudgedRun, name: str) -> Mapping[str, Any]:
+    """Of the extraction called ``name``."""
+    extraction = _mapping(_mapping(run.results.get("extraction")).get(name))
+    return _mapping(extraction.get("report"))
 
 
 def _rate(reports: Sequence[Mapping[str, Any]]) -> float | None:

@@ -164,9 +164,9 @@ def _means(document: Mapping[str, Any]) -> str:
 
 
 def _costs(document: Mapping[str, Any]) -> Table:
-    names = ("extract_s", "fit_s", "finetune_s", "score_s", "total_s")
-    heads = ("extraction s", "search s", "training s", "scoring s", "total s")
-    said = [n for n in names if any(run["cost"][n] is not None for run in document["runs"])]
+    names = ("extract_s", "cached_s", "fit_s", "finetune_s", "score_s", "total_s")
+    heads = ("extraction s", "cached s", "search s", "training s", "scoring s", "total s")
+    said = [n for n in names if any(run["cost"][n] for run in document["runs"])]
     rows = []
     for run in document["runs"]:
         cost = run["cost"]

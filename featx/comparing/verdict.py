@@ -134,8 +134,7 @@ def _price(cost: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     else:
         shown = f"{times:.2g}" if times < 10 else f"{times:,.0f}"
         text = f"for {shown} times the compute"
-    cached = [c["cached"] for c in (cost, baseline) if c["cached"]]
-    return f"{text} (cached embeddings left out)" if cached else text
+    return text if cost["with_extraction"] else f"{text} after extraction"
 
 
 def _signed(value: float, unit: str) -> str:

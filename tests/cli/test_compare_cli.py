@@ -80,7 +80,7 @@ def test_both_ways_to_judge(featx: Featx, runs: Path, pair: str, level: str) -> 
         sum(difference["images"][k] for k in ("both", "wins", "losses", "neither"))
         == (found["judged"]["n_images"])
     )
-    assert found["notes"] == [] or found["notes"][0].startswith("Embeddings that came from")
+    assert found["notes"] == [] or found["notes"][0].startswith("Embeddings ")
 
 
 def test_grouped_runs_are_compared_over_groups(featx: Featx, runs: Path) -> None:

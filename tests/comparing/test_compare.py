@@ -262,16 +262,48 @@ def test_a_frozen_backbone_that_was_kept_is_not_called_fine_tuned(tmp_path):
     assert what == "frozen timm:resnet18, kept as fine-tuning made it worse"
 
 
-def test_cached_embeddings_are_said_not_to_be_paid(tmp_path):
-    report = {"report": {"cached": 100, "computed": 0, "elapsed_s": 0.1}}
-    runs = pair(tmp_path, 60, 25, 5, 10, results={"extraction": {"timm:resnet18": report}})
-    comparison = compare_runs(runs)
-    assert comparison.verdicts[0].endswith("the same compute (cached embeddings left out).")
-    assert comparison.document["runs"][0]["cost"]["images_per_s"] is None
+def extraction(computed, cached, elapsed_s, fingerprint="f"):
+    report = {"computed": computed, "cached": cached, "elapsed_s": elapsed_s}
+    return {"timm:resnet18": {"fingerprint": fingerprint, "report": report}}
+
+
+def priced(tmp_path, **extractions):
+    """Runs that spent one second on their extraction and three on the search."""
+    before, right = outcomes(60, 25, 5, 10)
+    return compare_runs(
+        [
+            write_run(
+                tmp_path / name, Y, answers(Y, which),
+                results={"extraction": each, "cost": {"extract_s": 1.0, "fit_s": 3.0}},
+            )
+            for (name, each), which in zip(extractions.items(), (before, right), strict=True)
+        ]
+    )  # fmt: skip
+
+
+def test_cached_embeddings_are_priced_like_computed_ones(tmp_path):
+    comparison = priced(tmp_path, a=extraction(100, 0, 20.0), b=extraction(0, 100, 0.1))
+    first, second = (run["cost"] for run in comparison.document["runs"])
+    assert (first["cached_s"], first["total_s"]) == (0, 4.0)
+    assert (second["cached"], second["cached_s"], second["total_s"]) == (100, 20.0, 24.0)
+    assert (first["images_per_s"], second["images_per_s"]) == (5.0, None)
+    assert comparison.verdicts[0].endswith("for 6 times the compute.")
     assert comparison.document["notes"] == [
-        "Embeddings that came from the cache are not in the cost of extraction: 'base' 100, "
-        "'new' 100."
+        "Embeddings that came from the cache are priced at what they cost in another of the runs: "
+        "'b' 100."
     ]
+
+
+@pytest.mark.parametrize("other", [extraction(0, 100, 0.1), extraction(100, 0, 20.0, "another")])
+def test_where_the_price_of_cached_embeddings_is_not_known_no_extraction_counts(tmp_path, other):
+    comparison = priced(tmp_path, a=other, b=extraction(0, 100, 0.1))
+    costs = [run["cost"] for run in comparison.document["runs"]]
+    assert [cost["total_s"] for cost in costs] == [3.0, 3.0]
+    assert [cost["with_extraction"] for cost in costs] == [False, False]
+    assert comparison.verdicts[0].endswith("for about the same compute after extraction.")
+    [note] = comparison.document["notes"]
+    assert note.startswith("Embeddings came from the cache, and what they cost is not known: ")
+    assert note.endswith("'b' 100. Totals are of search and training alone, for all runs.")
 
 
 def test_less_is_better_for_losses(tmp_path):
