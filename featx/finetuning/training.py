@@ -6,8 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from featx import console
 from featx.config import FinetuneConfig
+from featx.engines._torch import is_out_of_memory
 from featx.finetuning.augmenting import augmenter
 from featx.finetuning.averaging import Average
 from featx.finetuning.batches import mix, order_rows, step_seed
@@ -29,8 +29,9 @@ from featx.finetuning.classifier import Classifier
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
+from featx.finetuning.progress import Progress
 from featx.finetuning.replay import Replay, plan_replay
-from featx.finetuning.task import Task, Trained, epoch_rank
+from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
@@ -43,24 +44,6 @@ EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that
 
 class _Diverged(Exception):
     """Losses or gradients are not finite any more, or far larger than at the beginning."""
-
-
-@dataclass
-class _Progress:
-    """Where training stands; with the tensors all that there is to know."""
-
-    step: int = 0
-    epoch: int = 0
-    position: int = 0
-    loss_sum: float = 0.0
-    n_seen: int = 0
-    n_right: int = 0
-    rate: float = 0.0
-    best_epoch: int = 0
-    stopped: str = ""
-    elapsed_s: float = 0.0
-    epoch_s: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(task: Task, config: FinetuneConfig) -> Trained:
@@ -106,7 +89,7 @@ class _Training:
         self.optimizer = build_optimizer(self.unfreezing, config)
         self.average = Average(self.classifier, config.ema)
         self.n_batches = -(-len(task.training) // config.train_batch)
-        self.progress = _Progress()
+        self.progress = Progress()
         self.replay: Replay | None = None
         y = torch.from_numpy(task.y[task.training])
         balanced = config.class_weight == "balanced"
@@ -206,18 +189,41 @@ class _Training:
         torch.manual_seed(step_seed(self.task.seed, progress.step))
         progress.rate = self._rate()
         set_rate(self.optimizer, progress.rate)
-        self.optimizer.zero_grad()
-        for part in torch.arange(len(rows)).tensor_split(min(config.accumulate, len(rows))):
-            scores = self._scores(rows[part.numpy()], None if x is None else x[part])
-            losses = soft_loss(scores, targets[part], weights=self.weights, gamma=config.focal)
-            (losses.sum() / len(rows)).backward()
-            progress.loss_sum += float(losses.detach().sum())
-            progress.n_right += int((scores.argmax(dim=1) == y[part]).sum())
+        loss_sum, n_right = self._backward(rows, x, y, targets)
+        progress.loss_sum += loss_sum
+        progress.n_right += n_right
         progress.n_seen += len(rows)
         self._check_finite()
         self.optimizer.step()
         progress.step += 1
         self.average.update(progress.step)
+
+    def _backward(
+        self, rows: NDArray[np.int64], x: Tensor | None, y: Tensor, targets: Tensor
+    ) -> tuple[float, int]:
+        """Gradients of the mean loss, in more parts where memory runs out; its sum, and hits."""
+        gamma = self.config.focal
+        while True:
+            self.optimizer.zero_grad()
+            loss_sum, n_right = 0.0, 0
+            n_parts = min(self.progress.parts or self.config.accumulate, len(rows))
+            try:
+                for part in torch.arange(len(rows)).tensor_split(n_parts):
+                    scores = self._scores(rows[part.numpy()], None if x is None else x[part])
+                    losses = soft_loss(scores, targets[part], weights=self.weights, gamma=gamma)
+                    (losses.sum() / len(rows)).backward()
+                    loss_sum += float(losses.detach().sum())
+                    n_right += int((scores.argmax(dim=1) == y[part]).sum())
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or n_parts == len(rows):
+                    raise
+                self.progress.parts = 2 * n_parts
+                console.warn(
+                    f"out of memory on {self.task.device}; going on with a step's images in "
+                    f"{self.progress.parts} parts."
+                )
+            else:
+                return loss_sum, n_right
 
     def _scores(self, rows: NDArray[np.int64], x: Tensor | None) -> Tensor:
         if x is None:
@@ -257,7 +263,7 @@ class _Training:
             self._refuse_explosion(loss)
             score = fold_score(task.scoring, y, probabilities)
             self._note(loss, score)
-            if self._is_best():
+            if progress.last_is_best(self.config.monitor):
                 progress.best_epoch = len(progress.history) - 1
                 write_snapshot(task.folder / BEST, self.classifier.state_dict(), {})
         if len(progress.history) > 1:
@@ -315,14 +321,6 @@ class _Training:
             f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
         )
 
-    def _is_best(self) -> bool:
-        """Whether the last epoch is better than the best one so far."""
-        *before, last = self.progress.history
-        if not before:
-            return True
-        best, by = before[self.progress.best_epoch], self.config.monitor
-        return epoch_rank(last, by) < epoch_rank(best, by)
-
     def _save(self) -> None:
         """Write everything that going on needs."""
         self._tick()
@@ -338,7 +336,7 @@ class _Training:
         if found is None or read_snapshot(self.task.folder / BEST) is None:
             return
         tensors, document = found
-        self.progress = _Progress(**document)
+        self.progress = Progress(**document)
         model = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
         self.classifier.load_state_dict(model)
         for name, value in self.average.values.items():

@@ -332,3 +332,24 @@ def test_what_changes_is_not_computed_once(
     task = lab.task(folder=tmp_path)
     training = _Training(task, settings)
     assert plan_replay(training.classifier, training.unfreezing, task, settings) is None
+
+
+def test_memory_that_runs_out_makes_smaller_parts(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = config(epochs=1, augment="none")
+    plain = train(lab.task(folder=tmp_path / "plain"), settings)
+    scores = _Training._scores
+
+    def small(self: _Training, rows: Any, x: Any) -> torch.Tensor:
+        if len(rows) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
+        return scores(self, rows, x)
+
+    monkeypatch.setattr(_Training, "_scores", small)
+    trained = train(lab.task(folder=tmp_path / "small"), settings)
+    assert "going on with a step's images in 4 parts" in capsys.readouterr().err
+    assert trained.row(1)["train_loss"] == pytest.approx(plain.row(1)["train_loss"], rel=1e-4)
+    monkeypatch.setattr("featx.finetuning.training.is_out_of_memory", lambda _: False)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(lab.task(folder=tmp_path / "other"), settings)
