@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
+from featx.stats.bootstrap import draw_units
 from featx.stats.comparison import paired_bootstrap
 from featx.stats.paired import mcnemar, paired_accuracy
 
@@ -77,3 +78,19 @@ def test_a_stretched_bootstrap_is_wider_and_less_sure():
     assert wide.low - 0.1 == pytest.approx(1.5 * (plain.low - 0.1))
     assert wide.high - 0.1 == pytest.approx(1.5 * (plain.high - 0.1))
     assert wide.p > plain.p
+
+
+def test_with_groups_the_cluster_bootstrap_holds_its_level_and_mcnemar_does_not():
+    """40 groups of six images that mostly go the same way; neither classifier is better."""
+    rng = np.random.default_rng(0)
+    groups, size, n_draws = 40, 6, 300
+    draws = np.concatenate(list(draw_units(groups, 0)))
+    coins = clusters = 0
+    for _ in range(n_draws):
+        way = rng.choice([1, -1, 0], p=[0.2, 0.2, 0.6], size=groups)
+        differs = np.where(rng.random((groups, size)) < 0.8, way[:, None], 0)
+        samples = draws @ differs.sum(axis=1) / differs.size
+        clusters += paired_bootstrap(differs.mean(), samples, groups).p < 0.05
+        coins += mcnemar(int((differs == 1).sum()), int((differs == -1).sum())) < 0.05
+    assert clusters / n_draws < 0.09
+    assert coins / n_draws > 0.25
