@@ -195,6 +195,25 @@ def test_neighbours_found_once_vote_as_each_search_alone(case):
         np.testing.assert_allclose(scored.outputs[0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_discriminants_of_one_covariance_equal_each_alone(case):
+    training, others = training_of(**CASES[case])
+    make = HEADS.get("lda").build
+    grid = [make(None, 0).set_params(shrinkage=s) for s in (0.9, 0.1, 1, 1e-3)]
+    together = list(HEADS.get("lda").score_grid(training, grid, [others]))
+    for classifier, scored in zip(grid, together, strict=True):
+        alone = make(None, 0).set_params(shrinkage=classifier.shrinkage)
+        expected = alone.fit(training.X, training.y).predict_proba(others)
+        np.testing.assert_allclose(scored.outputs[0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shrinkage", ["auto", None, 0])
+def test_other_discriminants_are_not_taken(shrinkage):
+    training, others = training_of([20, 20])
+    changed = HEADS.get("lda").build(None, 0).set_params(shrinkage=shrinkage)
+    assert HEADS.get("lda").score_grid(training, [changed], [others]) is None
+
+
 def test_other_neighbours_are_not_taken():
     training, others = training_of([20, 20])
     changed = HEADS.get("knn").build(None, 0).set_params(weights="uniform")

@@ -21,7 +21,19 @@ from featx.errors import ModelError, UsageError
 from featx.model import Model, ModelExtractor, load_model, save_model
 from featx.model.linear import ArrayHead
 
-HEADS = ["dummy", "knn", "lda", "logreg", "prototypes", "ridge", "svm-linear", "svm-rbf"]
+HEADS = [
+    "dummy",
+    "elastic-net",
+    "hist-gradient-boosting",
+    "knn",
+    "lda",
+    "logreg",
+    "mlp",
+    "prototypes",
+    "ridge",
+    "svm-linear",
+    "svm-rbf",
+]
 
 
 def build_head(name: str) -> Any:
