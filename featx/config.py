@@ -431,6 +431,9 @@ class FinetuneConfig(_Section):
     memory_mb: int = Field(
         2048, ge=0, description="Memory for decoded images, in MB; others are decoded every time."
     )
+    tensorboard: str | None = Field(
+        None, description="Folder for curves in TensorBoard's format, written after each epoch."
+    )
     checkpoint_s: float = Field(
         60.0, ge=0, description="Seconds between checkpoints; each epoch ends with one too."
     )

@@ -29,7 +29,7 @@ from featx.finetuning.unfreezing import find_stages
 __all__ = ["Limit", "Searched", "Trial", "search"]
 
 TRIALS = 20  # where a budget alone is given
-BUDGET, PRUNED, TRIED = "budget", "pruned", "every point tried"
+BUDGET, PRUNED, TRIED = "budget", "pruned", "nothing new to try"
 _FILE = "trials.jsonl"
 
 
@@ -93,7 +93,7 @@ class Searched:
     trained : Trained
     trials : list of Trial
     chosen : Trial
-    ended : {"trials", "budget", "every point tried"}
+    ended : {"trials", "budget", "nothing new to try"}
     """
 
     trained: Trained
@@ -200,6 +200,7 @@ def _own(task: Task, trial: Trial, watcher: Any) -> Task:
         backbone=copy.deepcopy(task.backbone),
         folder=_folder(task, trial),
         watchers=(*task.watchers, watcher),
+        curves=None if task.curves is None else task.curves / f"trial-{trial.number}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -24,7 +24,8 @@ _RATES = 30.0  # the learning rate asked for is divided and multiplied by up to 
 _DECAYS = 1e-4, 0.3
 _FIRST = 4  # points drawn at random before a model of the results draws them
 _WHOLE = 3  # trials trained to their end before one is pruned
-_ATTEMPTS = 20  # to find a point that was not tried
+_ATTEMPTS = 60  # to find a point that was not tried
+_MODELLED = 10  # of them; the others are drawn at random
 
 
 def asked_point(config: FinetuneConfig) -> Point:
@@ -53,7 +54,7 @@ def find_space(config: FinetuneConfig, n_stages: int) -> dict[str, Any]:
         "weight_decay": real(min(low, decay or low), max(high, decay), log=True),
         "unfreeze": choice(depths),
         "layer_decay": real(min(0.5, config.layer_decay), 1.0),
-        "augment": choice(["none", "light", "medium", "strong"]),
+        "augment": choice(get_args(FinetuneConfig.model_fields["augment"].annotation)),
         "epochs": distributions.IntDistribution(-(-config.epochs // 4), config.epochs),
     }
     return {name: everything[name] for name in config.tune}
@@ -83,7 +84,8 @@ class Study:
         tried = [trial.values for trial in finished]
         for attempt in range(_ATTEMPTS):
             seed = np.random.default_rng([self.seed, len(finished), attempt]).integers(2**31)
-            point = self._study(finished, int(seed)).ask(self.space).params
+            first = _FIRST if attempt < _MODELLED else _ATTEMPTS + len(finished)
+            point = self._study(finished, int(seed), first).ask(self.space).params
             if point not in tried:
                 return dict(point)
         return None
@@ -99,14 +101,14 @@ class Study:
             trial.report(value, epoch)
         return bool(trial.should_prune())
 
-    def _study(self, finished: Sequence[Trial], seed: int) -> Any:
-        """A study that knows the finished trials."""
+    def _study(self, finished: Sequence[Trial], seed: int, first: int = _FIRST) -> Any:
+        """A study that knows the finished trials; of so many it draws at random."""
         optuna = self._optuna
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(
-                seed=seed, multivariate=True, n_startup_trials=_FIRST
+                seed=seed, multivariate=True, n_startup_trials=first
             ),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_WHOLE, n_warmup_steps=1),
         )

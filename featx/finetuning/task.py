@@ -65,6 +65,8 @@ class Task:
     upright : bool
         Whether images have an up.
     watchers : tuple of Watcher
+    curves : Path, optional
+        Where curves are written in TensorBoard's format.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Task:
     seed: int
     upright: bool
     watchers: tuple[Watcher, ...] = ()
+    curves: Path | None = None
 
 
 @dataclass(frozen=True)

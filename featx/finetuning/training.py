@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from featx.finetuning.checkpoints import (
     write_snapshot,
 )
 from featx.finetuning.classifier import Classifier
+from featx.finetuning.curves import writing_curves
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
@@ -65,11 +66,18 @@ def train(task: Task, config: FinetuneConfig) -> Trained:
         ``config.unfreeze`` asks for more stages than there are.
     DatasetError, DecodeError
         An image has changed or cannot be read any more.
+    MissingExtraError
+        ``task.curves`` without tensorboard.
     """
-    with torch.random.fork_rng(), _Training(task, config) as training:
+    with (
+        torch.random.fork_rng(),
+        writing_curves(task.curves) as write,
+        _Training(replace(task, watchers=(write, *task.watchers)), config) as training,
+    ):
         training.restore()
         if not training.progress.stopped:
             training.run()
+        write(training.progress.history)
         return training.best()
 
 

@@ -156,9 +156,17 @@ class Workshop:
             scoring=str(self.config.scoring),
             seed=int(self.config.seed or 0),
             upright=self.upright,
+            curves=self._curves(name),
         )
         trained, searched = self._train(task)
         return Outcome(name, frozen, warm, trained, validation, searched)
+
+    def _curves(self, name: str) -> Path | None:
+        """Where TensorBoard finds the curves of one training."""
+        config = self.config
+        if config.tensorboard is None:
+            return None
+        return Path(config.tensorboard) / str(config.name) / name.replace(" ", "-")
 
     def _train(self, task: Task) -> tuple[Trained, Searched | None]:
         """As asked or, where a search is asked for, as the validation images prefer."""

@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import closing
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.data.splits import Folds, make_folds
 from featx.durations import read_seconds
-from featx.errors import FitError, UsageError
+from featx.errors import FitError, MissingExtraError, UsageError
 from featx.extraction import Extraction
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part, hold_out_part, split_data
@@ -43,7 +44,16 @@ if TYPE_CHECKING:
 __all__ = ["finetune", "finetune_dataset"]
 
 ALL = "all images"
-_NOT_NUMBERS = {"name", "runs", "overwrite", "jobs", "memory_mb", "checkpoint_s", "from_run"}
+_NOT_NUMBERS = {
+    "name",
+    "runs",
+    "overwrite",
+    "jobs",
+    "memory_mb",
+    "checkpoint_s",
+    "from_run",
+    "tensorboard",
+}
 
 
 def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
@@ -88,9 +98,11 @@ def finetune_dataset(config: RunConfig) -> Run:
     """`finetune` from a resolved configuration."""
     started = time.perf_counter()
     settled = settle(config)
-    config = settled.config
+    assert settled.config.finetune is not None
+    folder = run_folder(config.data.dataset, settled.config.finetune)
+    config = _named(settled.config, folder)
     assert config.finetune is not None
-    folder = run_folder(config.data.dataset, config.finetune)
+    _check_extras(config.finetune)
     manifest = labelled(read_manifest(config.data))
     extraction = _extract(manifest, config.extract)
     part, tested, notes = _separate(extraction, settled)
@@ -128,7 +140,7 @@ def finetune_dataset(config: RunConfig) -> Run:
         "notes": notes,
     }
     contents = RunContents(
-        config=_named(config, folder),
+        config=config,
         results=results,
         failures=extraction.failures,
         predictions=predictions(judged, answer.kind),
@@ -147,6 +159,14 @@ def _named(config: RunConfig, folder: Path) -> RunConfig:
     assert config.finetune is not None
     named = config.finetune.model_copy(update={"name": folder.name})
     return config.model_copy(update={"finetune": named})
+
+
+def _check_extras(config: FinetuneConfig) -> None:
+    """Refuse what is not installed before anything is spent."""
+    if config.tensorboard is not None and find_spec("tensorboard") is None:
+        raise MissingExtraError("--tensorboard", "tensorboard")
+    if (config.trials or config.budget) and find_spec("optuna") is None:
+        raise MissingExtraError("A search (--trials, --budget)", "optuna")
 
 
 def _extract(manifest: Manifest, config: ExtractConfig) -> Extraction:
