@@ -337,6 +337,13 @@ class FinetuneConfig(_Section):
         description="What is trained: head, also the last-N stages (last-1, last-2 ...), all, or "
         "gradual: one stage more at a time, the last first.",
     )
+    lora: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Train corrections of this rank to the attention of a transformer, in the "
+        "stages of --unfreeze, instead of its weights. [none]",
+    )
     epochs: int = Field(10, ge=1, le=10000, description="The most times that all images are seen.")
     learning_rate: float = Field(1e-4, gt=0, le=100, description="Of the head.")
     layer_decay: float = Field(

@@ -43,7 +43,9 @@ def find_space(config: FinetuneConfig, n_stages: int) -> dict[str, Any]:
         Of the backbone.
     """
     distributions = _optuna().distributions
-    depths = ["head", *(f"last-{n}" for n in (1, 2) if n < n_stages), "all", "gradual"]
+    depths = [*(f"last-{n}" for n in (1, 2) if n < n_stages), "all", "gradual"]
+    if config.lora is None:
+        depths.insert(0, "head")
     if config.unfreeze not in depths:
         depths.append(config.unfreeze)
     rate, decay = config.learning_rate, config.weight_decay

@@ -27,6 +27,7 @@ from featx.finetuning.checkpoints import (
 )
 from featx.finetuning.classifier import Classifier
 from featx.finetuning.curves import writing_curves
+from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
@@ -63,7 +64,8 @@ def train(task: Task, config: FinetuneConfig) -> Trained:
     Raises
     ------
     UsageError
-        ``config.unfreeze`` asks for more stages than there are.
+        ``config.unfreeze`` asks for more stages than there are, or ``config.lora`` for attention
+        that there is not.
     DatasetError, DecodeError
         An image has changed or cannot be read any more.
     MissingExtraError
@@ -90,6 +92,8 @@ class _Training:
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
         stages = find_stages(self.classifier, task.bank.preprocess.size_px)
+        if config.lora is not None:
+            stages = adapt(stages, config, task.seed)
         self.unfreezing = Unfreezing(stages, config.unfreeze, config.epochs, config.layer_decay)
         for p in self.classifier.parameters():
             p.requires_grad_(False)
@@ -361,6 +365,7 @@ class _Training:
         found = read_snapshot(self.task.folder / BEST)
         assert found is not None
         self.classifier.load_state_dict(found[0])
+        merge(self.classifier.backbone)
         set_modes(self.classifier, training=False, train_batch_norm=False)
         self.classifier.requires_grad_(False)
         first = len(self.unfreezing.stages) - self.unfreezing.most

@@ -36,14 +36,14 @@ def paint(path: Path, colour: tuple[int, ...], rng: np.random.Generator) -> None
 class Lab:
     """Everything that a `Task` is made of; each task has a network of its own."""
 
-    def __init__(self, folder: Path, n_classes: int = 3) -> None:
+    def __init__(self, folder: Path, n_classes: int = 3, backbone: str = BACKBONE) -> None:
         rng = np.random.default_rng(0)
         self.folder = folder
         self.y = np.arange(N_IMAGES) % n_classes
         self.paths = [str(folder / f"{i:02}.png") for i in range(N_IMAGES)]
         for path, c in zip(self.paths, self.y, strict=True):
             paint(Path(path), COLOURS[c], rng)
-        request = BackboneRequest(BACKBONE, pretrained=False, size_px=32)
+        request = BackboneRequest(backbone, pretrained=False, size_px=32)
         self.backbone = load_backbone(request)
         hashes = [content_hash(Path(p).read_bytes()) for p in self.paths]
         self.hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)
