@@ -135,7 +135,7 @@ def test_an_interruption_keeps_what_was_computed(
 
     def interrupted(self: object, batch: np.ndarray) -> object:
         batches.append(len(batch))
-        if len(batches) == 3:
+        if len(batches) >= 3:  # another thread may come after it
             raise KeyboardInterrupt
         return embed(self, batch)  # type: ignore[arg-type]
 

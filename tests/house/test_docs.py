@@ -115,3 +115,13 @@ def test_the_evidence_is_what_was_measured() -> None:
     assert benchmark("fit").table(measured("fit")) in page
     rows = {row["head"]: row for row in measured("fit")["heads"]}
     assert all(f"{value:.4f}" in page for value in rows["logreg"]["from_tight"].values())
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """Folders of tests are no packages, so pytest would collect only one of two namesakes."""
+    files = [
+        path.name
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        if not (path.parent / "__init__.py").exists()
+    ]
+    assert sorted(set(files)) == sorted(files)
