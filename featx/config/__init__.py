@@ -1,0 +1,30 @@
+"""Every setting featx has: name, type, default and meaning, one file a section.
+
+Command-line flags are made from these fields (``cli/options.py``), YAML files are read into
+them, and the resolved values are written into every run. A flag left out means the value here.
+"""
+
+from featx.config.compare import CompareConfig
+from featx.config.dataset import DatasetConfig
+from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
+from featx.config.finetune import FinetuneConfig
+from featx.config.fit import FitConfig
+from featx.config.reading import dump_config, load_config, make_config, parse_config
+from featx.config.run import RunConfig
+from featx.config.score import ScoreConfig, ScoreTarget
+
+__all__ = [
+    "BACKBONE_FIELDS",
+    "CompareConfig",
+    "DatasetConfig",
+    "ExtractConfig",
+    "FinetuneConfig",
+    "FitConfig",
+    "RunConfig",
+    "ScoreConfig",
+    "ScoreTarget",
+    "dump_config",
+    "load_config",
+    "make_config",
+    "parse_config",
+]

@@ -1,0 +1,24 @@
+"""What sections share."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from featx.durations import read_seconds
+
+__all__ = ["ADDRESS", "CLUSTER", "Number", "Section", "duration"]
+
+
+Number = bool | int | float | str | None
+
+CLUSTER = "ray computes on the machines of a Ray cluster. [this machine]"
+ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its own, new one]"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def duration(text: str) -> str:
+    read_seconds(text)
+    return text

@@ -1,0 +1,26 @@
+"""Where the images are."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from featx.config._section import Section
+
+__all__ = ["DatasetConfig"]
+
+
+class DatasetConfig(Section):
+    """Where the images are and what is known of each."""
+
+    dataset: str = Field(description="Folder of images, or a CSV, TSV, JSONL or Parquet manifest.")
+    root: str | None = Field(
+        None, description="Folder that a manifest's paths are relative to. [manifest's folder]"
+    )
+    path_column: str | None = Field(None, description="Manifest column with the image path. [path]")
+    label_column: str | None = Field(None, description="Manifest column with the label. [label]")
+    group_column: str | None = Field(
+        None, description="Manifest column with the group (patient, plot, camera). [group]"
+    )
+    split_column: str | None = Field(
+        None, description="Manifest column with train, val or test. [split]"
+    )

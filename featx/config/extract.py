@@ -1,0 +1,122 @@
+"""How images become embeddings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from featx.config._section import ADDRESS, CLUSTER, Section
+from featx.errors import ConfigError
+from featx.types import DEFAULT_BACKBONE, BackboneRequest, DecodeMode, Interpolation, ResizeMode
+
+__all__ = ["BACKBONE_FIELDS", "ExtractConfig"]
+
+
+class ExtractConfig(Section):
+    """Images to embeddings."""
+
+    backbone: list[str] = Field(
+        default_factory=list,
+        description="timm:NAME, torchvision:NAME or featx:NAME; may be repeated. "
+        "[the embedded backbone]",
+    )
+    weights: str | None = Field(
+        None, description="Local safetensors, .pt or .pth file for the backbone (needs just one)."
+    )
+    pretrained: bool = Field(True, description="--no-pretrained gives random weights.")
+    layer: list[str] = Field(
+        default_factory=list, description="Named layer to take; may be repeated. [pre-logits]"
+    )
+    pooling: list[Literal["avg", "max", "avg+max", "cls", "flatten"]] = Field(
+        default_factory=list, description="Pooling of each layer; may be repeated. [backbone's own]"
+    )
+    separate: bool = Field(
+        False, description="One store for each layer and pooling instead of one concatenation."
+    )
+    size: int | None = Field(
+        None, ge=1, le=8192, description="Input size in pixels. [weights' own]"
+    )
+    crop: float | None = Field(
+        None, gt=0, le=1, description="Fraction the centre crop keeps. [weights' own]"
+    )
+    interpolation: Interpolation | None = Field(
+        None, description="Resampling filter. [weights' own]"
+    )
+    resize: ResizeMode | None = Field(
+        None, description="shortest keeps the aspect and crops; squash does not. [weights' own]"
+    )
+    decode: DecodeMode = Field(
+        "reference",
+        description="scaled shrinks large JPEG files while decoding: faster, nearly the same "
+        "pixels; part of the fingerprint.",
+    )
+    cache: str | None = Field(None, description="Cache folder. [$FEATX_CACHE, else ./cache]")
+    engine: str = Field(
+        "auto", description="torch or openvino. [openvino on x86 processors, torch elsewhere]"
+    )
+    device: str = Field(
+        "auto", description="auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="Numerics of the forward pass; part of the fingerprint. [bf16 where the "
+        "processor or GPU multiplies it natively, else fp32]",
+    )
+    batch_size: Literal["auto"] | int = Field("auto", description="Images in a batch, or auto.")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="Threads that decode and, where the CPU computes, embed. [CPU cores]",
+    )
+    views: int = Field(
+        0, ge=0, le=100, description="Augmented views of each image that is not in the test split."
+    )
+    augment: Literal["light", "medium", "strong"] = Field(
+        "medium", description="How much views differ from their image."
+    )
+    upright: bool = Field(
+        True, description="--no-upright also turns views by quarters: images have no up."
+    )
+    limit: int | None = Field(None, ge=1, description="Only the first N images.")
+    on_error: Literal["skip", "fail"] = Field(
+        "skip", description="skip quarantines an unreadable image; fail stops at the first."
+    )
+    offline: bool = Field(False, description="Never ask a model hub.")
+    cluster: str | None = Field(None, description=CLUSTER)
+    address: str | None = Field(None, description=ADDRESS)
+
+    def requests(self) -> list[BackboneRequest]:
+        """One request for each backbone named; the embedded one when none is."""
+        names = self.backbone or [DEFAULT_BACKBONE]
+        if self.weights is not None and len(names) > 1:
+            raise ConfigError(
+                f"--weights {self.weights!r} belongs to one backbone, but {len(names)} are named.",
+                hint="Run one extract per weights file; the cache keeps both.",
+            )
+        return [
+            BackboneRequest(
+                name=name,
+                weights=self.weights,
+                pretrained=self.pretrained,
+                layers=tuple(self.layer),
+                poolings=tuple(self.pooling),
+                separate=self.separate,
+                size_px=self.size,
+                crop=self.crop,
+                interpolation=self.interpolation,
+                resize=self.resize,
+                decode=self.decode,
+            )
+            for name in names
+        ]
+
+
+#: What decides the embedding and its views, and so belongs to a saved model; `featx.score` does not
+#: take it.
+BACKBONE_FIELDS = frozenset(
+    {"backbone", "pretrained", "layer", "pooling", "separate"}
+    | {"size", "crop", "interpolation", "resize", "decode"}
+    | {"views", "augment", "upright"}
+)

@@ -1,0 +1,148 @@
+"""How a backbone is trained."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from featx.config._section import Section, duration
+
+__all__ = ["FinetuneConfig"]
+
+
+def _unfreezing(value: str) -> str:
+    """What ``FinetuneConfig.unfreeze`` may be."""
+    if re.fullmatch(r"head|all|gradual|last-[1-9][0-9]?", value):
+        return value
+    raise ValueError("should be head, last-N (such as last-1), all or gradual")
+
+
+class FinetuneConfig(Section):
+    """A backbone unfrozen and trained on, from the linear head that its embeddings give."""
+
+    from_run: str | None = Field(
+        None,
+        description="Run of featx fit on the same images, whose folds, test split, seed, scoring "
+        "and backbone are taken.",
+    )
+    head: Literal["logreg", "mlp"] = Field(
+        "logreg", description="Head that is fitted on the frozen embeddings and trained on."
+    )
+    unfreeze: Annotated[str, AfterValidator(_unfreezing)] = Field(
+        "all",
+        description="What is trained: head, also the last-N stages (last-1, last-2 ...), all, or "
+        "gradual: one stage more at a time, the last first.",
+    )
+    lora: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Train corrections of this rank to the attention of a transformer, in the "
+        "stages of --unfreeze, instead of its weights. [none]",
+    )
+    epochs: int = Field(10, ge=1, le=10000, description="The most times that all images are seen.")
+    learning_rate: float = Field(1e-4, gt=0, le=100, description="Of the head.")
+    layer_decay: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="Factor of the rate from each stage to the one below.",
+    )
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
+        "adamw", description="sgd has Nesterov's momentum of 0.9."
+    )
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Biases and norms do not decay.")
+    schedule: Literal["cosine", "one-cycle", "step", "plateau", "constant"] = Field(
+        "cosine", description="How the learning rate goes on after the warm-up."
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps that it rises over.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of the target that is spread over all classes."
+    )
+    focal: float = Field(
+        0.0, ge=0, le=10, description="Focusing exponent of the focal loss; 0 is cross-entropy."
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none", description="balanced weights the loss of a class by 1/frequency."
+    )
+    balanced_sampling: bool = Field(
+        False, description="Draw every class equally often, images of rare ones repeatedly."
+    )
+    mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup; 0 does none.")
+    cutmix: float = Field(0.0, ge=0, le=10, description="Alpha of cutmix; 0 does none.")
+    augment: Literal["none", "light", "medium", "strong", "randaugment"] = Field(
+        "light", description="How training images are changed, anew in each step."
+    )
+    train_batch: int = Field(32, ge=1, le=65536, description="Images in a step.")
+    accumulate: int = Field(
+        1, ge=1, le=4096, description="Parts that a step's images are computed in, to save memory."
+    )
+    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights; 0 has none."
+    )
+    train_batch_norm: bool = Field(False, description="Let statistics of batch normalisation move.")
+    validation: float = Field(
+        0.15, gt=0, le=0.5, description="Share of the training images that says when to stop."
+    )
+    monitor: Literal["loss", "score"] = Field(
+        "loss", description="What of the validation images the best epoch is chosen by."
+    )
+    patience: int = Field(5, ge=1, description="Epochs without a better one before it stops.")
+    trials: int | None = Field(
+        None,
+        ge=1,
+        le=10000,
+        description="Search --tune with so many trainings, the first as asked, judged by the "
+        "validation images; anew for each fold. [none is searched; 20 with --budget]",
+    )
+    budget: Annotated[str, AfterValidator(duration)] | None = Field(
+        None,
+        description="Time for all searches together, such as 30m or 2h: what is tried then "
+        "depends on the machine. [no limit]",
+    )
+    tune: list[
+        Literal["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"]
+    ] = Field(
+        default=["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"],
+        min_length=1,
+        description="What --trials and --budget search; may be repeated. [all]",
+    )
+    estimate: Literal["auto", "test", "cv"] = Field(
+        "auto",
+        description="Where the honest number comes from: the test split, or folds, each predicted "
+        "by a model trained without it. [test if there is one, else cv]",
+    )
+    folds: int | None = Field(None, ge=2, le=100, description="Folds. [those of the run, else 5]")
+    scoring: (
+        Literal[
+            "balanced_accuracy",
+            "accuracy",
+            "f1_macro",
+            "f1_weighted",
+            "roc_auc_ovr",
+            "neg_log_loss",
+        ]
+        | None
+    ) = Field(None, description="Score that is shown. [that of the run, else balanced_accuracy]")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed of it all. [that of the run, else 0]",
+    )
+    memory_mb: int = Field(
+        2048, ge=0, description="Memory for decoded images, in MB; others are decoded every time."
+    )
+    tensorboard: str | None = Field(
+        None, description="Folder for curves in TensorBoard's format, written after each epoch."
+    )
+    checkpoint_s: float = Field(
+        60.0, ge=0, description="Seconds between checkpoints; each epoch ends with one too."
+    )
+    jobs: int | None = Field(None, ge=1, description="Threads of the head's search. [CPU cores]")
+    name: str | None = Field(None, description="Name of the run. [data set and time]")
+    runs: str = Field("runs", description="Folder that runs are written into.")
+    overwrite: bool = Field(False, description="Replace a run of the same name.")

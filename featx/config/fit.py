@@ -1,0 +1,144 @@
+"""How a classifier is found and judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from featx.config._section import ADDRESS, CLUSTER, Number, Section, duration
+from featx.types import Components
+
+__all__ = ["FitConfig"]
+
+
+def _components(value: Any) -> Any:
+    """What `featx.types.Components` leaves open."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value == "none" or whole or (isinstance(value, float) and 0 < value < 1):
+        return value
+    raise ValueError("should be none, a number of components, or a share above 0 and below 1")
+
+
+class FitConfig(Section):
+    """Embeddings to a searched, honestly evaluated classifier."""
+
+    head: list[str] = Field(
+        default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
+    )
+    concat: bool = Field(
+        False, description="Also try the embeddings of all backbones named, side by side."
+    )
+    sampler: list[str] = Field(
+        default_factory=lambda: ["none"],
+        description="Resampling inside the folds; may be repeated. none is always tried too.",
+    )
+    pca: list[Annotated[Components, BeforeValidator(_components)]] = Field(
+        default=["none"],
+        description="Principal components of the scaled embeddings, fitted inside the folds: none, "
+        "so many, or those with this share of the variance, such as 0.95; may be repeated.",
+    )
+    class_weight: Literal["auto", "none", "balanced"] = Field(
+        "auto",
+        description="balanced also tries each head with classes weighted by 1/frequency; auto "
+        "does so once beside samplers, for comparison; none never does.",
+    )
+    param_grid: dict[str, dict[str, list[Number]]] = Field(
+        default_factory=dict,
+        description="Values to search instead of a head's own, as {head: {parameter: [values]}}.",
+    )
+    search: str = Field(
+        "grid",
+        description="grid tries every value and goes on past an end that is best; random and bayes "
+        "draw --trials points from a head's space; halving tries all on few images first.",
+    )
+    trials: int | None = Field(
+        None,
+        ge=1,
+        description="Points drawn for each row; halving draws none without it. [30 for random "
+        "and bayes]",
+    )
+    budget: Annotated[str, AfterValidator(duration)] | None = Field(
+        None,
+        description="Time for the search and the nested ones that judge it, such as 5m, 90s or "
+        "2h30m: what is tried then depends on the machine. [no limit]",
+    )
+    ensemble: list[Literal["vote", "stack"]] = Field(
+        default_factory=list,
+        description="Also try the candidates together: vote averages their probabilities, stack "
+        "weighs them by logistic regression; may be repeated.",
+    )
+    members: int | None = Field(
+        None, ge=2, le=100, description="Best candidates in an ensemble. [all of them]"
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Copies of each candidate that depends on the seed, which also vote.",
+    )
+    resume: bool = Field(
+        True,
+        description="Scores are kept in RUNS/.searches as they are found, and known ones are not "
+        "fitted again; --no-resume does neither.",
+    )
+    cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
+    scoring: Literal[
+        "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
+    ] = Field("balanced_accuracy", description="What the search maximises.")
+    select: Literal["best", "1se"] = Field(
+        "best",
+        description="best takes the highest mean score, 1se the simplest candidate within one "
+        "standard error of it.",
+    )
+    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = Field(
+        "auto",
+        description="Where the honest number comes from: the test split, a share held out where "
+        "there is none, nested cross-validation, the same repeated, or (optimistic, said so) the "
+        "search's own folds. [test if there is one, else nested]",
+    )
+    holdout: float = Field(
+        0.2, gt=0, le=0.5, description="Share that --estimate holdout keeps back."
+    )
+    repeats: int = Field(5, ge=2, le=100, description="Partitions that --estimate repeated makes.")
+    calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = Field(
+        "none",
+        description="How scores become probabilities, fitted out of fold; auto takes the smallest "
+        "log loss. none leaves them, and takes a temperature for heads without probabilities.",
+    )
+    threshold: str | None = Field(
+        None,
+        description="CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the "
+        "probability on that reaches it out of fold. [the likeliest class]",
+    )
+    costs: str | None = Field(
+        None,
+        description="CSV file of what it costs to decide for a column's class where a row's is "
+        "true: decide for the least expected cost. [the likeliest class]",
+    )
+    learning_curve: bool = Field(
+        False,
+        description="Also train the chosen classifier on fewer images, and say what labelling "
+        "more would add.",
+    )
+    coverage: float = Field(
+        0.9, gt=0, lt=1, description="Share of images whose prediction set holds the true class."
+    )
+    coverage_over: Literal["images", "classes"] = Field(
+        "images", description="Whether --coverage holds over all images or of every class."
+    )
+    sets: Literal["lac", "aps", "raps"] = Field(
+        "lac",
+        description="Prediction sets: lac are the smallest, aps larger for hard images and smaller "
+        "for easy ones, raps the same without long tails of many classes.",
+    )
+    ood_rate: float = Field(
+        0.01, gt=0, lt=1, description="Share of ordinary images flagged as out of distribution."
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
+    jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
+    cluster: str | None = Field(None, description=CLUSTER)
+    address: str | None = Field(None, description=ADDRESS)
+    name: str | None = Field(None, description="Name of the run. [data set and time]")
+    runs: str = Field("runs", description="Folder that runs are written into.")
+    overwrite: bool = Field(False, description="Replace a run of the same name.")

@@ -1,0 +1,149 @@
+"""Configurations read and written, every fault named with its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+from pydantic import BaseModel
+
+from featx.config.run import RunConfig
+from featx.errors import ConfigError, nearest
+
+__all__ = ["dump_config", "load_config", "make_config", "parse_config"]
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def parse_config(model: type[ModelT], values: dict[str, Any], *, source: str) -> ModelT:
+    """Validate ``values`` against ``model``, reporting every fault with its dotted key.
+
+    Raises
+    ------
+    ConfigError
+        Unknown keys (with the nearest match), wrong types (with the YAML trap behind them where
+        there is one) and values out of range, all in one message.
+    """
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = [_explain(model, fault) for fault in error.errors(include_url=False)]
+        unique = list(dict.fromkeys(lines))
+        raise ConfigError(f"{source}: " + "\n".join(unique)) from None
+
+
+def _explain(model: type[BaseModel], fault: Any) -> str:
+    """One fault of pydantic's in featx's words: key, problem, value, what is allowed."""
+    key = ".".join(str(part) for part in fault["loc"] if part not in {"int", "literal['auto']"})
+    value = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(model, fault["loc"][:-1])
+        guess = nearest(str(fault["loc"][-1]), known)
+        return f"unknown key {key!r}" + (
+            f"; did you mean {guess!r}?" if guess else f"; known keys: {', '.join(sorted(known))}."
+        )
+    if fault["type"] == "missing":
+        return f"{key}: this key is required."
+    said = fault["msg"].removeprefix("Value error, ")
+    problem = f"{key}: {said[0].lower()}{said[1:]}. Got {value!r}"
+    return problem + _yaml_trap(value) + "."
+
+
+def _yaml_trap(value: Any) -> str:
+    """What YAML may have done to the value behind the user's back."""
+    if isinstance(value, bool):
+        return (
+            f" (YAML reads {'yes, on' if value else 'no, off'} as {value}; quote it to mean text)"
+        )
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return ""
+        plain = int(number) if number.is_integer() else number
+        return f" (YAML reads {value} as text; write it as {plain} without quotes)"
+    return ""
+
+
+def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields that the section at ``location`` has."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        for candidate in getattr(field.annotation, "__args__", (field.annotation,)):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return list(model.model_fields)
+
+
+def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
+    """Read a YAML file into a `RunConfig`.
+
+    Parameters
+    ----------
+    path : str
+        The file, UTF-8.
+    overrides : tuple of str
+        ``"section.key=value"`` pairs that win over the file; values are YAML.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is not YAML, or holds faults; all are listed with their keys.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read configuration {path!r}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: expected a mapping of sections, got {type(values).__name__}.",
+            hint=f"Sections are: {', '.join(RunConfig.model_fields)}.",
+        )
+    return make_config(values, overrides=overrides, source=path)
+
+
+def make_config(
+    values: dict[str, Any], *, overrides: tuple[str, ...] = (), source: str
+) -> RunConfig:
+    """A `RunConfig` of nested ``values``, with ``overrides`` as in `load_config`.
+
+    Raises
+    ------
+    ConfigError
+        See `load_config`; messages begin with ``source``.
+    """
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(RunConfig, values, source=source)
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    """Set ``a.b=value`` in nested ``values``."""
+    import yaml
+
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted:
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        below = values.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is not a section.")
+        values = below
+    values[last] = yaml.safe_load(text)
+
+
+def dump_config(config: BaseModel) -> str:
+    """The resolved configuration as YAML that ``load_config`` reads back to the same values."""
+    import yaml
+
+    # Escaped, not allow_unicode: PyYAML writes some line breaks (U+0085) that it cannot read back.
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

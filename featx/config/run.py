@@ -1,0 +1,24 @@
+"""What ``featx run`` reads."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from featx.config._section import Section
+from featx.config.dataset import DatasetConfig
+from featx.config.extract import ExtractConfig
+from featx.config.finetune import FinetuneConfig
+from featx.config.fit import FitConfig
+from featx.config.score import ScoreTarget
+
+__all__ = ["RunConfig"]
+
+
+class RunConfig(Section):
+    """What ``featx run`` reads: one section per stage."""
+
+    data: DatasetConfig
+    extract: ExtractConfig = Field(default_factory=ExtractConfig)
+    fit: FitConfig = Field(default_factory=FitConfig)
+    finetune: FinetuneConfig | None = None
+    score: ScoreTarget | None = None

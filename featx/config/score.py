@@ -1,0 +1,41 @@
+"""How new images are scored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from featx.config._section import Section
+
+__all__ = ["ScoreConfig", "ScoreTarget"]
+
+
+class ScoreConfig(Section):
+    """A model and new images to one row per file."""
+
+    output: str = Field("scores.csv", description="Output file: .csv, .jsonl or .parquet.")
+    top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
+    proba: bool = Field(False, description="One column per class with its probability.")
+    average_views: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Mean probability over each image and so many augmented views of it.",
+    )
+    abstain_below: float | None = Field(
+        None, ge=0, le=1, description="Abstain from predictions less likely than this."
+    )
+    sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
+    sort_mode: Literal["link", "copy"] = Field(
+        "link",
+        description="How --sort-into places files.",
+        json_schema_extra={"choices_are_flags": True},
+    )
+    overwrite: bool = Field(False, description="Replace existing output.")
+
+
+class ScoreTarget(ScoreConfig):
+    """The score section of a run configuration: also names the images."""
+
+    images: str = Field(description="Folder or manifest of new images.")
