@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from featx.comparing.layout import Plot, Point
-from featx.comparing.reports._markup import Markup, element
+from featx.pages import Markup, element
 
 __all__ = ["draw"]
 

@@ -6,34 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featx.comparing.layout import Block, Plot, Table, lay_out
-from featx.comparing.reports._markup import Markup, element
 from featx.comparing.reports._plot import draw
-from featx.comparing.reports._style import STYLE
+from featx.pages import Markup, element, page
 
 __all__ = ["PLUGIN"]
-
-# Were there a way to smuggle markup in, the browser would still load and run nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def _write(document: Mapping[str, Any]) -> str:
     first, *rest = lay_out(document)
-    title = "Comparison of runs"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(STYLE)),
-    )
     assert not isinstance(first, Plot | Table)
-    verdicts = [element("p", sentence, class_="verdict") for sentence in first.sentences]
-    body = [element("h1", title), *verdicts]
+    body = [element("p", sentence, class_="verdict") for sentence in first.sentences]
     for block in rest:
         body += [element("h2", block.title), *_block(block)]
-    page = element("html", head, element("body", *body), lang="en")
-    return f"<!doctype html>\n{page}\n"
+    return page("Comparison of runs", *body)
 
 
 def _block(block: Block) -> Iterator[Markup]:

@@ -8,12 +8,12 @@ __all__ = ["Markup", "element"]
 
 
 class Markup(str):
-    """Text that is HTML already; only `element` and constants of this package make any."""
+    """Text that is HTML already; only `element` and constants of featx's own make any."""
 
     __slots__ = ()
 
 
-VOID = frozenset({"meta", "line", "circle", "rect", "path"})
+VOID = frozenset({"meta", "img", "br", "line", "circle", "rect", "path"})
 
 
 def element(name: str, /, *inside: str, **attributes: str | float) -> Markup:

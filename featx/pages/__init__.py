@@ -1,0 +1,8 @@
+"""Pages of HTML that need nothing else: no font, no file, no address; names stay text."""
+
+from featx.pages.markup import Markup, element
+from featx.pages.page import page
+from featx.pages.style import STYLE
+from featx.pages.thumbnails import thumbnail
+
+__all__ = ["STYLE", "Markup", "element", "page", "thumbnail"]
