@@ -10,7 +10,7 @@ SMOTE's are, take theirs from the others' scalar products.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,24 @@ def _score_each(
     duels = [np.zeros((len(classifiers), len(X), *2 * [solver.n_classes])) for X in others]
     rows = [[solver.products_with(X, c) for c in range(solver.n_classes)] for X in others]
     for a, b in combinations(range(solver.n_classes), 2):
-        for i, weights, intercept in solver.fit(a, b):
+        for gamma, numbers, weights, intercepts in _by_gamma(solver, a, b):
+            first = len(solver.members[a])
             for said, near in zip(duels, rows, strict=True):
-                kernel = np.hstack([solver.kernel(i, near[c]) for c in (a, b)])
-                said[i, :, a, b] = kernel @ weights + intercept
-                said[i, :, b, a] = -said[i, :, a, b]
+                margins = _radial(near[a], gamma) @ weights[:first]
+                margins += _radial(near[b], gamma) @ weights[first:]
+                said[numbers, :, a, b] = margins.T + intercepts[:, None]
+                said[numbers, :, b, a] = -said[numbers, :, a, b]
     for i in range(len(classifiers)):
         yield Scored([votes(d[i]) if solver.n_classes > 2 else d[i, :, 1, 0] for d in duels], False)
+
+
+def _by_gamma(
+    solver: _Solver, a: int, b: int
+) -> Iterator[tuple[float | None, list[int], Array, Array]]:
+    """Classifiers of one kernel together: numbers, weights (a column each) and intercepts."""
+    for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
+        numbers, weights, intercepts = zip(*fitted, strict=True)
+        yield gamma, list(numbers), np.stack(weights, axis=1), np.array(intercepts)
 
 
 def refit(training: Training, classifier: Any) -> Any:
@@ -112,14 +123,14 @@ class _Solver:
             compute_class_weight(c.class_weight, classes=classes, y=training.y) for c in classifiers
         ]
         self.iterations: list[int] = []
-        self._gammas = _gammas(classifiers, training)
+        self.gammas = _gammas(classifiers, training)
         self._machines = [_precomputed(c) for c in classifiers]
         largest = sum(sorted(len(rows) for rows in self.members)[-2:])
         self._buffer = np.empty(largest**2)  # fresh memory for every pair would cost more
         self._rows = [_Rows(training, rows) for rows in self.members]
         self._among = [rows.products(rows) for rows in self._rows]
         self._squares = [products.diagonal().copy() for products in self._among]
-        if self._gammas[0] is not None:
+        if self.gammas[0] is not None:
             self._among = [
                 _distances(products, squares, squares)
                 for products, squares in zip(self._among, self._squares, strict=True)
@@ -135,12 +146,12 @@ class _Solver:
         n, first = len(self.members[a]) + len(self.members[b]), len(self.members[a])
         labels = np.repeat([0, 1], [first, n - first])
         between = self._rows[a].products(self._rows[b])
-        if self._gammas[0] is not None:
+        if self.gammas[0] is not None:
             between = _distances(between, self._squares[a], self._squares[b])
         kernel = self._buffer[: n * n].reshape(n, n)
         filled: float | None = -1.0
-        for i in sorted(range(len(self._machines)), key=lambda i: self._gammas[i] or 0.0):
-            gamma = self._gammas[i]
+        for i in sorted(range(len(self._machines)), key=lambda i: self.gammas[i] or 0.0):
+            gamma = self.gammas[i]
             if filled != gamma:
                 kernel[:first, :first] = _radial(self._among[a], gamma)
                 kernel[first:, first:] = _radial(self._among[b], gamma)
@@ -159,13 +170,9 @@ class _Solver:
         """Other embeddings' products with the images of a class, or distances from them."""
         wide = X.astype(np.float64)
         products = self._rows[c].products_with(wide)
-        if self._gammas[0] is None:
+        if self.gammas[0] is None:
             return products
         return _distances(products, (wide**2).sum(axis=1), self._squares[c])
-
-    def kernel(self, i: int, products: Array) -> Array:
-        """A classifier's kernel from `products_with`."""
-        return _radial(products, self._gammas[i])
 
 
 class _Rows:
@@ -176,11 +183,17 @@ class _Rows:
         if self._mixture is not None:
             rows = np.unique(self._mixture.indices)
             self._mixture = self._mixture[:, rows]
+        self._rows = rows
         self._X = training.base[rows].astype(np.float64)
+        self._gram = training.memo.get("products", lambda: _gram(training.base))
 
     def products(self, other: _Rows) -> Array:
         """Scalar products with another class's."""
-        return other._mixed(self._mixed(self._X @ other._X.T).T).T
+        if self._gram is None:
+            products = self._X @ other._X.T
+        else:
+            products = self._gram[np.ix_(self._rows, other._rows)]
+        return other._mixed(self._mixed(products).T).T
 
     def products_with(self, X: Array) -> Array:
         """Scalar products of other embeddings with these, one row each."""
@@ -190,6 +203,14 @@ class _Rows:
         if self._mixture is None:
             return products
         return np.asarray(self._mixture @ np.ascontiguousarray(products))
+
+
+def _gram(X: NDArray[np.float32]) -> Array | None:
+    """Scalar products of all images, whatever is mixed of them; None where they are too many."""
+    if 8 * len(X) ** 2 > KERNEL_BYTES:
+        return None
+    wide = X.astype(np.float64)
+    return np.asarray(wide @ wide.T)
 
 
 def _precomputed(classifier: Any) -> Any:
