@@ -27,7 +27,7 @@ __all__ = ["Axes", "Problems", "solve_path"]
 
 Array = NDArray[Any]
 
-TOGETHER = 3  # penalties solved at once; more start further from their solutions
+TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
 ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
