@@ -29,6 +29,7 @@ from featx.finetuning.classifier import Classifier
 from featx.finetuning.curves import writing_curves
 from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
+from featx.finetuning.memory import keeping_memory
 from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
 from featx.finetuning.predicting import predict
 from featx.finetuning.progress import Progress
@@ -73,6 +74,7 @@ def train(task: Task, config: FinetuneConfig) -> Trained:
     """
     with (
         torch.random.fork_rng(),
+        keeping_memory(task.device),
         writing_curves(task.curves) as write,
         _Training(replace(task, watchers=(write, *task.watchers)), config) as training,
     ):

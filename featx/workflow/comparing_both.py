@@ -24,7 +24,7 @@ def frozen_and_finetuned(
     datasets : list of str
         The one data set.
     config : CompareConfig
-        ``backbone``, ``name`` and ``overwrite`` are for the runs.
+        ``backbone``, ``weights``, ``name`` and ``overwrite`` are for the runs.
     overrides : tuple of str
         ``section.key=value`` for the sections ``data``, ``extract``, ``fit`` and ``finetune``.
 
@@ -66,13 +66,16 @@ def _configs(
 
     values: dict[str, Any] = {
         "data": {"dataset": dataset},
-        "extract": {"backbone": [config.backbone] if config.backbone else []},
+        "extract": {
+            "backbone": [config.backbone] if config.backbone else [],
+            "weights": config.weights,
+        },
         "fit": section("frozen"),
         "finetune": section("finetuned"),
     }
     both = make_config(values, overrides=overrides, source="command line")
     frozen = both.model_copy(update={"finetune": None})
-    extract = both.extract.model_copy(update={"backbone": [], "views": 0})
+    extract = both.extract.model_copy(update={"backbone": [], "weights": None, "views": 0})
     return frozen, both.model_copy(update={"extract": extract})
 
 
@@ -84,7 +87,12 @@ def refuse_training_options(config: CompareConfig, overrides: tuple[str, ...]) -
     UsageError
         One of them is given.
     """
-    given = {"--backbone": config.backbone, "--name": config.name, "--set": overrides}
+    given = {
+        "--backbone": config.backbone,
+        "--weights": config.weights,
+        "--name": config.name,
+        "--set": overrides,
+    }
     for flag, value in given.items():
         if value:
             raise UsageError(

@@ -17,6 +17,7 @@ from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
 from featx.fitting.training import pipeline_outputs
+from featx.workflow.finetune_guard import NO_EPOCH, Change, compare_models
 
 if TYPE_CHECKING:
     from featx.backbones import Backbone
@@ -53,6 +54,10 @@ class Outcome:
     trained : Trained
     validation : ndarray of shape (n,), bool
         Images of the part that said when to stop.
+    change : Change, optional
+        What training did to the predictions of the validation images; without it no epoch was
+        better than none.
+    monitor : {"loss", "score"}
     searched : Searched, optional
         What was tried, where hyperparameters were searched.
     """
@@ -62,18 +67,14 @@ class Outcome:
     warm: FitResult
     trained: Trained
     validation: Mask
+    change: Change | None = None
+    monitor: str = "loss"
     searched: Searched | None = None
 
     @property
     def fell(self) -> str | None:
         """How the fine-tune ended below its warm start on the validation part, if it did."""
-        first, best = self.trained.row(0), self.trained.row(self.trained.best_epoch)
-        if self.trained.best_epoch == 0:
-            return "no epoch was better on the validation images than the frozen model"
-        a, b = first["validation_score"], best["validation_score"]
-        if a is not None and b is not None and b < a:
-            return f"the score of the validation images fell from {a:.4f} to {b:.4f}"
-        return None
+        return NO_EPOCH if self.change is None else self.change.below(self.monitor)
 
     @property
     def record(self) -> Record:
@@ -82,6 +83,7 @@ class Outcome:
             "name": self.name,
             "n_validation": int(self.validation.sum()),
             "below_warm_start": self.fell,
+            "validation_change": None if self.change is None else self.change.document(),
             **self.trained.document(),
         }
         if self.searched is not None:
@@ -159,7 +161,31 @@ class Workshop:
             curves=self._curves(name),
         )
         trained, searched = self._train(task)
-        return Outcome(name, frozen, warm, trained, validation, searched)
+        change = self._change(warm, trained, validation)
+        return Outcome(
+            name, frozen, warm, trained, validation, change, self.config.monitor, searched
+        )
+
+    def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> Change | None:
+        """The best epoch against the warm start, on the validation images."""
+        from featx.finetuning import predict
+
+        if trained.best_epoch == 0:
+            return None
+        part = self.part.take(validation)
+        said = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
+        rows = np.flatnonzero(validation)
+        tuned = predict(trained.classifier, self.bank, rows, self.precision)
+        classes = self.part.classes
+        return compare_models(
+            "validation images",
+            part.y,
+            part.components,
+            widen(said, warm.classes, classes),
+            widen(tuned, warm.classes, classes),
+            scoring=str(self.config.scoring),
+            seed=int(self.config.seed or 0),
+        )
 
     def _curves(self, name: str) -> Path | None:
         """Where TensorBoard finds the curves of one training."""

@@ -27,10 +27,10 @@ from featx.fitting.data import Part, hold_out_part, split_data
 from featx.fitting.estimate import Held, Tested
 from featx.machine import cpu_cores
 from featx.model import load_model
-from featx.stats.metrics import fold_score
 from featx.types import Preprocess, canonical_json
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.finetune_baseline import Settled, check_same_images, settle
+from featx.workflow.finetune_guard import Change, compare_models
 from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
 from featx.workflow.finetune_results import Judged, curves, estimates, predictions, settings
 from featx.workflow.finetune_training import Outcome, Record, Workshop
@@ -122,7 +122,7 @@ def finetune_dataset(config: RunConfig) -> Run:
         workshop = _workshop(config, extraction, part, bank, n_trainings)
         records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
         final = workshop.finetune(np.ones(len(part), bool), ALL)
-        answer, judged = _choose(workshop, config, extraction, final, tested, judged)
+        answer, judged, change = _choose(workshop, config, extraction, final, tested, judged)
     records.append(final.record)
     notes += [*(folds.notes if tested is None else ()), *answer.notes]
     for note in notes:
@@ -131,7 +131,11 @@ def finetune_dataset(config: RunConfig) -> Run:
         **settings(config, extraction, part, folds, tested),
         "chosen": {"backbone": extraction.name, "head": config.finetune.head, "kind": answer.kind},
         **estimates(judged, answer.kind, config.finetune),
-        "finetuning": {"answer": answer.kind, "trainings": [r.document for r in records]},
+        "finetuning": {
+            "answer": answer.kind,
+            "change": change.document(),
+            "trainings": [r.document for r in records],
+        },
         "extraction": {e.name: e.document() for e in (extraction, answer.extraction)},
         "cost": {
             "extract_s": round(extracted_s, 3),
@@ -284,7 +288,7 @@ def _choose(
     final: Outcome,
     tested: Tested | None,
     judged: Judged | None,
-) -> tuple[Answer, Judged]:
+) -> tuple[Answer, Judged, Change]:
     """The model that ships, and what both say of the images that judge.
 
     The guard: a fine-tune that ends below its own warm start, on the validation images or out of
@@ -294,24 +298,44 @@ def _choose(
     tuned = tuned_answer(
         config, extraction, workshop, final, None if judged is None else judged.finetuned
     )
-    fell = final.fell
     if tested is not None:
         judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))
     assert judged is not None
-    said = _scores(judged, str(workshop.config.scoring))
-    if tested is None and fell is None and said[1] < said[0]:
-        fell = f"the score out of fold fell from {said[0]:.4f} to {said[1]:.4f}"
+    change = _change(judged, workshop.config)
+    fell = final.fell
+    if tested is None and fell is None:
+        fell = change.below(workshop.config.monitor)
     if fell is not None:
         frozen.notes.append(
             f"Fine-tuning ended below its warm start: {fell}. The frozen model is kept."
         )
-        return frozen, judged
-    if said[1] < said[0]:
+        return frozen, judged, change
+    for seen in [c for c in (final.change, change if tested is None else None) if c is not None]:
+        if (remark := seen.remark()) is not None:
+            tuned.notes.append(remark)
+    before, after = change.score
+    if tested is not None and after < before:
         tuned.notes.append(
-            f"On the images that judge, the fine-tuned model scores {said[1]:.4f} and the frozen "
-            f"one {said[0]:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
+            f"On the images that judge, the fine-tuned model scores {after:.4f} and the frozen "
+            f"one {before:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
         )
-    return tuned, judged
+    return tuned, judged, change
+
+
+def _change(judged: Judged, config: FinetuneConfig) -> Change:
+    """The two models on the images that judge."""
+    frozen, tuned = judged.frozen, judged.finetuned
+    out_of_fold = frozen.split == "oof"
+    return compare_models(
+        "images out of fold" if out_of_fold else "images that judge",
+        frozen.part.y,
+        frozen.part.components,
+        frozen.probabilities,
+        tuned.probabilities,
+        scoring=str(config.scoring),
+        seed=int(config.seed or 0),
+        n_folds=int(config.folds or 5) if out_of_fold else None,
+    )
 
 
 def _tested(tested: Tested, answer: Answer) -> Held:
@@ -319,12 +343,3 @@ def _tested(tested: Tested, answer: Answer) -> Held:
     probabilities = answer.predict(tested.part.ids, tested.part.classes)
     fold = np.full(len(tested.part), -1)
     return Held(tested.method, tested.part, fold, probabilities)
-
-
-def _scores(judged: Judged, scoring: str) -> tuple[float, float]:
-    """Scores of the frozen and the fine-tuned model."""
-    a, b = (
-        fold_score(scoring, held.part.y, held.probabilities)
-        for held in (judged.frozen, judged.finetuned)
-    )
-    return a, b

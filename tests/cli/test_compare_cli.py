@@ -227,6 +227,8 @@ def test_the_whole_question_in_one_command(featx: Featx, runs: Path, workspace: 
         (["photos", "--finetune", "--set", "fit.cvv=3"], "unknown key 'fit.cvv'; did you mean"),
         (["photos", "--finetune", "--set", "cv"], "is not of the form section.key=value"),
         (["runs/floor", "runs/nested-knn", "--backbone", "x"], "--backbone is for runs that are"),
+        (["runs/floor", "runs/nested-knn", "--weights", "x"], "--weights is for runs that are"),
+        (["photos", "--finetune", "--weights", "none.safetensors"], "none.safetensors"),
         (["runs/floor", "runs/nested-knn", "--set", "fit.cv=3"], "--set is for runs that are"),
     ],
 )

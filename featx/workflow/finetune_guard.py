@@ -1,0 +1,169 @@
+"""The guard: whether a fine-tune ended below the frozen model, judged on images that both predict.
+
+A score of a few hundred images moves by points from luck alone, and a fall within that luck says
+nothing. So a fine-tune has to be better in what ``--monitor`` watched, which is what it was chosen
+by, and its score must not have fallen by more than luck explains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.stats.bootstrap import training_stretch
+from featx.stats.comparison import PairedTest, paired_bootstrap
+from featx.stats.intervals import resampled_scores
+from featx.stats.metrics import fold_score
+
+__all__ = ["NO_EPOCH", "Change", "compare_models"]
+
+NO_EPOCH = "no epoch was better on the validation images than the frozen model"
+LOSS = "neg_log_loss"
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What fine-tuning did to predictions of the same images.
+
+    Parameters
+    ----------
+    images : str
+        Which, in words.
+    loss, score : tuple of float
+        Mean log loss, and the score, of the frozen and of the fine-tuned model.
+    loss_test, score_test : PairedTest or None
+        Of fine-tuned less frozen, by a paired bootstrap over images (groups and exact copies are
+        drawn together); None of a single one.
+    """
+
+    images: str
+    loss: tuple[float, float]
+    score: tuple[float, float]
+    loss_test: PairedTest | None
+    score_test: PairedTest | None
+
+    def below(self, monitor: str) -> str | None:
+        """How the fine-tuned model is below the frozen one, if it is.
+
+        Parameters
+        ----------
+        monitor : {"loss", "score"}
+            What has to be better; of equal scores the loss.
+        """
+        rise, fall = self.loss[1] - self.loss[0], self.score[0] - self.score[1]
+        if monitor == "loss" and not rise < 0:
+            return f"the loss of the {self.images} rose from {_change(self.loss)}"
+        if monitor == "score" and not (-fall, -rise) > (0, 0):
+            return f"the score of the {self.images} went from {_change(self.score)}"
+        if self.score_test is not None and self.score_test.high < 0:
+            return (
+                f"the score of the {self.images} fell from {_change(self.score)}, more than luck "
+                f"explains (95 % of the difference: {_interval(self.score_test)})"
+            )
+        return None
+
+    def remark(self) -> str | None:
+        """A fall of the score that may be luck, or a rise of the loss beside a better score."""
+        if self.score[1] < self.score[0]:
+            assert self.score_test is None or self.score_test.high >= 0
+            shown = "" if self.score_test is None else f" (95 %: {_interval(self.score_test)})"
+            return (
+                f"The score of the {self.images} went from {_change(self.score)}, which may be "
+                f"luck{shown}, while their loss went from {_change(self.loss)}."
+            )
+        if self.loss[1] > self.loss[0]:
+            return (
+                f"The loss of the {self.images} rose from {_change(self.loss)}, while their score "
+                f"went from {_change(self.score)}: probabilities are less to be trusted."
+            )
+        return None
+
+    def document(self) -> dict[str, Any]:
+        """JSON."""
+        return {
+            name: {"frozen": _plain(values[0]), "finetuned": _plain(values[1]), **_test(test)}
+            for name, values, test in (
+                ("loss", self.loss, self.loss_test),
+                ("score", self.score, self.score_test),
+            )
+        }
+
+
+def compare_models(
+    images: str,
+    y: Int,
+    components: Int,
+    frozen: Float,
+    finetuned: Float,
+    *,
+    scoring: str,
+    seed: int,
+    n_folds: int | None = None,
+) -> Change:
+    """Compare predictions of two models of the same images, none of which they were trained on.
+
+    Parameters
+    ----------
+    images : str
+        Which images, in words.
+    y : ndarray of shape (n,), int64
+    components : ndarray of shape (n,), int64
+        What is drawn together: groups and exact copies.
+    frozen, finetuned : ndarray of shape (n, n_classes)
+        Probabilities.
+    scoring : str
+        A name of ``FitConfig.scoring``.
+    seed : int
+        Of the bootstrap.
+    n_folds : int, optional
+        Of images that were predicted out of fold: intervals are wider, see
+        `featx.stats.bootstrap.training_stretch`.
+    """
+    units = np.unique(components, return_inverse=True)[1].astype(np.int64)
+    n_units = int(units.max()) + 1
+    values: dict[str, tuple[float, float]] = {}
+    tests: dict[str, PairedTest | None] = {}
+    for name in (LOSS, scoring):
+        pair = [fold_score(name, y, p) for p in (frozen, finetuned)]
+        values[name] = pair[0], pair[1]
+        if n_units < 2:
+            tests[name] = None
+            continue
+        samples = [resampled_scores(name, y, p, units, seed=seed) for p in (frozen, finetuned)]
+        tests[name] = paired_bootstrap(
+            pair[1] - pair[0],
+            samples[1] - samples[0],
+            n_units,
+            stretch=training_stretch(n_folds),
+        )
+    loss = -values[LOSS][0], -values[LOSS][1]
+    return Change(images, loss, values[scoring], _negative(tests[LOSS]), tests[scoring])
+
+
+def _negative(test: PairedTest | None) -> PairedTest | None:
+    return None if test is None else PairedTest(-test.mean, -test.high, -test.low, test.p)
+
+
+def _change(values: tuple[float, float]) -> str:
+    return f"{values[0]:.4f} to {values[1]:.4f}"
+
+
+def _interval(test: PairedTest) -> str:
+    return f"[{test.low:+.4f}, {test.high:+.4f}]"
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _test(test: PairedTest | None) -> dict[str, Any]:
+    if test is None:
+        return {}
+    values = {"difference": test.mean, "low": test.low, "high": test.high, "p": test.p}
+    return {name: _plain(value) for name, value in values.items()}
