@@ -32,6 +32,9 @@ class CompareConfig(Section):
     backbone: str | None = Field(
         None, description="Of both runs, with --finetune. [the embedded backbone]"
     )
+    weights: str | None = Field(
+        None, description="With --finetune, local weights of the backbone of both runs."
+    )
     name: str | None = Field(
         None, description="With --finetune the runs are NAME-frozen and NAME-finetuned. [data set]"
     )
