@@ -228,7 +228,6 @@ def test_the_whole_question_in_one_command(featx: Featx, runs: Path, workspace: 
         (["photos", "--finetune", "--set", "cv"], "is not of the form section.key=value"),
         (["runs/floor", "runs/nested-knn", "--backbone", "x"], "--backbone is for runs that are"),
         (["runs/floor", "runs/nested-knn", "--weights", "x"], "--weights is for runs that are"),
-        (["photos", "--finetune", "--weights", "none.safetensors"], "none.safetensors"),
         (["runs/floor", "runs/nested-knn", "--set", "fit.cv=3"], "--set is for runs that are"),
     ],
 )
@@ -238,3 +237,9 @@ def test_training_options_belong_to_a_data_set(
     result = featx("compare", *arguments)
     assert result.code == 2
     assert words in result.err
+
+
+def test_the_weights_are_those_of_both_runs(featx: Featx, runs: Path) -> None:
+    result = featx("compare", "photos", "--finetune", "--weights", "none.safetensors")
+    assert result.code == 1
+    assert "Error: Weights file 'none.safetensors' does not exist." in result.err
