@@ -19,8 +19,8 @@ def keeping_memory(device: str) -> Iterator[None]:
     """Have the C library keep freed memory, while the block runs on the CPU.
 
     Activations and gradients are blocks of megabytes. glibc asks the kernel for each and gives each
-    back, and the kernel fills each with zeros: a fifth of a step's time on a small network
-    (measured; docs/finetune.md). Where there is no glibc nothing is changed.
+    back, and the kernel fills each with zeros, which takes a good part of a step's time on a small
+    network. Where there is no glibc nothing is changed.
 
     References
     ----------

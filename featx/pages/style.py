@@ -26,7 +26,7 @@ table { border-collapse: collapse; width: 100%; font-size: .875rem;
 th, td { padding: .3rem .6rem; text-align: right; vertical-align: top; white-space: nowrap;
   border-top: 1px solid var(--line); }
 thead th { border-top: 0; background: var(--panel); }
-th.word, td.word { text-align: left; white-space: normal; min-width: 7rem; max-width: 22rem;
+th.word, td.word { text-align: left; white-space: normal; min-width: 11rem; max-width: 22rem;
   overflow-wrap: anywhere; }
 .note { color: var(--soft); font-size: .875rem; margin: .4rem 0 0; }
 .plot { display: block; width: 100%; max-width: 32rem; }

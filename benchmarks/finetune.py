@@ -1,0 +1,269 @@
+"""Fine-tuning: images a second of featx's training against plain torch, and bf16 against fp32.
+
+    python benchmarks/finetune.py [--images 96] [--rounds 3] [--network resnet18]
+
+One epoch of ``featx finetune`` (decoding of images that are in memory, their views, the step,
+clipping, AdamW) against a plain loop: the same network, batch size, optimiser and precision on a
+tensor that is already in memory, with torch's defaults and nothing else, and against the same loop
+with channels last. Networks have random weights, which cost the same as trained ones. The sides
+run in turn (A B C A B C), each in a process of its own, so that ratios are within one round.
+Beside it, frozen stages computed once (``--unfreeze last-1 --augment none``) against computed in
+every step. What bf16 gives depends on the processor: without AMX or AVX-512 bf16 it is emulated.
+Writes benchmarks/results/finetune.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "finetune.json"
+NETWORKS = {"resnet18": "timm:resnet18", "squeezenet1_0": "torchvision:squeezenet1_0"}
+SIDES = ("featx", "plain", "plain, channels last")
+N_CLASSES, BATCH, WARM_UP = 10, 32, 1
+KEYS = "per_s", "per_cpu_s"
+CACHING = ("frozen stages computed once", "frozen stages in every step")
+
+#: Images a second, by ``KEYS``.
+Rates = dict[str, float]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=96, help="an epoch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--network", action="append", choices=tuple(NETWORKS))
+    parser.add_argument("--precision", action="append", choices=("fp32", "bf16"))
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(measure(*options.child, options.images)))
+        return
+    networks = json.loads(RESULTS.read_text())["networks"] if RESULTS.exists() else {}
+    for name in options.network or NETWORKS:
+        found = networks.setdefault(name, {})
+        for precision in options.precision or ["fp32", "bf16"]:
+            found[precision] = compare(name, precision, options.images, options.rounds)
+        if {"fp32", "bf16"} <= found.keys():
+            both = [found[p]["sides"]["featx"]["per_cpu_s"]["median"] for p in ("bf16", "fp32")]
+            found["featx bf16 / featx fp32, processor time"] = round(both[0] / both[1], 3)
+    document = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "batch": BATCH,
+        "networks": networks,
+    }
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    from extract import machine as described
+
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return {**described(), "amx": "amx_bf16" in flags, "avx512": "avx512f" in flags}
+
+
+def compare(name: str, precision: str, n: int, rounds: int) -> dict[str, Any]:
+    """All sides of one network, in turn."""
+    wanted = SIDES + (CACHING if precision == "fp32" else ())
+    rates: dict[str, list[Rates]] = {side: [] for side in wanted}
+    for _ in range(rounds):
+        for side in wanted:
+            rates[side].append(child(name, side, precision, n))
+            print(f"{name}, {precision}, {side}: {rates[side][-1]}", flush=True)
+    pairs = [("featx", side) for side in SIDES[1:]] + ([CACHING] if CACHING[0] in rates else [])
+    found = {
+        "images": n,
+        "rounds": rounds,
+        "sides": {side: summary(values) for side, values in rates.items()},
+        "ratios": {f"{a} / {b}": ratios(rates[a], rates[b]) for a, b in pairs},
+    }
+    print(json.dumps(found["ratios"], indent=1), flush=True)
+    return found
+
+
+def summary(rates: list[Rates]) -> dict[str, Any]:
+    """Images a second of the clock, and of the processor (all cores together)."""
+    return {
+        key: {
+            "median": round(statistics.median(r[key] for r in rates), 3),
+            "all": [round(r[key], 3) for r in rates],
+        }
+        for key in KEYS
+    }
+
+
+def ratios(a: list[Rates], b: list[Rates]) -> dict[str, list[float]]:
+    """Of each round; by the clock, and by processor time, which other programs disturb less."""
+    return {key: [round(x[key] / y[key], 3) for x, y in zip(a, b, strict=True)] for key in KEYS}
+
+
+def child(name: str, side: str, precision: str, n: int) -> Rates:
+    """One side, in a process of its own."""
+    command = [sys.executable, __file__, "--images", str(n), "--child", name, side, precision]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    found: Rates = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(name: str, side: str, precision: str, n: int) -> Rates:
+    """Images a second."""
+    network, preprocess = load(name)
+    if side.startswith("plain"):
+        return plain(network, preprocess, precision, n, last="last" in side)
+    return featx(network, preprocess, precision, n, side)
+
+
+def load(name: str) -> tuple[Any, Any]:
+    """A network with random weights that gives a tuple of one embedding."""
+    from featx.backbones import load_backbone
+    from featx.types import BackboneRequest
+
+    backbone = load_backbone(BackboneRequest(NETWORKS[name], pretrained=False))
+    return backbone.network, backbone.preprocess
+
+
+def plain(network: Any, preprocess: Any, precision: str, n: int, *, last: bool) -> Rates:
+    """The loop that everybody writes."""
+    import torch
+
+    size = preprocess.size_px
+    with torch.no_grad():
+        width = network.eval()(torch.zeros(1, 3, *size))[0].shape[1]
+    head = torch.nn.Linear(width, N_CLASSES)
+    format_ = torch.channels_last if last else torch.contiguous_format
+    network.to(memory_format=format_).train()
+    for module in network.modules():  # featx leaves these statistics alone too
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    parameters = [*network.requires_grad_(True).parameters(), *head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+    x = torch.randn(n, 3, *size).contiguous(memory_format=format_)
+    y = torch.arange(n) % N_CLASSES
+
+    def step(start: int) -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            scores = head(network(x[start : start + BATCH])[0])
+        loss = torch.nn.functional.cross_entropy(scores.float(), y[start : start + BATCH])
+        loss.backward()
+        optimizer.step()
+
+    return rate(lambda: [step(start) for start in range(0, n, BATCH)], n)
+
+
+def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> Rates:
+    """What ``featx finetune`` runs in an epoch."""
+    import torch
+
+    from featx import console
+    from featx.config import FinetuneConfig
+    from featx.finetuning import HeadWeights, ImageBank, Task
+    from featx.finetuning.memory import keeping_memory
+    from featx.finetuning.training import _Training
+
+    console.set_verbosity(-1)
+    with torch.no_grad():
+        width = network.eval()(torch.zeros(1, 3, *preprocess.size_px))[0].shape[1]
+    options: dict[str, Any] = {"epochs": 9, "train_batch": BATCH, "checkpoint_s": 10**6}
+    if side in CACHING:
+        options |= {"unfreeze": "last-1", "augment": "none"}
+        options |= {"memory_mb": 8000 if side == CACHING[0] else 1000}
+    rng = np.random.default_rng(0)
+    head = HeadWeights(
+        np.zeros(width),
+        np.ones(width),
+        [(rng.normal(size=(N_CLASSES, width)) / width, np.zeros(N_CLASSES))],
+    )
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        bank = stack.enter_context(bank_of(folder, preprocess, n, ImageBank))
+        task = Task(
+            name="x",
+            backbone=network,
+            head=head,
+            bank=bank,
+            y=np.arange(n) % N_CLASSES,
+            training=np.arange(n),
+            validation=np.arange(4),
+            folder=folder / "work",
+            device="cpu",
+            precision=precision,
+            scoring="accuracy",
+            seed=0,
+            upright=True,
+        )
+        stack.enter_context(keeping_memory("cpu"))
+        training = stack.enter_context(_Training(task, FinetuneConfig(**options)))
+        if side == CACHING[0]:
+            from featx.finetuning.replay import plan_replay
+
+            training.replay = plan_replay(
+                training.classifier, training.unfreezing, task, training.config
+            )
+            assert training.replay is not None
+
+        def epoch() -> None:
+            training.progress.position = 0
+            training._epoch()
+
+        return rate(epoch, n)
+
+
+def bank_of(folder: Path, preprocess: Any, n: int, bank: Callable[..., Any]) -> Any:
+    """Photographs of noise over gradients, 400 by 533, as JPEG."""
+    from contextlib import closing
+
+    from PIL import Image
+
+    from featx.data.hashing import content_hash
+    from featx.machine import cpu_cores
+
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 160, 533)[None, :, None] * np.ones((400, 1, 3))
+    paths = []
+    for i in range(n):
+        paths.append(folder / f"{i}.jpg")
+        pixels = (ramp + rng.integers(0, 96, (400, 533, 3))).astype(np.uint8)
+        Image.fromarray(pixels).save(paths[-1], quality=85)
+    hashes = np.frombuffer(b"".join(content_hash(p.read_bytes()) for p in paths), np.uint8)
+    named = [str(path) for path in paths]
+    return closing(
+        bank(
+            named,
+            hashes.reshape(-1, 32),
+            preprocess,
+            memory_bytes=10**9,
+            threads=cpu_cores(),
+        )
+    )
+
+
+def rate(epoch: Callable[[], Any], n: int) -> Rates:
+    """Images a second of an epoch after ``WARM_UP`` others."""
+    for _ in range(WARM_UP):
+        epoch()
+    started, cpu = time.perf_counter(), time.process_time()
+    epoch()
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
+    return {"per_s": n / elapsed, "per_cpu_s": n / cpu}
+
+
+if __name__ == "__main__":
+    main()
