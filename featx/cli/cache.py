@@ -130,7 +130,9 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Flags of the data set, which here is optional and therefore a flag itself."""
     for name, field in reversed(DatasetConfig.model_fields.items()):
         flag = f"--{name.replace('_', '-')}"
-        function = click.option(flag, name, default=None, help=field.description)(function)
+        several = field.annotation == list[str]
+        option = click.option(flag, name, multiple=several, default=None, help=field.description)
+        function = option(function)
     return function
 
 
@@ -140,9 +142,7 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_dataset_options
 @_in_cache
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def export(
-    extractor: str, output: str, cache: str | None, overwrite: bool, **given: str | None
-) -> None:
+def export(extractor: str, output: str, cache: str | None, overwrite: bool, **given: Any) -> None:
     """Write the embeddings of EXTRACTOR as X, y, ids, sha256 for other tools.
 
     With --dataset, one row per image of it, in its order; without, everything in the store.
@@ -150,7 +150,9 @@ def export(
     from featx.store import cache_folder
     from featx.workflow.exporting import export_embeddings
 
-    values = {name: value for name, value in given.items() if value is not None}
+    values = {
+        k: list(v) if isinstance(v, tuple) else v for k, v in given.items() if v not in (None, ())
+    }
     data = parse_config(DatasetConfig, values, source="command line") if values else None
     done = export_embeddings(cache_folder(cache), extractor, output, data=data, overwrite=overwrite)
     if done.missing:

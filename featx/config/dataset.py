@@ -24,3 +24,13 @@ class DatasetConfig(Section):
     split_column: str | None = Field(
         None, description="Manifest column with train, val or test. [split]"
     )
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="File of images to leave out, as `featx audit` writes it: a table with a "
+        "column path, or one path a line; may be repeated.",
+    )
+    group: str | None = Field(
+        None,
+        description="Table with columns path and group: images that must not straddle folds, "
+        "joined with the groups that there are.",
+    )

@@ -9,6 +9,7 @@ import os
 from dataclasses import replace
 
 from featx.config import DatasetConfig
+from featx.data.curation import curate
 from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
 from featx.data.manifest import Manifest, Row
@@ -52,6 +53,7 @@ def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) 
     manifest = _read(config, labelled=labelled is not False)
     if not manifest.rows:
         raise _no_images(manifest)
+    manifest = curate(manifest, config, labelled=labelled is not False)
     if labelled and not manifest.labelled:
         raise _unlabelled(manifest)
     return manifest

@@ -14,7 +14,7 @@ from typing import Any
 from featx.errors import DatasetError, MissingExtraError
 from featx.files import printable
 
-__all__ = ["Record", "Table", "is_manifest_name", "read_table"]
+__all__ = ["Record", "Table", "is_manifest_name", "read_lines", "read_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,23 @@ def read_table(path: str) -> Table:
         raise DatasetError(
             f"Cannot read manifest '{printable(path)}': {error.strerror or error}."
         ) from None
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of a text file that hold anything, decoded as `read_table` does.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read.
+    """
+    try:
+        text = _text(Path(path))
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot read list '{printable(path)}': {error.strerror or error}."
+        ) from None
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
 
 
 def _extension(name: str) -> str:
