@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from featx.model import load_model
+    from featx.workflow.auditing import audit
     from featx.workflow.comparing import compare
     from featx.workflow.extracting import extract
     from featx.workflow.finetuning import finetune
@@ -23,9 +24,20 @@ if TYPE_CHECKING:
     from featx.workflow.inspecting import inspect
     from featx.workflow.scoring import score
 
-__all__ = ["__version__", "compare", "extract", "finetune", "fit", "inspect", "load_model", "score"]
+__all__ = [
+    "__version__",
+    "audit",
+    "compare",
+    "extract",
+    "finetune",
+    "fit",
+    "inspect",
+    "load_model",
+    "score",
+]
 
 _HOMES = {
+    "audit": "featx.workflow.auditing",
     "compare": "featx.workflow.comparing",
     "extract": "featx.workflow.extracting",
     "finetune": "featx.workflow.finetuning",

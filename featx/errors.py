@@ -17,6 +17,7 @@
     ├── ClusterError              the machines that were to share the work cannot
     ├── FitError                  no honest classifier can be fitted to these data
     ├── ComparisonError           these runs cannot be compared
+    ├── AuditError                under --strict: the data hold something serious
     ├── ModelError                a saved model cannot be read or does not match
     └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
 
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
+    "AuditError",
     "BackboneError",
     "ClusterError",
     "ComparisonError",
@@ -141,6 +143,10 @@ class FitError(FeatxError):
 
 class ComparisonError(FeatxError):
     """These runs cannot be compared: they did not judge the same images in the same way."""
+
+
+class AuditError(FeatxError):
+    """The audit finished, but under ``--strict`` something serious in the data is a failure."""
 
 
 class ModelError(FeatxError):

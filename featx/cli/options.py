@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from featx.config import (
+    AuditConfig,
     CompareConfig,
     DatasetConfig,
     ExtractConfig,
@@ -25,6 +26,7 @@ from featx.config import (
 __all__ = ["as_json", "config_options", "strict"]
 
 _KEYWORD: dict[type[BaseModel], str] = {
+    AuditConfig: "audit",
     CompareConfig: "compare",
     DatasetConfig: "data",
     ExtractConfig: "extract",
@@ -45,9 +47,9 @@ def config_options(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
-    The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``score`` or
-    ``compare``. A required field becomes a positional argument. A flag left out keeps the
-    configuration's own default. A field that several sections of one command have is one flag,
+    The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``score``,
+    ``compare`` or ``audit``. A required field becomes a positional argument. A flag left out keeps
+    the configuration's own default. A field that several sections of one command have is one flag,
     given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}

@@ -4,6 +4,7 @@ Command-line flags are made from these fields (``cli/options.py``), YAML files a
 them, and the resolved values are written into every run. A flag left out means the value here.
 """
 
+from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig
 from featx.config.dataset import DatasetConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
@@ -15,6 +16,7 @@ from featx.config.score import ScoreConfig, ScoreTarget
 
 __all__ = [
     "BACKBONE_FIELDS",
+    "AuditConfig",
     "CompareConfig",
     "DatasetConfig",
     "ExtractConfig",

@@ -1,0 +1,284 @@
+"""The whole audit: every check on one data set, and what it found as one document."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.auditing.data import AuditData
+from featx.auditing.duplicates import CopySet, copy_components, find_copies
+from featx.auditing.labels import LabelIssues, confident_learning, out_of_fold_probabilities
+from featx.auditing.neighbours import nearest, standardise
+from featx.auditing.outliers import LIMIT, outlier_scores
+from featx.auditing.shortcuts import Shortcut, find_shortcuts
+from featx.data.splits import Folds, link_components, make_folds
+from featx.errors import FitError
+from featx.stats.intervals import describe_predictions
+
+__all__ = ["Audit", "Copies", "audit_images"]
+
+NEIGHBOURS = 10
+MOST_CONFUSED = 10
+_SPLIT_ORDER = {"test": 0, "val": 1}
+
+
+@dataclass(frozen=True)
+class Copies:
+    """A set of copies and what it lies across.
+
+    Parameters
+    ----------
+    found : CopySet
+    across_classes, across_splits : bool
+    keep : int or None
+        The row that stays: the first of the test split, else of val, else of train. None where
+        the labels contradict each other, as nobody can tell which is right.
+    """
+
+    found: CopySet
+    across_classes: bool
+    across_splits: bool
+    keep: int | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that was found.
+
+    Parameters
+    ----------
+    data : AuditData
+    copies : list of Copies
+        Those across splits first, then across classes.
+    straddling : dict of str to dict of str to int
+        Groups in more than one split -> split -> images.
+    rows : ndarray of shape (n_labelled,), int64
+        The labelled images, which ``issues`` is about.
+    probabilities : ndarray of shape (n_labelled, n_classes) or None
+        Out of fold; None where no folds could be made.
+    issues : LabelIssues or None
+    outliers : ndarray of shape (n,)
+        Robust z-scores.
+    shortcuts : list of Shortcut
+    separability : dict or None
+        As `featx.stats.intervals.describe_predictions`.
+    group_purity : dict or None
+        How well the other images of a group tell an image's class.
+    notes : list of str
+        What could not be checked, and why.
+    times : dict of str to float
+        Seconds of each check.
+    """
+
+    data: AuditData
+    copies: list[Copies]
+    straddling: dict[str, dict[str, int]]
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64] | None
+    issues: LabelIssues | None
+    outliers: NDArray[np.float64]
+    shortcuts: list[Shortcut]
+    separability: dict[str, Any] | None
+    group_purity: dict[str, float] | None
+    notes: list[str]
+    times: dict[str, float]
+
+    @property
+    def suspects(self) -> list[int]:
+        """Positions in ``rows`` of suspected label errors, the most doubtful first."""
+        if self.issues is None:
+            return []
+        order = np.argsort(self.issues.margin, kind="stable")
+        return [int(i) for i in order[self.issues.suspected[order]]]
+
+    @property
+    def strange(self) -> list[int]:
+        """Outliers, the furthest first."""
+        order = np.argsort(-self.outliers, kind="stable")
+        return [int(i) for i in order[self.outliers[order] > LIMIT]]
+
+    @property
+    def serious(self) -> list[str]:
+        """What makes a number wrong whatever the classifier: see docs/audit.md."""
+        found = []
+        if any(c.across_splits for c in self.copies):
+            found.append("copies across splits")
+        if any(c.across_classes for c in self.copies):
+            found.append("copies with different labels")
+        if self.straddling:
+            found.append("groups in more than one split")
+        found += [f"a shortcut: {s.family}" for s in self.shortcuts if s.serious]
+        return found
+
+    def excluded(self) -> list[tuple[str, str]]:
+        """Ids of copies that can go, and why, so that one image of each set stays."""
+        rows = []
+        for c in self.copies:
+            for i in c.found.rows:
+                if c.keep is None:
+                    rows.append((self.data.ids[i], "copies with different labels"))
+                elif i != c.keep:
+                    kind = "equal to" if c.found.exact else "a copy of"
+                    rows.append((self.data.ids[i], f"{kind} {self.data.ids[c.keep]}"))
+        return rows
+
+    def grouped(self) -> list[tuple[str, str]]:
+        """Ids of all copies, and the name of their set."""
+        return [
+            (self.data.ids[i], f"copies-{number}")
+            for number, c in enumerate(self.copies, start=1)
+            for i in c.found.rows
+        ]
+
+    def confused(self) -> list[tuple[str, str, int]]:
+        """Pairs of classes that are mistaken for each other: the true one, the other, images."""
+        if self.separability is None:
+            return []
+        table = np.array(self.separability["confusion_matrix"])
+        np.fill_diagonal(table, 0)
+        order = np.argsort(-table, axis=None, kind="stable")[:MOST_CONFUSED]
+        pairs = zip(*np.unravel_index(order, table.shape), strict=True)
+        names = self.data.classes
+        return [(names[a], names[b], int(table[a, b])) for a, b in pairs if table[a, b]]
+
+
+def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
+    """Run every check.
+
+    Parameters
+    ----------
+    data : AuditData
+        At least one image.
+    n_folds : int
+        Folds for labels and shortcuts; none holds a part of a group or of a set of copies.
+    seed : int
+    """
+    times: dict[str, float] = {}
+    clock = _Clock(times)
+    Z = standardise(data.X)
+    neighbours, similarities = nearest(Z, NEIGHBOURS)
+    clock.lap("neighbours_s")
+    grey = np.stack([look.grey for look in data.looks])
+    sets = find_copies(data.copies, grey, Z, neighbours, similarities)
+    clock.lap("copies_s")
+    found = Audit(
+        data=data,
+        copies=_sorted_copies(data, sets),
+        straddling=_straddling(data),
+        rows=np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64),
+        probabilities=None,
+        issues=None,
+        outliers=outlier_scores(similarities),
+        shortcuts=[],
+        separability=None,
+        group_purity=_group_purity(data),
+        notes=[],
+        times=times,
+    )
+    return _of_labels(found, sets, n_folds, seed, clock)
+
+
+class _Clock:
+    def __init__(self, times: dict[str, float]) -> None:
+        self.times, self.last = times, time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.times[name], self.last = round(now - self.last, 3), now
+
+
+def _of_labels(
+    found: Audit, sets: Sequence[CopySet], n_folds: int, seed: int, clock: _Clock
+) -> Audit:
+    """The checks that need labels and folds."""
+    data, rows, classes = found.data, found.rows, found.data.classes
+    if len(classes) < 2:
+        return replace(found, notes=["Labels, classes and shortcuts: fewer than two classes."])
+    numbers = {label: number for number, label in enumerate(classes)}
+    y = np.array([numbers[str(data.labels[i])] for i in rows], dtype=np.int64)
+    together = link_components(data.group_codes, data.copies, copy_components(len(data), sets))
+    units = np.unique(together[rows], return_inverse=True)[1].astype(np.int64)
+    try:
+        folds = make_folds(y, units, classes, n_folds=n_folds, seed=seed)
+    except FitError as error:
+        return replace(found, notes=[f"Labels, classes and shortcuts: {error.message}"])
+    probabilities = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
+    issues = confident_learning(y, probabilities)
+    clock.lap("labels_s")
+    separability = _describe(y, probabilities, classes, units, folds, seed)
+    clock.lap("classes_s")
+    looks = [data.looks[i] for i in rows]
+    shortcuts = find_shortcuts(looks, y, units, classes, folds, seed=seed)
+    clock.lap("shortcuts_s")
+    return replace(
+        found,
+        probabilities=probabilities,
+        issues=issues,
+        separability=separability,
+        shortcuts=shortcuts,
+        notes=list(folds.notes),
+    )
+
+
+def _describe(
+    y: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    classes: list[str],
+    units: NDArray[np.int64],
+    folds: Folds,
+    seed: int,
+) -> dict[str, Any]:
+    return describe_predictions(
+        y, probabilities, classes, units, unit="separate images or groups", seed=seed,
+        n_folds=folds.n_folds,
+    )  # fmt: skip
+
+
+def _sorted_copies(data: AuditData, sets: Sequence[CopySet]) -> list[Copies]:
+    found = []
+    for copies in sets:
+        rows = copies.rows
+        across_classes = len({data.labels[i] for i in rows}) > 1
+        across_splits = len({data.splits[i] for i in rows}) > 1
+        keep = min(rows, key=lambda i: (_SPLIT_ORDER.get(data.splits[i] or "", 2), i))
+        found.append(
+            Copies(copies, across_classes, across_splits, None if across_classes else keep)
+        )
+    return sorted(found, key=lambda c: (not c.across_splits, not c.across_classes))
+
+
+def _straddling(data: AuditData) -> dict[str, dict[str, int]]:
+    splits: dict[str, Counter[str]] = defaultdict(Counter)
+    for group, split in zip(data.groups, data.splits, strict=True):
+        if group is not None:
+            splits[group][split or "none"] += 1
+    return {group: dict(counts) for group, counts in splits.items() if len(counts) > 1}
+
+
+def _group_purity(data: AuditData) -> dict[str, float] | None:
+    """Share of images whose class is the commonest among the others of their group."""
+    members: dict[str, Counter[str]] = defaultdict(Counter)
+    pairs = [
+        (group, label)
+        for group, label in zip(data.groups, data.labels, strict=True)
+        if group is not None and label is not None
+    ]
+    for group, label in pairs:
+        members[group][label] += 1
+    right = judged = 0
+    for group, label in pairs:
+        others = members[group].copy()
+        others[label] -= 1
+        if others.total():
+            judged += 1
+            right += others[label] == max(others.values())
+    if not judged:
+        return None
+    commonest = Counter(label for _, label in pairs).most_common(1)[0][1]
+    return {"accuracy": right / judged, "images": judged, "commonest_class": commonest / len(pairs)}

@@ -1,0 +1,161 @@
+"""What of an image can be measured without a network: its looks in small, its file, its border."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from featx import console
+from featx.data.decode import decode
+from featx.data.hashing import read_bytes
+from featx.data.pillow import open_image, silent_pillow
+from featx.errors import DecodeError
+from featx.machine import cpu_cores
+
+__all__ = ["SIDE_PX", "Look", "look_at"]
+
+SIDE_PX = 64
+_BATCH = 4096  # futures waiting at once
+_RING = 0.02  # of the shorter side: the border that is measured
+_MAKE, _MODEL, _SOFTWARE = 271, 272, 305  # tags of EXIF
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One image as the audit sees it.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (SIDE_PX, SIDE_PX), uint8
+        The whole image, squashed to a square.
+    numbers : dict of str to dict of str to float
+        Family (size, colour, border, metadata) -> measurement -> value.
+    words : dict of str to dict of str to str
+        Family (format, metadata) -> measurement -> value; text from files, never to be trusted.
+    """
+
+    grey: NDArray[np.uint8]
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | None]:
+    """Decode files in ``workers`` threads (default: the CPU cores) and measure them.
+
+    Returns
+    -------
+    list of Look or None
+        In the order given; None where a file cannot be decoded (any more).
+    """
+    found: list[Look | None] = []
+    with (
+        ThreadPoolExecutor(workers or cpu_cores(), "featx-audit") as pool,
+        console.progress(len(paths), "looking") as bar,
+    ):
+        for start in range(0, len(paths), _BATCH):
+            for look in pool.map(_look, paths[start : start + _BATCH]):
+                found.append(look)
+                bar.advance()
+    return found
+
+
+def _look(path: str) -> Look | None:
+    try:
+        data = read_bytes(path)
+        numbers, words = _of_file(data)
+        decoded = decode(data)
+    except DecodeError:
+        return None
+    image = decoded.image
+    width, height = image.size
+    small = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
+    size = {
+        "width": math.log(width),
+        "height": math.log(height),
+        "area": math.log(width * height),
+        "aspect": math.log(width / height),
+    }
+    numbers["bytes per pixel"] = math.log(len(data) / (width * height))
+    return Look(
+        np.asarray(small.convert("L")),
+        {
+            "size": size,
+            "aspect": {"aspect": size["aspect"]},
+            "colour": _colours(np.asarray(small, dtype=np.float32)),
+            "border": _border(image),
+            "metadata": numbers,
+        },
+        {
+            "format": {"format": decoded.format, "mode": decoded.mode},
+            "metadata": words,
+        },
+    )
+
+
+def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str]]:
+    """What the file says of itself beside the pixels; damaged metadata says nothing."""
+    numbers = {"JPEG quantisation": -1.0, "resolution": 0.0}
+    words: dict[str, str] = {}
+    with silent_pillow():
+        try:
+            with open_image(data) as image:
+                tables = getattr(image, "quantization", None)
+                if tables:
+                    numbers["JPEG quantisation"] = float(np.mean(next(iter(tables.values()))))
+                dpi = image.info.get("dpi", (0.0,))
+                numbers["resolution"] = float(np.nan_to_num(float(dpi[0]), posinf=0.0))
+                tags = image.getexif()
+                for name, tag in (("make", _MAKE), ("camera", _MODEL), ("software", _SOFTWARE)):
+                    words[name] = str(tags.get(tag, ""))[:80]
+        except DecodeError:
+            raise
+        except Exception:
+            words["EXIF"] = "damaged"
+    return numbers, words
+
+
+def _colours(pixels: NDArray[np.float32]) -> dict[str, float]:
+    """Of an image in small, shape (side, side, 3)."""
+    grey = pixels.mean(axis=2)
+    saturation = pixels.max(axis=2) - pixels.min(axis=2)
+    found = {"saturation": saturation.mean(), "brightness": grey.mean(), "contrast": grey.std()}
+    found |= {f"{q} % darkest": np.percentile(grey, q) for q in (5, 95)}
+    for c, channel in enumerate(("red", "green", "blue")):
+        found[f"mean {channel}"] = pixels[..., c].mean()
+        found[f"spread of {channel}"] = pixels[..., c].std()
+    return {name: float(value) for name, value in found.items()}
+
+
+def _border(image: Image.Image) -> dict[str, float]:
+    """The outermost pixels, and how they differ from those just inside."""
+    depth = max(1, round(_RING * min(image.size)))
+    outer = _ring(image, 0, depth)
+    found = {f"{channel} of the border": outer[:, c].mean() for c, channel in enumerate("RGB")}
+    found["spread along the border"] = outer.std(axis=0).mean()
+    away = np.abs(outer - np.median(outer, axis=0)).max(axis=1)
+    found["share of one colour in the border"] = (away <= 8).mean()
+    if min(image.size) > 4 * depth:
+        inner = _ring(image, depth, depth)
+        found["step from border to inside"] = np.abs(outer.mean(axis=0) - inner.mean(axis=0)).max()
+    else:
+        found["step from border to inside"] = 0.0
+    return {name: float(value) for name, value in found.items()}
+
+
+def _ring(image: Image.Image, start: int, depth: int) -> NDArray[np.float32]:
+    """Pixels of a frame ``depth`` wide whose outside lies ``start`` within, shape (n, 3)."""
+    w, h = image.width - start, image.height - start
+    boxes = (
+        (start, start, w, min(start + depth, h)),
+        (start, max(h - depth, start), w, h),
+        (start, start, min(start + depth, w), h),
+        (max(w - depth, start), start, w, h),
+    )
+    sides = [np.asarray(image.crop(box), dtype=np.float32).reshape(-1, 3) for box in boxes]
+    return np.concatenate(sides)

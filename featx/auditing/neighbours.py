@@ -1,0 +1,94 @@
+"""Nearest neighbours, exactly: products of blocks, so that memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["close_codes", "nearest", "standardise"]
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+
+_BLOCK_CELLS = 2**25  # of float32: 128 MiB
+
+
+def standardise(X: NDArray[np.floating]) -> Float:
+    """Columns scaled to mean 0 and variance 1, then rows to length 1.
+
+    Centred first, because embeddings that are never negative all point the same way.
+    """
+    X = np.asarray(X, dtype=np.float32)
+    spread = X.std(axis=0)
+    Z = (X - X.mean(axis=0)) / np.where(spread > 1e-6, spread, np.inf)
+    length = np.linalg.norm(Z, axis=1, keepdims=True)
+    return np.asarray(Z / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def nearest(Z: Float, k: int) -> tuple[Int, Float]:
+    """The ``k`` other rows with the largest cosine similarity to each row.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, n_features), float32
+        Rows of length 1, as from `standardise`.
+    k : int
+        At most n - 1 are found.
+
+    Returns
+    -------
+    neighbours : ndarray of shape (n, min(k, n - 1)), int64
+        The most similar first.
+    similarities : ndarray of the same shape, float32
+        In [-1, 1].
+
+    Notes
+    -----
+    Exact. Cost grows with n²: see docs/audit.md for how long that takes.
+    """
+    n = len(Z)
+    k = min(k, n - 1)
+    neighbours = np.empty((n, k), dtype=np.int64)
+    similarities = np.empty((n, k), dtype=np.float32)
+    for rows in _blocks(n):
+        products = Z[rows] @ Z.T
+        products[np.arange(len(products)), np.arange(rows.start, rows.stop)] = -np.inf
+        best = np.argpartition(products, n - k, axis=1)[:, n - k :] if k else products[:, :0]
+        best = np.asarray(best, dtype=np.int64)
+        values = np.take_along_axis(products, best, axis=1)
+        order = np.lexsort((best, -values), axis=1)
+        neighbours[rows] = np.take_along_axis(best, order, axis=1)
+        similarities[rows] = np.take_along_axis(values, order, axis=1)
+    return neighbours, similarities
+
+
+def close_codes(bits: NDArray[np.bool_], distance: int) -> Int:
+    """Pairs of rows that differ in at most ``distance`` bits.
+
+    Parameters
+    ----------
+    bits : ndarray of shape (n, n_bits), bool
+    distance : int
+
+    Returns
+    -------
+    ndarray of shape (n_pairs, 2), int64
+        Each pair once, the smaller number first.
+    """
+    signs = np.where(bits, np.float32(1), np.float32(-1))
+    agree = bits.shape[1] - 2 * distance  # the product of codes that differ in so many bits
+    found = []
+    for rows in _blocks(len(bits)):
+        products = signs[rows] @ signs[rows.start :].T
+        a, b = np.nonzero(products >= agree)
+        keep = b > a
+        found.append(np.stack([a[keep], b[keep]], axis=1) + rows.start)
+    return np.concatenate(found).astype(np.int64) if found else np.empty((0, 2), np.int64)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    step = max(1, _BLOCK_CELLS // max(n, 1))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))

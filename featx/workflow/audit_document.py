@@ -1,0 +1,208 @@
+"""An audit as JSON, as tables, and in plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.auditing import Audit
+from featx.auditing.shortcuts import FAMILIES, Shortcut
+from featx.extraction import Extraction
+from featx.files import printable
+
+__all__ = ["audit_document", "audit_sentences", "audit_tables"]
+
+Table = tuple[Sequence[str], list[Sequence[Any]]]
+MOST_NAMED = 5
+COPY_COLUMNS = (
+    *("set", "path", "label", "split", "kind", "similarity"),
+    *("across_classes", "across_splits", "keep"),
+)
+
+
+def audit_tables(found: Audit) -> dict[str, Table]:
+    """Name -> columns and rows; each with a column ``path`` is a list for ``--exclude``."""
+    data = found.data
+    tables: dict[str, Table] = {
+        "exclude": (("path", "reason"), list(found.excluded())),
+        "groups": (("path", "group"), list(found.grouped())),
+        "copies": (COPY_COLUMNS, list(_copy_rows(found))),
+        "outliers": (
+            ("path", "label", "score"),
+            [(data.ids[i], data.labels[i], round(found.outliers[i], 3)) for i in found.strange],
+        ),
+    }
+    if found.issues is not None and found.probabilities is not None:
+        issues, names = found.issues, data.classes
+        tables["labels"] = (
+            ("path", "label", "believed", "probability_of_label", "probability_of_believed"),
+            [
+                (
+                    data.ids[found.rows[k]],
+                    data.labels[found.rows[k]],
+                    names[issues.believed[k]],
+                    round(found.probabilities[k, names.index(str(data.labels[found.rows[k]]))], 4),
+                    round(found.probabilities[k, issues.believed[k]], 4),
+                )
+                for k in found.suspects
+            ],
+        )
+    return tables
+
+
+def _copy_rows(found: Audit) -> Iterator[Sequence[Any]]:
+    data = found.data
+    for number, c in enumerate(found.copies, start=1):
+        kind, similarity = "exact" if c.found.exact else "near", round(c.found.similarity, 4)
+        across = (c.across_classes, c.across_splits)
+        for i in c.found.rows:
+            known = (data.ids[i], data.labels[i], data.splits[i])
+            yield (number, *known, kind, similarity, *across, i == c.keep)
+
+
+def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
+    """Content of ``audit.json``: everything but the pictures."""
+    data = found.data
+    counts = Counter(label for label in data.labels if label is not None)
+    return {
+        "schema_version": 1,
+        "source": printable(extraction.manifest.source),
+        "backbone": extraction.name,
+        "images": len(data),
+        "quarantined": [{"id": printable(f.id), "reason": f.reason} for f in extraction.failures],
+        "serious": found.serious,
+        "summary": list(audit_sentences(found)),
+        "classes": {label: counts[label] for label in data.classes},
+        "copies": [
+            {
+                "ids": [data.ids[i] for i in c.found.rows],
+                "exact": c.found.exact,
+                "similarity": round(c.found.similarity, 4),
+                "across_classes": c.across_classes,
+                "across_splits": c.across_splits,
+            }
+            for c in found.copies
+        ],
+        "label_issues": _labels_document(found),
+        "outliers": [
+            {"id": data.ids[i], "score": round(float(found.outliers[i]), 3)} for i in found.strange
+        ],
+        "shortcuts": [shortcut.document() for shortcut in found.shortcuts],
+        "separability": found.separability,
+        "confused": [{"true": a, "taken_for": b, "images": n} for a, b, n in found.confused()],
+        "straddling_groups": found.straddling,
+        "group_purity": found.group_purity,
+        "notes": found.notes,
+        "times": found.times,
+    }
+
+
+def _labels_document(found: Audit) -> dict[str, Any] | None:
+    """Suspects, and the margin of every image (by id), from which others can be ranked."""
+    if found.issues is None:
+        return None
+    columns, rows = audit_tables(found)["labels"]
+    margins = np.round(found.issues.margin, 5).tolist()
+    return {
+        "suspects": [
+            {k: v.item() if hasattr(v, "item") else v for k, v in zip(columns, row, strict=True)}
+            for row in rows
+        ],
+        "margins": {found.data.ids[i]: m for i, m in zip(found.rows, margins, strict=True)},
+        "confident_joint": found.issues.joint.tolist(),
+    }
+
+
+def audit_sentences(found: Audit) -> Iterator[str]:
+    """What was found, the worst first; names are printable."""
+    if found.serious:
+        yield f"Serious: {printable(', '.join(found.serious))}."
+    else:
+        yield "Nothing serious was found."
+    yield from _copies_sentences(found)
+    if found.straddling:
+        names = _named(list(found.straddling))
+        yield f"{console.counted(len(found.straddling), 'group')} in more than one split: {names}."
+    for shortcut in found.shortcuts:
+        yield from _shortcut_sentences(shortcut)
+    yield from _label_sentences(found)
+    if found.strange:
+        yield f"{console.counted(len(found.strange), 'outlier')}: far from all other images."
+    if found.group_purity is not None:
+        purity = found.group_purity
+        yield (
+            f"The other images of a group tell the class of {100 * purity['accuracy']:.0f} % of "
+            f"{purity['images']:,} images (the commonest class alone: "
+            f"{100 * purity['commonest_class']:.0f} %): keep groups together in every split."
+        )
+    yield from found.notes
+
+
+def _copies_sentences(found: Audit) -> Iterator[str]:
+    exact = sum(c.found.exact for c in found.copies)
+    near = len(found.copies) - exact
+    if not found.copies:
+        yield "No copies: every image is there once."
+        return
+    across = sum(c.across_splits for c in found.copies)
+    clash = sum(c.across_classes for c in found.copies)
+    sets = f"{len(found.copies):,} set" + ("s" if len(found.copies) != 1 else "")
+    yield (
+        f"{sets} of copies ({exact:,} of equal files, {near:,} resized, recompressed or cut): "
+        f"{across:,} across splits, {clash:,} with different labels."
+    )
+
+
+def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
+    what = FAMILIES[shortcut.family]
+    accuracy = shortcut.balanced_accuracy
+    for label in shortcut.given_away[:MOST_NAMED]:
+        auc = shortcut.by_class[label]
+        yield (
+            f"Shortcut: {what} alone gives class {printable(label)!r} away, ROC-AUC "
+            f"{_interval(auc)}; most by: {printable(shortcut.strongest[label])}."
+        )
+    if len(shortcut.given_away) > MOST_NAMED:
+        yield f"... and {len(shortcut.given_away) - MOST_NAMED} more classes by {what}."
+    if not shortcut.given_away and (accuracy["low"] or 0) > 2 * shortcut.chance:
+        yield (
+            f"{what[0].upper()}{what[1:]} alone predict{'' if what.endswith('s') else 's'} the "
+            f"class with a balanced accuracy of {_interval(accuracy)} (chance "
+            f"{shortcut.chance:.2f})."
+        )
+
+
+def _label_sentences(found: Audit) -> Iterator[str]:
+    if found.issues is None or found.separability is None:
+        return
+    n, total = len(found.suspects), len(found.rows)
+    yield (
+        f"{n:,} of {total:,} labels are doubted by a classifier trained without them; the first "
+        "of them are worth a look."
+    )
+    counts = Counter(label for label in found.data.labels if label is not None)
+    most, least = counts.most_common()[0], counts.most_common()[-1]
+    yield (
+        f"Imbalance {most[1] / least[1]:.1f} : 1, from {printable(most[0])!r} ({most[1]:,}) to "
+        f"{printable(least[0])!r} ({least[1]:,})."
+    )
+    recalls = {k: v["recall"]["value"] for k, v in found.separability["per_class"].items()}
+    worst = sorted((v, k) for k, v in recalls.items() if v is not None)[:3]
+    yield "Hardest classes by recall, out of fold: " + ", ".join(
+        f"{printable(k)} {v:.2f}" for v, k in worst
+    ) + "."  # fmt: skip
+
+
+def _interval(row: dict[str, float | None]) -> str:
+    if row["low"] is None or row["high"] is None:
+        return f"{row['value']:.2f}"
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(printable(name) for name in names[:MOST_NAMED]) + more

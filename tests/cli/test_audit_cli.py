@@ -1,0 +1,138 @@
+"""`featx audit`: what it writes, what it says, and lists that the other commands take."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BACKBONE = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+HOSTILE = "<script>alert(1)<"
+
+
+def blobs(seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    return coarse.resize((72, 72), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="session")
+def faulty(workspace: Path) -> Path:
+    """Splits with an exact copy, a smaller one, one under another label, and a hostile class."""
+    root = workspace / "faulty"
+    for number, (split, count) in enumerate((("train", 10), ("test", 4))):
+        for label in ("cat", HOSTILE):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                seed = 100 * number + 10 * len(label) + i
+                blobs(seed).save(folder / f"{i}.png")
+    train, test = root / "train" / "cat", root / "test" / "cat"
+    (test / "exact.png").write_bytes((train / "0.png").read_bytes())
+    blobs(31).resize((48, 48)).save(test / "smaller.png")  # train/cat/1.png
+    blobs(32).save(root / "train" / HOSTILE / "clash.bmp")  # train/cat/2.png
+    (train / "broken.png").write_bytes(b"")
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def audited(workspace: Path) -> Path:
+    return workspace / "found"
+
+
+@pytest.fixture
+def report(featx, faulty: Path, audited: Path) -> dict:
+    """``audit.json`` of the faulty images, made once."""
+    if not audited.exists():
+        made = featx("audit", str(faulty), *BACKBONE, "-o", str(audited), "--json")
+        assert made.code == 0, made.err
+        assert json.loads(made.out) == json.loads((audited / "audit.json").read_text())
+    return json.loads((audited / "audit.json").read_text())
+
+
+def test_planted_copies_are_found_and_nothing_else(report: dict) -> None:
+    found = {frozenset(c["ids"]): c for c in report["copies"]}
+    exact = found[frozenset({"train/cat/0.png", "test/cat/exact.png"})]
+    near = found[frozenset({"train/cat/1.png", "test/cat/smaller.png"})]
+    clash = found[frozenset({"train/cat/2.png", f"train/{HOSTILE}/clash.bmp"})]
+    assert (exact["exact"], exact["across_splits"], exact["across_classes"]) == (True, True, False)
+    assert (near["exact"], near["across_splits"]) == (False, True)
+    assert clash["across_classes"]
+    assert len(found) == 3
+    assert report["serious"][:2] == ["copies across splits", "copies with different labels"]
+    assert [broken["id"] for broken in report["quarantined"]] == ["train/cat/broken.png"]
+
+
+def test_lists_keep_the_test_image_and_nothing_of_a_contradiction(
+    report: dict, audited: Path
+) -> None:
+    assert {row["path"] for row in rows(audited / "exclude.csv")} == {
+        "train/cat/0.png",
+        "train/cat/1.png",
+        "train/cat/2.png",
+        f"train/{HOSTILE}/clash.bmp",
+    }
+    groups = rows(audited / "groups.csv")
+    assert len(groups) == 6
+    assert len({row["group"] for row in groups}) == 3
+
+
+def test_fit_takes_the_lists(featx, report: dict, faulty: Path, audited: Path) -> None:
+    lists = ["--exclude", str(audited / "exclude.csv"), "--group", str(audited / "groups.csv")]
+    made = featx("fit", str(faulty), *BACKBONE, *lists, "--cv", "2", "--name", "clean", "--json")
+    assert made.code == 0, made.err
+    document = json.loads(made.out)
+    assert document["dataset"]["images"] == report["images"] + 1 - 4  # the broken one is a row
+    (audited / "wrong.txt").write_text("train/cat/77.png\n")
+    failed = featx("fit", str(faulty), *BACKBONE, "--exclude", str(audited / "wrong.txt"))
+    assert failed.code == 1
+    assert "names 1 of 1 images" in failed.err
+    assert "Did you mean" in failed.err
+
+
+def test_strict_fails_where_something_is_serious(featx, report: dict, faulty: Path) -> None:
+    failed = featx("audit", str(faulty), *BACKBONE, "-o", "strict", "--strict")
+    assert failed.code == 1
+    assert "The audit found: copies across splits, copies with different labels" in failed.err
+    assert "sets of copies (1 of equal files, 2 resized" in failed.out
+    assert (Path("strict") / "audit.html").exists()  # it is written all the same
+
+
+def test_nothing_is_overwritten_unasked(featx, report: dict, faulty: Path, audited: Path) -> None:
+    refused = featx("audit", str(faulty), *BACKBONE, "-o", str(audited))
+    assert refused.code == 2
+    assert "exists already" in refused.err
+    several = featx("audit", str(faulty), *BACKBONE, "--backbone", "featx:mini-v1", "-o", "x")
+    assert several.code == 2
+    assert "An audit takes one backbone" in several.err
+
+
+def test_names_cannot_run_on_the_page(report: dict, audited: Path) -> None:
+    page = (audited / "audit.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;" in page
+    assert page.count("data:image/webp;base64,") >= 6
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_images_without_labels_are_audited_for_copies(featx, workspace: Path) -> None:
+    folder = workspace / "plain"
+    folder.mkdir(exist_ok=True)
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        blobs(seed).save(folder / f"{name}.png")
+    made = featx("audit", "plain", *BACKBONE, "-o", "plain-audit", "--strict", "--json")
+    assert made.code == 0, made.err
+    document = json.loads(made.out)
+    assert [c["ids"] for c in document["copies"]] == [["a.png", "c.png"]]
+    assert document["serious"] == []
+    assert document["label_issues"] is None
+    assert document["notes"] == ["Labels, classes and shortcuts: fewer than two classes."]
