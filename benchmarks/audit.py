@@ -11,11 +11,13 @@ counted apart. Writes benchmarks/results/audit.json and prints Markdown tables.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +64,9 @@ def plant(source: Path, target: Path) -> dict:
         flipped[moved.relative_to(target).as_posix()] = path.parent.name
     for path in sorted(target.glob(f"*/{FRAMED}/*.jpg")):
         with Image.open(path) as image:
-            framed = ImageOps.expand(image.convert("RGB"), FRAME_PX, fill=(20, 60, 160))
-        framed.save(path, quality=90)
+            framed = ImageOps.crop(image.convert("RGB"), FRAME_PX)
+            framed = ImageOps.expand(framed, FRAME_PX, fill=(20, 60, 160))
+            framed.save(path, qtables=image.quantization)  # nothing else about the file changes
     copies = {kind: [] for kind in KINDS}
     candidates = [
         p for p in sorted((target / "train").glob("*/*.jpg")) if not p.name.startswith("flip-")
@@ -97,3 +100,129 @@ def alter(data: bytes, kind: str, rng: np.random.Generator) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def judged(truth: dict, found: dict, clean: dict) -> dict:
+    """Precision and recall on the planted faults."""
+    sets = [frozenset(c["ids"]) for c in found["copies"]]
+    recall = {
+        kind: sum(any(set(pair) <= s for s in sets) for pair in pairs) / len(pairs)
+        for kind, pairs in truth["copies"].items()
+    }
+    planted = [set(pair) for pairs in truth["copies"].values() for pair in pairs]
+    # Originals whose files were moved keep their name behind "flip-".
+    known = [{plain(i) for i in c["ids"]} for c in clean["copies"]]
+    right = [any(pair <= s for pair in planted) for s in sets]
+    already = [any(len(k & {plain(i) for i in s}) > 1 for k in known) for s in sets]
+    false = sum(not (a or b) for a, b in zip(right, already, strict=True))
+    margins = found["label_issues"]["margins"]
+    suspects = {row["path"] for row in found["label_issues"]["suspects"]}
+    flipped = set(truth["flipped"])
+    first = sorted(margins, key=lambda i: margins[i])[: len(flipped)]
+    return {
+        "copies_recall": recall,
+        "sets": len(sets),
+        "sets_planted": sum(right),
+        "sets_in_clean_data_too": sum(a and not r for a, r in zip(already, right, strict=True)),
+        "sets_false": false,
+        "copies_precision": sum(right) / max(sum(right) + false, 1),
+        "flip_roc_auc": ranking_auc(margins, flipped),
+        "flips": len(flipped),
+        "flips_suspected": len(flipped & suspects),
+        "suspects": len(suspects),
+        "flips_among_as_many_first": len(flipped & set(first)),
+        "given_away": given_away(found),
+        "given_away_in_clean_data": given_away(clean),
+    }
+
+
+def plain(id: str) -> str:
+    """A file's name as it was before its label was flipped."""
+    return id.rsplit("/", 1)[-1].removeprefix("flip-")
+
+
+def ranking_auc(margins: dict[str, float], flipped: set[str]) -> float:
+    """ROC-AUC of low margins for flipped labels."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score([i in flipped for i in margins], [-m for m in margins.values()]))
+
+
+def given_away(document: dict) -> list[str]:
+    """Shortcuts as ``family: class (measurement)``."""
+    return [
+        f"{s['family']}: {label} ({s['strongest'][label]})"
+        for s in document["shortcuts"]
+        for label in s["given_away"]
+    ]
+
+
+def brief(document: dict) -> dict:
+    """What a data set as it is was found to hold."""
+    return {
+        "images": document["images"],
+        "sets_exact": sum(c["exact"] for c in document["copies"]),
+        "sets_near": sum(not c["exact"] for c in document["copies"]),
+        "across_splits": sum(c["across_splits"] for c in document["copies"]),
+        "across_classes": sum(c["across_classes"] for c in document["copies"]),
+        "suspects": len(document["label_issues"]["suspects"]),
+        "outliers": len(document["outliers"]),
+        "given_away": given_away(document),
+        "times": document["times"],
+    }
+
+
+def tables(results: dict) -> str:
+    """Markdown: the planted faults, then the data as they are."""
+    planted = results["planted"]
+    recall = planted["copies_recall"]
+    lines = ["| planted in clothing | found |", "|---|---|"]
+    lines += [
+        f"| {COPIES} {kind} copies in the test split | {recall[kind]:.0%} |" for kind in KINDS
+    ]
+    lines += [
+        f"| precision of the sets of copies | {planted['copies_precision']:.1%} "
+        f"({planted['sets_planted']} planted, {planted['sets_in_clean_data_too']} in the clean "
+        f"data too, {planted['sets_false']} others) |",
+        f"| {planted['flips']} flipped labels | ROC-AUC {planted['flip_roc_auc']:.3f}; "
+        f"{planted['flips_suspected']} among {planted['suspects']} suspects, "
+        f"{planted['flips_among_as_many_first']} among the first {planted['flips']} |",
+        f"| a frame around every {FRAMED} | {', '.join(planted['given_away']) or 'none'} |",
+        "",
+        "| as it is | images | equal | near | across splits | across classes | doubted labels | "
+        "outliers |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    keys = ("images", "sets_exact", "sets_near", "across_splits", "across_classes")
+    for name, row in results["as_it_is"].items():
+        cells = [row[key] for key in (*keys, "suspects", "outliers")]
+        lines.append(f"| {name} | " + " | ".join(f"{cell:,}" for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, help="folder for the cache and the planted copy")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = options.scratch or Path(temporary)
+        target = scratch / "planted"
+        shutil.rmtree(target, ignore_errors=True)
+        truth = plant(options.data / "clothing", target)
+        planted = audit(target, [], options.weights, scratch, "planted")
+        documents = {
+            name: audit(options.data / dataset, flags, options.weights, scratch, name)
+            for name, (dataset, flags) in DATASETS.items()
+        }
+    results = {
+        "planted": {**judged(truth, planted, documents["clothing"]), "times": planted["times"]},
+        "as_it_is": {name: brief(document) for name, document in documents.items()},
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(tables(results))
+
+
+if __name__ == "__main__":
+    main()
