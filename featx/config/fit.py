@@ -137,6 +137,11 @@ class FitConfig(Section):
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of folds, samplers and heads.")
     jobs: int | None = Field(None, ge=1, description="Threads of the search. [CPU cores]")
+    search_device: str = Field(
+        "cpu",
+        pattern=r"^(cpu|cuda(:\d+)?)$",
+        description="Where the search fits logistic regressions: cpu, cuda or cuda:N.",
+    )
     cluster: str | None = Field(None, description=CLUSTER)
     address: str | None = Field(None, description=ADDRESS)
     name: str | None = Field(None, description="Name of the run. [data set and time]")

@@ -238,7 +238,7 @@ def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
     X, y = part.examples(setup.backbone, trained, n_views=setup.views)
     together = part.example_components(trained, n_views=setup.views)
     projected = project(X, y, setup, seed=seed, together=together)
-    prepared = prepare(projected, setup, classes=part.classes, seed=seed)
+    prepared = prepare(projected, setup, classes=part.classes, seed=seed, device=search.device)
     tested = part.X[setup.backbone][search.folds.fold == fold]
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)
     outputs, _ = next(iter(results))

@@ -103,6 +103,7 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
             config.calibrate,
             rule,
             None if journal is None else Journal(journal),
+            config.search_device,
         )
         search.check(search.single)
         with one_blas_thread():

@@ -169,6 +169,7 @@ def _digest(search: FoldSearch) -> str:
         "folds": hashlib.sha256(fold.tobytes()).hexdigest(),
         "scoring": search.scoring,
         "seed": search.seed,
+        "device": search.device,
         "made_by": _makers(),
     }
     return hashlib.sha256(canonical_json(document)).hexdigest()

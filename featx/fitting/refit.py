@@ -65,7 +65,13 @@ class Refits:
             X, y = part.examples(setup.backbone, rows, n_views=setup.views)
             together = part.example_components(rows, n_views=setup.views)
             projected = project(X, y, setup, seed=shifted(seed, trial), together=together)
-            prepared = prepare(projected, setup, classes=part.classes, seed=shifted(seed, trial))
+            prepared = prepare(
+                projected,
+                setup,
+                classes=part.classes,
+                seed=shifted(seed, trial),
+                device=self._search.device,
+            )
             labels = np.array(part.classes)[prepared.y]
             head = fit_head(trial, prepared, labels, seed=seed)
         return Pipeline([*prepared.steps, ("head", head)])

@@ -111,6 +111,8 @@ class FoldSearch:
         What decisions are to reach there; not used by scores.
     journal : Journal, optional
         Where scores are written as they are found, and looked up before.
+    device : str, default "cpu"
+        Where heads that can compute products of matrices; see `featx.heads.Training`.
 
     Attributes
     ----------
@@ -139,6 +141,7 @@ class FoldSearch:
     calibrate: str = "none"
     rule: Rule | None = None
     journal: Journal | None = None
+    device: str = "cpu"
     scores: dict[tuple[Trial, Held, int], float] = field(default_factory=dict)
     refused: dict[Setup, str] = field(default_factory=dict)
     stopped: set[tuple[Trial, Held]] = field(default_factory=set)
@@ -321,7 +324,9 @@ class FoldSearch:
     def _preparation(self, trial: Trial, projected: _Shared) -> Callable[[], Prepared]:
         def make() -> Prepared:
             classes, seed = self.part.classes, shifted(self.seed, trial)
-            return prepare(projected.take(), trial.setup, classes=classes, seed=seed)
+            return prepare(
+                projected.take(), trial.setup, classes=classes, seed=seed, device=self.device
+            )
 
         return make
 
@@ -368,7 +373,10 @@ class FoldSearch:
 
 def replace_folds(search: FoldSearch, part: Part, folds: Folds) -> FoldSearch:
     """A search like ``search`` on another partition, with nothing scored yet."""
-    given = {name: getattr(search, name) for name in ("elsewhere", "calibrate", "rule", "journal")}
+    given = {
+        name: getattr(search, name)
+        for name in ("elsewhere", "calibrate", "rule", "journal", "device")
+    }
     return FoldSearch(part, folds, search.scoring, search.seed, search.jobs, **given)
 
 

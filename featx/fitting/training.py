@@ -144,8 +144,10 @@ def project(
     return Projected(steps, X, y, together)
 
 
-def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed: int) -> Prepared:
-    """Run the sampler of ``setup`` on training images.
+def prepare(
+    projected: Projected, setup: Setup, *, classes: Sequence[str], seed: int, device: str = "cpu"
+) -> Prepared:
+    """Run the sampler of ``setup`` on training images, for heads that compute on ``device``.
 
     Raises
     ------
@@ -153,6 +155,7 @@ def prepare(projected: Projected, setup: Setup, *, classes: Sequence[str], seed:
         The sampler cannot work on these images, or took away a whole class.
     """
     resampled = _resample(projected.X, projected.y, setup.sampler, classes=classes, seed=seed)
+    resampled = replace(resampled, device=device)
     if resampled.base is projected.X:
         resampled = replace(resampled, memo=projected.memo)
     if projected.together is not None:

@@ -66,7 +66,9 @@ class Training:
     units : Units, optional
         What was resampled.
     memo : Memo
-        About `base`; shared with other trainings that have the same one.
+        About `base`; shared with other trainings that have the same one and device.
+    device : str, default "cpu"
+        Where heads that can compute products of matrices: NumPy on ``cpu``, else torch there.
     """
 
     X: NDArray[np.float32]
@@ -75,6 +77,7 @@ class Training:
     mixture: Any = None
     units: Units | None = None
     memo: Memo = field(default_factory=Memo)
+    device: str = "cpu"
 
     @property
     def base(self) -> NDArray[np.float32]:

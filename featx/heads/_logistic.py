@@ -23,9 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.heads._place import HOST, Place
+
 __all__ = ["Axes", "Problems", "solve_path"]
 
-Array = NDArray[Any]
+Array = Any  # of NumPy, or a tensor of torch
 
 TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
@@ -43,69 +45,109 @@ WIDEST = 4096  # features whose principal axes are worth finding
 class Problems:
     """Logistic regressions that differ in their penalty.
 
+    Coefficients, their gradients and penalties are NumPy's, float64; what has a number for every
+    row lies where the products are computed.
+
     Parameters
     ----------
-    X : ndarray of shape (m, n_features + 1), float32
+    X : array of shape (m, n_features + 1), float32
         The last column is 1.
-    y : ndarray of shape (n,), int
-        Class indices.
-    weights : ndarray of shape (n,), float64
+    truth : array of shape (n, 1, n_outputs), float32
+        1 where an output is of the row's class. A linear function is fitted for each output: one
+        a class, or one for two classes (the first has score 0).
+    weights : array of shape (n,), float64
         Sum to 1.
-    n_outputs : int
-        Linear functions to fit: one a class, or 1 for two classes (the first has score 0).
     penalties : ndarray of shape (n_problems,), float64
         Above 0, descending.
-    mixture : scipy.sparse matrix of shape (n, m), float32, optional
+    mixture, transposed : sparse matrix of shape (n, m) and its transpose, float32, optional
         The rows to fit are ``mixture @ X``; without it they are ``X``.
+    place : Place
+        Of the arrays.
     """
 
     X: Array
-    y: Array
+    truth: Array
     weights: Array
-    n_outputs: int
-    penalties: Array
+    penalties: NDArray[np.float64]
     mixture: Any = None
+    transposed: Any = None
+    place: Place = HOST
+
+    @classmethod
+    def pose(
+        cls,
+        X: Array,
+        y: NDArray[Any],
+        weights: NDArray[np.float64],
+        penalties: NDArray[np.float64],
+        mixture: Any = None,
+        place: Place = HOST,
+    ) -> Problems:
+        """Problems for class indices ``y``, all but ``X`` from NumPy and scipy."""
+        n_classes = int(y.max()) + 1
+        outputs = np.array([1]) if n_classes == 2 else np.arange(n_classes)
+        return cls(
+            X,
+            place.put((y[:, None] == outputs).astype(np.float32)[:, None]),
+            place.put(weights),
+            penalties,
+            place.put_sparse(mixture),
+            place.put_sparse(None if mixture is None else mixture.T),
+            place,
+        )
+
+    @property
+    def n_outputs(self) -> int:
+        """Linear functions to fit."""
+        return int(self.truth.shape[2])
 
     def take(self, problems: Array | slice) -> Problems:
         """Some of the problems."""
         return replace(self, penalties=self.penalties[problems])
 
+    def cast(self, values: Array, dtype: Any) -> Array:
+        """An array of this place in the precision wanted, the same where it has it."""
+        return self.place.xp.asarray(values, dtype=dtype)
+
     def chunks(self, dtype: Any) -> Iterator[tuple[slice, Array]]:
         """Parts of ``X`` in the precision wanted."""
         for start in range(0, len(self.X), CHUNK):
             rows = slice(start, start + CHUNK)
-            yield rows, self.X[rows].astype(dtype, copy=False)
+            yield rows, self.cast(self.X[rows], dtype)
 
-    def scores(self, W: Array) -> Array:
+    def scores(self, W: NDArray[Any]) -> Array:
         """Scores of shape (n, n_problems, n_outputs) from coefficients, features first."""
-        flat = _padded(W.reshape(len(W), -1))
-        Z = np.empty((len(self.X), flat.shape[1]), W.dtype)
-        for rows, X in self.chunks(W.dtype):
-            Z[rows] = X @ flat
+        flat = self.place.put(_padded(W.reshape(len(W), -1)))
+        Z = self.place.xp.concatenate([X @ flat for _, X in self.chunks(flat.dtype)])
         Z = Z[:, : W[0].size]
-        Z = Z if self.mixture is None else self.mixture @ np.ascontiguousarray(Z)
+        Z = Z if self.mixture is None else self._mixed(self.mixture, Z)
         return Z.reshape(len(Z), *W.shape[1:])
 
     def residuals(self, Z: Array) -> Array:
         """Gradient of each row's log loss in its scores."""
-        binary = self.n_outputs == 1
-        Z = np.concatenate([np.zeros_like(Z), Z], axis=2) if binary else Z
+        xp = self.place.xp
+        if self.n_outputs == 1:
+            Z = xp.concatenate([xp.zeros_like(Z), Z], axis=2)
         # reductions over few classes cost more than the exponentials: both are spared here
-        if np.abs(Z).max() > SAFE:
-            Z = Z - Z.max(axis=2, keepdims=True)
-        P = np.exp(Z)
-        P /= (P.reshape(-1, P.shape[2]) @ np.ones(P.shape[2], P.dtype)).reshape(*P.shape[:2], 1)
-        P[np.arange(len(self.y)), :, self.y] -= 1.0
-        return P[:, :, 1:] if binary else P
+        if xp.amax(abs(Z)) > SAFE:
+            Z = Z - xp.amax(Z, axis=2, keepdims=True)
+        P = xp.exp(Z)
+        P /= (P.reshape(-1, P.shape[2]) @ xp.ones_like(P[0, 0])).reshape(*P.shape[:2], 1)
+        return P[:, :, -self.n_outputs :] - self.truth
 
-    def pull(self, R: Array) -> Array:
-        """Gradient of the mean loss, features first, from residuals."""
-        flat = (R * self.weights.astype(R.dtype)[:, None, None]).reshape(len(R), -1)
-        flat = _padded(flat if self.mixture is None else self.mixture.T @ flat)
-        G = np.zeros((flat.shape[1], self.X.shape[1]), R.dtype)
-        for rows, X in self.chunks(R.dtype):
-            G += flat[rows].T @ X
-        return G[: R[0].size].T.reshape(-1, *R.shape[1:])
+    def pull(self, R: Array, power: int = 1) -> NDArray[Any]:
+        """Rows' weighted residuals times their features, to a power, summed; features first."""
+        flat = (R * self.cast(self.weights, R.dtype)[:, None, None]).reshape(len(R), -1)
+        flat = flat if self.transposed is None else self._mixed(self.transposed, flat)
+        flat = _padded(flat) if self.place is HOST else flat
+        parts = ((rows, X if power == 1 else X**power) for rows, X in self.chunks(R.dtype))
+        G = self.place.get(sum(flat[rows].T @ X for rows, X in parts))
+        return G[: R[0].shape[0] * self.n_outputs].T.reshape(-1, *R.shape[1:])
+
+    def _mixed(self, mixture: Any, values: Array) -> Array:
+        if self.place is HOST:
+            return mixture @ np.ascontiguousarray(values)
+        return mixture.to(values.dtype) @ values  # torch multiplies equal types only
 
     def penalty_gradient(self, W: Array) -> Array:
         """Gradient of the penalty; intercepts, the last row, are free."""
@@ -129,27 +171,29 @@ class Axes:
 
     Parameters
     ----------
-    X : ndarray of shape (m, n_features + 1), float32
+    X : array of shape (m, n_features + 1), float32
         The last column is 1.
+    place : Place
+        Of ``X``.
     """
 
-    def __init__(self, X: Array) -> None:
-        from scipy.linalg import eigh
-
+    def __init__(self, X: Array, place: Place = HOST) -> None:
         self.matrix: Array | None = None
+        self.place = place
         features = X[:, :-1]
         self.X = X
         if features.shape[1] <= WIDEST:
-            self.matrix = eigh(features.T @ features, check_finite=False, driver="evd")[1]
-            self.X = np.hstack([features @ self.matrix, X[:, -1:]])
+            xp = place.xp
+            self.matrix = xp.linalg.eigh(features.T @ features)[1]
+            self.X = xp.concatenate([features @ self.matrix, X[:, -1:]], axis=1)
 
     def turn(self, G: Array) -> Array:
         """Gradients in these coordinates."""
-        return G if self.matrix is None else _product(self.matrix.T, G)
+        return G if self.matrix is None else self._product(self.matrix.T, G)
 
     def turn_back(self, steps: Array) -> Array:
         """Steps in the features' own coordinates."""
-        return steps if self.matrix is None else _product(self.matrix, steps)
+        return steps if self.matrix is None else self._product(self.matrix, steps)
 
     def below(self, G: Array, size: Array, tol: float) -> Array:
         """Whether no entry of a gradient exceeds ``tol`` in the features' own coordinates.
@@ -161,11 +205,10 @@ class Axes:
             near[near] = np.abs(self.turn_back(G[:, near])).max(axis=(0, 2)) <= tol
         return near
 
-
-def _product(matrix: Array, values: Array) -> Array:
-    flat = values.astype(np.float32)[:-1].reshape(len(matrix), -1)
-    turned = (matrix @ flat).reshape(-1, *values.shape[1:])
-    return np.concatenate([turned, values[-1:]])
+    def _product(self, matrix: Array, values: NDArray[Any]) -> NDArray[Any]:
+        flat = self.place.put(values.astype(np.float32)[:-1].reshape(len(matrix), -1))
+        turned = self.place.get(matrix @ flat).reshape(-1, *values.shape[1:])
+        return np.concatenate([turned, values[-1:]])
 
 
 def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | None]:
@@ -185,9 +228,10 @@ def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | N
         Coefficients, the intercept last, in the order of the penalties; None where ``tol`` was
         not reached.
     """
-    size = int(np.clip(NUMBERS // (len(problems.y) * problems.n_outputs), 1, TOGETHER))
-    W = np.zeros((problems.X.shape[1], 1, problems.n_outputs))
-    Z = np.zeros((len(problems.y), 1, problems.n_outputs))
+    n_rows, n_outputs = len(problems.truth), problems.n_outputs
+    size = int(np.clip(NUMBERS // (n_rows * n_outputs), 1, TOGETHER))
+    W = np.zeros((problems.X.shape[1], 1, n_outputs))
+    Z = problems.place.put(np.zeros((n_rows, 1, n_outputs)))
     for first in range(0, len(problems.penalties), size):
         together = problems.take(slice(first, first + size))
         W, Z, solved = _solve(together, axes, W[:, -1:], Z[:, -1:], tol)
@@ -202,19 +246,21 @@ def _solve(
     Their scores come with them, and where ``tol`` was reached.
     """
     n_problems = len(problems.penalties)
-    W, Z = (np.repeat(values, n_problems, axis=1) for values in (start, Z))
+    W = np.repeat(start, n_problems, axis=1)
+    Z = problems.place.xp.concatenate([Z] * n_problems, axis=1)
     left = np.arange(n_problems)
     for _ in range(ROUNDS):
         part = problems.take(left)
-        R = part.residuals(Z[:, left])
+        R = part.residuals(Z[:, left.tolist()])
         G = part.pull(R) + part.penalty_gradient(W[:, left])
         far = np.abs(G).max(axis=(0, 2)) > tol
         left = left[far]
         if not len(left):
             break
         part = problems.take(left)
-        W[:, left] += _improve(part, axes, Z[:, left], R[:, far], G[:, far], tol)
-        Z[:, left] = part.scores(W[:, left])
+        at, still = left.tolist(), np.flatnonzero(far).tolist()
+        W[:, left] += _improve(part, axes, Z[:, at], R[:, still], G[:, far], tol)
+        Z[:, at] = part.scores(W[:, left])
     return W, Z, ~np.isin(np.arange(n_problems), left)
 
 
@@ -223,7 +269,7 @@ def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G0: Array, tol:
     turned = replace(problems, X=axes.X)
     scale = 1.0 / np.sqrt(_curvature(turned, R))
     G0 = axes.turn(G0)
-    Z = Z.astype(np.float32)
+    Z = problems.cast(Z, problems.truth.dtype)
     R = problems.residuals(Z)
     going = np.arange(len(problems.penalties))
     part, part_Z, part_R = turned, Z, R
@@ -243,7 +289,7 @@ def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G0: Array, tol:
             trials[i] = walks[i].send(scale[:, i] * G[:, j])
         if not far.all():
             going = going[far]
-            part, part_Z, part_R = turned.take(going), Z[:, going], R[:, going]
+            part, part_Z, part_R = turned.take(going), Z[:, going.tolist()], R[:, going.tolist()]
         if not len(going):
             break
     return axes.turn_back(steps)
@@ -327,13 +373,7 @@ def _curvature(turned: Problems, R: Array) -> Array:
 
     The weight of a mixed row goes to the rows it mixes: this need not be exact.
     """
-    P = np.abs(R)
-    spread = (P * (1.0 - P) * turned.weights[:, None, None]).astype(np.float32)
-    flat = spread.reshape(len(P), -1)
-    flat = flat if turned.mixture is None else turned.mixture.T @ flat
-    H = np.zeros((turned.X.shape[1], flat.shape[1]), np.float32)
-    for rows, X in turned.chunks(np.float32):
-        H += (X**2).T @ flat[rows]
-    H = H.reshape(-1, *P.shape[1:]).astype(np.float64)
+    P = turned.cast(abs(R), turned.truth.dtype)
+    H = turned.pull(P * (1.0 - P), power=2).astype(np.float64)
     H[:-1] += turned.penalties[:, None]
     return np.maximum(H, 1e-6 * H.mean(axis=0) + np.finfo(np.float32).tiny)

@@ -65,14 +65,8 @@ def _solve(training: Training, classifiers: Sequence[Any]) -> list[bool]:
     classes, y = np.unique(training.y, return_inverse=True)
     weights = compute_sample_weight(classifiers[0].class_weight, training.y)
     base = training.base.astype(np.float32)
-    problems = Problems(
-        np.hstack([base, np.ones((len(base), 1), np.float32)]),
-        y,
-        weights / weights.sum(),
-        1 if len(classes) == 2 else len(classes),
-        np.zeros(1),
-        training.mixture,
-    )
+    X = np.hstack([base, np.ones((len(base), 1), np.float32)])
+    problems = Problems.pose(X, y, weights / weights.sum(), np.zeros(1), training.mixture)
     solved = [False] * len(classifiers)
     for ratio in {c.l1_ratio for c in classifiers}:
         path = [i for i, c in enumerate(classifiers) if c.l1_ratio == ratio]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
 from featx.heads._logistic import Axes, Problems, solve_path
+from featx.heads._place import Place, find_place
 from featx.heads._space import Real
 
 SAFETY = 1.25  # solutions of a path are this many times closer than ``tol`` asks
@@ -67,18 +68,14 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     """``(coef_, intercept_)`` of each classifier in float32, or None where it did not converge."""
     from sklearn.utils.class_weight import compute_sample_weight
 
-    classes, y = np.unique(training.y, return_inverse=True)
+    y = np.unique(training.y, return_inverse=True)[1]
     weights = compute_sample_weight(classifiers[0].class_weight, training.y)
     penalties = np.array([1.0 / (c.C * weights.sum()) for c in classifiers])
     order = np.argsort(-penalties, kind="stable")
-    X, turn, axes = training.memo.get("logistic", lambda: _coordinates(training.base))
-    problems = Problems(
-        X,
-        y,
-        weights / weights.sum(),
-        1 if len(classes) == 2 else len(classes),
-        penalties[order],
-        training.mixture,
+    place = find_place(training.device)
+    X, turn, axes = training.memo.get("logistic", lambda: _coordinates(training.base, place))
+    problems = Problems.pose(
+        X, y, weights / weights.sum(), penalties[order], training.mixture, place
     )
     tol = min(c.tol for c in classifiers) / SAFETY
     solutions: list[Any] = [None] * len(classifiers)
@@ -90,12 +87,12 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
 
 
 def _coordinates(
-    base: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, Axes]:
+    base: NDArray[np.float32], place: Place
+) -> tuple[Any, NDArray[np.float64] | None, Axes]:
     """The images in their span with a column of ones, the way back, and their principal axes."""
     X, turn = _span(base)
-    X = np.hstack([X, np.ones((len(X), 1), np.float32)])
-    return X, turn, Axes(X)
+    X = place.put(np.hstack([X, np.ones((len(X), 1), np.float32)]))
+    return X, turn, Axes(X, place)
 
 
 def _span(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from fit_lab import make_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
+from pydantic import ValidationError
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from featx.config import FitConfig
-from featx.fitting import fit_heads
+from featx.errors import UsageError
+from featx.fitting import check_config, checking, fit_heads
 from featx.fitting.candidates import Setup
 from featx.fitting.training import prepare, project
-from featx.heads import HEADS, Training, _kernel, _logistic
+from featx.heads import HEADS, Memo, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS
 
 PENALTIES = [1e-4, 1e-2, 1.0, 100.0]
@@ -76,6 +82,50 @@ def test_logistic_regressions_on_one_path_equal_each_alone(case, class_weight):
         alone.fit(training.X.astype(np.float64), training.y)
         np.testing.assert_allclose(scored.outputs[0], alone.predict_proba(others), atol=2e-3)
         assert not scored.stopped_early
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("device", ["cpu:0", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_products_by_torch_give_the_same_logistic_regressions(device, case, class_weight):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    training, others = training_of(**CASES[case])
+    grid = [
+        LogisticRegression(C=C, tol=1e-6, max_iter=2000, class_weight=class_weight)
+        for C in PENALTIES
+    ]
+    there = [clone(c) for c in grid]
+    expected = list(HEADS.get("logreg").score_grid(training, grid, [others]))
+    elsewhere = replace(training, device=device, memo=Memo())
+    found = list(HEADS.get("logreg").score_grid(elsewhere, there, [others]))
+    for classifier, ours, plain in zip(there, found, expected, strict=True):
+        assert not hasattr(classifier, "n_iter_")  # it was solved on the path
+        assert log_loss_gradient(training, classifier) < 1.2e-6
+        np.testing.assert_allclose(ours.outputs[0], plain.outputs[0], atol=2e-3)
+
+
+@pytest.mark.parametrize("sampler", ["none", "smote"])
+def test_a_search_with_products_by_torch_finds_the_same(monkeypatch, sampler):
+    asked = []
+    monkeypatch.setattr(checking, "choose", lambda *given: asked.append(given))
+    config = FitConfig(sampler=[sampler], cv=3, estimate="cv", learning_curve=True, jobs=2)
+    data = make_data([40, 25, 12], n_features=12, distance=3.0)
+    plain = fit_heads(data, config)
+    there = fit_heads(data, config.model_copy(update={"search_device": "cpu:0"}))
+    assert asked == [("torch", "cpu", "fp32"), ("torch", "cpu:0", "fp32")]
+    assert there.chosen.params == plain.chosen.params
+    for ours, theirs in zip(there.candidates, plain.candidates, strict=True):
+        for p, q in zip(ours.grid, theirs.grid, strict=True):
+            assert p["cv_mean"] == pytest.approx(q["cv_mean"], abs=0.02)
+    coef = [r.pipeline.named_steps["head"].coef_ for r in (there, plain)]
+    np.testing.assert_allclose(*coef, atol=1e-2)
+
+
+@pytest.mark.parametrize("device", ["tpu", "auto", "cuda:x", "cuda:99"])
+def test_a_search_device_that_is_not_there_is_refused(device):
+    with pytest.raises((ValidationError, UsageError), match=r"search_device|'cuda:99'"):
+        check_config(FitConfig(search_device=device))
 
 
 def test_features_too_many_for_principal_axes_are_solved_as_they_are(monkeypatch):
