@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from featx.workflow.finetuning import finetune
     from featx.workflow.fitting import fit
     from featx.workflow.inspecting import inspect
+    from featx.workflow.reporting import report
     from featx.workflow.scoring import score
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "fit",
     "inspect",
     "load_model",
+    "report",
     "score",
 ]
 
@@ -44,6 +46,7 @@ _HOMES = {
     "fit": "featx.workflow.fitting",
     "inspect": "featx.workflow.inspecting",
     "load_model": "featx.model",
+    "report": "featx.workflow.reporting",
     "score": "featx.workflow.scoring",
 }
 

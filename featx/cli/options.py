@@ -19,6 +19,7 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    ReportConfig,
     ScoreConfig,
     parse_config,
 )
@@ -32,6 +33,7 @@ _KEYWORD: dict[type[BaseModel], str] = {
     ExtractConfig: "extract",
     FitConfig: "fit",
     FinetuneConfig: "finetune",
+    ReportConfig: "report",
     ScoreConfig: "score",
 }
 _SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
@@ -48,9 +50,9 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``score``,
-    ``compare`` or ``audit``. A required field becomes a positional argument. A flag left out keeps
-    the configuration's own default. A field that several sections of one command have is one flag,
-    given to each of them.
+    ``compare``, ``audit`` or ``report``. A required field becomes a positional argument. A flag
+    left out keeps the configuration's own default. A field that several sections of one command
+    have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 

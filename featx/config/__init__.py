@@ -11,6 +11,7 @@ from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
 from featx.config.reading import dump_config, load_config, make_config, parse_config
+from featx.config.report import ReportConfig
 from featx.config.run import RunConfig
 from featx.config.score import ScoreConfig, ScoreTarget
 
@@ -22,6 +23,7 @@ __all__ = [
     "ExtractConfig",
     "FinetuneConfig",
     "FitConfig",
+    "ReportConfig",
     "RunConfig",
     "ScoreConfig",
     "ScoreTarget",

@@ -36,6 +36,7 @@ from featx.workflow.finetune_results import Judged, curves, estimates, predictio
 from featx.workflow.finetune_training import Outcome, Record, Workshop
 from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
+from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _NOT_NUMBERS = {
     "checkpoint_s",
     "from_run",
     "tensorboard",
+    "report",
 }
 
 
@@ -155,6 +157,8 @@ def finetune_dataset(config: RunConfig) -> Run:
     write_run(folder, contents, overwrite=config.finetune.overwrite)
     shutil.rmtree(workshop.folder, ignore_errors=True)
     console.log(f"Run written to {folder}")
+    if config.finetune.report:
+        add_report(folder, [answer.extraction])
     return Run(folder, results, load_model(folder))
 
 

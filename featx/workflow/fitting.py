@@ -26,6 +26,7 @@ from featx.model import Model, ModelExtractor
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
+from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
 
 __all__ = [
@@ -115,6 +116,8 @@ def fit_dataset(config: RunConfig) -> Run:
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
     write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
+    if config.fit.report:
+        add_report(folder, chosen)
     return Run(folder, results, model)
 
 

@@ -1,0 +1,30 @@
+"""How a finished run is shown."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import Field
+
+from featx.config._section import Section
+
+__all__ = ["ReportConfig", "by_default"]
+
+
+def by_default() -> bool:
+    """Whether runs are written with a page; ``FEATX_REPORT=0`` in the environment says no."""
+    return os.environ.get("FEATX_REPORT", "1") != "0"
+
+
+class ReportConfig(Section):
+    """A run as a page, and its figures and tables as files."""
+
+    output: str | None = Field(None, description="File of the page. [report.html in the run]")
+    figures: str | None = Field(
+        None, description="Folder for the figures as SVG and PNG and the tables as CSV."
+    )
+    dataset: str | None = Field(
+        None, description="Where the images are now. [where the run found them]"
+    )
+    cache: str | None = Field(None, description="Cache folder. [the run's]")
+    overwrite: bool = Field(False, description="Replace existing output.")

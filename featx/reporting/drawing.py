@@ -1,0 +1,97 @@
+"""Figures drawn by matplotlib: as files, and as SVG inside a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from featx.pages import Markup
+from featx.reporting.figures import SIZE, Figure
+from featx.reporting.ink import INLINE, PRINTED, VARIABLES, Ink
+
+__all__ = ["inline_svg", "picture"]
+
+DPI = 200  # of PNG files
+
+
+def picture(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of the format ``kind``, ``"svg"`` or ``"png"``; always the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    kind : str
+    """
+    return _render(figure, PRINTED, kind)
+
+
+def inline_svg(figure: Figure) -> Markup:
+    """The figure as an ``svg`` element whose colours are those of the page around it."""
+    text = _render(figure, INLINE, "svg").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]", lambda m: VARIABLES.get(m[0], m[0]), text)
+    # Ids are unique in a figure; in a page they must be among figures too.
+    mark = figure.name.replace("_", "-")
+    text = re.sub(r'\bid="', f'id="{mark}-', text)
+    text = re.sub(r'href="#', f'href="#{mark}-', text)
+    text = re.sub(r"url\(#", f"url(#{mark}-", text)
+    head = re.match(r"<svg[^>]*>", text)
+    assert head is not None
+    box = re.search(r'viewBox="[^"]*"', head[0])
+    assert box is not None
+    start = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'{box[0]} aria-hidden="true" class="drawn">'
+    )
+    return Markup(start + text[head.end() :])
+
+
+def _render(figure: Figure, ink: Ink, kind: str) -> bytes:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context(_settings(figure, ink)):
+        canvas = Canvas(figsize=figure.size)
+        if figure.size == SIZE:  # laying out costs more than drawing; the usual needs none
+            canvas.subplots_adjust(left=0.125, bottom=0.125, right=0.975, top=0.975)
+        else:
+            canvas.set_layout_engine("constrained")
+        FigureCanvasAgg(canvas)
+        axes: Any = canvas.add_subplot()
+        figure.draw(axes, ink)
+        axes.spines[["top", "right"]].set_visible(False)
+        buffer = io.BytesIO()
+        # No date: the same run gives the same bytes.
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        transparent = ink is INLINE
+        canvas.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, transparent=transparent)
+    return buffer.getvalue()
+
+
+def _settings(figure: Figure, ink: Ink) -> dict[str, Any]:
+    return {
+        "svg.hashsalt": figure.name,
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "text.parse_math": False,  # names of classes may hold dollar signs
+        "text.color": ink.ink,
+        "axes.labelcolor": ink.ink,
+        "axes.edgecolor": ink.soft,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.facecolor": ink.paper,
+        "figure.facecolor": ink.paper,
+        "grid.color": ink.line,
+        "grid.linewidth": 0.6,
+        "xtick.color": ink.soft,
+        "ytick.color": ink.soft,
+        "legend.framealpha": 0.8,
+        "legend.facecolor": ink.paper,
+        "legend.edgecolor": "none",
+        "lines.linewidth": 1.6,
+    }

@@ -1,0 +1,359 @@
+"""The statistical figures: each with its title, its words, its table, and how it is drawn.
+
+Nothing here imports matplotlib: a figure is given axes to draw on (`featx.reporting.drawing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featx.files import printable
+from featx.reporting.contents import Subject
+from featx.reporting.ink import ACCENT, Ink, dashes, hue
+from featx.reporting.tables import Table
+from featx.stats.metrics import confusion_matrix
+
+__all__ = ["SIZE", "Figure", "figures"]
+
+MOST_NUMBERED = 15  # classes of a confusion matrix whose cells have numbers,
+MOST_LABELLED = 40  # and whose rows have names
+MOST_CURVES = 8  # classes that have a line and a name of their own
+MOST_POINTS = 200  # of a line
+N_BINS = 10
+SIZE = (5.2, 3.9)
+MOST_TRAININGS = 6
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Parameters
+    ----------
+    name : str
+        Of the files, without ending.
+    title, words : str
+        Above it, and what it shows, for whoever does not see it too.
+    draw : callable
+        ``draw(axes, ink)`` on matplotlib's axes.
+    table : Table
+        The numbers that are drawn.
+    size : tuple of float
+        Width and height in inches.
+    """
+
+    name: str
+    title: str
+    words: str
+    draw: Callable[[Any, Ink], None]
+    table: Table
+    size: tuple[float, float] = SIZE
+
+
+def figures(subject: Subject) -> Iterator[Figure]:
+    """Every figure that the run has numbers for, in the order of the page."""
+    yield from _confusions(subject)
+    yield _ranking(subject, "roc")
+    yield _ranking(subject, "precision_recall")
+    yield _reliability(subject)
+    yield _coverage(subject)
+    yield _threshold(subject)
+    if (curve := subject.results.get("learning_curve")) is not None:
+        yield _learning(curve)
+    if subject.training:
+        yield _training(subject, "loss")
+        yield _training(subject, "score")
+
+
+def short(name: str, longest: int = 22) -> str:
+    """A name for a figure, cut in its middle where it is long."""
+    name = printable(name)
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _confusions(subject: Subject) -> Iterator[Figure]:
+    classes = subject.classes
+    counts = confusion_matrix(subject.y, subject.predicted, len(classes))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for name, title, cells in (
+        ("confusion_counts", "Confusion matrix: images", counts),
+        ("confusion_normalised", "Confusion matrix: share of each true class", shares),
+    ):
+        words = "Rows are true classes, columns what was said; the diagonal is right. "
+        words += _confused(counts, classes)
+        rows = [
+            [classes[i], classes[j], cells[i, j].item()]
+            for i, j in np.ndindex(*cells.shape)
+            if counts[i, j]
+        ]
+        side = float(np.clip(2.6 + 0.3 * len(classes), 4.2, 8.0))
+        yield Figure(
+            name,
+            title,
+            words,
+            lambda axes, ink, cells=cells: _draw_cells(axes, ink, cells, classes),
+            Table(("true", "said", "images" if cells is counts else "share"), rows),
+            (side, side * 0.9),
+        )
+
+
+def _confused(counts: Any, classes: Sequence[str]) -> str:
+    """The pairs that are confused most, in words."""
+    off = counts.copy()
+    np.fill_diagonal(off, 0)
+    order = np.argsort(-off, axis=None, kind="stable")[:3]
+    pairs = [divmod(int(k), len(classes)) for k in order if off.flat[int(k)]]
+    if not pairs:
+        return "No image was taken for another class."
+    named = "; ".join(
+        f"{short(classes[i])} for {short(classes[j])} ({off[i, j]:,})" for i, j in pairs
+    )
+    return f"Most often mistaken: {named}."
+
+
+def _draw_cells(axes: Any, ink: Ink, cells: Any, classes: Sequence[str]) -> None:
+    n = len(classes)
+    whole = np.issubdtype(cells.dtype, np.integer)
+    # Rare classes must be seen beside frequent ones: colour is always the share of the row.
+    shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-9)
+    image = np.zeros((n, n, 4))
+    image[..., :3] = np.array([int(ACCENT[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    image[..., 3] = 0.85 * np.sqrt(shares)
+    axes.imshow(image, interpolation="none", aspect="equal")
+    if n <= MOST_NUMBERED:
+        for i, j in np.ndindex(n, n):
+            if cells[i, j]:
+                text = f"{cells[i, j]:,}" if whole else f"{cells[i, j]:.2f}".lstrip("0")
+                dark = shares[i, j] > 0.4
+                axes.text(j, i, text, ha="center", va="center", fontsize=7.5,
+                          color="#ffffff" if dark else ink.ink)  # fmt: skip
+    if n <= MOST_LABELLED:
+        names = [short(c, 18) for c in classes]
+        size = 8 if n <= 20 else 6
+        axes.set_xticks(range(n), names, rotation=90, fontsize=size)
+        axes.set_yticks(range(n), names, fontsize=size)
+    axes.grid(False)
+    axes.set_xlabel("said")
+    axes.set_ylabel("true")
+
+
+def _thinned(points: np.ndarray) -> np.ndarray:
+    """At most `MOST_POINTS` of the rows, ends included."""
+    if len(points) <= MOST_POINTS:
+        return points
+    return points[np.unique(np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int))]
+
+
+def _ranking(subject: Subject, name: str) -> Figure:
+    """ROC or precision-recall curves, each class against all others."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    roc = name == "roc"
+    lines: dict[int, np.ndarray] = {}
+    for c in range(len(subject.classes)):
+        own = subject.y == c
+        if not own.any() or own.all():
+            continue
+        if roc:
+            x, y, _ = roc_curve(own, subject.probabilities[:, c])
+        else:
+            y, x, _ = precision_recall_curve(own, subject.probabilities[:, c])
+        lines[c] = _thinned(np.column_stack([x, y]))
+    key = "roc_auc" if roc else "average_precision"
+    per_class = subject.estimate["per_class"]
+    areas = {c: per_class[subject.classes[c]][key]["value"] or 0.0 for c in lines}
+    shown = sorted(lines, key=lambda c: areas[c])[:MOST_CURVES]
+    axes_of = ("false positive rate", "recall") if roc else ("recall", "precision")
+    title = "ROC curves" if roc else "Precision-recall curves"
+    measure = "area under the curve" if roc else "average precision"
+    words = f"Each class against all others; the legend gives the {measure}."
+    if len(lines) > len(shown):
+        words += f" The {len(shown)} weakest of {len(lines)} classes are named, the others grey."
+
+    def draw(axes: Any, ink: Ink) -> None:
+        for c in lines.keys() - set(shown):
+            axes.plot(*lines[c].T, color=ink.line, linewidth=0.8)
+        if roc:
+            axes.plot([0, 1], [0, 1], color=ink.soft, linewidth=0.8, linestyle=":")
+        for k, c in enumerate(shown):
+            label = f"{short(subject.classes[c], 18)} {areas[c]:.2f}"
+            axes.plot(*lines[c].T, color=hue(k), linestyle=dashes(k), label=label)
+        _unit_axes(axes, *axes_of)
+        if shown:
+            axes.legend(loc="lower right" if roc else "lower left", fontsize=7.5)
+
+    rows = [[subject.classes[c], *map(float, p)] for c, line in lines.items() for p in line]
+    return Figure(name, title, words, draw, Table(("class", *axes_of), rows))
+
+
+def _unit_axes(axes: Any, x: str, y: str) -> None:
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def _confidence(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of what was said, and whether it is right, the surest first."""
+    sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
+    order = np.argsort(-sure, kind="stable")
+    return sure[order], (subject.predicted == subject.y)[order]
+
+
+def _reliability(subject: Subject) -> Figure:
+    """How often images were right, by how probable that was said to be."""
+    from scipy.stats import binomtest
+
+    sure, right = _confidence(subject)
+    bins = [b for b in np.array_split(np.arange(len(sure)), N_BINS) if len(b)][::-1]
+    rows = []
+    for b in bins:
+        hit, n = int(right[b].sum()), len(b)
+        ends = binomtest(hit, n).proportion_ci(method="wilson")
+        rows.append([float(sure[b].mean()), hit / n, float(ends.low), float(ends.high), n])
+
+    def draw(axes: Any, ink: Ink) -> None:
+        said, was, low, high, _ = np.array(rows).T
+        axes.plot([0, 1], [0, 1], color=ink.soft, linewidth=0.8, linestyle=":")
+        axes.errorbar(said, was, yerr=np.clip([was - low, high - was], 0, 1), color=ink.accent,
+                      marker="o", markersize=4, linewidth=1, ecolor=ink.soft,
+                      elinewidth=0.8)  # fmt: skip
+        _unit_axes(axes, "probability given to what was said", "share that was right")
+
+    ece = subject.estimate["calibration"]["ece"]
+    words = (
+        f"Images in {len(rows)} bins of equally many, with 95 % Wilson intervals. On the dotted "
+        f"line probabilities are right; below it the model is too sure. Expected calibration "
+        f"error {ece:.3f}."
+    )
+    columns = ("mean_probability", "share_right", "low", "high", "images")
+    return Figure("reliability", "Reliability", words, draw, Table(columns, rows))
+
+
+def _coverage(subject: Subject) -> Figure:
+    """Accuracy of the surest share of images."""
+    sure, right = _confidence(subject)
+    n = np.arange(1, len(sure) + 1)
+    points = _thinned(np.column_stack([n / len(sure), np.cumsum(right) / n, sure]))
+    at = {share: right[: max(1, round(share * len(right)))].mean() for share in (1.0, 0.8, 0.5)}
+
+    def draw(axes: Any, ink: Ink) -> None:
+        few = points[:, 0] * len(sure) >= min(10, len(sure))  # of fewer images it says nothing
+        axes.plot(*points[few, :2].T, color=ink.accent)
+        axes.set_xlim(0, 1.01)
+        axes.set_xlabel("share of images answered, the surest first (coverage)")
+        axes.set_ylabel("accuracy of those answered")
+
+    words = "Of " + ", of ".join(
+        f"{'all images' if s == 1 else f'the surest {s:.0%}'} {a:.1%} are right"
+        for s, a in at.items()
+    )
+    return Figure(
+        "coverage_accuracy",
+        "Accuracy by coverage",
+        words + ".",
+        draw,
+        Table(("coverage", "accuracy", "least_probability"), points.tolist()),
+    )
+
+
+def _threshold(subject: Subject) -> Figure:
+    """What a least probability for an answer does."""
+    sure, right = _confidence(subject)
+    limits = np.linspace(0, 1, 101)
+    rows: list[list[Any]] = []
+    for limit in limits:
+        kept = sure >= limit
+        accuracy = float(right[kept].mean()) if kept.any() else None
+        rows.append([float(limit), float(kept.mean()), accuracy])
+
+    def draw(axes: Any, ink: Ink) -> None:
+        axes.plot(limits, [r[1] for r in rows], color=hue(1), linestyle="--", label="answered")
+        axes.plot(limits, [np.nan if r[2] is None else r[2] for r in rows], color=ink.accent,
+                  label="right, of those answered")  # fmt: skip
+        _unit_axes(axes, "least probability for an answer", "share of images")
+        axes.legend(loc="lower left", fontsize=8)
+
+    words = (
+        "What --abstain-below would do: how many images are answered, and how many of these are "
+        "right. Choose it on other images than these where the number is to be reported."
+    )
+    columns = ("threshold", "coverage", "accuracy")
+    return Figure("threshold", "Threshold of confidence", words, draw, Table(columns, rows))
+
+
+def _learning(curve: Any) -> Figure:
+    """The score by how many images it was trained on, measured and expected."""
+    name = curve["scorings"][0]
+    measured = [[s["n_images"], *_ends(s["metrics"][name])] for s in curve["sizes"]]
+    ahead = [[a["n_images"], *_ends(a["score"])] for a in curve["growth"][name]["ahead"]]
+
+    def draw(axes: Any, ink: Ink) -> None:
+        for rows, colour, style, label in (
+            (measured, ink.accent, "-", "measured"),
+            (ahead, hue(1), "--", "expected"),
+        ):
+            rows = [r for r in rows if r[1] is not None]
+            if not rows:
+                continue
+            n, value, low, high = np.array(rows, float).T
+            axes.plot(n, value, color=colour, linestyle=style, marker="o", markersize=4,
+                      label=label)  # fmt: skip
+            axes.fill_between(n, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set_xscale("log")
+        ticks = [r[0] for r in measured + ahead]
+        axes.set_xticks(ticks, [f"{t:,}" for t in ticks], rotation=45)
+        axes.minorticks_off()
+        axes.set_xlabel("images trained on")
+        axes.set_ylabel(name.replace("_", " "))
+        axes.legend(loc="best", fontsize=8)
+
+    rows = [["measured", *r] for r in measured] + [["expected", *r] for r in ahead]
+    words = " ".join(curve["summary"][:1]) + " Bands are 95 % intervals."
+    columns = ("kind", "n_images", name, "low", "high")
+    return Figure("learning_curve", "Learning curve", words, draw, Table(columns, rows), (5.2, 4.2))
+
+
+def _ends(row: Any) -> list[Any]:
+    return [row["value"], row["low"], row["high"]]
+
+
+def _training(subject: Subject, what: str) -> Figure:
+    """Loss or score by epoch, of each training."""
+    sides = {
+        "loss": {"train_loss": "training", "validation_loss": "validation"},
+        "score": {"validation_score": "validation"},
+    }[what]
+    trainings = list(dict.fromkeys(row["training"] for row in subject.training))
+    rows = [
+        [row["training"], int(row["epoch"]), *(_number(row.get(c)) for c in sides)]
+        for row in subject.training
+    ]
+
+    def draw(axes: Any, ink: Ink) -> None:
+        for k, training in enumerate(trainings[-MOST_TRAININGS:]):
+            own = [row for row in rows if row[0] == training]
+            for place, column in enumerate(sides):
+                style = "-" if column.startswith("validation") else ":"
+                label = short(training) if style == "-" else None
+                axes.plot([r[1] for r in own], [r[2 + place] for r in own], color=hue(k),
+                          linestyle=style, marker=".", label=label)  # fmt: skip
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(what)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="best", fontsize=8)
+
+    words = "One colour a training (a fold, or all images). Solid: validation images"
+    words += "; dotted: training images." if what == "loss" else "."
+    columns = ("training", "epoch", *sides)
+    title = f"Training: {what} by epoch"
+    return Figure(f"training_{what}", title, words, draw, Table(columns, rows))
+
+
+def _number(text: str | None) -> float:
+    return float(text) if text else float("nan")

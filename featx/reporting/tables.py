@@ -1,0 +1,88 @@
+"""Tables: the same rows for the page and for CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from featx.pages import Markup, element
+from featx.stats.metrics import HEADLINE
+
+__all__ = ["Table", "candidates", "class_rows", "estimates", "shown"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of plain values."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def shown(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> Markup:
+    """A table of texts that scrolls by itself; the first ``words`` columns are left-aligned."""
+
+    def cell(name: str, text: str, i: int, **attributes: str) -> Markup:
+        if i < words:
+            attributes["class_"] = "word"
+        return element(name, text, **attributes)
+
+    head = element("tr", *(cell("th", c, i, scope="col") for i, c in enumerate(columns)))
+    body = [element("tr", *(cell("td", t, i) for i, t in enumerate(row))) for row in rows]
+    table = element("table", element("thead", head), element("tbody", *body))
+    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label="table")
+
+
+def candidates(results: Mapping[str, Any]) -> Table:
+    """Every candidate with its score on the folds and its difference to the chosen one."""
+    columns = ("backbone", "head", "sampler", "class_weight", "pca", "views", "chosen", "status",
+               "mean", "sd", "against_chosen", "low", "high", "p_adjusted", "against_none",
+               "elapsed_s")  # fmt: skip
+    keys = ("backbone", "head", "sampler", "class_weight", "pca", "views")
+    chosen = [results["chosen"].get(k) for k in keys]
+    rows = []
+    for row in results.get("candidates", []):
+        other, none = row["against_chosen"] or {}, row["against_none"] or {}
+        rows.append(
+            [
+                *(str(row[k]) for k in keys),
+                [row[k] for k in keys] == chosen,
+                row["status"],
+                row["cv_mean"],
+                row["cv_std"],
+                *(other.get(k) for k in ("mean", "low", "high", "p_adjusted")),
+                none.get("mean"),
+                row["elapsed_s"],
+            ]
+        )
+    return Table(columns, rows)
+
+
+def estimates(results: Mapping[str, Any]) -> Table:
+    """The metrics of the estimate, and of those beside it."""
+    rows = []
+    for name, one in {"estimate": results["estimate"], **results["estimates"]}.items():
+        for metric, value in one["metrics"].items():
+            rows.append([name, metric, value["value"], value["low"], value["high"]])
+    return Table(("estimate", "metric", "value", "low", "high"), rows)
+
+
+def headline(estimate: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The metrics that are shown, where they are defined."""
+    metrics = estimate["metrics"]
+    return [(n, metrics[n]) for n in HEADLINE if n in metrics and metrics[n]["value"] is not None]
+
+
+def class_rows(results: Mapping[str, Any]) -> Table:
+    """What is known of each class."""
+    measures = ("recall", "precision", "f1", "roc_auc", "average_precision")
+    columns = ["class", "images", "judged"]
+    for m in measures:
+        columns += [m, f"{m}_low", f"{m}_high"]
+    counts = results["dataset"]["classes"]
+    rows = []
+    for label, row in results["estimate"]["per_class"].items():
+        ends = [row[m][k] for m in measures for k in ("value", "low", "high")]
+        rows.append([label, counts.get(label), row["support"], *ends])
+    return Table(columns, rows)

@@ -1,0 +1,148 @@
+"""What was asked and found, in five plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from featx.console import counted
+from featx.files import printable
+from featx.reporting.contents import Subject
+
+__all__ = ["interval", "metric", "percent", "sentences"]
+
+
+def sentences(subject: Subject) -> list[str]:
+    """Asked, found, compared, hardest, and how far to trust it."""
+    return [
+        _asked(subject),
+        _found(subject),
+        _compared(subject),
+        _hardest(subject),
+        _trusted(subject),
+    ]
+
+
+def metric(name: str) -> str:
+    """A metric in words."""
+    words = name.removeprefix("neg_").replace("_ovr", "").replace("_", " ")
+    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")
+
+
+def percent(value: float | None) -> str:
+    """``93.1 %``."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def interval(row: Mapping[str, float | None]) -> str:
+    """``0.853 [0.821, 0.884]``."""
+    if row["value"] is None:
+        return "–"
+    if row["low"] is None or row["high"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def _asked(subject: Subject) -> str:
+    results = subject.results
+    data = results["dataset"]
+    tried = results.get("search", {}).get("trials")
+    how = f"; {counted(tried, 'setting')} tried" if tried else ""
+    if "finetuning" in results:
+        how = "; the backbone was trained too"
+    groups = results.get("n_groups")
+    of = f" in {groups:,} groups" if groups else ""
+    return (
+        f"Asked: which of {len(subject.classes)} classes is in an image? From "
+        f"{counted(data['images'], 'image')}{of} of {data['source']}, by embeddings of "
+        f"{printable(results['chosen']['backbone'])}{how}."
+    )
+
+
+def _found(subject: Subject) -> str:
+    estimate, chosen = subject.estimate, subject.results["chosen"]
+    scoring = subject.results["scoring"].removeprefix("neg_")
+    metrics = estimate["metrics"]
+    named = [n for n in dict.fromkeys((scoring, "accuracy")) if n in metrics]
+    said = " and ".join(f"{metric(n)} {interval(metrics[n])}" for n in named)
+    kind = f" ({chosen['kind']})" if "kind" in chosen else ""
+    return (
+        f"Found: a {printable(str(chosen['head']))} head{kind} reaches {said}, with 95 % "
+        f"intervals, on {subject.judged_on} ({counted(estimate['n_images'], 'image')})."
+    )
+
+
+def _compared(subject: Subject) -> str:
+    often = np.bincount(subject.y, minlength=len(subject.classes))
+    base = f"Always saying {printable(subject.classes[int(often.argmax())])!r} would be right for "
+    base += f"{percent(often.max() / often.sum())} of the same images"
+    if "finetuning" in subject.results:
+        other = next(iter(subject.results["estimates"].items()), None)
+        if other is None:
+            return base + "."
+        name, estimate = other
+        accuracy = interval(estimate["metrics"]["accuracy"])
+        return f"{base}; the {name} model has accuracy {accuracy}."
+    rivals = [
+        row for row in subject.results.get("candidates", []) if row["against_chosen"] is not None
+    ]
+    if not rivals:
+        return base + "; no other kind of classifier was tried."
+    best = max(rivals, key=lambda row: row["against_chosen"]["mean"])
+    against = best["against_chosen"]
+    return (
+        f"{base}; of {len(rivals)} other kinds tried, the nearest ({_kind(best)}) differs by "
+        f"{against['mean']:+.3f} [{against['low']:.3f}, {against['high']:.3f}] in "
+        f"{metric(subject.results['scoring'])} on the folds."
+    )
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    parts = [str(row["head"])]
+    if row["sampler"] != "none":
+        parts.append(str(row["sampler"]))
+    if row["class_weight"] != "none":
+        parts.append("class weights")
+    return printable(" with ".join(parts[:1] + [" and ".join(parts[1:])] * (len(parts) > 1)))
+
+
+def _hardest(subject: Subject) -> str:
+    rows = [
+        (row["recall"]["value"], label, row)
+        for label, row in subject.estimate["per_class"].items()
+        if row["support"] and row["recall"]["value"] is not None
+    ]
+    if not rows:
+        return "No class could be judged by itself."
+    _, label, row = min(rows, key=lambda r: (r[0], r[1]))
+    c = subject.classes.index(label)
+    said = np.bincount(subject.predicted[subject.y == c], minlength=len(subject.classes))
+    said[c] = 0
+    taken = ""
+    if said.any():
+        taken = f", most often taken for {printable(subject.classes[int(said.argmax())])!r}"
+    few = " (few images: little is known of it)" if row["support"] < 20 else ""
+    return (
+        f"Hardest is {printable(label)!r}: {interval(row['recall'])} of its "
+        f"{counted(row['support'], 'image')} are recognised{taken}{few}."
+    )
+
+
+def _trusted(subject: Subject) -> str:
+    calibration = subject.estimate["calibration"]
+    fine = calibration["ece"] <= calibration["if_right_high"]
+    sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
+    half = np.argsort(-sure, kind="stable")[: max(1, len(sure) // 2)]
+    right = percent(float((subject.predicted == subject.y)[half].mean()))
+    mean, accuracy = float(sure.mean()), float((subject.predicted == subject.y).mean())
+    if fine:
+        odds = "Its probabilities can be taken as they are"
+    else:
+        odds = f"Its probabilities are too {'high' if mean > accuracy else 'low'} on the whole"
+    return (
+        f"{odds} (calibration error {calibration['ece']:.3f}; right ones would give at most "
+        f"{calibration['if_right_high']:.3f}), and of the surer half of the images "
+        f"{right} are right."
+    )

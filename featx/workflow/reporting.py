@@ -1,0 +1,223 @@
+"""`featx.report`: a finished run as one page, and its figures and tables as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.comparing.predictions import Judged
+from featx.comparing.record import LEVELS, JudgedRun, read_run
+from featx.config import ReportConfig, RunConfig, load_config
+from featx.data.reader import read_manifest
+from featx.errors import ComparisonError, FeatxError, UsageError
+from featx.extraction import Extraction, run_extractors
+from featx.files import printable, write_atomic
+from featx.formats import check_place
+from featx.model import load_model
+from featx.model.folder import FolderReader
+from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
+from featx.workflow.options import sections
+from featx.workflow.rebuilding import rebuild_extractors
+
+__all__ = ["add_report", "report", "report_folder"]
+
+PAGE = "report.html"
+MOST_BYTES = 1 << 28  # of a small file of a run
+MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
+
+
+def report(run: Any, **options: Any) -> Path:
+    """Write a finished run as one self-contained page.
+
+    Parameters
+    ----------
+    run : path or Run
+        A folder that `featx.fit` or `featx.finetune` wrote, or what it gave back.
+    **options
+        Fields of `featx.config.ReportConfig`, for instance ``figures="figures/"``.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    UsageError
+        It is no run, or output exists and ``overwrite`` is not set. The page in the run itself
+        is made of the run alone, and always made anew.
+    ComparisonError
+        What is in the run cannot be read.
+
+    Notes
+    -----
+    Where images, weights or embeddings are no longer there, the page is without pictures and
+    says so.
+    """
+    (config,) = sections(options, ReportConfig)
+    return report_folder(os.fspath(getattr(run, "folder", run)), config)
+
+
+def report_folder(folder: str, config: ReportConfig) -> Path:
+    """`report` from a checked configuration."""
+    run = read_run(Path(folder), Path(folder).resolve().name)
+    target = Path(config.output or Path(folder) / PAGE)
+    if config.output is not None:
+        check_place(target, overwrite=config.overwrite)
+    if config.figures is not None:
+        _check_folder(Path(config.figures), overwrite=config.overwrite)
+    settings = load_config(str(Path(folder) / "config.yaml"))
+    if config.dataset is not None:
+        data = settings.data.model_copy(update={"dataset": config.dataset, "root": None})
+        settings = settings.model_copy(update={"data": data})
+    if config.cache is not None:
+        extract = settings.extract.model_copy(update={"cache": config.cache})
+        settings = settings.model_copy(update={"extract": extract})
+    try:
+        extractions, missing = _extract_again(Path(folder), settings), ""
+    except FeatxError as error:
+        extractions, missing = [], f"This page has no pictures: {error.message}"
+        console.warn(missing)
+    _write(run, extractions, missing, target, config.figures)
+    return target
+
+
+def add_report(folder: Path, extractions: Sequence[Extraction]) -> None:
+    """Write the page of a run just made; a page that cannot be made costs nothing but itself."""
+    try:
+        _write(read_run(folder, folder.name), extractions, "", folder / PAGE, None)
+    except Exception as error:
+        console.warn(
+            f"the run is whole, but its page could not be made ({type(error).__name__}: {error}); "
+            f"featx report {shlex.quote(printable(str(folder)))} tries again"
+        )
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder with something in it, before any work is done."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--figures {printable(str(folder))!r} is a file.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UsageError(
+            f"--figures {printable(str(folder))!r} is a folder with something in it.",
+            hint="Choose another one, or --overwrite to replace files of the same names.",
+        )
+
+
+def _extract_again(folder: Path, config: RunConfig) -> list[Extraction]:
+    """The run's images under its model's backbone; what the cache holds is not computed."""
+    manifest = read_manifest(config.data)
+    extract = config.extract.model_copy(update={"views": 0, "cluster": None, "address": None})
+    extractors = rebuild_extractors(load_model(folder), extract, manifest.paths)
+    return run_extractors(manifest, extractors, extract, allow_memory=True)
+
+
+def _write(
+    run: JudgedRun,
+    extractions: Sequence[Extraction],
+    missing: str,
+    target: Path,
+    figures: str | None,
+) -> None:
+    started = time.perf_counter()
+    try:
+        subject = _subject(run, extractions, missing)
+        seed = int(run.results.get("seed") or 0)
+        layout = None if subject.embedded is None else lay_out(subject.embedded, seed=seed)
+        text = write_page(subject, layout)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ComparisonError(
+            f"{printable(str(run.folder))!r} was not written by this version of featx: "
+            f"{type(error).__name__} {error}.",
+            hint="Fit the run again with --overwrite.",
+        ) from error
+    data = text.encode("utf-8", "backslashreplace")
+    write_atomic(target, data)
+    elapsed_s = time.perf_counter() - started
+    console.log(f"Page of {len(data) / 1e6:.1f} MB written to {target} in {elapsed_s:.1f} s")
+    if figures is not None:
+        written = write_figures(Path(figures), subject, layout)
+        console.log(f"{len(written)} figures and tables written to {figures}")
+
+
+def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) -> Subject:
+    """The run as a report needs it."""
+    level, judged = next(iter(run.judged.items()), (None, None))
+    if level is None or judged is None:
+        raise ComparisonError(f"{run.named} has no predictions to report.")
+    reader = FolderReader(run.folder)
+    embedded, absent = _embedded(run, level, judged, extractions)
+    section = "finetune" if run.tuned else "fit"
+    path = shlex.quote(f"{printable(str(run.folder))}/config.yaml")
+    return Subject(
+        name=run.label,
+        results=run.results,
+        environment=json.loads(reader.read("environment.json", MOST_BYTES)),
+        judged_on=LEVELS[level],
+        ids=judged.ids.tolist(),
+        repeat=judged.repeat,
+        fold=judged.fold,
+        y=judged.y,
+        predicted=judged.predicted,
+        probabilities=judged.probabilities,
+        failures=_rows(reader, run.folder, "failures.csv"),
+        training=_rows(reader, run.folder, "curves.csv"),
+        command=f"featx run {path} --set {section}.overwrite=true",
+        embedded=embedded,
+        missing=missing or absent,
+    )
+
+
+def _rows(reader: FolderReader, folder: Path, name: str) -> list[dict[str, str]]:
+    """A table of the run as it was before `featx.formats.csv.escape`; empty where there is none."""
+    if not (folder / name).is_file():
+        return []
+    text = reader.read(name, MOST_BYTES).decode("utf-8", "surrogateescape")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [{k: (v or "").removeprefix("'") for k, v in row.items() if k} for row in rows]
+
+
+def _embedded(
+    run: JudgedRun, level: str, judged: Judged, extractions: Sequence[Extraction]
+) -> tuple[Embedded | None, str]:
+    """The run's images that are still those it was made of, and what is to be said of it."""
+    if not extractions:
+        return None, ""
+    first = extractions[0]
+    contents = {} if judged.content is None else dict(zip(judged.ids, judged.content, strict=True))
+    code = {name: i for i, name in enumerate(run.classes)}
+    kept, changed = [], 0
+    for i in np.flatnonzero(first.ok):
+        row = first.manifest.rows[i]
+        then = contents.get(row.id)
+        if row.label is None or (then and then != first.hashes[i, :8].tobytes().hex()):
+            changed += row.label is not None
+            continue
+        kept.append(int(i))
+    width = sum(e.spec.n_features for e in extractions)
+    if not kept or not any(first.manifest.rows[i].id in set(judged.ids) for i in kept):
+        return None, "This page has no pictures: the images are no longer those of the run."
+    if len(kept) * width * 4 > MOST_EMBEDDED:
+        return None, f"This page has no pictures: the embeddings of {len(kept):,} images are many."
+    rows = [first.manifest.rows[i] for i in kept]
+    tested = set(judged.ids) if level in {"test", "holdout"} else set()
+    embedded = Embedded(
+        ids=[row.id for row in rows],
+        paths=[row.path for row in rows],
+        y=np.array([code.get(str(row.label), -1) for row in rows], np.int64),
+        tested=np.array([row.id in tested for row in rows], bool),
+        X=np.hstack([e.store.gather(e.hashes[kept]) for e in extractions]),
+    )
+    if changed:
+        return embedded, f"{changed:,} images have changed since, and are not shown."
+    return embedded, ""

@@ -1,0 +1,69 @@
+"""A small run with hostile names, its page, and a browser to open pages in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HOSTILE = "<script>alert(1)<!--$x$"  # a folder's name holds no slash
+COLOURS = {HOSTILE: (200, 40, 30), "=blue": (60, 60, 150), "green": (60, 110, 120)}
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update",
+         "--disable-sync"]  # fmt: skip
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 12 noisy images that are not quite told apart, and a broken file."""
+    root = tmp_path_factory.mktemp("report") / "photos"
+    rng = np.random.default_rng(0)
+    for label, colour in COLOURS.items():
+        (root / label).mkdir(parents=True)
+        for i in range(12):
+            tint = np.array(colour) + rng.normal(0, 35, 3)
+            noise = rng.normal(0, 30, (24, 24, 3))
+            pixels = np.clip(tint + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{i}<img src=x onerror=alert(2)>.png")
+    (root / "green" / "broken.png").write_bytes(b"\x89PNG nothing")
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(photos: Path) -> Any:
+    """The run, which has its page."""
+    import featx
+
+    return featx.fit(
+        photos,
+        backbone="timm:test_resnet",
+        pretrained=False,
+        size=32,
+        head=["logreg", "knn"],
+        cv=3,
+        estimate="cv",
+        report=True,
+        runs=photos.parent / "runs",
+        cache=photos.parent / "cache",
+        name="first",
+    )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    path = os.environ.get("FEATX_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), "")
+    if not path:
+        pytest.skip("no Chromium is found: install one, or name it in FEATX_CHROMIUM")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
