@@ -71,7 +71,7 @@ def _render(figure: Figure, ink: Ink, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _settings(figure: Figure, ink: Ink) -> dict[str, Any]:
+def _settings(figure: Figure, ink: Ink) -> Any:
     return {
         "svg.hashsalt": figure.name,
         "svg.fonttype": "none",

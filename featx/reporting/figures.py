@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
             name,
             title,
             words,
-            lambda axes, ink, cells=cells: _draw_cells(axes, ink, cells, classes),
+            partial(_draw_cells, cells=cells, classes=classes),
             Table(("true", "said", "images" if cells is counts else "share"), rows),
             (side, side * 0.9),
         )
