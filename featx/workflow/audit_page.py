@@ -22,7 +22,9 @@ MOST_CLASSES = 40
 
 STYLE = """
 .cards { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.set { border: 1px solid var(--line); border-radius: 4px; margin: 0 0 .8rem; padding: .6rem .8rem; }
+.sets { display: grid; gap: .8rem; grid-template-columns:
+  repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+.set { border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; }
 .set p { margin: 0 0 .4rem; font-size: .875rem; }
 .row { display: flex; flex-wrap: wrap; gap: .8rem; }
 .row figure { width: 9rem; }
@@ -110,16 +112,14 @@ def _copies(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
         "exclude.csv keeps one image of each set, that of the test split first, and none where "
         "labels contradict each other. groups.csv keeps sets together in every split instead.",
     )
+    sets = []
     for copies in found.copies[:shown]:
         rows = copies.found.rows
         figures = [pictures.figure(i, found.data.splits[i] or "") for i in rows[:MOST_IN_A_SET]]
         more = f" ({len(rows) - MOST_IN_A_SET} more)" if len(rows) > MOST_IN_A_SET else ""
-        yield element(
-            "div",
-            element("p", _what(copies) + more),
-            element("div", *figures, class_="row"),
-            class_="set",
-        )
+        inside = (element("p", _what(copies) + more), element("div", *figures, class_="row"))
+        sets.append(element("div", *inside, class_="set"))
+    yield element("div", *sets, class_="sets")
     yield from _more(len(found.copies), shown, "copies")
 
 
