@@ -155,6 +155,10 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
         f"{sets} of copies ({exact:,} of equal files, {near:,} resized, recompressed or cut): "
         f"{across:,} across splits, {clash:,} with different labels."
     )
+    groups = found.data.groups
+    apart = sum(len({groups[i] for i in c.found.rows}) > 1 for c in found.copies)
+    if apart and any(groups):
+        yield f"{apart:,} of them lie in several groups, which --group groups.csv joins."
 
 
 def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:

@@ -83,7 +83,7 @@ class _Pictures:
         """The image in small, its label (or ``title``), its split and its name."""
         name = printable(self.data.ids[row])
         label = printable(self.data.labels[row] or "no label") if title is None else title
-        lines = [*said, name]
+        lines = [line for line in (*said, name) if line]
         parts = [element("span", line) for line in lines]
         broken = [Markup("<br/>") if i % 2 else parts[i // 2] for i in range(2 * len(parts) - 1)]
         return element("figure", self._image(row, name), element("b", label), *broken)
