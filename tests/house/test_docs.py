@@ -117,6 +117,11 @@ def test_the_evidence_is_what_was_measured() -> None:
     assert all(f"{value:.4f}" in page for value in rows["logreg"]["from_tight"].values())
 
 
+def test_the_audit_page_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/audit.md").read_text("utf-8")
+    assert benchmark("audit").tables(measured("audit")) in page
+
+
 def test_every_test_file_has_a_name_of_its_own() -> None:
     """Folders of tests are no packages, so pytest would collect only one of two namesakes."""
     files = [
