@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from featx.model import load_model
     from featx.workflow.auditing import audit
     from featx.workflow.comparing import compare
+    from featx.workflow.export_model import export_model
     from featx.workflow.extracting import extract
     from featx.workflow.finetuning import finetune
     from featx.workflow.fitting import fit
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "export_model",
     "extract",
     "finetune",
     "fit",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES = {
     "audit": "featx.workflow.auditing",
     "compare": "featx.workflow.comparing",
+    "export_model": "featx.workflow.export_model",
     "extract": "featx.workflow.extracting",
     "finetune": "featx.workflow.finetuning",
     "fit": "featx.workflow.fitting",

@@ -7,6 +7,7 @@ them, and the resolved values are written into every run. A flag left out means 
 from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig
 from featx.config.dataset import DatasetConfig
+from featx.config.export import ExportConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
@@ -20,6 +21,7 @@ __all__ = [
     "AuditConfig",
     "CompareConfig",
     "DatasetConfig",
+    "ExportConfig",
     "ExtractConfig",
     "FinetuneConfig",
     "FitConfig",

@@ -1,0 +1,99 @@
+"""The whole classifier as one torch module: uint8 images in, probabilities and classes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featx.exports._base import Part
+from featx.exports._head import head_module
+from featx.exports._pixels import Preprocessing
+from featx.model import Model
+from featx.model.decision import Costs, Cutoff
+
+__all__ = ["pixels", "whole_network"]
+
+
+class _Backbone(nn.Module):
+    """Images (n, height, width, 3), uint8, to embeddings (n, n_features)."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self.pixels = Preprocessing(part.preprocess)
+        self.network = part.network
+        self.output = part.output
+        mean, std = (
+            torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1)
+            for v in (part.preprocess.mean, part.preprocess.std)
+        )
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", mean / std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.pixels(images) * self.scale - self.shift
+        vector: Tensor = self.network(x)[self.output]
+        return vector.float()
+
+
+class _Whole(nn.Module):
+    def __init__(self, model: Model, parts: Sequence[Part]) -> None:
+        super().__init__()
+        trust = model.trust
+        self.backbones = nn.ModuleList(_Backbone(part) for part in parts)
+        calibration = None if trust is None else trust.calibration
+        self.head = head_module(model.head, calibration, model.temperature)
+        self.decision = None if trust is None else trust.decision
+        self.n_classes = len(model.classes)
+        if isinstance(self.decision, Costs):
+            self.register_buffer("costs", torch.tensor(self.decision.costs, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings = torch.cat([backbone(images) for backbone in self.backbones], dim=1)
+        probabilities = self.head(embeddings.to(torch.float64))
+        return probabilities.to(torch.float32), self._decide(probabilities)
+
+    def _decide(self, probabilities: Tensor) -> Tensor:
+        """Index of the class decided for; see `featx.model.decision`."""
+        if isinstance(self.decision, Costs):
+            return (probabilities @ self.costs).argmin(dim=1)  # type: ignore[operator]
+        if isinstance(self.decision, Cutoff):
+            column = self.decision.column
+            hidden = torch.zeros(self.n_classes, dtype=torch.float64)
+            hidden[column] = 2
+            others = (probabilities - hidden).argmax(dim=1)
+            reached = probabilities[:, column] >= self.decision.cutoff
+            return torch.where(reached, torch.full_like(others, column), others)
+        return probabilities.argmax(dim=1)
+
+
+def whole_network(model: Model, parts: Sequence[Part]) -> nn.Module:
+    """The classifier as a module, in evaluation mode.
+
+    Parameters
+    ----------
+    model : Model
+    parts : sequence of Part
+        Its backbones, in the order of the columns.
+
+    Returns
+    -------
+    torch.nn.Module
+        From ``images``, uint8 (n, height, width, 3), to ``probabilities``, float32
+        (n, n_classes), and ``predicted``, int64 (n,).
+
+    Raises
+    ------
+    ModelError
+        The head cannot be exported.
+    """
+    return _Whole(model, parts).eval()
+
+
+def pixels(part: Part, image: Any) -> Any:
+    """What the network makes of one uint8 image (height, width, 3) before it is normalised."""
+    with torch.no_grad():
+        made = Preprocessing(part.preprocess)(torch.tensor(image).unsqueeze(0))
+    return made[0].permute(1, 2, 0).to(torch.uint8).numpy()
