@@ -181,9 +181,9 @@ def tables(results: dict) -> str:
         f"| {COPIES} {kind} copies in the test split | {recall[kind]:.0%} |" for kind in KINDS
     ]
     lines += [
-        f"| precision of the sets of copies | {planted['copies_precision']:.1%} "
-        f"({planted['sets_planted']} planted, {planted['sets_in_clean_data_too']} in the clean "
-        f"data too, {planted['sets_false']} others) |",
+        f"| precision of the sets of copies | of {planted['sets']}, {planted['sets_planted']} "
+        f"planted, {planted['sets_in_clean_data_too']} in the clean data too, "
+        f"{planted['sets_false']} others |",
         f"| {planted['flips']} flipped labels | ROC-AUC {planted['flip_roc_auc']:.3f}; "
         f"{planted['flips_suspected']} among {planted['suspects']} suspects, "
         f"{planted['flips_among_as_many_first']} among the first {planted['flips']} |",
