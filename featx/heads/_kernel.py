@@ -50,24 +50,16 @@ def _score_each(
     duels = [np.zeros((len(classifiers), len(X), *2 * [solver.n_classes])) for X in others]
     rows = [[solver.products_with(X, c) for c in range(solver.n_classes)] for X in others]
     for a, b in combinations(range(solver.n_classes), 2):
-        for gamma, numbers, weights, intercepts in _by_gamma(solver, a, b):
-            first = len(solver.members[a])
-            for said, near in zip(duels, rows, strict=True):
-                margins = _radial(near[a], gamma) @ weights[:first]
-                margins += _radial(near[b], gamma) @ weights[first:]
-                said[numbers, :, a, b] = margins.T + intercepts[:, None]
-                said[numbers, :, b, a] = -said[numbers, :, a, b]
+        for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
+            kernels = [[_radial(near[c], gamma) for c in (a, b)] for near in rows]
+            for i, weights, intercept in fitted:
+                mine = weights[: len(solver.members[a])], weights[len(solver.members[a]) :]
+                for said, kernel in zip(duels, kernels, strict=True):
+                    # one by one: what a machine says may not depend on which others are there
+                    said[i, :, a, b] = kernel[0] @ mine[0] + kernel[1] @ mine[1] + intercept
+                    said[i, :, b, a] = -said[i, :, a, b]
     for i in range(len(classifiers)):
         yield Scored([votes(d[i]) if solver.n_classes > 2 else d[i, :, 1, 0] for d in duels], False)
-
-
-def _by_gamma(
-    solver: _Solver, a: int, b: int
-) -> Iterator[tuple[float | None, list[int], Array, Array]]:
-    """Classifiers of one kernel together: numbers, weights (a column each) and intercepts."""
-    for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
-        numbers, weights, intercepts = zip(*fitted, strict=True)
-        yield gamma, list(numbers), np.stack(weights, axis=1), np.array(intercepts)
 
 
 def refit(training: Training, classifier: Any) -> Any:

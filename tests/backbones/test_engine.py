@@ -270,9 +270,15 @@ def test_every_engine_keeps_the_contract(name, pixels):
     assert vectors.dtype == np.float32
 
 
+PRECISIONS = ("fp32", "bf16")
+
+
 def test_precision_is_part_of_the_fingerprint_and_near_fp32(random_backbone, pixels):
     backbone = random_backbone("timm:resnet18", size_px=64)
-    engines = [build_engine("auto", backbone, device="cpu", precision=p) for p in ("fp32", "bf16")]
+    try:
+        engines = [build_engine("auto", backbone, device="cpu", precision=p) for p in PRECISIONS]
+    except UsageError as error:
+        pytest.skip(str(error.message))  # a processor that does not multiply bf16
     assert engines[0].specs[0].fingerprint != engines[1].specs[0].fingerprint
     images = pixels(4, 64)
     (exact,), (fast,) = (engine.embed(images) for engine in engines)
