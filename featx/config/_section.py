@@ -16,9 +16,12 @@ ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its
 
 
 class Section(BaseModel):
+    """Unknown keys and wrong types are errors; values do not change once read."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def duration(text: str) -> str:
+    """Text that `featx.durations.read_seconds` reads, such as 5m; anything else is a ValueError."""
     read_seconds(text)
     return text
