@@ -17,7 +17,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,12 +53,15 @@ class Entry:
         On each of them; NaN where there is none.
     stopped : bool
         Whether the fit met its iteration limit.
+    company : sequence of Trial, optional
+        Trials that it was fitted along with, itself too, in their order, where that matters.
     """
 
     trial: Trial
     held: Held
     scores: list[float]
     stopped: bool
+    company: Sequence[Trial] = ()
 
 
 class Journal:
@@ -105,9 +108,11 @@ class ScoreFile:
             for line in read_bounded(path, MOST_BYTES).split(b"\n"):
                 self._read(line)
 
-    def find(self, trial: Trial, held: Held) -> tuple[list[float], bool] | None:
+    def find(
+        self, trial: Trial, held: Held, company: Sequence[Trial] = ()
+    ) -> tuple[list[float], bool] | None:
         """Scores on each fold held out, and whether the fit met its limit, where they are known."""
-        found = self._known.get(_key(trial, held))
+        found = self._known.get(_key(trial, held, company))
         return found if found is not None and len(found[0]) == len(held) else None
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -118,7 +123,7 @@ class ScoreFile:
     def _add(self, entries: Iterable[Entry]) -> None:
         lines = []
         for entry in entries:
-            key = _key(entry.trial, entry.held)
+            key = _key(entry.trial, entry.held, entry.company)
             if key not in self._known:
                 self._known[key] = entry.scores, entry.stopped
                 scores = [None if np.isnan(s) else float(s) for s in entry.scores]
@@ -157,8 +162,12 @@ class ScoreFile:
                 os.close(self._handle)
 
 
-def _key(trial: Trial, held: Held) -> str:
-    return json.dumps([asdict(trial), held], sort_keys=True, default=repr)
+def _key(trial: Trial, held: Held, company: Sequence[Trial]) -> str:
+    key: list[Any] = [asdict(trial), held]
+    if company:
+        params = json.dumps([t.params for t in company], default=repr)
+        key.append(hashlib.sha256(params.encode()).hexdigest()[:32])
+    return json.dumps(key, sort_keys=True, default=repr)
 
 
 def _digest(search: FoldSearch) -> str:

@@ -40,10 +40,11 @@ from featx.fitting.training import (
 from featx.heads import HEADS
 from featx.stats.metrics import fold_score
 
-__all__ = ["FoldSearch", "Held", "defined_mean", "replace_folds"]
+__all__ = ["Batch", "FoldSearch", "Held", "defined_mean", "replace_folds"]
 
 Float = NDArray[np.float64]
 Held = tuple[int, ...]
+Batch = tuple[Trial, ...]  # of one setup, fitted together on one training part
 
 KEPT_BYTES = 512 * 2**20
 RECORD_S = 1.0  # scores of fits that share their work are written down this often
@@ -55,7 +56,7 @@ class Elsewhere(Protocol):
     def __call__(
         self,
         search: FoldSearch,
-        batches: Sequence[tuple[list[Trial], Held]],
+        batches: Sequence[tuple[Batch, Held]],
         *,
         keep: bool,
         label: str,
@@ -149,6 +150,7 @@ class FoldSearch:
     kept: dict[tuple[Trial, Held, int], Outputs] = field(default_factory=dict)
     shares: dict[tuple[Ensemble, int, Held], Shares] = field(default_factory=dict)
     smaller: dict[float, FoldSearch] = field(default_factory=dict)
+    _recalled: dict[tuple[Trial, Held], Batch] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -212,32 +214,50 @@ class FoldSearch:
         """
         asked = {t for trials in wanted.values() for t in trials}
         asked.update(trial for trial, _, _ in self.kept)
+        asked.update(trial for trial, _ in self._recalled)
         keep = keep and self.affordable(len(asked))
-        self._recall(wanted)
-        self._fit(list(self._tasks(wanted, self.scores)), keep=keep, label=label)
+        batches = self._batches(wanted, self.scores)
+        if self.records is not None:
+            batches = [(rest, h) for batch, h in batches if (rest := self._recall(batch, h, keep))]
+        self.fit(batches, keep=keep, label=label)
 
-    def _recall(self, wanted: Mapping[Held, Collection[Trial]]) -> None:
-        """Scores that an earlier search wrote down."""
-        if self.journal is None or self.records is None:
-            return
-        for held, trials in wanted.items():
-            for trial in trials:
-                found = self.records.find(trial, held)
-                if found is None or (trial, held, held[0]) in self.scores:
-                    continue
-                for fold, score in zip(held, found[0], strict=True):
-                    self.scores[trial, held, fold] = score
-                if found[1]:
-                    self.stopped.add((trial, held))
-                self.journal.recalled += 1
+    def _recall(self, batch: Batch, held: Held, keep: bool) -> Batch:
+        """Take scores that an earlier search wrote down; what is left to fit.
 
-    def record(self, trials: Sequence[Trial], held: Held) -> None:
+        Where what a trial says depends on its company, it is all of them or none, so that the
+        result is the same as if nothing had been known.
+        """
+        assert self.records is not None
+        assert self.journal is not None
+        company = self._company(batch)
+        found = {t: f for t in batch if (f := self.records.find(t, held, company)) is not None}
+        if company and len(found) < len(batch):
+            return batch
+        for trial, (scores, stopped) in found.items():
+            for fold, score in zip(held, scores, strict=True):
+                self.scores[trial, held, fold] = score
+            if stopped:
+                self.stopped.add((trial, held))
+            if keep:
+                self._recalled[trial, held] = batch
+        self.journal.recalled += len(found)
+        return tuple(t for t in batch if t not in found)
+
+    @staticmethod
+    def _company(batch: Batch) -> Batch:
+        """The batch where what one of it says depends on the others, else nothing."""
+        return batch if HEADS.get(batch[0].setup.head).follows_path else ()
+
+    def record(self, batch: Batch, held: Held) -> None:
         """Write down the scores of these trials, where there is a journal."""
         if self.records is None:
             return
+        company = self._company(batch)
         self.records.add(
-            Entry(t, held, [self.scores[t, held, f] for f in held], (t, held) in self.stopped)
-            for t in trials
+            Entry(
+                t, held, [self.scores[t, held, f] for f in held], (t, held) in self.stopped, company
+            )
+            for t in batch
             if (t, held, held[-1]) in self.scores
         )
 
@@ -264,21 +284,19 @@ class FoldSearch:
         plain = [t for t in trials if not isinstance(t, Ensemble)]
         wanted = dict.fromkeys(held_sets, plain)
         known: Collection[Any] = self.kept if keep else self.scores
-        self._fit(list(self._tasks(wanted, known)), keep=keep, label=label)
+        self.fit(self._batches(wanted, known), keep=keep, label=label)
 
-    def _fit(
-        self, tasks: Sequence[tuple[list[Trial], Held, _Shared]], *, keep: bool, label: str
-    ) -> None:
+    def fit(self, batches: Sequence[tuple[Batch, Held]], *, keep: bool, label: str) -> None:
+        """Fit every batch while its folds are held out, and score it on each of them."""
         if self.elsewhere is not None:
-            batches = [(batch, held) for batch, held, _ in tasks]
             self.elsewhere(self, batches, keep=keep, label=label)
             return
         with (
             one_blas_thread(),
-            console.progress(sum(len(trials) for trials, _, _ in tasks), label) as bar,
+            console.progress(sum(len(batch) for batch, _ in batches), label) as bar,
             ThreadPoolExecutor(self.jobs) as pool,
         ):
-            futures = [pool.submit(self._score, *task, keep) for task in tasks]
+            futures = [pool.submit(self._score, *task, keep) for task in self._tasks(batches)]
             try:
                 for future in as_completed(futures):
                     for _ in range(future.result()):
@@ -287,30 +305,43 @@ class FoldSearch:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _tasks(
+    def _batches(
         self, wanted: Mapping[Held, Collection[Trial]], known: Collection[Any]
-    ) -> Iterator[tuple[list[Trial], Held, _Shared]]:
-        """Work in an order that drops prepared images soon; slow trials (weak penalty) first.
+    ) -> list[tuple[Batch, Held]]:
+        """What is not known, in batches: those of one setup where their head shares work.
 
-        Trials of one setup stay together where their head shares work between them.
+        Slow trials (weak penalty) come first. A trial whose score was recalled is fitted in the
+        company that it was fitted in, where that matters.
         """
-        groups: dict[Any, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        batches: dict[Any, list[Trial]] = defaultdict(list)
         for held, trials in wanted.items():
             for trial in reversed(list(trials)):
-                setup = trial.setup
-                if (trial, held, held[0]) not in known:
-                    same = groups[setup.backbone, setup.views, setup.pca, trial.copy, held]
-                    same[setup.sampler].append(trial)
-        for (*_, held), samplers in groups.items():
-            first = next(iter(samplers.values()))[0]
+                if (trial, held, held[0]) in known:
+                    continue
+                head = HEADS.get(trial.setup.head)
+                before = self._recalled.get((trial, held)) if head.follows_path else None
+                if before is not None:
+                    batches[before, held] = list(before)
+                else:
+                    same = (trial.setup, trial.copy) if head.score_grid is not None else trial
+                    batches[same, held].append(trial)
+        return [(tuple(batch), held) for (_, held), batch in batches.items()]
+
+    def _tasks(
+        self, batches: Sequence[tuple[Batch, Held]]
+    ) -> Iterator[tuple[Batch, Held, _Shared]]:
+        """Batches in an order that drops prepared images soon."""
+        places: dict[Any, dict[str, list[Batch]]] = defaultdict(lambda: defaultdict(list))
+        for batch, held in batches:
+            setup, copy = batch[0].setup, batch[0].copy
+            place = places[setup.backbone, setup.views, setup.pca, copy, held]
+            place[setup.sampler].append(batch)
+        for (*_, held), samplers in places.items():
+            first = next(iter(samplers.values()))[0][0]
             projected = _Shared(self._projection(first, held), len(samplers))
             for members in samplers.values():
-                batches: dict[Any, list[Trial]] = defaultdict(list)
-                for trial in members:
-                    shares = HEADS.get(trial.setup.head).score_grid is not None
-                    batches[trial.setup if shares else trial].append(trial)
-                prepared = _Shared(self._preparation(members[0], projected), len(batches))
-                yield from ((batch, held, prepared) for batch in batches.values())
+                prepared = _Shared(self._preparation(members[0][0], projected), len(members))
+                yield from ((batch, held, prepared) for batch in members)
 
     def _projection(self, trial: Trial, held: Held) -> Callable[[], Projected]:
         def make() -> Projected:
@@ -330,7 +361,7 @@ class FoldSearch:
 
         return make
 
-    def _score(self, trials: Sequence[Trial], held: Held, shared: _Shared, keep: bool) -> int:
+    def _score(self, trials: Batch, held: Held, shared: _Shared, keep: bool) -> int:
         """Fits of one setup, with their scores on each fold held out; how many were asked for."""
         started = recorded = time.perf_counter()
         setup = trials[0].setup

@@ -17,7 +17,7 @@ from featx.clusters import Session, find_cluster
 from featx.config import FitConfig
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.data import Part
-from featx.fitting.search import FoldSearch, Held
+from featx.fitting.search import Batch, FoldSearch, Held
 from featx.fitting.training import Outputs
 
 __all__ = ["SpreadSearch", "spread_search"]
@@ -44,6 +44,7 @@ def spread_search(config: FitConfig) -> Iterator[SpreadSearch | None]:
 class _Found:
     """What one task adds to the search that asked for it."""
 
+    batches: list[tuple[Batch, Held]]
     scores: dict[tuple[Trial, Held, int], float]
     kept: dict[tuple[Trial, Held, int], Outputs]
     refused: dict[Setup, str]
@@ -57,8 +58,8 @@ class _Found:
         search.kept.update(self.kept)
         search.refused.update(self.refused)
         search.stopped.update(self.stopped)
-        for held in dict.fromkeys(held for _, held, _ in self.scores):
-            search.record([t for t, h, fold in self.scores if (h, fold) == (held, held[0])], held)
+        for batch, held in self.batches:
+            search.record(batch, held)
         for setup, elapsed_s in self.elapsed_s.items():
             search.elapsed_s[setup] += elapsed_s
         for w in self.warned:
@@ -71,16 +72,16 @@ class _Task:
 
     part: Callable[[], Part]
     settings: dict[str, Any]
-    trials: list[Trial]
-    held: Held
+    batches: list[tuple[Batch, Held]]
     keep: bool
 
     def __call__(self) -> _Found:
         search = FoldSearch(part=self.part(), jobs=1, **self.settings)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            search.run(self.trials, [self.held], keep=self.keep, label="")
+            search.fit(self.batches, keep=self.keep, label="")
         return _Found(
+            self.batches,
             search.scores,
             search.kept,
             search.refused,
@@ -115,7 +116,7 @@ class SpreadSearch:
     def __call__(
         self,
         search: FoldSearch,
-        batches: Sequence[tuple[list[Trial], Held]],
+        batches: Sequence[tuple[Batch, Held]],
         *,
         keep: bool,
         label: str,
@@ -124,14 +125,10 @@ class SpreadSearch:
         from joblib import delayed
 
         part, settings = self._share(search.part), _settings(search)
-        units: dict[tuple[Setup, Held], list[Trial]] = {}
-        for trials, held in batches:
-            units.setdefault((trials[0].setup, held), []).extend(trials)
-        tasks = [
-            # `FoldSearch.run` goes through trials backwards, as it did to make the batches.
-            _Task(part, settings, trials[::-1], held, keep)
-            for (_, held), trials in units.items()
-        ]
+        units: dict[tuple[Setup, Held], list[tuple[Batch, Held]]] = {}
+        for batch, held in batches:
+            units.setdefault((batch[0].setup, held), []).append((batch, held))
+        tasks = [_Task(part, settings, unit, keep) for unit in units.values()]
         if tasks:
             console.log(f"{label}: {len(tasks)} tasks on the cluster.")
         for found in self._parallel(delayed(task)() for task in tasks):

@@ -127,6 +127,10 @@ class Head:
         ``score_grid(training, classifiers, others)`` yields, for each unfitted classifier, what
         it says of each array of other embeddings once fitted, to the classifier's own tolerance,
         but sharing the work; None where it cannot for these classifiers or images.
+    follows_path : bool
+        Whether what ``score_grid`` says of a classifier depends, within its tolerance, on which
+        others it is given along with, as where each starts from the one before. Otherwise it is
+        the same bit by bit in any company.
     refit : callable, optional
         ``refit(training, classifier)`` fits one classifier, the same as its ``fit`` but sooner.
     seeded : bool
@@ -146,6 +150,7 @@ class Head:
     supports_class_weight: bool
     limit: Callable[[Params, int], Params] = _unlimited
     score_grid: ScoreGrid | None = None
+    follows_path: bool = False
     refit: Callable[[Training, Any], Any] | None = None
     seeded: bool = False
     space: Space = field(default_factory=dict)

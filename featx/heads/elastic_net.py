@@ -94,6 +94,7 @@ PLUGIN = Head(
     param_grid={"C": [3e-3, 1e-2, 3e-2, 1e-1, 1.0], "l1_ratio": [1.0, 0.5]},
     supports_class_weight=True,
     score_grid=score_grid,
+    follows_path=True,
     refit=refit,
     space={"C": Real(1e-4, 1e2, log=True), "l1_ratio": Real(0.0, 1.0)},
 )

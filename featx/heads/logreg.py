@@ -110,6 +110,7 @@ PLUGIN = Head(
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]},
     supports_class_weight=True,
     score_grid=score_grid,
+    follows_path=True,
     refit=refit,
     space={"C": Real(1e-6, 1e2, log=True)},
 )

@@ -148,31 +148,19 @@ def test_a_run_is_not_replaced_unasked(featx: Featx, run_folder: Path) -> None:
     assert (run_folder / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("resume", ["true", "false"])
 def test_the_written_configuration_runs_again_to_the_same_result(
-    featx: Featx, run_folder: Path
+    featx: Featx, run_folder: Path, resume: str
 ) -> None:
     before = json.loads((run_folder / "results.json").read_text())
     config = run_folder / "config.yaml"
-    anew = ["--set", "fit.name=rerun", "--set", "fit.resume=false"]
-    result = featx("run", str(config), *anew, "--json")
+    name = ["--set", f"fit.name=again-{resume}", "--set", f"fit.resume={resume}"]
+    result = featx("run", str(config), *name, "--json")
     assert result.code == 0, result.err
     after = json.loads(result.out)
     assert after["estimate"] == before["estimate"]
     assert after["chosen"]["params"] == before["chosen"]["params"]
-
-
-def test_a_search_that_knows_its_scores_gives_the_same_to_the_solvers_tolerance(
-    featx: Featx, run_folder: Path
-) -> None:
-    before = json.loads((run_folder / "results.json").read_text())
-    config = run_folder / "config.yaml"
-    result = featx("run", str(config), "--set", "fit.name=resumed", "--json")
-    assert result.code == 0, result.err
-    after = json.loads(result.out)
-    assert after["chosen"]["params"] == before["chosen"]["params"]
-    ours, theirs = (d["estimate"]["metrics"] for d in (after, before))
-    assert ours["accuracy"] == theirs["accuracy"]
-    assert ours["log_loss"]["value"] == pytest.approx(theirs["log_loss"]["value"], rel=1e-3)
+    assert (after["search"]["resumed_fits"] > 0) is (resume == "true")
 
 
 def test_run_scores_as_declared(featx: Featx, workspace: Path) -> None:

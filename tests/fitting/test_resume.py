@@ -69,6 +69,49 @@ def test_the_same_fit_finds_everything_and_says_the_same(name, tmp_path, fits):
     assert len(lines(tmp_path)) - 3 * 3 <= resumed <= len(lines(tmp_path))
 
 
+@pytest.mark.parametrize("search", ["grid", "halving"])
+@pytest.mark.parametrize("estimate", ["cv", "nested"])
+def test_a_search_cut_anywhere_goes_on_to_the_same_bits(search, estimate, tmp_path):
+    """Each logistic regression starts from the one before: a part of a path is not its like."""
+    grid = {"logreg": {"C": [0.01, 0.1, 1.0, 10.0]}, "svm-linear": {"C": [0.01, 1.0]}}
+    config = FitConfig(
+        head=["logreg", "svm-linear"],
+        param_grid=grid,
+        cv=3,
+        search=search,
+        trials=5,
+        estimate=estimate,
+        sampler=["smote"],
+        jobs=2,
+    )
+    whole = fit_heads(data(), config)
+    fit_heads(data(), config, journal=tmp_path)
+    known = lines(tmp_path)
+    for kept in (0, 1, len(known) // 3, len(known) // 2 + 1, len(known) - 1, len(known)):
+        folder = tmp_path / str(kept)
+        folder.mkdir()
+        left = kept
+        for path in sorted(tmp_path.glob("*.jsonl")):
+            rows = path.read_text().splitlines(keepends=True)
+            (folder / path.name).write_text("".join(rows[:left]))
+            left -= min(left, len(rows))
+        again = fit_heads(data(), config, journal=folder)
+        assert without_times(again) == without_times(whole)
+        assert list(again.predictions.rows()) == list(whole.predictions.rows())
+        ours, theirs = (np.asarray(r.pipeline[-1].intercept_) for r in (again, whole))
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_longer_path_is_the_same_as_without_what_a_shorter_one_left(tmp_path):
+    short, long = (
+        FitConfig(param_grid={"logreg": {"C": C}}, cv=3, estimate="cv")
+        for C in ([0.1, 10.0], [0.01, 0.1, 1.0, 10.0])
+    )
+    fit_heads(data(), short, journal=tmp_path)
+    found = fit_heads(data(), long, journal=tmp_path)
+    assert without_times(found) == without_times(fit_heads(data(), long))
+
+
 def test_fits_that_met_their_limit_are_counted_after_resuming_too(tmp_path):
     grid = {"logreg": {"C": [10.0, 1.0], "max_iter": [2]}}
     config = FitConfig(param_grid=grid, cv=3, estimate="cv")

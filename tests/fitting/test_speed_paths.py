@@ -303,3 +303,27 @@ def test_a_class_missing_from_a_fold_is_never_predicted_there():
         row = np.flatnonzero(oof.part.y == 2)
         assert oof.probabilities[row, 2] == 0.0
         assert oof.probabilities[row].sum() == pytest.approx(1.0)
+
+
+FREE = [
+    name
+    for name in HEADS.names()
+    if HEADS.get(name).score_grid and not HEADS.get(name).follows_path
+]
+
+
+@pytest.mark.parametrize("case", ["several classes", "SMOTE"])
+@pytest.mark.parametrize("head", FREE)
+def test_what_a_classifier_says_does_not_depend_on_its_company(head, case):
+    """To the last bit: a journal knows each of them by itself."""
+    training, others = training_of(**CASES[case])
+    plugin = HEADS.get(head)
+    points = [{name: value} for name, values in plugin.param_grid.items() for value in values[:3]]
+
+    def made(params):
+        return plugin.build(None, 0).set_params(**params)
+
+    together = plugin.score_grid(training, [made(p) for p in points], [others])
+    for params, scored in zip(points, together, strict=True):
+        (alone,) = plugin.score_grid(replace(training, memo=Memo()), [made(params)], [others])
+        np.testing.assert_array_equal(scored.outputs[0], alone.outputs[0])

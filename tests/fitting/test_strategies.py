@@ -308,13 +308,13 @@ def test_results_do_not_depend_on_jobs(name):
 
 def test_outer_folds_that_try_the_same_share_their_fits(monkeypatch):
     calls = []
-    original = FoldSearch._fit
+    original = FoldSearch.fit
 
-    def spy(self, tasks, **options):
-        calls.append([(held, len(trials)) for trials, held, _ in tasks])
-        original(self, tasks, **options)
+    def spy(self, batches, **options):
+        calls.append([(held, len(batch)) for batch, held in batches])
+        original(self, batches, **options)
 
-    monkeypatch.setattr(FoldSearch, "_fit", spy)
+    monkeypatch.setattr(FoldSearch, "fit", spy)
     config = FitConfig(head=["ridge"], search="random", trials=4, cv=4, jobs=1)
     fit_heads(make_data([30, 30]), config)
     pairs = [held for tasks in calls for held, _ in tasks if len(held) == 2]
