@@ -20,8 +20,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sklearn
 from imblearn.over_sampling import SMOTE
+from measuring import machine
 from sklearn.datasets import load_digits
 
 import featx
@@ -72,8 +71,7 @@ def main() -> None:
     rows = {n: summary(kept) for n in ROWS if (kept := known(n, options.cache))}
     document = {
         "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
+        **machine(),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
         "rows": rows,
     }

@@ -20,7 +20,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from measuring import machine
 
 RESULTS = Path(__file__).parent / "results" / "extract.json"
 
@@ -399,26 +399,6 @@ def main() -> None:
         print("\n6 megapixels, decoding only:", document["photographs_of_6_megapixels"])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def machine() -> dict:
-    """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    flags: set[str] = set()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
-            if key.strip() == "flags":
-                flags = set(value.split())
-    except OSError:
-        pass
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "bf16": sorted(flags & {"avx512_bf16", "amx_bf16"}),
-    }
 
 
 def table(backbone: str, document: dict) -> str:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import machine
 
 RESULTS = Path(__file__).parent / "results" / "finetune.json"
 NETWORKS = {"resnet18": "timm:resnet18", "squeezenet1_0": "torchvision:squeezenet1_0"}
@@ -67,14 +68,6 @@ def main() -> None:
         "networks": networks,
     }
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    from extract import machine as described
-
-    flags = Path("/proc/cpuinfo").read_text().split()
-    return {**described(), "amx": "amx_bf16" in flags, "avx512": "avx512f" in flags}
 
 
 def compare(name: str, precision: str, n: int, rounds: int) -> dict[str, Any]:

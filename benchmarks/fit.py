@@ -10,7 +10,7 @@ writes them; without it, 2,000 embeddings of 512 features in 10 imbalanced class
 Scores and coefficients are compared with those of the plain search, and for logistic regression,
 whose default tolerance leaves an error of its own, with the plain search in float64 at a tolerance
 of 1e-6 (row `logreg-tight`), beside how far the plain search at its default is from that. Writes
-benchmarks/results/fit.json, row by row: rows not asked for stay as they are.
+benchmarks/results/fit.json, row by row: rows not asked for stay, if this machine made them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import threading
 import time
@@ -33,6 +32,7 @@ import sklearn
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from joblib.externals.loky import get_reusable_executor
+from measuring import machine
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
@@ -68,16 +68,18 @@ def main() -> None:
         "n_features": data.X["embeddings"].shape[1],
         "sampler": options.sampler,
         "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
+        **machine(),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
         "heads": [],
     }
     kept = {}
     if RESULTS.exists():
         before = json.loads(RESULTS.read_text("utf-8"))
-        same = before.get("data") == document["data"] and before["images"] == document["images"]
-        kept = {row["head"]: row for row in before["heads"]} if same else {}
+        # rows of other data, versions or machines do not stand beside these
+        apart = [
+            key for key in document.keys() - {"date", "heads"} if before.get(key) != document[key]
+        ]
+        kept = {row["head"]: row for row in before["heads"]} if not apart else {}
     reference: GridSearchCV | None = None
     for name in sorted(options.row, key=lambda n: n != "logreg-tight"):
         rounds = 1 if name == "logreg-tight" else options.rounds  # the plain side takes minutes

@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sklearn
+from measuring import machine
 
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
@@ -43,7 +42,10 @@ def main() -> None:
     parser.add_argument("--head", nargs="+", choices=GRIDS, default=list(GRIDS))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    heads = json.loads(RESULTS.read_text("utf-8"))["heads"] if RESULTS.exists() else {}
+    before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    here = machine()
+    same = all(before.get(key) == value for key, value in here.items())
+    heads = before["heads"] if same else {}
     sizes = {"base": BASE, **{name: {**BASE, name: 2 * value} for name, value in BASE.items()}}
     for head in options.head:
         cost(head, **BASE)  # what is imported on the way is not counted
@@ -58,8 +60,7 @@ def main() -> None:
         document = {
             "base": BASE,
             "date": datetime.date.today().isoformat(),
-            "cores": os.cpu_count(),
-            "processor": platform.processor() or platform.machine(),
+            **here,
             "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
             "heads": {name: heads[name] for name in GRIDS if name in heads},
         }

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+MULTIPLIERS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what products of matrices may use
+
+
+def machine() -> dict[str, Any]:
+    """What figures are measured on: the processor, its cores and its widest instructions."""
+    told: dict[str, str] = {}
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            told.setdefault(key.strip(), value.strip())
+    except OSError:
+        pass
+    flags = set(told.get("flags", "").split())
+    return {
+        "processor": told.get("model name") or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "instructions": [flag for flag in MULTIPLIERS if flag in flags],
+    }
 
 
 def io_bytes() -> tuple[int, int]:

@@ -15,7 +15,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from extract import Bench, images_of, machine
+from extract import Bench, images_of
+from measuring import machine
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 

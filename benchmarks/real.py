@@ -14,11 +14,12 @@ import argparse
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from measuring import machine
 
 RESULTS = Path(__file__).parent / "results" / "real.json"
 
@@ -100,8 +101,7 @@ def main() -> None:
         rows = measure(options.data, options.weights, runs)
         scored = score_clothing(options.data, runs, Path(scratch))
     document = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        **machine(),
         "runs": rows,
         "clothing_scored": scored,
     }

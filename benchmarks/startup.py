@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import machine
 
 RESULTS = Path(__file__).parent / "results" / "startup.json"
 FEATX = [sys.executable, "-m", "featx"]
@@ -67,8 +68,7 @@ def main() -> None:
         scratch = Path(name)
         document = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "cores": os.cpu_count(),
-            "processor": processor(),
+            **machine(),
             "versions": versions(),
             "rounds": options.rounds,
             "load_before": round(os.getloadavg()[0], 2),
@@ -80,16 +80,6 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
     print_tables(document)
-
-
-def processor() -> str:
-    """Name of the processor where Linux tells it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 def versions() -> dict[str, str]:

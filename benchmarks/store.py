@@ -27,7 +27,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measuring import measured
+from measuring import machine, measured
 from store_steps import ASKED, STEPS
 
 from featx.store.index import Index, ShardEntry, parse_index
@@ -74,8 +74,7 @@ def measure(folder: Path, rows: int, n_features: int, rounds: int) -> dict[str, 
         "n_features": n_features,
         "asked": ASKED,
         "rounds": rounds,
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": platform.processor() or platform.machine(),
+        **machine(),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("featx", "numpy", "h5py")},
