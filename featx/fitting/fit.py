@@ -148,18 +148,8 @@ def _fit(
         n_nested=n_nested,
     )
     notes += setup_notes + _adaptation_notes(search, config)
-    searched = explorer.search(search)
-    best = best_trials(search, searched, config.select)
-    if not best:
-        raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
-    ensembles = explorer.combine(search, best)
-    if config.ensemble and len(best) < 2:
-        notes.append(f"No ensemble of {next(iter(best))} alone: name more heads or backbones.")
-    trials, setups = [*searched, *ensembles], [*setups, *(e.setup for e in ensembles)]
-    best |= {e.setup: e for e in ensembles if e.setup not in search.refused}
-    usable = [t for t in trials if t.setup in best]
-    chosen = choose(usable, search.fold_scores, config.select)
-    best[chosen.setup] = chosen
+    trials, best, chosen = _choose(search, explorer, config, notes)
+    setups = [*setups, *(t.setup for t in trials if isinstance(t, Ensemble))]
 
     search.run([chosen], search.single, keep=True, label="Chosen")
     calibration = search_calibration(search, chosen, range(search.folds.n_folds))
@@ -177,9 +167,6 @@ def _fit(
     notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
-    if config.search == "grid" and not isinstance(chosen, Ensemble):
-        of_chosen = [t for t in usable if t.setup == chosen.setup]
-        notes += edge_notes(of_chosen, explorer.plan.grid(chosen.setup), search.mean_score)
     return {
         "classes": part.classes,
         "candidates": candidates,
@@ -199,6 +186,28 @@ def _fit(
         "pipeline": pipeline,
         "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),
     }
+
+
+def _choose(
+    search: FoldSearch, explorer: Explorer, config: FitConfig, notes: list[str]
+) -> tuple[list[Trial], dict[Setup, Trial], Trial]:
+    """All trials, the best of each setup, and the one of them that is returned."""
+    searched = explorer.search(search)
+    best = best_trials(search, searched, config.select)
+    if not best:
+        raise FitError(f"Nothing could be fitted. {next(iter(search.refused.values()))}")
+    ensembles = explorer.combine(search, best)
+    if config.ensemble and len(best) < 2:
+        notes.append(f"No ensemble of {next(iter(best))} alone: name more heads or backbones.")
+    best |= {e.setup: e for e in ensembles if e.setup not in search.refused}
+    trials = [*searched, *ensembles]
+    usable = [t for t in trials if t.setup in best]
+    chosen = choose(usable, search.fold_scores, config.select)
+    best[chosen.setup] = chosen
+    if config.search == "grid" and not isinstance(chosen, Ensemble):
+        of_chosen = [t for t in usable if t.setup == chosen.setup]
+        notes += edge_notes(of_chosen, explorer.plan.grid(chosen.setup), search.mean_score)
+    return trials, best, chosen
 
 
 def _compare_tested(

@@ -150,49 +150,61 @@ def describe_predictions(
     Resamples that lack a class are left out of the intervals of averages over classes, as long
     as at least half of the resamples lack none.
     """
-    n_classes = len(classes)
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     if resampled is None:
         resampled = resample_metrics(y, probabilities, units, seed=seed, predicted=predicted)
-    by_class = resampled.by_class
-    n_units = int(units.max()) + 1
-    support = np.bincount(y, minlength=n_classes)
-    stretch = training_stretch(n_folds)
-    holding, saying = _units_of_classes(y, predicted, units, n_classes)
+    n_units, stretch = int(units.max()) + 1, training_stretch(n_folds)
+    by_class = _class_intervals(
+        resampled, _units_of_classes(y, predicted, units, len(classes)), stretch
+    )
+    support = np.bincount(y, minlength=len(classes)) // repeats
     return {
         "n_images": len(y) // repeats,
         "n_units": n_units,
         "interval": _in_words(n_units, unit, resampled.n_ranking, n_folds),
-        "metrics": {
-            name: interval(
-                value,
-                resampled.samples[name],
-                n_units,
-                proportion=name == "accuracy" or name.startswith("top_"),
-                stretch=stretch,
-                limits=LIMITS.get(name, (0.0, 1.0)),
-            )
-            for name, value in resampled.values.items()
-        },
+        "metrics": _overall_intervals(resampled, n_units, stretch),
         "per_class": {
-            classes[c]: {
-                "support": int(support[c]) // repeats,
-                **{
-                    name: interval(
-                        by_class[name][c],
-                        resampled.class_samples[name][:, c],
-                        int((saying if name == "precision" else holding)[c]),
-                        proportion=name in {"precision", "recall"},
-                        stretch=stretch,
-                    )
-                    for name in by_class
-                },
-            }
-            for c in range(n_classes)
+            name: {"support": int(n), **intervals}
+            for name, n, intervals in zip(classes, support, by_class, strict=True)
         },
         "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, predicted, n_classes).tolist(),
+        "confusion_matrix": confusion_matrix(y, predicted, len(classes)).tolist(),
     }
+
+
+def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> dict[str, Any]:
+    """Every metric with its interval, as JSON."""
+    return {
+        name: interval(
+            value,
+            resampled.samples[name],
+            n_units,
+            proportion=name == "accuracy" or name.startswith("top_"),
+            stretch=stretch,
+            limits=LIMITS.get(name, (0.0, 1.0)),
+        )
+        for name, value in resampled.values.items()
+    }
+
+
+def _class_intervals(
+    resampled: Resampled, n_units: tuple[Int, Int], stretch: float
+) -> list[dict[str, Any]]:
+    """The metrics of each class; ``n_units`` that hold it, and in which it is said."""
+    holding, saying = n_units
+    return [
+        {
+            name: interval(
+                values[c],
+                resampled.class_samples[name][:, c],
+                int((saying if name == "precision" else holding)[c]),
+                proportion=name in {"precision", "recall"},
+                stretch=stretch,
+            )
+            for name, values in resampled.by_class.items()
+        }
+        for c in range(len(holding))
+    ]
 
 
 def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> str:
