@@ -37,6 +37,7 @@ __all__ = ["load_model", "save_model"]
 
 DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
+CARD = "README.md"  # for people; never read
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
@@ -137,7 +138,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         names = " and ".join(repr(name) for name in sorted(declared))
         raise ModelError(f"{source}: model.json must declare just the file {names}.")
     if isinstance(reader, ArchiveReader):
-        extra = sorted(set(reader.names()) - {DOCUMENT, *declared})
+        extra = sorted(set(reader.names()) - {DOCUMENT, CARD, *declared})
         if extra:
             raise ModelError(f"{source} holds a file that is not declared: {printable(extra[0])}.")
     files = {name: _read(reader, name, document, source) for name in sorted(declared)}

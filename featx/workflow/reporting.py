@@ -28,6 +28,7 @@ from featx.model.folder import FolderReader
 from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
+from featx.workflow.runs import again_command
 
 __all__ = ["add_report", "report", "report_folder"]
 
@@ -158,7 +159,6 @@ def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) ->
     reader = FolderReader(run.folder)
     embedded, absent = _embedded(run, level, judged, extractions)
     section = "finetune" if run.tuned else "fit"
-    path = shlex.quote(f"{printable(str(run.folder))}/config.yaml")
     return Subject(
         name=run.label,
         results=run.results,
@@ -172,7 +172,7 @@ def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) ->
         probabilities=judged.probabilities,
         failures=_rows(reader, run.folder, "failures.csv"),
         training=_rows(reader, run.folder, "curves.csv"),
-        command=f"featx run {path} --set {section}.overwrite=true",
+        command=again_command(run.folder, section),
         embedded=embedded,
         missing=missing or absent,
     )

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featx import console
 from featx.config import FinetuneConfig, FitConfig, RunConfig, dump_config
 from featx.errors import UsageError
 from featx.extraction import Failure
@@ -22,9 +24,10 @@ from featx.files import fsync_directory, printable, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
+from featx.reporting.card import CARD, Carded, write_card
 from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
-__all__ = ["RunContents", "Table", "run_folder", "write_run"]
+__all__ = ["RunContents", "Table", "again_command", "run_folder", "write_run"]
 
 
 #: Columns and rows.
@@ -96,11 +99,11 @@ def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
 
 
 def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
-    again = f"--set {contents.section}.overwrite=true"
-    reopen = f"# featx run {printable(str(shown))}/config.yaml {again}\n"
+    reopen = f"# {again_command(shown, contents.section)}\n"
+    environment = _environment()
     write_atomic(folder / "config.yaml", (reopen + dump_config(contents.config)).encode())
     write_atomic(folder / "results.json", _json(contents.results))
-    write_atomic(folder / "environment.json", _json(_environment()))
+    write_atomic(folder / "environment.json", _json(environment))
     rows = [[f.id, f.path, f.sha256 or "", f.reason] for f in contents.failures]
     write_rows(folder / "failures.csv", ["id", "path", "sha256", "reason"], rows)
     predictions = contents.predictions
@@ -110,6 +113,34 @@ def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
     for name, (columns, values) in contents.tables.items():
         write_rows(folder / name, columns, values)
     save_model(contents.model, folder / "model")
+    _add_card(folder / "model", contents, environment, shown)
+
+
+def again_command(folder: Path, section: str) -> str:
+    """What makes a run again, whose settings are in ``section`` of its configuration."""
+    config = shlex.quote(f"{printable(str(folder))}/config.yaml")
+    return f"featx run {config} --set {section}.overwrite=true"
+
+
+def _add_card(
+    model: Path, contents: RunContents, environment: Mapping[str, Any], shown: Path
+) -> None:
+    """Write the model's card beside it; one that cannot be made costs nothing but itself."""
+    try:
+        card = write_card(
+            Carded(
+                name=shown.name,
+                results=contents.results,
+                environment=environment,
+                document=json.loads((model / "model.json").read_bytes()),
+                asked=contents.config.model_dump(mode="json", exclude_defaults=True),
+                command=again_command(shown, contents.section),
+            )
+        )
+    except Exception as error:
+        console.warn(f"the model has no card ({type(error).__name__}: {error})")
+        return
+    write_atomic(model / CARD, card.encode("utf-8", "backslashreplace"))
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
