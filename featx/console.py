@@ -31,7 +31,8 @@ _lock = threading.Lock()
 
 
 def set_verbosity(level: int) -> None:
-    """Set how much is said: -1 only warnings and errors, 0 the story, 1 details and tracebacks."""
+    """Set how much is said: -1 only warnings and errors, 0 the story, 1 details and tracebacks; -2
+    nothing, since another process says the same."""
     global _verbosity
     _verbosity = level
 
@@ -72,7 +73,8 @@ def detail(message: str) -> None:
 
 def warn(message: str) -> None:
     """Say something that must be seen, even under ``-q``."""
-    _say(f"Warning: {message}")
+    if _verbosity >= -1:
+        _say(f"Warning: {message}")
 
 
 def _say(message: str) -> None:

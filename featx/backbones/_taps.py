@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,6 +50,15 @@ def _pass_on(tap: Tap, passing: object) -> None:
     take = getattr(_taking, "take", None)
     if take is not None:
         take(tap, first_tensor(passing, tap.layer))
+
+
+# Hooks are functions of this module, so that a network can be sent to another process.
+def _output_hook(tap: Tap, _module: nn.Module, _inputs: Any, output: Any) -> None:
+    _pass_on(tap, output)
+
+
+def _input_hook(tap: Tap, _module: nn.Module, inputs: Any) -> None:
+    _pass_on(tap, inputs)
 
 
 class TappedNetwork(nn.Module):
@@ -106,10 +116,10 @@ class TappedNetwork(nn.Module):
         """Make ``tap`` take what passes by its module."""
         if tap.layer != PRE_LOGITS:
             layer = self.module.get_submodule(tap.layer)
-            layer.register_forward_hook(lambda _module, _inputs, output: _pass_on(tap, output))
+            layer.register_forward_hook(partial(_output_hook, tap))
         elif self._network.pre_logits is None:
             head = self.module.get_submodule(self._network.heads[0])
-            head.register_forward_pre_hook(lambda _module, inputs: _pass_on(tap, inputs))
+            head.register_forward_pre_hook(partial(_input_hook, tap))
 
     def _run(self, x: Tensor, take: Callable[[Tap, Tensor], None]) -> None:
         """One pass; the classifier is part of it only where a tap lies in it."""

@@ -197,6 +197,11 @@ def _preprocess(cfg: dict[str, Any], name: str) -> Preprocess:
     )
 
 
+def _pre_logits(module: Any, x: Tensor) -> Tensor:
+    features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
+    return features
+
+
 def _describe(
     module: Any,
     full_name: str,
@@ -210,10 +215,6 @@ def _describe(
         raise BackboneError(f"{full_name} is not a classification network: it has no pre-logits.")
     pooling = getattr(module, "global_pool", "")
 
-    def pre_logits(module: Any, x: Tensor) -> Tensor:
-        features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
-        return features
-
     return Network(
         module=module,
         name=full_name,
@@ -221,7 +222,7 @@ def _describe(
         preprocess=_preprocess(module.pretrained_cfg, full_name),
         pretrained=pretrained,
         heads=_heads(module),
-        pre_logits=pre_logits,
+        pre_logits=_pre_logits,
         n_prefix_tokens=getattr(module, "num_prefix_tokens", 0),
         has_cls_token=getattr(module, "cls_token", None) is not None,
         token_pooling="cls" if pooling == "token" else "avg",

@@ -77,6 +77,13 @@ class FinetuneConfig(Section):
         "light", description="How training images are changed, anew in each step."
     )
     train_batch: int = Field(32, ge=1, le=65536, description="Images in a step.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes on the CPU that share the images of a step; several GPUs are named "
+        "with --device.",
+    )
     accumulate: int = Field(
         1, ge=1, le=4096, description="Parts that a step's images are computed in, to save memory."
     )

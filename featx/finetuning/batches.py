@@ -5,6 +5,7 @@ There is no state of chance to save: a resumed run draws what the uninterrupted 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from featx.config import FinetuneConfig
 
-__all__ = ["mix", "order_rows", "step_seed"]
+__all__ = ["Mixture", "draw_mixture", "order_rows", "step_seed"]
 
 _ORDER, _MIX, _NETWORK = 0, 1, 2  # what is drawn for, so that no two draws are related
 
@@ -38,15 +39,51 @@ def order_rows(y: NDArray[np.int64], epoch: int, seed: int, *, balanced: bool) -
     return random.permutation(np.concatenate(drawn))[: len(y)]
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed of what the network itself draws at a step: dropout, stochastic depth."""
-    return int(np.random.default_rng([seed, _NETWORK, step]).integers(2**63))
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of what the network itself draws at a step: dropout, stochastic depth; processes that
+    share a step draw for other images, and so draw others."""
+    entropy = [seed, _NETWORK, step, *([rank] if rank else [])]
+    return int(np.random.default_rng(entropy).integers(2**63))
 
 
-def mix(
-    x: Tensor, targets: Tensor, config: FinetuneConfig, step: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Mixup or cutmix of a batch with itself in another order; of both, each in half of the steps.
+@dataclass(frozen=True)
+class Mixture:
+    """How the images of a batch are mixed, each with another of the same batch.
+
+    Parameters
+    ----------
+    partners : ndarray of shape (n,), int64
+        Position of the image that each is mixed with.
+    share : float
+        What is left of each image, in [0, 1].
+    window : tuple of two slices, optional
+        Of rows and columns: there the partner is seen alone, and elsewhere the image (cutmix).
+        Without it the two are blended (mixup).
+    """
+
+    partners: NDArray[np.int64]
+    share: float
+    window: tuple[slice, slice] | None = None
+
+    def images(self, x: Tensor, partners: Tensor) -> Tensor:
+        """Images ``(n, channels, height, width)`` mixed with as many others."""
+        if self.window is None:
+            return self.share * x + (1 - self.share) * partners
+        mixed = x.clone()
+        mixed[:, :, *self.window] = partners[:, :, *self.window]
+        return mixed
+
+    def targets(self, targets: Tensor) -> Tensor:
+        """Targets ``(n, n_classes)`` of the whole batch, mixed as its images are."""
+        partners = targets[torch.from_numpy(self.partners).to(targets.device)]
+        return self.share * targets + (1 - self.share) * partners
+
+
+def draw_mixture(
+    n: int, size_px: tuple[int, int], config: FinetuneConfig, step: int, seed: int
+) -> Mixture | None:
+    """Mixup or cutmix of ``n`` images with themselves in another order; of both, each in half of
+    the steps; None where neither is asked for.
 
     References
     ----------
@@ -54,19 +91,17 @@ def mix(
     areas that remain.
     """
     if not config.mixup and not config.cutmix:
-        return x, targets
+        return None
     random = np.random.default_rng([seed, _MIX, step])
     cuts = bool(config.cutmix) and (not config.mixup or random.random() < 0.5)
     alpha = config.cutmix if cuts else config.mixup
     share = float(random.beta(alpha, alpha))
-    order = torch.from_numpy(random.permutation(len(x))).to(x.device)
+    partners = random.permutation(n)
     if not cuts:
-        return share * x + (1 - share) * x[order], share * targets + (1 - share) * targets[order]
-    rows, columns = (_window(n, share, random) for n in x.shape[2:])
-    mixed = x.clone()
-    mixed[:, :, rows, columns] = x[order][:, :, rows, columns]
-    cut = (rows.stop - rows.start) * (columns.stop - columns.start) / (x.shape[2] * x.shape[3])
-    return mixed, (1 - cut) * targets + cut * targets[order]
+        return Mixture(partners, share)
+    rows, columns = (_window(side, share, random) for side in size_px)
+    cut = (rows.stop - rows.start) * (columns.stop - columns.start) / (size_px[0] * size_px[1])
+    return Mixture(partners, 1 - cut, (rows, columns))
 
 
 def _window(n: int, share: float, random: Any) -> slice:

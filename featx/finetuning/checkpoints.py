@@ -30,8 +30,8 @@ def write_snapshot(path: Path, tensors: Mapping[str, Tensor], document: Mapping[
     write_atomic(path, save(plain, {"document": json.dumps(document)}))
 
 
-def read_snapshot(path: Path) -> Snapshot | None:
-    """The snapshot, or None where there is none that can be read."""
+def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:
+    """The snapshot, or None where there is none that can be read, which is said ``aloud``."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -41,7 +41,8 @@ def read_snapshot(path: Path) -> Snapshot | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, json.loads((file.metadata() or {})["document"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        console.warn(f"the checkpoint {path} cannot be read and is not used: {error}")
+        if aloud:
+            console.warn(f"the checkpoint {path} cannot be read and is not used: {error}")
         return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +52,21 @@ class ImageBank:
         self.paths = list(paths)
         self.hashes = hashes
         self.preprocess = preprocess
+        self.memory_bytes, self.threads = memory_bytes, threads
         self._left = memory_bytes
         self._kept: dict[tuple[int, bool], Pixels] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # To another process, without the images that are kept here.
+        own = self.paths, self.hashes, self.preprocess, self.memory_bytes, self.threads
+        return _bank, own
+
+    def divided(self, n: int) -> ImageBank:
+        """A bank of the same images with an ``n``-th of the memory and of the threads."""
+        memory, threads = self.memory_bytes // n, max(1, self.threads // n)
+        return _bank(self.paths, self.hashes, self.preprocess, memory, threads)
 
     def close(self) -> None:
         """End the threads and let go of the images."""
@@ -69,12 +81,19 @@ class ImageBank:
 
     def plain(self, rows: NDArray[np.int64]) -> Pixels:
         """Images as they are, shape (n, height, width, 3)."""
-        return np.stack(list(self._pool.map(lambda row: self._pixels(row, False), rows.tolist())))
+        return self._stacked(self._pool.map(lambda row: self._pixels(row, False), rows.tolist()))
 
     def augmented(
-        self, rows: NDArray[np.int64], augment: Augment, *, step: int, seed: int
+        self,
+        rows: NDArray[np.int64],
+        augment: Augment,
+        *,
+        step: int,
+        seed: int,
+        wanted: NDArray[np.int64] | None = None,
     ) -> Pixels:
-        """A view of each image that depends on its content, the step and the seed alone."""
+        """A view of each image that depends on its content, the step and the seed alone; where
+        ``wanted`` names positions in ``rows``, of those alone."""
 
         def view(place: tuple[int, int]) -> Pixels:
             position, row = place
@@ -82,8 +101,13 @@ class ImageBank:
             image = Image.fromarray(self._pixels(row, True))
             return augment(image, self.preprocess, hashlib.sha256(said).digest())
 
-        repeats = _occurrences(rows)
-        return np.stack(list(self._pool.map(view, zip(repeats, rows.tolist(), strict=True))))
+        places = list(zip(_occurrences(rows), rows.tolist(), strict=True))
+        chosen = places if wanted is None else [places[i] for i in wanted]
+        return self._stacked(self._pool.map(view, chosen))
+
+    def _stacked(self, images: Iterable[Pixels]) -> Pixels:
+        """Images as one array, also where there are none."""
+        return np.array(list(images), np.uint8).reshape(-1, *self.preprocess.size_px, 3)
 
     def _pixels(self, row: int, spare: bool) -> Pixels:
         """What the network sees, or what views are made from, decoded where it is not known."""
@@ -108,6 +132,16 @@ class ImageBank:
                 self._left -= pixels.nbytes
                 self._kept[key] = pixels
         return pixels
+
+
+def _bank(
+    paths: Sequence[str],
+    hashes: NDArray[np.uint8],
+    preprocess: Preprocess,
+    memory_bytes: int,
+    threads: int,
+) -> ImageBank:
+    return ImageBank(paths, hashes, preprocess, memory_bytes=memory_bytes, threads=threads)
 
 
 def _occurrences(rows: NDArray[np.int64]) -> list[int]:

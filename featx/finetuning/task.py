@@ -59,6 +59,8 @@ class Task:
         Where checkpoints are; what is there is gone on with.
     device, precision : str
         A single device, ``fp32`` or ``bf16``.
+    devices : tuple of str
+        Several to train on, in a process each; none trains in this process, on ``device``.
     scoring : str
         A name of ``FitConfig.scoring``.
     seed : int
@@ -84,6 +86,7 @@ class Task:
     upright: bool
     watchers: tuple[Watcher, ...] = ()
     curves: Path | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,19 @@
-"""The loop: steps, validation, the best epoch, checkpoints, and going on from one."""
+"""The loop: steps, validation, the best epoch, checkpoints, and going on from one.
+
+Several processes run it in step, each on its share of every batch: gradients, losses and
+predictions are those of the whole, so that all decide alike. Process 0 writes, and asks the one
+that started them.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +25,7 @@ from featx.config import FinetuneConfig
 from featx.engines._torch import is_out_of_memory
 from featx.finetuning.augmenting import augmenter
 from featx.finetuning.averaging import Average
-from featx.finetuning.batches import mix, order_rows, step_seed
+from featx.finetuning.batches import Mixture, draw_mixture, order_rows, step_seed
 from featx.finetuning.checkpoints import (
     load_optimizer,
     optimizer_tensors,
@@ -27,6 +34,8 @@ from featx.finetuning.checkpoints import (
 )
 from featx.finetuning.classifier import Classifier
 from featx.finetuning.curves import writing_curves
+from featx.finetuning.distributed import ALONE, World
+from featx.finetuning.launching import Ask, run_together
 from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.memory import keeping_memory
@@ -72,24 +81,64 @@ def train(task: Task, config: FinetuneConfig) -> Trained:
     MissingExtraError
         ``task.curves`` without tensorboard.
     """
+    with writing_curves(task.curves) as write:
+        task = replace(task, watchers=(write, *task.watchers))
+        trained = _train_together(task, config) if task.devices else _train_here(task, config)
+        write(trained.history)
+        return trained
+
+
+def _train_here(task: Task, config: FinetuneConfig) -> Trained:
+    """Train in this process."""
     with (
         torch.random.fork_rng(),
         keeping_memory(task.device),
-        writing_curves(task.curves) as write,
-        _Training(replace(task, watchers=(write, *task.watchers)), config) as training,
+        _Training(task, config) as training,
     ):
         training.restore()
         if not training.progress.stopped:
             training.run()
-        write(training.progress.history)
         return training.best()
+
+
+def _train_together(task: Task, config: FinetuneConfig) -> Trained:
+    """Have several processes train, and read what they wrote."""
+
+    def watch(history: Any) -> str:
+        said = [watcher(history) for watcher in task.watchers]
+        return next(filter(None, said), "")
+
+    own = replace(task, backbone=copy.deepcopy(task.backbone), device="cpu")
+    with _Training(own, config) as training:
+        training.restore()
+        if not training.progress.stopped:
+            task.bank.forget()  # the processes have memory of their own for images
+            n = len(task.devices)
+            theirs = replace(task, bank=task.bank.divided(n), watchers=(), curves=None)
+            run_together(_train_share, task.devices, (theirs, config), watch, task.name)
+            training.restore(aloud=False)
+        trained = training.best()
+    trained.classifier.to(task.device)
+    return trained
+
+
+def _train_share(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> None:
+    """What each of several processes does."""
+    config = config.model_copy(update={"memory_mb": config.memory_mb // world.size})
+    watchers = (ask,) if world.leads else ()
+    task = replace(task, device=world.device, watchers=watchers)
+    if world.device == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // world.size))
+    with keeping_memory(world.device), _Training(task, config, world) as training:
+        training.restore(aloud=False)
+        training.run()
 
 
 class _Training:
     """One training under way."""
 
-    def __init__(self, task: Task, config: FinetuneConfig) -> None:
-        self.task, self.config = task, config
+    def __init__(self, task: Task, config: FinetuneConfig, world: World = ALONE) -> None:
+        self.task, self.config, self.world = task, config, world
         self.classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
@@ -178,32 +227,54 @@ class _Training:
             yield rows, pixels
 
     def _load(self, rows: NDArray[np.int64], step: int) -> NDArray[np.uint8]:
+        """Pixels of `_wanted` images of a batch."""
         bank, strength = self.task.bank, self.config.augment
+        wanted = self._wanted(self._mixture(len(rows), step), len(rows))
         if strength == "none":
-            return bank.plain(rows)
+            return bank.plain(rows[wanted])
         augment = augmenter(strength, upright=self.task.upright)
-        return bank.augmented(rows, augment, step=step, seed=self.task.seed)
+        return bank.augmented(rows, augment, step=step, seed=self.task.seed, wanted=wanted)
+
+    def _mixture(self, n: int, step: int) -> Mixture | None:
+        size_px = self.task.bank.preprocess.size_px
+        return draw_mixture(n, size_px, self.config, step, self.task.seed)
+
+    def _wanted(self, mixture: Mixture | None, n: int) -> NDArray[np.int64]:
+        """Positions in a batch of the images of this process, and of those they are mixed with."""
+        mine = self.world.share(n)
+        if mixture is None:
+            return mine
+        return np.unique(np.concatenate([mine, mixture.partners[mine]]))
 
     def _inputs(
         self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None
     ) -> tuple[Tensor | None, Tensor]:
-        """What the network sees of images, mixed where asked, and targets."""
+        """What the network sees of this process's images, mixed where asked, and targets."""
         y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
         targets = soft_targets(y, self.n_classes, self.config.label_smoothing)
+        mine = self.world.share(len(rows))
+        own = torch.from_numpy(mine)
         if pixels is None:
-            return None, targets
+            return None, targets[own]
         x = self.classifier.normalise(torch.from_numpy(pixels).to(self.task.device))
-        return mix(x, targets, self.config, self.progress.step, self.task.seed)
+        mixture = self._mixture(len(rows), self.progress.step)
+        if mixture is None:
+            return x, targets[own]
+        wanted = self._wanted(mixture, len(rows))
+        images, partners = (
+            x[torch.from_numpy(np.searchsorted(wanted, places))]
+            for places in (mine, mixture.partners[mine])
+        )
+        return mixture.images(images, partners), mixture.targets(targets)[own]
 
     def _step(self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor) -> None:
         """One step of the optimiser, its images in as many parts as asked."""
         progress, config = self.progress, self.config
-        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
         set_modes(self.classifier, training=True, train_batch_norm=config.train_batch_norm)
-        torch.manual_seed(step_seed(self.task.seed, progress.step))
+        torch.manual_seed(step_seed(self.task.seed, progress.step, self.world.rank))
         progress.rate = self._rate()
         set_rate(self.optimizer, progress.rate)
-        loss_sum, n_right = self._backward(rows, x, y, targets)
+        loss_sum, n_right = self._backward(rows, x, targets)
         progress.loss_sum += loss_sum
         progress.n_right += n_right
         progress.n_seen += len(rows)
@@ -213,31 +284,47 @@ class _Training:
         self.average.update(progress.step)
 
     def _backward(
-        self, rows: NDArray[np.int64], x: Tensor | None, y: Tensor, targets: Tensor
+        self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor
     ) -> tuple[float, int]:
         """Gradients of the mean loss, in more parts where memory runs out; its sum, and hits."""
-        gamma = self.config.focal
+        own = rows[self.world.share(len(rows))]
         while True:
-            self.optimizer.zero_grad()
-            loss_sum, n_right = 0.0, 0
-            n_parts = min(self.progress.parts or self.config.accumulate, len(rows))
+            n_parts = self.progress.parts or self.config.accumulate
+            loss_sum, n_right, full = 0.0, 0, False
             try:
-                for part in torch.arange(len(rows)).tensor_split(n_parts):
-                    scores = self._scores(rows[part.numpy()], None if x is None else x[part])
-                    losses = soft_loss(scores, targets[part], weights=self.weights, gamma=gamma)
-                    (losses.sum() / len(rows)).backward()
-                    loss_sum += float(losses.detach().sum())
-                    n_right += int((scores.argmax(dim=1) == y[part]).sum())
+                loss_sum, n_right = self._backward_parts(own, x, targets, n_parts, len(rows))
             except RuntimeError as error:
-                if not is_out_of_memory(error) or n_parts == len(rows):
+                if not is_out_of_memory(error) or n_parts >= len(own):
                     raise
-                self.progress.parts = 2 * n_parts
-                console.warn(
-                    f"out of memory on {self.task.device}; going on with a step's images in "
-                    f"{self.progress.parts} parts."
-                )
-            else:
-                return loss_sum, n_right
+                full = True
+            # All start again where one of them could not: gradients are added up once all can.
+            loss_sum, hits, n_full = self.world.add(loss_sum, n_right, full)
+            if not n_full:
+                self.world.add_gradients(self.classifier.parameters())
+                if self.config.train_batch_norm:
+                    self.world.average_statistics(self.classifier, len(own) / len(rows))
+                return loss_sum, int(hits)
+            self.progress.parts = 2 * min(n_parts, -(-len(rows) // self.world.size))
+            console.warn(
+                f"out of memory on {self.task.device}; going on with a step's images in "
+                f"{self.progress.parts} parts."
+            )
+
+    def _backward_parts(
+        self, own: NDArray[np.int64], x: Tensor | None, targets: Tensor, n_parts: int, n: int
+    ) -> tuple[float, int]:
+        """Gradients that this process's images add to those of the mean over all ``n``."""
+        self.optimizer.zero_grad()
+        y = torch.from_numpy(self.task.y[own]).to(self.task.device)
+        loss_sum, n_right, gamma = 0.0, 0, self.config.focal
+        n_parts = min(n_parts, len(own))
+        for part in torch.arange(len(own)).tensor_split(n_parts) if n_parts else ():
+            scores = self._scores(own[part.numpy()], None if x is None else x[part])
+            losses = soft_loss(scores, targets[part], weights=self.weights, gamma=gamma)
+            (losses.sum() / n).backward()
+            loss_sum += float(losses.detach().sum())
+            n_right += int((scores.argmax(dim=1) == y[part]).sum())
+        return loss_sum, n_right
 
     def _scores(self, rows: NDArray[np.int64], x: Tensor | None) -> Tensor:
         if x is None:
@@ -279,7 +366,7 @@ class _Training:
             self._note(loss, score)
             if progress.last_is_best(self.config.monitor):
                 progress.best_epoch = len(progress.history) - 1
-                write_snapshot(task.folder / BEST, self.classifier.state_dict(), {})
+                self._write(BEST, self.classifier.state_dict(), {})
         if len(progress.history) > 1:
             progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.n_seen, progress.n_right = 0.0, 0, 0
@@ -290,12 +377,19 @@ class _Training:
         for watcher in task.watchers:
             said = watcher(progress.history)
             progress.stopped = progress.stopped or said
+        progress.stopped = self.world.from_leader(progress.stopped)
         self._save()
 
     def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        if self.replay is not None:
-            return self.replay.predict(rows)
-        return predict(self.classifier, self.task.bank, rows, self.task.precision)
+        """What the network says of images, each process of its share of them."""
+        own = rows[self.world.share(len(rows))]
+        if not len(own):
+            said = np.zeros((0, self.n_classes))
+        elif self.replay is not None:
+            said = self.replay.predict(own)
+        else:
+            said = predict(self.classifier, self.task.bank, own, self.task.precision)
+        return self.world.gather(said, len(rows))
 
     def _refuse_explosion(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -341,13 +435,18 @@ class _Training:
         tensors = {f"model.{k}": v for k, v in self.classifier.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
         tensors |= optimizer_tensors(self.optimizer)
-        write_snapshot(self.task.folder / LAST, tensors, asdict(self.progress))
+        self._write(LAST, tensors, asdict(self.progress))
         self.saved_at = time.perf_counter()
 
-    def restore(self) -> None:
+    def _write(self, name: str, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
+        """Write a checkpoint: all processes hold the same, and one writes it."""
+        if self.world.leads:
+            write_snapshot(self.task.folder / name, tensors, document)
+
+    def restore(self, *, aloud: bool = True) -> None:
         """Go on from the last checkpoint, if there is one."""
-        found = read_snapshot(self.task.folder / LAST)
-        if found is None or read_snapshot(self.task.folder / BEST) is None:
+        found, best = (read_snapshot(self.task.folder / n, aloud=aloud) for n in (LAST, BEST))
+        if found is None or best is None:
             return
         tensors, document = found
         self.progress = Progress(**document)
@@ -356,7 +455,7 @@ class _Training:
         for name, value in self.average.values.items():
             value.copy_(tensors[f"average.{name}"])
         load_optimizer(self.optimizer, tensors)
-        if not self.progress.stopped:
+        if aloud and not self.progress.stopped:
             console.log(
                 f"{self.task.name}: going on from a checkpoint, epoch {self.progress.epoch + 1}, "
                 f"step {self.progress.step}."

@@ -105,11 +105,14 @@ class Workshop:
     config : FinetuneConfig
         With seed, folds and scoring.
     device, precision : str
+        What predicts, and trains where ``devices`` does not name several.
     upright : bool
     folder : Path
         Of checkpoints.
     budget : Budget, optional
         With a part for each search.
+    devices : tuple of str
+        That train together, a process each.
     """
 
     part: Part
@@ -121,6 +124,7 @@ class Workshop:
     upright: bool
     folder: Path
     budget: Budget | None = None
+    devices: tuple[str, ...] = ()
 
     @property
     def X(self) -> NDArray[np.float32]:
@@ -159,6 +163,7 @@ class Workshop:
             seed=int(self.config.seed or 0),
             upright=self.upright,
             curves=self._curves(name),
+            devices=self.devices,
         )
         trained, searched = self._train(task)
         change = self._change(warm, trained, validation)

@@ -30,6 +30,7 @@ from featx.model import load_model
 from featx.types import Preprocess, canonical_json
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.finetune_baseline import Settled, check_same_images, settle
+from featx.workflow.finetune_devices import Place, choose_place
 from featx.workflow.finetune_guard import Change, compare_models
 from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
 from featx.workflow.finetune_results import Judged, curves, estimates, predictions, settings
@@ -52,6 +53,7 @@ _NOT_NUMBERS = {
     "jobs",
     "memory_mb",
     "checkpoint_s",
+    "processes",
     "from_run",
     "tensorboard",
     "report",
@@ -105,6 +107,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     config = _named(settled.config, folder)
     assert config.finetune is not None
     _check_extras(config.finetune)
+    place = choose_place(config.extract, config.finetune)
     manifest = labelled(read_manifest(config.data))
     extraction = _extract(manifest, config.extract)
     part, tested, notes = _separate(extraction, settled)
@@ -118,10 +121,9 @@ def finetune_dataset(config: RunConfig) -> Run:
     if settled.baseline is not None:
         check_same_images(settled.baseline, content_digest(extraction), part, folds, tested)
     extracted_s = time.perf_counter() - started
-    extracted_s = time.perf_counter() - started
     with closing(_bank(extraction, part, config.finetune)) as bank:
         n_trainings = folds.n_folds + 1 if tested is None else 1
-        workshop = _workshop(config, extraction, part, bank, n_trainings)
+        workshop = _workshop(config, place, extraction, part, bank, n_trainings)
         records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
         final = workshop.finetune(np.ones(len(part), bool), ALL)
         answer, judged, change = _choose(workshop, config, extraction, final, tested, judged)
@@ -206,14 +208,15 @@ def _separate(extraction: Extraction, settled: Settled) -> tuple[Part, Tested | 
     return part, None, notes
 
 
-def _working_folder(config: RunConfig, extraction: Extraction) -> Path:
-    """Where checkpoints are: the same for the same command on the same images."""
+def _working_folder(config: RunConfig, place: Place, extraction: Extraction) -> Path:
+    """Where checkpoints are: the same for the same command on the same images, on however many
+    devices."""
     assert config.finetune is not None
     settings = config.finetune.model_dump(exclude=_NOT_NUMBERS)
     document = {
         "finetune": settings,
         "fingerprint": extraction.spec.fingerprint,
-        "device": [config.extract.device, config.extract.precision, config.extract.upright],
+        "device": [place.family, place.precision, config.extract.upright],
         "hashes": hashlib.sha256(extraction.hashes[extraction.ok].tobytes()).hexdigest(),
         "rows": [[row.id, row.label, row.group, row.split] for row in extraction.manifest.rows],
     }
@@ -237,24 +240,22 @@ def _bank(extraction: Extraction, part: Part, config: FinetuneConfig) -> ImageBa
 
 
 def _workshop(
-    config: RunConfig, extraction: Extraction, part: Part, bank: ImageBank, n_trainings: int
+    config: RunConfig,
+    place: Place,
+    extraction: Extraction,
+    part: Part,
+    bank: ImageBank,
+    n_trainings: int,
 ) -> Workshop:
     """The backbone on its device, to be copied for each training."""
     from featx.backbones import load_backbone
-    from featx.engines import choose
 
     extract = config.extract
     assert config.finetune is not None
-    choice = choose("torch", extract.device, extract.precision)
-    if "," in choice.device or choice.precision == "fp16":
-        raise UsageError(
-            f"Fine-tuning runs on one device, in fp32 or bf16. Got {choice}.",
-            hint="Give --device cuda:0, or --precision bf16.",
-        )
-    working = _working_folder(config, extraction)
+    working = _working_folder(config, place, extraction)
     budget = config.finetune.budget
     console.log(
-        f"Fine-tuning {extraction.name} with torch in {choice.precision} on {choice.device}; "
+        f"Fine-tuning {extraction.name} with torch in {place.precision} on {place}; "
         f"checkpoints in {working}."
     )
     [request] = extract.requests()
@@ -263,11 +264,12 @@ def _workshop(
         backbone=load_backbone(request, offline=extract.offline),
         bank=bank,
         config=config.finetune,
-        device=choice.device,
-        precision=choice.precision,
+        device=place.device,
+        precision=place.precision,
         upright=extract.upright,
         folder=working,
         budget=None if budget is None else Budget(read_seconds(budget), [1.0] * n_trainings),
+        devices=place.devices,
     )
 
 

@@ -328,9 +328,82 @@ def test_kill_9_and_the_same_command_goes_on(run: Command, workspace: Path) -> N
     assert digests[0] == digests[1]
 
 
+def running(parent: int | None = None) -> set[int]:
+    """Processes that compute still, as Linux tells: all, or those that one process started."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, its_parent = path.read_text().rpartition(") ")[2].split()[:2]
+        except OSError:  # it has ended meanwhile
+            continue
+        if state not in "ZX" and parent in (None, int(its_parent)):
+            found.add(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_processes_end_with_the_command_and_another_number_goes_on(
+    run: Command, tuned: Path, workspace: Path
+) -> None:
+    options = [*TRAINING, "--epochs", "3", "--checkpoint-s", "0", "--runs", "shared"]
+    arguments = ["finetune", "split", *NETWORK, *options, "--name", "s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "featx", *arguments, "--processes", "2"], stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 180
+    while process.poll() is None and time.monotonic() < deadline:
+        if list(Path("shared").glob(".finetuning-*/*/last.safetensors")):
+            break
+        time.sleep(0.01)
+    children = running(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    said = process.communicate()[1].decode()
+    assert "with torch in fp32 on cpu in 2 processes" in said
+    assert "Error" not in said
+    assert len(children) >= 2
+    while children & running() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not children & running()
+    assert not (workspace / "shared" / "s").exists()
+    done = run(*arguments)
+    assert done.code == 0, done.err
+    assert "going on from a checkpoint" in done.err
+    mine, theirs = rows(workspace / "shared" / "s", "test"), rows(tuned, "test")
+    assert mine.keys() == theirs.keys()
+    for name, row in mine.items():
+        for c in "abc":
+            expected = pytest.approx(float(theirs[name][f"p_{c}"]), abs=1e-4)
+            assert float(row[f"p_{c}"]) == expected
+
+
+def test_torchrun_is_refused(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = run("finetune", "split", *NETWORK, *TRAINING)
+    assert done.code == 2
+    assert "torchrun started featx finetune 2 times; it starts its processes itself" in done.err
+    assert "without torchrun" in done.err
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda:0,cuda:7", "Device 'cuda:0,cuda:7' is not on this machine; there are: auto, "),
+        ("cpu,cuda:0", "Device 'cpu,cuda:0'"),
+        ("cpu,cpu", "Device 'cpu,cpu': only different GPUs can run together"),
+    ],
+)
+def test_devices_that_cannot_share_a_step(run: Command, device: str, message: str) -> None:
+    done = run("finetune", "split", *NETWORK, "--engine", "torch", "--device", device)
+    assert done.code == 2
+    assert message in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--processes", "33"], "--train-batch 32 is smaller than the 33 devices that share"),
+        (["--processes", "0"], "processes: input should be greater than or equal to 1"),
         (["--unfreeze", "some"], "should be head, last-N (such as last-1), all or gradual"),
         (["--unfreeze", "last-99"], "the backbone has 5 stages: conv1, layer1"),
         (["--learning-rate", "-1"], "learning_rate: input should be greater than 0"),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from featx.config import FinetuneConfig
 from featx.finetuning.augmenting import _OPERATIONS, rand_augment
-from featx.finetuning.batches import mix, order_rows
+from featx.finetuning.batches import draw_mixture, order_rows
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.memory import keeping_memory
 from featx.finetuning.optimisers import rate_factor
@@ -93,15 +93,16 @@ def test_mixtures_keep_the_sum_of_targets_and_match_their_pixels(
     targets = soft_targets(y, 2, 0.0)
     x = y.float().view(-1, 1, 1, 1).expand(6, 3, 16, 12).clone()
     for step in range(20):
-        mixed, soft = mix(x, targets, config, step, seed=3)
+        mixture = draw_mixture(6, (16, 12), config, step, seed=3)
+        assert mixture is not None
+        mixed, soft = mixture.images(x, x[mixture.partners]), mixture.targets(targets)
         torch.testing.assert_close(soft.sum(dim=1), torch.ones(6))
         # Pixels are the class's number, so their mean is the share of class 1.
         torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), soft[:, 1], atol=1e-5, rtol=0)
 
 
 def test_without_mixing_nothing_is_touched() -> None:
-    x, targets = torch.zeros(2, 3, 4, 4), torch.ones(2, 2)
-    assert mix(x, targets, FinetuneConfig(), 0, 0) == (x, targets)
+    assert draw_mixture(2, (4, 4), FinetuneConfig(), 0, 0) is None
 
 
 def test_randaugment_is_a_function_of_the_name_and_keeps_the_size() -> None:

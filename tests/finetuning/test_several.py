@@ -1,0 +1,241 @@
+"""Several processes that share each step: the same network as one, and none outlives another."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from finetune_lab import Lab
+from torch import Tensor
+
+from featx.config import FinetuneConfig
+from featx.errors import ClusterError, DatasetError
+from featx.finetuning import Task, Trained, train
+from featx.finetuning.checkpoints import read_snapshot
+from featx.finetuning.distributed import World
+from featx.finetuning.launching import Ask, run_together
+from featx.finetuning.training import LAST, _Training
+
+TWO = ("cpu", "cpu")
+
+#: Batches of 5 and 4 images, each shared unevenly, and all that draws or is weighed.
+SETTINGS = FinetuneConfig(
+    epochs=3,
+    train_batch=5,
+    learning_rate=1e-2,
+    optimizer="sgd",
+    unfreeze="gradual",
+    augment="medium",
+    mixup=0.4,
+    cutmix=1.0,
+    balanced_sampling=True,
+    class_weight="balanced",
+    label_smoothing=0.1,
+    ema=0.9,
+    accumulate=2,
+    patience=9,
+    checkpoint_s=0.0,
+)
+
+
+def last(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    found = read_snapshot(folder / LAST)
+    assert found is not None
+    return found
+
+
+def timeless(trained: Trained) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in trained.history]
+
+
+def assert_close(one: Trained, other: Trained) -> None:
+    assert one.best_epoch == other.best_epoch
+    for a, b in zip(timeless(one), timeless(other), strict=True):
+        assert a == {k: v if v is None else pytest.approx(v, rel=1e-4) for k, v in b.items()}
+    theirs = other.classifier.state_dict()
+    for name, tensor in one.classifier.state_dict().items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def together(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
+    """One training by two processes that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("together")
+    return train(lab.task(folder=folder, devices=TWO), SETTINGS), folder
+
+
+def test_two_processes_train_the_network_that_one_trains(
+    lab: Lab, tmp_path: Path, together: tuple[Trained, Path]
+) -> None:
+    assert_close(train(lab.task(folder=tmp_path), SETTINGS), together[0])
+
+
+def test_they_go_on_where_one_was_interrupted_and_end_when_told(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With frozen stages computed once, and a watcher of the process that started them."""
+    settings = FinetuneConfig(
+        epochs=5, train_batch=7, learning_rate=1e-3, augment="none", unfreeze="last-1", patience=9
+    )
+    seen: list[int] = []
+
+    def watch(history: list[dict[str, Any]]) -> str:
+        seen.append(len(history) - 1)
+        return "pruned" if len(history) == 4 else ""
+
+    whole = train(lab.task(folder=tmp_path / "whole", watchers=(watch,)), settings)
+    step = _Training._step
+
+    def die(self: _Training, *arguments: Any) -> None:
+        if self.progress.step == 6:
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    monkeypatch.setattr(_Training, "_step", die)
+    task = lab.task(folder=tmp_path / "parts", watchers=(watch,))
+    with pytest.raises(KeyboardInterrupt):
+        train(task, settings.model_copy(update={"checkpoint_s": 0.0}))
+    seen.clear()
+    capfd.readouterr()
+    parts = train(replace(lab.task(folder=task.folder, watchers=(watch,)), devices=TWO), settings)
+    assert_close(whole, parts)
+    assert parts.stopped == whole.stopped == "pruned"
+    assert seen == [2, 3]
+    said = capfd.readouterr().err
+    assert said.count("going on from a checkpoint, epoch 2, step 6") == 1
+    assert said.count("frozen stages computed once") == 1
+    assert said.count("epoch 3 of 5") == 1
+
+
+def act_at_step(folder: Path, step: int, act: Any) -> threading.Thread:
+    """Do something once a checkpoint of that step is there."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            found = read_snapshot(folder / LAST, aloud=False)
+            if found is not None and found[1]["step"] >= step:
+                act()
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def kill_the_second() -> None:
+    children = sorted(multiprocessing.active_children(), key=lambda p: p.name)
+    assert len(children) == 2
+    os.kill(max(p.pid for p in children if p.pid), signal.SIGKILL)
+
+
+def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(
+    lab: Lab, tmp_path: Path, together: tuple[Trained, Path]
+) -> None:
+    thread = act_at_step(tmp_path, 2, kill_the_second)
+    with pytest.raises(ClusterError, match=r"process 2 of 2 \(cpu\) was ended by SIGKILL"):
+        train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
+    thread.join()
+    assert not multiprocessing.active_children()
+    at = last(tmp_path)[1]["step"]
+    assert 2 <= at < 15
+    thread = act_at_step(tmp_path, at + 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
+    thread.join()
+    assert not multiprocessing.active_children()
+    assert last(tmp_path)[1]["step"] < 15
+    finished = train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
+    assert timeless(finished) == timeless(together[0])
+    tensors, expected = last(tmp_path)[0], last(together[1])[0]
+    assert tensors.keys() == expected.keys()
+    assert all(torch.equal(tensors[name], expected[name]) for name in tensors)
+
+
+def test_an_error_of_one_process_is_the_error(lab: Lab, tmp_path: Path) -> None:
+    task = lab.task(folder=tmp_path, devices=TWO)
+    task.bank.hashes = task.bank.hashes.copy()
+    task.bank.hashes[3] ^= 1
+    with pytest.raises(DatasetError, match=r"03\.png has changed since it was embedded"):
+        train(task, SETTINGS)
+    assert not multiprocessing.active_children()
+
+
+def share_little(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> None:
+    """Two trainings: one where the second process has too little memory, one of few images."""
+    torch.set_num_threads(1)
+    print("data are printed by the command alone")
+    scores = _Training._scores
+
+    def small(self: _Training, rows: Any, x: Any) -> Tensor:
+        if world.rank == 1 and len(rows) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
+        return scores(self, rows, x)
+
+    _Training._scores = small  # type: ignore[method-assign]
+    with _Training(task, config, world) as training:
+        training.run()
+        ask(("parts", training.progress.parts))
+        ask(("loss", training.progress.history[1]["train_loss"]))
+        means = [b for n, b in training.classifier.named_buffers() if n.endswith("running_mean")]
+        ask(("means", torch.cat(means).tolist()))
+    few = replace(task, training=task.training[:1], folder=task.folder / "few")
+    with _Training(few, config.model_copy(update={"train_batch_norm": False}), world) as training:
+        training.run()
+        weights = torch.cat([p.reshape(-1) for p in training.classifier.parameters()])
+        ask(("weights", weights.tolist()))
+
+
+def test_they_agree_on_parts_statistics_and_empty_shares(
+    lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = FinetuneConfig(
+        epochs=1, train_batch=8, learning_rate=1e-3, augment="none", train_batch_norm=True
+    )
+    said: dict[str, list[Any]] = {}
+    run_together(
+        share_little,
+        TWO,
+        (lab.task(folder=tmp_path), config),
+        lambda question: said.setdefault(question[0], []).append(question[1]),
+        "a test",
+    )
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("going on with a step's images in 2 parts") == 1
+    assert said["parts"] == [2, 2]
+    assert len(said["loss"]) == len(said["means"]) == len(said["weights"]) == 2
+    assert said["means"][0] == said["means"][1]
+    assert said["weights"][0] == said["weights"][1]
+    before = [b for n, b in lab.backbone.network.named_buffers() if n.endswith("running_mean")]
+    moved = np.array(said["means"][0]) - torch.cat(before).numpy()
+    assert np.abs(moved).max() > 1e-4
+    assert all(math.isfinite(loss) for loss in said["loss"])
+
+
+@pytest.mark.parametrize(("n", "size"), [(7, 3), (8, 2), (1, 4), (0, 2)])
+def test_shares_are_even_and_whole(n: int, size: int) -> None:
+    shares = [World(rank, size).share(n) for rank in range(size)]
+    assert np.concatenate(shares).tolist() == list(range(n))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
+def test_two_gpus_train_the_network_that_one_trains(lab: Lab, tmp_path: Path) -> None:
+    one = train(lab.task(folder=tmp_path / "one", device="cuda:0"), SETTINGS)
+    devices = ("cuda:0", "cuda:1")
+    two = train(lab.task(folder=tmp_path / "two", device="cuda:0", devices=devices), SETTINGS)
+    for a, b in zip(one.history, two.history, strict=True):
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-2)
+    assert {p.device.type for p in two.classifier.parameters()} == {"cuda"}
