@@ -30,13 +30,14 @@ def order_rows(y: NDArray[np.int64], epoch: int, seed: int, *, balanced: bool) -
     if not balanced:
         return random.permutation(len(y))
     classes = np.unique(y)
+    wanted = np.full(len(classes), len(y) // len(classes))
+    wanted[random.permutation(len(classes))[: len(y) % len(classes)]] += 1
     drawn = []
-    for c in classes:
+    for c, n in zip(classes, wanted, strict=True):
         own = np.flatnonzero(y == c)
-        wanted = -(-len(y) // len(classes))
-        rounds = [random.permutation(own) for _ in range(-(-wanted // len(own)))]
-        drawn.append(np.concatenate(rounds)[:wanted])
-    return random.permutation(np.concatenate(drawn))[: len(y)]
+        rounds = [random.permutation(own) for _ in range(-(-n // len(own)))]
+        drawn.append(np.concatenate(rounds)[:n])
+    return random.permutation(np.concatenate(drawn))
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
