@@ -78,7 +78,13 @@ def benchmark(name: str) -> Any:
     assert location.loader is not None
     module = importlib.util.module_from_spec(location)
     sys.modules[f"benchmark_{name}"] = module  # dataclasses look for their module there
-    location.loader.exec_module(module)
+    sys.path.insert(
+        0, str(REPOSITORY / "benchmarks")
+    )  # where it finds those beside it, as run alone
+    try:
+        location.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
 
 
