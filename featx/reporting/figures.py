@@ -16,6 +16,7 @@ from featx.files import printable
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
 from featx.reporting.tables import Table
+from featx.reporting.words import metric
 from featx.stats.metrics import confusion_matrix
 
 __all__ = ["SIZE", "Figure", "figures"]
@@ -327,9 +328,12 @@ def _ends(row: Any) -> list[Any]:
 def _training(subject: Subject, what: str) -> Figure:
     """Loss or score by epoch, of each training."""
     sides = {
-        "loss": {"train_loss": "training", "validation_loss": "validation"},
-        "score": {"validation_score": "validation"},
+        "loss": {"validation_loss": "validation images", "train_loss": "training images"},
+        "score": {"validation_score": "validation images"},
     }[what]
+    kept = {t["name"]: t["best_epoch"] for t in subject.results["finetuning"]["trainings"]}
+    scoring = subject.results["scoring"]
+    named_score = "negative " * scoring.startswith("neg_") + metric(scoring)
     trainings = list(dict.fromkeys(row["training"] for row in subject.training))
     rows = [
         [row["training"], int(row["epoch"]), *(_number(row.get(c)) for c in sides)]
@@ -339,18 +343,23 @@ def _training(subject: Subject, what: str) -> Figure:
     def draw(axes: Any, ink: Ink) -> None:
         for k, training in enumerate(trainings[-MOST_TRAININGS:]):
             own = [row for row in rows if row[0] == training]
-            for place, column in enumerate(sides):
-                style = "-" if column.startswith("validation") else ":"
-                label = short(training) if style == "-" else None
+            for place, images in enumerate(sides.values()):
+                named = images if len(trainings) == 1 else short(training)
                 axes.plot([r[1] for r in own], [r[2 + place] for r in own], color=hue(k),
-                          linestyle=style, marker=".", label=label)  # fmt: skip
+                          linestyle=":" if place else "-", marker=".",
+                          label=named if place == 0 or len(trainings) == 1 else None)  # fmt: skip
+            best = [row for row in own if row[1] == kept.get(training)]
+            axes.plot([r[1] for r in best], [r[2] for r in best], "o", color=hue(k), markersize=11,
+                      fillstyle="none")  # fmt: skip
         axes.set_xlabel("epoch")
-        axes.set_ylabel(what)
+        axes.set_ylabel(named_score if what == "score" else "loss")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="best", fontsize=8)
 
-    words = "One colour a training (a fold, or all images). Solid: validation images"
+    words = "One colour a training (a fold, or all images). " if len(trainings) > 1 else ""
+    words += "Solid: validation images"
     words += "; dotted: training images." if what == "loss" else "."
+    words += " Epoch 0 is the frozen model; a ring is around the epoch that is kept."
     columns = ("training", "epoch", *sides)
     title = f"Training: {what} by epoch"
     return Figure(f"training_{what}", title, words, draw, Table(columns, rows))
