@@ -138,23 +138,38 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("export")
 @click.argument("extractor")
-@click.option("-o", "--output", required=True, help="File: .h5, .npz or .parquet.")
+@click.option(
+    "-o", "--output", required=True, help="File: .h5, .npz or .parquet; a folder for tensorboard."
+)
+@click.option(
+    "--to",
+    type=click.Choice(["file", "tensorboard"]),
+    default="file",
+    show_default=True,
+    help="tensorboard writes what its projector shows, with --dataset also thumbnails.",
+)
 @_dataset_options
 @_in_cache
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def export(extractor: str, output: str, cache: str | None, overwrite: bool, **given: Any) -> None:
+def export(
+    extractor: str, output: str, to: str, cache: str | None, overwrite: bool, **given: Any
+) -> None:
     """Write the embeddings of EXTRACTOR as X, y, ids, sha256 for other tools.
 
     With --dataset, one row per image of it, in its order; without, everything in the store.
     """
     from featx.store import cache_folder
     from featx.workflow.exporting import export_embeddings
+    from featx.workflow.projecting import export_projector
 
     values = {
         k: list(v) if isinstance(v, tuple) else v for k, v in given.items() if v not in (None, ())
     }
     data = parse_config(DatasetConfig, values, source="command line") if values else None
-    done = export_embeddings(cache_folder(cache), extractor, output, data=data, overwrite=overwrite)
+    write = export_projector if to == "tensorboard" else export_embeddings
+    done = write(cache_folder(cache), extractor, output, data=data, overwrite=overwrite)
     if done.missing:
         console.warn(f"{len(done.missing)} images have no embedding and are left out.")
     console.log(f"{done.path}: X is {done.rows} × {done.n_features}.")
+    if to == "tensorboard":
+        console.log(f"Look at it with: tensorboard --logdir {done.path}")

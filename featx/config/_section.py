@@ -6,13 +6,16 @@ from pydantic import BaseModel, ConfigDict
 
 from featx.durations import read_seconds
 
-__all__ = ["ADDRESS", "CLUSTER", "Number", "Section", "duration"]
+__all__ = ["ADDRESS", "CLUSTER", "MLFLOW", "Number", "Section", "duration"]
 
 
 Number = bool | int | float | str | None
 
 CLUSTER = "ray computes on the machines of a Ray cluster. [this machine]"
 ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its own, new one]"
+MLFLOW = (
+    "Also log the finished run to MLflow: the address of a server or database, or a folder. [no]"
+)
 
 
 class Section(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import Section, duration
+from featx.config._section import MLFLOW, Section, duration
 from featx.config.report import by_default
 
 __all__ = ["FinetuneConfig"]
@@ -154,4 +154,5 @@ class FinetuneConfig(Section):
     name: str | None = Field(None, description="Name of the run. [data set and time]")
     runs: str = Field("runs", description="Folder that runs are written into.")
     overwrite: bool = Field(False, description="Replace a run of the same name.")
+    mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from featx.config._section import ADDRESS, CLUSTER, Number, Section, duration
+from featx.config._section import ADDRESS, CLUSTER, MLFLOW, Number, Section, duration
 from featx.config.report import by_default
 from featx.types import Components
 
@@ -148,4 +148,5 @@ class FitConfig(Section):
     name: str | None = Field(None, description="Name of the run. [data set and time]")
     runs: str = Field("runs", description="Folder that runs are written into.")
     overwrite: bool = Field(False, description="Replace a run of the same name.")
+    mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")

@@ -18,7 +18,7 @@ from featx.store import EmbeddingStore
 from featx.store.export import check_export_path, export_arrays
 from featx.store.listing import find_extractor
 
-__all__ = ["ExportReport", "export_embeddings"]
+__all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,44 @@ def export_embeddings(
         The extractor, the output, the data set or the store is not as it must be.
     """
     target = check_export_path(output, overwrite=overwrite)
+    rows = aligned_rows(cache, extractor, data)
+    export_arrays(target, rows.X, rows.y, rows.ids, hashes=rows.hashes, overwrite=overwrite)
+    return ExportReport(target, len(rows.ids), rows.X.shape[1], rows.missing)
+
+
+@dataclass(frozen=True)
+class AlignedRows:
+    """Rows of one extractor.
+
+    Parameters
+    ----------
+    backbone : str
+    X : ndarray of shape (n, n_features), float32
+    y : list of str of length n, or None
+    ids : list of str of length n
+    hashes : ndarray of shape (n, 32), uint8
+    paths : list of str of length n, or None
+        The images, where a data set names them.
+    missing : tuple of str
+        Ids of the data set without an embedding.
+    """
+
+    backbone: str
+    X: np.ndarray
+    y: list[str] | None
+    ids: list[str]
+    hashes: np.ndarray
+    paths: list[str] | None = None
+    missing: tuple[str, ...] = ()
+
+
+def aligned_rows(cache: str | Path, extractor: str, data: DatasetConfig | None) -> AlignedRows:
+    """Embeddings of one extractor with their names; see `export_embeddings`."""
     store = EmbeddingStore.open_folder(find_extractor(cache, extractor))
     if data is None:
         hashes = store.hashes
         ids = [row.tobytes().hex() for row in hashes]
-        export_arrays(target, store.gather(hashes), None, ids, hashes=hashes, overwrite=overwrite)
-        return ExportReport(target, len(ids), store.n_features)
+        return AlignedRows(store.spec.backbone, store.gather(hashes), None, ids, hashes)
     manifest = read_manifest(data)
     hashes, readable = _hash_files(manifest)
     known = readable & store.contains(hashes)
@@ -89,12 +121,15 @@ def export_embeddings(
             hint=f"Compute them with: featx extract {manifest.source} "
             f"--backbone {store.spec.backbone}",
         )
-    y = [row.label or "" for row in rows] if manifest.labelled else None
-    X = store.gather(hashes[known])
-    ids = [row.id for row in rows]
-    export_arrays(target, X, y, ids, hashes=hashes[known], overwrite=overwrite)
-    missing = tuple(row.id for row, there in zip(manifest.rows, known, strict=True) if not there)
-    return ExportReport(target, len(rows), store.n_features, missing)
+    return AlignedRows(
+        backbone=store.spec.backbone,
+        X=store.gather(hashes[known]),
+        y=[row.label or "" for row in rows] if manifest.labelled else None,
+        ids=[row.id for row in rows],
+        hashes=hashes[known],
+        paths=[row.path for row in rows],
+        missing=tuple(r.id for r, there in zip(manifest.rows, known, strict=True) if not there),
+    )
 
 
 def _hash_files(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:

@@ -39,6 +39,7 @@ from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
+from featx.workflow.tracking import check_tracking, track_run, without_password
 
 if TYPE_CHECKING:
     from featx.finetuning import ImageBank
@@ -57,6 +58,7 @@ _NOT_NUMBERS = {
     "from_run",
     "tensorboard",
     "report",
+    "mlflow",
 }
 
 
@@ -104,6 +106,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     settled = settle(config)
     assert settled.config.finetune is not None
     folder = run_folder(config.data.dataset, settled.config.finetune)
+    target = settled.config.finetune.mlflow
     config = _named(settled.config, folder)
     assert config.finetune is not None
     _check_extras(config.finetune)
@@ -161,18 +164,21 @@ def finetune_dataset(config: RunConfig) -> Run:
     console.log(f"Run written to {folder}")
     if config.finetune.report:
         add_report(folder, [answer.extraction])
+    track_run(target, folder, config, "finetune")
     return Run(folder, results, load_model(folder))
 
 
 def _named(config: RunConfig, folder: Path) -> RunConfig:
-    """The configuration with the run's name in it."""
+    """The configuration with the run's name in it, as the run keeps it."""
     assert config.finetune is not None
-    named = config.finetune.model_copy(update={"name": folder.name})
+    kept = {"name": folder.name, "mlflow": without_password(config.finetune.mlflow)}
+    named = config.finetune.model_copy(update=kept)
     return config.model_copy(update={"finetune": named})
 
 
 def _check_extras(config: FinetuneConfig) -> None:
     """Refuse what is not installed before anything is spent."""
+    check_tracking(config.mlflow)
     if config.tensorboard is not None and find_spec("tensorboard") is None:
         raise MissingExtraError("--tensorboard", "tensorboard")
     if (config.trials or config.budget) and find_spec("optuna") is None:

@@ -28,6 +28,7 @@ from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
+from featx.workflow.tracking import check_tracking, track_run, without_password
 
 __all__ = [
     "Run",
@@ -96,6 +97,7 @@ def fit_dataset(config: RunConfig) -> Run:
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
     check_config(config.fit)
+    check_tracking(config.fit.mlflow)
     manifest = labelled(read_manifest(config.data))
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
@@ -112,12 +114,15 @@ def fit_dataset(config: RunConfig) -> Run:
     chosen = _resting_on(extractions, result.chosen.backbone)
     results = _results_document(config, manifest, extractions, result, extracted_s)
     model = fitted_model(config, chosen, result)
-    config = config.model_copy(update={"fit": config.fit.model_copy(update={"name": folder.name})})
+    target = config.fit.mlflow
+    kept = {"name": folder.name, "mlflow": without_password(target)}
+    config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
     write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
     if config.fit.report:
         add_report(folder, chosen)
+    track_run(target, folder, config, "fit")
     return Run(folder, results, model)
 
 

@@ -1,0 +1,115 @@
+"""What of a finished run a tracking server is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featx.config import RunConfig
+from featx.files import printable
+
+__all__ = ["Curve", "Tracked", "describe_run"]
+
+LONGEST_KEY, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000  # of MLflow's database
+CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_score", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One value of a metric that has several."""
+
+    key: str
+    value: float
+    step: int
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A run as trackers keep one: parameters and tags as text, metrics as numbers."""
+
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    curves: list[Curve]
+    tags: dict[str, str]
+
+
+def describe_run(folder: Path, config: RunConfig, section: str) -> Tracked:
+    """What of a run is logged.
+
+    Parameters are the settings by their dotted keys. Metrics are those of the estimate, each with
+    the ends of its 95 % interval (``accuracy``, ``accuracy_low``, ``accuracy_high``), those of
+    estimates beside it after their name and a slash, and seconds. Curves have one step an epoch;
+    those of the training that made the model have no name before the slash.
+    """
+    results = json.loads((folder / "results.json").read_bytes())
+    document = json.loads((folder / "model" / "model.json").read_bytes())
+    metrics = dict(_estimate(results["estimate"], ""))
+    for name, estimate in results["estimates"].items():
+        metrics |= _estimate(estimate, f"{name}/")
+    metrics |= {key: float(value) for key, value in results["cost"].items()}
+    settings = config.model_dump(mode="json", include={"data", "extract", section})
+    return Tracked(
+        parameters=dict(_flat(settings)),
+        metrics={_key(key): value for key, value in metrics.items()},
+        curves=list(_curves(folder / "curves.csv")),
+        tags=_tags(folder, results, document, section),
+    )
+
+
+def _tags(
+    folder: Path, results: Mapping[str, Any], document: Mapping[str, Any], section: str
+) -> dict[str, str]:
+    backbones = [str(e["document"]["backbone"]) for e in document["extractors"]]
+    tags = {
+        "featx.command": section,
+        "featx.run": printable(str(folder.absolute())),
+        "featx.version": document["versions"]["featx"],
+        "featx.backbone": printable(" + ".join(backbones)),
+        "featx.head": printable(str(results["chosen"]["head"])),
+        "featx.estimate": results["estimate"]["method"],
+        "featx.dataset": printable(str(results["dataset"]["source"])),
+        "featx.dataset_sha256": results["dataset"]["sha256"],
+        "featx.model_sha256": document["sha256"],
+    }
+    return {name: text[:LONGEST_TAG] for name, text in tags.items()}
+
+
+def _estimate(estimate: Mapping[str, Any], before: str) -> Iterator[tuple[str, float]]:
+    for name, row in estimate["metrics"].items():
+        for end, key in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
+            if row[end] is not None:
+                yield before + key, float(row[end])
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+            continue
+        if isinstance(value, list) and all(isinstance(v, str | int | float) for v in value):
+            value = ", ".join(map(str, value))
+        text = value if isinstance(value, str) else json.dumps(value)
+        yield _key(before + key), printable(text)[:LONGEST_VALUE]
+
+
+def _key(name: str) -> str:
+    """A key of letters that MLflow takes."""
+    return re.sub(r"[^\w\-. /]", "_", name, flags=re.ASCII)[:LONGEST_KEY]
+
+
+def _curves(path: Path) -> Iterator[Curve]:
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    last = rows[-1]["training"] if rows else ""
+    for row in rows:
+        before = "" if row["training"] == last else f"{row['training']}/"
+        for column in CURVES:
+            if row.get(column):
+                yield Curve(_key(before + column), float(row[column]), int(row["epoch"]))
