@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from featx import console
 from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import UsageError
 
@@ -63,6 +64,14 @@ def choose_place(extract: ExtractConfig, config: FinetuneConfig) -> Place:
         raise UsageError(
             "Fine-tuning runs in fp32 or bf16. Got --precision fp16.",
             hint="Give --precision bf16, or leave it out.",
+        )
+    if choice.device == "cpu" and choice.precision not in {
+        "fp32",
+        choose("torch", "cpu").precision,
+    }:
+        console.warn(
+            "this processor does not multiply bf16: torch emulates it, and training takes several "
+            "times as long as in fp32. Leave --precision out to train in fp32."
         )
     devices = tuple(choice.device.split(","))
     if config.processes > 1:

@@ -20,11 +20,12 @@ from PIL import Image
 import featx
 from featx import console
 from featx.cli import main as cli
-from featx.config import FinetuneConfig
+from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import ModelError
 from featx.finetuning.checkpoints import read_snapshot
 from featx.fitting.data import Part
 from featx.model import load_model, save_model
+from featx.workflow.finetune_devices import choose_place
 from featx.workflow.finetune_training import Workshop
 
 NETWORK = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
@@ -374,6 +375,19 @@ def test_processes_end_with_the_command_and_another_number_goes_on(
         for c in "abc":
             expected = pytest.approx(float(theirs[name][f"p_{c}"]), abs=1e-4)
             assert float(row[f"p_{c}"]) == expected
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_emulated_bf16_is_warned_of(
+    native: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("featx.engines.torch._multiplies_bf16", lambda _: native)
+    for precision in ("bf16", "auto", "fp32"):
+        extract = ExtractConfig(device="cpu", precision=precision)
+        place = choose_place(extract, FinetuneConfig())
+        said = capsys.readouterr().err
+        assert ("torch emulates it" in said) == (precision == "bf16" and not native)
+    assert place.precision == "fp32"
 
 
 def test_torchrun_is_refused(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
