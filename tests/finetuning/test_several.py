@@ -121,7 +121,7 @@ def act_at_step(folder: Path, step: int, act: Any) -> threading.Thread:
     """Do something once a checkpoint of that step is there."""
 
     def wait() -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600  # longer than a machine stops for
         while time.monotonic() < deadline:
             found = read_snapshot(folder / LAST, aloud=False)
             if found is not None and found[1]["step"] >= step:
