@@ -32,6 +32,10 @@ class ScoreConfig(Section):
         description="How --sort-into places files.",
         json_schema_extra={"choices_are_flags": True},
     )
+    report: str | None = Field(
+        None,
+        description="File of a page on the images: classes, confidence, pictures, drift.",
+    )
     overwrite: bool = Field(False, description="Replace existing output.")
 
 

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from featx.config import FitConfig
 from featx.fitting.candidates import Ensemble, Trial
+from featx.fitting.drift import fit_drift
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
 from featx.model.calibration import Calibration, Temperature
 from featx.model.conformity import conformities
+from featx.model.drift import Drift
 from featx.model.novelty import Novelty
 from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.stats.conformal import fewest_images, set_thresholds
@@ -48,6 +50,8 @@ class FittedTrust:
     trust : Trust
     novelty : Novelty
         Arrays of the out-of-distribution score.
+    drift : Drift or None
+        What new images can be held against; None of too few training images.
     document : dict
         JSON: what was asked, fitted and achieved.
     """
@@ -55,6 +59,7 @@ class FittedTrust:
     temperature: float | None
     trust: Trust
     novelty: Novelty
+    drift: Drift | None
     document: dict[str, Any]
 
 
@@ -96,10 +101,13 @@ def fit_trust(
         kept, temperature = None, calibration.temperature
     rule = search.rule
     decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
+    X = search.part.embeddings(chosen.setup.backbone)
+    sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
     return FittedTrust(
         temperature,
-        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit),
+        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
         novelty,
+        drift,
         {
             "calibration": {
                 "asked": config.calibrate,

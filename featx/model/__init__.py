@@ -4,8 +4,8 @@
 ``document`` is ``model.json``; ``ensemble`` is several heads in one, which ``heads`` puts into
 files; ``head`` is the scikit-learn part as skops data, of which ``saved``
 reads the arrays, so that NumPy computes heads that are ``linear`` or of support ``vectors``;
-``trust``, with ``calibration`` and ``novelty``, is how far to believe an answer; ``folder`` and
-``archive`` are the containers.
+``trust``, with ``calibration`` and ``novelty``, is how far to believe an answer; ``drift`` is what
+new images are held against; ``folder`` and ``archive`` are the containers.
 """
 
 from featx.model.bundle import load_model, save_model

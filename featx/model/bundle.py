@@ -25,12 +25,14 @@ from featx.model.document import (
     plain,
     validate,
 )
+from featx.model.drift import Drift
 from featx.model.ensemble import EnsembleHead
 from featx.model.extractor import ModelExtractor
 from featx.model.folder import FolderReader, write_folder
 from featx.model.heads import decode_heads, encode_heads, head_files
 from featx.model.model import Model
 from featx.model.novelty import Novelty
+from featx.model.trust import Trust
 from featx.model.versions import compare_versions
 
 __all__ = ["load_model", "save_model"]
@@ -38,6 +40,7 @@ __all__ = ["load_model", "save_model"]
 DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
 CARD = "README.md"  # for people; never read
+DRIFT = "drift.safetensors"
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
@@ -66,12 +69,15 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
         The disk is full or the folder cannot be written.
     """
     _check_consistent(model, "this model")
-    limit = None if model.trust is None else model.trust.novelty
-    if (limit is None) != (model.novelty is None):
-        raise ModelError("This model has trust.novelty or its arrays, but not both.")
+    trust = model.trust or Trust()
+    for name in ("novelty", "drift"):
+        if (getattr(trust, name) is None) != (getattr(model, name) is None):
+            raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
     files, ensemble = encode_heads(model.pipeline)
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
+    if model.drift is not None:
+        files[DRIFT] = model.drift.encode()
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
@@ -158,6 +164,8 @@ def _needed(document: Document, source: str) -> set[str]:
     needed = head_files(document.ensemble)
     if document.trust is not None and document.trust.novelty is not None:
         needed.add(NOVELTY)
+    if document.trust is not None and document.trust.drift is not None:
+        needed.add(DRIFT)
     for i, extractor in enumerate(document.extractors):
         if extractor.weights not in {None, WEIGHTS.format(i)}:
             raise ModelError(
@@ -255,6 +263,13 @@ def _build(
                 start, stop = model.head.voices[0].columns
                 width = stop - start
             model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
+        if DRIFT in files:
+            model.drift = Drift.decode(
+                files[DRIFT],
+                n_features=model.n_features,
+                n_classes=len(model.classes),
+                source=source,
+            )
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):
             method(trial)

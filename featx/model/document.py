@@ -122,6 +122,8 @@ def encode(document: Document) -> bytes:
     for extractor in values["extractors"]:
         if extractor["weights"] is None:  # what older versions of format 2 know nothing of
             del extractor["weights"]
+    if values["trust"] is not None and values["trust"]["drift"] is None:
+        del values["trust"]["drift"]
     values["sha256"] = _digest(values)
     return _utf8(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)) + b"\n"
 

@@ -10,6 +10,7 @@ import numpy as np
 from featx.errors import ModelError
 from featx.files import printable
 from featx.margins import margin_columns
+from featx.model.drift import Drift
 from featx.model.ensemble import head_probabilities, scaler_of
 from featx.model.extractor import ModelExtractor
 from featx.model.linear import ArrayHead
@@ -42,6 +43,8 @@ class Model:
         Calibration, prediction sets and the limit of the out-of-distribution score.
     novelty : Novelty, optional
         Arrays of that score; goes with ``trust.novelty``.
+    drift : Drift, optional
+        What new images can be held against; goes with ``trust.drift``.
     augmentation : dict, optional
         Document of the `featx.data.augment.Augmentation` that made views of its training images.
     metrics : dict
@@ -58,6 +61,7 @@ class Model:
     temperature: float | None = None
     trust: Trust | None = None
     novelty: Novelty | None = None
+    drift: Drift | None = None
     augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from featx.model.calibration import Calibration, Positive, Share
 from featx.model.conformity import SetMethod, conformities
 from featx.model.decision import Decision
 
-__all__ = ["NoveltyLimit", "PredictionSets", "Trust"]
+__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -86,6 +86,21 @@ class NoveltyLimit(_Part):
     limit: Positive
 
 
+class DriftSample(_Part):
+    """Which training images new ones are held against (`featx.model.drift` has the arrays).
+
+    Parameters
+    ----------
+    images : int
+        In the sample.
+    grouped : bool
+        Whether they belonged to groups, such as patients, beyond exact copies.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    grouped: bool
+
+
 class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
@@ -93,6 +108,7 @@ class Trust(_Part):
     decision: Decision | None = None
     sets: PredictionSets | None = None
     novelty: NoveltyLimit | None = None
+    drift: DriftSample | None = None
 
     @property
     def reorders(self) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featx.files import printable
 from featx.pages import Markup, element, page
 from featx.reporting.contents import Subject
-from featx.reporting.drawing import inline_svg
-from featx.reporting.figures import Figure, figures
+from featx.reporting.figures import figures
 from featx.reporting.gallery import (
     cases,
     draw_cards,
@@ -19,6 +18,7 @@ from featx.reporting.gallery import (
 )
 from featx.reporting.look import LOOK
 from featx.reporting.map import SCRIPT, Layout, draw_map
+from featx.reporting.parts import bar, drawings, folded
 from featx.reporting.tables import headline, shown
 from featx.reporting.words import interval, metric, sentences
 
@@ -26,7 +26,6 @@ __all__ = ["write_page"]
 
 SAMPLES = 5  # images of a class,
 MOST_SAMPLED = 12  # and classes of which some are shown
-MOST_ROWS = 24  # of the table of classes before the rest is folded away
 MOST_FAILURES = 50
 HEADINGS = {
     "found": "Asked and found",
@@ -64,11 +63,9 @@ def write_page(subject: Subject, layout: Layout | None) -> str:
         "data": list(_data(subject)),
         "candidates": list(_candidates(subject.results)),
         "estimate": list(_estimate(subject)),
-        "confusion": [_drawings([drawn.pop(n) for n in [*drawn] if "confusion" in n], wide=True)],
-        "curves": [_drawings([f for n, f in drawn.items() if not _learns(n)])],
-        "learning": [_drawings(own)]
-        if (own := [f for n, f in drawn.items() if _learns(n)])
-        else [],
+        "confusion": [drawings([drawn.pop(n) for n in [*drawn] if "confusion" in n], wide=True)],
+        "curves": [drawings([f for n, f in drawn.items() if not _learns(n)])],
+        "learning": [drawings(own)] if (own := [f for n, f in drawn.items() if _learns(n)]) else [],
         "map": [] if layout is None else list(draw_map(subject, layout)),
         "mistakes": list(_mistakes(subject)),
         "uncertain": list(_uncertain(subject)),
@@ -86,16 +83,6 @@ def _learns(name: str) -> bool:
     return name == "learning_curve" or name.startswith("training_")
 
 
-def _drawings(drawn: Sequence[Figure], *, wide: bool = False) -> Markup:
-    parts = []
-    for figure in drawn:
-        label = f"{figure.title}. {figure.words}"
-        drawing = element("div", inline_svg(figure), role="img", aria_label=label)
-        note = element("p", figure.words, class_="note")
-        parts.append(element("figure", element("figcaption", figure.title), drawing, note))
-    return element("div", *parts, class_="drawings wide" if wide else "drawings")
-
-
 def _data(subject: Subject) -> Iterator[Markup]:
     results, data = subject.results, subject.results["dataset"]
     parts = [f"{data['images']:,} labelled images of {len(data['classes'])} classes"]
@@ -107,8 +94,8 @@ def _data(subject: Subject) -> Iterator[Markup]:
     yield element("p", "; ".join(parts) + f". Judged on {subject.judged_on}.")
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
-    rows = [[name, f"{n:,}", f"{n / data['images']:.1%}", _bar(n / most)] for name, n in counts]
-    yield _folded(("class", "images", "share", ""), rows, "all classes")
+    rows = [[name, f"{n:,}", f"{n / data['images']:.1%}", bar(n / most)] for name, n in counts]
+    yield folded(("class", "images", "share", ""), rows, f"all classes ({len(rows)})")
     if data["quarantined"]:
         failures = [
             [printable(f["id"]), printable(f["reason"])] for f in subject.failures[:MOST_FAILURES]
@@ -123,20 +110,6 @@ def _data(subject: Subject) -> Iterator[Markup]:
         of = "each class" if n <= MOST_SAMPLED else f"the {MOST_SAMPLED} largest of {n} classes"
         yield element("h3", f"Some images of {of}")
         yield from samples
-
-
-def _bar(share: float) -> Markup:
-    """A share of the longest bar, beside its number."""
-    bar = element("rect", width=f"{100 * share:.1f}", height="10", class_="h0")
-    return element("svg", bar, viewBox="0 0 100 10", width="100", height="10", aria_hidden="true")
-
-
-def _folded(columns: Sequence[str], rows: Sequence[Sequence[str]], words: str) -> Markup:
-    """A table; what is beyond `MOST_ROWS` opens on demand."""
-    if len(rows) <= MOST_ROWS:
-        return shown(columns, rows)
-    more = element("details", element("summary", f"{words} ({len(rows)})"), shown(columns, rows))
-    return element("div", shown(columns, rows[:10]), more)
 
 
 def _candidates(results: Mapping[str, Any]) -> Iterator[Markup]:
@@ -235,7 +208,11 @@ def _estimate(subject: Subject) -> Iterator[Markup]:
         [printable(label), f"{row['support']:,}", *(interval(row[m]) for m in measures)]
         for label, row in per_class
     ]
-    yield _folded(["class", "images", *map(metric, measures)], lines, "all classes, hardest first")
+    yield folded(
+        ["class", "images", *map(metric, measures)],
+        lines,
+        f"all classes, hardest first ({len(lines)})",
+    )
 
 
 def _mistakes(subject: Subject) -> Iterator[Markup]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.files import printable
-from featx.pages import Markup, element, thumbnail
+from featx.pages import Markup, element
 from featx.reporting.contents import Subject
-from featx.reporting.pictures import small_pictures
+from featx.reporting.pictures import shown_picture, small_pictures
 from featx.reporting.tables import Table
 
 __all__ = ["Case", "cases", "cases_table", "draw_cards", "least_certain", "worst_mistakes"]
@@ -135,7 +135,9 @@ def _card(
     name = printable(subject.ids[case.row])
     parts = []
     if case.image is not None:
-        parts.append(_picture(large.get(case.image), LARGE_PX, f"{names[true]}: {name}", "large"))
+        parts.append(
+            shown_picture(large.get(case.image), LARGE_PX, f"{names[true]}: {name}", "large")
+        )
     if true == said:
         second = int(np.argsort(-p, kind="stable")[1])
         verdict = element("strong", names[said])
@@ -159,16 +161,9 @@ def _nearest(
     for i, cosine in case.nearest:
         label = names[int(embedded.y[i])] if embedded.y[i] >= 0 else "another class"
         words = f"training image of {label}: {printable(embedded.ids[i])}"
-        picture = _picture(small.get(i), SMALL_PX, words, "small")
+        picture = shown_picture(small.get(i), SMALL_PX, words, "small")
         items.append(element("li", picture, element("span", label), f" {cosine:.2f}"))
     return element("ul", *items, class_="nearest", aria_label="nearest training images")
-
-
-def _picture(image: Image.Image | None, size_px: int, words: str, kind: str) -> Markup:
-    if image is None:
-        return element("span", "no picture", class_=f"gap {kind}")
-    return element("img", src=thumbnail(image, size_px), alt=words, title=words, class_=kind,
-                   width=image.width, height=image.height)  # fmt: skip
 
 
 def draw_samples(subject: Subject, per_class: int, most: int) -> Iterator[Markup]:
@@ -188,7 +183,7 @@ def draw_samples(subject: Subject, per_class: int, most: int) -> Iterator[Markup
     for c, images in chosen.items():
         name = printable(subject.classes[c])
         shown = [
-            _picture(pictures[i], SMALL_PX, f"{name}: {printable(embedded.ids[i])}", "small")
+            shown_picture(pictures[i], SMALL_PX, f"{name}: {printable(embedded.ids[i])}", "small")
             for i in images
         ]
         rows.append(element("div", element("h4", name), element("div", *shown, class_="strip")))

@@ -12,9 +12,10 @@ from featx.data.decode import decode_image
 from featx.data.hashing import read_bytes
 from featx.errors import FeatxError
 from featx.machine import cpu_cores
+from featx.pages import Markup, element, thumbnail
 from featx.types import Preprocess
 
-__all__ = ["small_pictures", "sprite_sheet"]
+__all__ = ["shown_picture", "small_pictures", "sprite_sheet"]
 
 QUALITY = 50
 BACKGROUND = (128, 128, 128)
@@ -41,6 +42,25 @@ def small_pictures(paths: Sequence[str], size_px: int) -> list[Image.Image | Non
 
     with ThreadPoolExecutor(cpu_cores()) as pool:
         return list(pool.map(small, paths))
+
+
+def shown_picture(image: Image.Image | None, size_px: int, words: str, kind: str) -> Markup:
+    """A picture with its words, or a gap where there is none.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or None
+    size_px : int
+        Longest side.
+    words : str
+        What it shows, for whoever does not see it, and on pointing at it.
+    kind : str
+        Class of the style.
+    """
+    if image is None:
+        return element("span", "no picture", class_=f"gap {kind}")
+    return element("img", src=thumbnail(image, size_px), alt=words, title=words, class_=kind,
+                   width=image.width, height=image.height)  # fmt: skip
 
 
 def sprite_sheet(pictures: Sequence[Image.Image | None], size_px: int) -> tuple[bytes, int]:

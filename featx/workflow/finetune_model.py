@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featx.config import RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
+from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import Held
 from featx.fitting.training import pipeline_outputs
 from featx.model import Model, ModelExtractor
@@ -98,17 +99,20 @@ def tuned_answer(
         rows = outcome.validation
         said = workshop.predict(outcome, rows)[1]
         oof = Held("validation", workshop.part.take(rows), np.full(len(said), -1), said)
-    X = pipeline[:1].transform(_gather(tuned, workshop.part.ids))
-    seed = int(workshop.config.seed or 0)
-    trust, novelty = tuned_trust(oof, workshop.part, X, outcome.validation, seed=seed)
+    X = _gather(tuned, workshop.part.ids)
+    seed, unseen = int(workshop.config.seed or 0), outcome.validation
+    scaled = pipeline[:1].transform(X)
+    trust, novelty = tuned_trust(oof, workshop.part, scaled, unseen, seed=seed)
+    sample, drift = fit_drift(X, workshop.part, oof, seed=seed, unseen=unseen)
     frozen = fitted_model(config, [extraction], outcome.warm)
     model = replace(
         frozen,
         head=pipeline,
         extractors=[own_extractor(tuned, request, path)],
         temperature=None,
-        trust=trust,
+        trust=trust.model_copy(update={"drift": sample}),
         novelty=novelty,
+        drift=drift,
         provenance={**frozen.provenance, "finetuned": outcome.record.document},
     )
     return Answer("finetuned", model, tuned)

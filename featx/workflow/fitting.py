@@ -227,6 +227,7 @@ def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: F
         temperature=result.temperature,
         trust=result.trust.trust,
         novelty=result.trust.novelty,
+        drift=result.trust.drift,
         augmentation=extractions[0].plan.made_by,
         metrics=result.estimate,
         provenance={

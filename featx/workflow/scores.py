@@ -53,6 +53,11 @@ class Scores:
         File that the rows were written to.
     sorted_into : dict of str to int
         Files placed in each folder by ``sort_into``.
+    page : str or None
+        File of the page that ``report`` asked for.
+    drift : dict or None
+        Whether the images are like the training images, as that page says; None without it, or
+        where it cannot be tested.
     """
 
     ids: list[str]
@@ -70,6 +75,8 @@ class Scores:
     proba: bool = False
     output: str | None = None
     sorted_into: dict[str, int] | None = None
+    page: str | None = None
+    drift: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -144,6 +151,8 @@ class Scores:
             "averaged": self.averaged,
             "output": self.output,
             "sorted_into": self.sorted_into,
+            "page": self.page,
+            "drift": self.drift,
             "report": self.report,
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }

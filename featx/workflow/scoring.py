@@ -16,7 +16,7 @@ from featx.data.reader import read_manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, run_extractors
 from featx.files import printable
-from featx.formats import check_output, write_rows
+from featx.formats import check_output, check_place, write_rows
 from featx.model import Model, load_model
 from featx.model.trust import Trust
 from featx.workflow.averaging import average_views, score_augmentation
@@ -54,7 +54,8 @@ def score(
     output : path, optional
         ``.csv``, ``.jsonl`` or ``.parquet`` file to write. Default None writes nothing.
     config : ScoreConfig, optional
-        What is written; its ``output`` is not read here.
+        What is written; its ``output`` is not read here. ``report`` also asks whether the images
+        are like the training images (`featx.stats.drift`).
     extract : ExtractConfig, optional
         Cache, device and manners. Of what decides the embedding only ``weights`` is read (a file
         that has moved since the model was fitted); the rest is the model's.
@@ -106,8 +107,13 @@ def score(
             "Probabilities are means over views; what the model promises (estimate, calibration, "
             "coverage) is of single images."
         )
-    scores = _predict(loaded, extractions, config)
-    return _write(scores, extraction, output, config)
+    scores = _write(_predict(loaded, extractions, config), extraction, output, config)
+    if config.report is not None:
+        from featx.workflow.score_page import add_page  # drawing is imported where it is asked for
+
+        named = "" if isinstance(model, Model) else os.fspath(model)
+        scores = add_page(loaded, named, extractions, scores, config, images.dataset)
+    return scores
 
 
 def _one_source(
@@ -134,6 +140,11 @@ def _check_outputs(
         check_output(output, overwrite=config.overwrite)
         if Path(output).exists() and Path(output).samefile(source):
             raise UsageError(f"The output {printable(os.fspath(output))!r} is the input.")
+    if config.report is not None:
+        check_place(config.report, overwrite=config.overwrite)
+        for other in filter(None, (output, source)):
+            if Path(other).resolve() == Path(config.report).resolve():
+                raise UsageError(f"--report {printable(config.report)!r} is another file's name.")
     if config.sort_into is not None:
         check_sort_folder(config.sort_into, root, overwrite=config.overwrite)
 

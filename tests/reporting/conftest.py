@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_lab import HOSTILE
 from PIL import Image
 
-HOSTILE = "<script>alert(1)<!--$x$"  # a folder's name holds no slash
 COLOURS = {HOSTILE: (200, 40, 30), "=blue": (60, 60, 150), "green": (60, 110, 120)}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update",

@@ -6,19 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-BROKEN = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
-WIDTH = "document.documentElement.scrollWidth"
-
-
-def opened(chromium: Any, path: Path, width: int, scheme: str, heard: list[str]) -> Any:
-    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("dialog", lambda dialog: (heard.append("dialog"), dialog.dismiss()))
-    page.on("request", lambda r: heard.append(r.url) if r.url.startswith("http") else None)
-    page.goto(path.resolve().as_uri())
-    return page
+from page_lab import BROKEN, WIDTH, opened
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])

@@ -1,0 +1,42 @@
+"""Parts that pages are made of: figures beside each other, long tables, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featx.pages import Markup, element
+from featx.reporting.drawing import inline_svg
+from featx.reporting.figures import Figure
+from featx.reporting.tables import shown
+
+__all__ = ["bar", "drawings", "folded"]
+
+MOST_ROWS = 24  # of a table before the rest is folded away
+FIRST_ROWS = 10
+
+
+def drawings(drawn: Sequence[Figure], *, wide: bool = False) -> Markup:
+    """Figures with their titles and words, as many beside each other as there is room for."""
+    parts = []
+    for figure in drawn:
+        label = f"{figure.title}. {figure.words}"
+        drawing = element("div", inline_svg(figure), role="img", aria_label=label)
+        note = element("p", figure.words, class_="note")
+        parts.append(element("figure", element("figcaption", figure.title), drawing, note))
+    return element("div", *parts, class_="drawings wide" if wide else "drawings")
+
+
+def bar(share: float) -> Markup:
+    """A share of the longest bar, beside its number."""
+    drawn = element("rect", width=f"{100 * share:.1f}", height="10", class_="h0")
+    return element("svg", drawn, viewBox="0 0 100 10", width="100", height="10", aria_hidden="true")
+
+
+def folded(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], more: str, *, words: int = 1
+) -> Markup:
+    """A table; one of more than 24 rows shows 10, and all of them on demand, as ``more`` says."""
+    if len(rows) <= MOST_ROWS:
+        return shown(columns, rows, words)
+    everything = element("details", element("summary", more), shown(columns, rows, words))
+    return element("div", shown(columns, rows[:FIRST_ROWS], words), everything)

@@ -1,0 +1,145 @@
+"""What was asked and found of new images, in plain sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from featx.console import counted
+from featx.files import printable
+from featx.reporting.scored.contents import LEVEL, Drifted, Scored
+from featx.reporting.words import interval, percent
+
+__all__ = ["drift_sentences", "rests_on", "sentences"]
+
+N_NAMED = 3  # classes
+
+
+def sentences(scored: Scored) -> list[str]:
+    """Asked, found, how sure, how far away, and whether images have changed."""
+    said = [_asked(scored)]
+    if len(scored.read):
+        said += [_found(scored), _sure(scored), *_away(scored)]
+        said.append(" ".join(drift_sentences(scored)))
+    return said
+
+
+def _asked(scored: Scored) -> str:
+    model, metrics = scored.model, scored.model["estimate"].get("metrics", {})
+    expected = ""
+    if "accuracy" in metrics:
+        expected = (
+            f" On images like those it was fitted on, its accuracy is "
+            f"{interval(metrics['accuracy'])}."
+        )
+    return (
+        f"Asked: which of {len(scored.classes)} classes is in each of "
+        f"{counted(len(scored.ids), 'file')} of {printable(scored.source)}? By a "
+        f"{printable(model['head'])} head on embeddings of {printable(model['backbone'])}."
+        f"{expected}"
+    )
+
+
+def _found(scored: Scored) -> str:
+    counts, n = scored.counts, len(scored.read)
+    order = np.argsort(-counts, kind="stable")[:N_NAMED]
+    named = ", ".join(
+        f"{printable(scored.classes[c])!r} {percent(counts[c] / n)}" for c in order if counts[c]
+    )
+    unread = f"; {counted(len(scored.failures), 'file')} could not be read"
+    none = int((counts == 0).sum())
+    missing = f"; {none:,} of {len(counts):,} classes never" if none else ""
+    return f"Found most often: {named}{missing}{unread if scored.failures else ''}."
+
+
+def _sure(scored: Scored) -> str:
+    n, sure = len(scored.read), scored.sure[scored.read]
+    text = f"Half of the predictions have a probability of {np.median(sure):.2f} or more"
+    if scored.abstained is None:
+        return text + "; this model never abstains."
+    abstained = int(scored.abstained.sum())
+    return (
+        f"{text}; the model abstains from {abstained:,} of {n:,} ({percent(abstained / n)}), whose "
+        "prediction is not to be relied on."
+    )
+
+
+def _away(scored: Scored) -> list[str]:
+    if scored.ood is None or scored.ood_rate is None:
+        return []
+    far, n = int(scored.ood.sum()), len(scored.read)
+    return [
+        f"{far:,} of {n:,} ({percent(far / n)}) lie farther from the training images than "
+        f"{percent(1 - scored.ood_rate)} of held-out training images do: out of distribution."
+    ]
+
+
+def drift_sentences(scored: Scored) -> list[str]:
+    """Whether the images are other ones than the model was fitted on."""
+    drift = scored.drift
+    if drift is None:
+        return [f"Drift: not tested. {scored.no_drift}"]
+    said = [_place(drift), _mix(scored, drift)]
+    if drift.moved:
+        said[0] = f"Drift: {said[0]}"
+        said.append(
+            "What is known of the model's accuracy is of images like the training images, and "
+            "need not hold here: label some of these and look."
+        )
+        if drift.p_place <= LEVEL and drift.p_mix <= LEVEL:
+            said.append("Other shares of classes alone would move the embeddings too.")
+    else:
+        said[0] = f"Drift: none is found. {said[0]}"
+        said.append("A small change, or one that this backbone does not see, can be missed.")
+    return said
+
+
+def _place(drift: Drifted) -> str:
+    distance, usual = drift.place.statistic, drift.place.usual
+    if drift.p_place <= LEVEL:
+        return (
+            "these images look different from the training images: along one axis of the "
+            f"embeddings their distributions are {distance:.2f} apart, where images alike stay "
+            f"below {usual:.2f} (p = {drift.p_place:.3g})."
+        )
+    return (
+        f"These images lie among the embeddings like the training images: at most {distance:.2f} "
+        f"apart along any axis, and images alike stay below {usual:.2f} (p = {drift.p_place:.3g})."
+    )
+
+
+def _mix(scored: Scored, drift: Drifted) -> str:
+    if drift.p_mix > LEVEL:
+        return f"Predicted classes have like shares (p = {drift.p_mix:.3g})."
+    c = int(np.abs(drift.mix.parts).argmax())
+    old = float(drift.old_shares[c])
+    return (
+        f"Predicted classes have other shares (p = {drift.p_mix:.3g}): "
+        f"{printable(scored.classes[c])!r} is predicted for {percent(old + drift.mix.parts[c])}, "
+        f"where it was for {percent(old)} of the training images."
+    )
+
+
+def rests_on(drift: Drifted) -> str:
+    """What the tests compare, and what they take for granted."""
+    n, old = len(drift.rows), len(drift.old_places)
+    of = f"{n:,} images" if n == drift.n_read else f"{n:,} of {drift.n_read:,} images, at random,"
+    text = (
+        f"Tested: {of} against {old:,} training images, by their places on "
+        f"{drift.old_places.shape[1] - 1} principal axes and their distance from all of them. "
+        "The axes come from other training images, predicted classes from classifiers that had "
+        "not seen the image. The largest Kolmogorov-Smirnov distance of the axes, and the "
+        "chi-square of the predicted classes, against those of 999 permutations; p is doubled, "
+        "as there are two tests."
+    )
+    if drift.new_grouped:
+        return text + " Whole groups are permuted."
+    if drift.old_grouped:
+        return (
+            text + " Training images came in groups, which are permuted whole; of the new images "
+            "no group is known. Where several are of one patient, plot or camera, the test is too "
+            "ready to find drift: a manifest with a column group says which are."
+        )
+    return (
+        text + " The new images are taken to be independent: where several are of one patient, "
+        "plot or camera, the test is too ready to find drift."
+    )

@@ -1,0 +1,174 @@
+"""Whether new images are like those that a model was fitted on: two permutation tests.
+
+Every image is described by its coordinates on a few axes, and by the class predicted for it. The
+first test compares the distribution along every axis, the second the shares of predicted classes.
+Both permute whole blocks (a patient's images, exact copies), so that images which belong together
+are not taken for independent ones.
+
+References
+----------
+Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for detecting
+dataset shift", NeurIPS 2019, for Kolmogorov-Smirnov tests on principal components. Westfall and
+Young, "Resampling-based multiple testing", Wiley 1993, for the largest of several statistics in
+place of Bonferroni's correction. Lipton, Wang and Smola, "Detecting and correcting for label shift
+with black box predictors", ICML 2018, for predicted classes. Phipson and Smyth, "Permutation
+p-values should never be zero", SAGMB 9, 2010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["N_PERMUTATIONS", "Axes", "Shift", "fit_axes", "mix_shift", "place_shift"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MOST_AXES = 32
+IMAGES_PER_AXIS = 10
+POWER_ITERATIONS = 4
+N_PERMUTATIONS = 999
+LEVEL = 0.05
+TIE = 1e-9  # sums in another order differ by less
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where along the main directions of some images an embedding lies.
+
+    Parameters
+    ----------
+    centre, scale : ndarray of shape (n_features,), float32
+        Mean and standard deviation of the images; ``scale`` is 1 where nothing varies.
+    directions : ndarray of shape (n_axes, n_features), float32
+        Principal directions of the standardised embeddings, orthonormal.
+    """
+
+    centre: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    directions: NDArray[np.float32]
+
+
+def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
+    """The main directions of some embeddings.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+    seed : int
+        Of the randomised decomposition.
+
+    Returns
+    -------
+    Axes
+        At most 32, at most one for every 10 images, one at least.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    centre, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    scale = np.where(scale > 1e-9 * np.maximum(np.abs(centre), 1e-9), scale, 1.0)
+    Z = (X - centre) / scale
+    n_axes = max(1, min(MOST_AXES, len(X) // IMAGES_PER_AXIS, X.shape[1] - 1))
+    directions = randomized_svd(Z, n_axes, n_iter=POWER_ITERATIONS, random_state=seed)[2]
+    return Axes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The outcome of one test.
+
+    Parameters
+    ----------
+    statistic : float
+    p : float
+        Share of permutations, the data themselves among them, whose statistic is as large.
+    parts : ndarray of shape (n_parts,), float64
+        What the statistic is the largest, or the sum, of.
+    usual : float
+        What it stays below in 95 % of permutations.
+    """
+
+    statistic: float
+    p: float
+    parts: Float
+    usual: float
+
+
+def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
+    """Whether some images lie elsewhere than others along any axis.
+
+    The statistic is the largest of the axes' Kolmogorov-Smirnov distances: how far two cumulative
+    distributions are apart, in [0, 1].
+
+    Parameters
+    ----------
+    places : ndarray of shape (n, n_axes)
+        Coordinates of all images.
+    new : ndarray of shape (n,), bool
+        Which are the new ones.
+    blocks : ndarray of shape (n,), int64
+        Images of one number are permuted together; none is new and old at once.
+    seed : int
+    """
+    order = np.argsort(places, axis=0, kind="stable").T
+    ranked = np.take_along_axis(places.T, order, axis=1)
+    ends = np.ones(ranked.shape, bool)  # of runs of equal values: between them nothing is compared
+    ends[:, :-1] = ranked[:, 1:] > ranked[:, :-1]
+
+    def distances(side: Mask) -> Float:
+        n_new = max(int(side.sum()), 1)
+        steps = np.where(side, 1 / n_new, -1 / max(len(side) - n_new, 1))
+        return np.asarray(np.abs(np.where(ends, steps[order].cumsum(axis=1), 0)).max(axis=1))
+
+    parts = distances(new)
+    others = np.array([distances(side).max() for side in _permuted(new, blocks, seed)])
+    return _shift(float(parts.max()), parts, others)
+
+
+def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) -> Shift:
+    """Whether classes have other shares of some images than of others.
+
+    The statistic is Pearson's chi-square of the table of two rows. ``parts`` is each class's share
+    of the new images less its share of the others.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,), int64
+        Class of each image.
+    new, blocks, seed
+        See `place_shift`.
+    n_classes : int
+    """
+    is_class = np.eye(n_classes)[codes]
+    n, total = len(codes), is_class.sum(axis=0)
+    known = total > 0
+
+    def statistics(sides: NDArray[np.float64]) -> Float:
+        n_new = sides.sum(axis=1, keepdims=True)
+        expected = total[known] * n_new / n
+        squares = ((sides @ is_class)[:, known] - expected) ** 2 / expected
+        return np.asarray(squares.sum(axis=1) * n / np.maximum(n - n_new[:, 0], 1))
+
+    others = statistics(np.stack([*_permuted(new, blocks, seed)]).astype(np.float64))
+    parts = is_class[new].mean(axis=0) - is_class[~new].mean(axis=0)
+    return _shift(float(statistics(new[None].astype(np.float64))[0]), parts, others)
+
+
+def _shift(statistic: float, parts: Float, others: Float) -> Shift:
+    as_large = int((others >= statistic - TIE).sum())
+    usual = float(np.quantile(others, 1 - LEVEL, method="higher"))
+    return Shift(statistic, (1 + as_large) / (1 + len(others)), parts, usual)
+
+
+def _permuted(new: Mask, blocks: Int, seed: int) -> Iterator[Mask]:
+    """Which images are new when as many blocks are, drawn at random."""
+    _, first, codes = np.unique(blocks, return_index=True, return_inverse=True)
+    sides = new[first]
+    rng = np.random.default_rng(seed)
+    for _ in range(N_PERMUTATIONS):
+        yield rng.permutation(sides)[codes]

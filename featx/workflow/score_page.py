@@ -1,0 +1,181 @@
+"""New images held against the training images, and the page of what a model says of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.config import ScoreConfig
+from featx.data.splits import hash_codes, link_components
+from featx.extraction import Extraction
+from featx.files import printable, write_atomic
+from featx.model import Model
+from featx.model.ensemble import EnsembleHead
+from featx.model.trust import Trust
+from featx.reporting.scored import Drifted, Scored, write_scored_page
+from featx.stats.drift import mix_shift, place_shift
+from featx.workflow.scores import Scores
+
+__all__ = ["add_page", "find_drift"]
+
+MOST_TESTED = 1000  # as many as a model's sample has; more would call any difference drift
+LEAST_TESTED = 10
+SEED = 0
+BEFORE = "The model has no sample of its training images: fit it again to have one."
+
+
+def find_drift(
+    model: Model, extractions: Sequence[Extraction], predicted: np.ndarray
+) -> tuple[Drifted | None, str]:
+    """Test whether the images are like those that the model was fitted on.
+
+    Parameters
+    ----------
+    model : Model
+    extractions : sequence of Extraction
+        Of the images, by each of the model's extractors.
+    predicted : ndarray of shape (n_files,), int64
+        Index of the predicted class; -1 where a file could not be read.
+
+    Returns
+    -------
+    Drifted or None, str
+        None for the reason that the text gives.
+    """
+    first, sample, facts = extractions[0], model.drift, (model.trust or Trust()).drift
+    if sample is None or facts is None:
+        return None, BEFORE
+    read = np.flatnonzero(first.ok)
+    blocks, grouped = _blocks(first, read)
+    some = np.arange(len(read))
+    if len(read) > MOST_TESTED:
+        some = np.sort(np.random.default_rng(SEED).choice(some, MOST_TESTED, replace=False))
+    rows, blocks = read[some], blocks[some]
+    if len(np.unique(blocks)) < LEAST_TESTED:
+        return (
+            None,
+            f"{len(read):,} images are too few: at least {LEAST_TESTED} different ones are needed.",
+        )
+    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
+    new_places = sample.locate(np.hstack(columns))
+    places = np.concatenate([sample.places, new_places])
+    new = np.arange(len(places)) >= len(sample.places)
+    together = np.append(sample.blocks, blocks + sample.blocks.max() + 1)
+    codes = np.append(sample.predicted, predicted[rows])
+    n_classes = len(model.classes)
+    return Drifted(
+        place=place_shift(places, new, together, seed=SEED),
+        mix=mix_shift(codes, new, together, n_classes, seed=SEED),
+        rows=rows,
+        old_places=sample.places.astype(np.float64),
+        new_places=new_places.astype(np.float64),
+        old_shares=np.bincount(sample.predicted, minlength=n_classes) / len(sample.predicted),
+        old_probabilities=sample.probabilities.astype(np.float64),
+        n_read=len(read),
+        old_grouped=facts.grouped,
+        new_grouped=grouped,
+    ), ""
+
+
+def _blocks(extraction: Extraction, read: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What belongs together among the images: exact copies, and groups where they are known."""
+    copies = hash_codes(extraction.hashes[read])
+    named = [extraction.manifest.rows[i].group for i in read]
+    if not any(named):
+        return copies, False
+    own = [name or f"\0{i}" for i, name in enumerate(named)]
+    groups = np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
+    return link_components(groups, copies), True
+
+
+def add_page(
+    model: Model,
+    named: str,
+    extractions: Sequence[Extraction],
+    scores: Scores,
+    config: ScoreConfig,
+    source: str,
+) -> Scores:
+    """Write the page that ``config.report`` names; the scores know of it.
+
+    Parameters
+    ----------
+    model : Model
+    named : str
+        The model's path; empty where it was given as an object.
+    extractions : sequence of Extraction
+    scores : Scores
+    config : ScoreConfig
+    source : str
+        Where the images are, as it was asked for.
+    """
+    assert config.report is not None
+    position = {name: i for i, name in enumerate(scores.classes)}
+    predicted = np.array([position.get(label, -1) for label in scores.predictions], np.int64)
+    drift, why_not = find_drift(model, extractions, predicted)
+    novelty = (model.trust or Trust()).novelty
+    scored = Scored(
+        source=source,
+        model=_about(model),
+        classes=scores.classes,
+        ids=scores.ids,
+        paths=[row.path for row in extractions[0].manifest.rows],
+        predicted=predicted,
+        probabilities=scores.probabilities,
+        abstained=scores.abstained,
+        ood=scores.ood,
+        ood_scores=scores.ood_scores,
+        ood_rate=None if novelty is None else novelty.rate,
+        ood_limit=None if novelty is None else novelty.limit,
+        failures=[(failure.id, failure.reason) for failure in scores.failures],
+        drift=drift,
+        no_drift=why_not,
+        command=_command(named, source, scores, config),
+        facts=_facts(model, extractions[0]),
+    )
+    data = write_scored_page(scored).encode("utf-8", "backslashreplace")
+    write_atomic(config.report, data)
+    console.log(f"Page of {len(data) / 1e6:.1f} MB written to {printable(config.report)}")
+    return replace(scores, page=config.report, drift=None if drift is None else drift.document())
+
+
+def _about(model: Model) -> dict[str, Any]:
+    chosen = model.provenance.get("chosen") or {}
+    kind = "ensemble" if isinstance(model.head, EnsembleHead) else "classifier's"
+    return {
+        "backbone": " and ".join(spec.backbone for spec in model.specs),
+        "head": str(chosen.get("head", kind)),
+        "estimate": model.metrics,
+    }
+
+
+def _facts(model: Model, extraction: Extraction) -> list[str]:
+    told = model.provenance
+    parts = [f"{key} {told[key]}" for key in ("dataset", "n_images", "date", "seed") if key in told]
+    made = f"The model: {printable(', '.join(parts))}." if parts else ""
+    versions = ", ".join(f"{name} {version}" for name, version in model.versions.items())
+    return [
+        *extraction.report.sentences(),
+        *filter(None, [made]),
+        f"Fitted with {printable(versions)}; scored by Python {platform.python_version()} on "
+        f"{platform.system()} {platform.machine()}.",
+    ]
+
+
+def _command(named: str, source: str, scores: Scores, config: ScoreConfig) -> str:
+    if not named:
+        return ""
+    parts = ["featx", "score", named, source, "-o", scores.output or config.output]
+    parts += ["--report", str(config.report)]
+    if config.abstain_below is not None:
+        parts += ["--abstain-below", f"{config.abstain_below:g}"]
+    if config.average_views:
+        parts += ["--average-views", str(config.average_views)]
+    return " ".join(shlex.quote(printable(os.fspath(part))) for part in [*parts, "--overwrite"])
