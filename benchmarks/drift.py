@@ -5,7 +5,7 @@
 FOLDER holds clothing/, plankton/ and malaria.csv. False alarms: frozen SqueezeNet embeddings of
 clothing, and of malaria by patient, are split at random into images to fit on and new ones, again
 and again. Power: a classifier of clothing's training split meets its other images as they are,
-darkened, blurred, recompressed, without colour, with another mix of classes, and images of other
+darkened, blurred, recompressed, with another mix of classes, and images of other
 data sets. Each time axes, sample and out-of-fold predictions (a ridge classifier's) are made as
 `featx fit` makes them. Writes benchmarks/results/drift.json and prints Markdown tables.
 """
@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "drift.json"
 SIZES = (50, 200, 1000)
 POWER_SIZES = (50, 200)
 A_PATIENT = 24  # images
-FOREIGN = 300  # images of another data set
+FOREIGN = 250  # altered images, and images of another data set
 LEVEL = 0.05
 
 
@@ -45,12 +45,17 @@ class Images:
         return Images(self.X[rows], self.y[rows], self.groups[rows], self.splits[rows])
 
 
-def embed(dataset: Path, options: argparse.Namespace) -> Images:
+def embed(dataset: Path, options: argparse.Namespace, root: Path | None = None) -> Images:
     """Frozen SqueezeNet embeddings, without copies; a group is one image where none is known."""
     import featx
 
-    found = featx.extract(dataset, backbone="torchvision:squeezenet1_0", weights=options.weights,
-                          cache=options.cache)  # fmt: skip
+    found = featx.extract(
+        dataset,
+        root=root and str(root),
+        backbone="torchvision:squeezenet1_0",
+        weights=str(options.weights),
+        cache=str(options.cache),
+    )
     _, once = np.unique(found.hashes[found.ok], axis=0, return_index=True)
     once.sort()
     names = [g or f"\0{i}" for i, g in enumerate(found.groups)]
@@ -59,12 +64,12 @@ def embed(dataset: Path, options: argparse.Namespace) -> Images:
                   np.array([str(s) for s in found.splits])[once])  # fmt: skip
 
 
-def some(source: Path, rows: list[list[str]], header: list[str], folder: Path) -> Path:
+def some(rows: list[list[str]], header: list[str], folder: Path) -> Path:
     """A manifest of some images of a data set."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "some.csv"
     with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([header, *([str(source / r[0]), *r[1:]] for r in rows)])
+        csv.writer(stream).writerows([header, *rows])
     return path
 
 
@@ -155,15 +160,15 @@ ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
     "80 % as bright": lambda i: ImageEnhance.Brightness(i).enhance(0.8),
     "half as bright": lambda i: ImageEnhance.Brightness(i).enhance(0.5),
     "blurred by 1 px": lambda i: i.filter(ImageFilter.GaussianBlur(1)),
-    "blurred by 3 px": lambda i: i.filter(ImageFilter.GaussianBlur(3)),
     "JPEG of quality 15": recompressed,
-    "without colour": lambda i: i.convert("L").convert("RGB"),
 }
 
 
 def alter(clothing: Path, folder: Path, name: str) -> Path:
-    """Altered copies of the images that are not of the training split."""
-    for path in sorted([*clothing.glob("test/*/*.jpg"), *clothing.glob("validation/*/*.jpg")]):
+    """Altered copies of some images that are not of the training split."""
+    files = sorted([*clothing.glob("test/*/*.jpg"), *clothing.glob("validation/*/*.jpg")])
+    for i in np.random.default_rng(0).permutation(len(files))[:FOREIGN]:
+        path = files[i]
         target = folder / name / path.parent.name / f"{path.stem}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(path) as image:
@@ -228,8 +233,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--repeats", type=int, default=200, help="of false alarms")
-    parser.add_argument("--power-repeats", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=100, help="of false alarms")
+    parser.add_argument("--power-repeats", type=int, default=20)
     options = parser.parse_args()
     from threadpoolctl import threadpool_limits
 
@@ -244,11 +249,14 @@ def main() -> None:
             of_patient.setdefault(rows[i][2], []).append(rows[i])
         kept = [row for own in of_patient.values() for row in own[:A_PATIENT]]
         header = ["path", "label", "group"]
-        malaria = embed(some(data, kept, header, scratch / "malaria"), options)
+        malaria = embed(some(kept, header, scratch / "malaria"), options, data)
         files = sorted((data / "plankton").glob("*/*.jpg"))
-        cells = [[str(files[i]), "plankton"] for i in rng.permutation(len(files))[:FOREIGN]]
+        cells = [
+            [files[i].relative_to(data).as_posix(), "plankton"]
+            for i in rng.permutation(len(files))[:FOREIGN]
+        ]
         others = {name: embed(alter(data / "clothing", scratch, name), options) for name in ALTERED}
-        others["plankton"] = embed(some(data, cells, header[:2], scratch / "plankton"), options)
+        others["plankton"] = embed(some(cells, header[:2], scratch / "plankton"), options, data)
         others["malaria"] = malaria
     with threadpool_limits(1):
         results = {

@@ -8,7 +8,7 @@ from typing import Any
 from featx.files import printable
 from featx.pages import Markup, element, page
 from featx.reporting.contents import Subject
-from featx.reporting.figures import figures
+from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import (
     cases,
     draw_cards,
@@ -19,14 +19,15 @@ from featx.reporting.gallery import (
 from featx.reporting.look import LOOK
 from featx.reporting.map import SCRIPT, Layout, draw_map
 from featx.reporting.parts import bar, drawings, folded
-from featx.reporting.tables import headline, shown
-from featx.reporting.words import interval, metric, sentences
+from featx.reporting.tables import confused_pairs, headline, shown
+from featx.reporting.words import interval, metric, percent, sentences
 
 __all__ = ["write_page"]
 
 SAMPLES = 5  # images of a class,
 MOST_SAMPLED = 12  # and classes of which some are shown
 MOST_FAILURES = 50
+MOST_PAIRS = 15
 HEADINGS = {
     "found": "Asked and found",
     "data": "Data",
@@ -63,7 +64,10 @@ def write_page(subject: Subject, layout: Layout | None) -> str:
         "data": list(_data(subject)),
         "candidates": list(_candidates(subject.results)),
         "estimate": list(_estimate(subject)),
-        "confusion": [drawings([drawn.pop(n) for n in [*drawn] if "confusion" in n], wide=True)],
+        "confusion": [
+            drawings([drawn.pop(n) for n in [*drawn] if "confusion" in n], wide=True),
+            *_pairs(subject),
+        ],
         "curves": [drawings([f for n, f in drawn.items() if not _learns(n)])],
         "learning": [drawings(own)] if (own := [f for n, f in drawn.items() if _learns(n)]) else [],
         "map": [] if layout is None else list(draw_map(subject, layout)),
@@ -213,6 +217,17 @@ def _estimate(subject: Subject) -> Iterator[Markup]:
         lines,
         f"all classes, hardest first ({len(lines)})",
     )
+
+
+def _pairs(subject: Subject) -> Iterator[Markup]:
+    """The most frequent mistakes, where the matrix has no numbers."""
+    rows = confused_pairs(subject).rows[:MOST_PAIRS]
+    if len(subject.classes) <= MOST_NUMBERED or not rows:
+        return
+    lines = [[printable(true), printable(said), f"{n:,}", percent(share)]
+             for true, said, n, share in rows]  # fmt: skip
+    yield element("h3", f"The {len(rows)} most frequent mistakes")
+    yield shown(("true", "said", "images", "share of the true class"), lines, words=2)
 
 
 def _mistakes(subject: Subject) -> Iterator[Markup]:

@@ -56,7 +56,7 @@ def _render(figure: Figure, ink: Ink, kind: str) -> bytes:
     with matplotlib.rc_context(_settings(figure, ink)):
         canvas = Canvas(figsize=figure.size)
         if figure.size == SIZE:  # laying out costs more than drawing; the usual needs none
-            canvas.subplots_adjust(left=0.125, bottom=0.125, right=0.975, top=0.975)
+            canvas.subplots_adjust(left=0.15, bottom=0.125, right=0.975, top=0.975)
         else:
             canvas.set_layout_engine("constrained")
         FigureCanvasAgg(canvas)

@@ -79,29 +79,58 @@ def short(name: str, longest: int = 22) -> str:
 
 
 def _confusions(subject: Subject) -> Iterator[Figure]:
-    classes = subject.classes
-    counts = confusion_matrix(subject.y, subject.predicted, len(classes))
+    """The whole matrix twice, and the part of a large one where most mistakes are."""
+    n = len(subject.classes)
+    counts = confusion_matrix(subject.y, subject.predicted, n)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for name, title, cells in (
-        ("confusion_counts", "Confusion matrix: images", counts),
-        ("confusion_normalised", "Confusion matrix: share of each true class", shares),
-    ):
-        words = "Rows are true classes, columns what was said; the diagonal is right. "
-        words += _confused(counts, classes)
-        rows = [
-            [classes[i], classes[j], cells[i, j].item()]
-            for i, j in np.ndindex(*cells.shape)
-            if counts[i, j]
-        ]
-        side = float(np.clip(2.6 + 0.3 * len(classes), 4.2, 8.0))
-        yield Figure(
-            name,
-            title,
-            words,
-            partial(_draw_cells, cells=cells, classes=classes),
-            Table(("true", "said", "images" if cells is counts else "share"), rows),
-            (side, side * 0.9),
+    everything = np.arange(n)
+    words = "Rows are true classes, columns what was said; the diagonal is right. "
+    words += _confused(counts, subject.classes)
+    if n > MOST_LABELLED:
+        words += f" {n} names have no room here: the next figure has those of the most mistakes."
+    title = "Confusion matrix: "
+    yield _cells("confusion_counts", f"{title}images", words, counts, everything, subject)
+    yield _cells("confusion_normalised", f"{title}share of each true class", words, shares,
+                 everything, subject)  # fmt: skip
+    if n > MOST_NUMBERED:
+        most = most_confused(counts)
+        words = (
+            f"The {len(most)} of {n} classes that most wrong answers were about, or named. Shares "
+            "are of all images of the true class, also where another class was said."
         )
+        yield _cells("confusion_most", "Where most mistakes are: share of each true class", words,
+                     shares, most, subject)  # fmt: skip
+
+
+def most_confused(counts: np.ndarray) -> np.ndarray:
+    """The classes in most wrong answers, true or said, in their order."""
+    wrong = counts - np.diag(np.diag(counts))
+    often = wrong.sum(axis=0) + wrong.sum(axis=1)
+    return np.sort(np.argsort(-often, kind="stable")[:MOST_NUMBERED])
+
+
+def _cells(
+    name: str, title: str, words: str, cells: np.ndarray, rows: np.ndarray, subject: Subject
+) -> Figure:
+    """A confusion matrix of some classes."""
+    shown, classes = cells[np.ix_(rows, rows)], [subject.classes[c] for c in rows]
+    lines = [
+        [classes[i], classes[j], shown[i, j].item()]
+        for i, j in np.ndindex(*shown.shape)
+        if shown[i, j]
+    ]
+    whole = np.issubdtype(cells.dtype, np.integer)
+    # Rare classes must be seen beside frequent ones: colour is always the share of the row.
+    shades = shown / np.maximum(cells[rows].sum(axis=1, keepdims=True), 1e-9)
+    side = float(np.clip(2.6 + 0.3 * len(classes), 4.2, 8.0))
+    return Figure(
+        name,
+        title,
+        words,
+        partial(_draw_cells, cells=shown, shares=shades, classes=classes),
+        Table(("true", "said", "images" if whole else "share"), lines),
+        (side, side * 0.9),
+    )
 
 
 def _confused(counts: Any, classes: Sequence[str]) -> str:
@@ -118,11 +147,9 @@ def _confused(counts: Any, classes: Sequence[str]) -> str:
     return f"Most often mistaken: {named}."
 
 
-def _draw_cells(axes: Any, ink: Ink, cells: Any, classes: Sequence[str]) -> None:
+def _draw_cells(axes: Any, ink: Ink, cells: Any, shares: Any, classes: Sequence[str]) -> None:
     n = len(classes)
     whole = np.issubdtype(cells.dtype, np.integer)
-    # Rare classes must be seen beside frequent ones: colour is always the share of the row.
-    shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-9)
     image = np.zeros((n, n, 4))
     image[..., :3] = np.array([int(ACCENT[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     image[..., 3] = 0.85 * np.sqrt(shares)

@@ -12,7 +12,7 @@ from featx.reporting.drawing import picture
 from featx.reporting.figures import figures
 from featx.reporting.gallery import cases, cases_table, least_certain, worst_mistakes
 from featx.reporting.map import Layout, layout_table
-from featx.reporting.tables import Table, candidates, class_rows, estimates
+from featx.reporting.tables import Table, candidates, class_rows, confused_pairs, estimates
 
 __all__ = ["write_figures"]
 
@@ -50,6 +50,7 @@ def _tables(subject: Subject, layout: Layout | None) -> Iterator[tuple[str, Tabl
         yield "candidates", candidates(subject.results)
     yield "estimates", estimates(subject.results)
     yield "classes", class_rows(subject.results)
+    yield "confused_pairs", confused_pairs(subject)
     for figure in figures(subject):
         yield figure.name, figure.table
     yield "worst_mistakes", cases_table(subject, cases(subject, worst_mistakes(subject)))

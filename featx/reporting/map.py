@@ -155,14 +155,18 @@ def _mistaken(subject: Subject) -> frozenset[str]:
 
 
 def _tools(subject: Subject, layout: Layout) -> Iterator[Markup]:
-    """Legend, where colours tell all classes apart, and the list of classes."""
+    """Legend of what has a colour and shape of its own, and the list of classes."""
     assert subject.embedded is not None
     present = sorted({int(c) for c in subject.embedded.y[layout.rows]})
-    if len(subject.classes) <= MOST_COLOURED:
-        items = [
-            element("li", _swatch(c), " ", printable(_label(subject, c))) for c in present if c >= 0
-        ]
-        yield element("ul", *items, class_="legend")
+    marks = _marks(subject)
+    items = [
+        element("li", _swatch(marks[c]), " ", printable(_label(subject, c)))
+        for c in present
+        if c in marks
+    ]
+    if len(marks) < len(present):
+        items.append(element("li", f"grey: {len(present) - len(marks):,} smaller classes"))
+    yield element("ul", *items, class_="legend")
     options = [element("option", "all classes", value="")]
     options += [element("option", printable(_label(subject, c)), value=str(c)) for c in present]
     yield element(
@@ -171,8 +175,17 @@ def _tools(subject: Subject, layout: Layout) -> Iterator[Markup]:
     )  # fmt: skip
 
 
-def _swatch(c: int) -> Markup:
-    path = element("path", d=SHAPES[c // len(HUES) % len(SHAPES)], class_=f"h{c % len(HUES)}")
+def _marks(subject: Subject) -> dict[int, int]:
+    """Classes with a colour and shape of their own, as many as can be told apart, and which."""
+    assert subject.embedded is not None
+    y, n = subject.embedded.y, len(subject.classes)
+    order = np.argsort(-np.bincount(y[y >= 0], minlength=n), kind="stable")
+    return {int(c): k for k, c in enumerate(np.sort(order[:MOST_COLOURED]))}
+
+
+def _swatch(mark: int) -> Markup:
+    shape = SHAPES[mark // len(HUES)]
+    path = element("path", d=shape, class_=f"h{mark % len(HUES)}")
     return element("svg", path, viewBox="-11 -11 22 22", width="14", height="14",
                    aria_hidden="true", class_="swatch")  # fmt: skip
 
@@ -184,12 +197,13 @@ def _one_map(
     assert embedded is not None
     low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-12)
     xy = EDGE + (places - low) / span * (SIDE - 2 * EDGE)
-    coloured = len(subject.classes) <= MOST_COLOURED
+    own = _marks(subject)
     marks = []
     for k, i in enumerate(layout.rows.tolist()):
         c, name = int(embedded.y[i]), embedded.ids[i]
-        kind = f"h{c % len(HUES)}" if coloured and c >= 0 else "plain"
-        shape = SHAPES[c // len(HUES) % len(SHAPES)] if coloured and c >= 0 else SHAPES[0]
+        kind, shape = "plain", SHAPES[0]
+        if c in own:
+            kind, shape = f"h{own[c] % len(HUES)}", SHAPES[own[c] // len(HUES)]
         words = f"{printable(_label(subject, c))}: {printable(name)}"
         if name in wrong:
             kind, words = kind + " wrong", words + " (judged wrong)"

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featx.pages import Markup, element
-from featx.stats.metrics import HEADLINE
+import numpy as np
 
-__all__ = ["Table", "candidates", "class_rows", "estimates", "shown"]
+from featx.pages import Markup, element
+from featx.reporting.contents import Subject
+from featx.stats.metrics import HEADLINE, confusion_matrix
+
+__all__ = ["Table", "candidates", "class_rows", "confused_pairs", "estimates", "shown"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,21 @@ def headline(estimate: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
     """The metrics that are shown, where they are defined."""
     metrics = estimate["metrics"]
     return [(n, metrics[n]) for n in HEADLINE if n in metrics and metrics[n]["value"] is not None]
+
+
+def confused_pairs(subject: Subject) -> Table:
+    """Which class was taken for which, the most frequent mistake first."""
+    classes = subject.classes
+    counts = confusion_matrix(subject.y, subject.predicted, len(classes))
+    totals = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[: int((counts > 0).sum())]
+    pairs = [divmod(int(k), len(classes)) for k in order]
+    rows = [
+        [classes[i], classes[j], int(counts[i, j]), float(counts[i, j] / totals[i])]
+        for i, j in pairs
+    ]
+    return Table(("true", "said", "images", "share_of_true"), rows)
 
 
 def class_rows(results: Mapping[str, Any]) -> Table:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featx import console
-from featx.config import ScoreConfig
+from featx.config import DatasetConfig, ScoreConfig
+from featx.data.reader import read_manifest
 from featx.data.splits import hash_codes, link_components
+from featx.errors import FeatxError
 from featx.extraction import Extraction
 from featx.files import printable, write_atomic
 from featx.model import Model
@@ -32,7 +35,10 @@ BEFORE = "The model has no sample of its training images: fit it again to have o
 
 
 def find_drift(
-    model: Model, extractions: Sequence[Extraction], predicted: np.ndarray
+    model: Model,
+    extractions: Sequence[Extraction],
+    predicted: np.ndarray,
+    groups: Mapping[str, str],
 ) -> tuple[Drifted | None, str]:
     """Test whether the images are like those that the model was fitted on.
 
@@ -43,6 +49,8 @@ def find_drift(
         Of the images, by each of the model's extractors.
     predicted : ndarray of shape (n_files,), int64
         Index of the predicted class; -1 where a file could not be read.
+    groups : mapping of str to str
+        Group of an image by its id, where one is known.
 
     Returns
     -------
@@ -53,7 +61,7 @@ def find_drift(
     if sample is None or facts is None:
         return None, BEFORE
     read = np.flatnonzero(first.ok)
-    blocks, grouped = _blocks(first, read)
+    blocks, grouped = _blocks(first, read, groups)
     some = np.arange(len(read))
     if len(read) > MOST_TESTED:
         some = np.sort(np.random.default_rng(SEED).choice(some, MOST_TESTED, replace=False))
@@ -84,15 +92,29 @@ def find_drift(
     ), ""
 
 
-def _blocks(extraction: Extraction, read: np.ndarray) -> tuple[np.ndarray, bool]:
+def _groups(images: DatasetConfig) -> dict[str, str]:
+    """Group of each image where a manifest or a table names them; scoring itself reads none."""
+    if images.group is None and Path(images.dataset).is_dir():
+        return {}
+    try:
+        rows = read_manifest(images).rows
+    except FeatxError as error:  # labels and splits, which scoring does not need, may be wrong
+        console.warn(f"groups of the images are not known to the test of drift: {error.message}")
+        return {}
+    return {row.id: row.group for row in rows if row.group is not None}
+
+
+def _blocks(
+    extraction: Extraction, read: np.ndarray, groups: Mapping[str, str]
+) -> tuple[np.ndarray, bool]:
     """What belongs together among the images: exact copies, and groups where they are known."""
     copies = hash_codes(extraction.hashes[read])
-    named = [extraction.manifest.rows[i].group for i in read]
-    if not any(named):
+    if not groups:
         return copies, False
-    own = [name or f"\0{i}" for i, name in enumerate(named)]
-    groups = np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
-    return link_components(groups, copies), True
+    ids = extraction.manifest.ids
+    own = [groups.get(ids[i]) or f"\0{i}" for i in read]
+    codes = np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
+    return link_components(codes, copies), True
 
 
 def add_page(
@@ -101,7 +123,7 @@ def add_page(
     extractions: Sequence[Extraction],
     scores: Scores,
     config: ScoreConfig,
-    source: str,
+    images: DatasetConfig,
 ) -> Scores:
     """Write the page that ``config.report`` names; the scores know of it.
 
@@ -113,16 +135,16 @@ def add_page(
     extractions : sequence of Extraction
     scores : Scores
     config : ScoreConfig
-    source : str
+    images : DatasetConfig
         Where the images are, as it was asked for.
     """
     assert config.report is not None
     position = {name: i for i, name in enumerate(scores.classes)}
     predicted = np.array([position.get(label, -1) for label in scores.predictions], np.int64)
-    drift, why_not = find_drift(model, extractions, predicted)
+    drift, why_not = find_drift(model, extractions, predicted, _groups(images))
     novelty = (model.trust or Trust()).novelty
     scored = Scored(
-        source=source,
+        source=images.dataset,
         model=_about(model),
         classes=scores.classes,
         ids=scores.ids,
@@ -137,7 +159,7 @@ def add_page(
         failures=[(failure.id, failure.reason) for failure in scores.failures],
         drift=drift,
         no_drift=why_not,
-        command=_command(named, source, scores, config),
+        command=_command(named, images.dataset, scores, config),
         facts=_facts(model, extractions[0]),
     )
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")

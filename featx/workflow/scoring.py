@@ -112,7 +112,7 @@ def score(
         from featx.workflow.score_page import add_page  # drawing is imported where it is asked for
 
         named = "" if isinstance(model, Model) else os.fspath(model)
-        scores = add_page(loaded, named, extractions, scores, config, images.dataset)
+        scores = add_page(loaded, named, extractions, scores, config, images)
     return scores
 
 
@@ -142,9 +142,8 @@ def _check_outputs(
             raise UsageError(f"The output {printable(os.fspath(output))!r} is the input.")
     if config.report is not None:
         check_place(config.report, overwrite=config.overwrite)
-        for other in filter(None, (output, source)):
-            if Path(other).resolve() == Path(config.report).resolve():
-                raise UsageError(f"--report {printable(config.report)!r} is another file's name.")
+        if Path(config.report).resolve() in {Path(p).resolve() for p in (output or "", source)}:
+            raise UsageError(f"--report {printable(config.report)!r} is another file's name.")
     if config.sort_into is not None:
         check_sort_folder(config.sort_into, root, overwrite=config.overwrite)
 

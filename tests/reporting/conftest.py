@@ -57,6 +57,87 @@ def run(photos: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def larger(photos: Path) -> Any:
+    """A run on 120 images, enough for a learning curve and a sample of training images."""
+    import featx
+
+    root = photos.parent / "larger"
+    rng = np.random.default_rng(5)
+    for label, colour in {HOSTILE: (180, 60, 60), "b": (60, 60, 180)}.items():
+        (root / label).mkdir(parents=True)
+        for i in range(60):
+            tint = np.array(colour) + rng.normal(0, 40, 3)
+            pixels = np.clip(tint + rng.normal(0, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{i}.png")
+    return featx.fit(
+        root,
+        backbone="timm:test_resnet",
+        pretrained=False,
+        size=32,
+        head=["ridge"],
+        cv=3,
+        estimate="cv",
+        learning_curve=True,
+        report=True,
+        runs=photos.parent / "runs",
+        cache=photos.parent / "cache",
+        name="larger",
+    )
+
+
+@pytest.fixture(scope="session")
+def tuned(photos: Path) -> Any:
+    """A run whose backbone was trained too."""
+    import featx
+
+    return featx.finetune(
+        photos,
+        backbone="timm:test_resnet",
+        pretrained=False,
+        size=32,
+        engine="torch",
+        device="cpu",
+        precision="fp32",
+        train_batch=8,
+        learning_rate=1e-3,
+        unfreeze="last-1",
+        epochs=2,
+        report=True,
+        runs=photos.parent / "runs",
+        cache=photos.parent / "cache",
+        name="tuned",
+    )
+
+
+@pytest.fixture(scope="session")
+def many(photos: Path) -> Any:
+    """A run of 45 classes with 4 images each, more than have colours or names in a matrix."""
+    import featx
+
+    root = photos.parent / "many"
+    rng = np.random.default_rng(7)
+    for c in range(45):
+        (root / f"class {c:02}").mkdir(parents=True)
+        for i in range(4 + (c < 24)):
+            pixels = rng.integers(0, 256, 3) * 0.3 + c * 4 + rng.normal(0, 20, (24, 24, 3))
+            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            image.save(root / f"class {c:02}" / f"{i}.png")
+    return featx.fit(
+        root,
+        backbone="timm:test_resnet",
+        pretrained=False,
+        size=32,
+        head=["prototypes"],
+        cv=3,
+        estimate="cv",
+        report=True,
+        runs=photos.parent / "runs",
+        cache=photos.parent / "cache",
+        name="many",
+    )
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless Chromium; skips where there is none."""
     path = os.environ.get("FEATX_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), "")

@@ -1,0 +1,86 @@
+"""Pages of runs of other kinds: fine-tuned, with a learning curve, of many classes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_lab import BROKEN, WIDTH, opened
+
+import featx
+
+
+def section(run: Any, name: str) -> str:
+    page = (run.folder / "report.html").read_text("utf-8")
+    found = re.search(f'<section[^>]*id="{name}".*?</section>', page, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_fine_tuned_run_shows_its_training(tuned: Any, tmp_path: Path) -> None:
+    learning = section(tuned, "learning")
+    assert "Training: loss by epoch" in learning
+    assert "Training: score by epoch" in learning
+    assert "the backbone was trained too" in section(tuned, "found")
+    assert "--set finetune.overwrite=true" in section(tuned, "again")
+    featx.report(tuned, output=tmp_path / "p.html", figures=tmp_path / "figures")
+    drawn = rows(tmp_path / "figures" / "training_loss.csv")
+    made = rows(tuned.folder / "curves.csv")
+    assert [float(r["train_loss"]) for r in drawn] == [float(r["train_loss"]) for r in made]
+
+
+def test_a_learning_curve_is_shown(larger: Any, tmp_path: Path) -> None:
+    learning = section(larger, "learning")
+    curve = larger.results["learning_curve"]
+    assert "Learning curve" in learning
+    assert curve["summary"][0] in learning
+    featx.report(larger, output=tmp_path / "p.html", figures=tmp_path / "figures")
+    drawn = rows(tmp_path / "figures" / "learning_curve.csv")
+    measured = [int(r["n_images"]) for r in drawn if r["kind"] == "measured"]
+    assert measured == [size["n_images"] for size in curve["sizes"]]
+
+
+def test_of_many_classes_those_that_matter_have_names(many: Any, tmp_path: Path) -> None:
+    confusion = section(many, "confusion")
+    assert "Where most mistakes are" in confusion
+    assert "45 names have no room here" in confusion
+    featx.report(many, output=tmp_path / "p.html", figures=tmp_path / "figures")
+    counts = np.array(many.results["estimate"]["confusion_matrix"])
+    pairs = rows(tmp_path / "figures" / "confused_pairs.csv")
+    assert sum(int(r["images"]) for r in pairs) == counts.sum() - np.trace(counts)
+    classes = many.results["classes"]
+    for row in pairs:
+        i, j = (classes.index(row[k]) for k in ("true", "said"))
+        assert int(row["images"]) == counts[i, j]
+        assert float(row["share_of_true"]) == pytest.approx(counts[i, j] / counts[i].sum())
+    most = {r["true"] for r in rows(tmp_path / "figures" / "confusion_most.csv")}
+    wrong = counts - np.diag(np.diag(counts))
+    involved = wrong.sum(axis=0) + wrong.sum(axis=1)
+    least = min(involved[classes.index(c)] for c in most)
+    assert all(involved[k] <= least for k, c in enumerate(classes) if c not in most)
+    legend = section(many, "map")
+    assert legend.count('class="swatch"') == 24
+    assert "grey: 21 smaller classes" in legend
+    assert "class 23</li>" in legend  # the 24 larger classes
+    assert "class 24</li>" not in legend
+
+
+@pytest.mark.parametrize("kind", ["tuned", "larger", "many"])
+def test_the_page_is_whole(chromium: Any, kind: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(kind)
+    for width, scheme in ((400, "dark"), (1400, "light")):
+        heard: list[str] = []
+        page = opened(chromium, run.folder / "report.html", width, scheme, heard)
+        assert heard == []
+        assert page.evaluate(BROKEN) == 0
+        assert page.evaluate(WIDTH) <= width
+        page.close()
