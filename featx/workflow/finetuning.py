@@ -142,8 +142,9 @@ def finetune_dataset(config: RunConfig) -> Run:
             "answer": answer.kind,
             "change": change.document(),
             "trainings": [r.document for r in records],
+            "extraction": None if answer.kind == "frozen" else answer.extraction.document(),
         },
-        "extraction": {e.name: e.document() for e in (extraction, answer.extraction)},
+        "extraction": {extraction.name: extraction.document()},
         "cost": {
             "extract_s": round(extracted_s, 3),
             "finetune_s": round(time.perf_counter() - started - extracted_s, 3),

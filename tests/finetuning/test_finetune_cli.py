@@ -141,8 +141,11 @@ def test_the_backbone_is_verified_and_travels_in_one_file(
         tuned / "model" / "backbone-0.safetensors"
     )
     assert model.extractors[0].request["weights"] is None
-    found = results(tuned)["extraction"]
-    assert model.specs[0].fingerprint == found["timm:test_resnet"]["fingerprint"]
+    found = results(tuned)
+    assert model.specs[0].fingerprint == found["finetuning"]["extraction"]["fingerprint"]
+    frozen = found["extraction"]["timm:test_resnet"]
+    assert frozen["fingerprint"] != model.specs[0].fingerprint  # what it began with is priced
+    assert frozen["report"]["images"] == frozen["report"]["cached"] + frozen["report"]["computed"]
     save_model(model, tmp_path / "m.featx")
     again = load_model(tmp_path / "m.featx")
     X = np.random.default_rng(0).normal(size=(4, model.n_features)).astype(np.float32)
