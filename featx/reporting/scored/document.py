@@ -15,7 +15,7 @@ from featx.reporting.parts import bar, drawings, folded
 from featx.reporting.scored.contents import LEVEL, Scored
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
 from featx.reporting.scored.sheet import TILES, contact_sheet, tiles
-from featx.reporting.scored.words import drift_sentences, rests_on, sentences
+from featx.reporting.scored.words import rests_on, sentences
 from featx.reporting.tables import shown
 from featx.reporting.words import percent
 
@@ -71,8 +71,6 @@ def write_scored_page(scored: Scored) -> str:
 
 
 def _drift(scored: Scored) -> Iterator[Markup]:
-    for text in drift_sentences(scored):
-        yield element("p", text)
     drift = scored.drift
     if drift is None:
         return

@@ -69,7 +69,7 @@ def _away(scored: Scored) -> list[str]:
     far, n = int(scored.ood.sum()), len(scored.read)
     return [
         f"{far:,} of {n:,} ({percent(far / n)}) lie farther from the training images than "
-        f"{percent(1 - scored.ood_rate)} of held-out training images do: out of distribution."
+        f"{100 * (1 - scored.ood_rate):g} % of held-out training images do: out of distribution."
     ]
 
 
