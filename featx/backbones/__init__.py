@@ -7,6 +7,7 @@ the colon in a backbone's name. Importing this package imports neither torch nor
 from __future__ import annotations
 
 from featx.backbones._base import Backbone, BackboneInfo, BackboneOutput, LayerInfo
+from featx.backbones._explaining import Explanation, explain
 from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
@@ -16,8 +17,10 @@ __all__ = [
     "Backbone",
     "BackboneInfo",
     "BackboneOutput",
+    "Explanation",
     "LayerInfo",
     "count_backbones",
+    "explain",
     "list_backbones",
     "list_layers",
     "load_backbone",

@@ -15,7 +15,7 @@ from featx.errors import BackboneError
 if TYPE_CHECKING:
     from featx.backbones._base import Network
 
-__all__ = ["Layout", "n_places", "pool"]
+__all__ = ["Layout", "as_places", "grid", "n_places", "pool"]
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,29 @@ def _has_prefix(x: Tensor, layout: Layout) -> bool:
     """Whether the tokens begin with class and register tokens; some layers have only patches."""
     if layout.n_prefix_tokens == 0:
         return False
-    n_patches = x.shape[1] - layout.n_prefix_tokens
-    rows = round(math.sqrt(max(n_patches, 0) * layout.aspect))
-    columns = round(math.sqrt(max(n_patches, 0) / layout.aspect))
-    return n_patches > 0 and rows * columns == n_patches
+    return grid(x.shape[1] - layout.n_prefix_tokens, layout) is not None
+
+
+def as_places(x: Tensor, layout: Layout) -> tuple[tuple[int, int], Tensor] | None:
+    """Rows and columns of the grid that ``x`` lies on, and ``x`` as (n, places, channels).
+
+    Class and register tokens are left out. None where ``x`` is neither a map nor a grid of tokens.
+    """
+    if x.ndim == 4:
+        places = x if _is_channels_last(x.shape, layout) else x.permute(0, 2, 3, 1)
+        return (places.shape[1], places.shape[2]), places.flatten(1, 2)
+    if x.ndim != 3:
+        return None
+    tokens = x[:, layout.n_prefix_tokens :] if _has_prefix(x, layout) else x
+    shape = grid(tokens.shape[1], layout)
+    return None if shape is None else (shape, tokens)
+
+
+def grid(n_tokens: int, layout: Layout) -> tuple[int, int] | None:
+    """Rows and columns of so many patches; None where they are not all of a grid."""
+    rows = round(math.sqrt(max(n_tokens, 0) * layout.aspect))
+    columns = round(math.sqrt(max(n_tokens, 0) / layout.aspect))
+    return (rows, columns) if n_tokens > 0 and rows * columns == n_tokens else None
 
 
 def n_places(shape: Sequence[int], layout: Layout) -> int:

@@ -82,7 +82,7 @@ class TappedNetwork(nn.Module):
         super().__init__()
         self.module = network.module
         self.groups = groups
-        self._network = network
+        self.network = network
         self._taps = tuple(dict.fromkeys(tap for group in groups for tap in group))
         self._calls_left = -1  # unknown until one whole pass has counted them
         for tap in self._taps:
@@ -93,7 +93,7 @@ class TappedNetwork(nn.Module):
         """Run the network once and return the pooled, concatenated taps."""
         taken: dict[Tap, Tensor] = {}
         calls = 0
-        layout = Layout.of(self._network, x)
+        layout = Layout.of(self.network, x)
 
         def take(tap: Tap, tensor: Tensor) -> None:
             nonlocal calls
@@ -117,13 +117,13 @@ class TappedNetwork(nn.Module):
         if tap.layer != PRE_LOGITS:
             layer = self.module.get_submodule(tap.layer)
             layer.register_forward_hook(partial(_output_hook, tap))
-        elif self._network.pre_logits is None:
-            head = self.module.get_submodule(self._network.heads[0])
+        elif self.network.pre_logits is None:
+            head = self.module.get_submodule(self.network.heads[0])
             head.register_forward_pre_hook(partial(_input_hook, tap))
 
     def _run(self, x: Tensor, take: Callable[[Tap, Tensor], None]) -> None:
         """One pass; the classifier is part of it only where a tap lies in it."""
-        pre_logits = self._network.pre_logits
+        pre_logits = self.network.pre_logits
         if pre_logits is None or self._reaches_head():
             self.module(x)
         wanted = [tap for tap in self._taps if tap.layer == PRE_LOGITS]
@@ -134,16 +134,16 @@ class TappedNetwork(nn.Module):
 
     def _reaches_head(self) -> bool:
         return any(
-            f"{t.layer}.".startswith(f"{h}.") for t in self._taps for h in self._network.heads
+            f"{t.layer}.".startswith(f"{h}.") for t in self._taps for h in self.network.heads
         )
 
     def _refuse_silent(self, taken: dict[Tap, Tensor]) -> None:
         for tap in self._taps:
             if tap not in taken:
                 raise BackboneError(
-                    f"Layer {tap.layer!r} of {self._network.name} gives nothing here: "
+                    f"Layer {tap.layer!r} of {self.network.name} gives nothing here: "
                     "its module is not called on the way to the pre-logits.",
-                    hint=f"featx backbones {self._network.name} --layers lists those that are.",
+                    hint=f"featx backbones {self.network.name} --layers lists those that are.",
                 )
 
 

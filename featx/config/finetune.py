@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from featx.config._section import MLFLOW, Section, duration
-from featx.config.report import by_default
+from featx.config.report import HEAT_MAPS, by_default
 
 __all__ = ["FinetuneConfig"]
 
@@ -156,3 +156,4 @@ class FinetuneConfig(Section):
     overwrite: bool = Field(False, description="Replace a run of the same name.")
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
+    heat_maps: bool = Field(True, description=HEAT_MAPS)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from featx.config._section import ADDRESS, CLUSTER, MLFLOW, Number, Section, duration
-from featx.config.report import by_default
+from featx.config.report import HEAT_MAPS, by_default
 from featx.types import Components
 
 __all__ = ["FitConfig"]
@@ -150,3 +150,4 @@ class FitConfig(Section):
     overwrite: bool = Field(False, description="Replace a run of the same name.")
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
+    heat_maps: bool = Field(True, description=HEAT_MAPS)

@@ -8,12 +8,15 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["ReportConfig", "by_default"]
+__all__ = ["HEAT_MAPS", "ReportConfig", "by_default"]
 
 
 def by_default() -> bool:
     """Whether runs are written with a page; ``FEATX_REPORT=0`` in the environment says no."""
     return os.environ.get("FEATX_REPORT", "1") != "0"
+
+
+HEAT_MAPS = "Show on the page where in its images a linear head's decisions come from."
 
 
 class ReportConfig(Section):
@@ -27,4 +30,5 @@ class ReportConfig(Section):
         None, description="Where the images are now. [where the run found them]"
     )
     cache: str | None = Field(None, description="Cache folder. [the run's]")
+    heat_maps: bool = Field(True, description=HEAT_MAPS)
     overwrite: bool = Field(False, description="Replace existing output.")

@@ -3,9 +3,18 @@
 matplotlib is imported here only, and only when something is drawn.
 """
 
-from featx.reporting.contents import Embedded, Subject
+from featx.reporting.contents import Embedded, Heat, Heats, Subject
 from featx.reporting.document import write_page
 from featx.reporting.files import write_figures
 from featx.reporting.map import Layout, lay_out
 
-__all__ = ["Embedded", "Layout", "Subject", "lay_out", "write_figures", "write_page"]
+__all__ = [
+    "Embedded",
+    "Heat",
+    "Heats",
+    "Layout",
+    "Subject",
+    "lay_out",
+    "write_figures",
+    "write_page",
+]

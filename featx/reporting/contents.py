@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Embedded", "Subject"]
+__all__ = ["Embedded", "Heat", "Heats", "Subject"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -36,6 +36,44 @@ class Embedded:
     y: Int
     tested: NDArray[np.bool_]
     X: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Where in an image a decision comes from.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows, columns)
+        Above 0 speaks for one class, below 0 for the other.
+    box : tuple of float
+        Left, top, right and bottom of what the backbone sees, as shares of the image.
+    """
+
+    values: Float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Heats:
+    """Heat maps of the images that are shown, or why there are none.
+
+    Parameters
+    ----------
+    kind : {"activation", "attention"}
+        See `featx.backbones.Explanation`.
+    of : mapping of int to Heat
+        By the row of the subject's predictions.
+    fitted_on : bool
+        Whether the model that they are of was fitted on these images too.
+    missing : str
+        Half a sentence where there are none.
+    """
+
+    kind: str = "activation"
+    of: Mapping[int, Heat] = field(default_factory=dict)
+    fitted_on: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +104,8 @@ class Subject:
         None where the images or their embeddings are not there, for the reason ``missing``.
     missing : str
         A sentence, or empty.
+    heats : Heats
+        Empty where none were asked for.
     """
 
     name: str
@@ -83,6 +123,7 @@ class Subject:
     command: str
     embedded: Embedded | None
     missing: str = ""
+    heats: Heats = field(default_factory=Heats)
 
     @property
     def classes(self) -> list[str]:

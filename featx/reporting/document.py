@@ -16,6 +16,7 @@ from featx.reporting.gallery import (
     least_certain,
     worst_mistakes,
 )
+from featx.reporting.heat import heats_words
 from featx.reporting.look import LOOK
 from featx.reporting.map import SCRIPT, Layout, draw_map
 from featx.reporting.parts import bar, drawings, folded
@@ -256,7 +257,7 @@ def _uncertain(subject: Subject) -> Iterator[Markup]:
 def _why(subject: Subject) -> str:
     if subject.embedded is None:
         return ""
-    return (
+    return heats_words(subject.heats) + (
         "Below each are the training images that the backbone finds nearest, with the cosine of "
         "their standardised embeddings."
     )

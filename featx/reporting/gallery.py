@@ -12,10 +12,19 @@ from PIL import Image
 from featx.files import printable
 from featx.pages import Markup, element
 from featx.reporting.contents import Subject
+from featx.reporting.heat import heat_words, overlay
 from featx.reporting.pictures import shown_picture, small_pictures
 from featx.reporting.tables import Table
 
-__all__ = ["Case", "cases", "cases_table", "draw_cards", "least_certain", "worst_mistakes"]
+__all__ = [
+    "Case",
+    "cases",
+    "cases_table",
+    "draw_cards",
+    "least_certain",
+    "other",
+    "worst_mistakes",
+]
 
 N_CASES = 12
 N_NEAREST = 3
@@ -88,6 +97,14 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
     return found
 
 
+def other(p: NDArray[np.float64], true: int, said: int) -> int:
+    """The class that what was said is held against: the true one or, where that is it, the next."""
+    if true != said:
+        return true
+    order = np.argsort(-p, kind="stable")
+    return int(order[order != said][0])
+
+
 def cases_table(subject: Subject, shown: Sequence[Case]) -> Table:
     """The cases as a table."""
     rows = []
@@ -135,11 +152,15 @@ def _card(
     name = printable(subject.ids[case.row])
     parts = []
     if case.image is not None:
-        parts.append(
-            shown_picture(large.get(case.image), LARGE_PX, f"{names[true]}: {name}", "large")
-        )
+        picture = large.get(case.image)
+        shown = [shown_picture(picture, LARGE_PX, f"{names[true]}: {name}", "large")]
+        heat = subject.heats.of.get(case.row)
+        if heat is not None and picture is not None:
+            words = heat_words(heat, subject.heats.kind, names[said], names[other(p, true, said)])
+            shown.append(shown_picture(overlay(picture, heat), LARGE_PX, words, "large"))
+        parts.append(element("div", *shown, class_="pair"))
     if true == said:
-        second = int(np.argsort(-p, kind="stable")[1])
+        second = other(p, true, said)
         verdict = element("strong", names[said])
         lines = [verdict, f" {p[said]:.0%}, right; next {names[second]} {p[second]:.0%}"]
     else:

@@ -48,8 +48,10 @@ select { font: inherit; max-width: min(16rem, 60vw); }
 .cards { display: grid; gap: .8rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 4px; padding: .7rem; }
-.card > img, .card > .gap { display: block; height: 176px; width: auto; max-width: 100%;
-  margin: 0 auto .5rem; object-fit: contain; }
+.pair { display: flex; gap: 4px; justify-content: center; margin: 0 0 .5rem; }
+.pair img, .pair .gap { display: block; height: 176px; width: auto; max-width: calc(50% - 2px);
+  object-fit: contain; }
+.pair > :only-child { max-width: 100%; }
 .card figcaption { font-size: .875rem; overflow-wrap: anywhere; }
 .file { display: block; color: var(--soft); font-size: .75rem; }
 .nearest { list-style: none; display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem;

@@ -59,6 +59,7 @@ _NOT_NUMBERS = {
     "tensorboard",
     "report",
     "mlflow",
+    "heat_maps",
 }
 
 
@@ -164,7 +165,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     shutil.rmtree(workshop.folder, ignore_errors=True)
     console.log(f"Run written to {folder}")
     if config.finetune.report:
-        add_report(folder, [answer.extraction])
+        add_report(folder, [answer.extraction], heat_maps=config.finetune.heat_maps)
     track_run(target, folder, config, "finetune")
     return Run(folder, results, load_model(folder))
 

@@ -121,7 +121,7 @@ def fit_dataset(config: RunConfig) -> Run:
     write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
     if config.fit.report:
-        add_report(folder, chosen)
+        add_report(folder, chosen, heat_maps=config.fit.heat_maps)
     track_run(target, folder, config, "fit")
     return Run(folder, results, model)
 

@@ -9,6 +9,7 @@ import os
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from featx.formats import check_place
 from featx.model import load_model
 from featx.model.folder import FolderReader
 from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
+from featx.workflow.heat import find_heats
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
 from featx.workflow.runs import again_command
@@ -89,14 +91,15 @@ def report_folder(folder: str, config: ReportConfig) -> Path:
     except FeatxError as error:
         extractions, missing = [], f"This page has no pictures: {error.message}"
         console.warn(missing)
-    _write(run, extractions, missing, target, config.figures)
+    _write(run, extractions, missing, target, config.figures, heat_maps=config.heat_maps)
     return target
 
 
-def add_report(folder: Path, extractions: Sequence[Extraction]) -> None:
+def add_report(folder: Path, extractions: Sequence[Extraction], *, heat_maps: bool) -> None:
     """Write the page of a run just made; a page that cannot be made costs nothing but itself."""
     try:
-        _write(read_run(folder, folder.name), extractions, "", folder / PAGE, None)
+        run = read_run(folder, folder.name)
+        _write(run, extractions, "", folder / PAGE, None, heat_maps=heat_maps)
     except Exception as error:
         console.warn(
             f"the run is whole, but its page could not be made ({type(error).__name__}: {error}); "
@@ -129,10 +132,14 @@ def _write(
     missing: str,
     target: Path,
     figures: str | None,
+    *,
+    heat_maps: bool,
 ) -> None:
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)
+        if heat_maps and subject.embedded is not None:
+            subject = replace(subject, heats=find_heats(subject, load_model(run.folder)))
         seed = int(run.results.get("seed") or 0)
         layout = None if subject.embedded is None else lay_out(subject.embedded, seed=seed)
         text = write_page(subject, layout)
