@@ -117,9 +117,16 @@ class Audit:
         return found
 
     def excluded(self) -> list[tuple[str, str]]:
-        """Ids of copies that can go, and why, so that one image of each set stays."""
+        """Ids of copies that can go, and why, so that one image of each set stays.
+
+        Of equal files with different labels none stays: no label is known to be right. Near copies
+        with different labels are not in the list: two pictures may just look alike, and a person
+        has to say.
+        """
         rows = []
         for c in self.copies:
+            if c.keep is None and not c.found.exact:
+                continue
             for i in c.found.rows:
                 if c.keep is None:
                     rows.append((self.data.ids[i], "copies with different labels"))
@@ -174,7 +181,7 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         rows=np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64),
         probabilities=None,
         issues=None,
-        outliers=outlier_scores(similarities),
+        outliers=outlier_scores(data.X, seed=seed),
         shortcuts=[],
         separability=None,
         group_purity=_group_purity(data),

@@ -22,6 +22,10 @@ HASH_SIMILARITY = 0.3  # what images with close hashes must share in the embeddi
 SIMILARITY = 0.6  # what neighbours in the embedding must share
 #: Correlation of aligned edges from which two images are one: docs/audit.md shows what it finds.
 SAME = 0.95
+EMPTY = 0.2  # share of pixels that are not background, below which edges alone prove little:
+SAME_EMPTY = 0.98  # the outlines of two animals are much alike. There the edges must agree more,
+SIMILARITY_EMPTY = 0.9  # or the embeddings too
+_AWAY = 12  # grey levels from the median, at least, of pixels that are not background
 _MOST_HASHED = 30  # pairs an image: plain backgrounds give many equal hashes
 
 
@@ -57,6 +61,12 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low, axis=1, keepdims=True))
 
 
+def filled_share(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Share of the pixels of each image, (n, side, side), that are not about its median grey."""
+    middle = np.median(grey, axis=(1, 2), keepdims=True)
+    return np.asarray((np.abs(grey - middle) > _AWAY).mean(axis=(1, 2)))
+
+
 def find_copies(
     copies: Int,
     grey: NDArray[np.uint8],
@@ -80,7 +90,10 @@ def find_copies(
     _, first = np.unique(copies, return_index=True)
     pairs = _candidates(np.sort(first), grey, Z, neighbours, similarities)
     alike = aligned_similarity(grey, pairs)
-    pairs, alike = pairs[alike >= SAME], alike[alike >= SAME]
+    full = (filled_share(grey) >= EMPTY)[pairs].all(axis=1)
+    cosine = np.einsum("ij,ij->i", Z[pairs[:, 0]], Z[pairs[:, 1]])
+    same = (alike >= SAME) & (full | (alike >= SAME_EMPTY) | (cosine >= SIMILARITY_EMPTY))
+    pairs, alike = pairs[same], alike[same]
     weakest = np.ones(n)
     for (a, b), value in zip(pairs.tolist(), alike.tolist(), strict=True):
         weakest[[a, b]] = np.minimum(weakest[[a, b]], value)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featx import console
 from featx.data.decode import decode
 from featx.data.hashing import read_bytes
 from featx.data.pillow import open_image, silent_pillow
+from featx.data.pool import map_files
 from featx.errors import DecodeError
-from featx.machine import cpu_cores
 
 __all__ = ["SIDE_PX", "Look", "look_at"]
 
 SIDE_PX = 64
-_BATCH = 4096  # futures waiting at once
 _RING = 0.02  # of the shorter side: the border that is measured
 _MAKE, _MODEL, _SOFTWARE = 271, 272, 305  # tags of EXIF
 
@@ -53,16 +50,7 @@ def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | 
     list of Look or None
         In the order given; None where a file cannot be decoded (any more).
     """
-    found: list[Look | None] = []
-    with (
-        ThreadPoolExecutor(workers or cpu_cores(), "featx-audit") as pool,
-        console.progress(len(paths), "looking") as bar,
-    ):
-        for start in range(0, len(paths), _BATCH):
-            for look in pool.map(_look, paths[start : start + _BATCH]):
-                found.append(look)
-                bar.advance()
-    return found
+    return map_files(_look, paths, label="looking", workers=workers)
 
 
 def _look(path: str) -> Look | None:

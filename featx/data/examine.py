@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from featx import console
 from featx.data.decode import decode
 from featx.data.hashing import content_hash, read_bytes
+from featx.data.pool import map_files
 from featx.errors import DecodeError
-from featx.machine import cpu_cores
 
 __all__ = ["ImageFacts", "examine_images"]
-
-_BATCH = 4096  # futures waiting at once, so that a million images need no million of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +41,7 @@ class ImageFacts:
 
 def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
     """Examine files in ``workers`` threads (default: the CPU cores), in the order given."""
-    facts: list[ImageFacts] = []
-    with (
-        ThreadPoolExecutor(workers or cpu_cores(), "featx-inspect") as pool,
-        console.progress(len(paths), "inspecting") as bar,
-    ):
-        for start in range(0, len(paths), _BATCH):
-            for found in pool.map(_examine, paths[start : start + _BATCH]):
-                facts.append(found)
-                bar.advance()
-    return facts
+    return map_files(_examine, paths, label="inspecting", workers=workers)
 
 
 def _examine(path: str) -> ImageFacts:

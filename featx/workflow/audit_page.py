@@ -109,8 +109,9 @@ def _copies(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
     yield element("h2", f"Copies: {len(found.copies):,}")
     yield element(
         "p",
-        "exclude.csv keeps one image of each set, that of the test split first, and none where "
-        "labels contradict each other. groups.csv keeps sets together in every split instead.",
+        "exclude.csv keeps one image of each set, that of the test split first. Of equal files "
+        "with different labels none stays; near copies with different labels are not in it: look "
+        "at them. groups.csv keeps sets together in every split instead.",
     )
     sets = []
     for copies in found.copies[:shown]:

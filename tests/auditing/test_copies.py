@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from featx.auditing.duplicates import perceptual_hash
+from featx.auditing.duplicates import filled_share, find_copies, perceptual_hash
 from featx.auditing.labels import confident_learning
 from featx.auditing.looking import Look
 from featx.auditing.neighbours import close_codes, nearest, standardise
@@ -66,6 +66,37 @@ def test_images_without_edges_are_no_copies_of_each_other() -> None:
     assert aligned_similarity(plain, np.empty((0, 2), np.int64)).tolist() == []
 
 
+def silhouette(x: int, legs: int) -> Image.Image:
+    """A small dark animal on white, alike but for its legs."""
+    image = Image.new("RGB", (120, 120), "white")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((x, 50, x + 38, 66), fill="black")
+    for leg in range(legs):
+        draw.line((x + 8 + 9 * leg, 62, x + 6 + 9 * leg, 78), fill="black", width=2)
+    return image
+
+
+@pytest.mark.parametrize(("cosine", "found"), [(0.5, []), (0.95, [(0, 1)])])
+def test_outlines_on_an_empty_ground_are_copies_only_if_the_embedding_says_so(
+    cosine: float, found: list
+) -> None:
+    greys = np.stack([grey(silhouette(40, 1)), grey(silhouette(40, 3))])
+    [alike] = aligned_similarity(greys, np.array([[0, 1]]))
+    assert 0.95 < alike < 0.98
+    assert filled_share(greys).max() < 0.2
+    Z = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
+    near = np.array([[1], [0]]), np.full((2, 1), cosine, np.float32)
+    assert [c.rows for c in find_copies(np.arange(2), greys, Z, *near)] == found
+
+
+def test_outlines_that_agree_entirely_are_copies_whatever_the_embedding_says() -> None:
+    image = silhouette(40, 2)
+    greys = np.stack([grey(image), grey(recompressed(image))])
+    Z = np.array([[1, 0], [0.5, np.sqrt(0.75)]], np.float32)
+    near = np.array([[1], [0]]), np.full((2, 1), 0.5, np.float32)
+    assert [c.rows for c in find_copies(np.arange(2), greys, Z, *near)] == [(0, 1)]
+
+
 def test_the_perceptual_hash_survives_recompression() -> None:
     image = drawing(0)
     bits = perceptual_hash(np.stack([grey(image), grey(recompressed(image)), grey(drawing(1))]))
@@ -103,13 +134,22 @@ def test_a_confidently_wrong_label_is_suspected_first() -> None:
     assert found.joint.tolist() == [[4, 1], [0, 5]]
 
 
-def test_an_image_far_from_all_others_is_an_outlier() -> None:
+def test_images_far_from_all_others_are_outliers_and_others_are_not() -> None:
+    """Also a few strange ones of one kind, which are each other's nearest neighbours."""
     rng = np.random.default_rng(0)
-    similarities = 1 - np.exp(rng.normal(-2, 0.1, size=(60, 10)))
-    similarities[5] = 0.1
-    scores = outlier_scores(similarities.astype(np.float32))
-    assert (scores > LIMIT).nonzero()[0].tolist() == [5]
-    assert not outlier_scores(np.ones((3, 2), np.float32)).any()
+    X = rng.normal(size=(400, 1, 40)) + 3 * rng.normal(size=(1, 4, 40))  # four classes
+    X = X.transpose(1, 0, 2).reshape(-1, 40)[::4].astype(np.float32)
+    X[[5, 77]] += 12 * rng.choice([-1, 1], size=(2, 40))
+    X[200:208] = 15 * rng.choice([-1, 1], size=40) + rng.normal(size=(8, 40))
+    found = (outlier_scores(X, seed=0) > LIMIT).nonzero()[0].tolist()
+    assert found == [5, 77, *range(200, 208)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_few_or_equal_images_have_no_outliers(n: int) -> None:
+    assert not outlier_scores(np.ones((n, 5), np.float32), seed=0).any()
+    few = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
+    assert np.isfinite(outlier_scores(few, seed=0)).all()
 
 
 def test_the_shortcut_is_named_and_innocent_families_are_not() -> None:
