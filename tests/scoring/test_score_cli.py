@@ -92,6 +92,8 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "classes": {"=green": 3, "blue": 2, "red": 2},
         "output": "o.jsonl",
         "averaged": None,
+        "drift": None,
+        "page": None,
         "sorted_into": {"=green": 3, "_unreadable": 2, "blue": 2, "red": 2},
         "failures": [{"id": "broken.jpg"}, {"id": "sub/empty.png"}],
     }
