@@ -128,6 +128,11 @@ def test_the_audit_page_shows_what_was_measured() -> None:
     assert benchmark("audit").tables(measured("audit")) in page
 
 
+def test_the_report_page_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/report.md").read_text("utf-8")
+    assert benchmark("report").table(measured("report")) in page
+
+
 def test_every_test_file_has_a_name_of_its_own() -> None:
     """Folders of tests are no packages, so pytest would collect only one of two namesakes."""
     files = [
