@@ -117,13 +117,16 @@ class _Team:
                 world = World(rank, len(self.devices), device)
                 process = context.Process(
                     target=_enter,
-                    args=(world, work, str(meeting), console.verbosity(), there, payload),
+                    args=(world, work, str(meeting), console.verbosity(), there),
                     daemon=True,
                 )
                 self.pipes.append(here)
                 self.processes.append(process)
                 process.start()
                 there.close()
+        for pipe in self.pipes:
+            with suppress(OSError):  # of one that died already: `serve` sees it
+                pipe.send_bytes(payload)  # not `send`, by which tensors would be shared
 
     def serve(self, answer: Callable[[Any], Any]) -> None:
         """Answer until all have ended well, or one has not."""
@@ -214,7 +217,6 @@ def _enter(
     meeting: str,
     verbosity: int,
     pipe: Connection,
-    payload: bytes,
 ) -> None:
     """One process, from its first line to its last."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -227,8 +229,8 @@ def _enter(
         return pipe.recv()
 
     try:
+        arguments = pipe.recv()
         _join(world, meeting)
-        arguments = pickle.loads(payload)  # noqa: S301  of the process that started this one
         work(world, ask, *arguments)
         dist.destroy_process_group()
     except (KeyboardInterrupt, Exception) as error:
