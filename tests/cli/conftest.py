@@ -1,31 +1,17 @@
-"""The command line, run in this process so that torch is loaded once, on a small data set."""
+"""The command line on a small data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from featx import console
-from featx.cli import main as cli
+from tests.lab import NETWORK, Featx, flags, in_process
 
-BACKBONE = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+BACKBONE = flags(NETWORK)
 COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 40, 30)}
-
-
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Featx = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -35,17 +21,7 @@ def featx(
     """Run ``featx ARGUMENTS`` in the workspace."""
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
-
-    def run(*arguments: str) -> Outcome:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
-        console.set_verbosity(0)
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Outcome(ended.value.code, out, err)
-
-    return run
+    return in_process(capfd)
 
 
 @pytest.fixture(scope="session")

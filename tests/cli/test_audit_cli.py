@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-BACKBONE = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+from tests.cli.conftest import BACKBONE
+
 HOSTILE = "<script>alert(1)<"
 
 

@@ -13,6 +13,7 @@ from featx import extract
 from featx.model import load_model
 from featx.model.calibration import Sigmoid
 from tests.cli.conftest import BACKBONE, Featx
+from tests.lab import NETWORK
 
 HEADS = ["elastic-net", "hist-gradient-boosting", "mlp", "prototypes"]
 
@@ -54,10 +55,7 @@ def test_scores_are_calibrated_probabilities(featx: Featx, workspace: Path, meth
     assert scored.code == 0, scored.err
     rows = list(csv.DictReader((workspace / f"{name}.csv").read_text("utf-8").splitlines()))
 
-    extraction = extract(
-        workspace / "photos", cache=workspace / "cache", backbone="timm:test_resnet",
-        pretrained=False, size=32,
-    )  # fmt: skip
+    extraction = extract(workspace / "photos", cache=workspace / "cache", **NETWORK)
     model = load_model(workspace / "runs" / name)
     margins = model.pipeline.decision_function(extraction.X)
     if method == "none":

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featx import console
-from featx.cli import main as cli
+from tests.lab import in_process
 
 pytestmark = pytest.mark.slow
 
@@ -22,14 +21,12 @@ def featx(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FEATX_CACHE", raising=False)
 
+    command = in_process(capfd)
+
     def run(*arguments: object) -> tuple[str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(a) for a in arguments])
-        console.set_verbosity(0)
-        out, err = capfd.readouterr()
-        assert ended.value.code == 0, err
-        return out, err
+        done = command(*arguments)
+        assert done.code == 0, done.err
+        return done.out, done.err
 
     return run
 

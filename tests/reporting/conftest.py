@@ -13,11 +13,26 @@ import pytest
 from page_lab import HOSTILE
 from PIL import Image
 
+from tests.lab import NETWORK, TUNING
+
 COLOURS = {HOSTILE: (200, 40, 30), "=blue": (60, 60, 150), "green": (60, 110, 120)}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update",
          "--disable-sync"]  # fmt: skip
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def placed(images: Path, name: str) -> dict[str, Any]:
+    """The small network, a page, and a place for the run beside the images."""
+    folders = {"runs": images.parent / "runs", "cache": images.parent / "cache"}
+    return {**NETWORK, "report": True, "name": name, **folders}
+
+
+def fitted(images: Path, name: str, **options: Any) -> Any:
+    """A run with a page."""
+    import featx
+
+    return featx.fit(images, cv=3, estimate="cv", **placed(images, name), **options)
 
 
 @pytest.fixture(scope="session")
@@ -39,28 +54,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(photos: Path) -> Any:
     """The run, which has its page."""
-    import featx
-
-    return featx.fit(
-        photos,
-        backbone="timm:test_resnet",
-        pretrained=False,
-        size=32,
-        head=["logreg", "knn"],
-        cv=3,
-        estimate="cv",
-        report=True,
-        runs=photos.parent / "runs",
-        cache=photos.parent / "cache",
-        name="first",
-    )
+    return fitted(photos, "first", head=["logreg", "knn"])
 
 
 @pytest.fixture(scope="session")
 def larger(photos: Path) -> Any:
     """A run on 120 images, enough for a learning curve and a sample of training images."""
-    import featx
-
     root = photos.parent / "larger"
     rng = np.random.default_rng(5)
     for label, colour in {HOSTILE: (180, 60, 60), "b": (60, 60, 180)}.items():
@@ -69,20 +68,7 @@ def larger(photos: Path) -> Any:
             tint = np.array(colour) + rng.normal(0, 40, 3)
             pixels = np.clip(tint + rng.normal(0, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / label / f"{i}.png")
-    return featx.fit(
-        root,
-        backbone="timm:test_resnet",
-        pretrained=False,
-        size=32,
-        head=["ridge"],
-        cv=3,
-        estimate="cv",
-        learning_curve=True,
-        report=True,
-        runs=photos.parent / "runs",
-        cache=photos.parent / "cache",
-        name="larger",
-    )
+    return fitted(root, "larger", head=["ridge"], learning_curve=True)
 
 
 @pytest.fixture(scope="session")
@@ -90,30 +76,12 @@ def tuned(photos: Path) -> Any:
     """A run whose backbone was trained too."""
     import featx
 
-    return featx.finetune(
-        photos,
-        backbone="timm:test_resnet",
-        pretrained=False,
-        size=32,
-        engine="torch",
-        device="cpu",
-        precision="fp32",
-        train_batch=8,
-        learning_rate=1e-3,
-        unfreeze="last-1",
-        epochs=2,
-        report=True,
-        runs=photos.parent / "runs",
-        cache=photos.parent / "cache",
-        name="tuned",
-    )
+    return featx.finetune(photos, **TUNING, epochs=2, **placed(photos, "tuned"))
 
 
 @pytest.fixture(scope="session")
 def many(photos: Path) -> Any:
     """A run of 45 classes with 4 images each, more than have colours or names in a matrix."""
-    import featx
-
     root = photos.parent / "many"
     rng = np.random.default_rng(7)
     for c in range(45):
@@ -122,19 +90,7 @@ def many(photos: Path) -> Any:
             pixels = rng.integers(0, 256, 3) * 0.3 + c * 4 + rng.normal(0, 20, (24, 24, 3))
             image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
             image.save(root / f"class {c:02}" / f"{i}.png")
-    return featx.fit(
-        root,
-        backbone="timm:test_resnet",
-        pretrained=False,
-        size=32,
-        head=["prototypes"],
-        cv=3,
-        estimate="cv",
-        report=True,
-        runs=photos.parent / "runs",
-        cache=photos.parent / "cache",
-        name="many",
-    )
+    return fitted(root, "many", head=["prototypes"])
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import featx
 from featx.model.planes import class_planes
 from featx.reporting.contents import Heat
 from featx.reporting.heat import heat_words, overlay
+from tests.lab import NETWORK
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -79,7 +80,7 @@ def test_words_say_where() -> None:
 def test_the_page_shows_them_or_says_why_not(
     photos: Path, tmp_path: Path, head: str, shows: bool
 ) -> None:
-    made = featx.fit(photos, backbone="timm:test_resnet", pretrained=False, size=32, head=head,
+    made = featx.fit(photos, **NETWORK, head=head,
                      layer=["layer2"], cv=3, estimate="cv", runs=tmp_path, name="x", report=True,
                      cache=photos.parent / "cache")  # fmt: skip
     page = (made.folder / "report.html").read_text("utf-8")

@@ -16,6 +16,7 @@ import featx
 from featx.cli import main as cli
 from featx.errors import ComparisonError, UsageError
 from featx.reporting import Embedded, lay_out
+from tests.lab import NETWORK
 
 
 def text_of(run: Any) -> str:
@@ -92,22 +93,25 @@ def test_a_changed_image_is_not_shown(run: Any, photos: Path, tmp_path: Path) ->
     assert "1 images have changed since" in page
 
 
-def test_a_run_is_whole_where_its_page_cannot_be_made(
-    run: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_a_run_is_whole_where_its_page_and_card_cannot_be_made(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     def fail(*_: Any) -> str:
         raise RuntimeError("no ink")
 
     monkeypatch.setattr("featx.workflow.reporting.write_page", fail)
-    made = featx.fit(photos, backbone="timm:test_resnet", pretrained=False, size=32, cv=3,
-                     estimate="cv", report=True, runs=tmp_path, name="x",
+    monkeypatch.setattr("featx.workflow.runs.write_card", fail)
+    made = featx.fit(photos, **NETWORK, cv=3, estimate="cv", report=True, runs=tmp_path, name="x",
                      cache=photos.parent / "cache")  # fmt: skip
-    assert (made.folder / "results.json").is_file()
+    assert featx.load_model(made.folder).classes == made.results["classes"]
     assert not (made.folder / "report.html").exists()
-    assert "the run is whole, but its page could not be made (RuntimeError: no ink)" in (
-        capsys.readouterr().err
-    )
+    assert not (made.folder / "model" / "README.md").exists()
+    said = capsys.readouterr().err
+    assert "the run is whole, but its page could not be made (RuntimeError: no ink)" in said
+    assert "the model has no card (RuntimeError: no ink)" in said
 
 
 def test_the_command(run: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

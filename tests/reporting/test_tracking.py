@@ -13,10 +13,9 @@ from featx.cli import main as cli
 from featx.config import load_config
 from featx.errors import MissingExtraError, UsageError
 from featx.workflow.tracking import track_run, without_password
+from tests.lab import NETWORK
 
-SMALL: dict[str, Any] = {
-    "backbone": "timm:test_resnet", "pretrained": False, "size": 32, "report": False
-}  # fmt: skip
+SMALL: dict[str, Any] = {**NETWORK, "report": False}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +11,9 @@ from PIL import Image
 
 from featx.config import ExtractConfig
 from featx.model import Model, ModelExtractor
+from tests.lab import NETWORK
 
 COLOURS = {"=green": (30, 180, 40), "blue": (20, 40, 190), "red": (200, 30, 30)}
-BACKBONE: dict[str, Any] = {"backbone": "timm:test_resnet", "pretrained": False, "size": 32}
 
 
 def write_image(path: Path, colour: tuple[int, int, int], seed: int) -> None:
@@ -39,7 +38,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         extraction = featx.extract(
-            root / "images", cache=root / "cache", device="cpu", batch_size=4, **BACKBONE
+            root / "images", cache=root / "cache", device="cpu", batch_size=4, **NETWORK
         )
     pipeline = Pipeline([("scaler", StandardScaler()), ("head", LogisticRegression())])
     pipeline.fit(extraction.X, extraction.y)

@@ -14,6 +14,7 @@ from featx.data.augment import STRENGTHS, view_name
 from featx.errors import ModelError, UsageError
 from featx.model import Model, load_model, save_model
 from featx.store import EmbeddingStore
+from tests.lab import NETWORK
 
 
 def score(model: Model, images: Path, config: ExtractConfig, views: int) -> featx.Scores:
@@ -34,9 +35,7 @@ def test_it_is_the_mean_computed_by_hand(
     assert scores.document()["averaged"] == scores.averaged
     [folder] = [f for f in Path(str(config.cache)).iterdir() if f.is_dir()]
     store = EmbeddingStore.open_folder(folder)
-    extraction = featx.extract(
-        images, cache=config.cache, backbone="timm:test_resnet", pretrained=False, size=32
-    )
+    extraction = featx.extract(images, cache=config.cache, **NETWORK)
     differ = 0.0
     for i in np.flatnonzero(extraction.ok):
         sha256 = extraction.hashes[i].tobytes()

@@ -18,6 +18,7 @@ from featx.config import ExtractConfig, ScoreConfig
 from featx.errors import DatasetError, ModelError, UnknownNameError, UsageError
 from featx.model import Model, save_model
 from featx.workflow.scoring import Scores, score
+from tests.lab import NETWORK
 
 IDS = [
     "-twin.png", "0.png", "1.png", "2.png", "broken.jpg",
@@ -50,7 +51,7 @@ def test_the_predictions_are_those_of_the_model(
 ) -> None:
     scores = score(fitted, images, extract=config)
     extraction = featx.extract(
-        images, backbone="timm:test_resnet", pretrained=False, size=32, cache=config.cache,
+        images, **NETWORK, cache=config.cache,
         device="cpu", batch_size=4,
     )  # fmt: skip
     assert extraction.report.computed == 0  # the very same store

@@ -1,0 +1,63 @@
+"""What tests of several areas share: a small network, and the command line in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from featx import console
+from featx.cli import main as cli
+
+#: A small network with seeded random weights, so that nothing is downloaded.
+NETWORK: dict[str, Any] = {"backbone": "timm:test_resnet", "pretrained": False, "size": 32}
+
+#: The same numbers on every machine.
+NUMERICS: dict[str, Any] = {"engine": "torch", "device": "cpu", "precision": "fp32"}
+
+#: A fine-tuning of that network.
+TUNING: dict[str, Any] = {
+    **NUMERICS,
+    "train_batch": 8,
+    "learning_rate": 1e-3,
+    "unfreeze": "last-1",
+}
+
+
+def flags(options: dict[str, Any]) -> list[str]:
+    """The same for the command line."""
+    found = []
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            found += [f"--{flag}", str(value)]
+    return found
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Featx = Callable[..., Outcome]
+
+
+def in_process(capfd: pytest.CaptureFixture[str]) -> Featx:
+    """A function that runs ``featx ARGUMENTS``, with torch loaded once for all of them."""
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        console.set_verbosity(0)
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, out, err)
+
+    return run
