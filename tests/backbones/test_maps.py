@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision.models.vision_transformer import VisionTransformer
 
 from featx.backbones import explain, load_backbone
 from featx.backbones._explaining import together
@@ -18,6 +19,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 def loaded(name: str, **options: Any) -> Any:
     return load_backbone(BackboneRequest(name, pretrained=False, **options), offline=True)
+
+
+def tiny_vit(name: str, arguments: dict[str, Any]) -> VisionTransformer:
+    return VisionTransformer(
+        **arguments, patch_size=16, num_layers=2, num_heads=4, hidden_dim=64, mlp_dim=128
+    )
 
 
 EXACT: dict[str, dict[str, Any]] = {
@@ -78,7 +85,9 @@ def test_a_norm_after_pooling_has_no_map() -> None:
 
 
 @pytest.mark.parametrize("name", ["timm:test_vit", "torchvision:vit_b_16"])
-def test_attention_rolls_out_as_by_hand(name: str) -> None:
+def test_attention_rolls_out_as_by_hand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # torchvision's transformer with fewer and narrower blocks
+    monkeypatch.setattr("featx.backbones.torchvision._construct", tiny_vit)
     backbone = loaded(name, size_px=64)
     tapped: Any = backbone.network
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

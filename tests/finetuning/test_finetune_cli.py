@@ -9,17 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import featx
-from featx import console
-from featx.cli import main as cli
 from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import ModelError
 from featx.finetuning.checkpoints import read_snapshot
@@ -27,41 +24,19 @@ from featx.fitting.data import Part
 from featx.model import load_model, save_model
 from featx.workflow.finetune_devices import choose_place
 from featx.workflow.finetune_training import Workshop
+from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_process
 
-NETWORK = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
-NUMBERS = ["--engine", "torch", "--device", "cpu", "--precision", "fp32"]
-TRAINING = [*NUMBERS, "--train-batch", "8", "--learning-rate", "1e-3", "--unfreeze", "last-1"]
-
-
-class Result(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
+SMALL, NUMBERS, TRAINING = flags(NETWORK), flags(NUMERICS), flags(TUNING)
 
 
 @pytest.fixture
 def run(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path
-) -> Command:
+) -> Featx:
     """Run ``featx ARGUMENTS`` in the workspace."""
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
-
-    def command(*arguments: str) -> Result:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
-        console.set_verbosity(0)
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Result(ended.value.code, out, err)
-
-    return command
+    return in_process(capfd)
 
 
 def rows(folder: Path, split: str) -> dict[str, dict[str, str]]:
@@ -75,24 +50,22 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def tuned(run: Command, workspace: Path) -> Path:
+def tuned(run: Featx, workspace: Path) -> Path:
     """A run with a test split, made once; fine-tuning ended above its warm start."""
     folder = workspace / "runs" / "tuned"
     if not folder.exists():
-        done = run("finetune", "split", *NETWORK, *TRAINING, "--epochs", "3", "--name", "tuned")
+        done = run("finetune", "split", *SMALL, *TRAINING, "--epochs", "3", "--name", "tuned")
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
     return folder
 
 
 @pytest.fixture
-def fitted(run: Command, workspace: Path) -> Path:
+def fitted(run: Featx, workspace: Path) -> Path:
     """A run of ``featx fit`` on images without a test split, made once."""
     folder = workspace / "runs" / "first"
     if not folder.exists():
-        made = run(
-            "fit", "photos", *NETWORK, *NUMBERS, "--cv", "2", "--seed", "3", "--name", "first"
-        )
+        made = run("fit", "photos", *SMALL, *NUMBERS, "--cv", "2", "--seed", "3", "--name", "first")
         assert made.code == 0, made.err
     return folder
 
@@ -121,7 +94,7 @@ def test_a_run_is_like_any_other(tuned: Path) -> None:
     assert "name: tuned" in config
 
 
-def test_the_model_is_scored_with_its_own_backbone(run: Command, tuned: Path) -> None:
+def test_the_model_is_scored_with_its_own_backbone(run: Featx, tuned: Path) -> None:
     done = run("score", "runs/tuned", "split/test", "--proba", "-o", "s.csv", "--overwrite")
     assert done.code == 0, done.err
     with Path("s.csv").open() as file:
@@ -134,7 +107,7 @@ def test_the_model_is_scored_with_its_own_backbone(run: Command, tuned: Path) ->
 
 
 def test_the_backbone_is_verified_and_travels_in_one_file(
-    run: Command, tuned: Path, tmp_path: Path
+    run: Featx, tuned: Path, tmp_path: Path
 ) -> None:
     model = load_model(tuned)
     assert model.extractors[0].backbone_request.weights == str(
@@ -160,7 +133,7 @@ def test_the_backbone_is_verified_and_travels_in_one_file(
         load_model(tmp_path / "copy")
 
 
-def test_its_embeddings_have_a_store_of_their_own(run: Command, tuned: Path) -> None:
+def test_its_embeddings_have_a_store_of_their_own(run: Featx, tuned: Path) -> None:
     done = run("extract", "split", "--model", "runs/tuned", "--json")
     assert done.code == 0, done.err
     [document] = json.loads(done.out)
@@ -192,7 +165,7 @@ def test_it_says_how_far_to_trust_it(tuned: Path) -> None:
     assert (far > model.trust.novelty.limit).all()
 
 
-def test_folds_are_those_of_the_run(run: Command, fitted: Path, workspace: Path) -> None:
+def test_folds_are_those_of_the_run(run: Featx, fitted: Path, workspace: Path) -> None:
     done = run(
         "finetune", "photos", "--from", "runs/first", *TRAINING, "--epochs", "1", "--name", "cv"
     )
@@ -211,7 +184,7 @@ def test_folds_are_those_of_the_run(run: Command, fitted: Path, workspace: Path)
 
 
 def test_the_judged_fold_is_not_read_in_training(
-    run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch
+    run: Featx, fitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from featx import finetuning
 
@@ -246,7 +219,7 @@ def test_the_judged_fold_is_not_read_in_training(
 
 
 def test_a_search_is_made_inside_every_fold_and_told(
-    run: Command, fitted: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    run: Featx, fitted: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("optuna")
     from featx.finetuning import searching
@@ -285,9 +258,9 @@ def test_a_search_is_made_inside_every_fold_and_told(
 
 
 def test_the_guard_keeps_the_frozen_model(
-    run: Command, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    run: Featx, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = [*NETWORK, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
+    options = [*SMALL, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
     done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse")
     assert done.code == 0, done.err
     assert "Fine-tuning ended below its warm start: no epoch was better" in done.err
@@ -301,25 +274,27 @@ def test_the_guard_keeps_the_frozen_model(
     assert len(rows(folder, "test")) == len(rows(folder, "finetuned")) == 9
 
 
-def test_kill_9_and_the_same_command_goes_on(run: Command, workspace: Path) -> None:
-    options = ["--epochs", "6", "--patience", "9", "--checkpoint-s", "0"]
-    arguments = ["finetune", "split", *NETWORK, *TRAINING, *options, "--runs", "killed"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "featx", *arguments, "--name", "k"], stderr=subprocess.DEVNULL
+def featx_where(change: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command in a process of its own, in which ``change`` of `interrupt_lab` was made."""
+    code = f"import sys, interrupt_lab as lab; {change}; lab.main(sys.argv[1:])"
+    paths = [Path(__file__).parent, Path(__file__).parents[2]]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
     )
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        found = list(Path("killed").glob(".finetuning-*/*/last.safetensors"))
-        snapshot = read_snapshot(found[0]) if found else None
-        if snapshot is not None and snapshot[1]["step"] >= 5:
-            break
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+
+
+def test_kill_9_and_the_same_command_goes_on(run: Featx, workspace: Path) -> None:
+    options = ["--epochs", "3", "--patience", "9", "--checkpoint-s", "0"]
+    arguments = ["finetune", "split", *SMALL, *TRAINING, *options, "--runs", "killed"]
+    process = featx_where("lab.before_step(5, lab.die)", *arguments, "--name", "k")
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert not (workspace / "killed" / "k").exists()
     done = run(*arguments, "--name", "k")
     assert done.code == 0, done.err
-    assert "going on from a checkpoint, epoch" in done.err
+    assert "going on from a checkpoint, epoch 2, step 5" in done.err
     assert not list(Path("killed").glob(".finetuning-*"))
     whole = run(*arguments, "--name", "whole")
     assert whole.code == 0, whole.err
@@ -347,18 +322,19 @@ def running(parent: int | None = None) -> set[int]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_processes_end_with_the_command_and_another_number_goes_on(
-    run: Command, tuned: Path, workspace: Path
+    run: Featx, tuned: Path, workspace: Path
 ) -> None:
     options = [*TRAINING, "--epochs", "3", "--checkpoint-s", "0", "--runs", "shared"]
-    arguments = ["finetune", "split", *NETWORK, *options, "--name", "s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "featx", *arguments, "--processes", "2"], stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 180
+    arguments = ["finetune", "split", *SMALL, *options, "--name", "s"]
+    change = "lab.training._train_share = lab.share_until_halted"
+    process = featx_where(change, *arguments, "--processes", "2")
+    deadline = time.monotonic() + 600  # longer than a machine stops for
     while process.poll() is None and time.monotonic() < deadline:
-        if list(Path("shared").glob(".finetuning-*/*/last.safetensors")):
+        found = list(Path("shared").glob(".finetuning-*/*/last.safetensors"))
+        snapshot = read_snapshot(found[0], aloud=False) if found else None
+        if snapshot is not None and snapshot[1]["step"] == 3:
             break
-        time.sleep(0.01)
+        time.sleep(0.05)
     children = running(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     said = process.communicate()[1].decode()
@@ -371,7 +347,7 @@ def test_processes_end_with_the_command_and_another_number_goes_on(
     assert not (workspace / "shared" / "s").exists()
     done = run(*arguments)
     assert done.code == 0, done.err
-    assert "going on from a checkpoint" in done.err
+    assert "going on from a checkpoint, epoch 1, step 3" in done.err
     mine, theirs = rows(workspace / "shared" / "s", "test"), rows(tuned, "test")
     assert mine.keys() == theirs.keys()
     for name, row in mine.items():
@@ -393,10 +369,10 @@ def test_emulated_bf16_is_warned_of(
     assert place.precision == "fp32"
 
 
-def test_torchrun_is_refused(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchrun_is_refused(run: Featx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    done = run("finetune", "split", *NETWORK, *TRAINING)
+    done = run("finetune", "split", *SMALL, *TRAINING)
     assert done.code == 2
     assert "torchrun started featx finetune 2 times; it starts its processes itself" in done.err
     assert "without torchrun" in done.err
@@ -410,8 +386,8 @@ def test_torchrun_is_refused(run: Command, monkeypatch: pytest.MonkeyPatch) -> N
         ("cpu,cpu", "Device 'cpu,cpu': only different GPUs can run together"),
     ],
 )
-def test_devices_that_cannot_share_a_step(run: Command, device: str, message: str) -> None:
-    done = run("finetune", "split", *NETWORK, "--engine", "torch", "--device", device)
+def test_devices_that_cannot_share_a_step(run: Featx, device: str, message: str) -> None:
+    done = run("finetune", "split", *SMALL, "--engine", "torch", "--device", device)
     assert done.code == 2
     assert message in done.err
 
@@ -433,34 +409,27 @@ def test_devices_that_cannot_share_a_step(run: Command, device: str, message: st
     ],
 )
 def test_wrong_input_is_a_usage_error(
-    run: Command, fitted: Path, arguments: list[str], message: str
+    run: Featx, fitted: Path, arguments: list[str], message: str
 ) -> None:
-    options = [*NETWORK, "--engine", "torch", "--epochs", "1"]
+    options = [*SMALL, "--engine", "torch", "--epochs", "1"]
     done = run("finetune", "photos", *options, *arguments)
     assert done.code == 2
     assert message in done.err
 
 
-def test_a_run_on_other_images_is_refused(run: Command, fitted: Path) -> None:
+def test_a_run_on_other_images_is_refused(run: Featx, fitted: Path) -> None:
     done = run("finetune", "split/train", "--from", "runs/first", *TRAINING)
     assert done.code == 2
     assert "other images: names are equal, contents or labels are not" in done.err
 
 
 def test_the_library_says_the_same(
-    run: Command, tuned: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    run: Featx, tuned: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished = featx.finetune(
         "split",
-        backbone="timm:test_resnet",
-        pretrained=False,
-        size=32,
-        engine="torch",
-        device="cpu",
-        precision="fp32",
-        train_batch=8,
-        learning_rate=1e-3,
-        unfreeze="last-1",
+        **NETWORK,
+        **TUNING,
         epochs=3,
         name="library",
     )
@@ -470,12 +439,12 @@ def test_the_library_says_the_same(
 
 @pytest.mark.parametrize("strength", ["none", "strong", "randaugment"])
 def test_the_preview_shows_images_and_their_views(
-    run: Command, workspace: Path, strength: str
+    run: Featx, workspace: Path, strength: str
 ) -> None:
     done = run(
         "finetune",
         "split",
-        *NETWORK,
+        *SMALL,
         "--crop",
         "1",
         "--augment",
@@ -495,22 +464,20 @@ def test_the_preview_shows_images_and_their_views(
         np.testing.assert_array_equal(pixels[36 : 36 + 32, :32], np.asarray(image))
 
 
-def test_a_preview_of_another_kind_is_refused(run: Command) -> None:
-    done = run("finetune", "split", *NETWORK, "--preview", "sheet.gif")
+def test_a_preview_of_another_kind_is_refused(run: Featx) -> None:
+    done = run("finetune", "split", *SMALL, "--preview", "sheet.gif")
     assert done.code == 2
     assert "allowed are .png, .jpg, .jpeg, .webp" in done.err
 
 
-def test_an_mlp_of_two_classes_in_groups_from_a_configuration(
-    run: Command, workspace: Path
-) -> None:
+def test_an_mlp_of_two_classes_in_groups_from_a_configuration(run: Featx, workspace: Path) -> None:
     lines = ["path,label,group"]
     for folder in ("photos", "split/train"):
         paths = [(c, i, f"{folder}/{c}/{i}.png") for c in "ab" for i in range(10)]
         lines += [f"{path},{c},{folder}{c}{i // 2}" for c, i, path in paths]
     Path("grouped.csv").write_text("\n".join(lines) + "\n")
     options = ["--head", "mlp", "--folds", "2", "--epochs", "1", "--unfreeze", "gradual"]
-    first = run("finetune", "grouped.csv", *NETWORK, *NUMBERS, *options, "--name", "grouped")
+    first = run("finetune", "grouped.csv", *SMALL, *NUMBERS, *options, "--name", "grouped")
     assert first.code == 0, first.err
     found = results(workspace / "runs" / "grouped")
     assert found["n_groups"] == 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import signal
-import threading
-import time
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 from finetune_lab import Lab
+from interrupt_lab import share_until_interrupted, share_until_killed
 from torch import Tensor
 
 from featx.config import FinetuneConfig
 from featx.errors import ClusterError, DatasetError
-from featx.finetuning import Task, Trained, train
+from featx.finetuning import Task, Trained, train, training
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.distributed import World
 from featx.finetuning.launching import Ask, run_together
@@ -68,6 +69,39 @@ def assert_close(one: Trained, other: Trained) -> None:
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ForkServerContext, Path]:
+    """Where processes fork from one that has imported torch; a folder of what they print."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["timm", "torch.distributed", "sklearn.linear_model"])
+    folder = tmp_path_factory.mktemp("server")
+    kept = [(fd, os.dup(fd)) for fd in (1, 2)]
+    for fd, _ in kept:
+        with (folder / str(fd)).open("ab") as file:
+            os.dup2(file.fileno(), fd)
+    forkserver.ensure_running()
+    for fd, before in kept:
+        os.dup2(before, fd)
+        os.close(before)
+    return context, folder
+
+
+@pytest.fixture
+def warm(
+    server: tuple[ForkServerContext, Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], str]:
+    """Processes start in no time (those of `together` as for users); what they say on stderr."""
+    context, folder = server
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: context)
+    start = (folder / "2").stat().st_size
+
+    def said() -> str:
+        assert (folder / "1").read_bytes() == b""
+        return (folder / "2").read_bytes()[start:].decode()
+
+    return said
+
+
+@pytest.fixture(scope="module")
 def together(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
     """One training by two processes that nothing interrupted."""
     folder = tmp_path_factory.mktemp("together")
@@ -81,7 +115,11 @@ def test_two_processes_train_the_network_that_one_trains(
 
 
 def test_they_go_on_where_one_was_interrupted_and_end_when_told(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    lab: Lab,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warm: Callable[[], str],
 ) -> None:
     """With frozen stages computed once, and a watcher of the process that started them."""
     settings = FinetuneConfig(
@@ -111,51 +149,32 @@ def test_they_go_on_where_one_was_interrupted_and_end_when_told(
     assert_close(whole, parts)
     assert parts.stopped == whole.stopped == "pruned"
     assert seen == [2, 3]
-    said = capfd.readouterr().err
+    said = capfd.readouterr().err + warm()
     assert said.count("going on from a checkpoint, epoch 2, step 6") == 1
     assert said.count("frozen stages computed once") == 1
     assert said.count("epoch 3 of 5") == 1
 
 
-def act_at_step(folder: Path, step: int, act: Any) -> threading.Thread:
-    """Do something once a checkpoint of that step is there."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + 600  # longer than a machine stops for
-        while time.monotonic() < deadline:
-            found = read_snapshot(folder / LAST, aloud=False)
-            if found is not None and found[1]["step"] >= step:
-                act()
-                return
-            time.sleep(0.01)
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
-
-
-def kill_the_second() -> None:
-    children = sorted(multiprocessing.active_children(), key=lambda p: p.name)
-    assert len(children) == 2
-    os.kill(max(p.pid for p in children if p.pid), signal.SIGKILL)
-
-
 def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(
-    lab: Lab, tmp_path: Path, together: tuple[Trained, Path]
+    lab: Lab,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    together: tuple[Trained, Path],
+    warm: Callable[[], str],
 ) -> None:
-    thread = act_at_step(tmp_path, 2, kill_the_second)
-    with pytest.raises(ClusterError, match=r"process 2 of 2 \(cpu\) was ended by SIGKILL"):
-        train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
-    thread.join()
-    assert not multiprocessing.active_children()
-    at = last(tmp_path)[1]["step"]
-    assert 2 <= at < 15
-    thread = act_at_step(tmp_path, at + 2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
-    thread.join()
-    assert not multiprocessing.active_children()
-    assert last(tmp_path)[1]["step"] < 15
+    def end(share: Any, error: Any) -> tuple[str, int]:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_train_share", share)
+            with pytest.raises(error) as ended:
+                train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
+        assert not multiprocessing.active_children()
+        return str(ended.value), last(tmp_path)[1]["step"]
+
+    words, step = end(share_until_killed, ClusterError)
+    assert "process 2 of 2 (cpu) was ended by SIGKILL" in words
+    assert 2 <= step <= 3
+    _, step = end(share_until_interrupted, KeyboardInterrupt)
+    assert step == 7
     finished = train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
     assert timeless(finished) == timeless(together[0])
     tensors, expected = last(tmp_path)[0], last(together[1])[0]
@@ -163,7 +182,9 @@ def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(
     assert all(torch.equal(tensors[name], expected[name]) for name in tensors)
 
 
-def test_an_error_of_one_process_is_the_error(lab: Lab, tmp_path: Path) -> None:
+def test_an_error_of_one_process_is_the_error(
+    lab: Lab, tmp_path: Path, warm: Callable[[], str]
+) -> None:
     task = lab.task(folder=tmp_path, devices=TWO)
     task.bank.hashes = task.bank.hashes.copy()
     task.bank.hashes[3] ^= 1
@@ -198,7 +219,7 @@ def share_little(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> 
 
 
 def test_they_agree_on_parts_statistics_and_empty_shares(
-    lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    lab: Lab, tmp_path: Path, warm: Callable[[], str]
 ) -> None:
     config = FinetuneConfig(
         epochs=1, train_batch=8, learning_rate=1e-3, augment="none", train_batch_norm=True
@@ -211,9 +232,9 @@ def test_they_agree_on_parts_statistics_and_empty_shares(
         lambda question: said.setdefault(question[0], []).append(question[1]),
         "a test",
     )
-    printed = capfd.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("going on with a step's images in 2 parts") == 1
+    printed = warm()
+    assert printed.count("going on with a step's images in 2 parts") == 1
+    assert "data are printed by the command alone" in printed  # to stderr
     assert said["parts"] == [2, 2]
     assert len(said["loss"]) == len(said["means"]) == len(said["weights"]) == 2
     assert said["means"][0] == said["means"][1]
