@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from featx.durations import read_seconds
 
-__all__ = ["ADDRESS", "CLUSTER", "MLFLOW", "Number", "Section", "duration"]
+__all__ = [
+    "ADDRESS",
+    "CLUSTER",
+    "MLFLOW",
+    "NAME",
+    "OVERWRITE",
+    "RUNS",
+    "Duration",
+    "Number",
+    "Scoring",
+    "Section",
+]
 
 
 Number = bool | int | float | str | None
+Scoring = Literal[
+    "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
+]
+
+NAME = "Name of the run. [data set and time]"
+RUNS = "Folder that runs are written into."
+OVERWRITE = "Replace a run of the same name."
 
 CLUSTER = "ray computes on the machines of a Ray cluster. [this machine]"
 ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its own, new one]"
@@ -24,7 +44,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def duration(text: str) -> str:
-    """Text that `featx.durations.read_seconds` reads, such as 5m; anything else is a ValueError."""
+def _duration(text: str) -> str:
+    """Text that `featx.durations.read_seconds` reads; anything else is a ValueError."""
     read_seconds(text)
     return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]  # such as 5m

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import MLFLOW, Section, duration
+from featx.config._section import MLFLOW, NAME, OVERWRITE, RUNS, Duration, Scoring, Section
 from featx.config.report import HEAT_MAPS, by_default
 
 __all__ = ["FinetuneConfig"]
@@ -106,7 +106,7 @@ class FinetuneConfig(Section):
         description="Search --tune with so many trainings, the first as asked, judged by the "
         "validation images; anew for each fold. [none is searched; 20 with --budget]",
     )
-    budget: Annotated[str, AfterValidator(duration)] | None = Field(
+    budget: Duration | None = Field(
         None,
         description="Time for all searches together, such as 30m or 2h: what is tried then "
         "depends on the machine. [no limit]",
@@ -124,17 +124,9 @@ class FinetuneConfig(Section):
         "by a model trained without it. [test if there is one, else cv]",
     )
     folds: int | None = Field(None, ge=2, le=100, description="Folds. [those of the run, else 5]")
-    scoring: (
-        Literal[
-            "balanced_accuracy",
-            "accuracy",
-            "f1_macro",
-            "f1_weighted",
-            "roc_auc_ovr",
-            "neg_log_loss",
-        ]
-        | None
-    ) = Field(None, description="Score that is shown. [that of the run, else balanced_accuracy]")
+    scoring: Scoring | None = Field(
+        None, description="Score that is shown. [that of the run, else balanced_accuracy]"
+    )
     seed: int | None = Field(
         None,
         ge=0,
@@ -151,9 +143,9 @@ class FinetuneConfig(Section):
         60.0, ge=0, description="Seconds between checkpoints; each epoch ends with one too."
     )
     jobs: int | None = Field(None, ge=1, description="Threads of the head's search. [CPU cores]")
-    name: str | None = Field(None, description="Name of the run. [data set and time]")
-    runs: str = Field("runs", description="Folder that runs are written into.")
-    overwrite: bool = Field(False, description="Replace a run of the same name.")
+    name: str | None = Field(None, description=NAME)
+    runs: str = Field("runs", description=RUNS)
+    overwrite: bool = Field(False, description=OVERWRITE)
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
     heat_maps: bool = Field(True, description=HEAT_MAPS)

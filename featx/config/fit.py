@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
-from featx.config._section import ADDRESS, CLUSTER, MLFLOW, Number, Section, duration
+from featx.config._section import (
+    ADDRESS,
+    CLUSTER,
+    MLFLOW,
+    NAME,
+    OVERWRITE,
+    RUNS,
+    Duration,
+    Number,
+    Scoring,
+    Section,
+)
 from featx.config.report import HEAT_MAPS, by_default
 from featx.types import Components
 
@@ -59,7 +70,7 @@ class FitConfig(Section):
         description="Points drawn for each row; halving draws none without it. [30 for random "
         "and bayes]",
     )
-    budget: Annotated[str, AfterValidator(duration)] | None = Field(
+    budget: Duration | None = Field(
         None,
         description="Time for the search and the nested ones that judge it, such as 5m, 90s or "
         "2h30m: what is tried then depends on the machine. [no limit]",
@@ -84,9 +95,7 @@ class FitConfig(Section):
         "fitted again; --no-resume does neither.",
     )
     cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
-    scoring: Literal[
-        "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
-    ] = Field("balanced_accuracy", description="What the search maximises.")
+    scoring: Scoring = Field("balanced_accuracy", description="What the search maximises.")
     select: Literal["best", "1se"] = Field(
         "best",
         description="best takes the highest mean score, 1se the simplest candidate within one "
@@ -145,9 +154,9 @@ class FitConfig(Section):
     )
     cluster: str | None = Field(None, description=CLUSTER)
     address: str | None = Field(None, description=ADDRESS)
-    name: str | None = Field(None, description="Name of the run. [data set and time]")
-    runs: str = Field("runs", description="Folder that runs are written into.")
-    overwrite: bool = Field(False, description="Replace a run of the same name.")
+    name: str | None = Field(None, description=NAME)
+    runs: str = Field("runs", description=RUNS)
+    overwrite: bool = Field(False, description=OVERWRITE)
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
     heat_maps: bool = Field(True, description=HEAT_MAPS)
