@@ -3,6 +3,7 @@
 from featx.pages.markup import Markup, element
 from featx.pages.page import page
 from featx.pages.style import STYLE
+from featx.pages.tables import table
 from featx.pages.thumbnails import thumbnail
 
-__all__ = ["STYLE", "Markup", "element", "page", "thumbnail"]
+__all__ = ["STYLE", "Markup", "element", "page", "table", "thumbnail"]

@@ -14,6 +14,7 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
+from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
 from featx.reporting.markdown import escaped, fenced, table
 from featx.reporting.tables import headline
@@ -37,29 +38,21 @@ METRICS: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @dataclass(frozen=True)
-class Carded:
+class Carded(Finished):
     """A model with what its run knows of it.
 
     Parameters
     ----------
-    name : str
-        Of the run.
-    results, environment : mapping
-        ``results.json`` and ``environment.json``.
+    name, results, environment, command
+        See `featx.reporting.contents.Finished`.
     document : mapping
         ``model.json``.
     asked : mapping
         The run's configuration where it is not the default, by section.
-    command : str
-        What makes the run again where it was made.
     """
 
-    name: str
-    results: Mapping[str, Any]
-    environment: Mapping[str, Any]
     document: Mapping[str, Any]
     asked: Mapping[str, Any]
-    command: str
 
 
 def write_card(model: Carded) -> str:

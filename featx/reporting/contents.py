@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Embedded", "Heat", "Heats", "Subject"]
+__all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -77,8 +77,8 @@ class Heats:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One run, and what it says of images that its model was not fitted on.
+class Finished:
+    """What a finished run says of itself.
 
     Parameters
     ----------
@@ -86,6 +86,24 @@ class Subject:
         Of the run.
     results, environment : mapping
         ``results.json`` and ``environment.json``.
+    command : str
+        What makes the run again where it was made.
+    """
+
+    name: str
+    results: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    command: str
+
+
+@dataclass(frozen=True)
+class Subject(Finished):
+    """A finished run, and what it says of images that its model was not fitted on.
+
+    Parameters
+    ----------
+    name, results, environment, command
+        See `Finished`.
     judged_on : str
         In words, such as ``"the test split"``.
     ids : list of str of length n
@@ -98,8 +116,6 @@ class Subject:
         Rows of ``failures.csv``.
     training : sequence of mapping
         Rows of ``curves.csv``; empty where nothing was fine-tuned.
-    command : str
-        What makes the run again.
     embedded : Embedded, optional
         None where the images or their embeddings are not there, for the reason ``missing``.
     missing : str
@@ -108,9 +124,6 @@ class Subject:
         Empty where none were asked for.
     """
 
-    name: str
-    results: Mapping[str, Any]
-    environment: Mapping[str, Any]
     judged_on: str
     ids: list[str]
     repeat: Int
@@ -120,7 +133,6 @@ class Subject:
     probabilities: Float
     failures: Sequence[Mapping[str, str]]
     training: Sequence[Mapping[str, str]]
-    command: str
     embedded: Embedded | None
     missing: str = ""
     heats: Heats = field(default_factory=Heats)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featx.files import printable
-from featx.pages import Markup, element, page
+from featx.pages import Markup, element, page, table
 from featx.reporting.contents import Subject
 from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import (
@@ -19,8 +19,8 @@ from featx.reporting.gallery import (
 from featx.reporting.heat import heats_words
 from featx.reporting.look import LOOK
 from featx.reporting.map import SCRIPT, Layout, draw_map
-from featx.reporting.parts import bar, drawings, folded
-from featx.reporting.tables import confused_pairs, headline, shown
+from featx.reporting.parts import bar, drawings, folded, sectioned
+from featx.reporting.tables import confused_pairs, headline
 from featx.reporting.words import interval, metric, percent, sentences
 
 __all__ = ["write_page"]
@@ -76,11 +76,7 @@ def write_page(subject: Subject, layout: Layout | None) -> str:
         "uncertain": list(_uncertain(subject)),
         "again": list(_again(subject)),
     }
-    sections = {key: blocks for key, blocks in sections.items() if blocks}
-    links = [element("a", HEADINGS[key], href=f"#{key}") for key in sections]
-    body: list[Markup] = [element("nav", *links, aria_label="sections")]
-    for key, blocks in sections.items():
-        body.append(element("section", element("h2", HEADINGS[key]), *blocks, id=key))
+    body = sectioned(HEADINGS, sections)
     return page(f"Run {printable(subject.name)}", *body, style=LOOK, script=SCRIPT)
 
 
@@ -106,7 +102,7 @@ def _data(subject: Subject) -> Iterator[Markup]:
             [printable(f["id"]), printable(f["reason"])] for f in subject.failures[:MOST_FAILURES]
         ]
         yield element("h3", f"{data['quarantined']:,} files could not be read")
-        yield shown(("file", "why"), failures, words=2)
+        yield table(("file", "why"), failures, words=range(2))
     if subject.missing:
         yield element("p", subject.missing, class_="note")
     samples = list(draw_samples(subject, SAMPLES, MOST_SAMPLED))
@@ -147,7 +143,9 @@ def _candidates(results: Mapping[str, Any]) -> Iterator[Markup]:
         )
     empty = [i for i in range(len(columns)) if not any(row[i] for row in cells)]
     kept = [i for i in range(len(columns)) if i not in empty]
-    yield shown([columns[i] for i in kept], [[row[i] for i in kept] for row in cells], len(varied))
+    yield table(
+        [columns[i] for i in kept], [[row[i] for i in kept] for row in cells], range(len(varied))
+    )
     method = results["comparison"]["folds"]
     yield element(
         "p",
@@ -166,7 +164,7 @@ def _candidates(results: Mapping[str, Any]) -> Iterator[Markup]:
             for r in tested
         ]
         yield element("h3", "The same on the images that judge once")
-        yield shown(("candidate", "less the chosen", "p"), lines)
+        yield table(("candidate", "less the chosen", "p"), lines)
 
 
 def _value(value: Any) -> str:
@@ -194,14 +192,14 @@ def _estimate(subject: Subject) -> Iterator[Markup]:
         ]
         for name, row in headline(estimate)
     ]
-    yield shown(columns, rows)
+    yield table(columns, rows)
     yield element("p", f"Here: {estimate['description']}. {estimate['interval']}.", class_="note")
     for name, one in others.items():
         yield element("p", f"{printable(name)}: {one['description']}.", class_="note")
     if estimate.get("by_group"):
         by = estimate["by_group"]
         yield element("h3", "By group: the mean probability of each group's images")
-        yield shown(("", f"{by['n_predicted_groups']:,} groups"),
+        yield table(("", f"{by['n_predicted_groups']:,} groups"),
                     [[metric(n), interval(r)] for n, r in headline(by)])  # fmt: skip
     yield element("h3", "Each class")
     measures = ("recall", "precision", "f1", "average_precision")
@@ -228,7 +226,7 @@ def _pairs(subject: Subject) -> Iterator[Markup]:
     lines = [[printable(true), printable(said), f"{n:,}", percent(share)]
              for true, said, n, share in rows]  # fmt: skip
     yield element("h3", f"The {len(rows)} most frequent mistakes")
-    yield shown(("true", "said", "images", "share of the true class"), lines, words=2)
+    yield table(("true", "said", "images", "share of the true class"), lines, words=range(2))
 
 
 def _mistakes(subject: Subject) -> Iterator[Markup]:

@@ -1,15 +1,14 @@
-"""Parts that pages are made of: figures beside each other, long tables, bars."""
+"""Parts that pages are made of: sections, figures beside each other, long tables, bars."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from featx.pages import Markup, element
+from featx.pages import Markup, element, table
 from featx.reporting.drawing import inline_svg
 from featx.reporting.figures import Figure
-from featx.reporting.tables import shown
 
-__all__ = ["bar", "drawings", "folded"]
+__all__ = ["bar", "drawings", "folded", "sectioned"]
 
 MOST_ROWS = 24  # of a table before the rest is folded away
 FIRST_ROWS = 10
@@ -33,10 +32,33 @@ def bar(share: float) -> Markup:
 
 
 def folded(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], more: str, *, words: int = 1
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    more: str,
+    *,
+    words: Collection[int] = (0,),
 ) -> Markup:
     """A table; one of more than 24 rows shows 10, and all of them on demand, as ``more`` says."""
     if len(rows) <= MOST_ROWS:
-        return shown(columns, rows, words)
-    everything = element("details", element("summary", more), shown(columns, rows, words))
-    return element("div", shown(columns, rows[:FIRST_ROWS], words), everything)
+        return table(columns, rows, words)
+    everything = element("details", element("summary", more), table(columns, rows, words))
+    return element("div", table(columns, rows[:FIRST_ROWS], words), everything)
+
+
+def sectioned(
+    headings: Mapping[str, str], sections: Mapping[str, Sequence[Markup]]
+) -> Iterator[Markup]:
+    """Sections under their headings, after links to them; one without content is left out.
+
+    Parameters
+    ----------
+    headings : mapping of str to str
+        Key -> heading.
+    sections : mapping of str to sequence of Markup
+        Key, which is the section's id -> its content, in the order of the page.
+    """
+    filled = {key: blocks for key, blocks in sections.items() if blocks}
+    links = [element("a", headings[key], href=f"#{key}") for key in filled]
+    yield element("nav", *links, aria_label="sections")
+    for key, blocks in filled.items():
+        yield element("section", element("h2", headings[key]), *blocks, id=key)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from featx.pages import Markup, element
 from featx.reporting.contents import Subject
 from featx.stats.metrics import HEADLINE, confusion_matrix
 
-__all__ = ["Table", "candidates", "class_rows", "confused_pairs", "estimates", "shown"]
+__all__ = ["Table", "candidates", "class_rows", "confused_pairs", "estimates"]
 
 
 @dataclass(frozen=True)
@@ -21,20 +20,6 @@ class Table:
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
-
-
-def shown(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> Markup:
-    """A table of texts that scrolls by itself; the first ``words`` columns are left-aligned."""
-
-    def cell(name: str, text: str, i: int, **attributes: str) -> Markup:
-        if i < words:
-            attributes["class_"] = "word"
-        return element(name, text, **attributes)
-
-    head = element("tr", *(cell("th", c, i, scope="col") for i, c in enumerate(columns)))
-    body = [element("tr", *(cell("td", t, i) for i, t in enumerate(row))) for row in rows]
-    table = element("table", element("thead", head), element("tbody", *body))
-    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label="table")
 
 
 def candidates(results: Mapping[str, Any]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from featx.auditing import Audit
@@ -12,7 +12,7 @@ from featx.data.decode import decode_image
 from featx.data.hashing import read_bytes
 from featx.errors import DecodeError
 from featx.files import printable
-from featx.pages import Markup, element, page, thumbnail
+from featx.pages import Markup, element, page, table, thumbnail
 
 __all__ = ["audit_page"]
 
@@ -96,10 +96,10 @@ class _Pictures:
         return element("img", src=thumbnail(image, THUMBNAIL_PX), alt=name, loading="lazy")
 
 
-def _more(total: int, shown: int, table: str) -> list[Markup]:
+def _more(total: int, shown: int, name: str) -> list[Markup]:
     if total <= shown:
         return []
-    text = f"{shown:,} of {total:,} are shown; {table}.csv has them all."
+    text = f"{shown:,} of {total:,} are shown; {name}.csv has them all."
     return [element("p", text, class_="note")]
 
 
@@ -175,7 +175,7 @@ def _shortcuts(found: Audit) -> Iterable[Markup]:
             "" if accuracy["low"] is None else f"{accuracy['low']:.2f} to {accuracy['high']:.2f}"
         )
         rows.append((FAMILIES[s.family], f"{accuracy['value']:.2f}", bounds, away or "none"))
-    yield _table(("from", "balanced accuracy", "95 % interval", "classes given away"), rows, {0, 3})
+    yield table(("from", "balanced accuracy", "95 % interval", "classes given away"), rows, {0, 3})
     yield element(
         "p",
         f"Chance is {found.shortcuts[0].chance:.2f}. Trees on these measurements alone, "
@@ -196,29 +196,16 @@ def _classes(found: Audit) -> Iterable[Markup]:
     ]
     rows.sort(key=lambda row: row[2])
     columns = ("class", "images", "recall", "precision", "ROC-AUC")
-    yield _table(columns, rows[:MOST_CLASSES], {0})
+    yield table(columns, rows[:MOST_CLASSES])
     if len(rows) > MOST_CLASSES:
         text = f"The {MOST_CLASSES} hardest of {len(rows)}; audit.json has them all."
         yield element("p", text, class_="note")
     confused = [(printable(a), printable(b), f"{n:,}") for a, b, n in found.confused()]
     if confused:
         yield element("h2", "Most confused")
-        yield _table(("true class", "taken for", "images"), confused, {0, 1})
+        yield table(("true class", "taken for", "images"), confused, {0, 1})
 
 
 def _number(row: Mapping[str, float | None], name: str = "value") -> str:
     value = row[name]
     return "–" if value is None else f"{value:.2f}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: set[int]) -> Markup:
-    def cells(kind: str, values: Sequence[str]) -> Markup:
-        made = [
-            element(kind, value, class_="word") if i in words else element(kind, value)
-            for i, value in enumerate(values)
-        ]
-        return element("tr", *made)
-
-    body = element("tbody", *(cells("td", row) for row in rows))
-    table = element("table", element("thead", cells("th", columns)), body)
-    return element("div", table, class_="scroll")

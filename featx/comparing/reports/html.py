@@ -7,7 +7,7 @@ from typing import Any
 
 from featx.comparing.layout import Block, Plot, Table, lay_out
 from featx.comparing.reports._plot import draw
-from featx.pages import Markup, element, page
+from featx.pages import Markup, element, page, table
 
 __all__ = ["PLUGIN"]
 
@@ -23,7 +23,7 @@ def _write(document: Mapping[str, Any]) -> str:
 
 def _block(block: Block) -> Iterator[Markup]:
     if isinstance(block, Table):
-        yield element("div", _table(block), class_="scroll", tabindex=0)
+        yield table(block.columns, block.rows, block.words)
         if block.note:
             yield element("p", block.note, class_="note")
     elif isinstance(block, Plot):
@@ -36,17 +36,6 @@ def _block(block: Block) -> Iterator[Markup]:
         yield element("p", words + "; ".join(runs) + ".", class_="note")
     else:
         yield element("ul", *(element("li", sentence) for sentence in block.sentences))
-
-
-def _table(table: Table) -> Markup:
-    def cell(name: str, text: str, column: int, **attributes: str) -> Markup:
-        if column in table.words:
-            attributes["class_"] = "word"
-        return element(name, text, **attributes)
-
-    head = [cell("th", name, i, scope="col") for i, name in enumerate(table.columns)]
-    rows = [element("tr", *(cell("td", t, i) for i, t in enumerate(row))) for row in table.rows]
-    return element("table", element("thead", element("tr", *head)), element("tbody", *rows))
 
 
 PLUGIN = _write

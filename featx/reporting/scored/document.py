@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.files import printable
-from featx.pages import Markup, element, page
+from featx.pages import Markup, element, page, table
 from featx.reporting.look import LOOK
-from featx.reporting.parts import bar, drawings, folded
+from featx.reporting.parts import bar, drawings, folded, sectioned
 from featx.reporting.scored.contents import LEVEL, Scored
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
 from featx.reporting.scored.sheet import TILES, contact_sheet, tiles
 from featx.reporting.scored.words import rests_on, sentences
-from featx.reporting.tables import shown
 from featx.reporting.words import percent
 
 __all__ = ["write_scored_page"]
@@ -62,11 +61,7 @@ def write_scored_page(scored: Scored) -> str:
         "sheet": list(contact_sheet(scored)),
         "again": list(_again(scored)),
     }
-    sections = {key: blocks for key, blocks in sections.items() if blocks}
-    links = [element("a", HEADINGS[key], href=f"#{key}") for key in sections]
-    body: list[Markup] = [element("nav", *links, aria_label="sections")]
-    for key, blocks in sections.items():
-        body.append(element("section", element("h2", HEADINGS[key]), *blocks, id=key))
+    body = sectioned(HEADINGS, sections)
     return page(f"Scores of {printable(scored.source)}", *body, style=LOOK + TILES)
 
 
@@ -169,8 +164,8 @@ def _names(
     words = f"all {len(rows):,} by name"
     if len(rows) > MOST_NAMED:
         words = f"the first {MOST_NAMED:,} of {len(rows):,} by name; the output file has all"
-    table = shown(("file", "predicted", column), cells)
-    return element("details", element("summary", words), table)
+    named = table(("file", "predicted", column), cells)
+    return element("details", element("summary", words), named)
 
 
 def _unreadable(scored: Scored) -> Iterator[Markup]:
@@ -185,7 +180,7 @@ def _unreadable(scored: Scored) -> Iterator[Markup]:
     words = f"all {len(rows):,}"
     if len(rows) < len(scored.failures):
         words = f"the first {len(rows):,}; the output file has all"
-    yield folded(("file", "why"), rows, words, words=2)
+    yield folded(("file", "why"), rows, words, words=range(2))
 
 
 def _again(scored: Scored) -> Iterator[Markup]:
