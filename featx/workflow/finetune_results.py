@@ -17,10 +17,12 @@ from featx.fitting import Predictions
 from featx.fitting.data import Part
 from featx.fitting.estimate import Held, Tested, describe_held
 from featx.fitting.result import SCHEMA_VERSION
+from featx.workflow.finetune_guard import Change
+from featx.workflow.finetune_model import Answer
 from featx.workflow.finetune_training import Record
 from featx.workflow.fitting import content_digest
 
-__all__ = ["Judged", "curves", "estimates", "predictions", "settings"]
+__all__ = ["Found", "Judged", "curves", "predictions", "settings"]
 
 HOW = {
     "test": "the test split, read once by a model that all other images made",
@@ -46,7 +48,42 @@ class Judged:
         return self.frozen if kind == "frozen" else self.finetuned
 
 
-def estimates(judged: Judged, kind: str, config: FinetuneConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """What all trainings gave.
+
+    Parameters
+    ----------
+    records : list of Record
+        One a training.
+    answer : Answer
+        The model that ships.
+    judged : Judged
+    change : Change
+        Of the score, from the frozen model to the fine-tuned one.
+    """
+
+    records: list[Record]
+    answer: Answer
+    judged: Judged
+    change: Change
+
+    def document(self, backbone: str, config: FinetuneConfig) -> dict[str, Any]:
+        """``chosen``, ``estimate``, ``estimates`` and ``finetuning`` of ``results.json``."""
+        kind = self.answer.kind
+        return {
+            "chosen": {"backbone": backbone, "head": config.head, "kind": kind},
+            **_estimates(self.judged, kind, config),
+            "finetuning": {
+                "answer": kind,
+                "change": self.change.document(),
+                "trainings": [record.document for record in self.records],
+                "extraction": None if kind == "frozen" else self.answer.extraction.document(),
+            },
+        }
+
+
+def _estimates(judged: Judged, kind: str, config: FinetuneConfig) -> dict[str, Any]:
     """``estimate``, of the model that ships, and ``estimates``, with the other one."""
     described = {}
     for name in ("frozen", "finetuned"):

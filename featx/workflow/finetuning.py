@@ -33,7 +33,7 @@ from featx.workflow.finetune_baseline import Settled, check_same_images, settle
 from featx.workflow.finetune_devices import Place, choose_place
 from featx.workflow.finetune_guard import Change, compare_models
 from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
-from featx.workflow.finetune_results import Judged, curves, estimates, predictions, settings
+from featx.workflow.finetune_results import Found, Judged, curves, predictions, settings
 from featx.workflow.finetune_training import Outcome, Record, Workshop
 from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
@@ -112,8 +112,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     assert config.finetune is not None
     _check_extras(config.finetune)
     place = choose_place(config.extract, config.finetune)
-    manifest = labelled(read_manifest(config.data))
-    extraction = _extract(manifest, config.extract)
+    extraction = _extract(labelled(read_manifest(config.data)), config.extract)
     part, tested, notes = _separate(extraction, settled)
     folds = make_folds(
         part.y,
@@ -128,23 +127,13 @@ def finetune_dataset(config: RunConfig) -> Run:
     with closing(_bank(extraction, part, config.finetune)) as bank:
         n_trainings = folds.n_folds + 1 if tested is None else 1
         workshop = _workshop(config, place, extraction, part, bank, n_trainings)
-        records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
-        final = workshop.finetune(np.ones(len(part), bool), ALL)
-        answer, judged, change = _choose(workshop, config, extraction, final, tested, judged)
-    records.append(final.record)
-    notes += [*(folds.notes if tested is None else ()), *answer.notes]
+        found = _train(workshop, config, extraction, folds, tested)
+    notes += [*(folds.notes if tested is None else ()), *found.answer.notes]
     for note in notes:
         console.log(f"Note: {note}")
     results = {
         **settings(config, extraction, part, folds, tested),
-        "chosen": {"backbone": extraction.name, "head": config.finetune.head, "kind": answer.kind},
-        **estimates(judged, answer.kind, config.finetune),
-        "finetuning": {
-            "answer": answer.kind,
-            "change": change.document(),
-            "trainings": [r.document for r in records],
-            "extraction": None if answer.kind == "frozen" else answer.extraction.document(),
-        },
+        **found.document(extraction.name, config.finetune),
         "extraction": {extraction.name: extraction.document()},
         "cost": {
             "extract_s": round(extracted_s, 3),
@@ -156,16 +145,16 @@ def finetune_dataset(config: RunConfig) -> Run:
         config=config,
         results=results,
         failures=extraction.failures,
-        predictions=predictions(judged, answer.kind),
-        model=replace(answer.model, metrics=results["estimate"]),
+        predictions=predictions(found.judged, found.answer.kind),
+        model=replace(found.answer.model, metrics=results["estimate"]),
         section="finetune",
-        tables={"curves.csv": curves(records)},
+        tables={"curves.csv": curves(found.records)},
     )
     write_run(folder, contents, overwrite=config.finetune.overwrite)
     shutil.rmtree(workshop.folder, ignore_errors=True)
     console.log(f"Run written to {folder}")
     if config.finetune.report:
-        add_report(folder, [answer.extraction], heat_maps=config.finetune.heat_maps)
+        add_report(folder, [found.answer.extraction], heat_maps=config.finetune.heat_maps)
     track_run(target, folder, config, "finetune")
     return Run(folder, results, load_model(folder))
 
@@ -279,6 +268,20 @@ def _workshop(
         budget=None if budget is None else Budget(read_seconds(budget), [1.0] * n_trainings),
         devices=place.devices,
     )
+
+
+def _train(
+    workshop: Workshop,
+    config: RunConfig,
+    extraction: Extraction,
+    folds: Folds,
+    tested: Tested | None,
+) -> Found:
+    """All trainings, that on all images last, and which model ships."""
+    records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
+    final = workshop.finetune(np.ones(len(workshop.part), bool), ALL)
+    answer, judged, change = _choose(workshop, config, extraction, final, tested, judged)
+    return Found([*records, final.record], answer, judged, change)
 
 
 def _train_folds(workshop: Workshop, folds: Folds) -> tuple[list[Record], Judged]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
+from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, run_extractors
@@ -90,24 +91,8 @@ def score(
         images = DatasetConfig(dataset=os.fspath(images))
     manifest = read_manifest(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
-    extractors = rebuild_extractors(loaded, extract, manifest.paths)
-    extractions = run_extractors(
-        manifest,
-        extractors,
-        extract.model_copy(update={"views": config.average_views}),
-        allow_memory=True,
-        augmentation=score_augmentation(loaded) if config.average_views else None,
-    )
-    extraction = extractions[0]  # files, failures and times are those of all
-    for sentence in extraction.report.sentences():
-        console.log(sentence)
-    tell_failures(extraction)
-    if config.average_views:
-        console.log(
-            "Probabilities are means over views; what the model promises (estimate, calibration, "
-            "coverage) is of single images."
-        )
-    scores = _write(_predict(loaded, extractions, config), extraction, output, config)
+    extractions = _extract(loaded, manifest, config, extract)
+    scores = _write(_predict(loaded, extractions, config), extractions[0], output, config)
     if config.report is not None:
         from featx.workflow.score_page import add_page  # drawing is imported where it is asked for
 
@@ -146,6 +131,28 @@ def _check_outputs(
             raise UsageError(f"--report {printable(config.report)!r} is another file's name.")
     if config.sort_into is not None:
         check_sort_folder(config.sort_into, root, overwrite=config.overwrite)
+
+
+def _extract(
+    model: Model, manifest: Manifest, config: ScoreConfig, extract: ExtractConfig
+) -> list[Extraction]:
+    """The embeddings that the model takes; files, failures and times of the first are of all."""
+    extractions = run_extractors(
+        manifest,
+        rebuild_extractors(model, extract, manifest.paths),
+        extract.model_copy(update={"views": config.average_views}),
+        allow_memory=True,
+        augmentation=score_augmentation(model) if config.average_views else None,
+    )
+    for sentence in extractions[0].report.sentences():
+        console.log(sentence)
+    tell_failures(extractions[0])
+    if config.average_views:
+        console.log(
+            "Probabilities are means over views; what the model promises (estimate, calibration, "
+            "coverage) is of single images."
+        )
+    return extractions
 
 
 def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfig) -> Scores:
