@@ -17,7 +17,14 @@ def test_every_value_of_a_space_is_a_valid_setting(name):
     for _ in range(50):
         params = {k: dimension.draw(generator) for k, dimension in head.space.items()}
         hash(tuple(params.items()))
-        head.build(None, 0).set_params(**params)._validate_params()
+        for parameter, dimension in head.space.items():
+            if isinstance(dimension, Choice):
+                assert params[parameter] in dimension.options
+            else:
+                assert dimension.low <= params[parameter] <= dimension.high
+        built = head.build(None, 0).set_params(**params)
+        assert params.items() <= built.get_params().items()
+        built._validate_params()  # raises for a value that scikit-learn does not take
 
 
 @pytest.mark.parametrize("name", HEADS.names())

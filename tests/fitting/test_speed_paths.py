@@ -130,6 +130,8 @@ def test_a_search_device_that_is_not_there_is_refused(device):
 
 def test_features_too_many_for_principal_axes_are_solved_as_they_are(monkeypatch):
     monkeypatch.setattr(_logistic, "WIDEST", 5)
+    X = np.random.default_rng(0).normal(size=(20, 7)).astype(np.float32)
+    assert _logistic.Axes(X).X is X  # no other coordinates
     test_logistic_regressions_on_one_path_equal_each_alone("SMOTE", "balanced")
 
 

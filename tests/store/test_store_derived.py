@@ -204,8 +204,15 @@ def test_a_disk_that_garbles_every_lookup(folder: Path, monkeypatch: pytest.Monk
     """Made anew, bad again: memory will do."""
     derived(folder, "lookup").unlink()
     real = featx.store.lookup_file.page_sums
-    monkeypatch.setattr(featx.store.lookup_file, "page_sums", lambda data: real(data) ^ 1)
+    garbled = []
+
+    def page_sums(data: bytes) -> np.ndarray:
+        garbled.append(len(data))
+        return real(data) ^ 1
+
+    monkeypatch.setattr(featx.store.lookup_file, "page_sums", page_sums)
     expect_all(folder)
+    assert garbled
 
 
 def test_stores_of_the_last_version_open(tmp_path: Path) -> None:
