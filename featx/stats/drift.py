@@ -115,15 +115,24 @@ def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
         Images of one number are permuted together; none is new and old at once.
     seed : int
     """
-    order = np.argsort(places, axis=0, kind="stable").T
+    order = np.argsort(np.ascontiguousarray(places.T), axis=1, kind="stable")
     ranked = np.take_along_axis(places.T, order, axis=1)
     ends = np.ones(ranked.shape, bool)  # of runs of equal values: between them nothing is compared
     ends[:, :-1] = ranked[:, 1:] > ranked[:, :-1]
+    tied = not ends.all()
+    cumulative = np.empty(order.shape, np.int64)
 
     def distances(side: Mask) -> Float:
-        n_new = max(int(side.sum()), 1)
-        steps = np.where(side, 1 / n_new, -1 / max(len(side) - n_new, 1))
-        return np.asarray(np.abs(np.where(ends, steps[order].cumsum(axis=1), 0)).max(axis=1))
+        # both distributions times both numbers of images: whole numbers, added up exactly
+        n_new = int(side.sum())
+        n_old = len(side) - n_new
+        steps = np.where(side, n_old, -n_new)
+        np.take(steps, order, out=cumulative, mode="clip")
+        np.cumsum(cumulative, axis=1, out=cumulative)
+        if tied:
+            np.multiply(cumulative, ends, out=cumulative)
+        largest = np.maximum(cumulative.max(axis=1), -cumulative.min(axis=1))
+        return np.asarray(largest / max(n_new * n_old, 1))
 
     parts = distances(new)
     others = np.array([distances(side).max() for side in _permuted(new, blocks, seed)])
