@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import CopySet, copy_components, find_copies
-from featx.auditing.labels import LabelIssues, confident_learning, out_of_fold_probabilities
+from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabilities
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
@@ -60,9 +60,8 @@ class Audit:
         Groups in more than one split -> split -> images.
     rows : ndarray of shape (n_labelled,), int64
         The labelled images, which ``issues`` is about.
-    probabilities : ndarray of shape (n_labelled, n_classes) or None
-        Out of fold; None where no folds could be made.
     issues : LabelIssues or None
+        None where no folds could be made.
     outliers : ndarray of shape (n,)
         Robust z-scores.
     shortcuts : list of Shortcut
@@ -80,7 +79,6 @@ class Audit:
     copies: list[Copies]
     straddling: dict[str, dict[str, int]]
     rows: NDArray[np.int64]
-    probabilities: NDArray[np.float64] | None
     issues: LabelIssues | None
     outliers: NDArray[np.float64]
     shortcuts: list[Shortcut]
@@ -94,7 +92,7 @@ class Audit:
         """Positions in ``rows`` of suspected label errors, the most doubtful first."""
         if self.issues is None:
             return []
-        order = np.argsort(self.issues.margin, kind="stable")
+        order = np.argsort(self.issues.quality, kind="stable")
         return [int(i) for i in order[self.issues.suspected[order]]]
 
     @property
@@ -179,7 +177,6 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         copies=_sorted_copies(data, sets),
         straddling=_straddling(data),
         rows=np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64),
-        probabilities=None,
         issues=None,
         outliers=outlier_scores(data.X, seed=seed),
         shortcuts=[],
@@ -216,7 +213,7 @@ def _of_labels(
     except FitError as error:
         return replace(found, notes=[f"Labels, classes and shortcuts: {error.message}"])
     probabilities = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
-    issues = confident_learning(y, probabilities)
+    issues = doubt_labels(y, probabilities)
     clock.lap("labels_s")
     separability = _describe(y, probabilities, classes, units, folds, seed)
     clock.lap("classes_s")
@@ -225,7 +222,6 @@ def _of_labels(
     clock.lap("shortcuts_s")
     return replace(
         found,
-        probabilities=probabilities,
         issues=issues,
         separability=separability,
         shortcuts=shortcuts,

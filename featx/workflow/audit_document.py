@@ -10,6 +10,7 @@ import numpy as np
 
 from featx import console
 from featx.auditing import Audit
+from featx.auditing.labels import LabelIssues
 from featx.auditing.shortcuts import FAMILIES, Shortcut
 from featx.extraction import Extraction
 from featx.files import printable
@@ -22,6 +23,7 @@ COPY_COLUMNS = (
     *("set", "path", "label", "split", "kind", "similarity"),
     *("across_classes", "across_splits", "keep"),
 )
+LABEL_COLUMNS = ("path", "label", "believed", "probability_of_label", "probability_of_believed")
 
 
 def audit_tables(found: Audit) -> dict[str, Table]:
@@ -36,22 +38,22 @@ def audit_tables(found: Audit) -> dict[str, Table]:
             [(data.ids[i], data.labels[i], round(found.outliers[i], 3)) for i in found.strange],
         ),
     }
-    if found.issues is not None and found.probabilities is not None:
-        issues, names = found.issues, data.classes
-        tables["labels"] = (
-            ("path", "label", "believed", "probability_of_label", "probability_of_believed"),
-            [
-                (
-                    data.ids[found.rows[k]],
-                    data.labels[found.rows[k]],
-                    names[issues.believed[k]],
-                    round(found.probabilities[k, names.index(str(data.labels[found.rows[k]]))], 4),
-                    round(found.probabilities[k, issues.believed[k]], 4),
-                )
-                for k in found.suspects
-            ],
-        )
+    if found.issues is not None:
+        tables["labels"] = (LABEL_COLUMNS, list(_label_rows(found, found.issues)))
     return tables
+
+
+def _label_rows(found: Audit, issues: LabelIssues) -> Iterator[Sequence[Any]]:
+    data = found.data
+    for k in found.suspects:
+        believed = int(issues.believed[k])
+        known = (data.ids[found.rows[k]], data.labels[found.rows[k]], data.classes[believed])
+        yield (*known, _short(issues.quality[k]), _short(issues.probabilities[k, believed]))
+
+
+def _short(value: float) -> float:
+    """Four digits: small probabilities differ in the first that are not 0."""
+    return float(f"{value:.4g}")
 
 
 def _copy_rows(found: Audit) -> Iterator[Sequence[Any]]:
@@ -102,18 +104,15 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
 
 
 def _labels_document(found: Audit) -> dict[str, Any] | None:
-    """Suspects, and the margin of every image (by id), from which others can be ranked."""
+    """Suspects, and the quality of every label (by id), from which others can be ranked."""
     if found.issues is None:
         return None
-    columns, rows = audit_tables(found)["labels"]
-    margins = np.round(found.issues.margin, 5).tolist()
+    quality = zip(found.rows, found.issues.quality, strict=True)
     return {
         "suspects": [
-            {k: v.item() if hasattr(v, "item") else v for k, v in zip(columns, row, strict=True)}
-            for row in rows
+            dict(zip(LABEL_COLUMNS, row, strict=True)) for row in _label_rows(found, found.issues)
         ],
-        "margins": {found.data.ids[i]: m for i, m in zip(found.rows, margins, strict=True)},
-        "confident_joint": found.issues.joint.tolist(),
+        "quality": {found.data.ids[i]: None if np.isnan(q) else _short(q) for i, q in quality},
     }
 
 
@@ -184,10 +183,14 @@ def _label_sentences(found: Audit) -> Iterator[str]:
     if found.issues is None or found.separability is None:
         return
     n, total = len(found.suspects), len(found.rows)
-    yield (
-        f"{n:,} of {total:,} labels are doubted by a classifier trained without them; the first "
-        "of them are worth a look."
-    )
+    if n:
+        verb = "is" if n == 1 else "are"
+        yield (
+            f"{n:,} of {total:,} labels {verb} doubted: a classifier trained without the image "
+            "gives its label less than a tenth of what guessing would."
+        )
+    else:
+        yield f"None of {total:,} labels is doubted by a classifier trained without its image."
     counts = Counter(label for label in found.data.labels if label is not None)
     most, least = counts.most_common()[0], counts.most_common()[-1]
     yield (

@@ -138,17 +138,21 @@ def _what(copies: Copies) -> str:
 
 
 def _labels(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
-    if found.issues is None or found.probabilities is None or not found.suspects:
+    if found.issues is None or not found.suspects:
         return
     yield element("h2", f"Doubted labels: {len(found.suspects):,}")
     yield element(
-        "p", "The most doubtful first. Look before you change one: hard images are here too."
+        "p",
+        "The most doubtful first: a classifier trained without the image gives its label less than "
+        "a tenth of what guessing would. Look before you change one: odd images with right labels "
+        "are here too.",
     )
     issues, names = found.issues, found.data.classes
     figures = []
     for k in found.suspects[:shown]:
         believed = issues.believed[k]
-        said = f"more like {printable(names[believed])} ({found.probabilities[k, believed]:.2f})"
+        probability = issues.probabilities[k, believed]
+        said = f"more like {printable(names[believed])} ({probability:.2f})"
         figures.append(pictures.figure(int(found.rows[k]), said))
     yield element("div", *figures, class_="cards")
     yield from _more(len(found.suspects), shown, "labels")

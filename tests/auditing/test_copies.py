@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from featx.auditing.duplicates import filled_share, find_copies, perceptual_hash
-from featx.auditing.labels import confident_learning
+from featx.auditing.labels import doubt_labels
 from featx.auditing.looking import Look
 from featx.auditing.neighbours import close_codes, nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
@@ -123,15 +123,34 @@ def test_close_codes_are_all_pairs_within_the_distance(seed: int, distance: int)
     assert {tuple(pair) for pair in close_codes(bits, distance).tolist()} == expected
 
 
-def test_a_confidently_wrong_label_is_suspected_first() -> None:
-    y = np.array([0] * 5 + [1] * 5)
-    probabilities = np.where(np.arange(2) == y[:, None], 0.8, 0.2)
-    probabilities[2] = (0.1, 0.9)
-    probabilities[7] = (0.45, 0.55)  # doubtful, but not confidently of the other class
-    found = confident_learning(y, probabilities)
+def test_a_label_far_below_chance_is_suspected() -> None:
+    y = np.repeat([0, 1], 50)
+    probabilities = np.where(np.arange(2) == y[:, None], 0.95, 0.05)
+    probabilities[2] = (0.001, 0.999)
+    probabilities[7] = (0.3, 0.7)  # doubtful, but not by much
+    found = doubt_labels(y, probabilities)
     assert found.suspected.nonzero()[0].tolist() == [2]
-    assert found.margin.argmin() == 2
-    assert found.joint.tolist() == [[4, 1], [0, 5]]
+    assert found.quality.argsort()[:2].tolist() == [2, 7]
+    assert found.believed[[2, 7, 60]].tolist() == [1, 1, 0]
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_timid_probabilities_are_calibrated_before_labels_are_doubted() -> None:
+    """Whatever the temperature of the classifier, the same labels are suspected."""
+    rng = np.random.default_rng(0)
+    logits = 4 * rng.normal(size=(2000, 5))
+    truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = (truth.cumsum(axis=1) > rng.random((2000, 1))).argmax(axis=1)
+    timid = truth**0.3 / (truth**0.3).sum(axis=1, keepdims=True)
+    timid[:, 4] = np.where(np.arange(2000) < 50, 0, timid[:, 4])  # a class that a fold lacks
+    found, expected = doubt_labels(y[50:], timid[50:]), doubt_labels(y[50:], truth[50:])
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, truth[50:], atol=0.05)
+    lacking = doubt_labels(y, timid)
+    unknown = (np.arange(2000) < 50) & (y == 4)
+    assert unknown.any()
+    assert np.isnan(lacking.quality).tolist() == unknown.tolist()
+    assert not lacking.suspected[unknown].any()
 
 
 def test_images_far_from_all_others_are_outliers_and_others_are_not() -> None:
