@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from featx.comparing.cost import lower_is_better
-from featx.comparing.verdict import metric_name
 from featx.files import printable
-from featx.stats.metrics import HEADLINE
+from featx.stats.metrics import HEADLINE, metric_name
 
 __all__ = ["Block", "Plot", "Point", "Sentences", "Table", "lay_out"]
 

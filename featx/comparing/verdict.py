@@ -8,27 +8,14 @@ from typing import Any
 from featx.comparing.cost import lower_is_better
 from featx.comparing.record import JudgedRun
 from featx.files import printable
+from featx.stats.metrics import metric_name
 
-__all__ = ["ALPHA", "describe_run", "metric_name", "verdict"]
+__all__ = ["ALPHA", "describe_run", "verdict"]
 
 ALPHA = 0.05
 SAME_PRICE = 1.1  # times the cost, either way
 TUNED = "fine-tuned "
-NAMES = {
-    "roc_auc_ovr": "ROC area",
-    "f1_macro": "macro F1",
-    "f1_weighted": "weighted F1",
-    "average_precision_macro": "macro average precision",
-    "matthews": "Matthews correlation",
-    "cohen_kappa": "Cohen's kappa",
-    "brier": "Brier score",
-}
 UNBOUNDED = frozenset({"log_loss", "brier", "matthews", "cohen_kappa"})
-
-
-def metric_name(metric: str) -> str:
-    """In words."""
-    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def describe_run(run: JudgedRun) -> str:

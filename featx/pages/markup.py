@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-__all__ = ["Markup", "element"]
+__all__ = ["Markup", "breakable", "element"]
 
 
 class Markup(str):
@@ -13,7 +13,7 @@ class Markup(str):
     __slots__ = ()
 
 
-VOID = frozenset({"meta", "img", "br", "line", "circle", "rect", "path"})
+VOID = frozenset({"meta", "img", "br", "wbr", "line", "circle", "rect", "path"})
 
 
 def element(name: str, /, *inside: str, **attributes: str | float) -> Markup:
@@ -29,3 +29,10 @@ def element(name: str, /, *inside: str, **attributes: str | float) -> Markup:
         return Markup(f"<{name}{given}/>")
     content = "".join(part if isinstance(part, Markup) else html.escape(part) for part in inside)
     return Markup(f"<{name}{given}>{content}</{name}>")
+
+
+def breakable(text: str) -> Markup:
+    """A name, escaped, that where there is no room breaks after ``_`` rather than in a word."""
+    if isinstance(text, Markup):
+        return text
+    return Markup(html.escape(text).replace("_", "_<wbr/>"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from featx.pages.markup import Markup, element
+from featx.pages.markup import Markup, breakable, element
 
 __all__ = ["table"]
 
@@ -25,7 +25,7 @@ def table(
 
     def cell(name: str, text: str, column: int, **attributes: str) -> Markup:
         if column in words:
-            attributes["class_"] = "word"
+            attributes["class_"], text = "word", breakable(text)
         return element(name, text, **attributes)
 
     head = element("tr", *(cell("th", c, i, scope="col") for i, c in enumerate(columns)))

@@ -95,7 +95,7 @@ def _data(subject: Subject) -> Iterator[Markup]:
     yield element("p", "; ".join(parts) + f". Judged on {subject.judged_on}.")
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
-    rows = [[name, f"{n:,}", f"{n / data['images']:.1%}", bar(n / most)] for name, n in counts]
+    rows = [[name, f"{n:,}", percent(n / data["images"]), bar(n / most)] for name, n in counts]
     yield folded(("class", "images", "share", ""), rows, f"all classes ({len(rows)})")
     if data["quarantined"]:
         failures = [

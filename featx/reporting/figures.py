@@ -16,7 +16,7 @@ from featx.files import printable
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
 from featx.reporting.tables import Table
-from featx.reporting.words import metric
+from featx.reporting.words import metric, percent
 from featx.stats.metrics import confusion_matrix
 
 __all__ = ["SIZE", "Figure", "figures"]
@@ -87,9 +87,10 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
     words = "Rows are true classes, columns what was said; the diagonal is right. "
     words += _confused(counts, subject.classes)
     if n > MOST_LABELLED:
-        words += f" {n} names have no room here: the next figure has those of the most mistakes."
+        words += f" {n} names have no room here: the last of these figures has the most confused."
     title = "Confusion matrix: "
     yield _cells("confusion_counts", f"{title}images", words, counts, everything, subject)
+    words = "The same as shares of each row: the diagonal is the recall of each class."
     yield _cells("confusion_normalised", f"{title}share of each true class", words, shares,
                  everything, subject)  # fmt: skip
     if n > MOST_NUMBERED:
@@ -166,6 +167,9 @@ def _draw_cells(axes: Any, ink: Ink, cells: Any, shares: Any, classes: Sequence[
         size = 8 if n <= 20 else 6
         axes.set_xticks(range(n), names, rotation=90, fontsize=size)
         axes.set_yticks(range(n), names, fontsize=size)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
     axes.grid(False)
     axes.set_xlabel("said")
     axes.set_ylabel("true")
@@ -279,7 +283,7 @@ def _coverage(subject: Subject) -> Figure:
         axes.set_ylabel("accuracy of those answered")
 
     words = "Of " + ", of ".join(
-        f"{'all images' if s == 1 else f'the surest {s:.0%}'} {a:.1%} are right"
+        f"{'all images' if s == 1 else f'the surest {100 * s:.0f} %'} {percent(a)} are right"
         for s, a in at.items()
     )
     return Figure(

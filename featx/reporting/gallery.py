@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.files import printable
-from featx.pages import Markup, element
+from featx.pages import Markup, breakable, element
 from featx.reporting.contents import Subject
 from featx.reporting.heat import heat_words, overlay
 from featx.reporting.pictures import shown_picture, small_pictures
@@ -161,13 +161,14 @@ def _card(
         parts.append(element("div", *shown, class_="pair"))
     if true == said:
         second = other(p, true, said)
-        verdict = element("strong", names[said])
-        lines = [verdict, f" {p[said]:.0%}, right; next {names[second]} {p[second]:.0%}"]
+        verdict = element("strong", breakable(names[said]))
+        lines = [verdict, f" {p[said]:.0%}, right; next ", breakable(names[second]),
+                 f" {p[second]:.0%}"]  # fmt: skip
     else:
-        verdict = element("strong", names[said])
-        lines = ["said ", verdict, f" {p[said]:.0%}; is ", element("strong", names[true]),
-                 f" {p[true]:.0%}"]  # fmt: skip
-    parts.append(element("figcaption", *lines, element("span", name, class_="file")))
+        verdict = element("strong", breakable(names[said]))
+        truth = element("strong", breakable(names[true]))
+        lines = ["said ", verdict, f" {p[said]:.0%}; is ", truth, f" {p[true]:.0%}"]
+    parts.append(element("figcaption", *lines, element("span", breakable(name), class_="file")))
     if case.nearest:
         parts.append(_nearest(subject, case, small, names))
     return element("figure", *parts, class_="card")
@@ -183,7 +184,7 @@ def _nearest(
         label = names[int(embedded.y[i])] if embedded.y[i] >= 0 else "another class"
         words = f"training image of {label}: {printable(embedded.ids[i])}"
         picture = shown_picture(small.get(i), SMALL_PX, words, "small")
-        items.append(element("li", picture, element("span", label), f" {cosine:.2f}"))
+        items.append(element("li", picture, element("span", breakable(label)), f" {cosine:.2f}"))
     return element("ul", *items, class_="nearest", aria_label="nearest training images")
 
 

@@ -22,6 +22,8 @@ figure { margin: 0; min-width: 0; }
 .drawings figcaption, .maps figcaption { font-weight: 600; margin-top: .8rem; }
 .drawn { display: block; width: 100%; height: auto; max-width: 34rem; }
 .wide .drawn { max-width: 46rem; }
+.broad { overflow-x: auto; }
+.broad .drawn { min-width: 32rem; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem .9rem; padding: 0;
   margin: .4rem 0; font-size: .875rem; }
 .legend li { max-width: 100%; }
@@ -49,7 +51,7 @@ select { font: inherit; max-width: min(16rem, 60vw); }
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 4px; padding: .7rem; }
 .pair { display: flex; gap: 4px; justify-content: center; margin: 0 0 .5rem; }
-.pair img, .pair .gap { display: block; height: 176px; width: auto; max-width: calc(50% - 2px);
+.pair img, .pair .gap { display: block; height: 150px; width: auto; max-width: calc(50% - 2px);
   object-fit: contain; }
 .pair > :only-child { max-width: 100%; }
 .card figcaption { font-size: .875rem; overflow-wrap: anywhere; }
@@ -72,7 +74,7 @@ td:has(svg) { text-align: left; }
 summary { cursor: pointer; color: var(--mark); margin: .5rem 0; }
 tr.chosen td { font-weight: 600; background: var(--panel); }
 a:focus-visible, summary:focus-visible, select:focus-visible, .map:focus-visible,
-.scroll:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
+.scroll:focus-visible, .broad:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
 @media print {
   :root { --ink: #000; --soft: #444; --paper: #fff; --line: #bbb; --panel: #f3f5f7;
     --mark: #0072b2; color-scheme: light; }
@@ -81,6 +83,8 @@ a:focus-visible, summary:focus-visible, select:focus-visible, .map:focus-visible
   figure, .card, tr, .samples > div { break-inside: avoid; }
   h2, h3, figcaption { break-after: avoid; }
   .scroll { overflow: visible; border: 0; }
+  .broad { overflow: visible; }
+  .broad .drawn { min-width: 0; }
   th, td { white-space: normal; padding: .15rem .3rem; }
 }
 """

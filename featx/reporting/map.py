@@ -130,7 +130,7 @@ def draw_map(subject: Subject, layout: Layout) -> Iterator[Markup]:
     yield element(
         "p",
         f"Each mark is one of {of}; images that the backbone sees alike lie close together. "
-        f"Principal components are the two main directions, {layout.explained:.0%} of all "
+        f"Principal components are the two main directions, {100 * layout.explained:.0f} % of all "
         "variance. t-SNE keeps neighbours together; its distances between groups and their sizes "
         f"mean nothing. The {ringed:,} ringed images were judged wrong.",
     )

@@ -12,6 +12,7 @@ __all__ = ["bar", "drawings", "folded", "sectioned"]
 
 MOST_ROWS = 24  # of a table before the rest is folded away
 FIRST_ROWS = 10
+BROAD = 5.5  # inches
 
 
 def drawings(drawn: Sequence[Figure], *, wide: bool = False) -> Markup:
@@ -19,7 +20,9 @@ def drawings(drawn: Sequence[Figure], *, wide: bool = False) -> Markup:
     parts = []
     for figure in drawn:
         label = f"{figure.title}. {figure.words}"
-        drawing = element("div", inline_svg(figure), role="img", aria_label=label)
+        # What holds much is wider than a telephone, and scrolls by itself, also by keyboard.
+        broad = {"class_": "broad", "tabindex": "0"} if figure.size[0] > BROAD else {}
+        drawing = element("div", inline_svg(figure), role="img", aria_label=label, **broad)
         note = element("p", figure.words, class_="note")
         parts.append(element("figure", element("figcaption", figure.title), drawing, note))
     return element("div", *parts, class_="drawings wide" if wide else "drawings")

@@ -10,6 +10,7 @@ import numpy as np
 from featx.console import counted
 from featx.files import printable
 from featx.reporting.contents import Subject
+from featx.stats.metrics import metric_name
 
 __all__ = ["interval", "metric", "percent", "sentences"]
 
@@ -27,8 +28,7 @@ def sentences(subject: Subject) -> list[str]:
 
 def metric(name: str) -> str:
     """A metric in words."""
-    words = name.removeprefix("neg_").replace("_ovr", "").replace("_", " ")
-    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")
+    return metric_name(name.removeprefix("neg_"))
 
 
 def percent(value: float | None) -> str:
@@ -93,8 +93,9 @@ def _compared(subject: Subject) -> str:
     best = max(rivals, key=lambda row: row["against_chosen"]["mean"])
     against = best["against_chosen"]
     return (
-        f"{base}; of {len(rivals)} other kinds tried, the nearest ({_kind(best)}) differs by "
-        f"{against['mean']:+.3f} [{against['low']:.3f}, {against['high']:.3f}] in "
+        f"{base}; of {counted(len(rivals), 'other kind')} tried, the nearest "
+        f"({_kind(best)}) differs by {against['mean']:+.3f} "
+        f"[{against['low']:.3f}, {against['high']:.3f}] in "
         f"{metric(subject.results['scoring'])} on the folds."
     )
 

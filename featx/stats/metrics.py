@@ -19,6 +19,7 @@ __all__ = [
     "confusion_matrix",
     "count_metrics",
     "fold_score",
+    "metric_name",
 ]
 
 Float = NDArray[np.float64]
@@ -36,6 +37,22 @@ HEADLINE = (
     "log_loss",
     "brier",
 )
+
+
+NAMES = {
+    "roc_auc_ovr": "ROC AUC",
+    "f1_macro": "macro F1",
+    "f1_weighted": "weighted F1",
+    "average_precision_macro": "macro average precision",
+    "matthews": "Matthews correlation",
+    "cohen_kappa": "Cohen's kappa",
+    "brier": "Brier score",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words."""
+    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def confusion_matrix(y: Int, predicted: Int, n_classes: int) -> Int:

@@ -12,7 +12,7 @@ from featx.data.decode import decode_image
 from featx.data.hashing import read_bytes
 from featx.errors import DecodeError
 from featx.files import printable
-from featx.pages import Markup, element, page, table, thumbnail
+from featx.pages import Markup, breakable, element, page, table, thumbnail
 
 __all__ = ["audit_page"]
 
@@ -84,9 +84,9 @@ class _Pictures:
         name = printable(self.data.ids[row])
         label = printable(self.data.labels[row] or "no label") if title is None else title
         lines = [line for line in (*said, name) if line]
-        parts = [element("span", line) for line in lines]
+        parts = [element("span", breakable(line)) for line in lines]
         broken = [Markup("<br/>") if i % 2 else parts[i // 2] for i in range(2 * len(parts) - 1)]
-        return element("figure", self._image(row, name), element("b", label), *broken)
+        return element("figure", self._image(row, name), element("b", breakable(label)), *broken)
 
     def _image(self, row: int, name: str) -> Markup:
         try:

@@ -118,8 +118,8 @@ def _apart(drift: Drifted) -> Figure:
         axes.legend(loc="lower right", fontsize=8)
 
     words = (
-        f"{_name(drift, k).capitalize()}: {ends[1]:.0%} of the new images lie below the mark, "
-        f"and {ends[0]:.0%} of the training images. The gap is the distance, "
+        f"{_name(drift, k).capitalize()}: {100 * ends[1]:.0f} % of the new images lie below the "
+        f"mark, and {100 * ends[0]:.0f} % of the training images. The gap is the distance, "
         f"{drift.place.statistic:.2f}."
     )
     rows = [["training", float(x)] for x in old] + [["new", float(x)] for x in new]
