@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ os.environ.setdefault("FEATX_REPORT", "0")
 
 # As in the command line (cli/main.py), and before anything loads torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# The tests' matrices are small: threads of NumPy's that share them would mostly wait, spinning.
+assert "numpy" not in sys.modules, "NumPy must be loaded after this"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Machines are noisy, and no test asserts a time: no deadline for a single example.
 settings.register_profile("featx", deadline=None)
