@@ -163,7 +163,7 @@ def _fit(
         evaluation: Evaluation = evaluate(
             search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
         )
-    pipeline = refits(chosen)
+        trust = fit_trust(search, chosen, evaluation.held, refits, calibration, config)
     notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
@@ -183,8 +183,8 @@ def _fit(
         "estimates": evaluation.others,
         "learning_curve": learning_curve(search, chosen) if config.learning_curve else None,
         "predictions": Predictions(part.classes, evaluation.held),
-        "pipeline": pipeline,
-        "trust": fit_trust(search, chosen, evaluation.held, pipeline, calibration, config),
+        "pipeline": refits(chosen),
+        "trust": trust,
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -330,18 +331,29 @@ class FoldSearch:
     def _tasks(
         self, batches: Sequence[tuple[Batch, Held]]
     ) -> Iterator[tuple[Batch, Held, _Shared]]:
-        """Batches in an order that drops prepared images soon."""
+        """Batches in an order that drops prepared images soon.
+
+        Threads begin with places of their own, so that none waits for what another prepares.
+        """
         places: dict[Any, dict[str, list[Batch]]] = defaultdict(lambda: defaultdict(list))
         for batch, held in batches:
             setup, copy = batch[0].setup, batch[0].copy
             place = places[setup.backbone, setup.views, setup.pca, copy, held]
             place[setup.sampler].append(batch)
-        for (*_, held), samplers in places.items():
-            first = next(iter(samplers.values()))[0][0]
-            projected = _Shared(self._projection(first, held), len(samplers))
-            for members in samplers.values():
-                prepared = _Shared(self._preparation(members[0][0], projected), len(members))
-                yield from ((batch, held, prepared) for batch in members)
+        of_places = [self._tasks_of(held, samplers) for (*_, held), samplers in places.items()]
+        for first in range(0, len(of_places), self.jobs):
+            abreast = zip_longest(*of_places[first : first + self.jobs])
+            yield from (task for tasks in abreast for task in tasks if task is not None)
+
+    def _tasks_of(
+        self, held: Held, samplers: Mapping[str, Sequence[Batch]]
+    ) -> Iterator[tuple[Batch, Held, _Shared]]:
+        """Those that are scaled and projected alike."""
+        first = next(iter(samplers.values()))[0][0]
+        projected = _Shared(self._projection(first, held), len(samplers))
+        for members in samplers.values():
+            prepared = _Shared(self._preparation(members[0][0], projected), len(members))
+            yield from ((batch, held, prepared) for batch in members)
 
     def _projection(self, trial: Trial, held: Held) -> Callable[[], Projected]:
         def make() -> Projected:

@@ -32,6 +32,7 @@ from featx.stats.shares import shares
 
 if TYPE_CHECKING:
     from featx.fitting.estimate import Held
+    from featx.fitting.refit import Refits
 
 __all__ = ["FittedTrust", "fit_trust"]
 
@@ -67,7 +68,7 @@ def fit_trust(
     search: FoldSearch,
     chosen: Trial,
     held: Sequence[Held],
-    pipeline: Any,
+    refits: Refits,
     calibration: Calibration | None,
     config: FitConfig,
 ) -> FittedTrust:
@@ -80,10 +81,11 @@ def fit_trust(
     chosen : Trial
     held : sequence of Held
         Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
-    pipeline : sklearn.pipeline.Pipeline or featx.model.ensemble.EnsembleHead
-        ``chosen``, fitted on all images of the search.
+    refits : Refits
+        Asked last for ``chosen`` fitted on all images of the search, so that fitting it may take
+        its time meanwhile.
     calibration : Calibration or None
-        That of ``pipeline``.
+        That of ``chosen``.
     config : FitConfig
 
     Returns
@@ -92,17 +94,18 @@ def fit_trust(
     """
     oof, judged = held[0], list(held[1:]) or [held[0]]
     sets, sets_document = _prediction_sets(oof, judged, config)
-    single, first = chosen, pipeline
-    if isinstance(chosen, Ensemble):  # its best voice knows what is far away
-        single, first = chosen.members[0], pipeline.voices[0].heads[0]
-    limit, novelty, novelty_document = _novelty(search, single, first, judged, config)
+    single = chosen.members[0] if isinstance(chosen, Ensemble) else chosen  # its best voice
+    scores = _held_out_scores(search, single)
+    X = search.part.embeddings(chosen.setup.backbone)
+    sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
+    pipeline = refits(chosen)
+    first = pipeline.voices[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
+    limit, novelty, novelty_document = _novelty(search, single, first, scores, judged, config)
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
     rule = search.rule
     decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
-    X = search.part.embeddings(chosen.setup.backbone)
-    sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
     return FittedTrust(
         temperature,
         Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
@@ -196,9 +199,14 @@ def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> tuple[Mas
 
 
 def _novelty(
-    search: FoldSearch, chosen: Trial, pipeline: Any, judged: Sequence[Held], config: FitConfig
+    search: FoldSearch,
+    chosen: Trial,
+    pipeline: Any,
+    scores: Float,
+    judged: Sequence[Held],
+    config: FitConfig,
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
-    """The score, its limit from held-out folds, and how often it raises false alarms.
+    """The score, its limit from ``scores`` of held-out folds, and how often it raises false alarms.
 
     It is that of standardised embeddings, before any PCA: what sets an image apart may lie in the
     directions that PCA drops, since the training images hardly differ there.
@@ -206,7 +214,6 @@ def _novelty(
     X, y = search.part.X[chosen.setup.backbone], search.part.y
     with one_blas_thread():
         novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
-    scores = _held_out_scores(search, chosen)
     limit = alarm_limit(scores, config.ood_rate)
     part = judged[0].part
     if part is search.part:

@@ -34,6 +34,7 @@ NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
 ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
 MEMORY = 15  # pairs that L-BFGS keeps
+POWER = 0.43  # of the curvature along an axis; half would be right if none curved together
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it
 CHUNK = 1024  # rows turned into float64 at a time
@@ -151,7 +152,7 @@ class Problems:
 
     def penalty_gradient(self, W: Array) -> Array:
         """Gradient of the penalty; intercepts, the last row, are free."""
-        G = W * self.penalties[:, None]
+        G = W * self.penalties.astype(W.dtype)[:, None]
         G[-1] = 0.0
         return G
 
@@ -267,23 +268,23 @@ def _solve(
 def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G0: Array, tol: float) -> Array:
     """One round of L-BFGS: a step for each problem from where ``Z``, ``R``, ``G0`` were taken."""
     turned = replace(problems, X=axes.X)
-    scale = 1.0 / np.sqrt(_curvature(turned, R))
-    G0 = axes.turn(G0)
+    scale = (_curvature(turned, R) ** -POWER).astype(np.float32)
+    G0 = axes.turn(G0).astype(np.float32)
     Z = problems.cast(Z, problems.truth.dtype)
     R = problems.residuals(Z)
     going = np.arange(len(problems.penalties))
     part, part_Z, part_R = turned, Z, R
     walks = [_descend(scale[:, i] * G0[:, i]) for i in going]
     trials = [next(walk) for walk in walks]
-    steps, least = np.zeros(G0.shape), np.linalg.norm(G0, axis=(0, 2))
+    steps, least = np.zeros_like(G0), np.linalg.norm(G0, axis=(0, 2))
     for _ in range(ITERATIONS):
         D = np.stack([scale[:, i] * trials[i] for i in going], axis=1)
-        moved = part.residuals(part_Z + part.scores(D.astype(np.float32)))
+        moved = part.residuals(part_Z + part.scores(D))
         G = G0[:, going] + part.penalty_gradient(D) + part.pull(moved - part_R)
         size = np.linalg.norm(G, axis=(0, 2))
-        better = size < least[going]
-        steps[:, going[better]], least[going[better]] = D[:, better], size[better]
         far = ~axes.below(G, size, tol / 2)
+        better = (size < least[going]) | ~far
+        steps[:, going[better]], least[going[better]] = D[:, better], size[better]
         for j in np.flatnonzero(far):
             i = going[j]
             trials[i] = walks[i].send(scale[:, i] * G[:, j])
@@ -304,7 +305,7 @@ def _descend(g: Array) -> Generator[Array, Array, None]:
     rest: Nocedal and Wright, "Numerical optimization", 2006, algorithm 7.4.
     """
     u = np.zeros_like(g)
-    pairs = _Pairs(g.size)
+    pairs = _Pairs(g)
     while True:
         d = -pairs.inverse_hessian(g)
         slope, t = float(np.vdot(g, d)), 1.0
@@ -329,43 +330,42 @@ class _Pairs:
 
     Their inverse Hessian is that of the two-loop recursion, by products of whole matrices
     (Byrd, Nocedal and Schnabel, "Representations of quasi-Newton matrices", Mathematical
-    Programming 1994, theorem 2.2).
+    Programming 1994, theorem 2.2). A new pair takes the place of the oldest: the triangular
+    matrix of the theorem is then one with its rows and columns in another order.
     """
 
-    def __init__(self, size: int) -> None:
-        self._steps = np.zeros((MEMORY, size))
-        self._changes = np.zeros((MEMORY, size))
-        self._across = np.zeros((MEMORY, MEMORY))  # steps by changes
+    def __init__(self, like: Array) -> None:
+        self._steps = np.zeros((MEMORY, like.size), like.dtype)
+        self._changes = np.zeros_like(self._steps)
+        self._later = np.zeros((MEMORY, MEMORY))  # steps by changes no older than they are
         self._among = np.zeros((MEMORY, MEMORY))  # changes by changes
-        self._order: list[int] = []  # rows, the oldest first
+        self._added = 0
 
     def add(self, step: Array, change: Array) -> None:
         """Keep a pair, if the function bends upwards along it."""
         if np.vdot(step, change) <= 0.0:
             return
-        full = len(self._order) == MEMORY
-        row = self._order.pop(0) if full else len(self._order)
-        self._order.append(row)
+        row = self._added % MEMORY
+        self._added += 1
         self._steps[row], self._changes[row] = step.ravel(), change.ravel()
-        self._across[:, row] = self._steps @ self._changes[row]
+        self._later[row] = 0.0
+        self._later[:, row] = self._steps @ self._changes[row]
         self._among[row] = self._among[:, row] = self._changes @ self._changes[row]
 
     def inverse_hessian(self, g: Array) -> Array:
         """Times ``g``."""
-        if not self._order:
+        if not self._added:
             return g.copy()
-        order, flat = self._order, g.ravel()
-        upper = np.triu(self._across[np.ix_(order, order)])
-        among = self._among[np.ix_(order, order)]
-        scale = upper[-1, -1] / among[-1, -1]
-        by_steps, by_changes = (self._steps @ flat)[order], (self._changes @ flat)[order]
-        shares = np.linalg.solve(upper, by_steps)
+        n, newest = min(self._added, MEMORY), (self._added - 1) % MEMORY
+        steps, changes, flat = self._steps[:n], self._changes[:n], g.ravel()
+        later, among = self._later[:n, :n], self._among[:n, :n]
+        scale = later[newest, newest] / among[newest, newest]
+        shares = np.linalg.solve(later, steps @ flat)
         weights = np.linalg.solve(
-            upper.T, upper.diagonal() * shares + scale * (among @ shares - by_changes)
+            later.T, later.diagonal() * shares + scale * (among @ shares - changes @ flat)
         )
-        back, forth = np.zeros(MEMORY), np.zeros(MEMORY)
-        back[order], forth[order] = weights, -scale * shares
-        return (scale * flat + back @ self._steps + forth @ self._changes).reshape(g.shape)
+        back, forth = (v.astype(g.dtype) for v in (weights, -scale * shares))
+        return (g.dtype.type(scale) * flat + back @ steps + forth @ changes).reshape(g.shape)
 
 
 def _curvature(turned: Problems, R: Array) -> Array:
