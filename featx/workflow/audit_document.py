@@ -130,7 +130,8 @@ def audit_sentences(found: Audit) -> Iterator[str]:
         yield from _shortcut_sentences(shortcut)
     yield from _label_sentences(found)
     if found.strange:
-        yield f"{console.counted(len(found.strange), 'outlier')}: far from all other images."
+        outliers = console.counted(len(found.strange), "outlier")
+        yield f"{outliers}: unlike the images nearest to them."
     if found.group_purity is not None:
         purity = found.group_purity
         yield (

@@ -162,6 +162,11 @@ def _outliers(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]
     if not found.strange:
         return
     yield element("h2", f"Outliers: {len(found.strange):,}")
+    yield element(
+        "p",
+        "Images whose surroundings are much emptier than those of the images nearest to them, the "
+        "strangest first. A spoiled picture, something foreign, or just a rare one.",
+    )
     figures = [pictures.figure(i, f"score {found.outliers[i]:.1f}") for i in found.strange[:shown]]
     yield element("div", *figures, class_="cards")
     yield from _more(len(found.strange), shown, "outliers")
