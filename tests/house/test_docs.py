@@ -133,6 +133,7 @@ def test_the_audit_page_shows_what_was_measured() -> None:
 def test_the_report_page_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/report.md").read_text("utf-8")
     assert benchmark("report").table(measured("report")) in page
+    assert benchmark("drift").tables(measured("drift")) in page
 
 
 def test_every_test_file_has_a_name_of_its_own() -> None:
