@@ -6,8 +6,9 @@ FOLDER holds clothing/, plankton/ and malaria.csv. False alarms: images on froze
 features are split at random, clothing and plankton by image, malaria by patient, into those that
 are fitted on and new ones, again and again. Power: 1,500 photographs of clothing are set aside and
 drawn from as they are, altered, and with another mix of classes; so are images of other data sets;
-a classifier of the other photographs meets them. Each time axes, sample and out-of-fold predictions
-(a ridge classifier's) are made as `featx fit` makes them. Writes benchmarks/results/drift.json and
+a classifier of the other photographs meets them. Axes and sample are made as `featx fit` makes
+them; out-of-fold predictions are a ridge classifier's in 3 folds that are not stratified, where a
+fit has 5 that are. Writes benchmarks/results/drift.json and
 prints Markdown tables. --scratch keeps embeddings and finished repeats: a further call goes on.
 """
 
