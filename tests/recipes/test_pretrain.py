@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,16 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("teacher") / "squeezenet.safetensors"
     save_file(squeezenet1_0(weights=None).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(hdf5: Path, teacher_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what a run computes before its first step: the teacher is slow."""
+    path = tmp_path_factory.mktemp("cache")
+    images = data.load(hdf5, "train", path).images
+    data.load(hdf5, "val", path)
+    teacher.cache_targets(teacher_file, images, path, torch.device("cpu"))
     return path
 
 
@@ -191,8 +202,9 @@ def kill(arguments: list[str], after_step: int) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_equals_an_uninterrupted_one(
-    hdf5: Path, teacher_file: Path, tmp_path: Path
+    hdf5: Path, teacher_file: Path, cache: Path, tmp_path: Path
 ) -> None:
+    shutil.copytree(cache, tmp_path / "whole" / "cache")  # the other asks the teacher itself
     whole = command(hdf5, teacher_file, tmp_path / "whole", "--processes", "2")
     cut = command(hdf5, teacher_file, tmp_path / "cut", "--processes", "2")
     subprocess.run(whole, check=True, capture_output=True)
@@ -207,13 +219,12 @@ def test_a_killed_run_equals_an_uninterrupted_one(
     assert spec["weights"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
-def make_trainer(hdf5: Path, teacher_file: Path, out: Path, processes: int = 1) -> train.Trainer:
+def make_trainer(hdf5: Path, cache: Path, out: Path, processes: int = 1) -> train.Trainer:
     """Return a trainer of three steps in this process."""
     config = train.Config(epochs=0.5, batch=8, processes=processes)
+    shutil.copytree(cache, out / "cache", dirs_exist_ok=True)
     images, val = (data.load(hdf5, split, out / "cache") for split in data.SPLITS)
-    cpu = torch.device("cpu")
-    teacher.cache_targets(teacher_file, images.images, out / "cache", cpu)
-    return train.Trainer(config, images, val, out, 0, cpu)
+    return train.Trainer(config, images, val, out, 0, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -227,11 +238,11 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("handlers")
 def test_sigterm_saves_and_the_rest_follows_bit_for_bit(
-    hdf5: Path, teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hdf5: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = make_trainer(hdf5, teacher_file, tmp_path / "whole")
+    whole = make_trainer(hdf5, cache, tmp_path / "whole")
     assert whole.run(save_every_s=60, log_every=1)
-    cut = make_trainer(hdf5, teacher_file, tmp_path / "cut")
+    cut = make_trainer(hdf5, cache, tmp_path / "cut")
     step = cut.train_step
 
     def interrupted_step() -> torch.Tensor:
@@ -240,7 +251,7 @@ def test_sigterm_saves_and_the_rest_follows_bit_for_bit(
 
     monkeypatch.setattr(cut, "train_step", interrupted_step)
     assert not cut.run(save_every_s=60, log_every=1)
-    rest = make_trainer(hdf5, teacher_file, tmp_path / "cut")
+    rest = make_trainer(hdf5, cache, tmp_path / "cut")
     rest.resume()
     assert rest.step == 1
     assert rest.run(save_every_s=60, log_every=1)
@@ -250,9 +261,9 @@ def test_sigterm_saves_and_the_rest_follows_bit_for_bit(
 
 @pytest.mark.usefixtures("handlers")
 def test_a_signal_while_processes_exchange_gradients_is_not_lost(
-    hdf5: Path, teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hdf5: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = make_trainer(hdf5, teacher_file, tmp_path, processes=2)
+    trainer = make_trainer(hdf5, cache, tmp_path, processes=2)
     signals = iter([signal.SIGTERM])
 
     def all_reduce(flat: torch.Tensor) -> None:

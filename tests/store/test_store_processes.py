@@ -83,7 +83,7 @@ def test_kill_minus_nine_loses_nothing_committed(tmp_path: Path) -> None:
             assert part.items() <= held.items()
         assert held.items() <= everything.items()
     writer = start_writer(tmp_path, 0, 4)
-    assert writer.wait(60) == 0
+    assert writer.wait(600) == 0
     writer.communicate()
     assert content(EmbeddingStore.open(tmp_path, SPEC)) == everything
     assert not verify(tmp_path)[0].faults
