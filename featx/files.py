@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "printable",
     "read_bounded",
     "read_range",
+    "replace_folder",
     "write_atomic",
 ]
 
@@ -103,6 +105,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     fsync_directory(target.parent)
+
+
+def replace_folder(built: Path, target: Path) -> None:
+    """Give the finished folder ``built`` the name ``target``, in place of a folder that is there.
+
+    Raises
+    ------
+    OSError
+        It cannot be renamed; what was there is as it was.
+    """
+    aside = built.with_suffix(".old")
+    there = target.is_dir()
+    if there:
+        target.rename(aside)
+    try:
+        built.rename(target)
+    except BaseException:
+        if there:
+            aside.rename(target)
+        raise
+    fsync_directory(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _temporary(target: Path) -> Path:

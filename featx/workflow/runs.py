@@ -20,7 +20,7 @@ from featx import console
 from featx.config import FinetuneConfig, FitConfig, RunConfig, dump_config
 from featx.errors import UsageError
 from featx.extraction import Failure
-from featx.files import fsync_directory, printable, write_atomic
+from featx.files import fsync_directory, printable, replace_folder, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
@@ -81,18 +81,16 @@ def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
         The disk is full or cannot be written; an old run is untouched.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    building = folder.with_name(f".{folder.name}.{mark}.tmp")
+    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     building.mkdir()
     try:
         _fill(building, contents, shown=folder)
         fsync_directory(building)
-        old = folder.with_name(f".{folder.name}.{mark}.old")
-        if overwrite and folder.exists():
-            folder.rename(old)
-        building.rename(folder)
-        fsync_directory(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        if overwrite:
+            replace_folder(building, folder)
+        else:  # fails where a run of that name came into being meanwhile
+            building.rename(folder)
+            fsync_directory(folder.parent)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise

@@ -6,6 +6,7 @@ renamed when it is whole. Class names and file names are made safe for every com
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from typing import Literal
 
 from featx import console
 from featx.errors import FeatxError, UsageError
-from featx.files import fsync_directory, make_directory, printable, write_atomic
+from featx.files import make_directory, printable, replace_folder, write_atomic
 
 __all__ = ["UNREADABLE", "Placement", "check_sort_folder", "safe_names", "sort_files"]
 
@@ -118,27 +119,11 @@ def sort_files(
         counts = _fill(building, placements, mode)
         note = {"made_by": "featx score --sort-into", "mode": mode, "folders": counts}
         write_atomic(building / MARKER, json.dumps(note, indent=2).encode())
-        _replace(building, target)
-        fsync_directory(target.parent)
+        replace_folder(building, target)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
     return counts
-
-
-def _replace(building: Path, target: Path) -> None:
-    """Put ``building`` in the place of ``target``, and only then remove what was there."""
-    if not target.is_dir():
-        building.rename(target)
-        return
-    aside = building.with_suffix(".old")
-    target.rename(aside)
-    try:
-        building.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside)
 
 
 def _fill(building: Path, placements: Sequence[Placement], mode: str) -> dict[str, int]:
@@ -164,6 +149,8 @@ def _place(placement: Placement, link: Path, mode: str) -> bool:
         try:
             link.symlink_to(placement.path)
         except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and not _forbids_links(error):
+                raise  # a full disk, say, which copies would fill too
             raise FeatxError(
                 f"Links cannot be made in {printable(str(link.parent.parent))}: {error}.",
                 hint="Use --copy.",
@@ -175,6 +162,12 @@ def _place(placement: Placement, link: Path, mode: str) -> bool:
         console.warn(f"not copied: {printable(placement.id)}: {error.strerror}")
         return False
     return True
+
+
+def _forbids_links(error: OSError) -> bool:
+    """Whether the file system or Windows makes no links here, whatever they are."""
+    forbidden = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+    return error.errno in forbidden or getattr(error, "winerror", None) == 1314
 
 
 def safe_names(classes: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx.errors import FeatxError, UsageError
+from featx.files import replace_folder
 from featx.workflow.sorting import Placement, check_sort_folder, safe_names, sort_files
 
 
@@ -176,6 +178,43 @@ def test_an_interrupted_sort_leaves_the_old_tree(
         sort_files(out, placed(images, ("y.jpg", "dog")), mode="copy")
     assert tree(out) == {"cat/x.jpg": "x.jpg"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "out"]
+
+
+def test_a_full_disk_is_not_taken_for_a_lack_of_links(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with pytest.raises(OSError, match="No space left"):
+        sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), mode="link")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_folder_that_cannot_be_replaced_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    for name in ("built.tmp", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    rename, calls = Path.rename, []
+
+    def renamed(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == fails:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renamed)
+        with pytest.raises(OSError, match="Input/output"):
+            replace_folder(tmp_path / "built.tmp", tmp_path / "there")
+    assert (tmp_path / "there" / "file").read_text() == "there"
+    replace_folder(tmp_path / "built.tmp", tmp_path / "there")
+    assert (tmp_path / "there" / "file").read_text() == "built.tmp"
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
 
 
 def test_where_links_cannot_be_made_copies_are_advised(
