@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BACKBONE
+
+from tests.cli.conftest import BACKBONE
 
 Featx = Callable[..., Any]
 

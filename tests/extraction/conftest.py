@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from PIL import Image
 
 from featx.config import ExtractConfig
+from featx.engines._torch import TorchEngine
 
 BACKBONE = "timm:test_resnet"
 
@@ -17,6 +21,22 @@ def write_image(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(path)
+
+
+@contextmanager
+def interrupted_at(batch: int) -> Iterator[None]:
+    """Ctrl-C in place of this batch, from 1, and of any that another thread computes later."""
+    embed, turns = TorchEngine.embed, itertools.count(1)
+
+    def interrupted(self: TorchEngine, pixels: np.ndarray) -> object:
+        if next(turns) >= batch:
+            raise KeyboardInterrupt
+        return embed(self, pixels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TorchEngine, "embed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from featx.data.augment import STRENGTHS, Augmentation, draw_view, view_name
 from featx.data.decode import decode_image
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.reader import read_manifest
-from featx.engines import _torch as torch_engine
 from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
 from featx.store.listing import list_extractors
 from featx.store.verification import verify
+from tests.extraction.conftest import interrupted_at
 
 
 def extract(images: Path, config: ExtractConfig) -> Extraction:
@@ -201,21 +200,11 @@ def test_a_dry_run_counts_views(images: Path, config: ExtractConfig) -> None:
 
 
 def test_an_interruption_keeps_what_was_computed(
-    images: Path, config: ExtractConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, config: ExtractConfig, tmp_path: Path
 ) -> None:
     whole = extract(images, viewed(config, 2, cache=str(tmp_path / "whole")))
-    embed = torch_engine.TorchEngine.embed
-    turns = itertools.count(1)
-
-    def interrupted(self: object, batch: np.ndarray) -> object:
-        if next(turns) >= 6:  # the other thread may come after it
-            raise KeyboardInterrupt
-        return embed(self, batch)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch_engine.TorchEngine, "embed", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            extract(images, viewed(config, 2))
+    with interrupted_at(6):
+        extract(images, viewed(config, 2))
     resumed = extract(images, viewed(config, 2))
     assert resumed.report.computed + resumed.report.views_computed == 3 * 22 - 5 * 4
     assert np.array_equal(resumed.views, whole.views)

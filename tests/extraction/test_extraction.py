@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from featx.data.reader import read_manifest
 from featx.engines import _torch as torch_engine
 from featx.errors import DecodeError, StoreError
 from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
+from tests.extraction.conftest import interrupted_at
 
 
 def extract(images: Path, config: ExtractConfig, **options: bool) -> Extraction:
@@ -128,21 +128,11 @@ def test_one_decode_serves_several_backbones(
 
 
 def test_an_interruption_keeps_what_was_computed(
-    images: Path, config: ExtractConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, config: ExtractConfig, tmp_path: Path
 ) -> None:
     whole = extract(images, config.model_copy(update={"cache": str(tmp_path / "whole")}))
-    embed = torch_engine.TorchEngine.embed
-    turns = itertools.count(1)
-
-    def interrupted(self: object, batch: np.ndarray) -> object:
-        if next(turns) >= 3:  # the other thread may come after it
-            raise KeyboardInterrupt
-        return embed(self, batch)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch_engine.TorchEngine, "embed", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            extract(images, config)
+    with interrupted_at(3):
+        extract(images, config)
     resumed = extract(images, config)
     assert resumed.report.cached == 2 * 4
     assert np.array_equal(resumed.X, whole.X)
