@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,34 +18,19 @@ from tests.cli.conftest import BACKBONE
 
 Featx = Callable[..., Any]
 
-N_FITS = 3 * 40
+N_FITS = 3 * 200
 FLAGS = [
     "--head",
     "ridge",
     "--search",
     "random",
     "--trials",
-    "40",
+    "200",
     "--estimate",
     "cv",
     "--cv",
     "3",
 ]
-#: The command, which dies once it has written down nine scores.
-DYING = """
-import os, signal, sys
-from featx.fitting.journal import ScoreFile
-add, written = ScoreFile._add, []
-def dying(self, entries):
-    entries = list(entries)
-    add(self, entries)
-    written.extend(entries)
-    if len(written) >= 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-ScoreFile._add = dying
-from featx.cli.main import main
-main(sys.argv[1:])
-"""
 FIT = ["fit", "photos", *BACKBONE, *FLAGS, "-j", "1", "--name", "killed", "--json"]
 
 
@@ -66,14 +52,15 @@ def results(text: str) -> dict[str, Any]:
 def test_a_killed_fit_goes_on(featx: Featx, tmp_path: Path, workspace: Path) -> None:
     assert featx("extract", "photos", *BACKBONE).code == 0
     runs = tmp_path / "runs"
-    command = [sys.executable, "-c", DYING, *FIT, "--runs", str(runs)]
-    killed = subprocess.run(
-        command,
-        capture_output=True,
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    command = [sys.executable, "-m", "featx", *FIT, "--runs", str(runs)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=workspace
     )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    deadline = time.monotonic() + 120
+    while known(runs) < 9 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     assert not (runs / "killed").exists()
     before = known(runs)
     assert 9 <= before < N_FITS

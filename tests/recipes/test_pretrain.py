@@ -202,9 +202,8 @@ def kill(arguments: list[str], after_step: int) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_equals_an_uninterrupted_one(
-    hdf5: Path, teacher_file: Path, cache: Path, tmp_path: Path
+    hdf5: Path, teacher_file: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(cache, tmp_path / "whole" / "cache")  # the other asks the teacher itself
     whole = command(hdf5, teacher_file, tmp_path / "whole", "--processes", "2")
     cut = command(hdf5, teacher_file, tmp_path / "cut", "--processes", "2")
     subprocess.run(whole, check=True, capture_output=True)
