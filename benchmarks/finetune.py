@@ -68,6 +68,27 @@ def main() -> None:
         "networks": networks,
     }
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    print(table(document))
+
+
+def table(document: dict[str, Any]) -> str:
+    """The ratios as Markdown: by the clock, each round's; by processor time, the median."""
+    pairs = [f"featx / {side}" for side in SIDES[1:]] + [" / ".join(CACHING)]
+    lines = [f"| network | images | {' | '.join(pairs)} |", "|---" * (len(pairs) + 2) + "|"]
+    for name, network in document["networks"].items():
+        for precision in ("fp32", "bf16"):
+            if precision in network:
+                found = network[precision]
+                cells = [_cell(found["ratios"].get(pair)) for pair in pairs]
+                lines.append(f"| {name}, {precision} | {found['images']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(found: dict[str, list[float]] | None) -> str:
+    if found is None:
+        return ""
+    rounds = ", ".join(f"{ratio:.2f}" for ratio in found["per_s"])
+    return f"{rounds} ({statistics.median(found['per_cpu_s']):.2f})"
 
 
 def compare(name: str, precision: str, n: int, rounds: int) -> dict[str, Any]:

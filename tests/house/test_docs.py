@@ -119,6 +119,7 @@ def test_the_evidence_is_what_was_measured() -> None:
     sides = measured("extract")["backbones"]["resnet50"]["sides"]
     assert f"{sides['featx openvino bf16']['times timm fp32'][1]} times" in page
     assert benchmark("fit").table(measured("fit")) in page
+    assert benchmark("finetune").table(measured("finetune")) in page
     rows = {row["head"]: row for row in measured("fit")["heads"]}
     assert all(f"{value:.4f}" in page for value in rows["logreg"]["from_tight"].values())
 
