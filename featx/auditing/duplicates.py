@@ -90,7 +90,11 @@ def find_copies(
     _, first = np.unique(copies, return_index=True)
     pairs = _candidates(np.sort(first), grey, Z, neighbours, similarities)
     alike = aligned_similarity(grey, pairs)
-    full = (filled_share(grey) >= EMPTY)[pairs].all(axis=1)
+    filled = np.zeros(n, bool)
+    involved = np.unique(pairs)
+    if len(involved):
+        filled[involved] = filled_share(grey[involved]) >= EMPTY
+    full = filled[pairs].all(axis=1)
     cosine = np.einsum("ij,ij->i", Z[pairs[:, 0]], Z[pairs[:, 1]])
     same = (alike >= SAME) & (full | (alike >= SAME_EMPTY) | (cosine >= SIMILARITY_EMPTY))
     pairs, alike = pairs[same], alike[same]

@@ -129,6 +129,7 @@ def test_the_audit_page_shows_what_was_measured() -> None:
     audit, found = benchmark("audit"), measured("audit")
     for table in (audit.tables, audit.table_of_labels, audit.table_of_outliers):
         assert table(found) in page
+    assert benchmark("audit_scale").table(measured("audit_scale")) in page
 
 
 def test_the_report_page_shows_what_was_measured() -> None:
