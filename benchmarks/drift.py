@@ -7,9 +7,8 @@ features are split at random, clothing and plankton by image, malaria by patient
 are fitted on and new ones, again and again. Power: 1,500 photographs of clothing are set aside and
 drawn from as they are, altered, and with another mix of classes; so are images of other data sets;
 a classifier of the other photographs meets them. Axes and sample are made as `featx fit` makes
-them; out-of-fold predictions are a ridge classifier's in 3 folds that are not stratified, where a
-fit has 5 that are. Writes benchmarks/results/drift.json and
-prints Markdown tables. --scratch keeps embeddings and finished repeats: a further call goes on.
+them, with its 5 folds; the classifier is a ridge classifier. Writes benchmarks/results/drift.json
+and prints Markdown tables. --scratch keeps embeddings and finished repeats: a further call goes on.
 """
 
 from __future__ import annotations
@@ -142,10 +141,11 @@ class Fitted:
 
     def __init__(self, images: Images, seed: int) -> None:
         from sklearn.linear_model import RidgeClassifier
-        from sklearn.model_selection import GroupKFold, cross_val_predict
+        from sklearn.model_selection import PredefinedSplit, cross_val_predict
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
+        from featx.data.splits import make_folds
         from featx.fitting.data import Part
         from featx.fitting.drift import fit_drift
         from featx.fitting.estimate import Held
@@ -156,7 +156,8 @@ class Fitted:
         part = Part({"b": images.X}, y, self.classes.tolist(), [str(i) for i in range(n)],
                     np.zeros((n, 32), np.uint8), np.arange(n), groups)  # fmt: skip
         self.head = make_pipeline(StandardScaler(), RidgeClassifier(alpha=1000))
-        said = cross_val_predict(self.head, images.X, y, groups=groups, cv=GroupKFold(3))
+        folds = make_folds(y, groups, part.classes, n_folds=5, seed=seed)
+        said = cross_val_predict(self.head, images.X, y, cv=PredefinedSplit(folds.fold))
         held = Held("oof", part, np.zeros(n, int), np.eye(len(self.classes))[said])
         self.head.fit(images.X, y)
         self.drift = fit_drift(images.X, part, held, seed=seed)[1]
