@@ -34,7 +34,9 @@ NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
 ITERATIONS = 35  # of L-BFGS in a round, before the curvature is taken again
 MEMORY = 15  # pairs that L-BFGS keeps
-POWER = 0.43  # of the curvature along an axis; half would be right if none curved together
+# Of the curvature along an axis: a half would be right if none curved together. Chosen by counting
+# gradients on photographs of clothing at 1e-6 (a twelfth fewer); cells and plankton need no more.
+POWER = 0.43
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it
 CHUNK = 1024  # rows turned into float64 at a time

@@ -13,7 +13,7 @@ from featx.heads._logistic import Axes, Problems, solve_path
 from featx.heads._place import Place, find_place
 from featx.heads._space import Real
 
-SAFETY = 1.25  # solutions of a path are this many times closer than ``tol`` asks
+SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
 
 
 def build(class_weight: str | None, random_state: int) -> Any:

@@ -92,7 +92,7 @@ def test_products_by_torch_give_the_same_logistic_regressions(device, case, clas
         pytest.skip("no GPU")
     training, others = training_of(**CASES[case])
     grid = [
-        LogisticRegression(C=C, tol=3e-7, max_iter=2000, class_weight=class_weight)
+        LogisticRegression(C=C, tol=1e-6, max_iter=2000, class_weight=class_weight)
         for C in PENALTIES
     ]
     there = [clone(c) for c in grid]
@@ -101,7 +101,7 @@ def test_products_by_torch_give_the_same_logistic_regressions(device, case, clas
     found = list(HEADS.get("logreg").score_grid(elsewhere, there, [others]))
     for classifier, ours, plain in zip(there, found, expected, strict=True):
         assert not hasattr(classifier, "n_iter_")  # it was solved on the path
-        assert log_loss_gradient(training, classifier) < 3.6e-7
+        assert log_loss_gradient(training, classifier) < 1.2e-6
         np.testing.assert_allclose(ours.outputs[0], plain.outputs[0], atol=2e-3)
 
 
