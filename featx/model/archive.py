@@ -38,6 +38,7 @@ class ArchiveReader:
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            # all three are what zipfile raises of hostile bytes, by the field that is wrong
             raise ModelError(f"{path} is not a .featx file (a zip): {error}.") from None
         infos = self._zip.infolist()
         if len(infos) > MAX_ENTRIES:
