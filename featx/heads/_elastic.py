@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.heads._logistic import Problems
+from featx.heads._problems import Problems
 
 __all__ = ["solve_elastic_path"]
 

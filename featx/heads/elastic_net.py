@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featx.heads._elastic import solve_elastic_path
 from featx.heads._head import Head, Scored, Training
-from featx.heads._logistic import Problems
+from featx.heads._problems import Problems
 from featx.heads._space import Real
 
 

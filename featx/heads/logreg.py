@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
-from featx.heads._logistic import Axes, Problems, solve_path
+from featx.heads._logistic import Axes, solve_path
 from featx.heads._place import Place, find_place
+from featx.heads._problems import Problems
 from featx.heads._space import Real
 
 SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
