@@ -82,8 +82,7 @@ def main() -> None:
         kept = {row["head"]: row for row in before["heads"]} if not apart else {}
     reference: GridSearchCV | None = None
     for name in sorted(options.row, key=lambda n: n != "logreg-tight"):
-        rounds = 1 if name == "logreg-tight" else options.rounds  # the plain side takes minutes
-        kept[name], plain = compare(data, name, options.sampler, rounds, reference)
+        kept[name], plain = compare(data, name, options.sampler, options.rounds, reference)
         reference = plain if name == "logreg-tight" else reference
         document["heads"] = [kept[n] for n in ROWS if n in kept]
         RESULTS.parent.mkdir(exist_ok=True)

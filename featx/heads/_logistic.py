@@ -1,7 +1,7 @@
 """L2-penalised logistic regression along a path of penalties, exactly and together.
 
 The objective is scikit-learn's: the weighted mean of the log loss plus ``penalty / 2`` times the
-squared coefficients, intercepts free. Four things make a path cheaper than its points:
+squared coefficients, intercepts free. Five things make a path cheaper than its points:
 
 - neighbouring penalties are solved together, one matrix product serving all of them in every
   iteration, and start from the solution for stronger ones;
@@ -9,6 +9,8 @@ squared coefficients, intercepts free. Four things make a path cheaper than its 
   it: the penalty looks the same in every rotation, so one rotation serves the whole path, and
   there the Hessian is nearly diagonal (compare Böhning, "Multinomial logistic regression
   algorithm", AISM 1992, who bounds it by the features' second moments);
+- where it is furthest from diagonal, along the first axes, it is computed whole
+  (`featx.heads._scaling`);
 - a round of L-BFGS computes in float32 the *change* since a point where everything is known in
   float64, which is where it is decided whether a problem is solved;
 - rows that are mixtures of others, as SMOTE's are, cost no product of their own.

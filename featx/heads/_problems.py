@@ -17,7 +17,7 @@ Array = Any  # of NumPy, or a tensor of torch
 
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it
-CHUNK = 1024  # rows turned into float64 at a time
+CHUNK = 1024  # rows turned into float64, or squared, at a time
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,15 @@ class Problems:
         """An array of this place in the precision wanted, the same where it has it."""
         return self.place.xp.asarray(values, dtype=dtype)
 
-    def chunks(self, dtype: Any) -> Iterator[tuple[slice, Array]]:
-        """Parts of ``X`` in the precision wanted: all of it where it has that."""
-        if dtype == self.X.dtype:
+    def chunks(self, dtype: Any, power: int = 1) -> Iterator[tuple[slice, Array]]:
+        """Parts of ``X`` to a power in the precision wanted: all of it if it is just that."""
+        if dtype == self.X.dtype and power == 1:
             yield slice(None), self.X
             return
         for start in range(0, len(self.X), CHUNK):
             rows = slice(start, start + CHUNK)
-            yield rows, self.cast(self.X[rows], dtype)
+            part = self.cast(self.X[rows], dtype)
+            yield rows, part if power == 1 else part**power
 
     def scores(self, W: NDArray[Any]) -> Array:
         """Scores of shape (n, n_problems, n_outputs) from coefficients, features first."""
@@ -123,8 +124,7 @@ class Problems:
         flat = R.reshape(len(R), -1) * self.cast(self.weights, R.dtype)[:, None]
         flat = self.to_images(flat)
         flat = _padded(flat) if self.place is HOST else flat
-        parts = ((rows, X if power == 1 else X**power) for rows, X in self.chunks(R.dtype))
-        G = self.place.get(sum(flat[rows].T @ X for rows, X in parts))
+        G = self.place.get(sum(flat[rows].T @ X for rows, X in self.chunks(R.dtype, power)))
         return G[: R[0].shape[0] * self.n_outputs].T.reshape(-1, *R.shape[1:])
 
     def to_images(self, values: Array) -> Array:

@@ -2,10 +2,9 @@
 
 Features are along their principal axes. Along nearly all of them a factor will do: the curvature
 along the axis to a power. What L-BFGS is slow at is how the first axes curve together, those of
-the largest variance: on photographs of clothing, the slowest tenth of a thousand directions lies
-among the first 64 of 1,024 axes. There the Hessian of all outputs is computed whole, and its
-Cholesky factor takes the place of factors (a preconditioner in two parts; compare Nash, "A survey
-of truncated-Newton methods", J. Computational and Applied Mathematics 2000, section 4).
+the largest variance: on photographs of clothing, directions of the least curvature in coordinates
+with factors alone lie among the first 64 of 1,024 axes. There the Hessian of all outputs is
+computed whole, and the inverse of its Cholesky factor takes the place of the factors.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def _corners(turned: Problems, R: Array) -> list[NDArray[np.float32] | None]:
     P = (turned.cast(R, X.dtype) + turned.truth).reshape(len(R), -1)
     # mixed rows stand for what they mix, with their mean probabilities: this need not be exact
     P, weights = turned.to_images(P * weights), turned.to_images(weights)
-    P = (P / (weights + np.finfo(np.float32).tiny)).reshape(-1, *R.shape[1:])
+    P = (P / (weights + float(np.finfo(np.float32).tiny))).reshape(-1, *R.shape[1:])
     return [
         _corner(_hessian(turned.place, X, P[:, i], weights), penalty, n_outputs)
         for i, penalty in enumerate(turned.penalties)
