@@ -129,18 +129,24 @@ def _solve(
     R = problems.residuals(Z)
     G = problems.pull(R) + problems.penalty_gradient(W)
     Z, R = concatenate([Z] * n_problems, axis=1), concatenate([R] * n_problems, axis=1)
-    left = np.arange(n_problems)
+    left, solved = np.arange(n_problems), np.zeros(n_problems, bool)
     for _ in range(ROUNDS):
         far = np.abs(G).max(axis=(0, 2)) > tol
+        solved[left[~far]] = True
+        if not far.any():
+            break
         left, still = left[far], np.flatnonzero(far).tolist()
+        part, at = problems.take(left), left.tolist()
+        steps = _improve(part, axes, Z[:, at], R[:, still], G[:, far], tol)
+        W[:, left] += steps
+        left = left[steps.any(axis=(0, 2))]  # float32 takes the others no further
         if not len(left):
             break
         part, at = problems.take(left), left.tolist()
-        W[:, left] += _improve(part, axes, Z[:, at], R[:, still], G[:, far], tol)
         Z[:, at] = part.scores(W[:, left])
         R = part.residuals(Z[:, at])
         G = part.pull(R) + part.penalty_gradient(W[:, left])
-    return W, Z, ~np.isin(np.arange(n_problems), left)
+    return W, Z, solved
 
 
 def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G: Array, tol: float) -> Array:

@@ -161,6 +161,7 @@ def test_what_the_path_does_not_solve_is_left_to_scikit_learn(monkeypatch):
     training, others = training_of([40, 25, 12])
     grid = [LogisticRegression(C=C, max_iter=2000) for C in PENALTIES]
     monkeypatch.setattr(_logistic, "ROUNDS", 1)
+    monkeypatch.setattr(_logistic, "FIRST_ITERATIONS", 1)
     monkeypatch.setattr(_logistic, "ITERATIONS", 1)
     said = [s.outputs[0] for s in HEADS.get("logreg").score_grid(training, grid, [others])]
     for C, outputs in zip(PENALTIES, said, strict=True):
