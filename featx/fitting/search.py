@@ -333,7 +333,8 @@ class FoldSearch:
     ) -> Iterator[tuple[Batch, Held, _Shared]]:
         """Batches in an order that drops prepared images soon.
 
-        Threads begin with places of their own, so that none waits for what another prepares.
+        Threads begin with places of their own, so that none waits for what another prepares. What
+        is left over joins the last of them: a place by itself would keep one thread only.
         """
         places: dict[Any, dict[str, list[Batch]]] = defaultdict(lambda: defaultdict(list))
         for batch, held in batches:
@@ -341,8 +342,8 @@ class FoldSearch:
             place = places[setup.backbone, setup.views, setup.pca, copy, held]
             place[setup.sampler].append(batch)
         of_places = [self._tasks_of(held, samplers) for (*_, held), samplers in places.items()]
-        for first in range(0, len(of_places), self.jobs):
-            abreast = zip_longest(*of_places[first : first + self.jobs])
+        for group in np.array_split(np.arange(len(of_places)), max(len(of_places) // self.jobs, 1)):
+            abreast = zip_longest(*(of_places[i] for i in group))
             yield from (task for tasks in abreast for task in tasks if task is not None)
 
     def _tasks_of(

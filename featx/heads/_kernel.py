@@ -150,9 +150,11 @@ class _Solver:
                 kernel[:first, first:] = _radial(between, gamma)
                 kernel[first:, :first] = kernel[:first, first:].T
                 filled = gamma
-            weight = dict(enumerate(self.class_weights[i][[a, b]]))
+            machine = self._machines[i]
+            # set_params would read the signature anew for each of hundreds of fits
+            machine.class_weight = dict(enumerate(self.class_weights[i][[a, b]]))
             with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-                machine = self._machines[i].set_params(class_weight=weight).fit(kernel, labels)
+                machine.fit(kernel, labels)
             weights = np.zeros(n)
             weights[machine.support_] = -machine.dual_coef_[0]
             self.iterations.append(int(machine.n_iter_[0]))
