@@ -288,6 +288,7 @@ def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
 
 def one_blas_thread() -> Any:
     """One BLAS thread a fit: threads over fits scale better, and sums come out the same."""
+    import scipy.linalg  # noqa: F401  has a BLAS of its own, which is limited only once it is there
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)

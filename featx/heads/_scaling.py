@@ -113,14 +113,11 @@ def _hessian(place: Place, X: Array, P: Array, weights: Array) -> NDArray[np.flo
 
 def _corner(H: NDArray[np.float64], penalty: float, n_outputs: int) -> NDArray[np.float32] | None:
     """The inverse of its Cholesky factor; None where rounding leaves it without one."""
-    from scipy.linalg import LinAlgError, solve_triangular
-
     ridge = np.full(len(H), penalty)
     # adding to all intercepts changes no probability: there is no curvature along that
     ridge[-n_outputs:] = 1e-3 * H.diagonal()[-n_outputs:].mean()
     H[np.diag_indices_from(H)] += ridge + 1e-6 * H.diagonal().mean()
     try:
-        lower = np.linalg.cholesky(H)
-    except LinAlgError:
+        return np.linalg.inv(np.linalg.cholesky(H)).astype(np.float32)
+    except np.linalg.LinAlgError:
         return None
-    return solve_triangular(lower, np.eye(len(H)), lower=True).astype(np.float32)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.margins import margin_probabilities
 from featx.model.linear import ArrayHead, read_scaler
 from featx.model.saved import SavedObject, UnfamiliarError
 
@@ -60,9 +61,7 @@ def network_probabilities(
     with np.errstate(over="ignore", invalid="ignore"):
         for W, b in zip(weights[:-1], biases[:-1], strict=True):
             hidden = ACTIVATIONS[activation](hidden @ W + b)
-        scores = (hidden @ weights[-1] + biases[-1]).astype(np.float64)
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return margin_probabilities(hidden @ weights[-1] + biases[-1], 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.margins import margin_probabilities
 from featx.model.linear import ArrayHead, read_scaler
 from featx.model.saved import SavedObject, UnfamiliarError
 
@@ -101,8 +102,7 @@ class Trees:
         scores = self.scores(X)
         if scores.shape[1] == 1:
             scores = np.hstack([np.zeros_like(scores), scores])
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return margin_probabilities(scores, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
