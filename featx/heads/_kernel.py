@@ -47,19 +47,49 @@ def _score_each(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored]:
     solver = _Solver(training, classifiers)
-    duels = [np.zeros((len(classifiers), len(X), *2 * [solver.n_classes])) for X in others]
-    rows = [[solver.products_with(X, c) for c in range(solver.n_classes)] for X in others]
-    for a, b in combinations(range(solver.n_classes), 2):
-        for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
-            kernels = [[_radial(near[c], gamma) for c in (a, b)] for near in rows]
-            for i, weights, intercept in fitted:
-                mine = weights[: len(solver.members[a])], weights[len(solver.members[a]) :]
-                for said, kernel in zip(duels, kernels, strict=True):
-                    # one by one: what a machine says may not depend on which others are there
-                    said[i, :, a, b] = kernel[0] @ mine[0] + kernel[1] @ mine[1] + intercept
-                    said[i, :, b, a] = -said[i, :, a, b]
+    first, second = np.triu_indices(solver.n_classes, 1)
+    duel = _linear_margins if solver.gammas[0] is None else _radial_margins
+    margins = duel(solver, len(classifiers), others)
     for i in range(len(classifiers)):
-        yield Scored([votes(d[i]) if solver.n_classes > 2 else d[i, :, 1, 0] for d in duels], False)
+        outputs = []
+        for of_pairs in (m[i] for m in margins):
+            said = np.zeros((len(of_pairs), solver.n_classes, solver.n_classes))
+            said[:, first, second], said[:, second, first] = of_pairs, -of_pairs
+            outputs.append(votes(said) if solver.n_classes > 2 else said[:, 1, 0])
+        yield Scored(outputs, False)
+
+
+# What a machine says may not depend on which others are there: one by one, or in products whose
+# shapes the classes alone decide.
+
+
+def _linear_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
+    """Margins of each of ``n`` machines for pairs of classes, by the planes that weights make."""
+    pairs = list(combinations(range(solver.n_classes), 2))
+    planes, intercepts = np.zeros((n, len(pairs), solver.n_features)), np.zeros((n, len(pairs)))
+    for j, (a, b) in enumerate(pairs):
+        for i, weights, intercept in solver.fit(a, b):
+            planes[i, j], intercepts[i, j] = solver.plane(a, b, weights), intercept
+    return [
+        np.stack([wide @ planes[i].T + intercepts[i] for i in range(n)])
+        for wide in (X.astype(np.float64) for X in others)
+    ]
+
+
+def _radial_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
+    """The same by distances from the training images."""
+    pairs = list(combinations(range(solver.n_classes), 2))
+    margins = [np.zeros((n, len(X), len(pairs))) for X in others]
+    distances = [[solver.distances(X, c) for c in range(solver.n_classes)] for X in others]
+    for j, (a, b) in enumerate(pairs):
+        of_a = len(solver.members[a])
+        for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
+            kernels = [[_radial(near[c], gamma) for c in (a, b)] for near in distances]
+            for i, weights, intercept in fitted:
+                for said, kernel in zip(margins, kernels, strict=True):
+                    sums = kernel[0] @ weights[:of_a] + kernel[1] @ weights[of_a:]
+                    said[i, :, j] = sums + intercept
+    return margins
 
 
 def refit(training: Training, classifier: Any) -> Any:
@@ -108,6 +138,8 @@ class _Solver:
     def __init__(self, training: Training, classifiers: Sequence[Any]) -> None:
         from sklearn.utils.class_weight import compute_class_weight
 
+        from featx.heads._duel import Duel
+
         classes, codes = np.unique(training.y, return_inverse=True)
         self.n_classes = len(classes)
         self.members = [np.flatnonzero(codes == c) for c in range(self.n_classes)]
@@ -116,7 +148,8 @@ class _Solver:
         ]
         self.iterations: list[int] = []
         self.gammas = _gammas(classifiers, training)
-        self._machines = [_precomputed(c) for c in classifiers]
+        self.n_features = training.X.shape[1]
+        self._machines = [Duel.like(c) for c in classifiers]
         largest = sum(sorted(len(rows) for rows in self.members)[-2:])
         self._buffer = np.empty(largest**2)  # fresh memory for every pair would cost more
         self._rows = [_Rows(training, rows) for rows in self.members]
@@ -136,7 +169,7 @@ class _Solver:
         import sklearn
 
         n, first = len(self.members[a]) + len(self.members[b]), len(self.members[a])
-        labels = np.repeat([0, 1], [first, n - first])
+        labels = np.repeat([0.0, 1.0], [first, n - first])
         between = self._rows[a].products(self._rows[b])
         if self.gammas[0] is not None:
             between = _distances(between, self._squares[a], self._squares[b])
@@ -160,12 +193,15 @@ class _Solver:
             self.iterations.append(int(machine.n_iter_[0]))
             yield i, weights, -float(machine.intercept_[0])
 
-    def products_with(self, X: NDArray[np.float32], c: int) -> Array:
-        """Other embeddings' products with the images of a class, or distances from them."""
+    def plane(self, a: int, b: int, weights: Array) -> Array:
+        """Coefficients of the features, from weights of the images of two classes."""
+        of_a = len(self.members[a])
+        return self._rows[a].summed(weights[:of_a]) + self._rows[b].summed(weights[of_a:])
+
+    def distances(self, X: NDArray[np.float32], c: int) -> Array:
+        """Squared distances of other embeddings from the images of a class."""
         wide = X.astype(np.float64)
         products = self._rows[c].products_with(wide)
-        if self.gammas[0] is None:
-            return products
         return _distances(products, (wide**2).sum(axis=1), self._squares[c])
 
 
@@ -193,6 +229,11 @@ class _Rows:
         """Scalar products of other embeddings with these, one row each."""
         return self._mixed(self._X @ X.T).T
 
+    def summed(self, weights: Array) -> Array:
+        """These embeddings, each times its weight, added up."""
+        own = weights if self._mixture is None else np.asarray(weights @ self._mixture)
+        return np.asarray(own @ self._X)
+
     def _mixed(self, products: Array) -> Array:
         if self._mixture is None:
             return products
@@ -205,12 +246,6 @@ def _gram(X: NDArray[np.float32]) -> Array | None:
         return None
     wide = X.astype(np.float64)
     return np.asarray(wide @ wide.T)
-
-
-def _precomputed(classifier: Any) -> Any:
-    from sklearn.base import clone
-
-    return clone(classifier).set_params(kernel="precomputed")
 
 
 def _gammas(classifiers: Sequence[Any], training: Training) -> list[float | None]:

@@ -14,7 +14,7 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import MissingExtraError, UnknownNameError
 from featx.fitting import fit_heads
-from featx.fitting.candidates import plan_setups
+from featx.fitting.candidates import Trial, plan_setups
 from featx.fitting.data import split_data
 from featx.fitting.exploring import Explorer
 from featx.fitting.objective import nested_objectives
@@ -293,6 +293,22 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
     for found, again in zip(before, after, strict=True):
         assert found[2] == again[2]
     assert before[2][0] != after[2][0]
+
+
+@pytest.mark.parametrize(("n_folds", "jobs"), [(5, 2), (5, 1), (5, 4), (7, 3), (3, 8)])
+def test_threads_begin_and_end_on_folds_of_their_own(n_folds, jobs):
+    search = fold_search(make_data([60, 40]), n_folds=n_folds, jobs=jobs)
+    setups = plan_setups(["net"], FitConfig(sampler=["smote"], class_weight="none"))[0]
+    trials = [Trial(setup, (("C", 1.0),)) for setup in setups]
+    batches = search._batches(dict.fromkeys(search.single, trials), {})
+    held = [held for _, held, _ in search._tasks(batches)]
+    assert sorted(held) == sorted(2 * search.single)
+    abreast = min(jobs, n_folds)
+    for together in (held[:abreast], held[-abreast:]):
+        assert len(set(together)) == abreast
+    # a fold's prepared images are held from its first task to its last
+    spans = [(held.index(h), len(held) - 1 - held[::-1].index(h)) for h in set(held)]
+    assert max(sum(a <= i <= b for a, b in spans) for i in range(len(held))) < 2 * abreast
 
 
 @pytest.mark.parametrize("name", NAMES)
