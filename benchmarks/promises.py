@@ -212,13 +212,14 @@ def views(dataset: str, options: argparse.Namespace) -> Callable[[int], Row]:
         views=N_VIEWS,
         cache=str(options.cache),
     )
-    pool = replace(gather([extraction]), splits=None)
-    known = {name: i for i, name in enumerate(pool.ids)}
+    gathered = gather([extraction])
+    place = {name: i for i, name in enumerate(gathered.ids)}
+    pool = coverage.rows_of(gathered, gathered.splits != "test")  # which has no views
 
     def ask(seed: int) -> Row:
         training, rest = coverage.draw(pool, np.random.default_rng(seed))
-        rows = [known[name] for name in training.ids]
-        viewed = replace(training, views={name: V[rows] for name, V in pool.views.items()})
+        rows = [place[name] for name in training.ids]
+        viewed = replace(training, views={name: V[rows] for name, V in gathered.views.items()})
         config = FitConfig(jobs=1, seed=seed, estimate="cv")
         with_them = fit_heads(viewed, config)
         return {

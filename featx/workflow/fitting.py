@@ -145,7 +145,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
     return FitData(
         X={extraction.name: extraction.X for extraction in extractions},
         y=first.y,
-        ids=list(first.ids),
+        ids=[str(name) for name in first.ids],
         hashes=first.hashes[first.ok],
         groups=_column(first.groups, "group", ("", "is a group of its own")),
         splits=_column(first.splits, "split", ("train", "is used for training")),

@@ -17,10 +17,11 @@ from PIL import Image
 import featx
 from featx.config import ExtractConfig
 from featx.data.hashing import content_hash
-from featx.errors import UsageError
+from featx.errors import FitError, UsageError
 from featx.extraction import Extractor
 from featx.model import Model, ModelExtractor
 from featx.store import EmbeddingStore
+from featx.workflow.fitting import gather
 from featx.workflow.scoring import score
 
 BACKBONES = ["timm:test_resnet", "timm:test_efficientnet"]
@@ -158,6 +159,14 @@ def model(here: Path) -> Model:
     pipeline.fit(np.hstack([second.X, first.X]), first.y)
     parts = [ModelExtractor(dict(e.spec.document), e.request) for e in (second, first)]
     return Model(classes=pipeline.classes_.tolist(), head=pipeline, extractors=parts)
+
+
+def test_images_are_named_plainly_in_what_a_fit_says(here: Path) -> None:
+    extraction = featx.extract("photos", backbone=BACKBONES[0], **SETTINGS)
+    data = gather([extraction])
+    data.X[extraction.name] = np.full_like(data.X[extraction.name], np.nan)
+    with pytest.raises(FitError, match=rf"that of '{data.ids[0]}'\."):
+        data.check()
 
 
 def test_columns_are_in_the_models_order(model: Model, here: Path) -> None:
