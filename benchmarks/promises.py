@@ -272,9 +272,9 @@ def summary_of_gain(kept: list[Row]) -> Row:
     }
 
 
-def percent(shares: Any) -> float:
-    """Mean share in percent; NaN of none."""
-    return round(100 * float(np.mean(shares)), 1) if len(shares) else float("nan")
+def percent(shares: Any) -> float | None:
+    """Mean share in percent; None of none."""
+    return round(100 * float(np.mean(shares)), 1) if len(shares) else None
 
 
 DATASETS = ["clothing", "malaria", "plankton"]
@@ -314,10 +314,10 @@ def tables(document: Row) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for dataset, r in of["growth"].items():
-        lines.append(
-            f"| {dataset} | {r['told']} of {r['resplits']} | {r['now']} % | {r['foretold']} % "
-            f"| {r['twice']} % | {r['covered']} % | {r['width']} points |"
-        )
+        figures = [r[key] for key in ("now", "foretold", "twice", "covered", "width")]
+        cells = [f"{f} {unit}" for f, unit in zip(figures, [*4 * ["%"], "points"], strict=True)]
+        cells = cells if r["told"] else len(cells) * [""]
+        lines.append(f"| {dataset} | {r['told']} of {r['resplits']} | {' | '.join(cells)} |")
     lines += [
         "",
         "| data | what | resplits | accuracy without | with | gain in points (95 % interval) "

@@ -59,12 +59,12 @@ def _score_each(
         yield Scored(outputs, False)
 
 
-# What a machine says may not depend on which others are there: one by one, or in products whose
-# shapes the classes alone decide.
-
-
 def _linear_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
-    """Margins of each of ``n`` machines for pairs of classes, by the planes that weights make."""
+    """Margins of each of ``n`` machines for pairs of classes, by the planes that weights make.
+
+    What a machine says may not depend on which others are there: all planes of one are multiplied
+    together, whose number the classes decide.
+    """
     pairs = list(combinations(range(solver.n_classes), 2))
     planes, intercepts = np.zeros((n, len(pairs), solver.n_features)), np.zeros((n, len(pairs)))
     for j, (a, b) in enumerate(pairs):
@@ -77,7 +77,7 @@ def _linear_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32
 
 
 def _radial_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
-    """The same by distances from the training images."""
+    """The same by distances from the training images, one by one."""
     pairs = list(combinations(range(solver.n_classes), 2))
     margins = [np.zeros((n, len(X), len(pairs))) for X in others]
     distances = [[solver.distances(X, c) for c in range(solver.n_classes)] for X in others]
