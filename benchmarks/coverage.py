@@ -59,25 +59,35 @@ class Resplit(NamedTuple):
 
 def main() -> None:
     """Run what is missing, then write and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--resplits", type=int, default=200)
-    parser.add_argument("--row", nargs="+", choices=ROWS, default=list(ROWS))
-    options = parser.parse_args()
+    options = asked(__doc__, ROWS, resplits=200)
     for name in options.row:
         fill(name, options)
     rows = {n: summary(kept) for n in ROWS if (kept := known(n, options.cache))}
+    write(RESULTS, rows)
+    print(table(rows))
+
+
+def asked(words: str, rows: list[str], *, resplits: int) -> argparse.Namespace:
+    """The command line, which benchmarks of resplits share."""
+    parser = argparse.ArgumentParser(description=words.split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--resplits", type=int, default=resplits)
+    parser.add_argument("--row", nargs="+", choices=rows, default=rows)
+    return parser.parse_args()
+
+
+def write(path: Path, rows: dict[str, Any]) -> None:
+    """The rows, with where and when they were measured."""
     document = {
         "date": datetime.date.today().isoformat(),
         **machine(),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
         "rows": rows,
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    print(table(rows))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 def kept_in(name: str, cache: Path) -> Path:

@@ -20,7 +20,6 @@ benchmarks/results/promises.json and prints Markdown tables.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import sys
 from collections.abc import Callable
@@ -30,8 +29,6 @@ from typing import Any
 
 import coverage
 import numpy as np
-import sklearn
-from measuring import machine
 
 import featx
 from featx.config import FitConfig
@@ -51,24 +48,12 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Run what is missing, then write and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--resplits", type=int, default=100)
-    parser.add_argument("--row", nargs="+", choices=ROWS, default=ROWS)
-    options = parser.parse_args()
+    options = coverage.asked(__doc__, ROWS, resplits=100)
     for name in options.row:
         fill(name, options)
     rows = {n: SUMMARIES[n.split("/")[1]](kept) for n in ROWS if (kept := known(n, options.cache))}
-    document = {
-        "date": datetime.date.today().isoformat(),
-        **machine(),
-        "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
-        "rows": rows,
-    }
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    print(tables(document))
+    coverage.write(RESULTS, rows)
+    print(tables(rows))
 
 
 def kept_in(name: str, cache: Path) -> Path:
@@ -291,9 +276,8 @@ SUMMARIES = {
 }
 
 
-def tables(document: Row) -> str:
+def tables(rows: dict[str, Row]) -> str:
     """Markdown: trust, growth, gains."""
-    rows: dict[str, Row] = document["rows"]
     of = {q: {n.split("/")[0]: r for n, r in rows.items() if n.endswith(q)} for q in QUESTIONS}
     lines = [
         "| data | resplits | lac covers | classes a set | aps covers | classes a set "

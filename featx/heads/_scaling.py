@@ -21,8 +21,8 @@ __all__ = ["Scaling"]
 
 Array = Any  # of NumPy, or a tensor of torch
 
-# Of the curvature along an axis: a half would be right if none curved together. Chosen by counting
-# gradients on photographs of clothing at 1e-6; cells and plankton need no more.
+# Of the curvature along an axis: a half would be right if none curved together. This and what a
+# Hessian may cost were chosen by counting gradients on photographs of clothing at 1e-6.
 POWER = 0.40
 PRICE = 1.2  # gradients that computing a whole Hessian may cost: its size follows from that
 LARGEST = 1024  # coefficients it is of, at most
@@ -48,7 +48,7 @@ class Scaling:
         self._corners = _corners(turned, R) if whole else [None] * len(turned.penalties)
 
     def step(self, problem: Any, u: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A step of coefficients, features first, from one in these coordinates."""
+        """A step of coefficients (n_features + 1, n_outputs) from one in these coordinates."""
         d = self._factors[:, problem] * u
         corner = self._corners[problem]
         if corner is not None:
@@ -57,7 +57,7 @@ class Scaling:
         return d
 
     def slope(self, problem: Any, G: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The gradient in these coordinates from that of coefficients."""
+        """The gradient in these coordinates from that of coefficients, of the same shape."""
         g = self._factors[:, problem] * G
         corner = self._corners[problem]
         if corner is not None:
