@@ -10,6 +10,7 @@ from featx import console
 from featx.backbones._base import Backbone, BackboneOutput, Network, Source
 from featx.errors import BackboneError, UsageError
 from featx.registry import Registry
+from featx.shell import as_argument, shell_line
 from featx.types import BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def parse_name(name: str) -> tuple[Source, str]:
         raise UsageError(
             f"Backbone {name!r} does not say where it comes from; "
             f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.",
-            hint=f"featx backbones {name or 'resnet'} lists backbones whose name holds this.",
+            hint=f"{shell_line('featx', 'backbones', as_argument(name or 'resnet'))} lists "
+            "backbones whose name holds this.",
         )
     source: Source = SOURCES.get(prefix)
     return source, rest

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from featx import console
 from featx.cli.options import as_json, config_options
-from featx.config import AuditConfig, DatasetConfig, ExtractConfig
+from featx.config import AuditConfig, DatasetConfig, ExtractConfig, fit_command
+
+if TYPE_CHECKING:
+    from featx.workflow.auditing import FinishedAudit
 
 __all__ = ["command"]
 
@@ -29,8 +34,19 @@ def command(
         console.print_json(finished.results)
     else:
         console.out("\n".join(f"→ {sentence}" for sentence in finished.results["summary"]))
-        folder = printable(str(finished.folder))
-        console.log(f"Look at {folder}/audit.html. Without the copies: featx fit "
-                    f"{printable(data.dataset)} --exclude {folder}/exclude.csv")  # fmt: skip
+        console.log(f"Look at {printable(str(finished.folder / 'audit.html'))}.")
+        _next(data, extract, finished)
     if strict:
         finished.require_sound()
+
+
+def _next(data: DatasetConfig, extract: ExtractConfig, finished: FinishedAudit) -> None:
+    """Say how to fit on what is sound; nothing where there are not two classes to fit."""
+    if len({label for label in finished.found.data.labels if label is not None}) < 2:
+        return
+    if not finished.found.copies:
+        console.log(f"Next: {fit_command(data, extract)}")
+        return
+    exclude = [*data.exclude, str(finished.folder / "exclude.csv")]
+    without = data.model_copy(update={"exclude": exclude})
+    console.log(f"Without the copies: {fit_command(without, extract)}")

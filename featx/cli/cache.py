@@ -11,6 +11,7 @@ import click
 from featx import console
 from featx.cli.options import as_json
 from featx.config import DatasetConfig, parse_config
+from featx.shell import shell_line
 
 __all__ = ["command"]
 
@@ -52,6 +53,7 @@ def ls(cache: str | None, as_json: bool) -> None:
 def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     """Check every byte of every shard; exit with 1 when anything is damaged."""
     from featx.store import cache_folder, list_extractors
+    from featx.store.faults import repair_command
     from featx.store.verification import verify as check
 
     folder = cache_folder(cache)
@@ -71,7 +73,7 @@ def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     if any(one.repaired for one in found):
         console.log(f"Dropped what is damaged; {lost} rows will be computed again by extract.")
     elif unrepaired:
-        console.log(f"{lost} rows are damaged. Drop them with: featx cache verify --repair")
+        console.log(f"{lost} rows are damaged. Drop them with: {repair_command(folder)}")
     return 1 if unrepaired else 0
 
 
@@ -172,4 +174,4 @@ def export(
         console.warn(f"{len(done.missing)} images have no embedding and are left out.")
     console.log(f"{done.path}: X is {done.rows} × {done.n_features}.")
     if to == "tensorboard":
-        console.log(f"Look at it with: tensorboard --logdir {done.path}")
+        console.log(f"Look at it with: {shell_line('tensorboard', f'--logdir={done.path}')}")

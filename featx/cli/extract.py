@@ -8,7 +8,7 @@ import click
 
 from featx import console
 from featx.cli.options import as_json, config_options, strict
-from featx.config import DatasetConfig, ExtractConfig
+from featx.config import DatasetConfig, ExtractConfig, extract_command, fit_command
 
 __all__ = ["command"]
 
@@ -42,7 +42,7 @@ def command(
     else:
         _print(found, dry_run)
     if model is None:
-        _next(data, extract)
+        _next(data, extract, found[0], dry_run)
     if strict:
         found[0].require_all()
 
@@ -55,8 +55,10 @@ def _print(found: list[Any], dry_run: bool) -> None:
     console.table(title, ("backbone", "features", "images", "quarantined", "store"), rows)
 
 
-def _next(data: DatasetConfig, extract: ExtractConfig) -> None:
-    backbones = "".join(f" --backbone {name}" for name in extract.backbone)
-    views = f" --views {extract.views} --augment {extract.augment}" if extract.views else ""
-    views += " --no-upright" if extract.views and not extract.upright else ""
-    console.log(f"Next: featx fit {data.dataset}{backbones}{views}")
+def _next(data: DatasetConfig, extract: ExtractConfig, extraction: Any, dry_run: bool) -> None:
+    """Say what goes on from here; nothing where it could only fail."""
+    if dry_run:
+        if extraction.report.images > extraction.report.quarantined:
+            console.log(f"Next: {extract_command(data, extract)}")
+    elif len({label for label in extraction.y if label is not None}) > 1:
+        console.log(f"Next: {fit_command(data, extract)}")

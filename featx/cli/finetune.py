@@ -38,4 +38,4 @@ def command(
     if as_json:
         console.print_json({"run": str(run.folder), **run.results})
     else:
-        print_finetune(run)
+        print_finetune(run, extract)

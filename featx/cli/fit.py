@@ -25,4 +25,4 @@ def command(data: DatasetConfig, extract: ExtractConfig, fit: FitConfig, as_json
     if as_json:
         console.print_json({"run": str(run.folder), **run.results})
     else:
-        print_run(run)
+        print_run(run, extract)

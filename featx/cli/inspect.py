@@ -8,7 +8,7 @@ import click
 
 from featx import console
 from featx.cli.options import as_json, config_options, strict
-from featx.config import DatasetConfig
+from featx.config import DatasetConfig, extract_command
 from featx.files import printable
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: boo
         _print(found)
     if strict:
         found.require_all()
-    if not as_json:
-        console.log(f"Next: featx extract {printable(data.dataset)}")
+    if not as_json and found.n_images > len(found.broken):
+        console.log(f"Next: {extract_command(data)}")
 
 
 def _print(found: Inspection) -> None:

@@ -26,4 +26,4 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results})
     else:
-        print_run(finished)
+        print_run(finished, resolved.extract)

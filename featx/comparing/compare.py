@@ -100,7 +100,7 @@ def compare_runs(
     if len(folders) < 2:
         raise UsageError(
             f"A comparison needs two runs; got {len(folders)}.",
-            hint="Name two or more: featx compare runs/first runs/second",
+            hint="Name two or more: featx compare RUN RUN",
         )
     runs = read_runs(folders)
     paired = pair_runs(runs)

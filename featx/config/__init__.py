@@ -4,6 +4,7 @@ Command-line flags are made from these fields (``cli/options.py``), YAML files a
 them, and the resolved values are written into every run. A flag left out means the value here.
 """
 
+from featx.config.arguments import arguments, extract_command, fit_command, score_command
 from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig
 from featx.config.dataset import DatasetConfig
@@ -29,8 +30,12 @@ __all__ = [
     "RunConfig",
     "ScoreConfig",
     "ScoreTarget",
+    "arguments",
     "dump_config",
+    "extract_command",
+    "fit_command",
     "load_config",
     "make_config",
     "parse_config",
+    "score_command",
 ]

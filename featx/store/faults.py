@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from featx.errors import CorruptStoreError, StoreError
+from featx.shell import shell_line
 
-__all__ = ["corrupt", "storage_errors"]
+__all__ = ["corrupt", "repair_command", "storage_errors"]
 
 _HINTS = {
     errno.ENOSPC: "Free some space and run the same command again; what was committed is kept.",
@@ -26,9 +26,14 @@ def corrupt(path: Path, folder: Path, reason: str) -> CorruptStoreError:
     """An error naming the damaged file and the command that repairs its extractor's folder."""
     return CorruptStoreError(
         f"{path} is not what was written: {reason}. It was not used.",
-        hint=f"Drop what is damaged with: featx cache verify --repair --cache "
-        f"{shlex.quote(str(folder.parent))} (its rows are computed again by the next extract)",
+        hint=f"Drop what is damaged with: {repair_command(folder.parent)} "
+        "(its rows are computed again by the next extract)",
     )
+
+
+def repair_command(cache: str | Path) -> str:
+    """What drops all that is damaged in a cache."""
+    return shell_line("featx", "cache", "verify", "--repair", "--cache", cache)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from featx.errors import StoreError
 from featx.files import OddFileError, read_bounded, write_atomic
+from featx.shell import shell_line
 from featx.store.faults import corrupt, storage_errors
 from featx.types import canonical_json
 
@@ -113,7 +114,8 @@ def write_index(folder: Path, index: Index) -> None:
     if len(data) > MAX_INDEX_BYTES:
         raise StoreError(
             f"{path} would grow to {len(data)} bytes, more than {MAX_INDEX_BYTES}.",
-            hint="Merge its small shards first: featx cache compact",
+            hint="Merge its small shards first: "
+            + shell_line("featx", "cache", "compact", "--cache", folder.parent),
         )
     with storage_errors("write", path):
         write_atomic(path, data)

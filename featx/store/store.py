@@ -13,6 +13,7 @@ import numpy as np
 
 from featx.errors import StoreError
 from featx.files import fsync_directory
+from featx.shell import shell_line
 from featx.store.adoption import adopt_shards, unindexed_shards
 from featx.store.compaction import (
     Compaction,
@@ -94,7 +95,8 @@ class EmbeddingStore:
         if found is None and not create and not (folder / INDEX_NAME).exists():
             raise StoreError(
                 f"No embeddings of {spec.backbone} ({spec.folder}) in {folder.parent}.",
-                hint="See what there is with: featx cache ls",
+                hint="See what there is with: "
+                + shell_line("featx", "cache", "ls", "--cache", folder.parent),
             )
         store = cls(folder, spec)
         if found is None and store._snapshot.data is not None:
@@ -201,7 +203,7 @@ class EmbeddingStore:
                 return self._read(self._snapshot, hashes)
             raise StoreError(
                 f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
-                hint="Compute them with: featx extract",
+                hint="Extract these images into this cache first.",
             )
         return gather_rows(self._reader, snapshot.index, rows)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from featx import console
 from featx.errors import FeatxError, UsageError
+from featx.shell import as_argument, shell_line
 
 __all__ = ["demo", "make_images"]
 
@@ -49,20 +50,24 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
         "Handwritten digits of scikit-learn as PNG files: imbalanced 10 to 1, a test split, "
         "four files broken on purpose, and new images without labels."
     )
-    cache, runs = str(root / "cache"), str(root / "runs")
-    labelled, new, scores = str(root / "digits"), str(root / "new"), str(root / "scores.csv")
+    cache, runs, run, labelled, new, scores, tree = (
+        f"{as_argument(root)}/{name}"
+        for name in ("cache", "runs", "runs/first", "digits", "new", "scores.csv", "sorted")
+    )
     _run("inspect", labelled)
     _run("extract", labelled, "--cache", cache)
     heads = ["--head", "logreg", "--head", "svm-rbf", "--sampler", "smote", "--seed", "0"]
     _run("fit", labelled, "--cache", cache, *heads, "--runs", runs, "--name", "first")
-    _run("score", str(root / "runs" / "first"), new, "--cache", cache, "-o", scores)
+    _run("score", run, new, "--cache", cache, "-o", scores)
+    refit = [labelled, "--cache", cache, "--class-weight", "balanced", "--runs", runs]
+    rescore = [run, new, "--cache", cache, "-o", scores, "--overwrite", "--proba"]
+    rescore += ["--sort-into", tree]
     lines = (root / "scores.csv").read_text("utf-8").splitlines()
     console.out("\n".join([*lines[:6], f"... {len(lines) - 1} rows in {scores}"]))
     console.log(
         f"\nDone in {time.perf_counter() - started:.0f} s. Try next:\n"
-        f"  featx fit {labelled} --cache {cache} --class-weight balanced --runs {runs}\n"
-        f"  featx score {runs}/first {new} --cache {cache} -o {scores} --overwrite "
-        f"--proba --sort-into {root}/sorted\n"
+        f"  {shell_line('featx', 'fit', *refit)}\n"
+        f"  {shell_line('featx', 'score', *rescore)}\n"
         "  featx fit YOUR_IMAGES/        one folder per class is all it needs"
     )
 
@@ -124,7 +129,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 def _run(*arguments: str) -> None:
     """Run one featx command as the user would, its words shown first."""
-    console.log(f"\n$ featx {' '.join(arguments)}")
+    console.log(f"\n$ {shell_line('featx', *arguments)}")
     result = subprocess.run([sys.executable, "-m", "featx", *arguments], check=False)
     if result.returncode != 0:
         raise FeatxError(f"featx {arguments[0]} ended with exit code {result.returncode}.")

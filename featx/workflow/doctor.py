@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from featx.files import printable
 from featx.kept import kept_folder
+from featx.shell import shell_line
 from featx.store import cache_folder
 
 __all__ = ["doctor"]
@@ -99,7 +101,8 @@ def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
     free = shutil.disk_usage(existing).free
     writable = os.access(existing, os.W_OK)
     if free < LOW_DISK_BYTES:
-        advice.append(f"Only {free / 2**30:.1f} GiB are free at {existing}: featx cache gc")
+        tidy = shell_line("featx", "cache", "gc", "--cache", folder)
+        advice.append(f"Only {free / 2**30:.1f} GiB are free at {printable(str(existing))}: {tidy}")
     if not writable:
         advice.append(f"The cache {folder} cannot be written: set FEATX_CACHE or use --cache.")
     extractors = list_extractors(folder) if folder.exists() else []

@@ -14,6 +14,7 @@ from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.errors import DecodeError, StoreError
+from featx.files import printable
 from featx.store import EmbeddingStore
 from featx.store.export import check_export_path, export_arrays
 from featx.store.listing import find_extractor
@@ -116,10 +117,9 @@ def aligned_rows(cache: str | Path, extractor: str, data: DatasetConfig | None) 
     rows = [row for row, there in zip(manifest.rows, known, strict=True) if there]
     if not rows:
         raise StoreError(
-            f"None of the {len(manifest)} images of {manifest.source} has an embedding "
-            f"in {store.folder}.",
-            hint=f"Compute them with: featx extract {manifest.source} "
-            f"--backbone {store.spec.backbone}",
+            f"None of the {len(manifest)} images of {printable(manifest.source)} has an "
+            f"embedding in {printable(str(store.folder))}.",
+            hint="Extract them first, with the options that this extractor was made with.",
         )
     return AlignedRows(
         backbone=store.spec.backbone,

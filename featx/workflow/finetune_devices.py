@@ -96,6 +96,6 @@ def _refuse_torchrun() -> None:
     started = os.environ.get("WORLD_SIZE", "1")
     if "TORCHELASTIC_RUN_ID" in os.environ and started != "1":
         raise UsageError(
-            f"torchrun started featx finetune {started} times; it starts its processes itself.",
+            f"torchrun started {started} processes of featx finetune, which starts its own.",
             hint="Run it once, without torchrun: featx finetune ... --device cuda:0,cuda:1",
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from featx import console
+from featx.config import ExtractConfig, score_command
 from featx.workflow.fitting import Run
 from featx.workflow.summary import print_classes, print_estimate
 
 __all__ = ["print_finetune"]
 
 
-def print_finetune(run: Run) -> None:
+def print_finetune(run: Run, extract: ExtractConfig) -> None:
     """Print how training went, both estimates, the classes, and what to do next."""
     results = run.results
     rows = [_row(training) for training in results["finetuning"]["trainings"]]
@@ -32,7 +33,7 @@ def print_finetune(run: Run) -> None:
     for name, estimate in results["estimates"].items():
         print_estimate(name, estimate)
     print_classes(results["estimate"]["per_class"])
-    console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
+    console.log(f"\nNext: {score_command(str(run.folder), extract)}")
 
 
 def _print_searches(trainings: list[dict[str, Any]]) -> None:

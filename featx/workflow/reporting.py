@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from featx.formats import check_place
 from featx.model import load_model
 from featx.model.folder import FolderReader
 from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
+from featx.shell import as_argument, shell_line
 from featx.workflow.heat import find_heats
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
@@ -103,7 +103,7 @@ def add_report(folder: Path, extractions: Sequence[Extraction], *, heat_maps: bo
     except Exception as error:
         console.warn(
             f"the run is whole, but its page could not be made ({type(error).__name__}: {error}); "
-            f"featx report {shlex.quote(printable(str(folder)))} tries again"
+            f"{shell_line('featx', 'report', as_argument(folder))} tries again"
         )
 
 

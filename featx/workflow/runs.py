@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import secrets
-import shlex
 import shutil
 import sys
 import time
@@ -20,11 +19,12 @@ from featx import console
 from featx.config import FinetuneConfig, FitConfig, RunConfig, dump_config
 from featx.errors import UsageError
 from featx.extraction import Failure
-from featx.files import fsync_directory, printable, replace_folder, write_atomic
+from featx.files import fsync_directory, replace_folder, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
 from featx.reporting.card import CARD, Carded, write_card
+from featx.shell import as_argument, shell_line
 from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
 __all__ = ["RunContents", "Table", "again_command", "run_folder", "write_run"]
@@ -116,8 +116,8 @@ def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:
 
 def again_command(folder: Path, section: str) -> str:
     """What makes a run again, whose settings are in ``section`` of its configuration."""
-    config = shlex.quote(f"{printable(str(folder))}/config.yaml")
-    return f"featx run {config} --set {section}.overwrite=true"
+    config = as_argument(folder / "config.yaml")
+    return shell_line("featx", "run", config, "--set", f"{section}.overwrite=true")
 
 
 def _add_card(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.config import DatasetConfig, ScoreConfig
+from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig, arguments
 from featx.data.reader import read_manifest
 from featx.data.splits import hash_codes, link_components
 from featx.errors import FeatxError
@@ -23,6 +21,7 @@ from featx.model import Model
 from featx.model.ensemble import EnsembleHead
 from featx.model.trust import Trust
 from featx.reporting.scored import Drifted, Scored, write_scored_page
+from featx.shell import as_argument, shell_line
 from featx.stats.drift import mix_shift, place_shift
 from featx.workflow.scores import Scores
 
@@ -124,6 +123,7 @@ def add_page(
     scores: Scores,
     config: ScoreConfig,
     images: DatasetConfig,
+    extract: ExtractConfig,
 ) -> Scores:
     """Write the page that ``config.report`` names; the scores know of it.
 
@@ -137,6 +137,8 @@ def add_page(
     config : ScoreConfig
     images : DatasetConfig
         Where the images are, as it was asked for.
+    extract : ExtractConfig
+        How they were embedded, as it was asked for.
     """
     assert config.report is not None
     position = {name: i for i, name in enumerate(scores.classes)}
@@ -159,7 +161,7 @@ def add_page(
         failures=[(failure.id, failure.reason) for failure in scores.failures],
         drift=drift,
         no_drift=why_not,
-        command=_command(named, images.dataset, scores, config),
+        command=_command(named, images, scores, config, extract),
         facts=_facts(model, extractions[0]),
     )
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")
@@ -191,13 +193,20 @@ def _facts(model: Model, extraction: Extraction) -> list[str]:
     ]
 
 
-def _command(named: str, source: str, scores: Scores, config: ScoreConfig) -> str:
+def _command(
+    named: str,
+    images: DatasetConfig,
+    scores: Scores,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+) -> str:
+    """What makes the page again; nothing for a model that has no path."""
     if not named:
         return ""
-    parts = ["featx", "score", named, source, "-o", scores.output or config.output]
-    parts += ["--report", str(config.report)]
-    if config.abstain_below is not None:
-        parts += ["--abstain-below", f"{config.abstain_below:g}"]
-    if config.average_views:
-        parts += ["--average-views", str(config.average_views)]
-    return " ".join(shlex.quote(printable(os.fspath(part))) for part in [*parts, "--overwrite"])
+    written = {"output": scores.output or config.output, "overwrite": True}
+    words = [
+        *arguments(images),
+        *arguments(config.model_copy(update=written), leave_out=frozenset({"images"})),
+        *arguments(extract, leave_out=BACKBONE_FIELDS),
+    ]
+    return shell_line("featx", "score", as_argument(named), *words)

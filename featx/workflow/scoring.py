@@ -97,7 +97,7 @@ def score(
         from featx.workflow.score_page import add_page  # drawing is imported where it is asked for
 
         named = "" if isinstance(model, Model) else os.fspath(model)
-        scores = add_page(loaded, named, extractions, scores, config, images)
+        scores = add_page(loaded, named, extractions, scores, config, images, extract)
     return scores
 
 

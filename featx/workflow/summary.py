@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from featx import console
+from featx.config import ExtractConfig, score_command
 from featx.files import printable
 from featx.stats.metrics import HEADLINE
 from featx.workflow.curve_summary import print_curve
@@ -17,7 +18,7 @@ __all__ = ["print_classes", "print_estimate", "print_run"]
 MOST_CLASSES = 20
 
 
-def print_run(run: Run) -> None:
+def print_run(run: Run, extract: ExtractConfig) -> None:
     """Print candidates, the estimate with its intervals, the classes, and what to do next."""
     results = run.results
     _print_candidates(results)
@@ -30,7 +31,7 @@ def print_run(run: Run) -> None:
     print_classes(results["estimate"]["per_class"])
     if results["learning_curve"] is not None:
         print_curve(results["learning_curve"])
-    console.log(f"\nNext: featx score {run.folder} NEW_IMAGES -o scores.csv")
+    console.log(f"\nNext: {score_command(str(run.folder), extract)}")
 
 
 def _print_candidates(results: Mapping[str, Any]) -> None:

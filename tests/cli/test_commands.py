@@ -46,7 +46,9 @@ def test_extract_prints_a_table_and_the_second_run_computes_nothing(featx: Featx
     assert row.split()[:1] == ["timm:test_resnet"]
     assert row.split()[2:4] == ["28", "0"]
     assert "28 images:" in first.err
-    assert first.err.splitlines()[-1] == "Next: featx fit photos --backbone timm:test_resnet"
+    assert first.err.splitlines()[-1] == (
+        "Next: featx fit photos --backbone timm:test_resnet --no-pretrained --size 32"
+    )
     second = featx("extract", "photos", *BACKBONE)
     assert second.out == first.out
     assert "28 cached, 0 computed, 0 quarantined" in second.err
