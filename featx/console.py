@@ -5,23 +5,33 @@ Progress bars appear only on a terminal. ``NO_COLOR`` and ``TERM=dumb`` are hono
 
 from __future__ import annotations
 
+import codecs
 import json
+import logging
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
+
+from featx.errors import OutputLostError
+from featx.system_errors import reason
 
 __all__ = [
     "Progress",
     "counted",
     "detail",
+    "error",
+    "flush",
+    "hush_libraries",
     "log",
     "out",
     "print_json",
     "progress",
     "set_verbosity",
     "table",
+    "tell",
     "verbosity",
     "warn",
 ]
@@ -43,15 +53,67 @@ def verbosity() -> int:
 
 
 def out(text: str) -> None:
-    """Print data to stdout; names that are not UTF-8 keep their bytes."""
+    """Print data to stdout; names that are not UTF-8 keep their bytes, and what its encoding lacks
+    becomes an escape.
+
+    Raises
+    ------
+    OutputLostError
+        It is closed, full, or read by nobody any more.
+    """
     with _lock:
-        sys.stdout.flush()
-        buffer = getattr(sys.stdout, "buffer", None)
-        if buffer is None:
-            print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
-        else:
-            buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-            buffer.flush()
+        try:
+            _write(text + "\n")
+        except (OSError, ValueError) as error:  # ValueError: a stream that was closed
+            raise OutputLostError(_why_lost(error)) from error
+
+
+def flush() -> None:
+    """Write out what stdout holds back; raises as `out` does."""
+    with _lock:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except (OSError, ValueError) as error:
+            raise OutputLostError(_why_lost(error)) from error
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:
+        raise ValueError("closed")
+    sys.stdout.flush()
+    data = text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", _BYTES_OR_ESCAPES)
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(data.decode("utf-8", "backslashreplace"))
+    else:
+        buffer.write(data)
+        buffer.flush()
+
+
+def _why_lost(error: OSError | ValueError) -> str:
+    if isinstance(error, BrokenPipeError):
+        return "its reader has gone"
+    return reason(error) if isinstance(error, OSError) else "it is closed"
+
+
+def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Undecodable bytes of a name as they are, other characters as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    parts = [
+        bytes([ord(c) - 0xDC00])
+        if "\udc80" <= c <= "\udcff"
+        else _PLAIN.get(c, c).encode("ascii", "backslashreplace")
+        for c in error.object[error.start : error.end]
+    ]
+    return b"".join(parts), error.end
+
+
+#: What the tables are drawn with, where only ASCII can be.
+_PLAIN = {"─": "-", "→": ">", "–": "-", "…": "...", "×": "x", "·": "-"}
+_BYTES_OR_ESCAPES = "featx.bytes_or_escapes"
+codecs.register_error(_BYTES_OR_ESCAPES, _bytes_or_escapes)
 
 
 def print_json(document: Any) -> None:
@@ -77,9 +139,49 @@ def warn(message: str) -> None:
         _say(f"Warning: {message}")
 
 
+def error(message: str) -> None:
+    """Say why the command has failed; never silenced."""
+    _say(f"Error: {message}")
+
+
+def tell(message: str) -> None:
+    """Say how the command ended; never silenced."""
+    _say(message)
+
+
+@contextmanager
+def hush_libraries() -> Iterator[None]:
+    """While the block runs, warnings and log records of libraries are details, without their lines
+    of source; which of them are raised as errors is left as it is.
+    """
+    before, warnings.showwarning = warnings.showwarning, _detail_of_warning
+    root, handler = logging.getLogger(), _Details()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        warnings.showwarning = before
+
+
+def _detail_of_warning(
+    message: Warning | str, category: type[Warning], *of_its_source: Any, **more: Any
+) -> None:
+    detail(f"{category.__name__}: {message}")
+
+
+class _Details(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell a record as a detail."""
+        with suppress(Exception):  # of a record whose arguments do not fit its text
+            detail(f"{record.name}: {record.getMessage()}")
+
+
 def _say(message: str) -> None:
-    with _lock:
-        print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+    # A stderr that is closed or full must not end the work that is told of.
+    with _lock, suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
 
 
 def counted(n: int, noun: str) -> str:
@@ -144,7 +246,7 @@ def progress(total: int, label: str) -> Iterator[Progress]:
 
     Silent under ``-q`` and where stderr is not a terminal.
     """
-    if _verbosity < 0 or not sys.stderr.isatty():
+    if _verbosity < 0 or sys.stderr is None or not sys.stderr.isatty():
         yield _Silent()
         return
     from rich.console import Console

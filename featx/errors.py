@@ -19,6 +19,7 @@
     ├── ComparisonError           these runs cannot be compared
     ├── AuditError                under --strict: the data hold something serious
     ├── ModelError                a saved model cannot be read or does not match
+    ├── OutputLostError           standard output cannot be written
     └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
 
 ``featx.cli.main`` is the one place that turns them into a message and an exit code.
@@ -44,6 +45,7 @@ __all__ = [
     "FitError",
     "MissingExtraError",
     "ModelError",
+    "OutputLostError",
     "QuarantinedError",
     "StoreError",
     "StoreLockedError",
@@ -151,6 +153,16 @@ class AuditError(FeatxError):
 
 class ModelError(FeatxError):
     """A saved model cannot be read, was altered, or does not match."""
+
+
+class OutputLostError(FeatxError):
+    """Standard output is closed, full, or read by nobody any more."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Standard output cannot be written: {why}.",
+            hint="What the command wrote to files is kept.",
+        )
 
 
 class QuarantinedError(FeatxError):

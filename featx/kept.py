@@ -7,13 +7,13 @@ answer. Nothing in it is executed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from featx import console
 from featx.files import make_directory, read_bounded, write_atomic
+from featx.parsing import parse_json
 from featx.types import canonical_json
 
 __all__ = ["kept_folder", "kept_key", "read_kept", "write_kept"]
@@ -39,7 +39,7 @@ def kept_key(document: dict[str, Any]) -> str:
 def read_kept(name: str) -> dict[str, Any] | None:
     """The JSON object kept as ``name``; None where there is none that can be read."""
     try:
-        document = json.loads(read_bounded(kept_folder() / f"{name}.json", MAX_BYTES))
+        document = parse_json(read_bounded(kept_folder() / f"{name}.json", MAX_BYTES))
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None

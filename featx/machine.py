@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-__all__ = ["cpu_cores"]
+__all__ = ["cpu_cores", "usable_cores"]
+
+_GROUPS = "/sys/fs/cgroup"
+_OWN_GROUPS = "/proc/self/cgroup"
 
 
-def cpu_cores() -> int:
-    """CPU cores this process may use: its affinity where the system has one, else all."""
+def cpu_cores(groups: str = _GROUPS, own_groups: str = _OWN_GROUPS) -> int:
+    """CPU cores this process may use: those of `usable_cores`, or its quota where that is less.
+
+    Parameters
+    ----------
+    groups : str
+        Where control groups are mounted; a container's quota is there.
+    own_groups : str
+        The file that says which groups this process is in.
+    """
+    quotas = list(_quotas(Path(groups), Path(own_groups)))
+    return max(1, min([usable_cores(), *map(math.ceil, quotas)]))
+
+
+def usable_cores() -> int:
+    """CPU cores this process may run on: its affinity where the system has one, else all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _quotas(groups: Path, own_groups: Path) -> Iterator[float]:
+    """Cores that each control group above this process allows."""
+    try:
+        lines = own_groups.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = ([*line.split(":", 2), "", ""])[:3]
+        if not controllers:  # version 2, beside version 1 under unified/
+            mounts, read = [groups, groups / "unified"], _quota_of_2
+        elif "cpu" in controllers.split(","):
+            mounts, read = [groups / controllers, groups / "cpu"], _quota_of_1
+        else:
+            continue
+        # In a container the mount often is the container's own group, and has no such path.
+        inside = PurePosixPath(path.removeprefix("/"))
+        for mount in mounts:
+            for group in (inside, *inside.parents):
+                with contextlib.suppress(OSError, ValueError):
+                    quota = read(mount / group)
+                    if quota is not None:
+                        yield quota
+
+
+def _quota_of_2(group: Path) -> float | None:
+    quota, period = (group / "cpu.max").read_text("ascii").split()
+    return None if quota == "max" else _cores(quota, period)
+
+
+def _quota_of_1(group: Path) -> float | None:
+    quota = (group / "cpu.cfs_quota_us").read_text("ascii")
+    return _cores(quota, (group / "cpu.cfs_period_us").read_text("ascii"))
+
+
+def _cores(quota: str, period: str) -> float | None:
+    """Cores that a share of so many microseconds in each period is; None for no limit."""
+    used, whole = int(quota), int(period)
+    return used / whole if used > 0 and whole > 0 else None

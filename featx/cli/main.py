@@ -9,12 +9,15 @@ import re
 import signal
 import sys
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, NoReturn
 
 import click
 
 from featx import __version__, console
-from featx.errors import FeatxError
+from featx.cli._process import prepare_process
+from featx.errors import FeatxError, OutputLostError
+from featx.system_errors import explain, reason
 
 __all__ = ["main"]
 
@@ -47,7 +50,8 @@ class CommandFolder(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-        return sorted({m.name for m in modules} - _NOT_COMMANDS)
+        names = {m.name for m in modules if not m.name.startswith("_")}
+        return sorted(names - _NOT_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -90,10 +94,14 @@ def featx() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    if arguments is None:
+        prepare_process()
     # Threads of OpenMP that wait for work spin by default, and spin against the decoding threads
     # and whatever else the machine does: measured, 2 to 4 times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(_run(arguments))
+    with console.hush_libraries():
+        code = _run(arguments)
+    sys.exit(_finished(code))
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -109,20 +117,52 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except FeatxError as error:
         _show_traceback()
-        click.echo(f"Error: {_utf8(str(error))}", err=True)
+        console.error(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Nothing computed is lost; the same command goes on.", err=True)
+        console.tell("Interrupted. Nothing computed is lost; the same command goes on.")
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python must not complain again while shutting down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         _show_traceback()
-        click.echo(f"Error: {type(error).__name__}: {_utf8(str(error))}", err=True)
-        click.echo("Run again with -v for the traceback.", err=True)
+        console.error(_in_plain_words(error))
         return 1
+
+
+def _in_plain_words(error: Exception) -> str:
+    """What ended the command, where it is nothing that featx raises on purpose."""
+    if isinstance(error, MemoryError):
+        return (
+            "Memory ran out. What was written before is kept.\n"
+            "Give fewer --workers or a smaller --batch-size, then run the same command again."
+        )
+    if isinstance(error, RecursionError):
+        return "Something that was read is nested too deeply.\nRun again with -v to see where."
+    if isinstance(error, OSError) and _was_printing(error):
+        return str(OutputLostError(reason(error)))
+    explained = explain(error) if isinstance(error, OSError) else None
+    return explained or f"{type(error).__name__}: {error}\nRun again with -v for the traceback."
+
+
+def _was_printing(error: OSError) -> bool:
+    """Whether it comes from click, which prints help and versions on stdout itself."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
+
+
+def _finished(code: int) -> int:
+    """The exit code, once what was printed has left; Python must not complain of it afterwards."""
+    try:
+        console.flush()
+    except OutputLostError as error:
+        if code == 0:
+            console.error(str(error))
+            code = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
 
 
 def _show_traceback() -> None:
@@ -130,11 +170,7 @@ def _show_traceback() -> None:
     if console.verbosity() > 0:
         import traceback
 
-        traceback.print_exc()
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        console.detail(traceback.format_exc())
 
 
 if __name__ == "__main__":

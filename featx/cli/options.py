@@ -24,6 +24,7 @@ from featx.config import (
     ScoreConfig,
     parse_config,
 )
+from featx.parsing import parse_yaml
 
 __all__ = ["as_json", "config_options", "strict"]
 
@@ -141,9 +142,7 @@ class YamlValue(click.ParamType):
         """Parse ``value``; anything that is not YAML is a usage error."""
         if not isinstance(value, str):
             return value
-        import yaml  # here, where few flags need it
-
         try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            return parse_yaml(value)
+        except ValueError as error:
             self.fail(f"not valid YAML: {error}", param, ctx)

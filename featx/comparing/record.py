@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from featx.comparing.predictions import Judged, read_predictions
 from featx.errors import ComparisonError, UsageError
 from featx.files import printable
 from featx.model.folder import FolderReader
+from featx.parsing import parse_json
 
 __all__ = ["LEVELS", "JudgedRun", "read_run", "read_runs"]
 
@@ -118,11 +118,11 @@ def read_run(folder: Path, label: str) -> JudgedRun:
         )
     reader = FolderReader(folder)
     try:
-        results = json.loads(reader.read("results.json", MOST_RESULTS))
+        results = parse_json(reader.read("results.json", MOST_RESULTS))
         classes = _classes(results)
-    except (ValueError, RecursionError):
+    except ValueError as error:
         raise ComparisonError(
-            f"{shown}/results.json is not what featx writes.",
+            f"{shown}/results.json is not what featx writes: {error}.",
             hint="Fit the run again with --overwrite.",
         ) from None
     splits = read_predictions(

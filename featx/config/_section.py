@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -22,7 +23,19 @@ __all__ = [
 ]
 
 
-Number = bool | int | float | str | None
+def _no_number_as_text(value: Any) -> Any:
+    """Refuse ``1e3``, which YAML reads as text and no search can compare."""
+    if isinstance(value, str):
+        try:
+            finite = math.isfinite(float(value))
+        except ValueError:
+            return value
+        if finite:
+            raise ValueError("should be a number, not text")
+    return value
+
+
+Number = Annotated[bool | int | float | str | None, AfterValidator(_no_number_as_text)]
 Scoring = Literal[
     "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
 ]

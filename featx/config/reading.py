@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,9 +11,14 @@ from pydantic import BaseModel
 
 from featx.config.run import RunConfig
 from featx.errors import ConfigError, nearest
+from featx.files import printable
+from featx.parsing import parse_yaml
 
 __all__ = ["dump_config", "load_config", "make_config", "parse_config"]
 
+
+MOST_SHOWN = 200  # characters of a wrong value
+MOST_BYTES = 1 << 24  # of a configuration
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -47,16 +53,25 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: this key is required."
     said = fault["msg"].removeprefix("Value error, ")
-    problem = f"{key}: {said[0].lower()}{said[1:]}. Got {value!r}"
-    return problem + _yaml_trap(value) + "."
+    problem = f"{key}: {said[0].lower()}{said[1:]}. Got {_short(value)}"
+    return problem + _yaml_trap(value, wants_text=fault["type"] == "string_type") + "."
 
 
-def _yaml_trap(value: Any) -> str:
+def _short(value: Any) -> str:
+    """The value as it may stand in a sentence, however long it is."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def _yaml_trap(value: Any, *, wants_text: bool) -> str:
     """What YAML may have done to the value behind the user's back."""
     if isinstance(value, bool):
         return (
             f" (YAML reads {'yes, on' if value else 'no, off'} as {value}; quote it to mean text)"
         )
+    if isinstance(value, int | float | date):
+        kind = "a date" if isinstance(value, date) else "a number"
+        return f" (YAML reads this as {kind}; quote it to mean text)" if wants_text else ""
     if isinstance(value, str):
         try:
             number = float(value)
@@ -94,20 +109,31 @@ def load_config(path: str, *, overrides: tuple[str, ...] = ()) -> RunConfig:
     ConfigError
         The file cannot be read, is not YAML, or holds faults; all are listed with their keys.
     """
-    import yaml
-
+    shown = printable(path)
     try:
-        values = yaml.safe_load(Path(path).read_text("utf-8-sig"))
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it is longer than {MOST_BYTES:,} bytes")
+        values = parse_yaml(data.decode("utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"Cannot read configuration {path!r}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        raise ConfigError(f"Cannot read configuration {shown!r}: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{shown}: not UTF-8 text: {error.reason} at byte {error.start}."
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{shown}: not valid YAML: {printable(str(error))}.") from None
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{path}: expected a mapping of sections, got {type(values).__name__}.",
+            f"{shown}: expected a mapping of sections, got {_kind(values)}.",
             hint=f"Sections are: {', '.join(RunConfig.model_fields)}.",
         )
-    return make_config(values, overrides=overrides, source=path)
+    return make_config(values, overrides=overrides, source=shown)
+
+
+def _kind(value: Any) -> str:
+    return "an empty file" if value is None else type(value).__name__
 
 
 def make_config(
@@ -120,25 +146,41 @@ def make_config(
     ConfigError
         See `load_config`; messages begin with ``source``.
     """
+    given: dict[str, str] = {}
     for override in overrides:
+        _check_against(given, override)
         _apply_override(values, override)
     return parse_config(RunConfig, values, source=source)
 
 
+def _check_against(given: dict[str, str], override: str) -> None:
+    """Refuse an override of what another one of the same command sets; else remember it."""
+    dotted, _, text = override.partition("=")
+    for other, value in given.items():
+        inside = f"{dotted}.".startswith(f"{other}.") or f"{other}.".startswith(f"{dotted}.")
+        if inside and (dotted, text) != (other, value):
+            raise ConfigError(
+                f"--set {override!r} contradicts --set {f'{other}={value}'!r}.",
+                hint="Give one of them.",
+            )
+    given[dotted] = text
+
+
 def _apply_override(values: dict[str, Any], override: str) -> None:
     """Set ``a.b=value`` in nested ``values``."""
-    import yaml
-
     dotted, equals, text = override.partition("=")
-    if not equals or not dotted:
-        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
     *parents, last = dotted.split(".")
+    if not equals or not all([*parents, last]):
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
     for parent in parents:
         below = values.setdefault(parent, {})
         if not isinstance(below, dict):
             raise ConfigError(f"--set {override!r}: {parent!r} is not a section.")
         values = below
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"--set {override!r}: not valid YAML: {error}.") from None
 
 
 def dump_config(config: BaseModel) -> str:

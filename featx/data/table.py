@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from featx.errors import DatasetError, MissingExtraError
 from featx.files import printable
+from featx.parsing import parse_json
 
 __all__ = ["Record", "Table", "is_manifest_name", "read_lines", "read_table"]
 
@@ -134,8 +134,8 @@ def _read_jsonl(path: Path) -> Table:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(line)
+        except ValueError as error:
             raise _malformed(path, f"line {number}", f"not JSON: {error}") from None
         if not isinstance(values, dict):
             raise _malformed(path, f"line {number}", "expected a JSON object, {...}")

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from featx import console
 from featx.files import make_directory, write_atomic
+from featx.parsing import parse_json
+from featx.system_errors import writing
 
 __all__ = ["Snapshot", "load_optimizer", "optimizer_tensors", "read_snapshot", "write_snapshot"]
 
@@ -25,9 +27,10 @@ def write_snapshot(path: Path, tensors: Mapping[str, Tensor], document: Mapping[
     """Write a snapshot; a crash leaves the one before."""
     from safetensors.torch import save
 
-    make_directory(path.parent)
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    write_atomic(path, save(plain, {"document": json.dumps(document)}))
+    with writing("the checkpoint", path, kept="The one before is kept."):
+        make_directory(path.parent)
+        write_atomic(path, save(plain, {"document": json.dumps(document)}))
 
 
 def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:
@@ -39,7 +42,7 @@ def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads((file.metadata() or {})["document"])
+            return tensors, parse_json((file.metadata() or {})["document"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if aloud:
             console.warn(f"the checkpoint {path} cannot be read and is not used: {error}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featx.files import make_directory, write_atomic
 from featx.finetuning.classifier import Classifier
+from featx.system_errors import writing
 
 __all__ = ["save_backbone"]
 
@@ -16,5 +17,6 @@ def save_backbone(classifier: Classifier, path: Path) -> None:
 
     network = classifier.backbone.get_submodule("module")
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
-    make_directory(path.parent)
-    write_atomic(path, save(tensors))
+    with writing("the fine-tuned backbone", path, kept="Checkpoints are kept."):
+        make_directory(path.parent)
+        write_atomic(path, save(tensors))

@@ -25,6 +25,8 @@ from featx.finetuning.space import Point, Study, asked_point, find_space
 from featx.finetuning.task import Task, Trained, epoch_rank
 from featx.finetuning.training import train
 from featx.finetuning.unfreezing import find_stages
+from featx.parsing import parse_json
+from featx.system_errors import writing
 
 __all__ = ["Limit", "Searched", "Trial", "search"]
 
@@ -248,7 +250,7 @@ class _Journal:
         whole = 0
         for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
             try:
-                self._take(json.loads(line) if line.endswith(b"\n") else None)
+                self._take(parse_json(line) if line.endswith(b"\n") else None)
             except (ValueError, TypeError):
                 break
             whole += len(line)
@@ -272,7 +274,10 @@ class _Journal:
         self.ended = why
 
     def _write(self, document: dict[str, Any]) -> None:
-        with self.path.open("ab") as file:
+        with (
+            writing("the record of trials", self.path, kept="The trials before are kept."),
+            self.path.open("ab") as file,
+        ):
             file.write(json.dumps(document).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from featx.errors import ModelError, nearest
 from featx.files import printable
 from featx.model.calibration import Calibration
 from featx.model.trust import Trust
+from featx.parsing import parse_json
 
 __all__ = [
     "FORMAT",
@@ -144,14 +145,9 @@ def decode(data: bytes, *, source: str) -> Document:
         Not JSON, another format or format version, altered since it was written, or a key is
         unknown, missing or of the wrong type.
     """
-    try:
-        values = _parse(data, source)
-        _check_format(values, source)
-        digest = values.pop("sha256", None)
-        altered = digest != _digest(values)
-    except RecursionError:
-        raise ModelError(f"{source}: model.json is nested too deeply.") from None
-    if altered:
+    values = _parse(data, source)
+    _check_format(values, source)
+    if values.pop("sha256", None) != _digest(values):
         raise ModelError(
             f"{source}: model.json was altered after it was written (its SHA-256 differs).",
             hint="Fit the model again, or restore it from a copy.",
@@ -204,7 +200,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 def _parse(data: bytes, source: str) -> dict[str, Any]:
     try:
-        values = json.loads(data, parse_constant=_refuse_constant)
+        values = parse_json(data, parse_constant=_refuse_constant)
     except ValueError as error:
         raise ModelError(f"{source}: model.json is not JSON: {error}.") from None
     if not isinstance(values, dict):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import math
 import warnings
 import zipfile
@@ -23,6 +22,7 @@ from featx.model.network import PERCEPTRON, read_network
 from featx.model.saved import SavedObject, read_steps
 from featx.model.trees import BOOSTED, read_trees
 from featx.model.vectors import SVC, read_vectors
+from featx.parsing import parse_json
 
 __all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
 
@@ -152,7 +152,7 @@ def _audit(data: bytes, source: str) -> Any:
                 raise ModelError(f"{source}: the head's entries overlap.")
             if archive.getinfo("schema.json").file_size > MAX_SCHEMA_BYTES:
                 raise ModelError(f"{source}: the head's schema is too large.")
-            schema = json.loads(archive.read("schema.json"))
+            schema = parse_json(archive.read("schema.json"))
             _audit_schema(schema, source)
             for info in infos:
                 if info.filename != "schema.json":

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from featx.files import make_directory, write_atomic
+from featx.parsing import parse_json
 from featx.types import canonical_json
 
 __all__ = ["DERIVED_NAME", "DerivedError", "discard", "seal", "unseal", "write_derived"]
@@ -46,8 +46,8 @@ def unseal(kind: str, data: bytes) -> tuple[dict[str, Any], bytes]:
         raise DerivedError("its seal is broken")
     head, _, payload = body.partition(b"\n")
     try:
-        header = json.loads(head)
-    except (ValueError, RecursionError):
+        header = parse_json(head)
+    except ValueError:
         raise DerivedError("its header is not JSON") from None
     if type(header) is not dict or (header.get("format"), header.get("format_version")) != (
         kind,

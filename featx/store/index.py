@@ -12,6 +12,7 @@ from typing import Any
 
 from featx.errors import StoreError
 from featx.files import OddFileError, read_bounded, write_atomic
+from featx.parsing import parse_json
 from featx.shell import shell_line
 from featx.store.faults import corrupt, storage_errors
 from featx.types import canonical_json
@@ -156,8 +157,8 @@ def parse_index(data: bytes, folder: Path, fingerprint: str, n_features: int) ->
 def load_json(data: bytes, path: Path, folder: Path, kind: str) -> dict[str, Any]:
     """Parse one of the store's JSON files and check that it is ``kind`` in a known version."""
     try:
-        document = json.loads(data.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data.decode("utf-8"), parse_constant=_refuse)
+    except ValueError as error:
         raise corrupt(path, folder, f"it is not valid JSON ({error})") from None
     if type(document) is not dict or document.get("format") != kind:
         raise corrupt(path, folder, f"it is no {kind} file")

@@ -19,6 +19,7 @@ from featx.errors import AuditError, DatasetError, UsageError
 from featx.extraction import Extraction
 from featx.files import make_directory, printable, write_atomic
 from featx.formats import check_place, write_rows
+from featx.system_errors import writing
 from featx.workflow.audit_document import audit_document, audit_tables
 from featx.workflow.audit_page import audit_page
 from featx.workflow.extracting import extract_manifest
@@ -107,7 +108,8 @@ def audit_dataset(
         extract_s=round(extracted - started, 3), looking_s=round(looked - extracted, 3)
     )
     results = audit_document(found, extraction)
-    _write(folder, found, results, extraction, config)
+    with writing("the audit", folder, kept="Embeddings in the cache are kept."):
+        _write(folder, found, results, extraction, config)
     console.log(f"Audit written to {printable(str(folder))}")
     return FinishedAudit(folder, results, found)
 

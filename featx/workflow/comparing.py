@@ -14,6 +14,7 @@ from featx.config import CompareConfig
 from featx.errors import UsageError
 from featx.files import write_atomic
 from featx.formats import check_output, check_place, write_rows
+from featx.system_errors import writing
 from featx.workflow.comparing_both import frozen_and_finetuned, refuse_training_options
 from featx.workflow.fitting import Run
 from featx.workflow.options import sections
@@ -87,19 +88,21 @@ def compare_folders(
         _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
     )
     if config.disagreements is not None:
-        write_rows(
-            config.disagreements,
-            comparison.columns,
-            comparison.disagreements(),
-            overwrite=config.overwrite,
-        )
+        with writing("the table", config.disagreements):
+            write_rows(
+                config.disagreements,
+                comparison.columns,
+                comparison.disagreements(),
+                overwrite=config.overwrite,
+            )
         console.log(f"Images predicted differently written to {config.disagreements}")
     for name, path in reports.items():
         text = render(comparison.document, name)
         if path == STDOUT:
             console.out(text.rstrip("\n"))
         else:
-            write_atomic(path, text.encode("utf-8", "backslashreplace"))
+            with writing("the comparison", path):
+                write_atomic(path, text.encode("utf-8", "backslashreplace"))
             console.log(f"Comparison written to {path}")
     return comparison
 

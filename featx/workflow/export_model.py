@@ -23,6 +23,7 @@ from featx.extraction import Extractor
 from featx.files import fsync_directory, printable
 from featx.formats import check_place
 from featx.model import Model, load_model
+from featx.system_errors import writing
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
 
@@ -127,16 +128,17 @@ def export_model(
     trial = target.with_name(f".{target.stem}.{os.getpid()}.trial{exporter.suffix}")
     console.detail(f"tracing the network for {config.to}")
     try:
-        exporter.write(network, trial, _metadata(loaded))
-        arrays = [np.array(image) for image in images]
-        said = np.concatenate([exporter.run(trial, array[None]) for array in arrays])
-        made = [pixels(part, array) for part in parts for array in arrays]
-        done = _compared(loaded, target, config.to, (said, own), (made, resized))
-        if done.largest_difference > config.tolerance:
-            raise _too_far(done, config.tolerance)
-        for suffix in (*exporter.companions, exporter.suffix):
-            os.replace(trial.with_suffix(suffix), target.with_suffix(suffix))  # noqa: PTH105
-        fsync_directory(target.parent)
+        with writing("the network", target):
+            exporter.write(network, trial, _metadata(loaded))
+            arrays = [np.array(image) for image in images]
+            said = np.concatenate([exporter.run(trial, array[None]) for array in arrays])
+            made = [pixels(part, array) for part in parts for array in arrays]
+            done = _compared(loaded, target, config.to, (said, own), (made, resized))
+            if done.largest_difference > config.tolerance:
+                raise _too_far(done, config.tolerance)
+            for suffix in (*exporter.companions, exporter.suffix):
+                os.replace(trial.with_suffix(suffix), target.with_suffix(suffix))  # noqa: PTH105
+            fsync_directory(target.parent)
     finally:
         for suffix in (exporter.suffix, *exporter.companions):
             trial.with_suffix(suffix).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from featx.files import printable
 from featx.store import EmbeddingStore
 from featx.store.export import check_export_path, export_arrays
 from featx.store.listing import find_extractor
+from featx.system_errors import writing
 
 __all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
 
@@ -74,7 +75,8 @@ def export_embeddings(
     """
     target = check_export_path(output, overwrite=overwrite)
     rows = aligned_rows(cache, extractor, data)
-    export_arrays(target, rows.X, rows.y, rows.ids, hashes=rows.hashes, overwrite=overwrite)
+    with writing("the export", target):
+        export_arrays(target, rows.X, rows.y, rows.ids, hashes=rows.hashes, overwrite=overwrite)
     return ExportReport(target, len(rows.ids), rows.X.shape[1], rows.missing)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from featx.errors import UsageError
 from featx.files import printable
 from featx.fitting.data import Part
 from featx.fitting.estimate import Tested
+from featx.parsing import parse_json
 
 __all__ = ["Baseline", "Settled", "check_same_images", "settle"]
 
@@ -53,7 +53,7 @@ class Baseline:
         folder = Path(path)
         folds: dict[str, dict[str, int]] = {}
         try:
-            results = json.loads((folder / "results.json").read_text("utf-8"))
+            results = parse_json((folder / "results.json").read_text("utf-8"))
             with (folder / "predictions.csv").open(
                 encoding="utf-8", errors="surrogateescape", newline=""
             ) as file:

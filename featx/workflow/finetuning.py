@@ -27,6 +27,7 @@ from featx.fitting.data import Part, hold_out_part, split_data
 from featx.fitting.estimate import Held, Tested
 from featx.machine import cpu_cores
 from featx.model import load_model
+from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.finetune_baseline import Settled, check_same_images, settle
@@ -150,7 +151,8 @@ def finetune_dataset(config: RunConfig) -> Run:
         section="finetune",
         tables={"curves.csv": curves(found.records)},
     )
-    write_run(folder, contents, overwrite=config.finetune.overwrite)
+    with writing("the run", folder, kept="Checkpoints are kept."):
+        write_run(folder, contents, overwrite=config.finetune.overwrite)
     shutil.rmtree(workshop.folder, ignore_errors=True)
     console.log(f"Run written to {folder}")
     if config.finetune.report:

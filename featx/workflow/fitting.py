@@ -23,6 +23,7 @@ from featx.extraction import Extraction
 from featx.files import printable
 from featx.fitting import FitData, FitResult, check_config, fit_heads, split_backbones
 from featx.model import Model, ModelExtractor
+from featx.system_errors import writing
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
@@ -31,6 +32,7 @@ from featx.workflow.runs import RunContents, run_folder, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
 
 __all__ = [
+    "KEPT",
     "Run",
     "content_digest",
     "fit",
@@ -39,6 +41,9 @@ __all__ = [
     "gather",
     "labelled",
 ]
+
+
+KEPT = "Embeddings in the cache and finished trials of the search are kept."
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def fit_dataset(config: RunConfig) -> Run:
     kept = {"name": folder.name, "mlflow": without_password(target)}
     config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
-    write_run(folder, contents, overwrite=config.fit.overwrite)
+    with writing("the run", folder, kept=KEPT):
+        write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
     if config.fit.report:
         add_report(folder, chosen, heat_maps=config.fit.heat_maps)

@@ -15,6 +15,7 @@ from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.errors import DecodeError, UsageError
 from featx.files import atomic_path, printable
+from featx.system_errors import writing
 
 __all__ = ["preview"]
 
@@ -77,7 +78,7 @@ def preview(
         for k, pixels in enumerate(pictures):
             top, left = i * (height + GAP_PX), k * (width + GAP_PX)
             sheet[top : top + height, left : left + width] = pixels
-    with atomic_path(target) as temporary:
+    with writing("the contact sheet", target), atomic_path(target) as temporary:
         Image.fromarray(sheet).save(temporary, format=_format(target))
     console.log(f"{len(rows)} images and {N_VIEWS} views of each written to {target}")
     return len(rows)

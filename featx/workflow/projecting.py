@@ -20,6 +20,7 @@ from featx.errors import UsageError
 from featx.files import atomic_path, make_directory, printable, write_atomic
 from featx.formats.csv import escape
 from featx.reporting.pictures import small_pictures
+from featx.system_errors import writing
 from featx.workflow.exporting import AlignedRows, ExportReport, aligned_rows
 
 __all__ = ["export_projector"]
@@ -62,6 +63,11 @@ def export_projector(
     """
     folder = _check_folder(Path(output).expanduser(), overwrite=overwrite)
     rows = aligned_rows(cache, extractor, data)
+    with writing("the export", folder):
+        return _write(folder, rows)
+
+
+def _write(folder: Path, rows: AlignedRows) -> ExportReport:
     make_directory(folder)
     _write_vectors(folder / VECTORS, rows.X)
     write_atomic(folder / METADATA, _metadata(rows))

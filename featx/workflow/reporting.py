@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -25,8 +24,10 @@ from featx.files import printable, write_atomic
 from featx.formats import check_place
 from featx.model import load_model
 from featx.model.folder import FolderReader
+from featx.parsing import parse_json
 from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
 from featx.shell import as_argument, shell_line
+from featx.system_errors import in_words, writing
 from featx.workflow.heat import find_heats
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
@@ -102,7 +103,7 @@ def add_report(folder: Path, extractions: Sequence[Extraction], *, heat_maps: bo
         _write(run, extractions, "", folder / PAGE, None, heat_maps=heat_maps)
     except Exception as error:
         console.warn(
-            f"the run is whole, but its page could not be made ({type(error).__name__}: {error}); "
+            f"the run is whole, but its page could not be made ({in_words(error)}); "
             f"{shell_line('featx', 'report', as_argument(folder))} tries again"
         )
 
@@ -150,11 +151,13 @@ def _write(
             hint="Fit the run again with --overwrite.",
         ) from error
     data = text.encode("utf-8", "backslashreplace")
-    write_atomic(target, data)
+    with writing("the page", target):
+        write_atomic(target, data)
     elapsed_s = time.perf_counter() - started
     console.log(f"Page of {len(data) / 1e6:.1f} MB written to {target} in {elapsed_s:.1f} s")
     if figures is not None:
-        written = write_figures(Path(figures), subject, layout)
+        with writing("the folder of figures", figures):
+            written = write_figures(Path(figures), subject, layout)
         console.log(f"{len(written)} figures and tables written to {figures}")
 
 
@@ -169,7 +172,7 @@ def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) ->
     return Subject(
         name=run.label,
         results=run.results,
-        environment=json.loads(reader.read("environment.json", MOST_BYTES)),
+        environment=_environment(run, reader),
         judged_on=LEVELS[level],
         ids=judged.ids.tolist(),
         repeat=judged.repeat,
@@ -183,6 +186,17 @@ def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) ->
         embedded=embedded,
         missing=missing or absent,
     )
+
+
+def _environment(run: JudgedRun, reader: FolderReader) -> dict[str, Any]:
+    try:
+        found = parse_json(reader.read("environment.json", MOST_BYTES))
+    except ValueError as error:
+        raise ComparisonError(
+            f"{printable(str(run.folder))}/environment.json is not what featx writes: {error}.",
+            hint="Fit the run again with --overwrite.",
+        ) from None
+    return dict(found)
 
 
 def _rows(reader: FolderReader, folder: Path, name: str) -> list[dict[str, str]]:

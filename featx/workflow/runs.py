@@ -25,6 +25,7 @@ from featx.formats import write_rows
 from featx.model import Model, save_model
 from featx.reporting.card import CARD, Carded, write_card
 from featx.shell import as_argument, shell_line
+from featx.system_errors import in_words
 from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
 __all__ = ["RunContents", "Table", "again_command", "run_folder", "write_run"]
@@ -136,7 +137,7 @@ def _add_card(
             )
         )
     except Exception as error:
-        console.warn(f"the model has no card ({type(error).__name__}: {error})")
+        console.warn(f"the model has no card ({in_words(error)})")
         return
     write_atomic(model / CARD, card.encode("utf-8", "backslashreplace"))
 

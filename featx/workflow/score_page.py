@@ -23,6 +23,7 @@ from featx.model.trust import Trust
 from featx.reporting.scored import Drifted, Scored, write_scored_page
 from featx.shell import as_argument, shell_line
 from featx.stats.drift import mix_shift, place_shift
+from featx.system_errors import writing
 from featx.workflow.scores import Scores
 
 __all__ = ["add_page", "find_drift"]
@@ -165,7 +166,8 @@ def add_page(
         facts=_facts(model, extractions[0]),
     )
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")
-    write_atomic(config.report, data)
+    with writing("the page", config.report):
+        write_atomic(config.report, data)
     console.log(f"Page of {len(data) / 1e6:.1f} MB written to {printable(config.report)}")
     return replace(scores, page=config.report, drift=None if drift is None else drift.document())
 

@@ -20,6 +20,7 @@ from featx.files import printable
 from featx.formats import check_output, check_place, write_rows
 from featx.model import Model, load_model
 from featx.model.trust import Trust
+from featx.system_errors import writing
 from featx.workflow.averaging import average_views, score_augmentation
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
@@ -29,6 +30,7 @@ from featx.workflow.sorting import Placement, check_sort_folder, sort_files
 
 __all__ = ["Scores", "score"]
 
+KEPT = "Embeddings in the cache are kept."
 CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
 
 
@@ -221,7 +223,8 @@ def _write(
 ) -> Scores:
     """Write the rows and sort the files, as far as asked."""
     if output is not None:
-        write_rows(output, scores.columns, scores.rows(), overwrite=config.overwrite)
+        with writing("the table", output, kept=KEPT):
+            write_rows(output, scores.columns, scores.rows(), overwrite=config.overwrite)
         console.log(f"{len(scores):,} rows written to {printable(os.fspath(output))}")
         scores = replace(scores, output=os.fspath(output))
     if config.sort_into is not None:
@@ -229,7 +232,8 @@ def _write(
             Placement(row.id, row.path, label)
             for row, label in zip(extraction.manifest.rows, scores.predictions, strict=True)
         ]
-        counts = sort_files(config.sort_into, placements, mode=config.sort_mode)
+        with writing("the sorted folder", config.sort_into, kept=KEPT):
+            counts = sort_files(config.sort_into, placements, mode=config.sort_mode)
         total = sum(counts.values())
         console.log(f"{total:,} files sorted into {printable(config.sort_into)}")
         scores = replace(scores, sorted_into=counts)

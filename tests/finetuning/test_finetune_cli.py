@@ -374,7 +374,7 @@ def test_torchrun_is_refused(run: Featx, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("WORLD_SIZE", "2")
     done = run("finetune", "split", *SMALL, *TRAINING)
     assert done.code == 2
-    assert "torchrun started featx finetune 2 times; it starts its processes itself" in done.err
+    assert "torchrun started 2 processes of featx finetune, which starts its own" in done.err
     assert "without torchrun" in done.err
 
 
