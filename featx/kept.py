@@ -13,7 +13,7 @@ from typing import Any
 
 from featx import console
 from featx.files import make_directory, read_bounded, write_atomic
-from featx.parsing import parse_json
+from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
 
 __all__ = ["kept_folder", "kept_key", "read_kept", "write_kept"]
@@ -37,9 +37,10 @@ def kept_key(document: dict[str, Any]) -> str:
 
 
 def read_kept(name: str) -> dict[str, Any] | None:
-    """The JSON object kept as ``name``; None where there is none that can be read."""
+    """The JSON object kept as ``name``; None where there is none, or not as it was written."""
     try:
-        document = parse_json(read_bounded(kept_folder() / f"{name}.json", MAX_BYTES))
+        line = read_bounded(kept_folder() / f"{name}.json", MAX_BYTES)
+        document = unseal_line(line, name)
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
@@ -50,6 +51,6 @@ def write_kept(name: str, document: dict[str, Any]) -> None:
     path = kept_folder() / f"{name}.json"
     try:
         make_directory(path.parent)
-        write_atomic(path, canonical_json(document))
+        write_atomic(path, seal_line(document, name))
     except OSError as error:
         console.detail(f"{path} cannot be kept: {error.strerror or error}")

@@ -17,6 +17,7 @@ import click
 from featx import __version__, console
 from featx.cli._process import prepare_process
 from featx.errors import FeatxError, OutputLostError
+from featx.interrupts import leave, watching
 from featx.system_errors import explain, reason
 
 __all__ = ["main"]
@@ -99,9 +100,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # Threads of OpenMP that wait for work spin by default, and spin against the decoding threads
     # and whatever else the machine does: measured, 2 to 4 times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with console.hush_libraries():
+    with console.hush_libraries(), watching(_say_interrupted):
         code = _run(arguments)
-    sys.exit(_finished(code))
+    leave(_finished(code))
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -120,12 +121,16 @@ def _run(arguments: list[str] | None) -> int:
         console.error(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        console.tell("Interrupted. Nothing computed is lost; the same command goes on.")
+        _say_interrupted()
         return 130
     except Exception as error:
         _show_traceback()
         console.error(_in_plain_words(error))
         return 1
+
+
+def _say_interrupted() -> None:
+    console.tell("Interrupted. Nothing computed is lost; the same command goes on.")
 
 
 def _in_plain_words(error: Exception) -> str:

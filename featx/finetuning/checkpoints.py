@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,17 +25,18 @@ Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def write_snapshot(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
-    """Write a snapshot; a crash leaves the one before."""
+    """Write a snapshot, with a checksum; a crash leaves the one before."""
     from safetensors.torch import save
 
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    text = json.dumps(document)
     with writing("the checkpoint", path, kept="The one before is kept."):
         make_directory(path.parent)
-        write_atomic(path, save(plain, {"document": json.dumps(document)}))
+        write_atomic(path, save(plain, {"document": text, "sha256": _checksum(plain, text)}))
 
 
 def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:
-    """The snapshot, or None where there is none that can be read, which is said ``aloud``."""
+    """The snapshot, or None where there is none as it was written, which is said ``aloud``."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -42,11 +44,23 @@ def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, parse_json((file.metadata() or {})["document"])
+            metadata = file.metadata() or {}
+        if metadata.get("sha256") != _checksum(tensors, metadata["document"]):
+            raise ValueError("it has no valid checksum: it was changed, or an older featx wrote it")
+        return tensors, parse_json(metadata["document"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if aloud:
             console.warn(f"the checkpoint {path} cannot be read and is not used: {error}")
         return None
+
+
+def _checksum(tensors: Mapping[str, Tensor], document: str) -> str:
+    """SHA-256 of everything that a snapshot says."""
+    digest = hashlib.sha256(document.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

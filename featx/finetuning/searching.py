@@ -9,7 +9,6 @@ its file of finished trials and the checkpoint of the one under way, as if nothi
 from __future__ import annotations
 
 import copy
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,13 +18,13 @@ from typing import Any, Protocol
 
 from featx import console
 from featx.config import FinetuneConfig
-from featx.files import make_directory
+from featx.files import make_directory, printable
 from featx.finetuning.classifier import Classifier
 from featx.finetuning.space import Point, Study, asked_point, find_space
 from featx.finetuning.task import Task, Trained, epoch_rank
 from featx.finetuning.training import train
 from featx.finetuning.unfreezing import find_stages
-from featx.parsing import parse_json
+from featx.sealed import seal_line, unseal_line
 from featx.system_errors import writing
 
 __all__ = ["Limit", "Searched", "Trial", "search"]
@@ -238,8 +237,8 @@ class _Replay:
 
 
 class _Journal:
-    """Finished trials, a line of JSON each; a line that was torn is left out, and so are those
-    after it.
+    """Finished trials, a sealed line of JSON each. What a trial is depends on those before it, so a
+    line that was torn or changed is left out with all that follow it, and that is said.
     """
 
     def __init__(self, path: Path) -> None:
@@ -247,11 +246,17 @@ class _Journal:
         self.trials: list[Trial] = []
         self.ended = ""
         make_directory(path.parent)
+        lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
         whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
+        for i, line in enumerate(lines):
             try:
-                self._take(parse_json(line) if line.endswith(b"\n") else None)
+                self._take(unseal_line(line, _FILE) if line.endswith(b"\n") else None)
             except (ValueError, TypeError):
+                console.warn(
+                    f"{printable(str(path))}: line {i + 1} has no valid checksum (changed, cut "
+                    f"short, or written by an older featx); the search goes on from "
+                    f"{console.counted(len(self.trials), 'finished trial')} before it."
+                )
                 break
             whole += len(line)
         if path.is_file():
@@ -278,6 +283,6 @@ class _Journal:
             writing("the record of trials", self.path, kept="The trials before are kept."),
             self.path.open("ab") as file,
         ):
-            file.write(json.dumps(document).encode() + b"\n")
+            file.write(seal_line(document, _FILE))
             file.flush()
             os.fsync(file.fileno())

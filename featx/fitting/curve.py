@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +28,7 @@ from featx.fitting.training import (
     project,
     score_trials,
 )
+from featx.interrupts import workers
 from featx.stats.bootstrap import interval, training_stretch
 from featx.stats.intervals import resampled_curves
 from featx.stats.learning import Curve, describe_growth, draw_noise
@@ -204,17 +204,13 @@ def _size(
         components[draw, fold] = len(np.unique(part.components[rows]))
         said[draw, search.folds.fold == fold] = _predict(search, chosen, fold, rows, share)
 
-    with ThreadPoolExecutor(search.jobs) as pool:
+    with workers(search.jobs) as pool:
         tasks = [
             pool.submit(work, fold, draw) for fold in range(n_folds) for draw in range(n_draws)
         ]
-        try:
-            for task in tasks:
-                task.result()
-                bar.advance(share < 1)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for task in tasks:
+            task.result()
+            bar.advance(share < 1)
     return _judge(search, said, trained, components, scorings)
 
 

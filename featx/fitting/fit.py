@@ -45,6 +45,7 @@ from featx.fitting.training import (
     pipeline_outputs,
 )
 from featx.fitting.trust import fit_trust
+from featx.interrupts import promptly
 from featx.machine import cpu_cores
 from featx.samplers import SAMPLERS
 
@@ -90,7 +91,7 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
     part, test, notes = _separate(data, config)
     folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
     notes += folds.notes
-    with spread_search(config) as elsewhere, _warnings_as_notes(notes):
+    with promptly(), spread_search(config) as elsewhere, _warnings_as_notes(notes):
         jobs = config.jobs or cpu_cores()
         rule = read_rule(config, part.classes)
         search = FoldSearch(

@@ -2,7 +2,8 @@
 
 A file holds the scores of one partition of one set of images. Its name is a digest of all that a
 score depends on besides the trial and the folds held out, so that nothing else can be read from it.
-Lines are added whole and never changed; one that was torn is left out when it is read.
+Lines are added whole and never changed. Each holds a checksum: one that was torn or changed since,
+or has none, is left out when it is read, and that is said.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featx import console
-from featx.files import make_directory, read_bounded
+from featx.files import make_directory, printable, read_bounded
+from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
 
 if TYPE_CHECKING:
@@ -104,9 +106,17 @@ class ScoreFile:
         self._handle: int | None = None
         self._broken = False
         self._lock = threading.Lock()
+        lines: list[bytes] = []
         with contextlib.suppress(OSError):
-            for line in read_bounded(path, MOST_BYTES).split(b"\n"):
-                self._read(line)
+            lines = read_bounded(path, MOST_BYTES).split(b"\n")
+        unsound = sum(not self._read(line) for line in lines if line)
+        if unsound:
+            console.warn(
+                f"{printable(str(path))}: {console.counted(unsound, 'line')} of what an earlier "
+                f"search found {'has' if unsound == 1 else 'have'} no valid checksum (changed, cut "
+                "short, or written by an older featx) and will not be used; what is missing is "
+                "fitted again."
+            )
 
     def find(
         self, trial: Trial, held: Held, company: Sequence[Trial] = ()
@@ -121,30 +131,30 @@ class ScoreFile:
             self._add(entries)
 
     def _add(self, entries: Iterable[Entry]) -> None:
-        lines = []
+        lines: list[bytes] = []
         for entry in entries:
             key = _key(entry.trial, entry.held, entry.company)
             if key not in self._known:
                 self._known[key] = entry.scores, entry.stopped
                 scores = [None if np.isnan(s) else float(s) for s in entry.scores]
-                lines.append(json.dumps([key, scores, entry.stopped]) + "\n")
+                lines.append(seal_line([key, scores, entry.stopped], self._path.stem))
         if lines and not self._broken:
             try:
-                os.write(self._open(), "".join(lines).encode())
+                os.write(self._open(), b"".join(lines))
             except OSError as error:
                 self._broken = True
                 console.warn(
                     f"{self._path}: {error.strerror}; this search starts anew when interrupted"
                 )
 
-    def _read(self, line: bytes) -> None:
+    def _read(self, line: bytes) -> bool:
+        """Whether the line is as it was written; what it says is then known."""
         try:
-            key, scores, stopped = json.loads(line)
-            known = [np.nan if s is None else float(s) for s in scores]
-        except (ValueError, TypeError, RecursionError):
-            return
-        if isinstance(key, str) and isinstance(stopped, bool):
-            self._known[key] = known, stopped
+            key, scores, stopped = unseal_line(line, self._path.stem)
+        except (ValueError, RecursionError):
+            return False
+        self._known[key] = [np.nan if s is None else float(s) for s in scores], stopped
+        return True
 
     def _open(self) -> int:
         if self._handle is None:

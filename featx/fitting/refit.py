@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from featx.fitting.data import split_backbones
 from featx.fitting.ensemble import ship_shares
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import fit_head, one_blas_thread, prepare, project
+from featx.interrupts import workers
 from featx.model.ensemble import EnsembleHead, Voice
 
 __all__ = ["Refits"]
@@ -31,8 +32,8 @@ class Refits:
 
     def __init__(self, search: FoldSearch) -> None:
         self._search = search
-        self._done: dict[Trial, Any] = {}
-        self._lock = threading.RLock()  # an ensemble asks for its members
+        self._begun: dict[Trial, Future[Any]] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, trial: Trial) -> Any:
         """The trial as a pipeline, or an `EnsembleHead` of them.
@@ -42,18 +43,24 @@ class Refits:
         RefusedError
             It cannot be fitted to these images.
         """
-        with self._lock:
-            if trial not in self._done:
-                fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
-                self._done[trial] = fit(trial)
-            return self._done[trial]
+        with workers(1) as pool:
+            return self._begin(trial, pool).result()
 
     @contextmanager
     def begun(self, trial: Trial) -> Iterator[None]:
         """Fit ``trial`` meanwhile; what goes wrong is raised where it is asked for."""
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(self, trial)
+        with workers(1) as pool:
+            self._begin(trial, pool)
             yield
+
+    def _begin(self, trial: Trial, pool: ThreadPoolExecutor) -> Future[Any]:
+        """What the fit of ``trial`` comes to, which begins in ``pool`` unless it has begun: the
+        main thread is to hear of Ctrl-C meanwhile."""
+        with self._lock:
+            if trial not in self._begun:
+                fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
+                self._begun[trial] = pool.submit(fit, trial)
+            return self._begun[trial]
 
     def _pipeline(self, trial: Trial) -> Any:
         """Without the sampler: a fitted one carries training rows and predicts nothing."""

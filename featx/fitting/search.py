@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
@@ -39,6 +39,7 @@ from featx.fitting.training import (
     score_trials,
 )
 from featx.heads import HEADS
+from featx.interrupts import workers
 from featx.stats.metrics import fold_score
 
 __all__ = ["Batch", "FoldSearch", "Held", "defined_mean", "replace_folds"]
@@ -48,7 +49,6 @@ Held = tuple[int, ...]
 Batch = tuple[Trial, ...]  # of one setup, fitted together on one training part
 
 KEPT_BYTES = 512 * 2**20
-RECORD_S = 1.0  # scores of fits that share their work are written down this often
 
 
 class Elsewhere(Protocol):
@@ -249,16 +249,17 @@ class FoldSearch:
         """The batch where what one of it says depends on the others, else nothing."""
         return batch if HEADS.get(batch[0].setup.head).follows_path else ()
 
-    def record(self, batch: Batch, held: Held) -> None:
-        """Write down the scores of these trials, where there is a journal."""
+    def record(self, trials: Batch, held: Held, company: Batch | None = None) -> None:
+        """Write down the scores of these trials, where there is a journal; those that were fitted
+        in one batch with others are told by its ``company``."""
         if self.records is None:
             return
-        company = self._company(batch)
+        company = self._company(trials) if company is None else company
         self.records.add(
             Entry(
                 t, held, [self.scores[t, held, f] for f in held], (t, held) in self.stopped, company
             )
-            for t in batch
+            for t in trials
             if (t, held, held[-1]) in self.scores
         )
 
@@ -295,15 +296,17 @@ class FoldSearch:
         with (
             one_blas_thread(),
             console.progress(sum(len(batch) for batch, _ in batches), label) as bar,
-            ThreadPoolExecutor(self.jobs) as pool,
+            workers(self.jobs) as pool,
         ):
-            futures = [pool.submit(self._score, *task, keep) for task in self._tasks(batches)]
+            ended = threading.Event()
+            tasks = self._tasks(batches)
+            futures = [pool.submit(self._score, *task, keep, ended) for task in tasks]
             try:
                 for future in as_completed(futures):
                     for _ in range(future.result()):
                         bar.advance()
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                ended.set()  # before the pool waits for fits under way
                 raise
 
     def _batches(
@@ -374,9 +377,14 @@ class FoldSearch:
 
         return make
 
-    def _score(self, trials: Batch, held: Held, shared: _Shared, keep: bool) -> int:
-        """Fits of one setup, with their scores on each fold held out; how many were asked for."""
-        started = recorded = time.perf_counter()
+    def _score(
+        self, trials: Batch, held: Held, shared: _Shared, keep: bool, ended: threading.Event
+    ) -> int:
+        """Fits of one setup, with their scores on each fold held out; how many were asked for.
+
+        Each is written down before the next begins. Nothing more is fitted once all has ``ended``.
+        """
+        started = time.perf_counter()
         setup = trials[0].setup
         tested = [self.folds.fold == fold for fold in held]
         others = [self.part.X[setup.backbone][rows] for rows in tested]
@@ -391,13 +399,12 @@ class FoldSearch:
                         self.kept[trial, held, fold] = said
                 if stopped:
                     self.stopped.add((trial, held))
-                if time.perf_counter() - recorded > RECORD_S:
-                    self.record(trials, held)
-                    recorded = time.perf_counter()
+                self.record((trial,), held, self._company(trials))
+                if ended.is_set():
+                    break
         except RefusedError as error:
             with self._lock:
                 self.refused[setup] = str(error.message)
-        self.record(trials, held)
         with self._lock:
             self.elapsed_s[setup] += time.perf_counter() - started
         return len(trials)

@@ -8,7 +8,6 @@ folds, each of which then has its thresholds from the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from featx.fitting.drift import fit_drift
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
+from featx.interrupts import workers
 from featx.model.calibration import Calibration, Temperature
 from featx.model.conformity import conformities
 from featx.model.drift import Drift
@@ -258,6 +258,6 @@ def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
         spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
 
-    with one_blas_thread(), ThreadPoolExecutor(search.jobs) as pool:
+    with one_blas_thread(), workers(search.jobs) as pool:
         list(pool.map(score, range(search.folds.n_folds)))
     return scores

@@ -22,6 +22,7 @@ from featx.finetuning.searching import Trial
 from featx.finetuning.space import Study, asked_point, find_space
 from featx.finetuning.training import _Training
 from featx.fitting.budget import Budget
+from featx.sealed import seal_line, unseal_line
 
 pytest.importorskip("optuna")
 
@@ -172,10 +173,10 @@ def test_what_an_interrupted_search_took_counts(lab: Lab, tmp_path: Path) -> Non
     journal = tmp_path / "trials.jsonl"
     task = lab.task(folder=tmp_path)
     search(task, config(trials=2), None)
-    lines = [json.loads(line) for line in journal.read_text().splitlines()[:2]]
+    lines = [unseal_line(line, journal.name) for line in journal.read_bytes().splitlines()[:2]]
     for line in lines:
         line["elapsed_s"] = 60.0
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal.write_bytes(b"".join(seal_line(line, journal.name) for line in lines))
     found = search(task, config(trials=3), Budget(119.0, [1.0]))
     assert (found.ended, len(found.trials)) == ("budget", 2)
 

@@ -269,5 +269,5 @@ def test_old_files_are_removed(tmp_path):
 
 def test_lines_are_written_once(tmp_path):
     fit_heads(data(), CONFIG, journal=tmp_path)
-    keys = [json.loads(line)[0] for line in lines(tmp_path)]
+    keys = [json.loads(line)[1][0] for line in lines(tmp_path)]
     assert len(keys) == len(set(keys))
