@@ -27,6 +27,7 @@ __all__ = [
     "hush_libraries",
     "log",
     "out",
+    "plural",
     "print_json",
     "progress",
     "set_verbosity",
@@ -184,9 +185,29 @@ def _say(message: str) -> None:
             print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
 
 
-def counted(n: int, noun: str) -> str:
-    """``1 image``, ``3,409 images``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+def counted(n: int, noun: str, verb: str = "") -> str:
+    """``1 image``, ``3,409 images``; with a verb for both, ``is/are``, ``1 image is``.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        Its last word is made plural: ``classes``, ``copies``, ``images``.
+    verb : str
+        For one and for many, with a stroke between.
+    """
+    one, _, many = verb.partition("/")
+    said = f"{n:,} {noun if n == 1 else plural(noun)}"
+    return f"{said} {one if n == 1 else many}" if verb else said
+
+
+def plural(noun: str) -> str:
+    """``images``, ``classes``, ``copies``."""
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

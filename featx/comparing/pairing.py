@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featx.comparing.predictions import Judged
 from featx.comparing.record import LEVELS, JudgedRun
+from featx.console import counted
 from featx.data.splits import link_components
 from featx.errors import ComparisonError
 from featx.files import printable
@@ -182,8 +183,9 @@ def _check_labels(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) 
     i = int(wrong[0])
     labels = [repr(printable(first.classes[judged.y[i]])) for judged in (one, other)]
     raise ComparisonError(
-        f"{run.named} has other labels than {first.named} for {_images(len(wrong))}, the first "
-        f"{printable(one.ids[i])}: {labels[0]} in {first.named}, {labels[1]} in {run.named}.",
+        f"{run.named} has other labels than {first.named} for "
+        f"{counted(len(wrong), 'image')}, the first {printable(one.ids[i])}: "
+        f"{labels[0]} in {first.named}, {labels[1]} in {run.named}.",
         hint="Fit both with the same labels.",
     )
 
@@ -196,7 +198,8 @@ def _check_content(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged)
     if len(wrong):
         raise ComparisonError(
             f"{run.named} was judged on other files than {first.named} under the same names: "
-            f"{_images(len(wrong))} differ, the first {printable(one.ids[int(wrong[0])])}.",
+            f"{counted(len(wrong), 'image', 'differs/differ')}, the first "
+            f"{printable(one.ids[int(wrong[0])])}.",
             hint="Fit both on the files as they are now.",
         )
 
@@ -212,8 +215,9 @@ def _check_folds(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) -
         torn = _torn(units, judged)
         if torn:
             raise ComparisonError(
-                f"{tested.named} leaks: its folds tear apart {torn:,} "
-                f"{'groups' if knows.grouped else 'sets of exact copies'} that {knows.named} keeps "
+                f"{tested.named} leaks: its folds tear apart "
+                f"{counted(torn, 'group' if knows.grouped else 'set')}"
+                f"{'' if knows.grouped else ' of exact copies'} that {knows.named} keeps "
                 "together, so it was judged on images whose like it was trained on.",
                 hint=f"Fit {tested.named} again with the groups of {knows.named}.",
             )
@@ -269,8 +273,9 @@ def _units(runs: Sequence[JudgedRun], judged: Sequence[Judged]) -> tuple[Int, st
         )
     if grouped and len(grouped) < len(runs):
         notes.append(
-            f"{', '.join(run.named for run in runs if not run.grouped)} was fitted without the "
-            f"groups of {grouped[0].named}, but judged like it; groups are drawn together."
+            f"{', '.join(run.named for run in runs if not run.grouped)} "
+            f"{'was' if len(runs) - len(grouped) == 1 else 'were'} fitted without the groups of "
+            f"{grouped[0].named}, but judged like it; groups are drawn together."
         )
     units = link_components(images, *known)
     alone = int(units.max()) + 1 == len(number)
@@ -280,15 +285,15 @@ def _units(runs: Sequence[JudgedRun], judged: Sequence[Judged]) -> tuple[Int, st
 def _level_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
     if level == "oof":
         return [
-            "The folds judge that also chose parameters: all numbers are optimistic, the more so "
-            "the more a run tried."
+            "Candidates were chosen on the folds that evaluate them: all numbers are too high on "
+            "average, the more so the more a run tried."
         ]
     tuned = [run.named for run in runs if run.tuned]
     if level != "folds" or not tuned:
         return []
     return [
-        "The folds also chose between the fine-tuned and the frozen backbone, so these are "
-        f"slightly optimistic: {', '.join(tuned)}."
+        "The folds also chose between the fine-tuned and the frozen backbone, so the numbers of "
+        f"{', '.join(tuned)} are slightly too high on average."
     ]
 
 
@@ -319,10 +324,6 @@ def _trained(run: JudgedRun) -> frozenset[tuple[str, str, str]] | None:
     content = [""] * len(folds) if folds.content is None else folds.content.tolist()
     labels = [run.classes[c] for c in folds.y]
     return frozenset(zip(folds.ids.tolist(), content, labels, strict=True))
-
-
-def _images(n: int) -> str:
-    return f"{n:,} image" if n == 1 else f"{n:,} images"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -23,8 +23,8 @@ LEVELS = {
     "test": "the test split",
     "holdout": "the images held out",
     "repeated": "repeated cross-validation",
-    "folds": "cross-validation whose folds chose nothing",
-    "oof": "the folds of the search, which are optimistic: parameters were chosen on them",
+    "folds": "cross-validation whose test folds played no part in model selection",
+    "oof": "the search's own folds, on which candidates were chosen: too high on average",
 }
 
 

@@ -104,8 +104,8 @@ class FitConfig(Section):
     estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = Field(
         "auto",
         description="Where the honest number comes from: the test split, a share held out where "
-        "there is none, nested cross-validation, the same repeated, or (optimistic, said so) the "
-        "search's own folds. [test if there is one, else nested]",
+        "there is none, nested cross-validation, the same repeated, or the search's own "
+        "folds (too high on average; a note says so). [test if there is one, else nested]",
     )
     holdout: float = Field(
         0.2, gt=0, le=0.5, description="Share that --estimate holdout keeps back."

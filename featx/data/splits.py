@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.errors import FitError
 
 __all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
@@ -84,7 +85,7 @@ def count_classes(y: IntArray, classes: Sequence[str]) -> str:
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     listed = [f"{classes[i]} {counts[i]}" for i in order[:12]]
     rest = len(order) - len(listed)
-    return ", ".join(listed) + (f" and {rest} more classes" if rest else "")
+    return ", ".join(listed) + (f" and {counted(rest, 'more class')}" if rest else "")
 
 
 def make_folds(
@@ -129,8 +130,9 @@ def make_folds(
     notes = []
     if possible < n_folds:
         notes.append(
-            f"{possible} folds instead of {n_folds}: only {possible} separate images or groups "
-            "hold the second most spread class, and every fold has to test at least two."
+            f"{possible} folds instead of {n_folds}: the class with the second-most separate "
+            f"images or groups has {possible} of them, and every fold has to test at least two "
+            "classes."
         )
         n_folds = possible
     fold_of = _assign(table, np.ones(n_folds), seed)
@@ -167,7 +169,7 @@ def hold_out(
     missing = np.setdiff1d(y[~held], y[held])
     if min(len(np.unique(y[held])), len(np.unique(y[~held]))) < 2:
         raise FitError(
-            f"Holding out {share:g} of {len(y)} images ({count_classes(y, classes)}) in "
+            f"Holding out {share:g} of {counted(len(y), 'image')} ({count_classes(y, classes)}) in "
             f"{len(table)} separate images or groups holds out "
             f"{count_classes(y[held], classes) or 'none'} and leaves "
             f"{count_classes(y[~held], classes) or 'none'}: both need two classes.",
@@ -216,7 +218,7 @@ def _rare_notes(
     notes = []
     rare = [i for i in range(len(classes)) if 1 < spread[i] < n_folds]
     if rare:
-        names = ", ".join(f"{classes[i]} ({counts[i]} images)" for i in rare[:8])
+        names = ", ".join(f"{classes[i]} ({counted(int(counts[i]), 'image')})" for i in rare[:8])
         more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
         notes.append(
             f"Fewer separate images or groups than the {n_folds} folds, so missing from some "
@@ -224,7 +226,7 @@ def _rare_notes(
         )
     single = [i for i in range(len(classes)) if spread[i] == 1]
     if single:
-        names = ", ".join(f"{classes[i]} ({counts[i]} images)" for i in single[:8])
+        names = ", ".join(f"{classes[i]} ({counted(int(counts[i]), 'image')})" for i in single[:8])
         more = f" and {len(single) - 8} more" if len(single) > 8 else ""
         notes.append(
             "In one place only, so never trained on while tested and always wrong in "
@@ -240,9 +242,10 @@ def _no_folds(
     n_components = int(components.max()) + 1
     listed = ", ".join(f"{classes[i]} {spread[i]}" for i in np.argsort(-spread, kind="stable")[:12])
     return FitError(
-        f"No honest cross-validation is possible: {len(y)} images ({count_classes(y, classes)}) "
-        f"form {n_components} separate images or groups, and fewer than two classes have at "
-        f"least 2 of them (separate images or groups of each class: {listed}).",
+        f"No honest cross-validation is possible: {counted(len(y), 'image')} "
+        f"({count_classes(y, classes)}) form {n_components} separate images or groups, and "
+        f"fewer than two classes have at least 2 of them (separate images or groups of each class: "
+        f"{listed}).",
         hint="Add images, or groups that hold several classes; a test split does not need more "
         "groups, but the search does.",
     )

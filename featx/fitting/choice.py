@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.fitting.candidates import Ensemble, Setup, Trial
 from featx.fitting.edges import TIE
 from featx.fitting.search import FoldSearch, defined_mean
@@ -78,12 +79,13 @@ def best_of(trials: Sequence[Trial], scores: Scores, select: str) -> dict[Setup,
 
 
 def contrast(search: FoldSearch, one: Trial | None, other: Trial | None) -> PairedTest | None:
-    """Fold scores of one trial less those of the other; None without two common folds."""
+    """Fold scores of one trial less those of the other; None where that cannot be tested."""
     if one is None or other is None or one == other:
         return None
     differences = search.fold_scores(one) - search.fold_scores(other)
     differences = differences[~np.isnan(differences)]
-    if len(differences) < 2:
+    alike = len(differences) > 1 and np.ptp(differences) < TIE and abs(differences[0]) > TIE
+    if len(differences) < 2 or alike:  # a few folds that differ by the same are no certainty
         return None
     return corrected_paired_test(differences, test_ratio=1 / (search.folds.n_folds - 1))
 
@@ -135,9 +137,10 @@ def view_notes(search: FoldSearch, best: dict[Setup, Trial], chosen: Setup) -> l
         plain = replace(setup, views=0)
         if test is not None and plain == replace(chosen, views=0):
             return [
-                f"{setup.views} augmented views of each training image {verdict(test)} {plain}: "
-                f"{test.mean:+.4f} {search.scoring} against the images alone ({_interval(test)}; "
-                f"corrected resampled t-test over {search.folds.n_folds} folds)."
+                f"{counted(setup.views, 'augmented view')} of each training image {verdict(test)} "
+                f"{plain}: {test.mean:+.4f} {search.scoring} against the images alone "
+                f"({_interval(test)}; corrected resampled t-test over "
+                f"{search.folds.n_folds} folds)."
             ]
     return []
 

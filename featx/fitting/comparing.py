@@ -81,12 +81,13 @@ class Comparison:
         clear = [s for s, row in self._rows.items() if row["p_adjusted"] < 0.05]
         open_ = [str(s) for s in self._rows if s not in clear]
         better = sum(self._rows[s]["mean"] > 0 for s in clear)
+        worse = len(clear) - better
         sentence = (
-            f"Of {len(self._rows)} other candidates {len(clear) - better} are clearly worse than "
-            f"the chosen one in {self.scoring}"
+            f"Of {counted(len(self._rows), 'other candidate')} {worse or 'none'} "
+            f"{'are' if worse > 1 else 'is'} clearly worse than the chosen one in {self.scoring}"
         )
         if better:
-            sentence += f" and {better} clearly better"
+            sentence += f" and {better} {'is' if better == 1 else 'are'} clearly better"
         sentence += f" ({self.method}; {counted(self.n_comparisons, 'comparison')}, Holm)"
         if open_:
             more = f" and {len(open_) - MOST_NAMED} more" if len(open_) > MOST_NAMED else ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.data.splits import count_classes, hash_codes, hold_out, link_components
 from featx.errors import FitError, UsageError
 from featx.types import canonical_json
@@ -100,7 +101,10 @@ class FitData:
         """
         n = len(self.y)
         if n == 0 or not self.X:
-            raise FitError(f"Nothing to fit: {n} labelled images, {len(self.X)} backbones.")
+            raise FitError(
+                f"Nothing to fit: {counted(n, 'labelled image')}, "
+                f"{counted(len(self.X), 'backbone')}."
+            )
         lengths = {f"X[{name!r}]": len(X) for name, X in self.X.items()}
         lengths |= {"ids": len(self.ids), "hashes": len(self.hashes)}
         lengths |= {} if self.groups is None else {"groups": len(self.groups)}
@@ -281,8 +285,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     names = [str(c) for c in classes]
     if len(names) < 2:
         raise FitError(
-            f"A classifier needs images of at least two classes to train on; got {len(y)} "
-            f"images: {count_classes(y, names) or 'none'}.",
+            f"A classifier needs images of at least two classes to train on; got "
+            f"{counted(len(y), 'image')}: {count_classes(y, names) or 'none'}.",
             hint="Add a second class, or check the label column with `featx inspect`.",
         )
     groups = None
@@ -319,7 +323,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         shared = np.intersect1d(groups[kept], groups[in_test])
         if len(shared):
             notes.append(
-                f"{len(shared)} groups lie in both the training and the test split, as given: "
+                f"{counted(len(shared), 'group', 'lies/lie')} in both the training and the test "
+                "split, as given: "
                 "the test number does not hold for new groups."
             )
     return training, part(in_test, {}), notes
@@ -353,17 +358,21 @@ def _split_notes(data: FitData, splits: NDArray[np.str_], copied: NDArray[np.boo
     notes = []
     if (splits == "val").any():
         notes.append(
-            f"The validation split ({int((splits == 'val').sum())} images) was joined to the "
-            "training split: the search cross-validates on both."
+            f"The validation split ({counted(int((splits == 'val').sum()), 'image')}) was "
+            "joined to the training split: the search cross-validates on both."
         )
     unknown = ~np.isin(splits, ["train", "val", "test"])
     if unknown.any():
-        notes.append(f"{int(unknown.sum())} images without a split were trained on.")
+        notes.append(
+            f"{counted(int(unknown.sum()), 'image')} without a split "
+            f"{'was' if unknown.sum() == 1 else 'were'} trained on."
+        )
     if copied.any():
         first = data.ids[int(np.flatnonzero(copied)[0])]
         notes.append(
-            f"{int(copied.sum())} training images are exact copies of test images (the first: "
-            f"{first}); they were left out of training, the test split is as given."
+            f"{counted(int(copied.sum()), 'training image', 'is an exact copy/are exact copies')} "
+            f"of test images (the first: {first}) and left out of training; the test split is as "
+            "given."
         )
     return notes
 
@@ -377,7 +386,7 @@ def _conflict_notes(part: Part) -> list[str]:
         return []
     a, b = order[clash[0]], order[clash[0] + 1]
     return [
-        f"{len(np.unique(copies[clash]))} images occur as exact copies with different labels, for "
-        f"instance {part.ids[a]} ({part.classes[part.y[a]]}) and {part.ids[b]} "
-        f"({part.classes[part.y[b]]}): one of the labels is wrong."
+        f"{counted(len(np.unique(copies[clash])), 'image', 'occurs/occur')} as exact copies with "
+        f"different labels, for instance {part.ids[a]} ({part.classes[part.y[a]]}) and "
+        f"{part.ids[b]} ({part.classes[part.y[b]]}): at most one of an image's labels is right."
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from featx.fitting.training import pipeline_outputs
 from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
+from featx.stats.metrics import metric_name
 
 __all__ = [
     "Evaluation",
@@ -48,8 +49,9 @@ REPEATED_UNCHOSEN = (
     "cross-validation on several partitions, each image predicted once in each; only one "
     "candidate was tried, so nothing was chosen on it"
 )
-CV_OPTIMISTIC = (
-    "the folds that chose the parameters, pooled: optimistic, because the best of several was taken"
+CV_CHOSEN = (
+    "the search's own folds, pooled; the best of several candidates was chosen on them, which "
+    "makes such a number too high on average"
 )
 CV_UNCHOSEN = "cross-validation; only one candidate was tried, so nothing was chosen on it"
 IMAGE_LEVEL = (
@@ -141,7 +143,7 @@ def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
         raise FitError(
             f"Nested cross-validation needs {MIN_NESTED_FOLDS} folds; these images and groups "
             f"allow {folds.n_folds}.",
-            hint="Use --estimate cv, which is optimistic, or give a test split.",
+            hint="Use --estimate cv, which is too high on average, or give a test split.",
         )
     return folds
 
@@ -174,7 +176,7 @@ def evaluate(
     notes: list[str] = []
     oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
     free = explorer.free
-    estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_OPTIMISTIC, config)}
+    estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_CHOSEN, config)}
     held = [oof]
     judged: list[Held] = []
     method = "nested"
@@ -203,7 +205,7 @@ def evaluate(
     elif search.part.grouped:
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
-        notes.append(_group_note(estimates["cv"], estimates["image_level"], config.scoring))
+        notes.append(_group_note(estimates, method if judged else "cv", config.scoring, free=free))
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
@@ -224,8 +226,8 @@ def _nested_or_note(
         if config.estimate == "nested":
             raise
         notes.append(
-            f"The estimate is the search's own cross-validation, which is optimistic: "
-            f"{error.message}"
+            "The estimate is the search's own cross-validation, which is too high on average "
+            f"because candidates were chosen on it: {error.message}"
         )
         return []
 
@@ -276,14 +278,40 @@ def _image_level(search: FoldSearch, chosen: Trial) -> Held:
     return held_out(level, [chosen] * folds.n_folds, "image_level")
 
 
-def _group_note(grouped: dict[str, Any], level: dict[str, Any], scoring: str) -> str:
-    """Both numbers in one sentence."""
-    name = scoring.removeprefix("neg_")
-    values = (e["metrics"][name]["value"] for e in (grouped, level))
-    kept, ignored = ("undefined" if v is None else f"{v:.4f}" for v in values)
+WHERE = {
+    "test": "the test split",
+    "holdout": "the share held out",
+    "nested": "nested cross-validation",
+    "repeated": "repeated cross-validation",
+}
+
+
+def _group_note(
+    estimates: Mapping[str, Mapping[str, Any]], method: str, scoring: str, *, free: bool
+) -> str:
+    """What groups change, by the same folds of the search with and without them, and which number
+    to report: the one that played no part in the choice, where there is one."""
+    metric = scoring.removeprefix("neg_")
+    values = {name: e["metrics"][metric]["value"] for name, e in estimates.items()}
+    shown = {name: "undefined" if v is None else f"{v:.4f}" for name, v in values.items()}
+    name = metric_name(metric)
+    both = f"{shown['cv']} with groups kept together and {shown['image_level']} with groups ignored"
+    if method == "cv":
+        found = (
+            f"The chosen candidate's cross-validated {name} is {both}: only the first is of new "
+            "groups"
+        )
+        if free:
+            return f"{found}."
+        return (
+            f"{found}, and it is too high on average, because candidates were chosen on the same "
+            "folds."
+        )
+    new = "" if method == "test" else " for new groups"  # a given test split may share some
     return (
-        f"The chosen candidate's cross-validated {name} is {kept} with groups kept together and "
-        f"{ignored} with groups ignored: only the first holds for new groups."
+        f"The {name} to report{new} is {shown[method]} ({WHERE[method]}). On the search's own "
+        f"folds the chosen candidate has {both}; these two show what groups change"
+        + ("." if free else ", and are too high on average, because candidates were chosen there.")
     )
 
 

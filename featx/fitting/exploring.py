@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.durations import read_seconds
 from featx.errors import FitError
 from featx.fitting.budget import Budget
@@ -153,13 +154,14 @@ class Explorer:
             reached = {t.setup for t in self.tried.get(1.0, [])}
             missed = [str(setup) for setup in self.plan.setups if setup not in reached]
             notes.append(
-                f"The budget of {self._asked} ended the search after {self._n_tried} trials"
+                f"The budget of {self._asked} ended the search after "
+                f"{counted(self._n_tried, 'trial')}"
                 + (f"; not reached: {', '.join(missed)}." if missed else ".")
             )
         if "nested" in self.cut:
             notes.append(
                 f"The budget of {self._asked} ended the nested searches before they had tried what "
-                "the search did: they chose among less, so that the estimate is rather too low."
+                "the search did: they chose among less, so that the estimate is too low on average."
             )
         return notes
 

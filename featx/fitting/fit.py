@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from featx.config import FitConfig
+from featx.console import counted
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
@@ -249,7 +250,8 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
     for backbone, X in search.part.X.items():
         most = min(n, X.shape[1])
         notes += [
-            f"PCA to {pca} components keeps all there are of {backbone}, {most} in the smallest "
+            f"PCA to {counted(pca, 'component')} keeps all there are of {backbone}, {most} in the "
+            "smallest "
             "training part."
             for pca in dict.fromkeys(config.pca)
             if isinstance(pca, int) and pca >= most

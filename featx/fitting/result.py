@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.choice import without_sampler, without_views
 from featx.fitting.comparing import Comparison
@@ -231,8 +232,8 @@ def _candidate(
     notes = []
     if search.unconverged[setup]:
         notes.append(
-            f"{search.unconverged[setup]} fits stopped at the iteration limit before they "
-            "converged; their scores count as they are."
+            f"{counted(search.unconverged[setup], 'fit')} stopped at the iteration limit before "
+            "converging; their scores count as they are."
         )
     scores = search.fold_scores(best[setup])
     tests = without_sampler(search, best, setup)

@@ -130,7 +130,7 @@ class SpreadSearch:
             units.setdefault((batch[0].setup, held), []).append((batch, held))
         tasks = [_Task(part, settings, unit, keep) for unit in units.values()]
         if tasks:
-            console.log(f"{label}: {len(tasks)} tasks on the cluster.")
+            console.log(f"{label}: {console.counted(len(tasks), 'task')} on the cluster.")
         for found in self._parallel(delayed(task)() for task in tasks):
             found.file(search)
 

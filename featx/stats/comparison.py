@@ -82,7 +82,8 @@ def paired_bootstrap(
 
     samples = samples[~np.isnan(samples)]
     if len(samples) == 0 or np.ptp(samples) == 0:
-        return PairedTest(value, value, value, 1.0 if value == 0 else 0.0)
+        p = 1.0 if value == 0 else 2.0 ** (1 - n_units)  # the sign test, where all units agree
+        return PairedTest(value, value, value, p)
     low, high = value + stretch * (np.percentile(samples, expanded_percentiles(n_units)) - value)
     beyond = min((samples <= 0).sum(), (samples >= 0).sum()) + 1
     steps = norm.isf(min(beyond / (len(samples) + 1), 0.5))

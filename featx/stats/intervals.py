@@ -209,7 +209,8 @@ def _class_intervals(
 
 def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> str:
     """How the intervals were made."""
-    method = f"95 % expanded percentile bootstrap over {n_units} {unit}, {N_RESAMPLES} resamples"
+    units = unit.removesuffix("s") if n_units == 1 else unit
+    method = f"95 % expanded percentile bootstrap over {n_units} {units}, {N_RESAMPLES} resamples"
     if n_ranking < N_RESAMPLES:
         method += f" ({n_ranking} for rankings)"
     if n_folds is not None:

@@ -75,7 +75,7 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     ]
     return {
         "ece": _calibration_error(confidence, right, bins),
-        "bins": f"{ECE_BINS} of equally many images",
+        "bins": f"{bins.max() + 1} equal-count bin" + ("" if bins.max() == 0 else "s"),
         "if_right_mean": float(np.mean(chance)),
         "if_right_high": float(np.percentile(chance, 95)),
     }

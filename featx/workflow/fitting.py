@@ -166,7 +166,9 @@ def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np
         return None
     if missing.any():
         fill, meaning = missing_means
-        console.warn(f"{int(missing.sum()):,} images have no {name}; each {meaning}")
+        console.warn(
+            f"{console.counted(int(missing.sum()), 'image', 'has/have')} no {name}; each {meaning}"
+        )
         values = np.where(missing, fill, values)
     return values.astype(str)
 
@@ -181,7 +183,8 @@ def labelled(manifest: Manifest) -> Manifest:
     kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
     if len(kept) < len(manifest):
         console.warn(
-            f"{len(manifest) - len(kept):,} images without a label are left out of the fit"
+            f"{console.counted(len(manifest) - len(kept), 'image')} without a label "
+            f"{'is' if len(manifest) - len(kept) == 1 else 'are'} left out of the fit"
         )
     return kept
 

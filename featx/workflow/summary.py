@@ -108,10 +108,10 @@ def print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
     _print_metrics(title, estimate)
     calibration = estimate["calibration"]
     console.out(
-        f"{estimate['n_images']:,} images; {estimate['interval']}\n"
-        f"Calibration error {calibration['ece']:.3f} in {calibration['bins']}; right "
-        f"probabilities would give {calibration['if_right_mean']:.3f}, rarely above "
-        f"{calibration['if_right_high']:.3f}"
+        f"{console.counted(estimate['n_images'], 'image')}; {estimate['interval']}\n"
+        f"Calibration error {calibration['ece']:.3f} ({calibration['bins']}). A perfectly "
+        f"calibrated model would show about {calibration['if_right_mean']:.3f}, rarely above "
+        f"{calibration['if_right_high']:.3f}."
     )
     if "repeats" in estimate:
         values = estimate["repeats"]["accuracy"]
@@ -121,7 +121,8 @@ def print_estimate(name: str, estimate: Mapping[str, Any]) -> None:
     by_group = estimate.get("by_group")
     if by_group:
         _print_metrics("\nThe same by group: mean probability of each group's images", by_group)
-        console.out(f"{by_group['n_predicted_groups']:,} groups; {by_group['interval']}")
+        n_groups = console.counted(by_group["n_predicted_groups"], "group")
+        console.out(f"{n_groups}; {by_group['interval']}")
 
 
 def _print_metrics(title: str, numbers: Mapping[str, Any]) -> None:

@@ -246,8 +246,8 @@ def test_a_fine_tune_on_the_folds_of_a_nested_search(tmp_path):
     document = compare_runs([base, tuned]).document
     assert document["judged"]["level"] == "folds"
     assert document["notes"] == [
-        "The folds also chose between the fine-tuned and the frozen backbone, so these are "
-        "slightly optimistic: 'tuned'."
+        "The folds also chose between the fine-tuned and the frozen backbone, so the numbers of "
+        "'tuned' are slightly too high on average."
     ]
 
 
@@ -334,12 +334,12 @@ def test_older_runs_are_compared_over_images_and_that_is_said(tmp_path):
     assert "Images are drawn one by one" in note
 
 
-def test_folds_that_chose_are_used_last_and_called_optimistic(tmp_path):
+def test_folds_that_chose_are_used_last_and_said_to_favour(tmp_path):
     folds = np.arange(100) // 20
     runs = pair(tmp_path, 60, 25, 5, 10, split=["oof"], folds=folds)
     document = compare_runs(runs).document
     assert document["judged"]["level"] == "oof"
-    assert "optimistic" in document["notes"][0]
+    assert "too high on average" in document["notes"][0]
     # One trial chose nothing: its own folds are as honest as a nested search's.
     before, right = outcomes(60, 25, 5, 10)
     one = {"search": {"trials": 1}}

@@ -113,7 +113,7 @@ def test_runs_judged_in_different_ways(tmp_path):
     b = run(tmp_path / "b", split="nested", folds=FOLDS)
     assert refusal(a, b) == (
         "The runs were not judged in the same way: 'a' on the test split; 'b' on cross-validation "
-        "whose folds chose nothing.\nFit them with the same --estimate."
+        "whose test folds played no part in model selection.\nFit them with the same --estimate."
     )
 
 

@@ -64,7 +64,7 @@ def test_a_class_of_one_image_is_kept_and_said():
     result = fit_heads(data, FitConfig(**QUICK, sampler=["smote", "random-over"]))
     assert result.classes == ["c0", "c1", "c2"]
     assert result.pipeline.classes_.tolist() == result.classes
-    assert any("c2 (1 images)" in note for note in result.notes)
+    assert any("c2 (1 image)" in note for note in result.notes)
     assert result.estimate["per_class"]["c2"]["recall"]["value"] == 0
     assert all(c.status == "ok" for c in result.candidates)
 
@@ -109,7 +109,10 @@ def test_two_groups_allow_no_nested_estimate():
     result = fit_heads(data, FitConfig(cv=5))
     assert result.settings["n_folds"] == 2
     assert result.estimate["method"] == "cv"
-    assert any("which is optimistic: Nested cross-validation needs 3" in n for n in result.notes)
+    assert any(
+        "because candidates were chosen on it: Nested cross-validation needs 3" in n
+        for n in result.notes
+    )
     with pytest.raises(FitError, match="Nested cross-validation needs 3 folds"):
         fit_heads(data, FitConfig(estimate="nested"))
 
@@ -135,8 +138,8 @@ def test_copies_with_different_labels_are_named():
     data = make_data([20, 20], copies=[0, *range(1, 20), 0, *range(21, 40)])
     result = fit_heads(data, FitConfig(**QUICK))
     assert (
-        "1 images occur as exact copies with different labels, for instance 0000.png (c0) and "
-        "0020.png (c1): one of the labels is wrong."
+        "1 image occurs as exact copies with different labels, for instance 0000.png (c0) and "
+        "0020.png (c1): at most one of an image's labels is right."
     ) in result.notes
     fold = result.predictions.held[0].fold
     assert fold[0] == fold[20]

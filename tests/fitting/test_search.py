@@ -194,8 +194,7 @@ def test_heads_that_did_not_converge_are_counted_not_warned_about(digits):
         warnings.simplefilter("error")
         result = fit_heads(digits, FitConfig(param_grid=grid, cv=3, estimate="cv"))
     assert result.chosen.notes == [
-        "3 fits stopped at the iteration limit before they converged; their scores count as they "
-        "are."
+        "3 fits stopped at the iteration limit before converging; their scores count as they are."
     ]
     assert not any("Warned" in note for note in result.notes)
 

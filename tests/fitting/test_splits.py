@@ -113,7 +113,7 @@ def test_folds_are_reduced_so_that_each_can_test_two_classes():
 def test_a_class_in_one_place_is_named():
     y = np.repeat([0, 1, 2], [10, 10, 1])
     folds = make_folds(y, np.arange(21), ["a", "b", "lonely"], n_folds=5, seed=0)
-    assert "lonely (1 images)" in folds.notes[-1]
+    assert "lonely (1 image)" in folds.notes[-1]
     assert "never trained on while tested" in folds.notes[-1]
 
 
