@@ -20,8 +20,10 @@ from featx.system_errors import reason
 
 __all__ = [
     "Progress",
+    "at_end",
     "counted",
     "detail",
+    "ending",
     "error",
     "flush",
     "hush_libraries",
@@ -39,6 +41,7 @@ __all__ = [
 
 _verbosity = 0
 _lock = threading.Lock()
+_last: list[str] | None = None
 
 
 def set_verbosity(level: int) -> None:
@@ -176,6 +179,27 @@ class _Details(logging.Handler):
         """Tell a record as a detail."""
         with suppress(Exception):  # of a record whose arguments do not fit its text
             detail(f"{record.name}: {record.getMessage()}")
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Keep what `at_end` is given until the block ends, well or not, each sentence once."""
+    global _last
+    _last = []
+    try:
+        yield
+    finally:
+        sentences, _last = list(dict.fromkeys(_last)), None
+        for sentence in sentences:
+            warn(sentence)
+
+
+def at_end(message: str) -> None:
+    """Warn at the end of the command, where it is seen; at once where no command runs."""
+    if _last is None:
+        warn(message)
+    else:
+        _last.append(message)
 
 
 def _say(message: str) -> None:

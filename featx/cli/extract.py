@@ -29,10 +29,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Turn the images of DATASET into embeddings, cached, never computed twice."""
-    from featx.data.reader import read_manifest
+    from featx.workflow.datasets import open_data
     from featx.workflow.extracting import extract_manifest, extract_with_model
 
-    manifest = read_manifest(data)
+    manifest = open_data(data)
     if model is None:
         found = extract_manifest(manifest, extract, dry_run=dry_run)
     else:
@@ -41,10 +41,12 @@ def command(
         console.print_json([extraction.document() for extraction in found])
     else:
         _print(found, dry_run)
-    if model is None:
-        _next(data, extract, found[0], dry_run)
     if strict:
         found[0].require_all()
+    if not dry_run:
+        found[0].require_any()
+    if model is None:
+        _next(data, extract, found[0], dry_run)
 
 
 def _print(found: list[Any], dry_run: bool) -> None:

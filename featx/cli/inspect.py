@@ -29,20 +29,24 @@ SHOWN = 10  # of a list that may be long; --json has all of it
 def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
     """Say what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
     from featx.data.inspection import inspect_manifest
-    from featx.data.reader import read_manifest
+    from featx.data.passed import passed_over
+    from featx.workflow.datasets import open_data, tell_passed
 
-    found = inspect_manifest(read_manifest(data), workers=workers)
+    manifest = open_data(data, quiet=True)
+    found = inspect_manifest(manifest, workers=workers)
     if as_json:
         console.print_json(found.document())
+        tell_passed(manifest)
     else:
-        _print(found)
+        _print(found, passed_over(manifest))
     if strict:
         found.require_all()
-    if not as_json and found.n_images > len(found.broken):
+    found.require_any()
+    if not as_json:
         console.log(f"Next: {extract_command(data)}")
 
 
-def _print(found: Inspection) -> None:
+def _print(found: Inspection, passed: str) -> None:
     console.out(_headline(found))
     if found.classes:
         _print_classes(found)
@@ -52,8 +56,8 @@ def _print(found: Inspection) -> None:
     _print_files(found)
     _print_broken(found)
     _print_duplicates(found.duplicates)
-    if found.ignored:
-        console.out("\nIgnored: " + _counted(found.ignored))
+    if passed:
+        console.out(f"\nPassed over: {passed}")
     if found.advice:
         console.out("\n" + "\n".join(f"→ {sentence}" for sentence in found.advice))
 

@@ -111,7 +111,8 @@ def _run(arguments: list[str] | None) -> int:
         # A polite kill is treated as Ctrl-C: what is committed stays, locks are released.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result: Any = featx.main(arguments, prog_name="featx", standalone_mode=False)
+        with console.ending():
+            result: Any = featx.main(arguments, prog_name="featx", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()

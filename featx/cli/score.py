@@ -6,7 +6,7 @@ import click
 
 from featx import console
 from featx.cli.options import as_json, config_options, strict
-from featx.config import BACKBONE_FIELDS, ExtractConfig, ScoreConfig
+from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.files import printable
 
 __all__ = ["command"]
@@ -14,23 +14,23 @@ __all__ = ["command"]
 
 @click.command(name="score")
 @click.argument("model")
-@click.argument("images")
+@config_options(DatasetConfig)
 @config_options(ScoreConfig)
 @config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)
 @strict
 @as_json
 def command(
     model: str,
-    images: str,
+    data: DatasetConfig,
     score: ScoreConfig,
     extract: ExtractConfig,
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Predict the class of every file in IMAGES with MODEL (a model, a run, or a .featx file)."""
+    """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file)."""
     from featx.workflow.scoring import score as score_images
 
-    scores = score_images(model, images, output=score.output, config=score, extract=extract)
+    scores = score_images(model, data, output=score.output, config=score, extract=extract)
     if as_json:
         console.print_json(scores.document())
     else:
@@ -38,3 +38,4 @@ def command(
         console.table("", ("class", "images"), rows)
     if strict:
         scores.require_all()
+    scores.require_any()

@@ -36,6 +36,10 @@ class ScoreConfig(Section):
         None,
         description="File of a page on the images: classes, confidence, pictures, drift.",
     )
+    all_files: bool = Field(
+        False,
+        description="Also one row, with the reason, for each file that is no image or not read.",
+    )
     overwrite: bool = Field(False, description="Replace existing output.")
 
 

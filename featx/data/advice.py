@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from featx.data.manifest import Manifest
+from featx.data.remarks import remarks
 from featx.files import printable
 
 if TYPE_CHECKING:
@@ -20,29 +19,10 @@ FEW_IMAGES = 5  # fewer than the default number of folds
 
 def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     """Yield one sentence for each thing that would make a result wrong or impossible."""
-    yield from _wrapped(manifest)
-    yield from _similar_classes(manifest)
+    yield from remarks(manifest)
     yield from _small_classes(found)
     yield from _unlearnable_classes(found)
     yield from _leaks(found)
-
-
-def _wrapped(manifest: Manifest) -> Iterator[str]:
-    """A folder around the class folders, as unpacking an archive often leaves."""
-    parts = [PurePosixPath(id).parts for id in manifest.ids]
-    if len(manifest.classes) == 1 and len({p[:2] for p in parts if len(p) > 2}) > 1:
-        inner = printable(f"{manifest.source.rstrip('/')}/{parts[0][0]}")
-        yield f"All images lie in one folder that has folders of its own: did you mean {inner}?"
-
-
-def _similar_classes(manifest: Manifest) -> Iterator[str]:
-    """Labels that a person would read as one."""
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in manifest.classes:
-        spellings[" ".join(label.casefold().split())].append(f"'{printable(label)}'")
-    for labels in spellings.values():
-        if len(labels) > 1:
-            yield f"Classes that differ only in case or spaces: {', '.join(labels)}."
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featx.config import DatasetConfig
+from featx.data.imagetypes import is_image_name
 from featx.errors import DatasetError, UnknownNameError
+from featx.files import printable
 
 __all__ = ["Columns", "find_columns"]
 
@@ -46,8 +48,8 @@ def find_columns(columns: Sequence[str], config: DatasetConfig) -> Columns:
     path = _choose("path", config.path_column, columns)
     if path is None:
         raise DatasetError(
-            f"No column with image paths among: {', '.join(columns) or 'none'}.",
-            hint="Name it with --path-column.",
+            f"No column with image paths among: {printable(', '.join(columns)) or 'none'}.",
+            hint=_what_it_may_be(columns),
         )
     return Columns(
         path=path,
@@ -57,13 +59,31 @@ def find_columns(columns: Sequence[str], config: DatasetConfig) -> Columns:
     )
 
 
+def _what_it_may_be(columns: Sequence[str]) -> str:
+    """What a header without a column of paths most often is."""
+    if columns and columns[0].lstrip().startswith("#"):
+        return (
+            "The first line is a comment: delete it, so that the names of the columns come first."
+        )
+    if any(is_image_name(column.strip()) or "/" in column for column in columns):
+        return "The first line is a row, not the names of the columns: put path,label above it."
+    for separator in ";\t|,":
+        if any(
+            name.strip().lower() in SYNONYMS["path"]
+            for column in columns
+            for name in column.split(separator)
+        ):
+            return f"The columns are separated by {separator!r}: separate them all by commas."
+    return "Name it with --path-column."
+
+
 def _choose(meaning: str, asked: str | None, columns: Sequence[str]) -> str | None:
     """The column of one meaning."""
     if asked is not None:
         if asked not in columns:
             raise UnknownNameError(f"{meaning} column", asked, columns)
         return asked
-    if meaning in columns:
+    if meaning in columns and not any(_twin(meaning, column) for column in columns):
         return meaning
     found = [column for column in columns if column.strip().lower() in SYNONYMS[meaning]]
     if len(found) > 1:
@@ -72,3 +92,8 @@ def _choose(meaning: str, asked: str | None, columns: Sequence[str]) -> str | No
             hint=f"Name one with --{meaning}-column.",
         )
     return found[0] if found else None
+
+
+def _twin(name: str, column: str) -> bool:
+    """Whether a column differs from ``name`` in case or spaces only: one of the two is a slip."""
+    return column != name and column.strip().lower() == name

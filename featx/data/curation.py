@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.config import DatasetConfig
-from featx.data.columns import find_columns
+from featx.data.cells import cell
+from featx.data.columns import Columns, find_columns
+from featx.data.likeness import loose
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import link_components
-from featx.data.table import is_manifest_name, read_lines, read_table
+from featx.data.table import Record, is_manifest_name, read_lines, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 
@@ -39,7 +42,7 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
     UsageError
         A list leaves no image.
     """
-    ids = set(manifest.ids)
+    ids = {*manifest.ids, *(passed.id for passed in manifest.passed)}
     excluded: set[str] = set()
     for source in config.exclude:
         excluded |= set(_known(manifest, ids, source, _listed(source, grouped=False)))
@@ -60,7 +63,11 @@ def _without(manifest: Manifest, excluded: set[str]) -> Manifest:
             f"--exclude leaves none of the {len(manifest):,} images of "
             f"'{printable(manifest.source)}'."
         )
-    return replace(manifest, rows=rows, ignored={**manifest.ignored, "excluded": len(excluded)})
+    passed = tuple(each for each in manifest.passed if each.id not in excluded)
+    ignored = Counter(manifest.ignored)
+    ignored.subtract(each.kind.name for each in manifest.passed if each.id in excluded)
+    counts = {reason: n for reason, n in ignored.items() if n} | {"excluded": len(excluded)}
+    return replace(manifest, rows=rows, ignored=counts, passed=passed)
 
 
 def _grouped(manifest: Manifest, ours: dict[str, str]) -> Manifest:
@@ -110,21 +117,30 @@ def _listed(source: str, *, grouped: bool) -> list[tuple[str, str]]:
             "(.csv, .tsv, .jsonl, .parquet)."
         )
     table = read_table(source)
-    columns = find_columns(table.columns, _ASKED)
-    if grouped and columns.group is None:
+    try:
+        columns = find_columns(table.columns, _ASKED)
+        if grouped and columns.group is None:
+            raise DatasetError(f"no column group; it has {printable(', '.join(table.columns))}.")
+    except DatasetError as error:
+        hint = "Name its columns path and group." if grouped else "Name one of its columns path."
+        raise DatasetError(f"'{printable(source)}': {error.message}", hint=hint) from None
+    return [_pair(record, columns, source, grouped=grouped) for record in table.records]
+
+
+def _pair(record: Record, columns: Columns, source: str, *, grouped: bool) -> tuple[str, str]:
+    """Path and group of one record."""
+    try:
+        path = cell(record.values.get(columns.path), columns.path, words=False)
+        group = ""
+        if columns.group is not None:
+            group = cell(record.values.get(columns.group), columns.group) or ""
+    except DatasetError as error:
+        raise DatasetError(f"'{printable(source)}', {record.where}: {error.message}.") from None
+    if not path or "\0" in group or (grouped and not group):
         raise DatasetError(
-            f"'{printable(source)}' has no column group; it has {', '.join(table.columns)}."
+            f"'{printable(source)}', {record.where}: path or group is empty or not text."
         )
-    found = []
-    for record in table.records:
-        values = [record.values.get(c) for c in (columns.path, columns.group or "")]
-        path, group = ("" if value is None else str(value) for value in values)
-        if not path or "\0" in group or (grouped and not group):
-            raise DatasetError(
-                f"'{printable(source)}', {record.where}: path or group is empty or not text."
-            )
-        found.append((path, group))
-    return found
+    return path, group
 
 
 def _known(
@@ -134,7 +150,7 @@ def _known(
     found = [_id(path, ids) for path, _ in listed]
     unknown = [path for (path, _), id in zip(listed, found, strict=True) if id is None]
     if unknown:
-        guess = nearest(unknown[0], ids) if len(ids) <= 10_000 else None
+        guess = _guess(unknown[0], ids)
         raise DatasetError(
             f"'{printable(source)}' names {len(unknown):,} of {len(listed):,} images that "
             f"'{printable(manifest.source)}' does not have, the first '{printable(unknown[0])}'.",
@@ -142,6 +158,14 @@ def _known(
             "manifest's root." + (f" Did you mean '{printable(guess)}'?" if guess else ""),
         )
     return [id for id in found if id is not None]
+
+
+def _guess(path: str, ids: set[str]) -> str | None:
+    """The image that is named nearly so; by what cannot be seen first."""
+    alike = [id for id in ids if loose(id) == loose(path.replace("\\", "/"))]
+    if alike:
+        return min(alike)
+    return nearest(path, ids) if len(ids) <= 10_000 else None
 
 
 def _id(path: str, ids: set[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from featx.data.colour import to_rgb
-from featx.data.imagetypes import FORMATS
+from featx.data.imagetypes import FORMATS, other_kind
 from featx.data.pillow import PIXEL_LIMIT, open_image, silent_pillow
 from featx.data.preprocess import resized_size
 from featx.errors import DecodeError, FeatxError
@@ -103,7 +103,7 @@ def decode(data: bytes, *, scaled_for: Preprocess | None = None) -> Decoded:
         except FeatxError:
             raise
         except Exception as error:  # a broken file may raise anything, not only OSError
-            raise DecodeError(_reason(error)) from error
+            raise DecodeError(_reason(error, data)) from error
         return Decoded(rgb if upright is None else rgb.transpose(upright), format_name, mode)
 
 
@@ -126,9 +126,11 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, data: bytes) -> str:
     """One line on what is wrong with the file; the same for the same file, always."""
     if isinstance(error, UnidentifiedImageError):
+        if (other := other_kind(data)) is not None:
+            return other
         return f"not an image, or cut off in its header; formats read: {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError):
         return f"too many pixels; the limit is {PIXEL_LIMIT}"

@@ -1,22 +1,55 @@
 """A folder of images to rows: which files are images, and what their folders say of them."""
 
-# ruff: noqa: PTH100, PTH116, PTH118
+# ruff: noqa: PTH100, PTH116, PTH118, PTH122
 # Ids are strings: a Path per file would cost more than listing it.
 
 from __future__ import annotations
 
 import os
 import stat
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from featx.data.imagetypes import is_image_name
-from featx.data.manifest import SPLITS, Manifest, Row, Split
+from featx.data.kinds import NOT_REGULAR, Kind, kind_of
+from featx.data.layout import Layout, read_layout
+from featx.data.manifest import Manifest, Passed, Row, Split
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["label_and_split", "list_images", "read_folder"]
+__all__ = ["Listing", "list_images", "read_folder"]
+
+MOST_NAMED = 5
+HIDDEN = Kind("hidden")
+#: Folders that systems, network drives and archives leave beside images, with copies and
+#: thumbnails in them. (Those whose names begin with a dot are hidden anyway.)
+_SYSTEM = (
+    "__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "$recycle.bin",
+    "recycler", "lost+found", "system volume information", "__pycache__", "@tmp",
+)  # fmt: skip
+
+
+@dataclass
+class Listing:
+    """What a folder holds.
+
+    Parameters
+    ----------
+    ids : list of str
+        Images: relative POSIX paths, sorted by their bytes.
+    passed : list of Passed
+        Files of other kinds, sorted likewise.
+    ignored : Counter of str
+        Reason -> count of what was passed over, the files of ``passed`` by kind.
+    empty : list of str
+        Folders with nothing in them.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    empty: list[str] = field(default_factory=list)
 
 
 def read_folder(folder: str, *, labelled: bool) -> Manifest:
@@ -35,33 +68,54 @@ def read_folder(folder: str, *, labelled: bool) -> Manifest:
         A folder may not be listed, or its layout has two readings (see `label_and_split`).
     """
     root = os.path.abspath(folder)
-    ids, ignored = list_images(root)
-    meanings: Sequence[tuple[str | None, Split | None]] = [(None, None)] * len(ids)
+    found = list_images(root)
+    meanings: Sequence[tuple[str | None, Split | None]] = [(None, None)] * len(found.ids)
+    remarks: list[str] = []
     if labelled:
-        meanings = label_and_split(ids)
+        folders = [_folders(id) for id in found.ids]
+        layout = read_layout(folders)
+        meanings = [layout.meaning(each) for each in folders]
+        remarks = [*layout.remarks, *_lost(found, layout)]
     rows = tuple(
         Row(id=id, path=os.path.join(root, *id.split("/")), label=label, split=split)
-        for id, (label, split) in zip(ids, meanings, strict=True)
+        for id, (label, split) in zip(found.ids, meanings, strict=True)
     )
-    return Manifest(root=root, source=folder, rows=rows, ignored=ignored)
+    return Manifest(root, folder, rows, dict(found.ignored), tuple(found.passed), tuple(remarks))
 
 
-def list_images(root: str) -> tuple[list[str], dict[str, int]]:
+def _folders(id: str) -> tuple[str, ...]:
+    return tuple(id.split("/")[:-1])
+
+
+def _lost(found: Listing, layout: Layout) -> Iterator[str]:
+    """Folders that would be classes if anything in them were read."""
+    read = {layout.home(_folders(id)) for id in found.ids}
+    lost: dict[str, Counter[Kind]] = defaultdict(Counter)
+    for passed in found.passed:
+        home = layout.home(_folders(passed.id))
+        if home is not None and home not in read and passed.kind != HIDDEN:
+            lost[home][passed.kind] += 1
+    for name in found.empty:
+        home = layout.home(tuple(name.split("/")))
+        if home is not None and home not in read:
+            lost.setdefault(home, Counter())
+    for home, kinds in sorted(lost.items())[:MOST_NAMED]:
+        n, shown = kinds.total(), printable(home)
+        counts = ", ".join(kind.counted(k) for kind, k in kinds.most_common())
+        files = f"{n:,} file{'' if n == 1 else 's'} and none is read: {counts}"
+        yield f"Folder '{shown}' has {files}." if n else f"Folder '{shown}' has no file in it."
+    if len(lost) > MOST_NAMED:
+        yield f"{len(lost) - MOST_NAMED:,} more folders have no file that is read."
+
+
+def list_images(root: str) -> Listing:
     """Find every image file below ``root``.
 
     Symbolic links are followed, but no real folder is read twice: all real folders come first,
     so a link back up or across adds nothing and a folder's own name wins over a link to it.
     A link to nothing whose name is an image's stays a row, to be quarantined.
-
-    Returns
-    -------
-    ids : list of str
-        Relative POSIX paths, sorted by their bytes.
-    ignored : dict of str to int
-        Reason -> count of what was passed over.
     """
-    ids: list[str] = []
-    ignored: Counter[str] = Counter()
+    found = Listing()
     visited: set[tuple[int, int]] = set()
     real, linked = deque([""]), deque[str]()
     while real or linked:
@@ -69,25 +123,52 @@ def list_images(root: str) -> tuple[list[str], dict[str, int]]:
         folder = os.path.join(root, prefix)
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in visited:
-            ignored["link to a folder already read"] += 1
+            found.ignored["link to a folder already read"] += 1
             continue
         visited.add((status.st_dev, status.st_ino))
         entries = _entries(folder)
         if not entries:
-            ignored["empty folder"] += 1
+            found.ignored["empty folder"] += 1
+            found.empty.append(prefix[:-1])
+        pages = {os.path.splitext(e.name)[0] for e in entries if _is_page(e.name)}
         for entry in entries:
             name = prefix + entry.name
-            if entry.name.startswith("."):
-                ignored["hidden"] += 1
-            elif _is(stat.S_ISDIR, entry):
+            if not _is(stat.S_ISDIR, entry):
+                _sort(found, name, entry)
+            elif entry.name.startswith("."):
+                found.ignored["hidden"] += 1
+            elif _is_system(entry.name, pages):
+                found.ignored[f"system folder ({printable(entry.name)})"] += 1
+            else:
                 (linked if entry.is_symlink() else real).append(name + "/")
-            elif not is_image_name(entry.name):
-                ignored["not an image"] += 1
-            elif _is(stat.S_ISREG, entry, unknown=True):
-                ids.append(name)
-            else:  # a pipe, socket or device: reading it could wait for ever
-                ignored["not a regular file"] += 1
-    return sorted(ids, key=os.fsencode), dict(ignored)
+    found.ids.sort(key=os.fsencode)
+    found.passed.sort(key=lambda passed: os.fsencode(passed.id))
+    return found
+
+
+def _sort(found: Listing, name: str, entry: os.DirEntry[str]) -> None:
+    """Add one file to the images or to what is passed over."""
+    regular = _is(stat.S_ISREG, entry, unknown=True)
+    if entry.name.startswith("."):
+        kind = HIDDEN
+    elif is_image_name(entry.name) and regular:
+        found.ids.append(name)
+        return
+    elif regular:
+        kind = kind_of(entry.path)
+    else:  # a pipe, socket or device: reading it could wait for ever
+        kind = NOT_REGULAR
+    found.passed.append(Passed(name, kind))
+    found.ignored[kind.name] += 1
+
+
+def _is_page(name: str) -> bool:
+    return name.lower().endswith((".htm", ".html"))
+
+
+def _is_system(name: str, pages: set[str]) -> bool:
+    """Whether a folder is a system's own, or holds the pictures of a saved web page."""
+    return name.lower() in _SYSTEM or (name.endswith("_files") and name[:-6] in pages)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -108,49 +189,3 @@ def _is(kind: Callable[[int], bool], entry: os.DirEntry[str], *, unknown: bool =
         return kind(entry.stat().st_mode)
     except OSError:  # a link to nothing or to itself, or a file that vanished
         return unknown
-
-
-def label_and_split(ids: Iterable[str]) -> list[tuple[str | None, Split | None]]:
-    """What the folders in each id mean.
-
-    * ``<class>/**/file``: the first folder is the class, however deep the file lies.
-    * ``<split>/<class>/**/file`` where *every* top folder is named like a split
-      (see `featx.data.manifest.SPLITS`).
-    * An image outside any class folder has no label; one outside any split folder no split.
-
-    Beside folders of other names, a folder named like a split is a class if its images lie
-    directly in it (``valid`` beside ``invalid``).
-
-    Raises
-    ------
-    DatasetError
-        A folder named like a split, with folders of its own, stands beside folders that are not.
-    """
-    parts = [PurePosixPath(id).parts for id in ids]
-    tops = {p[0] for p in parts if len(p) > 1}
-    named_like_splits = {top for top in tops if top.lower() in SPLITS}
-    if tops == named_like_splits:
-        return [_within_split(p) for p in parts]
-    nested = {p[0] for p in parts if len(p) > 2} & named_like_splits
-    if nested:
-        others = sorted(tops - named_like_splits)
-        raise DatasetError(
-            f"Folders named like splits ({_listed(nested)}) stand beside others "
-            f"({_listed(others)}): are these splits or classes?",
-            hint="Keep only train, val and test folders at the top, or describe the images in a "
-            "manifest file with columns path, label and split.",
-        )
-    return [(p[0] if len(p) > 1 else None, None) for p in parts]
-
-
-def _within_split(parts: tuple[str, ...]) -> tuple[str | None, Split | None]:
-    """Label and split of one id where all top folders are splits."""
-    if len(parts) == 1:
-        return None, None
-    return parts[1] if len(parts) > 2 else None, SPLITS[parts[0].lower()]
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = sorted(names)
-    shown = ", ".join(printable(name) for name in names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

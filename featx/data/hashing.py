@@ -6,6 +6,7 @@ import hashlib
 import stat
 from pathlib import Path
 
+from featx.data.lookup import suggestion
 from featx.errors import DecodeError
 
 __all__ = ["FILE_LIMIT_BYTES", "content_hash", "read_bytes"]
@@ -33,7 +34,7 @@ def read_bytes(path: str) -> bytes:
             )
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise DecodeError("file not found") from None
+        raise DecodeError(f"file not found{suggestion(path)}") from None
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror or error}") from None
 

@@ -12,7 +12,7 @@ from typing import Any
 from featx.data.advice import advise
 from featx.data.examine import ImageFacts, examine_images
 from featx.data.manifest import Manifest, Row
-from featx.errors import QuarantinedError
+from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
 
 __all__ = ["Broken", "Duplicates", "Groups", "Inspection", "Spread", "inspect_manifest"]
@@ -110,6 +110,8 @@ class Inspection:
         Sets of equal files that decode; those across splits first, then across classes.
     ignored : dict
         Reason -> files passed over.
+    unread : list of str
+        Ids of those that may hold images.
     elapsed_s : float
     advice : list of str
         One sentence for each thing that would make a result wrong or impossible.
@@ -132,18 +134,39 @@ class Inspection:
     duplicates: list[Duplicates]
     ignored: dict[str, int]
     elapsed_s: float
+    unread: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """The inspection as a JSON document."""
-        return {"schema_version": 1, **asdict(self)}
+        return {"schema_version": 1, **asdict(self), "passed_over": self.ignored}
+
+    def require_any(self) -> None:
+        """Raise `DatasetError` if every image is broken."""
+        if len(self.broken) == self.n_images:
+            first = self.broken[0]
+            raise DatasetError(
+                f"None of {self.n_images:,} images can be read, the first "
+                f"'{printable(first.id)}': {first.reason}."
+            )
 
     def require_all(self) -> None:
-        """Raise `QuarantinedError` if any image is broken."""
+        """Raise `QuarantinedError` if any image is broken, or of a kind that is not read."""
+        said = []
         if self.broken:
-            raise QuarantinedError(
+            said.append(
                 f"{len(self.broken)} of {self.n_images} images cannot be decoded, for instance "
-                f"'{printable(self.broken[0].id)}': {self.broken[0].reason}.",
+                f"'{printable(self.broken[0].id)}': {self.broken[0].reason}."
+            )
+        if self.unread:
+            said.append(
+                f"{len(self.unread):,} {'file' if len(self.unread) == 1 else 'files'} of kinds "
+                f"that may hold images and are not read, for instance "
+                f"'{printable(self.unread[0])}'."
+            )
+        if said:
+            raise QuarantinedError(
+                " ".join(said),
                 hint="Repair or remove them, or go on without --strict: they will be quarantined.",
             )
 
@@ -182,6 +205,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
         ],
         duplicates=_duplicates(manifest, facts),
         ignored=dict(manifest.ignored),
+        unread=[passed.id for passed in manifest.unread],
         elapsed_s=time.perf_counter() - started,
     )
     return replace(found, advice=list(advise(manifest, found)))

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-__all__ = ["SPLITS", "Manifest", "Row", "Split"]
+from featx.data.kinds import Kind
+
+__all__ = ["SPLITS", "Manifest", "Passed", "Row", "Split"]
 
 Split = Literal["train", "val", "test"]
 
@@ -19,6 +21,8 @@ SPLITS: dict[str, Split] = {
     "validation": "val",
     "test": "test",
     "testing": "test",
+    "dev": "val",
+    "holdout": "test",
 }
 
 
@@ -45,6 +49,21 @@ class Row:
     split: Split | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One file of a folder that is no row.
+
+    Parameters
+    ----------
+    id : str
+        As of a `Row`.
+    kind : Kind
+    """
+
+    id: str
+    kind: Kind
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Which images there are and what is known of each.
@@ -60,12 +79,18 @@ class Manifest:
         unique.
     ignored : mapping of str to int
         Reason -> how many files, folders or repeated rows did not become rows.
+    passed : tuple of Passed
+        The files among them, sorted by the bytes of their ids.
+    remarks : tuple of str
+        Sentences for people on what is odd about the folders or the manifest file.
     """
 
     root: str
     source: str
     rows: tuple[Row, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
+    passed: tuple[Passed, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -109,6 +134,11 @@ class Manifest:
     def grouped(self) -> bool:
         """Whether rows have groups (all do, or none)."""
         return any(row.group is not None for row in self.rows)
+
+    @property
+    def unread(self) -> list[Passed]:
+        """The files of other kinds that may hold images: as bad as quarantined ones."""
+        return [passed for passed in self.passed if passed.kind.image]
 
     def head(self, n: int) -> Manifest:
         """The same manifest with its first ``n`` rows only."""

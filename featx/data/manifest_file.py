@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from featx.config import DatasetConfig
+from featx.data.cells import cell, is_no_value
 from featx.data.columns import Columns, find_columns
 from featx.data.containment import Root
 from featx.data.manifest import SPLITS, Manifest, Row, Split
@@ -41,7 +41,7 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
     if not Path(folder).is_dir():
         raise UsageError(f"The root '{printable(folder)}' is not a folder.")
     table = read_table(source)
-    root = Root(folder)
+    root = Root(folder, beside=str(Path(source).parent))
     seen: dict[str, tuple[Row, str]] = {}
     repeated = 0
     columns = find_columns(table.columns, config)
@@ -55,13 +55,28 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
     for meaning in ("group", "split"):
         _require_all_or_none(source, rows, meaning)
     ignored = {"repeated row": repeated} if repeated else {}
-    return Manifest(root=root.folder, source=source, rows=rows, ignored=ignored)
+    remarks = tuple(_words_for_nothing(table.records, columns)) if labelled else ()
+    return Manifest(root.folder, source, rows, ignored, remarks=remarks)
+
+
+def _words_for_nothing(records: list[Record], columns: Columns) -> Iterator[str]:
+    """How many labels are a word such as ``nan`` that counts as none."""
+    for column in (columns.label, columns.group, columns.split):
+        texts = Counter(
+            text
+            for record in records
+            if isinstance(text := record.values.get(column or ""), str) and is_no_value(text)
+        )
+        del texts[""]
+        if texts:
+            shown = ", ".join(f"'{printable(text)}' ({n:,})" for text, n in texts.most_common(5))
+            yield f"Column '{printable(str(column))}': {shown} counts as an empty cell."
 
 
 def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bool) -> Row:
     """One record as a row; every complaint names the file and line."""
     try:
-        path = _value(record, columns.path)
+        path = _value(record, columns.path, words=False)
         if path is None:
             raise DatasetError(f"column {columns.path!r} is empty")
         id, absolute = root.locate(path)
@@ -75,32 +90,17 @@ def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bo
             split=_split(_value(record, columns.split)),
         )
     except DatasetError as error:
+        end = "" if error.message.endswith("?") else "."
         raise DatasetError(
-            f"Manifest '{printable(source)}', {record.where}: {error.message}.", hint=error.hint
+            f"Manifest '{printable(source)}', {record.where}: {error.message}{end}",
+            hint=error.hint,
         ) from None
 
 
-def _value(record: Record, column: str | None) -> str | None:
-    """A cell as text; None where it is empty.
-
-    Labels and groups are names: whole numbers become their digits, and other numbers are
-    refused, because 0.1 and 0.10 would silently be one class.
-    """
-    value: Any = None if column is None else record.values.get(column)
-    if isinstance(value, bytes):
-        value = os.fsdecode(value)
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    if isinstance(value, float) and math.isnan(value):
+def _value(record: Record, column: str | None, *, words: bool = True) -> str | None:
+    if column is None:
         return None
-    if isinstance(value, float) and value.is_integer():  # what pandas makes of 3 beside a gap
-        value = int(value)
-    if isinstance(value, int):
-        value = str(value)
-    if value is not None and not isinstance(value, str):
-        kind = type(value).__name__
-        raise DatasetError(f"column {column!r} must hold text or whole numbers, got {kind}")
-    return value or None
+    return cell(record.values.get(column), column, words=words)
 
 
 def _name(record: Record, column: str | None) -> str | None:

@@ -7,11 +7,12 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image, ImageFile
 
-from featx.data.imagetypes import FORMATS
+from featx.data.imagetypes import FORMATS, HEIF, has_heif
 from featx.errors import DecodeError, UsageError
 
 __all__ = ["PIXEL_LIMIT", "open_image", "silent_pillow"]
@@ -74,13 +75,24 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
         )
     if not data:
         raise DecodeError("empty file (0 bytes)")
-    image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+    image = Image.open(io.BytesIO(data), formats=_formats())
     width, height = image.size
     if width * height > PIXEL_LIMIT:
         raise DecodeError(f"too many pixels: {width} × {height}; the limit is {PIXEL_LIMIT}")
     if data.startswith(b"\xff\xd8") and not _jpeg_ends(data):
         raise DecodeError("truncated: the JPEG has no end marker")
     return image
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read here; HEIF too where its library is installed."""
+    if not has_heif():
+        return tuple(FORMATS)
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, HEIF)
 
 
 def _jpeg_ends(data: bytes) -> bool:

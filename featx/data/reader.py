@@ -1,6 +1,6 @@
 """What the user named — a folder, a manifest file, one image — to a manifest."""
 
-# ruff: noqa: PTH100, PTH110, PTH112, PTH113
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH122
 # os.path answers False where pathlib raises (no permission on a parent).
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
 from featx.data.manifest import Manifest, Row
 from featx.data.manifest_file import read_manifest_file
+from featx.data.passed import passed_over
 from featx.data.table import is_manifest_name
 from featx.errors import DatasetError, UsageError
 from featx.files import printable
@@ -52,7 +53,7 @@ def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) 
         config = DatasetConfig(dataset=config)
     manifest = _read(config, labelled=labelled is not False)
     if not manifest.rows:
-        raise _no_images(manifest)
+        raise _no_images(manifest, os.path.isfile(config.dataset))
     manifest = curate(manifest, config, labelled=labelled is not False)
     if labelled and not manifest.labelled:
         raise _unlabelled(manifest)
@@ -81,16 +82,34 @@ def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
         return Manifest(root=root, source=source, rows=(Row(id=name, path=path),))
     raise DatasetError(
         f"'{shown}' is neither a folder, nor a manifest (.csv, .tsv, .jsonl, .parquet), nor an "
-        "image."
+        "image.",
+        hint=_other_tables(source),
     )
 
 
-def _no_images(manifest: Manifest) -> DatasetError:
-    passed = ", ".join(f"{count} {reason}" for reason, count in manifest.ignored.items())
+def _other_tables(source: str) -> str | None:
+    """What to do with a table of a format that is not read."""
+    ending = os.path.splitext(source)[1].lower()
+    if ending in {".xlsx", ".xls", ".ods", ".numbers"}:
+        return "Save the sheet as CSV."
+    if ending == ".json":
+        return "Write one JSON object a line, as .jsonl."
+    if ending in {".txt", ".lst", ".dat", ".gz", ".zip"}:
+        return "Name a table of paths .csv, with the names of the columns in its first line."
+    return None
+
+
+def _no_images(manifest: Manifest, is_file: bool) -> DatasetError:
+    shown = printable(manifest.source)
+    if is_file:
+        return DatasetError(f"Manifest '{shown}' has the names of its columns and no row.")
+    passed = passed_over(manifest)
     extensions = " ".join(extension for group in FORMATS.values() for extension in group)
+    needs = {passed.kind.needs for passed in manifest.passed} - {""}
+    install = f"pip install '{min(needs)}'\n" if needs else ""
     return DatasetError(
-        f"No images in '{printable(manifest.source)}'" + (f" ({passed})." if passed else "."),
-        hint=f"Files of a folder count as images by extension: {extensions}",
+        f"No images in '{shown}'" + (f" ({passed})." if passed else "."),
+        hint=f"{install}Files of a folder count as images by extension: {extensions}",
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featx.data.delimited import parse_delimited
+from featx.data.kinds import SNIFFED_BYTES, sniff
 from featx.errors import DatasetError, MissingExtraError
 from featx.files import printable
 from featx.parsing import parse_json
@@ -89,42 +89,46 @@ def _extension(name: str) -> str:
 
 
 def _text(path: Path) -> str:
+    """The text of a file.
+
+    Raises
+    ------
+    DatasetError
+        It is no text: another kind of file, empty, or in an encoding that is not known.
+    """
     data = path.read_bytes()
+    if not data.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
+        raise _malformed(path, "the file", "it is empty")
+    kind = sniff(data[:SNIFFED_BYTES])
+    if kind is not None:
+        raise _malformed(path, "the file", f"its content is that of a {kind.noun}, not a table",
+                         "Export the table as CSV in UTF-8.")  # fmt: skip
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise _malformed(path, "the file", f"not whole UTF-16: {error.reason}") from None
+    if b"\0" in data[:SNIFFED_BYTES]:
+        raise _malformed(path, "the file", "it holds zero bytes, as UTF-16 without its mark does",
+                         "Save it as UTF-8.")  # fmt: skip
     return data.decode("utf-8-sig", "surrogateescape")
 
 
 def _read_csv(path: Path) -> Table:
-    text = _text(path)
-    header = text.split("\n", 1)[0]
-    # A spreadsheet of a country with decimal commas writes semicolons and calls it CSV.
-    return _delimited(path, text, next((d for d in ",;\t" if d in header), ","))
+    return _delimited(path, None)
 
 
 def _read_tsv(path: Path) -> Table:
-    return _delimited(path, _text(path), "\t")
+    return _delimited(path, "\t")
 
 
-def _delimited(path: Path, text: str, delimiter: str) -> Table:
-    """Parse RFC 4180 text: quoted fields may hold delimiters, quotes and line ends."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _delimited(path: Path, separator: str | None) -> Table:
     try:
-        columns = next((fields for fields in reader if fields), [])
-        _refuse_repeated(path, columns)
-        return Table(columns, list(_delimited_records(path, reader, columns)))
-    except csv.Error as error:
-        raise _malformed(path, f"line {reader.line_num}", str(error)) from None
-
-
-def _delimited_records(path: Path, reader: Any, columns: list[str]) -> Iterator[Record]:
-    for fields in reader:
-        if not fields:
-            continue
-        where = f"line {reader.line_num}"
-        if len(fields) != len(columns):
-            raise _malformed(path, where, f"{len(fields)} fields under {len(columns)} columns")
-        yield Record(where, dict(zip(columns, fields, strict=True)))
+        columns, lines = parse_delimited(_text(path), separator)
+    except DatasetError as error:
+        where, _, problem = error.message.partition(": ")
+        raise _malformed(path, where, problem, error.hint) from None
+    return Table(columns, [Record(where, dict(values)) for where, values in lines])
 
 
 def _read_jsonl(path: Path) -> Table:
@@ -139,6 +143,10 @@ def _read_jsonl(path: Path) -> Table:
             raise _malformed(path, f"line {number}", f"not JSON: {error}") from None
         if not isinstance(values, dict):
             raise _malformed(path, f"line {number}", "expected a JSON object, {...}")
+        for key, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                problem = f"key {key!r} holds {value}, which is not JSON; write null"
+                raise _malformed(path, f"line {number}", problem)
         records.append(Record(f"line {number}", values))
     columns = list(dict.fromkeys(key for record in records for key in record.values))
     return Table(columns, records)
@@ -168,8 +176,8 @@ def _refuse_repeated(path: Path, columns: list[str]) -> None:
         raise _malformed(path, "the header", f"column {repeated[0]!r} appears more than once")
 
 
-def _malformed(path: Path, where: str, problem: str) -> DatasetError:
-    return DatasetError(f"Manifest '{printable(str(path))}', {where}: {problem}.")
+def _malformed(path: Path, where: str, problem: str, hint: str | None = None) -> DatasetError:
+    return DatasetError(f"Manifest '{printable(str(path))}', {where}: {problem}.", hint=hint)
 
 
 _READERS = {

@@ -2,7 +2,7 @@
 
 from featx.extraction.extractor import Extractor
 from featx.extraction.pipeline import extract_embeddings, run_extractors
-from featx.extraction.result import Extraction, Failure, Report, require_all
+from featx.extraction.result import Extraction, Failure, Report, require_all, require_any
 
 __all__ = [
     "Extraction",
@@ -11,5 +11,6 @@ __all__ = [
     "Report",
     "extract_embeddings",
     "require_all",
+    "require_any",
     "run_extractors",
 ]

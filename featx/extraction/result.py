@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from featx.data.manifest import Manifest
-from featx.errors import QuarantinedError
+from featx.data.manifest import Manifest, Passed
+from featx.data.passed import unread_sentence
+from featx.errors import DatasetError, QuarantinedError
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ExtractorSpec
 
-__all__ = ["Extraction", "Failure", "Report", "require_all"]
+__all__ = ["Extraction", "Failure", "Report", "require_all", "require_any"]
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ class Extraction:
             "views": self.plan.document(),
             "report": self.report.document(),
             "failures": [asdict(failure) for failure in self.failures],
+            "passed_over": dict(self.manifest.ignored),
         }
 
     def require_all(self) -> None:
@@ -190,21 +192,49 @@ class Extraction:
         Raises
         ------
         QuarantinedError
+            With the number and the first of them. Files of kinds that may hold images and are
+            not read count too.
+        """
+        hint = "featx inspect lists them all."
+        require_all(self.failures, len(self.manifest), hint=hint, unread=self.manifest.unread)
+
+    def require_any(self) -> None:
+        """Raise when no image could be read, after it was said why.
+
+        Raises
+        ------
+        DatasetError
             With the number and the first of them.
         """
-        require_all(self.failures, len(self.manifest), hint="featx inspect lists them all.")
+        require_any(self.failures, len(self.manifest))
 
     def _kept(self, values: Sequence[str | None]) -> np.ndarray:
         kept = [value for value, keep in zip(values, self.ok, strict=True) if keep]
         return np.array(kept, dtype=object if None in kept else str)
 
 
-def require_all(failures: Sequence[Failure], n_images: int, *, hint: str) -> None:
-    """Raise `QuarantinedError`, naming the first, when there are failures."""
+def require_all(
+    failures: Sequence[Failure], n_images: int, *, hint: str, unread: Sequence[Passed] = ()
+) -> None:
+    """Raise `QuarantinedError`, naming the first, when there are failures or unread files."""
+    said = []
     if failures:
         first = failures[0]
-        raise QuarantinedError(
+        said.append(
             f"{len(failures)} of {n_images} images were quarantined, the first "
-            f"{printable(first.id)}: {first.reason}.",
-            hint=hint,
+            f"{printable(first.id)}: {first.reason}."
+        )
+    if unread:
+        said.append(unread_sentence(unread))
+    if said:
+        raise QuarantinedError(" ".join(said), hint=hint)
+
+
+def require_any(failures: Sequence[Failure], n_images: int) -> None:
+    """Raise `DatasetError`, naming the first, when every image is among the failures."""
+    if failures and len(failures) == n_images:
+        first = failures[0]
+        raise DatasetError(
+            f"None of {n_images:,} {'images' if n_images > 1 else 'image'} could be read, the "
+            f"first '{printable(first.id)}': {first.reason}."
         )

@@ -76,6 +76,7 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "backbone": extraction.name,
         "images": len(data),
         "quarantined": [{"id": printable(f.id), "reason": f.reason} for f in extraction.failures],
+        "passed_over": dict(extraction.manifest.ignored),
         "serious": found.serious,
         "summary": list(audit_sentences(found)),
         "classes": {label: counts[label] for label in data.classes},

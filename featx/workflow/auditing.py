@@ -14,7 +14,6 @@ from featx import console
 from featx.auditing import Audit, AuditData, audit_images
 from featx.auditing.looking import look_at
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig
-from featx.data.reader import read_manifest
 from featx.errors import AuditError, DatasetError, UsageError
 from featx.extraction import Extraction
 from featx.files import make_directory, printable, write_atomic
@@ -22,6 +21,7 @@ from featx.formats import check_place, write_rows
 from featx.system_errors import writing
 from featx.workflow.audit_document import audit_document, audit_tables
 from featx.workflow.audit_page import audit_page
+from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 
@@ -99,7 +99,7 @@ def audit_dataset(
     folder = Path(config.output)
     _check_folder(folder, overwrite=config.overwrite)
     started = time.perf_counter()
-    extraction = extract_manifest(read_manifest(data), extract, allow_memory=True)[0]
+    extraction = extract_manifest(open_data(data), extract, allow_memory=True)[0]
     extracted = time.perf_counter()
     images = _audit_data(extraction, extract.workers)
     looked = time.perf_counter()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.files import printable
 from featx.model import Model, load_model
 from featx.types import DEFAULT_BACKBONE
+from featx.workflow.datasets import open_data
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
 
@@ -64,7 +65,7 @@ def extract(
     ((351, 1152), array(['Basophil', 'Basophil'], dtype='<U10'))
     """
     data, config = sections({"dataset": dataset, **options}, DatasetConfig, ExtractConfig)
-    manifest = read_manifest(data)
+    manifest = open_data(data)
     if model is None:
         found = extract_manifest(manifest, config)
     else:
@@ -132,9 +133,16 @@ def extract_manifest(
 
 
 def tell_failures(extraction: Extraction) -> None:
-    """Name the quarantined files, at most ten of them, as warnings."""
+    """Name the quarantined files, and the classes they leave empty, at most ten, as warnings."""
     failures: Sequence[Any] = extraction.failures
     for failure in failures[:SHOWN_FAILURES]:
         console.warn(f"quarantined {printable(failure.id)}: {failure.reason}")
     if len(failures) > SHOWN_FAILURES:
         console.warn(f"... and {len(failures) - SHOWN_FAILURES:,} more quarantined files")
+    failed = {failure.id for failure in failures}
+    rows = [row for row in extraction.manifest.rows if row.label is not None]
+    read = {row.label for row in rows if row.id not in failed}
+    lost = Counter(str(row.label) for row in rows if row.label not in read) if read else Counter()
+    for label, n in lost.most_common(SHOWN_FAILURES):
+        images = console.counted(n, "image")
+        console.warn(f"class {printable(label)!r} has {images} and none of them can be read")

@@ -133,6 +133,7 @@ def settings(
             "images": len(extraction.manifest),
             "classes": {printable(k): labels[k] for k in sorted(labels)},
             "quarantined": len(extraction.failures),
+            "passed_over": dict(extraction.manifest.ignored),
             "sha256": content_digest(extraction),
         },
     }

@@ -17,7 +17,6 @@ import numpy as np
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.data.splits import Folds, make_folds
 from featx.durations import read_seconds
 from featx.errors import FitError, MissingExtraError, UsageError
@@ -29,6 +28,7 @@ from featx.machine import cpu_cores
 from featx.model import load_model
 from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
+from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.finetune_baseline import Settled, check_same_images, settle
 from featx.workflow.finetune_devices import Place, choose_place
@@ -113,7 +113,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     assert config.finetune is not None
     _check_extras(config.finetune)
     place = choose_place(config.extract, config.finetune)
-    extraction = _extract(labelled(read_manifest(config.data)), config.extract)
+    extraction = _extract(labelled(open_data(config.data)), config.extract)
     part, tested, notes = _separate(extraction, settled)
     folds = make_folds(
         part.y,

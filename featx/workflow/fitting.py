@@ -17,7 +17,6 @@ import numpy as np
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.errors import FitError
 from featx.extraction import Extraction
 from featx.files import printable
@@ -25,6 +24,7 @@ from featx.fitting import FitData, FitResult, check_config, fit_heads, split_bac
 from featx.model import Model, ModelExtractor
 from featx.system_errors import writing
 from featx.workflow.curve_summary import complete_curve
+from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 from featx.workflow.reporting import add_report
@@ -103,7 +103,7 @@ def fit_dataset(config: RunConfig) -> Run:
     folder = run_folder(config.data.dataset, config.fit)
     check_config(config.fit)
     check_tracking(config.fit.mlflow)
-    manifest = labelled(read_manifest(config.data))
+    manifest = labelled(open_data(config.data))
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
     if config.fit.concat:
@@ -206,6 +206,7 @@ def _results_document(
             "images": len(manifest),
             "classes": {printable(k): labels[k] for k in sorted(labels)},
             "quarantined": len(extractions[0].failures),
+            "passed_over": dict(manifest.ignored),
             "sha256": content_digest(extractions[0]),
         },
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},

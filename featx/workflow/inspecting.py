@@ -7,7 +7,7 @@ from typing import Any
 
 from featx.config import DatasetConfig
 from featx.data.inspection import Inspection, inspect_manifest
-from featx.data.reader import read_manifest
+from featx.workflow.datasets import open_data
 from featx.workflow.options import sections
 
 __all__ = ["inspect"]
@@ -39,4 +39,4 @@ def inspect(
         The data set does not exist or cannot be read as asked.
     """
     (data,) = sections({"dataset": dataset, **options}, DatasetConfig)
-    return inspect_manifest(read_manifest(data), workers=workers)
+    return inspect_manifest(open_data(data, quiet=True), workers=workers)

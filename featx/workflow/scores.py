@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from featx.extraction import Failure, require_all
+from featx.data.manifest import Passed
+from featx.extraction import Failure, require_all, require_any
 
 __all__ = ["Scores", "join_names"]
 
@@ -30,6 +31,12 @@ class Scores:
         In [0, 1]; a row of NaN where the file could not be read.
     failures : list of Failure
         Files that could not be read, each with its reason.
+    passed : tuple of Passed
+        Files of other kinds beside the images; they have no rows unless ``all_files`` is set.
+    passed_over : dict of str to int
+        Reason -> how many files, folders or repeated rows are no rows.
+    all_files : bool
+        Whether `rows` ends with one row for each file of ``passed``, with its reason.
     report : dict
         Counts and times of the extraction.
     averaged : dict or None
@@ -66,6 +73,9 @@ class Scores:
     probabilities: np.ndarray
     failures: list[Failure]
     report: dict[str, Any]
+    passed: tuple[Passed, ...] = ()
+    passed_over: dict[str, int] = field(default_factory=dict)
+    all_files: bool = False
     averaged: dict[str, Any] | None = None
     sets: np.ndarray | None = None
     abstained: np.ndarray | None = None
@@ -97,7 +107,10 @@ class Scores:
         return [*names, "error"]
 
     def rows(self) -> Iterator[list[Any]]:
-        """One row per file, as `columns` names its cells; None where there is nothing to say."""
+        """One row per file, as `columns` names its cells; None where there is nothing to say.
+
+        Files of other kinds follow the images where ``all_files`` asks for them.
+        """
         reasons = {failure.id: failure.reason for failure in self.failures}
         empty = [None] * (len(self.columns) - 2)
         position = {name: i for i, name in enumerate(self.classes)}
@@ -116,6 +129,9 @@ class Scores:
             if self.proba:
                 row += p.tolist()
             yield [*row, *self._trust_cells(i, first), None]
+        if self.all_files:
+            for passed in self.passed:
+                yield [passed.id, *empty, passed.kind.reason]
 
     def _trust_cells(self, i: int, first: int) -> list[Any]:
         """How far to trust row ``i``, of which class ``first`` is predicted."""
@@ -154,6 +170,7 @@ class Scores:
             "page": self.page,
             "drift": self.drift,
             "report": self.report,
+            "passed_over": self.passed_over,
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
 
@@ -163,9 +180,24 @@ class Scores:
         Raises
         ------
         QuarantinedError
+            With the number and the first of them. Files of kinds that may hold images and are
+            not read count too.
+        """
+        hint = "The error column of the output names them all."
+        unread = [passed for passed in self.passed if passed.kind.image]
+        if unread and not self.all_files:
+            hint += " Files that were passed over have rows with --all-files."
+        require_all(self.failures, len(self), hint=hint, unread=unread)
+
+    def require_any(self) -> None:
+        """Raise when no file could be read.
+
+        Raises
+        ------
+        DatasetError
             With the number and the first of them.
         """
-        require_all(self.failures, len(self), hint="The error column of the output names them all.")
+        require_any(self.failures, len(self))
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, run_extractors
 from featx.files import printable
@@ -22,6 +21,7 @@ from featx.model import Model, load_model
 from featx.model.trust import Trust
 from featx.system_errors import writing
 from featx.workflow.averaging import average_views, score_augmentation
+from featx.workflow.datasets import open_data
 from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
@@ -91,7 +91,7 @@ def score(
     loaded = model if isinstance(model, Model) else load_model(model)
     if not isinstance(images, DatasetConfig):
         images = DatasetConfig(dataset=os.fspath(images))
-    manifest = read_manifest(images, labelled=False)
+    manifest = open_data(images, labelled=False)
     _check_outputs(output, config, images.dataset, manifest.root)
     extractions = _extract(loaded, manifest, config, extract)
     scores = _write(_predict(loaded, extractions, config), extractions[0], output, config)
@@ -206,6 +206,9 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
         ood=None if limit is None else np.asarray(ood_scores) > limit.limit,
         top_k=top_k,
         proba=config.proba,
+        passed=extraction.manifest.passed,
+        passed_over=dict(extraction.manifest.ignored),
+        all_files=config.all_files,
     )
 
 
@@ -225,7 +228,8 @@ def _write(
     if output is not None:
         with writing("the table", output, kept=KEPT):
             write_rows(output, scores.columns, scores.rows(), overwrite=config.overwrite)
-        console.log(f"{len(scores):,} rows written to {printable(os.fspath(output))}")
+        n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
+        console.log(f"{n_rows:,} rows written to {printable(os.fspath(output))}")
         scores = replace(scores, output=os.fspath(output))
     if config.sort_into is not None:
         placements = [

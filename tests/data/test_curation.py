@@ -51,7 +51,7 @@ def test_an_unknown_image_is_named_with_the_nearest(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("g.txt", "a/1.jpg", "is not a table with columns path and group"),
-        ("g.csv", "path,reason\na/1.jpg,x\n", "has no column group; it has path, reason"),
+        ("g.csv", "path,reason\na/1.jpg,x\n", "no column group; it has path, reason"),
         ("g.csv", "path,group\na/1.jpg,\n", "line 2: path or group is empty"),
         ("g.csv", "path,group\nnone.jpg,1\n", "names 1 of 1 images"),
     ],

@@ -319,7 +319,7 @@ def test_an_empty_file_is_refused():
 
 @pytest.mark.parametrize("data", [b"hello", b"<html></html>", b"%PDF-1.4", b"\0" * 1000])
 def test_what_is_no_image_is_refused(data):
-    with pytest.raises(DecodeError, match="not an image, or cut off in its header; formats read"):
+    with pytest.raises(DecodeError, match=r"(not an image|PDF).*; formats read"):
         decode_image(data)
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx.config import DatasetConfig
+from featx.data.cells import is_no_value
 from featx.data.manifest import Manifest
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, MissingExtraError, UnknownNameError, UsageError
@@ -120,11 +121,11 @@ PIECE = st.text(
 NAME = (
     st.lists(PIECE, min_size=1, max_size=3)
     .map("/".join)
-    .filter(lambda path: not re.match(r"[A-Za-z]:[\\/]|\\\\", path))  # refused, see below
+    .filter(lambda path: not re.match(r"[A-Za-z]:[\\/]|\\\\|~|[\w.+-]+://", path))  # refused
 )
 LABEL = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8
-)
+).filter(lambda text: not is_no_value(text))
 ROWS = st.dictionaries(
     NAME,
     st.tuples(LABEL, LABEL, st.sampled_from(["train", "val", "test"])),
@@ -239,8 +240,8 @@ def test_an_absolute_path_below_a_linked_root(tmp_path):
     "path",
     [
         "/etc/passwd", "../outside.jpg", "a/../../outside.jpg", "..", ".", "a/..", "/",
-        "C:\\\\photos\\\\1.jpg", "\\\\\\\\server\\\\share\\\\1.jpg", "out/1.jpg", "file.jpg",
-        "deep/file.jpg", "chain/1.jpg", "{root}-sibling/1.jpg", "../back/1.jpg",
+        "out/1.jpg", "file.jpg", "deep/file.jpg", "chain/1.jpg", "{root}-sibling/1.jpg",
+        "../back/1.jpg",
     ],
 )  # fmt: skip
 def test_paths_that_lead_outside_are_refused(tmp_path, path):
@@ -259,7 +260,7 @@ def test_paths_that_lead_outside_are_refused(tmp_path, path):
         DatasetError, match=r"line 1: path '.*' leads outside the root '.*set'"
     ) as e:
         read(write(root, "m.jsonl", content))
-    assert e.value.hint == "Name a root that holds all images with --root."
+    assert "Name a root that holds all images with --root." in e.value.hint
 
 
 def test_links_within_the_root_are_fine(tmp_path):
@@ -329,15 +330,16 @@ def test_unknown_split(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [(3, "3"), (3.0, "3"), (True, "true"), (None, None), (float("nan"), None), ("3.0", "3.0"),
-     ("", None), (" x ", " x "), (10**30, "1" + "0" * 30)],
+    [(3, "3"), (3.0, "3"), (True, "true"), (None, None), ("nan", None), ("NULL", None),
+     ("3.0", "3.0"), ("", None), ("  ", None), ("NA", "NA"), ("None", "None"), ("-", "-"),
+     (" x ", " x "), (10**30, "1" + "0" * 30)],
 )  # fmt: skip
 def test_labels_that_are_not_text(tmp_path, value, label):
     dataset = write(tmp_path, "m.jsonl", json.dumps({"path": "1.jpg", "label": value}))
     assert read(dataset).labels == [label]
 
 
-@pytest.mark.parametrize("value", [0.5, [1], {"a": 1}, float("inf")])
+@pytest.mark.parametrize("value", [0.5, [1], {"a": 1}])
 def test_labels_that_are_no_names(tmp_path, value):
     dataset = write(tmp_path, "m.jsonl", json.dumps({"path": "1.jpg", "label": value}))
     with pytest.raises(DatasetError, match="column 'label' must hold text or whole numbers, got"):
@@ -347,19 +349,19 @@ def test_labels_that_are_no_names(tmp_path, value):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("m.csv", "path,label\n1.jpg\n", "line 2: 1 fields under 2 columns"),
+        ("m.csv", "path,label\n1.jpg\n", "line 2: 1 field under 2 columns"),
         ("m.csv", "path,label\n1.jpg,a,b\n", "line 2: 3 fields under 2 columns"),
         ("m.csv", 'path,label\n1.jpg,"a\n', "line 2: unexpected end of data"),
         ("m.csv", 'path,label\n1.jpg,"a"b\n', "line 2: ',' expected after '\"'"),
         ("m.csv", "path,path\n1.jpg,a\n", "the header: column 'path' appears more than once"),
         ("m.csv", "path\n" + "x" * 200_000, "line 2: field larger than field limit"),
-        ("m.csv", "", "No column with image paths among: none"),
-        ("m.csv", "path,label\n", "No images in"),
+        ("m.csv", "", "the file: it is empty"),
+        ("m.csv", "path,label\n", "has the names of its columns and no row"),
         ("m.jsonl", "{}\n[1]\n", "line 2: expected a JSON object"),
         ("m.jsonl", '{"path": "1.jpg", "label": "a\\u0000"}', "line 1: column 'label' holds a NUL"),
         ("m.jsonl", '{"path": 1\n', "line 1: not JSON"),
         ("m.jsonl", '{"path": ' + "[" * 100_000, "line 1: not JSON"),
-        ("m.jsonl", "", "No column with image paths among: none"),
+        ("m.jsonl", "", "the file: it is empty"),
     ],
 )
 def test_malformed_files(tmp_path, name, content, message):

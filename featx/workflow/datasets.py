@@ -1,0 +1,69 @@
+"""A data set as every command reads it: with what is odd about it, or passed over, said."""
+
+from __future__ import annotations
+
+import os
+
+from featx import console
+from featx.config import DatasetConfig
+from featx.data.lookup import hint_for, suggestion
+from featx.data.manifest import Manifest
+from featx.data.passed import passed_over
+from featx.data.reader import read_manifest
+from featx.data.remarks import remarks
+from featx.errors import DatasetError
+from featx.files import printable
+
+__all__ = ["open_data", "tell_passed"]
+
+
+def open_data(
+    config: DatasetConfig, *, labelled: bool | None = None, quiet: bool = False
+) -> Manifest:
+    """Read a data set, say what is odd about it, and at the end of the command what is left out.
+
+    Parameters
+    ----------
+    config, labelled
+        See `featx.data.reader.read_manifest`.
+    quiet : bool
+        Whether the caller says all of this itself.
+
+    Raises
+    ------
+    UsageError, DatasetError, MissingExtraError
+        See `featx.data.reader.read_manifest`; also where a manifest file names no file that is
+        there.
+    """
+    manifest = read_manifest(config, labelled=labelled)
+    _require_a_file(manifest, config)
+    if not quiet:
+        for sentence in remarks(manifest):
+            console.warn(sentence)
+        tell_passed(manifest)
+    return manifest
+
+
+def tell_passed(manifest: Manifest) -> None:
+    """Say at the end of the command how many files of which kinds were passed over."""
+    passed = passed_over(manifest)
+    if passed:
+        console.at_end(f"Passed over in '{printable(manifest.source)}': {passed}.")
+
+
+def _require_a_file(manifest: Manifest, config: DatasetConfig) -> None:
+    """A manifest file of which no path leads to a file is a mistake in its paths."""
+    if os.path.isdir(manifest.source):  # noqa: PTH112
+        return
+    if any(os.path.lexists(row.path) for row in manifest.rows):
+        return
+    first, n = manifest.rows[0], len(manifest)
+    named = f"'{printable(manifest.source)}' names"
+    files = f"The only file that {named} does not exist:"
+    if n > 1:
+        files = f"None of the {n:,} files that {named} exists, the first"
+    mend = suggestion(first.path, manifest.root) or "."
+    raise DatasetError(
+        f"{files} '{printable(first.id)}'{mend}",
+        hint=hint_for(first.id, manifest.root, rooted=config.root is not None),
+    )
