@@ -56,7 +56,7 @@ def loose(name: str) -> str:
     words = re.sub(r"(?<=\w)[\s_\-]+(?=\w)|\s+", " ", plain).strip()
     # An underscore counts as a letter of a word in patterns, so it is taken out by itself.
     words = " ".join(words.replace("_", " ").split()) or words
-    return _number(unicodedata.normalize("NFC", words)) or name
+    return _number(unicodedata.normalize("NFC", words)) or name.strip() or name
 
 
 def _number(name: str) -> str:

@@ -32,9 +32,9 @@ def passed_over(manifest: Manifest) -> str:
 def _in_order(counts: Mapping[str, int], named: Mapping[str, Kind]) -> list[tuple[str, int]]:
     """Kinds that may hold images first, the most frequent first."""
 
-    def rank(item: tuple[str, int]) -> tuple[bool, int]:
+    def rank(item: tuple[str, int]) -> tuple[bool, int, str]:
         name, n = item
-        return not (name in named and named[name].image), -n
+        return not (name in named and named[name].image), -n, name
 
     return sorted(counts.items(), key=rank)
 

@@ -52,16 +52,22 @@ def _one_class(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
     """A folder around the class folders, as unpacking an archive often leaves."""
     if len(counts) > 1 or not _is_folder(manifest):
         return
-    parts = [PurePosixPath(id).parts[:-1] for id in manifest.ids]
-    (only,) = counts
-    if any(row.split for row in manifest.rows) or len({p[:2] for p in parts if len(p) > 1}) < 2:
+    inner = None if any(manifest.splits) else _wrapped(manifest)
+    if inner is None:
+        (only,) = counts
         yield f"There is one class only, '{printable(only)}': a classifier needs two."
         return
-    inner, parts = parts[0][0], [p[1:] for p in parts]
-    while len({p[0] for p in parts if p}) == 1:
-        inner, parts = f"{inner}/{next(p[0] for p in parts if p)}", [p[1:] for p in parts if p]
     where = printable(f"{manifest.source.rstrip('/')}/{inner}")
     yield f"All images lie in one folder that has folders of its own: did you mean {where}?"
+
+
+def _wrapped(manifest: Manifest) -> str | None:
+    """The first folder from the top that has several folders in it, where it is not the top."""
+    parts = [PurePosixPath(id).parts[:-1] for id in manifest.ids]
+    inner: list[str] = []
+    while len(tops := {p[len(inner)] for p in parts if len(p) > len(inner)}) == 1:
+        inner += tops
+    return "/".join(inner) if inner and tops else None
 
 
 def _similar(counts: Counter[str]) -> Iterator[str]:
