@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -41,7 +41,7 @@ __all__ = [
 
 _verbosity = 0
 _lock = threading.Lock()
-_last: list[str] | None = None
+_last: dict[str, Callable[[str], None]] | None = None
 
 
 def set_verbosity(level: int) -> None:
@@ -185,21 +185,22 @@ class _Details(logging.Handler):
 def ending() -> Iterator[None]:
     """Keep what `at_end` is given until the block ends, well or not, each sentence once."""
     global _last
-    _last = []
+    _last = {}
     try:
         yield
     finally:
-        sentences, _last = list(dict.fromkeys(_last)), None
-        for sentence in sentences:
-            warn(sentence)
+        sentences, _last = _last, None
+        for sentence, say in sentences.items():
+            say(sentence)
 
 
-def at_end(message: str) -> None:
-    """Warn at the end of the command, where it is seen; at once where no command runs."""
+def at_end(message: str, *, warning: bool) -> None:
+    """Say something at the end of the command, where it is seen; at once where none runs."""
+    say = warn if warning else log
     if _last is None:
-        warn(message)
+        say(message)
     else:
-        _last.append(message)
+        _last[message] = say
 
 
 def _say(message: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from typing import Any
 
 from featx.pages import Markup
 from featx.reporting.figures import SIZE, Figure
+from featx.reporting.fonts import USUAL, families_for, texts_of
 from featx.reporting.ink import INLINE, PRINTED, VARIABLES, Ink
 
 __all__ = ["inline_svg", "picture"]
@@ -49,26 +51,41 @@ def inline_svg(figure: Figure) -> Markup:
 
 
 def _render(figure: Figure, ink: Ink, kind: str) -> bytes:
+    """Draw the figure; once more with other fonts where the usual one lacks characters."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(_settings(figure, ink)):
-        canvas = Canvas(figsize=figure.size)
-        if figure.size == SIZE:  # laying out costs more than drawing; the usual needs none
-            canvas.subplots_adjust(left=0.15, bottom=0.125, right=0.975, top=0.975)
-        else:
-            canvas.set_layout_engine("constrained")
-        FigureCanvasAgg(canvas)
-        axes: Any = canvas.add_subplot()
-        figure.draw(axes, ink)
-        axes.spines[["top", "right"]].set_visible(False)
+    settings = _settings(figure, ink)
+    with matplotlib.rc_context(settings):
+        canvas = _drawn(figure, ink)
+        # The text of an SVG stays text: whoever shows it has fonts of his own.
+        families = [] if kind == "svg" else families_for(texts_of(canvas))
+    with matplotlib.rc_context(settings | ({"font.family": families} if families else {})):
+        if families:
+            canvas = _drawn(figure, ink)
         buffer = io.BytesIO()
         # No date: the same run gives the same bytes.
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        transparent = ink is INLINE
-        canvas.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, transparent=transparent)
+        with warnings.catch_warnings():  # of characters that no font has, said by families_for
+            warnings.simplefilter("ignore", UserWarning)
+            canvas.savefig(buffer, format=kind, dpi=DPI, metadata=metadata,
+                           transparent=ink is INLINE)  # fmt: skip
     return buffer.getvalue()
+
+
+def _drawn(figure: Figure, ink: Ink) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=figure.size)
+    if figure.size == SIZE:  # laying out costs more than drawing; the usual needs none
+        canvas.subplots_adjust(left=0.15, bottom=0.125, right=0.975, top=0.975)
+    else:
+        canvas.set_layout_engine("constrained")
+    FigureCanvasAgg(canvas)
+    axes: Any = canvas.add_subplot()
+    figure.draw(axes, ink)
+    axes.spines[["top", "right"]].set_visible(False)
+    return canvas
 
 
 def _settings(figure: Figure, ink: Ink) -> Any:
@@ -76,7 +93,7 @@ def _settings(figure: Figure, ink: Ink) -> Any:
         "svg.hashsalt": figure.name,
         "svg.fonttype": "none",
         "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],
+        "font.sans-serif": [USUAL],
         "font.size": 9,
         "text.parse_math": False,  # names of classes may hold dollar signs
         "text.color": ink.ink,

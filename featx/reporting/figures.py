@@ -78,6 +78,11 @@ def short(name: str, longest: int = 22) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
+def _in_legend(name: str) -> str:
+    """The name so that matplotlib shows it, as it shows none that begins with ``_``."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def _confusions(subject: Subject) -> Iterator[Figure]:
     """The whole matrix twice, and the part of a large one where most mistakes are."""
     n = len(subject.classes)
@@ -214,7 +219,7 @@ def _ranking(subject: Subject, name: str) -> Figure:
         if roc:
             axes.plot([0, 1], [0, 1], color=ink.soft, linewidth=0.8, linestyle=":")
         for k, c in enumerate(shown):
-            label = f"{short(subject.classes[c], 18)} {areas[c]:.2f}"
+            label = _in_legend(f"{short(subject.classes[c], 18)} {areas[c]:.2f}")
             axes.plot(*lines[c].T, color=hue(k), linestyle=dashes(k), label=label)
         _unit_axes(axes, *axes_of)
         if shown:
@@ -375,7 +380,7 @@ def _training(subject: Subject, what: str) -> Figure:
         for k, training in enumerate(trainings[-MOST_TRAININGS:]):
             own = [row for row in rows if row[0] == training]
             for place, images in enumerate(sides.values()):
-                named = images if len(trainings) == 1 else short(training)
+                named = images if len(trainings) == 1 else _in_legend(short(training))
                 axes.plot([r[1] for r in own], [r[2 + place] for r in own], color=hue(k),
                           linestyle=":" if place else "-", marker=".",
                           label=named if place == 0 or len(trainings) == 1 else None)  # fmt: skip

@@ -48,7 +48,8 @@ def tell_passed(manifest: Manifest) -> None:
     """Say at the end of the command how many files of which kinds were passed over."""
     passed = passed_over(manifest)
     if passed:
-        console.at_end(f"Passed over in '{printable(manifest.source)}': {passed}.")
+        sentence = f"Passed over in '{printable(manifest.source)}': {passed}."
+        console.at_end(sentence, warning=bool(manifest.unread))
 
 
 def _require_a_file(manifest: Manifest, config: DatasetConfig) -> None:

@@ -74,8 +74,8 @@ def test_paths_relative_to_somewhere_else_are_explained(featx: Featx, tmp_path: 
     manifest.write_text("path,label\na/1.png,a\nb/1.png,b\n", "utf-8")
     result = featx("fit", str(manifest), *BACKBONE)
     assert result.code == 1
-    assert "None of 2 images could be read" in result.err
-    assert "file not found" in result.err
+    assert "None of the 2 files that" in result.err
+    assert "exists, the first 'a/1.png'" in result.err
     assert "--root" in result.err
 
 
@@ -95,7 +95,7 @@ def test_an_unexpected_error_is_one_line_and_minus_v_shows_more(
     def broken(*arguments: object, **options: object) -> None:
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("featx.data.reader.read_manifest", broken)
+    monkeypatch.setattr("featx.workflow.datasets.read_manifest", broken)
     result = featx("extract", "photos")
     assert result.code == 1
     assert result.err == (

@@ -47,6 +47,7 @@ SAID = (
     "Warning: quarantined broken.jpg: {broken}\n"
     "Warning: quarantined sub/empty.png: {empty}\n"
     "9 rows written to out.csv\n"
+    "Passed over in 'new': 1 .txt.\n"
 )
 
 
@@ -94,6 +95,7 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "averaged": None,
         "drift": None,
         "page": None,
+        "passed_over": {".txt": 1},
         "sorted_into": {"=green": 3, "_unreadable": 2, "blue": 2, "red": 2},
         "failures": [{"id": "broken.jpg"}, {"id": "sub/empty.png"}],
     }
@@ -110,7 +112,7 @@ def test_strict_exits_3_with_the_rows_written(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["m"], 2, "Missing argument 'IMAGES'"),
+        (["m"], 2, "Missing argument 'DATASET'"),
         (["m", "absent"], 2, "Error: There is no data set at 'absent'."),
         (["absent", "new"], 2, "Error: The model absent does not exist.\nGive a model folder"),
         (["new", "new"], 1, "Error: new holds no model"),
