@@ -13,7 +13,15 @@ from featx.types import BackboneRequest, Preprocess
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Backbone", "BackboneInfo", "BackboneOutput", "LayerInfo", "Network", "Source"]
+__all__ = [
+    "Backbone",
+    "BackboneInfo",
+    "BackboneOutput",
+    "Features",
+    "LayerInfo",
+    "Network",
+    "Source",
+]
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,35 @@ class LayerInfo:
         return {**asdict(self), "shape": list(self.shape)}
 
 
+@dataclass(frozen=True)
+class Features:
+    """What a network itself calls its features: the map, or the tokens, before its own pooling.
+
+    Parameters
+    ----------
+    layer : str, optional
+        The module whose output they are.
+    change : callable, optional
+        What the network does to that output before it pools it.
+    compute : callable, optional
+        Where they are no module's output: from the module and the input to them. Anything but a
+        tensor means that there is no one map to pool.
+    channels_last : bool, default False
+        Whether a map that ``compute`` gives is ``(n, height, width, channels)``.
+    n_prefix_tokens : int, default 0
+        Tokens that are no places at the beginning of what ``compute`` gives.
+    has_cls_token : bool, default False
+        Whether the first of them is a class token.
+    """
+
+    layer: str | None = None
+    change: Callable[[Tensor], Tensor] | None = None
+    compute: Callable[[nn.Module, Tensor], Any] | None = None
+    channels_last: bool = False
+    n_prefix_tokens: int = 0
+    has_cls_token: bool = False
+
+
 @dataclass(eq=False)
 class Network:
     """What a source hands over: a module with what only its zoo knows about it.
@@ -162,8 +199,14 @@ class Network:
     channels_last : bool, default False
         Whether four-dimensional outputs are ``(n, height, width, channels)`` where their shape
         leaves it open.
+    features : Features
+        What ``--pooling`` without ``--layer`` pools.
     weights_file : Path, optional
         Where the weights were read from; None when they are random.
+    absent : tuple of str
+        Tensors that the file lacks and nothing that is taken may depend on.
+    said : str
+        What a person should know of how the file fits; may be empty.
     """
 
     module: nn.Module
@@ -177,7 +220,10 @@ class Network:
     has_cls_token: bool = False
     token_pooling: Literal["avg", "cls"] = "avg"
     channels_last: bool = False
+    features: Features = Features()
     weights_file: Path | None = None
+    absent: tuple[str, ...] = ()
+    said: str = ""
 
 
 class Source(Protocol):

@@ -62,11 +62,16 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
         console.warn(
             f"{network.name} has random weights: its embeddings say little about the images."
         )
+    said = (f"{network.weights_file}: {network.said}.",) if network.said else ()
+    for sentence in said:
+        console.log(sentence)
     x = torch.zeros(1, 3, *network.preprocess.size_px)
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
         groups = tuple((tap,) for tap in taps) if request.separate else (taps,)
         tapped = TappedNetwork(network, groups)
+        if network.absent:
+            _prove_independent(network, tapped, x)
         outputs = _measure(network, tapped, x)
     return Backbone(
         name=network.name,
@@ -166,6 +171,34 @@ def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[Backbo
         }
         outputs.append(BackboneOutput(name, vector.shape[1], document))
     return tuple(outputs)
+
+
+def _prove_independent(network: Network, tapped: TappedNetwork, x: Tensor) -> None:
+    """Refuse outputs that depend on tensors that the file lacks.
+
+    With these not a number, everything that depends on them is none either.
+    """
+    import torch
+
+    state = network.module.state_dict()
+    before = {name: state[name].clone() for name in network.absent}
+    try:
+        with torch.inference_mode():
+            for name in before:
+                if state[name].is_floating_point():
+                    state[name].fill_(torch.nan)
+            vectors = tapped(x)
+    finally:
+        with torch.no_grad():
+            for name, tensor in before.items():
+                state[name].copy_(tensor)
+    if not all(bool(vector.isfinite().all()) for vector in vectors):
+        some = ", ".join(network.absent[:6])
+        raise BackboneError(
+            f"{str(network.weights_file)!r} lacks {len(before)} tensors that this embedding of "
+            f"{network.name} is computed with: {some}.",
+            hint="Where the file ends before the head, --pooling avg takes the features before it.",
+        )
 
 
 def _output_name(group: tuple[Tap, ...]) -> str:

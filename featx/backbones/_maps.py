@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featx.backbones._features import LAST_FEATURES
 from featx.backbones._pooling import Layout, as_places, grid, n_places
 from featx.backbones._taps import (
     PRE_LOGITS,
@@ -110,8 +111,17 @@ def _pass(
 def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[Source]]:
     """What the embedding may be made of; a pass says which is true."""
     network, taps = tapped.network, tapped.groups[output]
-    if taps[0].layer != PRE_LOGITS:
-        yield [(tap.layer, 0, nn.Identity(), tap.pooling) for tap in taps]
+    features, computed = network.features, {PRE_LOGITS}
+    if features.compute is not None:
+        computed.add(LAST_FEATURES)
+    if not any(tap.layer in computed for tap in taps):
+        change = features.change or nn.Identity()
+        yield [
+            (str(features.layer), 0, change, tap.pooling)
+            if tap.layer == LAST_FEATURES
+            else (tap.layer, 0, nn.Identity(), tap.pooling)
+            for tap in taps
+        ]
         return
     if len(taps) > 1:
         return
@@ -122,6 +132,8 @@ def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[
         return
     layout = Layout.of(network, x)
     width = call_for_shapes(tapped, x)[output].shape[1]
+    if taps[0].pooling == "avg+max":
+        width //= 2
     maps = [
         name
         for name, (_, shape) in trace(network, x).items()
@@ -129,7 +141,7 @@ def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[
     ]
     for name in maps[: -TRIED - 1 : -1]:
         for change in (nn.Identity(), nn.ReLU()):  # some networks have the last one as a function
-            yield [(name, 0, change, "avg")]
+            yield [(name, 0, change, "avg" if taps[0].pooling == "own" else taps[0].pooling)]
 
 
 def _parts(

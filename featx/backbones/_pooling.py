@@ -15,7 +15,7 @@ from featx.errors import BackboneError
 if TYPE_CHECKING:
     from featx.backbones._base import Network
 
-__all__ = ["Layout", "as_places", "grid", "n_places", "pool"]
+__all__ = ["Layout", "as_places", "grid", "n_places", "pool", "reduce_places"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ def pool(x: Tensor, pooling: str, layout: Layout, *, what: str) -> Tensor:
             raise _no_cls(layout, what, "is a map of features")
         channels_last = _is_channels_last(x.shape, layout)
         places = (x if channels_last else x.permute(0, 2, 3, 1)).flatten(1, 2)
+    return reduce_places(places, pooling)
+
+
+def reduce_places(places: Tensor, pooling: str) -> Tensor:
+    """Average, maximum or both of ``(n, places, channels)`` over the places."""
     if pooling == "max":
         return places.amax(dim=1)
     if pooling == "avg+max":

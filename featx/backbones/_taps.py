@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from featx.backbones._base import Network
+from featx.backbones._features import LAST_FEATURES, pool_features, vectors_agree
 from featx.backbones._pooling import Layout, n_places, pool
 from featx.backbones._unknown import unknown_name
 from featx.errors import BackboneError, UsageError
@@ -42,6 +43,9 @@ class _Enough(Exception):
     """Not an error: every tap has what it needs."""
 
 
+#: What a network does to a module's output before it pools it; nothing where it is None.
+Change = Callable[[Tensor], Tensor] | None
+
 #: Who takes what passes by the hooks: threads run one network at the same time.
 _taking = threading.local()
 
@@ -49,12 +53,12 @@ _taking = threading.local()
 def _pass_on(tap: Tap, passing: object) -> None:
     take = getattr(_taking, "take", None)
     if take is not None:
-        take(tap, first_tensor(passing, tap.layer))
+        take(tap, passing)
 
 
 # Hooks are functions of this module, so that a network can be sent to another process.
-def _output_hook(tap: Tap, _module: nn.Module, _inputs: Any, output: Any) -> None:
-    _pass_on(tap, output)
+def _output_hook(tap: Tap, change: Change, _module: nn.Module, _inputs: Any, output: Any) -> None:
+    _pass_on(tap, output if change is None else change(output))
 
 
 def _input_hook(tap: Tap, _module: nn.Module, inputs: Any) -> None:
@@ -95,9 +99,13 @@ class TappedNetwork(nn.Module):
         calls = 0
         layout = Layout.of(self.network, x)
 
-        def take(tap: Tap, tensor: Tensor) -> None:
+        def take(tap: Tap, output: Any) -> None:
             nonlocal calls
-            taken[tap] = pool(tensor, tap.pooling, layout, what=tap.layer)
+            if tap.layer == LAST_FEATURES:
+                taken[tap] = pool_features(output, tap.pooling, self.network)
+            else:
+                tensor = first_tensor(output, tap.layer)
+                taken[tap] = pool(tensor, tap.pooling, layout, what=tap.layer)
             calls += 1
             if calls == self._calls_left:
                 raise _Enough
@@ -114,23 +122,38 @@ class TappedNetwork(nn.Module):
 
     def _hook(self, tap: Tap) -> None:
         """Make ``tap`` take what passes by its module."""
-        if tap.layer != PRE_LOGITS:
+        features = self.network.features
+        if tap.layer == LAST_FEATURES:
+            if features.layer is not None:
+                layer = self.module.get_submodule(features.layer)
+                layer.register_forward_hook(partial(_output_hook, tap, features.change))
+        elif tap.layer != PRE_LOGITS:
             layer = self.module.get_submodule(tap.layer)
-            layer.register_forward_hook(partial(_output_hook, tap))
+            layer.register_forward_hook(partial(_output_hook, tap, None))
         elif self.network.pre_logits is None:
             head = self.module.get_submodule(self.network.heads[0])
             head.register_forward_pre_hook(partial(_input_hook, tap))
 
-    def _run(self, x: Tensor, take: Callable[[Tap, Tensor], None]) -> None:
+    def _run(self, x: Tensor, take: Callable[[Tap, Any], None]) -> None:
         """One pass; the classifier is part of it only where a tap lies in it."""
-        pre_logits = self.network.pre_logits
-        if pre_logits is None or self._reaches_head():
+        pre_logits, compute = self.network.pre_logits, self.network.features.compute
+        hooked = set(self._taps)
+        if compute is not None and (last := self._of(LAST_FEATURES)):
+            hooked -= set(last)
+            output = compute(self.module, x)
+            for tap in last:
+                take(tap, output)
+        if hooked and (pre_logits is None or self._reaches_head()):
             self.module(x)
-        wanted = [tap for tap in self._taps if tap.layer == PRE_LOGITS]
-        if pre_logits is not None and (wanted or not self._reaches_head()):
+            hooked.clear()
+        wanted = self._of(PRE_LOGITS)
+        if pre_logits is not None and (wanted or hooked):
             output = pre_logits(self.module, x)
             for tap in wanted:
                 take(tap, output)
+
+    def _of(self, layer: str) -> list[Tap]:
+        return [tap for tap in self._taps if tap.layer == layer]
 
     def _reaches_head(self) -> bool:
         return any(
@@ -165,8 +188,8 @@ def call_for_shapes(module: nn.Module, x: Tensor) -> Any:
     tensors = [*module.named_parameters(), *module.named_buffers()]
     twins = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     with torch.inference_mode():
-        try:
-            return torch.func.functional_call(module, twins, (x.to("meta"),))
+        try:  # tying would swap a module with two names twice, and leave its twins in it
+            return torch.func.functional_call(module, twins, (x.to("meta"),), tie_weights=False)
         except Exception:  # whatever it is, the real call repeats it
             return module(x)
 
@@ -203,8 +226,8 @@ def choose_taps(
     network : Network
         The network.
     layers, poolings : tuple of str
-        As in `featx.types.BackboneRequest`. Poolings without layers pool the last map of
-        features (or sequence of tokens) before the pre-logits.
+        As in `featx.types.BackboneRequest`. Poolings without layers pool what the network itself
+        calls its features: the last map, or all tokens, before its own pooling.
     x : Tensor
         One normalised image; used where the network must be run to know.
 
@@ -218,14 +241,14 @@ def choose_taps(
     if not layers and not poolings:
         return (Tap(PRE_LOGITS, "own"),)
     if not layers:
-        layers = (_last_map(network, x),)
+        layers = (_features_layer(network, poolings, x),)
     known = [name for name, _ in network.module.named_modules() if name]
     for layer in layers:
-        if layer != PRE_LOGITS and layer not in known:
+        if layer not in (*known, PRE_LOGITS, LAST_FEATURES):
             raise unknown_name(
                 f"layer of {network.name}",
                 layer,
-                [*known, PRE_LOGITS],
+                [*known, PRE_LOGITS, LAST_FEATURES],
                 command=f"featx backbones {network.name} --layers",
             )
         if layer == PRE_LOGITS and poolings:
@@ -237,7 +260,48 @@ def choose_taps(
     return tuple(Tap(layer, pooling) for layer in layers for pooling in poolings or ("own",))
 
 
-def _last_map(network: Network, x: Tensor) -> str:
+def _features_layer(network: Network, poolings: tuple[str, ...], x: Tensor) -> str:
+    """The layer that gives the network's features: a module's name where one gives just them.
+
+    Embeddings of earlier versions are known by the last module whose output has places. Where
+    that is right, which one pass over noise shows, it keeps its name, and they stay valid.
+    """
+    features = network.features
+    if features.compute is None:
+        whole = features.layer is not None and features.change is None
+        return str(features.layer) if whole else LAST_FEATURES
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    seen: list[Tensor] = []
+    name = _last_with_places(network, x)
+    with ExitStack() as hooks, torch.inference_mode():
+        if name is not None:
+            handle = network.module.get_submodule(name).register_forward_hook(
+                lambda _module, _inputs, output: seen.append(first_tensor(output, "").clone())
+            )
+            hooks.callback(handle.remove)
+        output = features.compute(network.module, noise)
+    for pooling in poolings:
+        pool_features(output, pooling, network)  # refuses what makes no sense
+    same = name is not None and bool(seen) and _pools_alike(seen[-1], output, network, noise)
+    return str(name) if same else LAST_FEATURES
+
+
+def _pools_alike(found: Tensor, output: Tensor, network: Network, x: Tensor) -> bool:
+    """Whether a layer's output is pooled as the network's features are."""
+    layout = Layout.of(network, x)
+    kinds = ["avg", "max"]
+    if output.ndim == 3 and network.features.has_cls_token and found.ndim == 3:
+        kinds.append("cls")
+    try:
+        return all(
+            vectors_agree(pool(found, kind, layout, what=""), pool_features(output, kind, network))
+            for kind in kinds
+        )
+    except BackboneError:  # of a pooling that makes no sense for one of them
+        return False
+
+
+def _last_with_places(network: Network, x: Tensor) -> str | None:
     """Name of the last module whose output still has places: a map or a sequence of tokens."""
     layout = Layout.of(network, x)
     maps = [
@@ -245,9 +309,4 @@ def _last_map(network: Network, x: Tensor) -> str:
         for name, (_, shape) in trace(network, x).items()
         if len(shape) in (3, 4) and n_places(shape, layout) > 1
     ]
-    if not maps:
-        raise BackboneError(
-            f"{network.name} has no map of features to pool at this input size.",
-            hint="Leave --pooling out, or raise --size.",
-        )
-    return maps[-1]
+    return maps[-1] if maps else None

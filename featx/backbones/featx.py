@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featx.backbones._base import BackboneInfo, Network
+from featx.backbones._base import BackboneInfo, Features, Network
+from featx.backbones._building import random_weights
+from featx.backbones._files import find_file, read_weights
 from featx.backbones._unknown import unknown_name
-from featx.backbones._weights import fit_weights, random_weights, read_weights
+from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError
 from featx.types import BackboneRequest, Preprocess
 
@@ -47,12 +49,15 @@ class EmbeddedSource:
         if not request.pretrained:
             network.name = f"featx:{name}/random"
             return network
-        path = request.weights or _weights(name)
         if request.weights is None:
-            _check_digest(Path(path), spec["weights"]["sha256"])
+            path = _weights(name)
+            _check_digest(path, spec["weights"]["sha256"])
+        else:
+            path = find_file(request.weights)
         what = f"{str(path)!r} does not fit featx:{name}"
-        fit_weights(module, read_weights(path), heads=(), what=what)
-        network.weights_file = Path(path)
+        fitted = fit_weights(module, read_weights(path), heads=(), what=what)
+        network.weights_file = path
+        network.absent, network.said = fitted.absent, fitted.said
         return network
 
     def sketch(self, name: str) -> Network:
@@ -135,6 +140,7 @@ def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
         preprocess=_preprocess(spec),
         pretrained=True,
         heads=("global_pool", "fc"),
+        features=Features("layer4"),
         pre_logits=Pyramid(tuple(spec["layers"]), tuple(spec["sizes_px"])),
     )
 

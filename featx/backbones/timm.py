@@ -13,12 +13,15 @@ import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models import PretrainedCfg, get_pretrained_cfg
+from timm.models.pit import PoolingVisionTransformer
 
-from featx import console
 from featx.backbones import _hub
-from featx.backbones._base import BackboneInfo, Network
+from featx.backbones._base import BackboneInfo, Features, Network
+from featx.backbones._building import meta_network, random_weights
+from featx.backbones._files import find_file, read_weights
+from featx.backbones._timm_filter import build_unloaded
 from featx.backbones._unknown import unknown_name
-from featx.backbones._weights import fit_weights, random_weights, read_weights
+from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest, Preprocess
 
@@ -50,21 +53,31 @@ class TimmSource:
             return _describe(module, f"timm:{name}/random", name, arguments, pretrained=False)
         if request.weights is not None:
             full_name = f"timm:{name}"
-            path = request.weights
-            module = _from_file(_joined(name, tag), arguments, path, full_name)
+            path = find_file(request.weights)
         else:
             full_name = f"timm:{_joined(name, tag)}"
-            state, path = _zoo_weights(cfg, full_name, offline=offline)
-            module = _convert(_joined(name, tag), arguments, state, full_name, path)
+            path = _zoo_weights(cfg, full_name, offline=offline)
+        state = read_weights(path)
+        module, loading = build_unloaded(_joined(name, tag), arguments)
+        heads = _heads(module)
+        fitted = fit_weights(
+            module,
+            state,
+            heads=heads,
+            what=f"{str(path)!r} does not fit {full_name}",
+            convert=lambda state, module: loading.convert(state, module, heads),
+            convert_first=request.weights is None,
+            lenient=loading.lenient,
+        )
         network = _describe(module, full_name, name, arguments, pretrained=True)
-        network.weights_file = Path(path)
+        network.weights_file = path
+        network.absent, network.said = fitted.absent, fitted.said
         return network
 
     def sketch(self, name: str) -> Network:
         """See `featx.backbones._base.Source`."""
         name, tag, _ = _resolve(name)
-        with torch.device("meta"):
-            module = timm.create_model(_joined(name, tag))
+        module = meta_network(lambda: timm.create_model(_joined(name, tag)))
         return _describe(module, f"timm:{_joined(name, tag)}", name, {}, pretrained=True)
 
     def info(self, name: str) -> BackboneInfo:
@@ -110,55 +123,16 @@ def _resolve(full: str) -> tuple[str, str, Any]:
     return name, tag or cfg.tag or "", cfg
 
 
-def _zoo_weights(cfg: Any, full_name: str, *, offline: bool) -> tuple[dict[str, Tensor], str]:
-    """The weights of a tag, from this machine or from their hub, and where they lie."""
+def _zoo_weights(cfg: Any, full_name: str, *, offline: bool) -> Path:
+    """Where the weights of a tag lie on this machine, fetched from their hub if need be."""
     if cfg.hf_hub_id:
-        path = _hub.fetch_hf(cfg.hf_hub_id, cfg.hf_hub_filename, what=full_name, offline=offline)
-    elif cfg.url:
-        path = _hub.fetch_url(cfg.url, what=full_name, offline=offline)
-    else:
-        raise WeightsNotFoundError(
-            f"timm has no pretrained weights for {full_name}.",
-            hint="Give --weights FILE, or --no-pretrained for random weights.",
-        )
-    return read_weights(path), str(path)
-
-
-def _from_file(model: str, arguments: dict[str, Any], path: str, full_name: str) -> Any:
-    """The user's own file: fitted as it is, else as timm converts other layouts."""
-    state = read_weights(path)
-    with random_weights():
-        module = timm.create_model(model, **arguments)
-    what = f"{path!r} does not fit {full_name}"
-    try:
-        fit_weights(module, state, heads=_heads(module), what=what)
-    except BackboneError as misfit:
-        try:
-            return _convert(model, arguments, state, full_name, path)
-        except BackboneError:
-            raise misfit from None
-    return module
-
-
-def _convert(
-    model: str, arguments: dict[str, Any], state: dict[str, Tensor], full_name: str, path: str
-) -> Any:
-    """Let timm build the network and convert the weights to its present layout.
-
-    timm gets tensors, never a file: reading the file safely is not left to it.
-    """
-    overlay = {"state_dict": state, "custom_load": False}
-    try:
-        with random_weights():  # some published weights lack a few of their network's tensors
-            module: Any = timm.create_model(
-                model, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
-            )
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())
-        raise BackboneError(f"{path!r} does not fit {full_name}: {reason[:600]}") from None
-    module.pretrained_cfg.pop("state_dict", None)
-    console.detail(f"{full_name}: weights from {path}")
-    return module
+        return _hub.fetch_hf(cfg.hf_hub_id, cfg.hf_hub_filename, what=full_name, offline=offline)
+    if cfg.url:
+        return _hub.fetch_url(cfg.url, what=full_name, offline=offline)
+    raise WeightsNotFoundError(
+        f"timm has no pretrained weights for {full_name}.",
+        hint="Give --weights FILE, or --no-pretrained for random weights.",
+    )
 
 
 def _heads(module: Any) -> tuple[str, ...]:
@@ -198,8 +172,42 @@ def _preprocess(cfg: dict[str, Any], name: str) -> Preprocess:
 
 
 def _pre_logits(module: Any, x: Tensor) -> Tensor:
-    features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
-    return features
+    try:
+        vectors: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
+    except NotImplementedError as error:
+        raise BackboneError(
+            f"timm's {type(module).__name__} has no pre-logits: {error}",
+            hint="Use --pooling avg, or name a layer with --layer.",
+        ) from None
+    return vectors
+
+
+def _features(module: Any, x: Tensor) -> Any:
+    return module.forward_features(x)
+
+
+def _class_tokens_and_map(module: Any, x: Tensor) -> Tensor:
+    """PiT's ``forward_features`` gives the class tokens alone; the map is its last stage's."""
+    tokens, maps = module.forward_intermediates(x, indices=1)
+    return torch.cat([tokens, maps[-1].flatten(2).transpose(1, 2)], dim=1)
+
+
+def _describe_features(module: Any) -> Features:
+    """How to read what ``forward_features`` gives."""
+    # NaFlexViT keeps its class token with its other embeddings; CoaT has one a stage.
+    places = (("", "cls_token"), ("embeds", "cls_token"), ("", "cls_token1"))
+    tokens = [getattr(getattr(module, p, None) if p else module, n, None) for p, n in places]
+    token = next((t for t in tokens if t is not None), None)
+    n_prefix = getattr(module, "num_prefix_tokens", None)
+    if n_prefix is None:  # VOLO, CoaT and PiT do not say
+        n_prefix = 0 if token is None else token.shape[1]
+    is_pit = isinstance(module, PoolingVisionTransformer)
+    return Features(
+        compute=_class_tokens_and_map if is_pit else _features,
+        channels_last=getattr(module, "output_fmt", "NCHW") == "NHWC",
+        n_prefix_tokens=n_prefix,
+        has_cls_token=token is not None,
+    )
 
 
 def _describe(
@@ -227,4 +235,5 @@ def _describe(
         has_cls_token=getattr(module, "cls_token", None) is not None,
         token_pooling="cls" if pooling == "token" else "avg",
         channels_last=getattr(module, "output_fmt", "NCHW") == "NHWC",
+        features=_describe_features(module),
     )

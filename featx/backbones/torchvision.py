@@ -7,7 +7,7 @@ input of its classifier).
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,14 +16,32 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from featx.backbones import _hub
-from featx.backbones._base import BackboneInfo, Network
+from featx.backbones._base import BackboneInfo, Features, Network
+from featx.backbones._building import hollow_network, meta_network, random_network
+from featx.backbones._files import find_file, read_weights
 from featx.backbones._unknown import unknown_name
-from featx.backbones._weights import fit_weights, random_weights, read_weights
+from featx.backbones._weights import fit_weights
 from featx.types import BackboneRequest, Preprocess
 
 __all__ = ["PLUGIN"]
 
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # training-time classifiers of the Inceptions
+#: By the beginning of a network's name, the module whose output its classifier (or the pooling
+#: before it) is given: the last map of features, or all tokens.
+_FEATURES: dict[str, Features] = {
+    **dict.fromkeys(("alexnet", "vgg"), Features("avgpool")),
+    **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), Features("features")),
+    "densenet": Features("features", torch.relu),  # a function of its forward, no module
+    "googlenet": Features("inception5b"),
+    "inception": Features("Mixed_7c"),
+    "maxvit": Features("blocks.3"),
+    "mnasnet": Features("layers"),
+    "regnet": Features("trunk_output"),
+    **dict.fromkeys(("resnet", "resnext", "wide_resnet"), Features("layer4")),
+    "shufflenet": Features("conv5"),
+    "swin": Features("permute"),
+    "vit": Features("encoder"),
+}
 _OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)")
 
 
@@ -40,20 +58,27 @@ class TorchvisionSource:
     def build(self, name: str, request: BackboneRequest, *, offline: bool) -> Network:
         """See `featx.backbones._base.Source`."""
         name, weights = _resolve(name)
-        network = _sketch(name, weights, request.size_px)
         if not request.pretrained:
-            with random_weights():
-                network.module = _construct(name, network.architecture["arguments"])
-            network.name = f"torchvision:{name}/random"
+            full_name = f"torchvision:{name}/random"
+            network = _network(name, weights, request.size_px, full_name, random_network)
             network.pretrained = False
             return network
+        full_name = f"torchvision:{name}" + ("" if request.weights else f".{weights.name}")
         if request.weights is not None:
-            network.name = f"torchvision:{name}"
-        path = request.weights or _hub.fetch_url(weights.url, what=network.name, offline=offline)
-        state = _adapt(name, read_weights(path), network.module)
-        what = f"{str(path)!r} does not fit {network.name}"
-        fit_weights(network.module, state, heads=network.heads, what=what)
-        network.weights_file = Path(path)
+            path = find_file(request.weights)
+        else:
+            path = _hub.fetch_url(weights.url, what=full_name, offline=offline)
+        state = read_weights(path)
+        network = _network(name, weights, request.size_px, full_name, hollow_network)
+        fitted = fit_weights(
+            network.module,
+            state,
+            heads=network.heads,
+            what=f"{str(path)!r} does not fit {network.name}",
+            convert=lambda state, module: _adapt(name, state, module),
+        )
+        network.weights_file = path
+        network.absent, network.said = fitted.absent, fitted.said
         return network
 
     def sketch(self, name: str) -> Network:
@@ -133,16 +158,26 @@ def _construct(name: str, arguments: dict[str, Any]) -> nn.Module:
 
 
 def _sketch(name: str, weights: Any, size_px: int | None) -> Network:
-    """The network with nothing but shapes, and what the zoo knows of it."""
+    """The network with nothing but shapes."""
+    return _network(name, weights, size_px, f"torchvision:{name}.{weights.name}", meta_network)
+
+
+def _network(
+    name: str,
+    weights: Any,
+    size_px: int | None,
+    full_name: str,
+    build: Callable[[Callable[[], nn.Module]], nn.Module],
+) -> Network:
+    """The network, built as asked, and what the zoo knows of it."""
     preprocess = _preprocess(weights)
     arguments = _arguments(name, size_px or preprocess.size_px[0])
-    with torch.device("meta"):
-        module = _construct(name, arguments)
+    module = build(lambda: _construct(name, arguments))
     linear = [n for n, m in module.named_modules() if isinstance(m, nn.Linear)]
     is_vit = name.startswith("vit_")
     return Network(
         module=module,
-        name=f"torchvision:{name}.{weights.name}",
+        name=full_name,
         architecture={"source": "torchvision", "name": name, "arguments": arguments},
         preprocess=preprocess,
         pretrained=True,
@@ -151,6 +186,7 @@ def _sketch(name: str, weights: Any, size_px: int | None) -> Network:
         has_cls_token=is_vit,
         token_pooling="cls" if is_vit else "avg",
         channels_last=name.startswith("swin"),
+        features=next(f for start, f in _FEATURES.items() if name.startswith(start)),
     )
 
 

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from featx.backbones import load_backbone
-from featx.backbones._weights import digest, read_weights
+from featx.backbones._files import read_weights
+from featx.backbones._weights import digest
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest
 
@@ -147,11 +148,11 @@ def test_nothing_in_a_file_is_executed(ending, way, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.safetensors", b"", "is broken"),
-        ("a.safetensors", b"\xff" * 64, "is broken"),
-        ("a.pth", b"", "is broken"),
-        ("a.pt", b"PK\x03\x04 not a zip", "is broken"),
-        ("a.onnx", b"x", r"ending '.onnx'; allowed are \.safetensors, \.pt, \.pth, \.bin"),
+        ("a.safetensors", b"", r"is empty \(0 bytes\)"),
+        ("a.safetensors", b"\xff" * 64, "no file of weights: it begins with the bytes ff ff"),
+        ("a.pth", b"", r"is empty \(0 bytes\)"),
+        ("a.pt", b"PK\x03\x04 not a zip", "is cut short or damaged"),
+        ("a.onnx", b"x", "is a text, not weights; it begins 'x'"),
     ],
 )
 def test_broken_files_are_named(name, content, message, tmp_path):
