@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["cpu_cores", "usable_cores"]
+__all__ = ["cpu_cores", "memory_bytes", "usable_cores"]
 
 _GROUPS = "/sys/fs/cgroup"
 _OWN_GROUPS = "/proc/self/cgroup"
@@ -73,3 +73,56 @@ def _cores(quota: str, period: str) -> float | None:
     """Cores that a share of so many microseconds in each period is; None for no limit."""
     used, whole = int(quota), int(period)
     return used / whole if used > 0 and whole > 0 else None
+
+
+def memory_bytes() -> int:
+    """Memory this process may still take: what is free, or less where its container has a limit.
+
+    Where the system says neither, two gigabytes.
+    """
+    found = [_free_bytes(), _unlimited_bytes(), *(_left_bytes(*files) for files in _CGROUPS)]
+    return min((size for size in found if size is not None), default=2 << 30)
+
+
+# Limit and use of a control group, version 2 and 1, as a container sees its own.
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+
+
+def _free_bytes() -> int | None:
+    """Memory that is free or can be freed at once; all there is where only that is known."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return None
+
+
+def _unlimited_bytes() -> int | None:
+    """What ``ulimit -v`` leaves of the address space; None without a limit."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # not there on Windows
+
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if most != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+            return max(0, most - pages * resource.getpagesize())
+    return None
+
+
+def _left_bytes(limit: str, used: str, details: str) -> int | None:
+    """What a control group may still take; cached files count as free. None without a limit."""
+    with contextlib.suppress(OSError, ValueError):
+        most, now = int(Path(limit).read_text("ascii")), int(Path(used).read_text("ascii"))
+        stat = dict(line.split() for line in Path(details).read_text("ascii").splitlines())
+        cached = int(stat.get("inactive_file", stat.get("total_inactive_file", 0)))
+        return max(0, most - now + cached)
+    return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = [
     "DEFAULT_BACKBONE",
+    "FULL_RANGE",
     "BackboneRequest",
     "Components",
     "DecodeMode",
@@ -18,6 +21,8 @@ __all__ = [
     "Preprocess",
     "ResizeMode",
     "canonical_json",
+    "parse_range",
+    "range_text",
 ]
 
 DEFAULT_BACKBONE = "featx:mini-v1"
@@ -25,6 +30,7 @@ DEFAULT_BACKBONE = "featx:mini-v1"
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]
 DecodeMode = Literal["reference", "scaled"]
+FULL_RANGE = "full"
 #: What PCA keeps: everything, so many components, or this share of the variance.
 Components = Literal["none"] | int | float
 
@@ -38,6 +44,34 @@ def canonical_json(document: Any) -> bytes:
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode("utf-8")
+
+
+_NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+
+
+def parse_range(text: str) -> tuple[float, float] | None:
+    """The ends of a range of pixel values written LOW-HIGH; None for ``"full"``.
+
+    Raises
+    ------
+    ValueError
+        It is neither, or LOW is not below HIGH.
+    """
+    if text == FULL_RANGE:
+        return None
+    found = re.fullmatch(f"({_NUMBER})-({_NUMBER})", text)
+    low, high = (float(end) for end in found.groups()) if found else (0.0, 0.0)
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError(
+            f"{text!r} is no range of pixel values: give full, auto or LOW-HIGH with LOW below "
+            "HIGH, such as 0-4095."
+        )
+    return low, high
+
+
+def range_text(low: float, high: float) -> str:
+    """LOW-HIGH, as `parse_range` reads it to the last bit."""
+    return "-".join(str(int(end)) if float(end).is_integer() else repr(end) for end in (low, high))
 
 
 def _with_tuples(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +99,9 @@ class Preprocess:
     decode : {"reference", "scaled"}
         ``"scaled"`` lets the JPEG decoder shrink an image to a half, a quarter or an eighth while
         at least twice the resized size is left.
+    range : str
+        ``"full"``, or the values LOW-HIGH that become black and white where an image has more than
+        8 bits, for instance ``"0-4095"``.
     """
 
     size_px: tuple[int, int] = (224, 224)
@@ -74,12 +111,15 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     decode: DecodeMode = "reference"
+    range: str = FULL_RANGE
 
     def document(self) -> dict[str, Any]:
         """Everything that changes a pixel or its normalisation, ready for JSON."""
         document = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         if self.decode == "reference":  # the meaning of documents older than the choice
             del document["decode"]
+        if self.range == FULL_RANGE:
+            del document["range"]
         return document
 
     @classmethod
@@ -110,6 +150,8 @@ class BackboneRequest:
         Overrides of the weights' own preprocessing.
     decode : {"reference", "scaled"}, default "reference"
         See `Preprocess`.
+    range : str, default "full"
+        See `Preprocess`.
     """
 
     name: str
@@ -123,10 +165,14 @@ class BackboneRequest:
     interpolation: Interpolation | None = None
     resize: ResizeMode | None = None
     decode: DecodeMode = "reference"
+    range: str = FULL_RANGE
 
     def document(self) -> dict[str, Any]:
         """The request as a JSON document; ``from_document`` is its inverse."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        document = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if self.range == FULL_RANGE:  # older featx read it so, and knows no other
+            del document["range"]
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> BackboneRequest:

@@ -123,6 +123,8 @@ def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
         preprocess = replace(preprocess, interpolation=request.interpolation)
     if request.decode != preprocess.decode:
         preprocess = replace(preprocess, decode=request.decode)
+    if request.range != preprocess.range:
+        preprocess = replace(preprocess, range=request.range)
     return preprocess
 
 

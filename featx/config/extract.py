@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from featx.config._section import ADDRESS, CLUSTER, Section
 from featx.errors import ConfigError
-from featx.types import DEFAULT_BACKBONE, BackboneRequest, DecodeMode, Interpolation, ResizeMode
+from featx.types import (
+    DEFAULT_BACKBONE,
+    FULL_RANGE,
+    BackboneRequest,
+    DecodeMode,
+    Interpolation,
+    ResizeMode,
+    parse_range,
+    range_text,
+)
 
 __all__ = ["BACKBONE_FIELDS", "ExtractConfig"]
+
+
+def _range(text: str) -> str:
+    """``auto``, or a range in its one spelling; ValueError for anything else."""
+    ends = None if text == "auto" else parse_range(text)
+    return text if ends is None else range_text(*ends)
 
 
 class ExtractConfig(Section):
@@ -50,6 +65,11 @@ class ExtractConfig(Section):
         "reference",
         description="scaled shrinks large JPEG files while decoding: faster, nearly the same "
         "pixels; part of the fingerprint.",
+    )
+    range: Annotated[str, AfterValidator(_range)] = Field(
+        FULL_RANGE,
+        description="What becomes black and white in images of more than 8 bits: full, LOW-HIGH, "
+        "or auto, found in the training images; part of the fingerprint.",
     )
     cache: str | None = Field(None, description="Cache folder. [$FEATX_CACHE, else ./cache]")
     engine: str = Field(
@@ -108,6 +128,7 @@ class ExtractConfig(Section):
                 interpolation=self.interpolation,
                 resize=self.resize,
                 decode=self.decode,
+                range=self.range,
             )
             for name in names
         ]
@@ -117,6 +138,6 @@ class ExtractConfig(Section):
 #: take it.
 BACKBONE_FIELDS = frozenset(
     {"backbone", "pretrained", "layer", "pooling", "separate"}
-    | {"size", "crop", "interpolation", "resize", "decode"}
+    | {"size", "crop", "interpolation", "resize", "decode", "range"}
     | {"views", "augment", "upright"}
 )

@@ -2,52 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from featx.errors import DecodeError
 
-__all__ = ["to_rgb"]
+__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb", "to_rgb"]
 
 _UINT16_MAX = 65535
+_NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
+_STRIP = 1 << 20  # pixels converted at once: what is computed of them takes tens of bytes each
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values of more than 8 bits become 8.
+
+    Parameters
+    ----------
+    range : tuple of float, optional
+        What becomes black and what white, asked for; None leaves it to the policy.
+    top : int, optional
+        The largest value that an integer can have, where the file says it: 4095 of 12 bits.
+    nodata : float, optional
+        A value that stands for none.
+    zero_is_white : bool, default False
+    """
+
+    range: tuple[float, float] | None = None
+    top: int = _UINT16_MAX
+    nodata: float | None = None
+    zero_is_white: bool = False
+
+
+@dataclass(frozen=True)
+class Values:
+    """The smallest and largest value of an image with more than 8 bits, and of what kind."""
+
+    low: float
+    high: float
+    floats: bool = False
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a loaded image to mode RGB as `featx.data.decode.DECODE_POLICY` states."""
+    return scaled_to_rgb(image, Scale())[0]
+
+
+def scaled_to_rgb(image: Image.Image, scale: Scale) -> tuple[Image.Image, Values | None]:
     """Convert a loaded image to mode RGB as `featx.data.decode.DECODE_POLICY` states.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Any mode.
+    scale : Scale
+        Of values with more than 8 bits.
 
     Returns
     -------
     PIL.Image.Image
         Mode RGB, same size.
+    Values or None
+        Of an image with more than 8 bits.
 
     Raises
     ------
     DecodeError
-        A float image without one finite value.
+        An image without one value.
     """
-    if image.mode.startswith("I"):  # I, I;16, I;16B, ...
-        return _grey_to_rgb(_integers_to_8bit(np.asarray(image)), image)
-    if image.mode == "F":
-        return _grey_to_rgb(_floats_to_8bit(np.asarray(image)), image)
+    if image.mode.startswith("I") or image.mode == "F":  # I, I;16, I;16B, ...
+        grey, values = _to_8bit(np.asarray(image), scale)
+        return _grey_to_rgb(grey, image), values
     if image.mode == "La":  # Pillow converts premultiplied grey to nothing but LA
         image = image.convert("LA")
     if image.has_transparency_data:
-        return _on_white(image.convert("RGBA"))
-    return image.convert("RGB")
+        return _on_white(image), None
+    return image.convert("RGB"), None
+
+
+def deep_to_rgb(bands: NDArray[np.uint16], scale: Scale) -> tuple[Image.Image, Values]:
+    """Convert 16-bit colours, shape (height, width, 3 or 4); the fourth band is alpha."""
+    bits, values = _to_8bit(bands[..., :3], replace(scale, zero_is_white=False))
+    if bands.shape[2] == 3:
+        return Image.fromarray(bits), values
+    alpha = (bands[..., 3:] >> 8).astype(np.uint8)
+    return _on_white(Image.fromarray(np.concatenate([bits, alpha], axis=2))), values
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Composite an RGBA image on white."""
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
+    """Composite an image on white, some rows at a time: each step makes a copy of them."""
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(image.height, top + rows))).convert("RGBA")
+        white = Image.new("RGBA", part.size, "white")
+        rgb.paste(Image.alpha_composite(white, part).convert("RGB"), (0, top))
+    return rgb
 
 
-def _grey_to_rgb(grey: np.ndarray, source: Image.Image) -> Image.Image:
+def _grey_to_rgb(grey: NDArray[np.uint8], source: Image.Image) -> Image.Image:
     """Make RGB of (H, W) uint8; the value a PNG names transparent becomes white."""
     transparent = source.info.get("transparency")
     if isinstance(transparent, int):
@@ -55,34 +112,76 @@ def _grey_to_rgb(grey: np.ndarray, source: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _integers_to_8bit(values: np.ndarray) -> np.ndarray:
-    """Scale 16- or 32-bit integers to 0..255.
+def _to_8bit(values: NDArray[np.generic], scale: Scale) -> tuple[NDArray[np.uint8], Values]:
+    """Scale integers of more than 8 bits, or floats, to 0..255, some rows at a time.
 
-    Values within 0..65535 are taken as 16-bit and divided by 257, rounded: a fixed scale, so
-    that brightness stays comparable between images. Others have no known range: min-max.
+    What stands for no value counts as the smallest; infinity as the largest.
     """
-    low, high = int(values.min()), int(values.max())
-    if low >= 0 and high <= _UINT16_MAX:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return _stretch(values, low, high)
-
-
-def _floats_to_8bit(values: np.ndarray) -> np.ndarray:
-    """Scale floats to 0..255: 0..1 times 255, 0..255 as they are, anything else min-max.
-
-    NaN and minus infinity count as the smallest finite value, infinity as the largest.
-    """
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
+    rows = max(1, _STRIP // max(1, values[0].size))
+    parts = [slice(top, top + rows) for top in range(0, len(values), rows)]
+    found = [_valid(values[part], scale.nodata) for part in parts]
+    found = [valid for valid in found if valid.size]
+    if not found:
         raise DecodeError("no finite pixel values")
-    low, high = float(finite.min()), float(finite.max())
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    low, high = min(v.min() for v in found), max(v.max() for v in found)
+    floats = bool(np.issubdtype(values.dtype, np.floating))
+    of = Values(float(low), float(high), floats)
+    black, white = scale.range or _policy_range(of, scale.top)
+    out = np.empty(values.shape, np.uint8)
+    for part in parts:
+        out[part] = _map_linearly(_filled(values[part], scale.nodata, of), black, white)
+    return 255 - out if scale.zero_is_white else out, of
+
+
+def _policy_range(values: Values, top: int) -> tuple[float, float]:
+    """What becomes black and white where nobody asked for a range.
+
+    Integers within 0..65535 are taken as of 16 bits, or of fewer if the file says so, and floats
+    within 0..1 or 0..255 as fractions or 8-bit values: fixed scales, so that brightness stays
+    comparable between images. Others have no known range: smallest to largest.
+    """
+    low, high = values.low, values.high
+    if not values.floats:
+        return (0, top) if low >= 0 and high <= top else (low, high)
     if low >= 0 and high <= 255:
-        return np.rint(values * 255 if high <= 1 else values).astype(np.uint8)
-    return _stretch(values, low, high)
+        return (0, 1) if high <= 1 else (0, 255)
+    return low, high
 
 
-def _stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map low..high to 0..255; a constant image becomes black."""
-    span = max(high - low, np.finfo(np.float64).tiny)
-    return np.rint((values.astype(np.float64) - low) / span * 255).astype(np.uint8)
+def _valid(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.generic]:
+    there = _is_there(values, nodata)
+    return values.ravel() if there is None else values[there]
+
+
+def _is_there(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_] | None:
+    """Which values are measured ones; None if all are."""
+    there: NDArray[np.bool_] | None = None
+    if np.issubdtype(values.dtype, np.floating):
+        there = np.isfinite(values) & (np.abs(values) < _NO_MEASUREMENT)
+    if nodata is not None:
+        other = values != values.dtype.type(nodata) if _fits(nodata, values.dtype) else None
+        there = other if there is None else there if other is None else there & other
+    return there
+
+
+def _fits(value: float, dtype: np.dtype[np.generic]) -> bool:
+    if np.issubdtype(dtype, np.floating):
+        return True
+    return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max  # type: ignore[type-var]
+
+
+def _filled(values: NDArray[np.generic], nodata: float | None, of: Values) -> NDArray[np.float64]:
+    """The values as floats, the smallest where there is none."""
+    there = _is_there(values, nodata)
+    filled = values.astype(np.float64)
+    if there is not None:
+        infinite = np.isposinf(filled)
+        filled[~there] = of.low
+        filled[infinite] = of.high
+    return filled
+
+
+def _map_linearly(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
+    """Map black..white to 0..255 and clip; with nothing between them everything becomes black."""
+    span = max(white - black, np.finfo(np.float64).tiny)
+    return np.rint(np.clip((values - black) / span, 0, 1) * 255).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featx.data.colour import Values
 from featx.data.decode import decode
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.pool import map_files
@@ -28,6 +29,8 @@ class ImageFacts:
         Upright, after EXIF orientation.
     format, mode : str, optional
         Pillow's names, by content.
+    values : Values, optional
+        Smallest and largest value of an image with more than 8 bits.
     """
 
     reason: str | None = None
@@ -37,6 +40,7 @@ class ImageFacts:
     height_px: int | None = None
     format: str | None = None
     mode: str | None = None
+    values: Values | None = None
 
 
 def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
@@ -55,5 +59,6 @@ def _examine(path: str) -> ImageFacts:
         decoded = decode(data)
     except DecodeError as error:
         return ImageFacts(reason=error.message, sha256=sha256, size_bytes=size_bytes)
-    width_px, height_px = decoded.image.size
-    return ImageFacts(None, sha256, size_bytes, width_px, height_px, decoded.format, decoded.mode)
+    return ImageFacts(
+        None, sha256, size_bytes, *decoded.size_px, decoded.format, decoded.mode, decoded.values
+    )

@@ -7,12 +7,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from featx.data.imagetypes import FORMATS, HEIF, has_heif
+from featx.data.damage import find_damage
+from featx.data.jpeg import read_jpeg_layout, strict_jpeg
+from featx.data.tiff import is_tiff, mend_tiff, tiff_kind
 from featx.errors import DecodeError, UsageError
 
 __all__ = ["PIXEL_LIMIT", "open_image", "silent_pillow"]
@@ -20,6 +21,9 @@ __all__ = ["PIXEL_LIMIT", "open_image", "silent_pillow"]
 #: Images with more pixels than this are refused before they are decoded. Pillow's own default
 #: (a quarter of a gigabyte of RGB); Pillow itself only warns up to twice as many.
 PIXEL_LIMIT = 89_478_485
+#: A JPEG may have so many times as many: it is decoded scaled. A progressive one
+#: has all its coefficients in memory meanwhile, up to six bytes for a pixel.
+_SCALED, _SCALED_PROGRESSIVE = 8, 4
 
 _lock = threading.Lock()
 _decoding = 0
@@ -52,7 +56,8 @@ def silent_pillow() -> Iterator[None]:
 def open_image(data: bytes) -> ImageFile.ImageFile:
     """Read the header of one image and check it; no pixel is decoded yet.
 
-    Call it, and `load`, within `silent_pillow`.
+    Call it, and `load`, within `silent_pillow`. A JPEG may have more than `PIXEL_LIMIT` pixels, and
+    is then to be decoded at a half, a quarter or an eighth of its size.
 
     Parameters
     ----------
@@ -62,7 +67,7 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
     Raises
     ------
     DecodeError
-        The file is empty, has more than `PIXEL_LIMIT` pixels, or is a JPEG whose end is missing.
+        The file is empty, damaged, of a kind that would be misread, or has too many pixels.
     UsageError
         Something in this process told Pillow to accept truncated files.
     OSError, SyntaxError, ValueError, ...
@@ -75,40 +80,47 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
         )
     if not data:
         raise DecodeError("empty file (0 bytes)")
-    image = Image.open(io.BytesIO(data), formats=_formats())
-    width, height = image.size
-    if width * height > PIXEL_LIMIT:
-        raise DecodeError(f"too many pixels: {width} × {height}; the limit is {PIXEL_LIMIT}")
-    if data.startswith(b"\xff\xd8") and not _jpeg_ends(data):
-        raise DecodeError("truncated: the JPEG has no end marker")
+    image = _open(data)
+    damage = find_damage(data)
+    if damage is not None:
+        raise DecodeError(damage)
+    if image.format in ("JPEG", "MPO"):
+        _check_jpeg(image, data)
+    elif image.width * image.height > PIXEL_LIMIT:
+        raise _too_large(image, PIXEL_LIMIT)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        mend_tiff(image)
     return image
 
 
-@lru_cache(maxsize=1)
-def _formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that are read here; HEIF too where its library is installed."""
-    if not has_heif():
-        return tuple(FORMATS)
-    import pillow_heif
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Have Pillow read the header; a JPEG's also beyond the size that Pillow takes for a bomb."""
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats())
+    except Image.DecompressionBombError:
+        if data.startswith(b"\xff\xd8"):
+            return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        raise
+    except UnidentifiedImageError:
+        if is_tiff(data):
+            raise DecodeError(f"{tiff_kind(data)} is not read, or is cut off") from None
+        raise
 
-    pillow_heif.register_heif_opener()
-    return (*FORMATS, HEIF)
+
+def _check_jpeg(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuse a JPEG without an end or far too large; have the others decoded strictly."""
+    layout = read_jpeg_layout(data)
+    if layout.end < 0:
+        raise DecodeError("truncated: the JPEG has no end marker")
+    most = PIXEL_LIMIT * (_SCALED if layout.one_scan else _SCALED_PROGRESSIVE)
+    pixels = image.width * image.height
+    if pixels > most:
+        raise _too_large(image, most)
+    strict_jpeg(image, data, layout)
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the start of the first scan.
-
-    A download that stopped half-way in a file of reserved length ends in zeros, which libjpeg
-    decodes to grey without a word. Segments before the scan are stepped over because an embedded
-    thumbnail has an end marker of its own; inside a scan 0xFFD9 cannot be data.
-    """
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        marker = data[at + 1 : at + 2]
-        if marker == b"\xff":  # a fill byte
-            at += 1
-        elif marker == b"\xda":  # start of scan
-            break
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return data.find(b"\xff\xd9", at) >= 0
+def _too_large(image: ImageFile.ImageFile, limit: int) -> DecodeError:
+    return DecodeError(
+        f"too many pixels: {image.width} × {image.height}; the limit is {limit}"
+        + (" for a JPEG" if limit != PIXEL_LIMIT else "")
+    )

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.augment import View
-from featx.data.decode import decode_image
+from featx.data.budget import keep_pixels
+from featx.data.decode import decode_for
 from featx.data.preprocess import preprocess_image, resized_size
 from featx.types import Preprocess
 
@@ -40,8 +41,8 @@ def read_pixels(data: bytes, preprocess: Preprocess) -> NDArray[np.uint8]:
     DecodeError
         The file cannot be decoded.
     """
-    scaled_for = preprocess if preprocess.decode == "scaled" else None
-    return preprocess_image(decode_image(data, scaled_for=scaled_for), preprocess)
+    with keep_pixels():
+        return preprocess_image(decode_for(data, preprocess), preprocess)
 
 
 def spare_pixels(image: Image.Image, preprocess: Preprocess) -> Image.Image:

@@ -6,6 +6,7 @@ shard of its own. What it sends back is small: no pixels and no embeddings.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from featx.data.budget import share_memory
 from featx.errors import ClusterError, ModelError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
@@ -93,6 +95,7 @@ class ChunkWork:
             It does not see the images or the cache, or would give other embeddings.
         """
         host = socket.gethostname()
+        share_memory((os.cpu_count() or 1) // threads)
         for path in self.seen:
             if not Path(path).exists():
                 raise ClusterError(

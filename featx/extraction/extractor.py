@@ -10,6 +10,7 @@ from pathlib import Path
 from featx.config import ExtractConfig
 from featx.engines import Engine, EnginePlan, plan_engine
 from featx.errors import ModelError
+from featx.extraction.earlier import EarlierRows, up_to_date
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.samples import read_samples
 from featx.types import BackboneRequest, ExtractorSpec, Preprocess
@@ -42,6 +43,7 @@ class Extractor:
         self.config = config
         self.setup_s = 0.0
         self.stores: list[OverlayStore] = []
+        self.earlier: EarlierRows | None = None
         self._chosen = plan
         self._paths = paths
 
@@ -85,7 +87,11 @@ class Extractor:
         config: ExtractConfig,
         paths: Sequence[str] = (),
     ) -> Extractor:
-        """Stand for an extractor known by its specification, without looking at the backbone."""
+        """Stand for an extractor known by its specification, without looking at the backbone.
+
+        One of an earlier decoding policy gets today's: it differs only where that one misread.
+        """
+        spec = up_to_date(spec)
         preprocess = Preprocess.from_document(spec.document["preprocess"])
         return cls([request.name], (spec,), request, preprocess, config, paths=paths)
 
@@ -114,6 +120,7 @@ class Extractor:
     def open_stores(self, cache: Path, *, allow_memory: bool) -> None:
         """Open one store per output under ``cache``."""
         self.stores = [OverlayStore(cache, s, allow_memory=allow_memory) for s in self.specs]
+        self.earlier = EarlierRows(cache, self.specs)
 
     @property
     def plan(self) -> EnginePlan:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.augment import draw_view
-from featx.data.decode import decode_image
+from featx.data.budget import keep_pixels
+from featx.data.colour import Values
+from featx.data.decode import Decoded, decode
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.preprocess import preprocess_image
@@ -40,12 +42,15 @@ class Input:
     name : bytes
         Of the row in its stores: the content's hash, or the name of a view.
     pixels : ndarray of shape (height, width, 3), uint8
-        Empty where nothing was to be decoded.
+        Empty where nothing was to be decoded, or where ``known`` is given.
+    known : list of ndarray of shape (1, n_features), float32, optional
+        The embeddings, one for each of the extractor's stores, from an earlier cache.
     """
 
     extractor: int
     name: bytes
     pixels: NDArray[np.uint8]
+    known: list[NDArray[np.float32]] | None = None
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Reading:
     size_bytes: int = 0
     read_s: float = 0.0
     decode_s: float = 0.0
+    values: Values | None = None
 
     def forget_pixels(self) -> None:
         """Let go of the pixels, which others have taken."""
@@ -115,8 +121,9 @@ class Reader:
             started = time.perf_counter()
             self._decode(data, missing, result)
             if result.reason is None:
-                result.missing = result.sha256 in missing
-                result.views = len(missing) - result.missing
+                new = {i.name for i in result.inputs if i.known is None}
+                result.missing = result.sha256 in new
+                result.views = len(new) - result.missing
             result.decode_s = time.perf_counter() - started
         return result
 
@@ -143,16 +150,26 @@ class Reader:
     def _decode(self, data: bytes, missing: dict[bytes, list[int]], result: Reading) -> None:
         picture = _Picture(data, self.views)
         try:
-            for name, extractors in missing.items():
-                for i in extractors:
-                    pixels = np.empty(0, np.uint8)
-                    if self.decode:
-                        preprocess = self.extractors[i].preprocess
-                        pixels = picture.pixels(preprocess, name, view=name != result.sha256)
-                    result.inputs.append(Input(i, name, pixels))
+            with keep_pixels():
+                self._prepare(picture, missing, result)
+            result.values = picture.values
         except DecodeError as error:
             result.reason = error.message
             result.inputs = []
+
+    def _prepare(self, picture: _Picture, missing: dict[bytes, list[int]], result: Reading) -> None:
+        for name, extractors in missing.items():
+            for i in extractors:
+                pixels, known = np.empty(0, np.uint8), None
+                extractor = self.extractors[i]
+                if self.decode:
+                    known = extractor.earlier.get(name) if extractor.earlier else None
+                    if known and not picture.read_before(extractor.preprocess):
+                        known = None
+                    if known is None:
+                        view = name != result.sha256
+                        pixels = picture.pixels(extractor.preprocess, name, view=view)
+                result.inputs.append(Input(i, name, pixels, known))
 
 
 class _Picture:
@@ -161,9 +178,18 @@ class _Picture:
     def __init__(self, data: bytes, views: ViewPlan) -> None:
         self._data = data
         self._augmentation = views.augmentation
-        self._decoded: dict[Preprocess | None, Image.Image] = {}
+        self._decoded: dict[tuple[Preprocess | None, str], Decoded] = {}
         self._spare: dict[Preprocess, Image.Image] = {}
         self._made: dict[tuple[Preprocess, bytes], NDArray[np.uint8]] = {}
+
+    @property
+    def values(self) -> Values | None:
+        """Smallest and largest value of an image with more than 8 bits, once decoded."""
+        return next((found.values for found in self._decoded.values()), None)
+
+    def read_before(self, preprocess: Preprocess) -> bool:
+        """Whether earlier versions gave these pixels; decodes the file, to find damage."""
+        return self._decode(preprocess).read_before
 
     def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> NDArray[np.uint8]:
         """The image as one network sees it, or its view of that name."""
@@ -183,9 +209,11 @@ class _Picture:
         return view_pixels(self._spare[preprocess], preprocess, view)
 
     def _image(self, preprocess: Preprocess) -> Image.Image:
-        key = preprocess if preprocess.decode == "scaled" else None
+        return self._decode(preprocess).image
+
+    def _decode(self, preprocess: Preprocess) -> Decoded:
+        scaled_for = preprocess if preprocess.decode == "scaled" else None
+        key = scaled_for, preprocess.range
         if key not in self._decoded:
-            self._decoded[key] = (
-                decode_image(self._data, scaled_for=key) if key else decode_image(self._data)
-            )
+            self._decoded[key] = decode(self._data, scaled_for=scaled_for, range=preprocess.range)
         return self._decoded[key]

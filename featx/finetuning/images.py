@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featx.data.decode import decode_image
+from featx.data.budget import keep_pixels
+from featx.data.decode import decode_for
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.pixels import read_pixels, spare_pixels
 from featx.errors import DatasetError
@@ -122,9 +123,9 @@ class ImageBank:
                 hint="Run the same command again.",
             )
         if spare:
-            scaled = self.preprocess if self.preprocess.decode == "scaled" else None
-            image = decode_image(data, scaled_for=scaled)
-            pixels = np.asarray(spare_pixels(image, self.preprocess))
+            with keep_pixels():
+                image = decode_for(data, self.preprocess)
+                pixels = np.asarray(spare_pixels(image, self.preprocess))
         else:
             pixels = read_pixels(data, self.preprocess)
         with self._lock:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.backbones import explain
-from featx.data.decode import decode_image
+from featx.data.decode import decode_for
 from featx.data.hashing import read_bytes
 from featx.data.preprocess import preprocess_image, resized_size
 from featx.errors import DecodeError, FeatxError
@@ -80,13 +80,12 @@ def _seen(subject: Subject, preprocess: Preprocess) -> dict[int, tuple[Pixels, B
     """
     assert subject.embedded is not None
     path = dict(zip(subject.embedded.ids, subject.embedded.paths, strict=True))
-    scaled = preprocess if preprocess.decode == "scaled" else None
     seen: dict[int, tuple[Pixels, Box]] = {}
     for row in [*worst_mistakes(subject).tolist(), *least_certain(subject).tolist()]:
         if subject.ids[row] not in path:
             continue
         try:
-            image = decode_image(read_bytes(path[subject.ids[row]]), scaled_for=scaled)
+            image = decode_for(read_bytes(path[subject.ids[row]]), preprocess)
         except DecodeError:
             continue
         height, width = resized_size(image.height, image.width, preprocess)

@@ -449,7 +449,7 @@ def test_content_decides_not_the_extension():
 
 def test_the_policy_is_json_and_versioned():
     assert canonical_json(DECODE_POLICY)
-    assert DECODE_POLICY["version"] == 1
+    assert DECODE_POLICY["version"] == 2
 
 
 def test_pillow_knows_every_format():

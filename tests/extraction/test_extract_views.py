@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 import featx.extraction.reading as reading
 from featx.config import ExtractConfig
 from featx.data.augment import STRENGTHS, Augmentation, draw_view, view_name
-from featx.data.decode import decode_image
+from featx.data.decode import Decoded, decode, decode_image
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.reader import read_manifest
 from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
@@ -149,11 +150,11 @@ def test_one_decode_serves_all_views_and_backbones(
 ) -> None:
     decoded: list[int] = []
 
-    def counted(data: bytes) -> Image.Image:
+    def counted(data: bytes, **options: Any) -> Decoded:
         decoded.append(len(data))
-        return decode_image(data)
+        return decode(data, **options)
 
-    monkeypatch.setattr(reading, "decode_image", counted)
+    monkeypatch.setattr(reading, "decode", counted)
     names = ["timm:test_resnet", "timm:test_efficientnet"]
     both = viewed(config, 3, backbone=names)
     found = extract_embeddings(read_manifest(str(images)), both.requests(), both)

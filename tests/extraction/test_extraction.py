@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import featx.extraction.pipeline as pipeline
 import featx.extraction.reading as reading
 import featx.extraction.workers as workers
 from featx.config import ExtractConfig
-from featx.data.decode import decode_image
+from featx.data.decode import decode, decode_image
 from featx.data.preprocess import preprocess_image
 from featx.data.reader import read_manifest
 from featx.engines import _torch as torch_engine
@@ -105,15 +106,15 @@ def test_one_decode_serves_several_backbones(
     decoded: list[int] = []
     preprocessed: list[int] = []
 
-    def counted_decode(data: bytes) -> object:
+    def counted_decode(data: bytes, **options: Any) -> object:
         decoded.append(len(data))
-        return decode_image(data)
+        return decode(data, **options)
 
     def counted_preprocess(image: object, how: object) -> np.ndarray:
         preprocessed.append(1)
         return preprocess_image(image, how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reading, "decode_image", counted_decode)
+    monkeypatch.setattr(reading, "decode", counted_decode)
     monkeypatch.setattr(reading, "preprocess_image", counted_preprocess)
     names = ["timm:test_resnet", "timm:test_efficientnet"]
     same = {"crop": 1.0, "interpolation": "bicubic", "resize": "squash"}
