@@ -23,6 +23,8 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     yield from _small_classes(found)
     yield from _unlearnable_classes(found)
     yield from _leaks(found)
+    if found.narrow:
+        yield found.narrow
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:

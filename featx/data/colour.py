@@ -14,6 +14,7 @@ __all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb", "to_rgb"]
 
 _UINT16_MAX = 65535
 _NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
+_SAMPLE = 1 << 16  # values at least, where there are as many, whose percentiles are taken
 _STRIP = 1 << 20  # pixels converted at once: what is computed of them takes tens of bytes each
 
 
@@ -40,10 +41,20 @@ class Scale:
 
 @dataclass(frozen=True)
 class Values:
-    """The smallest and largest value of an image with more than 8 bits, and of what kind."""
+    """The values of an image with more than 8 bits.
+
+    Parameters
+    ----------
+    low, high : float
+        The smallest and the largest.
+    inner : tuple of float
+        The 0.1st and the 99.9th percentile.
+    floats : bool, default False
+    """
 
     low: float
     high: float
+    inner: tuple[float, float]
     floats: bool = False
 
 
@@ -125,7 +136,9 @@ def _to_8bit(values: NDArray[np.generic], scale: Scale) -> tuple[NDArray[np.uint
         raise DecodeError("no finite pixel values")
     low, high = min(v.min() for v in found), max(v.max() for v in found)
     floats = bool(np.issubdtype(values.dtype, np.floating))
-    of = Values(float(low), float(high), floats)
+    step = max(1, sum(v.size for v in found) // _SAMPLE)
+    inner = np.percentile(np.concatenate([v[::step] for v in found]), (0.1, 99.9))
+    of = Values(float(low), float(high), (float(inner[0]), float(inner[1])), floats)
     black, white = scale.range or _policy_range(of, scale.top)
     out = np.empty(values.shape, np.uint8)
     for part in parts:

@@ -176,7 +176,8 @@ def _load(image: ImageFile.ImageFile, data: bytes, range: str) -> tuple[Image.Im
         check_loaded(tiff)
     rgb, values = scaled_to_rgb(image, scale)
     if deep:  # the high bytes are what is left
-        values = Values(0, 256 * int(np.asarray(image)[..., :3].max()) + 255)
+        high = 256 * int(np.asarray(image)[..., :3].max()) + 255
+        values = Values(0, high, (0, high))
     return rgb, values
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from featx.data.advice import advise
 from featx.data.examine import ImageFacts, examine_images
 from featx.data.manifest import Manifest, Row
+from featx.data.valuerange import narrow_range
 from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
 
@@ -112,6 +113,8 @@ class Inspection:
         Reason -> files passed over.
     unread : list of str
         Ids of those that may hold images.
+    narrow : str, optional
+        A sentence where 16-bit files use a small part of their range only.
     elapsed_s : float
     advice : list of str
         One sentence for each thing that would make a result wrong or impossible.
@@ -135,6 +138,7 @@ class Inspection:
     ignored: dict[str, int]
     elapsed_s: float
     unread: list[str] = field(default_factory=list)
+    narrow: str | None = None
     advice: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
@@ -207,6 +211,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
         ignored=dict(manifest.ignored),
         unread=[passed.id for passed in manifest.unread],
         elapsed_s=time.perf_counter() - started,
+        narrow=narrow_range(fact.values for fact in whole),
     )
     return replace(found, advice=list(advise(manifest, found)))
 

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
@@ -105,6 +106,17 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         if is_tiff(data):
             raise DecodeError(f"{tiff_kind(data)} is not read, or is cut off") from None
         raise
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read here; HEIF too where its library is installed."""
+    if not has_heif():
+        return tuple(FORMATS)
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, HEIF)
 
 
 def _check_jpeg(image: ImageFile.ImageFile, data: bytes) -> None:

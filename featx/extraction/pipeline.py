@@ -17,7 +17,9 @@ from featx import console
 from featx.clusters import find_cluster
 from featx.config import ExtractConfig
 from featx.data.augment import Augmentation
+from featx.data.colour import Values
 from featx.data.manifest import Manifest
+from featx.data.valuerange import narrow_range
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
@@ -28,7 +30,7 @@ from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
-from featx.types import BackboneRequest
+from featx.types import FULL_RANGE, BackboneRequest
 
 __all__ = ["extract_embeddings", "run_extractors"]
 
@@ -124,6 +126,7 @@ class _Run:
         self.reasons: dict[int, str] = {}
         self.reason_of_content: dict[bytes, str] = {}
         self.twins: list[int] = []
+        self.values: list[Values] = []
         self.fatal: int | None = None
         self.shards = [_Shards(extractor, self.report) for extractor in extractors]
 
@@ -184,6 +187,8 @@ class _Run:
         if reading.sha256 is not None:
             self.hashes[i] = np.frombuffer(reading.sha256, np.uint8)
         report.views_computed += reading.views
+        if reading.values is not None:
+            self.values.append(reading.values)
         if reading.reason is not None:
             self._quarantine(i, reading)
         elif reading.twin:
@@ -223,6 +228,8 @@ class _Run:
         ok = np.ones(len(self.manifest), bool)
         ok[list(self.reasons)] = False
         self.report.quarantined = len(failures)
+        if all(extractor.preprocess.range == FULL_RANGE for extractor in self.extractors):
+            self.report.narrow = narrow_range(self.values)
         self.report.views = self.views.n_views * int((ok & self.views.wanted).sum())
         self.report.duplicates = sum(i not in self.reasons for i in self.twins)
         return [

@@ -47,7 +47,8 @@ class Report:
 
     ``read_s`` and ``decode_s`` are summed over the decoding threads, ``forward_s`` and
     ``commit_s`` over the forward and the committing thread; they overlap, so their sum exceeds
-    ``elapsed_s`` where the machine was used well. ``setup_s`` is loading the backbone.
+    ``elapsed_s`` where the machine was used well. ``setup_s`` is loading the backbone. ``narrow``
+    is a sentence where 16-bit files that were decoded use a small part of their range only.
     """
 
     images: int = 0
@@ -64,6 +65,7 @@ class Report:
     forward_s: float = 0.0
     commit_s: float = 0.0
     elapsed_s: float = 0.0
+    narrow: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The report as a JSON document."""

@@ -17,6 +17,7 @@ from featx.model import Model, load_model
 from featx.types import DEFAULT_BACKBONE
 from featx.workflow.datasets import open_data
 from featx.workflow.options import sections
+from featx.workflow.ranging import settle_range
 from featx.workflow.rebuilding import rebuild_extractors
 
 __all__ = ["extract", "extract_manifest", "extract_with_model", "tell_failures"]
@@ -113,6 +114,7 @@ def extract_manifest(
     dry_run: bool = False,
 ) -> list[Extraction]:
     """`extract` for a manifest already read; tells the story on stderr."""
+    config = settle_range(manifest, config)
     if not config.backbone:
         console.log(
             f"Using the embedded backbone {DEFAULT_BACKBONE}, which needs no download. Where the "
@@ -133,7 +135,7 @@ def extract_manifest(
 
 
 def tell_failures(extraction: Extraction) -> None:
-    """Name the quarantined files, and the classes they leave empty, at most ten, as warnings."""
+    """Name the quarantined files, at most ten, the classes they leave empty, and dark images."""
     failures: Sequence[Any] = extraction.failures
     for failure in failures[:SHOWN_FAILURES]:
         console.warn(f"quarantined {printable(failure.id)}: {failure.reason}")
@@ -146,3 +148,5 @@ def tell_failures(extraction: Extraction) -> None:
     for label, n in lost.most_common(SHOWN_FAILURES):
         images = console.counted(n, "image")
         console.warn(f"class {printable(label)!r} has {images} and none of them can be read")
+    if extraction.report.narrow:
+        console.warn(extraction.report.narrow)

@@ -38,6 +38,7 @@ from featx.workflow.finetune_results import Found, Judged, curves, predictions, 
 from featx.workflow.finetune_training import Outcome, Record, Workshop
 from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
+from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
@@ -113,7 +114,10 @@ def finetune_dataset(config: RunConfig) -> Run:
     assert config.finetune is not None
     _check_extras(config.finetune)
     place = choose_place(config.extract, config.finetune)
-    extraction = _extract(labelled(open_data(config.data)), config.extract)
+    manifest = labelled(open_data(config.data))
+    config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
+    assert config.finetune is not None
+    extraction = _extract(manifest, config.extract)
     part, tested, notes = _separate(extraction, settled)
     folds = make_folds(
         part.y,

@@ -27,6 +27,7 @@ from featx.workflow.curve_summary import complete_curve
 from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
+from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
@@ -104,6 +105,7 @@ def fit_dataset(config: RunConfig) -> Run:
     check_config(config.fit)
     check_tracking(config.fit.mlflow)
     manifest = labelled(open_data(config.data))
+    config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
     if config.fit.concat:

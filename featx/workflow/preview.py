@@ -16,6 +16,7 @@ from featx.data.reader import read_manifest
 from featx.errors import DecodeError, UsageError
 from featx.files import atomic_path, printable
 from featx.system_errors import writing
+from featx.workflow.ranging import settle_range
 
 __all__ = ["preview"]
 
@@ -96,6 +97,7 @@ def _rows(
     from featx.backbones import open_backbone
     from featx.finetuning import ImageBank, augmenter
 
+    extract = settle_range(manifest, extract)
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
     found: list[NDArray[np.uint8]] = []
     for path in _spread(manifest):
