@@ -123,7 +123,7 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple
     size = 1 + sum(n for n, _ in measured)
     depth = 1 + max((d for _, d in measured), default=0)
     if size > MAX_NODES:
-        raise ValueError(f"{_line(node)}: its references unfold to more than {MAX_NODES:,} values")
+        raise ValueError(f"{_line(node)}: with its references it holds over {MAX_NODES:,} values")
     if depth > MAX_DEPTH:
         raise ValueError(_TOO_DEEP)
     known[id(node)] = size, depth

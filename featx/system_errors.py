@@ -49,6 +49,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.EOPNOTSUPP: ("its file system cannot do that", "Choose a place on another disk"),
     errno.EINVAL: ("the system refuses its name or its file system", "Choose another place"),
 }
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # of the target, whatever they name
 _KEPT = "What was written before is kept."
 _NOTE = "featx_writing"
 
@@ -97,7 +98,7 @@ def explain(error: OSError) -> str | None:
     at = _shown(error.filename)
     if what:
         subject = f"{what[0].upper()}{what[1:]} {_quoted(path)} cannot be written"
-        elsewhere = at and not _inside(at, path)
+        elsewhere = at and error.errno not in _OF_THE_DISK and not _inside(at, path)
         sentence = f"{subject}: {why}" + (f" ({_quoted(at)})." if elsewhere else ".")
     else:
         subject = _quoted(at) if at else "A file"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -20,6 +23,7 @@ from featx.files import write_atomic
 __all__ = ["PLUGIN"]
 
 EXAMPLE = (2, 45, 67, 3)
+FULL_BYTES = 1 << 20  # a disk with less left was too small for a network
 
 
 class OpenvinoExporter:
@@ -38,7 +42,6 @@ class OpenvinoExporter:
 
     def write(self, network: Any, path: Path, metadata: Mapping[str, str]) -> None:
         """See `featx.exports.Exporter`."""
-        import openvino
 
         model = _trace(network)
         model.inputs[0].get_tensor().set_names({"images"})
@@ -48,7 +51,7 @@ class OpenvinoExporter:
             model.set_rt_info(value, ["featx", key])
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / "model.xml"
-            openvino.save_model(model, made, compress_to_fp16=False)
+            _save(model, made)
             # the weights first: a network without them cannot be opened, the reverse is harmless
             write_atomic(path.with_suffix(".bin"), made.with_suffix(".bin").read_bytes())
             write_atomic(path, made.read_bytes())
@@ -60,6 +63,16 @@ class OpenvinoExporter:
         exact = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"}
         compiled = openvino.Core().compile_model(path, "CPU", exact)
         return np.array(compiled({"images": images})["probabilities"], dtype=np.float64)
+
+
+def _save(model: Any, path: Path) -> None:
+    import openvino
+
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # what OpenVINO makes of a disk that is full or cannot be written
+        code = errno.ENOSPC if shutil.disk_usage(path.parent).free < FULL_BYTES else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _trace(network: Any) -> Any:

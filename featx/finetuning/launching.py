@@ -32,6 +32,7 @@ import torch.distributed as dist
 from featx import console
 from featx.errors import ClusterError, FeatxError
 from featx.finetuning.distributed import World
+from featx.system_errors import explain
 
 __all__ = ["Ask", "run_together"]
 
@@ -49,7 +50,7 @@ class _Failure:
     """How a process ended. Others fail because it did: the earliest is the reason."""
 
     when: float
-    error: FeatxError | None
+    error: FeatxError | OSError | None
     text: str = ""
     trace: str = ""
 
@@ -211,6 +212,7 @@ def _ctrl_c_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@console.hush_libraries()
 def _enter(
     world: World,
     work: Callable[..., None],
@@ -234,7 +236,9 @@ def _enter(
         work(world, ask, *arguments)
         dist.destroy_process_group()
     except (KeyboardInterrupt, Exception) as error:
-        own = error if isinstance(error, FeatxError) else None
+        own = error if isinstance(error, FeatxError | OSError) else None
+        if isinstance(own, OSError) and explain(own) is None:
+            own = None
         kind = type(error).__name__
         text = "was told to end" if kind == "KeyboardInterrupt" else f"failed: {kind}: {error}"
         with suppress(OSError):

@@ -14,6 +14,7 @@ import numpy as np
 from featx import console
 from featx.errors import FeatxError, UsageError
 from featx.shell import as_argument, shell_line
+from featx.system_errors import writing
 
 __all__ = ["demo", "make_images"]
 
@@ -44,8 +45,9 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
     """
     started = time.perf_counter()
     root = Path(folder)
-    _prepare(root, overwrite=overwrite)
-    make_images(root)
+    with writing("the demo", root):
+        _prepare(root, overwrite=overwrite)
+        make_images(root)
     console.log(
         "Handwritten digits of scikit-learn as PNG files: imbalanced 10 to 1, a test split, "
         "four files broken on purpose, and new images without labels."

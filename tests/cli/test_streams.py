@@ -1,0 +1,193 @@
+"""Streams that are closed, full or of another encoding, and libraries that talk."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featx import console
+from featx.cli import _process
+from featx.errors import OutputLostError
+from tests.cli.conftest import Featx
+
+COMMAND = [sys.executable, "-m", "featx"]
+
+
+def stream(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
+    """What is printed lands here, as in a terminal of this encoding."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "expected"),
+    [
+        ("utf-8", "é日 ─\udcff", "é日 ─".encode() + b"\xff"),
+        ("ascii", "é日 ─→\udcff", b"\\xe9\\u65e5 ->\xff"),
+        ("latin-1", "é日 ─", "é\\u65e5 -".encode("latin-1")),
+        ("cp1252", "é日 –─", "é\\u65e5 –-".encode("cp1252")),
+    ],
+)
+def test_what_an_encoding_lacks_is_an_escape_and_bytes_stay_bytes(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, expected: bytes
+) -> None:
+    raw = stream(monkeypatch, encoding)
+    console.out(text)
+    assert raw.getvalue() == expected + b"\n"
+
+
+def test_a_stdout_that_is_gone_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutputLostError, match="Standard output cannot be written: it is closed"):
+        console.out("x")
+    console.flush()  # nothing was to be printed
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(OutputLostError, match="its reader has gone"):
+            console.out("x")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
+
+
+def test_messages_never_end_the_work_they_tell_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    raw = stream(monkeypatch, "utf-8")
+    for stderr in (None, Full()):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        console.warn("x")
+        console.log("x")
+        with console.progress(1, "label") as bar:
+            bar.advance()
+    sys.stdout.flush()
+    assert raw.getvalue() == b""  # print(file=None) would be stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    ("redirection", "code", "err"),
+    [
+        (">/dev/full", 1, "Standard output cannot be written: no space is left on the disk."),
+        (">&-", 1, "Standard output cannot be written: it is closed."),
+        ("2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("<&- 2>&-", 0, ""),
+        ("<&- >&- 2>&-", 1, ""),
+        ("--help >/dev/full", 1, "Standard output cannot be written: no space is left"),
+    ],
+)
+def test_lost_streams_end_in_a_sentence_and_an_exit_code(
+    redirection: str, code: int, err: str
+) -> None:
+    line = f"{' '.join(COMMAND)} completion bash {redirection}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(f"Error: {err}" if err else "")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert bool(done.stdout) == (code == 0)
+
+
+def test_a_reader_that_has_gone_is_a_sentence() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*COMMAND, "completion", "bash"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"Error: Standard output cannot be written: its reader has gone")
+    assert done.stderr.count(b"\n") == 2
+
+
+def test_the_run_is_whole_where_nothing_could_be_printed(
+    featx: Featx, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    result = featx("score", run_folder, "new", "-o", tmp_path / "s.csv")
+    assert result.code == 1
+    assert "What the command wrote to files is kept." in result.err
+    assert len((tmp_path / "s.csv").read_text("utf-8").splitlines()) == 5
+
+
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux")
+def test_names_are_the_same_in_any_locale(tmp_path: Path) -> None:
+    for name in ("日本/ä.png", "b/b.png"):
+        path = tmp_path / "Größe" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"no image, but a name")
+    found = []
+    for surroundings in ({}, NO_UTF8):
+        done = subprocess.run(
+            [*COMMAND, "inspect", str(tmp_path / "Größe"), "--json"],
+            env={**os.environ, **surroundings},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append({**json.loads(done.stdout), "elapsed_s": 0})
+    assert found[0] == found[1]
+    assert "日本" in found[0]["classes"]
+
+
+def test_python_starts_again_in_utf8_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(os, "execv", lambda *words: started.append(words))
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    _process._speak_utf8()
+    assert not started
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "featx", "inspect", "é"])
+    if os.name == "posix" and not sys.flags.utf8_mode:
+        _process._speak_utf8()
+        words = [sys.executable, "-X", "utf8", "-m", "featx", "inspect", "é"]
+        assert started == [(sys.executable, words)]
+
+
+def talkative(*arguments: object, **options: object) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("glyph 26085 missing", UserWarning, stacklevel=1)
+    logging.getLogger("some.library").warning("unauthenticated %s", "requests")
+    raise ValueError("enough")
+
+
+def test_libraries_talk_under_minus_v_only_and_never_show_their_source(
+    featx: Featx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featx.data.reader.read_manifest", talkative)
+    before = warnings.showwarning
+    assert featx("extract", "photos").err.startswith("Error: ValueError: enough")
+    told = featx("extract", "photos", "-v").err.splitlines()
+    assert told[:2] == [
+        "UserWarning: glyph 26085 missing",
+        "some.library: unauthenticated requests",
+    ]
+    assert warnings.showwarning is before
+
+
+def test_importing_featx_leaves_the_filters_of_warnings_alone() -> None:
+    code = (
+        "import logging, warnings; before = list(warnings.filters), warnings.showwarning; "
+        "import featx.cli.main, featx.console; "
+        "assert before == (list(warnings.filters), warnings.showwarning); "
+        "assert not logging.getLogger().handlers"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
