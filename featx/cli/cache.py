@@ -71,9 +71,15 @@ def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     lost = sum(fault.rows_lost for one in found for fault in one.faults)
     unrepaired = [one.name for one in found if one.faults and not one.repaired]
     if any(one.repaired for one in found):
-        console.log(f"Dropped what is damaged; {lost} rows will be computed again by extract.")
+        console.log(
+            f"Dropped what is damaged; {console.counted(lost, 'row')} will be computed "
+            "again by extract."
+        )
     elif unrepaired:
-        console.log(f"{lost} rows are damaged. Drop them with: {repair_command(folder)}")
+        console.log(
+            f"{console.counted(lost, 'row', 'is/are')} damaged. Drop them with: "
+            f"{repair_command(folder)}"
+        )
     return 1 if unrepaired else 0
 
 
@@ -125,7 +131,7 @@ def gc(
         console.warn(f"{name}: {reason}")
     size = sum(removal.size_bytes for removal in done.removed) / 2**20
     verb = "Would remove" if dry_run else "Removed"
-    console.log(f"{verb} {len(done.removed)} files, {size:.1f} MiB.")
+    console.log(f"{verb} {console.counted(len(done.removed), 'file')}, {size:.1f} MiB.")
 
 
 def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,7 +177,10 @@ def export(
     write = export_projector if to == "tensorboard" else export_embeddings
     done = write(cache_folder(cache), extractor, output, data=data, overwrite=overwrite)
     if done.missing:
-        console.warn(f"{len(done.missing)} images have no embedding and are left out.")
+        console.warn(
+            f"{console.counted(len(done.missing), 'image', 'has/have')} no embedding and "
+            f"{'is' if len(done.missing) == 1 else 'are'} left out."
+        )
     console.log(f"{done.path}: X is {done.rows} × {done.n_features}.")
     if to == "tensorboard":
         console.log(f"Look at it with: {shell_line('tensorboard', f'--logdir={done.path}')}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featx.comparing.cost import lower_is_better
+from featx.console import counted
 from featx.files import printable
 from featx.stats.metrics import HEADLINE, metric_name
 
@@ -85,11 +86,11 @@ def lay_out(document: Mapping[str, Any]) -> list[Block]:
 
 
 def _judged(judged: Mapping[str, Any]) -> str:
-    text = f"{judged['n_images']:,} images: {judged['description']}"
+    text = f"{counted(judged['n_images'], 'image')}: {judged['description']}"
     if judged["n_repeats"] > 1:
-        text += f", {judged['n_repeats']} partitions"
+        text += f", {counted(judged['n_repeats'], 'partition')}"
     if judged["n_folds"] is not None:
-        text += f", {judged['n_folds']} folds"
+        text += f", {counted(judged['n_folds'], 'fold')}"
     return text + "."
 
 
@@ -148,7 +149,8 @@ def _tests(tests: Mapping[str, str]) -> str:
 
 def _outcomes(images: Mapping[str, int]) -> str:
     return (
-        f"Right: both on {images['both']:,} predictions, only this one on {images['wins']:,}, only "
+        f"Right: both on {counted(images['both'], 'prediction')}, only this one on "
+        f"{images['wins']:,}, only "
         f"the baseline on {images['losses']:,}, neither on {images['neither']:,}."
     )
 
@@ -181,7 +183,10 @@ def _costs(document: Mapping[str, Any]) -> Table:
         )
     columns = ["run", "what", *(heads[names.index(n)] for n in said)]
     columns += ["images/s", "model bytes", "on the front"]
-    note = "On the front: no other run is as good for less, or better for as little."
+    note = (
+        "On the front (Pareto-optimal): no other run is at least as good for less, or better "
+        "for as little."
+    )
     return Table("Cost", columns, rows, words=frozenset({0, 1, len(columns) - 1}), note=note)
 
 

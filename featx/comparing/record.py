@@ -149,7 +149,8 @@ def _levels(splits: Mapping[str, Judged], results: Mapping[str, Any]) -> dict[st
     if repeats:
         levels["repeated"] = Judged.repeated(repeats)
     honest = [splits[name] for name in ("nested", "repeated-1") if name in splits]
-    if "oof" in splits and (_tried(results) == 1 or "finetuning" in results):
+    alone = _tried(results) == 1 and len(results.get("candidates") or [None]) == 1
+    if "oof" in splits and (alone or "finetuning" in results):
         honest.append(splits["oof"])
     if honest:
         levels["folds"] = honest[0]

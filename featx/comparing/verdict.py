@@ -13,6 +13,7 @@ from featx.stats.metrics import metric_name
 __all__ = ["ALPHA", "describe_run", "verdict"]
 
 ALPHA = 0.05
+MOST_DIGITS = 8  # of a difference that is reliable, however small
 SAME_PRICE = 1.1  # times the cost, either way
 TUNED = "fine-tuned "
 UNBOUNDED = frozenset({"log_loss", "brier", "matthews", "cohen_kappa"})
@@ -26,7 +27,7 @@ def describe_run(run: JudgedRun) -> str:
     if run.tuned and run.chosen.get("kind") == "finetuned":
         return printable(f"{TUNED}{backbone}")
     if run.tuned:
-        return printable(f"frozen {backbone}, kept as fine-tuning made it worse")
+        return printable(f"frozen {backbone}, fine-tuning not kept")
     sampler = run.chosen.get("sampler", "none")
     return printable(f"{head} on {backbone}" + (f", {sampler}" if sampler != "none" else ""))
 
@@ -84,12 +85,16 @@ def _reliable(subject: str, before: str, metric: str, test: Mapping[str, float])
     if mean < 0:
         mean, low, high = -mean, -high, -low
     lost = test["mean"] < 0
-    interval = f"[{_signed(low, unit)}, {_signed(high, unit)}]"
+    digits = 1 if unit else 3
+    while mean and round(mean, digits) == 0 and digits < MOST_DIGITS:
+        digits += 1
+    shown = _signed(mean, unit, digits)
+    interval = f"[{_signed(low, unit, digits)}, {_signed(high, unit, digits)}]"
     if lower_is_better(metric):
-        change = f"{'lowers' if lost else 'raises'} {metric_name(metric)} by {_signed(mean, unit)}"
+        change = f"{'lowers' if lost else 'raises'} {metric_name(metric)} by {shown}"
     else:
         of = f"{unit} of" if unit else " in"
-        change = f"{'loses ' if lost else 'adds +'}{_signed(mean, unit)}{of} {metric_name(metric)}"
+        change = f"{'loses ' if lost else 'adds +'}{shown}{of} {metric_name(metric)}"
     return f"{subject} {change} {interval} against {before}"
 
 
@@ -124,7 +129,7 @@ def _price(cost: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     return text if cost["with_extraction"] else f"{text} after extraction"
 
 
-def _signed(value: float, unit: str) -> str:
+def _signed(value: float, unit: str, digits: int | None = None) -> str:
     """With a true minus sign; what rounds to nothing has none."""
-    text = f"{value:.{1 if unit else 3}f}"
+    text = f"{value:.{(1 if unit else 3) if digits is None else digits}f}"
     return text.replace("-", "−" if float(text) else "")

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from featx.data.damage import find_damage
+from featx.data.imagetypes import FORMATS, HEIF, has_heif
 from featx.data.jpeg import read_jpeg_layout, strict_jpeg
 from featx.data.tiff import is_tiff, mend_tiff, tiff_kind
 from featx.errors import DecodeError, UsageError

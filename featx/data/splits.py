@@ -120,13 +120,9 @@ def make_folds(
     The rule minimises the growth of ``sum(share ** 2)`` over folds and classes, which is the
     variance that scikit-learn's ``StratifiedGroupKFold`` minimises, without its loop over folds.
     """
-    # Images of each class in each component, as shares of the class.
-    table = np.zeros((int(components.max()) + 1, len(classes)))
-    np.add.at(table, (components, y), 1.0)
+    possible = possible_folds(y, components, classes)
+    table = _table(y, components, len(classes))
     spread = (table > 0).sum(axis=0)
-    possible = int(np.sort(spread)[-2])
-    if possible < 2:
-        raise _no_folds(y, components, classes, spread)
     notes = []
     if possible < n_folds:
         notes.append(
@@ -138,6 +134,28 @@ def make_folds(
     fold_of = _assign(table, np.ones(n_folds), seed)
     notes += _rare_notes(spread, n_folds, classes, np.bincount(y, minlength=len(classes)))
     return Folds(fold_of[components], n_folds, tuple(notes))
+
+
+def possible_folds(y: IntArray, components: IntArray, classes: Sequence[str]) -> int:
+    """How many folds `make_folds` can make at most.
+
+    Raises
+    ------
+    FitError
+        Fewer than two.
+    """
+    spread = (_table(y, components, len(classes)) > 0).sum(axis=0)
+    possible = int(np.sort(spread)[-2])
+    if possible < 2:
+        raise _no_folds(y, components, classes, spread)
+    return possible
+
+
+def _table(y: IntArray, components: IntArray, n_classes: int) -> NDArray[np.float64]:
+    """Images of each class in each component."""
+    table = np.zeros((int(components.max()) + 1, n_classes))
+    np.add.at(table, (components, y), 1.0)
+    return table
 
 
 def hold_out(
@@ -163,8 +181,7 @@ def hold_out(
     FitError
         Fewer than two classes would be held out, or left to train on.
     """
-    table = np.zeros((int(components.max()) + 1, len(classes)))
-    np.add.at(table, (components, y), 1.0)
+    table = _table(y, components, len(classes))
     held = _assign(table, np.array([1 - share, share]), seed)[components] == 1
     missing = np.setdiff1d(y[~held], y[held])
     if min(len(np.unique(y[held])), len(np.unique(y[~held]))) < 2:

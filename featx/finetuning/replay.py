@@ -69,7 +69,8 @@ def plan_replay(
         replay.keep(rows[start : start + _BATCH])
     task.bank.forget()  # the same memory is not spent twice
     console.log(
-        f"{task.name}: {len(frozen)} frozen stages computed once for {len(rows):,} images "
+        f"{task.name}: {console.counted(len(frozen), 'frozen stage')} computed once for "
+        f"{console.counted(len(rows), 'image')} "
         f"({size_bytes / 1e6:,.0f} MB)."
     )
     return replay

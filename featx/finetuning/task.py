@@ -129,7 +129,7 @@ class Trained:
 
     def document(self) -> dict[str, Any]:
         """JSON of how the training went."""
-        first, best = self.row(0), self.row(self.best_epoch)
+        first, best, last = self.row(0), self.row(self.best_epoch), self.row(-1)
         keys = "validation_loss", "validation_score"
         return {
             "best_epoch": self.best_epoch,
@@ -137,6 +137,7 @@ class Trained:
             "stopped": self.stopped,
             "frozen": {k: first[k] for k in keys},
             "finetuned": {k: best[k] for k in keys},
+            "last": {k: last[k] for k in keys},
             "stages": self.stages,
             "elapsed_s": round(self.elapsed_s, 3),
         }

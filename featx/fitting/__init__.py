@@ -5,7 +5,9 @@ from __future__ import annotations
 from featx.fitting.checking import check_config
 from featx.fitting.data import FitData, join_backbones, split_backbones
 from featx.fitting.fit import fit_heads
+from featx.fitting.foreseen import check_labels
 from featx.fitting.result import Candidate, FitResult, Predictions
+from featx.fitting.rules import read_rule
 
 __all__ = [
     "Candidate",
@@ -13,7 +15,9 @@ __all__ = [
     "FitResult",
     "Predictions",
     "check_config",
+    "check_labels",
     "fit_heads",
     "join_backbones",
+    "read_rule",
     "split_backbones",
 ]

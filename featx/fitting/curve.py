@@ -45,6 +45,10 @@ MOST_SIZES = 6
 NARROWEST = 0.4  # doublings between two sizes
 FEWEST_IMAGES = 8
 FEWEST_COMPONENTS = 4
+CHOSEN_HERE = (
+    "The learning curve is on the folds that candidates were chosen on, so its levels are too high "
+    "on average: the score to report is the estimate; the curve shows what more images change."
+)
 UNBOUNDED = "neg_log_loss"  # the one score whose best is 0 and not 1
 
 
@@ -75,7 +79,7 @@ class Size:
     recall_samples: Float
 
 
-def learning_curve(search: FoldSearch, chosen: Trial) -> dict[str, Any]:
+def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> dict[str, Any]:
     """Scores of ``chosen`` by the number of training images, what more would add, and by class.
 
     Parameters
@@ -84,6 +88,8 @@ def learning_curve(search: FoldSearch, chosen: Trial) -> dict[str, Any]:
         Holds what ``chosen`` says of every fold.
     chosen : Trial
         Tried with its own parameters at every size: they were chosen at the largest one.
+    free : bool, default False
+        Nothing was chosen on these folds.
 
     Returns
     -------
@@ -95,6 +101,10 @@ def learning_curve(search: FoldSearch, chosen: Trial) -> dict[str, Any]:
     notes: list[str] = []
     if search.elsewhere is not None:
         notes.append("The learning curve was computed on this machine.")
+    if not free:
+        notes.append(CHOSEN_HERE)
+    if search.rule is not None:
+        notes.append("The learning curve is of the likeliest class, before thresholds or costs.")
     joinings = _joinings(search)
     shares = _shares(search, joinings)
     scorings = list(dict.fromkeys([search.scoring, "accuracy"]))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.console import counted
-from featx.data.splits import count_classes, hash_codes, hold_out, link_components
+from featx.data.splits import hash_codes, hold_out, link_components
 from featx.errors import FitError, UsageError
+from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import canonical_json
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Part",
     "hold_out_part",
     "join_backbones",
+    "only_one",
     "split_backbones",
     "split_data",
 ]
@@ -36,6 +38,14 @@ def join_backbones(names: Sequence[str]) -> str:
 def split_backbones(name: str) -> list[str]:
     """Names of the embeddings that lie side by side under ``name``."""
     return name.split(JOINT)
+
+
+def only_one(*names: str) -> UsageError:
+    """Of embeddings that nothing can lie beside."""
+    return UsageError(
+        f"--concat puts several embeddings side by side; there is only {', '.join(names)}.",
+        hint="Name several backbones: --backbone A --backbone B",
+    )
 
 
 @dataclass
@@ -79,11 +89,7 @@ class FitData:
             There is only one.
         """
         if len(self.X) < 2:
-            raise UsageError(
-                "--concat puts several embeddings side by side; there is only "
-                f"{', '.join(self.X)}.",
-                hint="Name several backbones: --backbone A --backbone B",
-            )
+            raise only_one(*self.X)
         both = join_backbones(list(self.X))
         X = {**self.X, both: np.concatenate(list(self.X.values()), axis=1)}
         views = dict(self.views)
@@ -283,17 +289,9 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
 
     classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
     names = [str(c) for c in classes]
-    if len(names) < 2:
-        raise FitError(
-            f"A classifier needs images of at least two classes to train on; got "
-            f"{counted(len(y), 'image')}: {count_classes(y, names) or 'none'}.",
-            hint="Add a second class, or check the label column with `featx inspect`.",
-        )
-    groups = None
-    if data.groups is not None:
-        labels = np.asarray(data.groups)
-        own = np.array([g or f"\0{i}" for i, g in enumerate(labels.tolist())])
-        groups = np.unique(own, return_inverse=True)[1].astype(np.int64)
+    reads_test = use_test and in_test.any()
+    check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
+    groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
 
     def part(rows: NDArray[np.bool_], views: Mapping[str, NDArray[np.float32]]) -> Part:
         return Part(
@@ -310,15 +308,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     training = part(kept, data.views)
     _check_finite_views(training)
     notes += _conflict_notes(training)
-    if not use_test or not in_test.any():
+    if not reads_test:
         return training, None, notes
-    unseen = sorted({str(label) for label in np.asarray(data.y)[in_test]} - set(names))
-    if unseen:
-        raise FitError(
-            f"The test split holds classes without any training image: {', '.join(unseen)}.",
-            hint="Move some of their images to the training split, or take them out of the test "
-            "split.",
-        )
     if groups is not None:
         shared = np.intersect1d(groups[kept], groups[in_test])
         if len(shared):

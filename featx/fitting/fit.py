@@ -33,6 +33,7 @@ from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_searches
 from featx.fitting.exploring import Explorer
+from featx.fitting.foreseen import missing_test_split
 from featx.fitting.journal import Journal
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
@@ -125,10 +126,7 @@ def _separate(data: FitData, config: FitConfig) -> tuple[Part, Tested | None, li
     if test is not None:
         return part, Tested("test", test), notes
     if config.estimate == "test":
-        raise FitError(
-            "estimate is 'test', but no image is in a test split.",
-            hint="Use --estimate holdout or nested, or name the split column.",
-        )
+        raise missing_test_split("nested")
     if config.estimate == "holdout":
         part, held, more = hold_out_part(part, share=config.holdout, seed=config.seed)
         return part, Tested("holdout", held), notes + more
@@ -183,7 +181,9 @@ def _fit(
         },
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
-        "learning_curve": learning_curve(search, chosen) if config.learning_curve else None,
+        "learning_curve": learning_curve(search, chosen, free=explorer.free)
+        if config.learning_curve
+        else None,
         "predictions": Predictions(part.classes, evaluation.held),
         "pipeline": refits(chosen),
         "trust": trust,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.config import FitConfig
-from featx.errors import ConfigError, UnknownNameError
+from featx.data.table import read_lines
+from featx.errors import ConfigError, DatasetError, UnknownNameError
+from featx.files import printable
 from featx.model.decision import Costs, Cutoff
 from featx.stats.shares import shares
 from featx.stats.thresholds import tune_cutoff
@@ -21,6 +23,8 @@ __all__ = ["CostRule", "CutoffRule", "Rule", "decide_by_fold", "read_rule"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+
+SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
@@ -112,23 +116,51 @@ def _read_cutoff(text: str, classes: Sequence[str]) -> CutoffRule:
 
 
 def _read_costs(path: str, classes: Sequence[str]) -> Float:
-    """The CSV file: first row and column name classes, each row a true one."""
+    """The CSV file: first row and column name classes, each row a true one.
+
+    It may be separated by commas, semicolons or tabs, be UTF-8 or UTF-16, and write decimal commas
+    where they separate nothing.
+    """
+    shown = printable(path)
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the costs {path!r}: {error}.") from None
-    decided, true = rows[0][1:] if rows else [], [row[0] for row in rows[1:]]
-    if sorted(decided) != sorted(classes) or sorted(true) != sorted(classes):
-        raise ConfigError(
-            f"The costs {path!r} must name each class once in the first row (decided for) and the "
-            f"first column (true class): {', '.join(classes)}."
-        )
-    try:
-        cells = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
-    except ValueError as error:
-        raise ConfigError(f"The costs {path!r} must be numbers: {error}.") from None
-    if cells.shape != (len(classes), len(classes)) or not np.isfinite(cells).all():
-        raise ConfigError(f"The costs {path!r} must be a finite number in every cell.")
-    order = [true.index(name) for name in classes], [decided.index(name) for name in classes]
-    return cells[np.ix_(*order)]
+        lines = read_lines(path)
+    except DatasetError as error:
+        reason = error.message.rpartition(": ")[2]
+        raise ConfigError(f"Cannot read the costs '{shown}': {reason}") from None
+    wanted = {_plain(name): i for i, name in enumerate(classes)}
+    for delimiter in SEPARATORS if lines else ():
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+        decided, true = [_plain(c) for c in rows[0][1:]], [_plain(r[0]) for r in rows[1:] if r]
+        if sorted(decided) == sorted(true) == sorted(wanted) and len(wanted) == len(classes):
+            cells = _cost_cells(shown, [row[1:] for row in rows[1:] if row], delimiter)
+            order = np.argsort([wanted[name] for name in true])
+            return cells[order][:, np.argsort([wanted[name] for name in decided])]
+    found = lines[0].lstrip("\ufeff") if lines else "nothing"
+    raise ConfigError(
+        f"The costs '{shown}' must name each class once in the first row (decided for) and the "
+        f"first column (true class), separated by commas, semicolons or tabs. The classes: "
+        f"{printable(', '.join(classes))}. The first row: {printable(found[:200])}"
+    )
+
+
+def _cost_cells(shown: str, cells: Sequence[Sequence[str]], delimiter: str) -> Float:
+    """Numbers, as many in every row as there are rows."""
+    values = []
+    for row in cells:
+        for cell in row:
+            number = cell if delimiter == "," else cell.replace(",", ".")
+            try:
+                values.append(float(number))
+            except ValueError:
+                raise ConfigError(
+                    f"The costs '{shown}' must be numbers; {printable(cell)!r} is none."
+                ) from None
+    n = len(cells)
+    if {len(row) for row in cells} != {n} or not np.isfinite(values).all():
+        raise ConfigError(f"The costs '{shown}' must be a finite number in every cell.")
+    return np.array(values).reshape(n, n)
+
+
+def _plain(name: str) -> str:
+    """A class as its reader takes it: however its accents are written, without spaces around."""
+    return unicodedata.normalize("NFC", name.strip())

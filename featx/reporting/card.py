@@ -127,12 +127,13 @@ def _sources(document: Mapping[str, Any]) -> list[str]:
 def _does(model: Carded) -> Iterator[str]:
     classes = model.document["classes"]
     yield (
-        f"It says which of {len(classes)} classes an image shows, how probable each is, and "
+        f"It says which of {counted(len(classes), 'class')} an image shows, how probable "
+        "each is, and "
         "whether the image is like those that it was made from. It was made by featx: embeddings "
         f"of {_backbones(model.document)} and a classifier on them. The classes:\n"
     )
     shown = classes[:MOST_CLASSES]
-    more = "" if len(shown) == len(classes) else f" and {len(classes) - len(shown)} more"
+    more = "" if len(shown) == len(classes) else f" and {len(classes) - len(shown):,} more"
     yield ", ".join(map(escaped, shown)) + f"{more}."
 
 
@@ -197,6 +198,9 @@ def _search(results: Mapping[str, Any]) -> Iterator[str]:
     if search is None:
         return
     rows = len(results["candidates"])
+    if search["trials"] == rows == 1:
+        yield "- One setting was tried: nothing was chosen."
+        return
     yield (
         f"- Chosen by {metric(results['scoring'])} in cross-validation on {results['n_folds']} "
         f"folds, among {counted(search['trials'], 'setting')} of "
@@ -208,19 +212,29 @@ def _finetuned(model: Carded) -> Iterator[str]:
     tuning, asked = model.results["finetuning"], model.asked.get("finetune") or {}
     last = tuning["trainings"][-1]
     if tuning["answer"] == "frozen":
+        why = tuning.get("not_kept")
         yield (
-            "- Fine-tuning was tried and ended below its own start: this is the frozen backbone "
-            "with its head."
+            f"- Fine-tuning was tried and not kept{f': {escaped(why)}' if why else ''}. This is "
+            "the frozen backbone with a head fitted on "
+            f"{counted(model.results['n_images'], 'image')}."
         )
         return
     yield (
         f"- The backbone was trained too, for {counted(last['epochs'], 'epoch')}, of which number "
-        f"{last['best_epoch']} was kept, chosen on {last['n_validation']:,} of the images."
+        f"{last['best_epoch']} was kept, by its {_watched(last)} on "
+        f"{counted(last['n_validation'], 'validation image')}."
     )
     shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
     settings = [f"{key.replace('_', ' ')} {_value(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"- Asked for: {', '.join(settings)}."
+
+
+def _watched(training: Mapping[str, Any]) -> str:
+    """The quantity that chose the epoch, before and after."""
+    name = training.get("watched", "loss")
+    before, after = (training[k][f"validation_{name}"] for k in ("frozen", "finetuned"))
+    return f"{name}, which went from {before:.4f} to {after:.4f}," if before is not None else name
 
 
 def _data(model: Carded) -> Iterator[str]:
@@ -267,7 +281,8 @@ def _estimate(model: Carded) -> Iterator[str]:
     ]
     yield table(["class", "trained on", "judged on", *map(metric, measures)], lines)
     if len(ranked) > MOST_CLASSES:
-        yield f"\nThe other {len(ranked) - MOST_CLASSES} classes are in results.json of the run."
+        other = counted(len(ranked) - MOST_CLASSES, "other class", "is/are")
+        yield f"\n{other} in results.json of the run."
 
 
 def _trust(model: Carded) -> Iterator[str]:
@@ -275,7 +290,8 @@ def _trust(model: Carded) -> Iterator[str]:
     error = model.results["estimate"]["calibration"]
     yield (
         f"- Calibration: expected calibration error {error['ece']:.3f} "
-        f"({error['bins']}; {error['if_right_mean']:.3f} would be usual for perfect probabilities)."
+        f"({error['bins']}; a perfectly calibrated model would show about "
+        f"{error['if_right_mean']:.3f})."
     )
     if trust is None:
         return
@@ -291,11 +307,7 @@ def _trust(model: Carded) -> Iterator[str]:
             f"{100 * sets['coverage']:g} % of {over}"
         )
         if seen := measured.get("prediction_sets"):
-            line += (
-                f"; measured, as shares: {interval(seen['covered'])}. It abstains from "
-                f"{interval(seen['abstained'])}, and of the other answers "
-                f"{interval(seen['accuracy_of_the_others'])} are right"
-            )
+            line += f"; measured, as shares: {interval(seen['covered'])}. {_abstains(seen)}"
         yield line + "."
     if (novelty := trust["novelty"]) is not None:
         line = (
@@ -306,6 +318,19 @@ def _trust(model: Carded) -> Iterator[str]:
         if seen := measured.get("novelty"):
             line += f"; measured, as a share: {interval(seen['false_alarms'])}"
         yield line + "."
+
+
+def _abstains(sets: Mapping[str, Any]) -> str:
+    """How many answers are held back, and how right the rest is."""
+    right = sets["accuracy_of_the_others"]
+    if right["value"] is None:
+        return "It abstains from all of them"
+    if not sets["abstained"]["value"]:
+        return f"It abstains from none of them, and {interval(right)} are right"
+    return (
+        f"It abstains from {interval(sets['abstained'])}, and of the rest {interval(right)} "
+        "are right"
+    )
 
 
 def _decision(model: Carded) -> Iterator[str]:

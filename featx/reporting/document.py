@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from featx.console import counted
 from featx.files import printable
 from featx.pages import Markup, element, page, table
 from featx.reporting.contents import Subject
@@ -86,12 +87,14 @@ def _learns(name: str) -> bool:
 
 def _data(subject: Subject) -> Iterator[Markup]:
     results, data = subject.results, subject.results["dataset"]
-    parts = [f"{data['images']:,} labelled images of {len(data['classes'])} classes"]
+    parts = [
+        f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
+    ]
     if results.get("n_test_images"):
         parts.append(f"{results['n_images']:,} to train and choose on")
-        parts.append(f"{results['n_test_images']:,} that judge once")
+        parts.append(f"{counted(results['n_test_images'], 'image', 'that judges/that judge')} once")
     if results.get("n_groups"):
-        parts.append(f"{results['n_groups']:,} groups, none of which is split")
+        parts.append(f"{counted(results['n_groups'], 'group')}, none of which is split")
     yield element("p", "; ".join(parts) + f". Judged on {subject.judged_on}.")
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
@@ -101,7 +104,7 @@ def _data(subject: Subject) -> Iterator[Markup]:
         failures = [
             [printable(f["id"]), printable(f["reason"])] for f in subject.failures[:MOST_FAILURES]
         ]
-        yield element("h3", f"{data['quarantined']:,} files could not be read")
+        yield element("h3", f"{counted(data['quarantined'], 'file')} could not be read")
         yield table(("file", "why"), failures, words=range(2))
     if subject.missing:
         yield element("p", subject.missing, class_="note")
@@ -199,7 +202,7 @@ def _estimate(subject: Subject) -> Iterator[Markup]:
     if estimate.get("by_group"):
         by = estimate["by_group"]
         yield element("h3", "By group: the mean probability of each group's images")
-        yield table(("", f"{by['n_predicted_groups']:,} groups"),
+        yield table(("", counted(by["n_predicted_groups"], "group")),
                     [[metric(n), interval(r)] for n, r in headline(by)])  # fmt: skip
     yield element("h3", "Each class")
     measures = ("recall", "precision", "f1", "average_precision")
@@ -225,7 +228,7 @@ def _pairs(subject: Subject) -> Iterator[Markup]:
         return
     lines = [[printable(true), printable(said), f"{n:,}", percent(share)]
              for true, said, n, share in rows]  # fmt: skip
-    yield element("h3", f"The {len(rows)} most frequent mistakes")
+    yield element("h3", "The most frequent mistakes")
     yield table(("true", "said", "images", "share of the true class"), lines, words=range(2))
 
 
@@ -237,8 +240,13 @@ def _mistakes(subject: Subject) -> Iterator[Markup]:
         return
     yield element(
         "p",
-        f"The {len(rows)} surest of {wrong:,} wrong answers: a wrong label, an image that shows "
-        "both, or what the model has not learned. " + _why(subject),
+        (
+            "The one wrong answer"
+            if wrong == 1
+            else f"The {len(rows)} surest of {wrong:,} wrong answers"
+        )
+        + ": a wrong label, an image that shows both, or what the model has not learned. "
+        + _why(subject),
     )
     yield draw_cards(subject, cases(subject, rows))
 
@@ -271,7 +279,7 @@ def _again(subject: Subject) -> Iterator[Markup]:
     yield element(
         "p",
         f"Python {environment.get('python')} on {environment.get('platform')}, "
-        f"{environment.get('cores')} cores; {versions}.",
+        f"{counted(environment.get('cores') or 0, 'core')}; {versions}.",
     )
     yield element("p", "The resolved configuration is in the run; this makes the run again:")
     yield element("pre", subject.command, tabindex=0)

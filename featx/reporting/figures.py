@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.console import counted
 from featx.files import printable
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
@@ -92,7 +93,11 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
     words = "Rows are true classes, columns what was said; the diagonal is right. "
     words += _confused(counts, subject.classes)
     if n > MOST_LABELLED:
-        words += f" {n} names have no room here: the last of these figures has the most confused."
+        words += (
+            f" {counted(n, 'name', 'has/have')} no room here: the last of these figures "
+            "has the most "
+            "confused."
+        )
     title = "Confusion matrix: "
     yield _cells("confusion_counts", f"{title}images", words, counts, everything, subject)
     words = "The same as shares of each row: the diagonal is the recall of each class."
@@ -265,7 +270,8 @@ def _reliability(subject: Subject) -> Figure:
 
     ece = subject.estimate["calibration"]["ece"]
     words = (
-        f"Images in {len(rows)} bins of equally many, with 95 % Wilson intervals. On the dotted "
+        f"{counted(len(rows), 'equal-count bin')} of images, with 95 % Wilson intervals. "
+        "On the dotted "
         f"line probabilities are right; below it the model is too sure. Expected calibration "
         f"error {ece:.3f}."
     )
@@ -352,7 +358,7 @@ def _learning(curve: Any) -> Figure:
         axes.legend(loc="best", fontsize=8)
 
     rows = [["measured", *r] for r in measured] + [["expected", *r] for r in ahead]
-    words = " ".join(curve["summary"][:1]) + " Bands are 95 % intervals."
+    words = " ".join([*curve["summary"][:1], "Bands are 95 % intervals.", *curve["notes"]])
     columns = ("kind", "n_images", name, "low", "high")
     return Figure("learning_curve", "Learning curve", words, draw, Table(columns, rows), (5.2, 4.2))
 

@@ -27,19 +27,23 @@ def limits(results: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[
     rare = sorted((n, name) for name, n in counts.items() if n < FEW_TRAINED)
     if rare:
         named = [f"{printable(name)} ({n})" for n, name in rare]
-        yield f"It has seen few images of {_some(named)}: it may not know these classes."
+        these = "this class" if len(rare) == 1 else "these classes"
+        yield f"It has seen few images of {_some(named)}: it may not know {these}."
     support = {name: row["support"] for name, row in estimate["per_class"].items()}
     few = [printable(name) for name, n in support.items() if n < FEW_JUDGED]
     if few:
         yield (
-            f"Fewer than {FEW_JUDGED} images judge it on {_some(few)}: their figures say little."
+            f"Fewer than {FEW_JUDGED} images judge it on {_some(few)}: "
+            f"{'its' if len(few) == 1 else 'their'} figures say little."
         )
     if estimate["n_images"] < FEW_IN_ALL:
-        yield f"Only {counted(estimate['n_images'], 'image')} judge it: mind the intervals."
+        judge = counted(estimate["n_images"], "image", "judges/judge")
+        yield f"Only {judge} it: mind the intervals."
     largest, smallest = max(counts.values()), min(counts.values())
     if largest >= UNEQUAL * max(smallest, 1):
         yield (
-            f"The classes are unequal ({largest:,} images of the largest, {smallest:,} of the "
+            f"The classes are unequal ({counted(largest, 'image')} of the largest, "
+            f"{smallest:,} of the "
             "smallest): accuracy mostly speaks of the large ones, and probabilities lean on "
             "these shares, which may be others elsewhere."
         )
@@ -50,7 +54,7 @@ def limits(results: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[
     if not results["n_groups"]:
         yield (
             "No groups were named: where several images show the same subject, its figures are "
-            "better than on new subjects."
+            "better on average than on new subjects."
         )
     yield (
         "An image of anything else gets one of these classes too"
@@ -70,4 +74,4 @@ def _some(names: list[str]) -> str:
     """The first few names."""
     if len(names) <= MOST_NAMED:
         return ", ".join(names)
-    return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more classes"
+    return f"{', '.join(names[:MOST_NAMED])} and {counted(len(names) - MOST_NAMED, 'more class')}"

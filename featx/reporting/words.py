@@ -12,7 +12,7 @@ from featx.files import printable
 from featx.reporting.contents import Subject
 from featx.stats.metrics import metric_name
 
-__all__ = ["interval", "metric", "percent", "sentences"]
+__all__ = ["calibrated", "interval", "metric", "percent", "sentences"]
 
 
 def sentences(subject: Subject) -> list[str]:
@@ -51,11 +51,12 @@ def _asked(subject: Subject) -> str:
     tried = results.get("search", {}).get("trials")
     how = f"; {counted(tried, 'setting')} tried" if tried else ""
     if "finetuning" in results:
-        how = "; the backbone was trained too"
+        kept = results["finetuning"]["answer"] == "finetuned"
+        how = f"; the backbone was trained too{'' if kept else ', which is not kept'}"
     groups = results.get("n_groups")
-    of = f" in {groups:,} groups" if groups else ""
+    of = f" in {counted(groups, 'group')}" if groups else ""
     return (
-        f"Asked: which of {len(subject.classes)} classes is in an image? From "
+        f"Asked: which of {counted(len(subject.classes), 'class')} is in an image? From "
         f"{counted(data['images'], 'image')}{of} of {data['source']}, by embeddings of "
         f"{printable(results['chosen']['backbone'])}{how}."
     )
@@ -84,7 +85,16 @@ def _compared(subject: Subject) -> str:
             return base + "."
         name, estimate = other
         accuracy = interval(estimate["metrics"]["accuracy"])
-        return f"{base}; the {name} model has accuracy {accuracy}."
+        tuning = subject.results["finetuning"]
+        untrained = tuning.get("untrained", {"trainings": 0, "of": 1})
+        if name == "finetuned" and untrained["trainings"] == untrained["of"]:
+            why = f": {tuning['not_kept']}" if tuning.get("not_kept") else ""
+            return (
+                f"{base}; there is no fine-tuned model{why}. The head that training started from, "
+                f"fitted without the validation images, has accuracy {accuracy}."
+            )
+        called = {"finetuned": "fine-tuned"}.get(name, name)
+        return f"{base}; the {printable(called)} model has accuracy {accuracy}."
     rivals = [
         row for row in subject.results.get("candidates", []) if row["against_chosen"] is not None
     ]
@@ -95,8 +105,8 @@ def _compared(subject: Subject) -> str:
     return (
         f"{base}; of {counted(len(rivals), 'other kind')} tried, the nearest "
         f"({_kind(best)}) differs by {against['mean']:+.3f} "
-        f"[{against['low']:.3f}, {against['high']:.3f}] in "
-        f"{metric(subject.results['scoring'])} on the folds."
+        f"[{against['low']:+.3f}, {against['high']:+.3f}] in "
+        f"{metric(subject.results['scoring'])} on the folds of the search."
     )
 
 
@@ -127,23 +137,46 @@ def _hardest(subject: Subject) -> str:
     few = " (few images: little is known of it)" if row["support"] < 20 else ""
     return (
         f"Hardest is {printable(label)!r}: {interval(row['recall'])} of its "
-        f"{counted(row['support'], 'image')} are recognised{taken}{few}."
+        f"{counted(row['support'], 'image', 'is/are')} recognised{taken}{few}."
     )
 
 
 def _trusted(subject: Subject) -> str:
     calibration = subject.estimate["calibration"]
-    fine = calibration["ece"] <= calibration["if_right_high"]
     sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
     half = np.argsort(-sure, kind="stable")[: max(1, len(sure) // 2)]
     right = percent(float((subject.predicted == subject.y)[half].mean()))
-    mean, accuracy = float(sure.mean()), float((subject.predicted == subject.y).mean())
-    if fine:
-        odds = "Its probabilities can be taken as they are"
-    else:
-        odds = f"Its probabilities are too {'high' if mean > accuracy else 'low'} on the whole"
+    # Calibration is of the likeliest class, whatever a threshold or costs decide for.
+    mean = float(subject.probabilities.max(axis=1).mean())
+    accuracy = float((subject.probabilities.argmax(axis=1) == subject.y).mean())
     return (
-        f"{odds} (calibration error {calibration['ece']:.3f}; right ones would give at most "
-        f"{calibration['if_right_high']:.3f}), and of the surer half of the images "
-        f"{right} are right."
+        f"{calibrated(calibration, mean, accuracy)} Of the images with the higher confidence, one "
+        f"half, {right} are predicted right."
+    )
+
+
+def calibrated(calibration: Mapping[str, Any], mean: float, accuracy: float) -> str:
+    """Whether probabilities can be taken as they are, in a sentence.
+
+    Parameters
+    ----------
+    calibration : mapping
+        See `featx.stats.losses.describe_calibration`.
+    mean : float
+        Mean probability of the likeliest class.
+    accuracy : float
+        How often that class is right.
+    """
+    error, high = calibration["ece"], calibration["if_right_high"]
+    figures = (
+        f"(calibration error {error:.3f}; perfect ones would rarely show more than {high:.3f})"
+    )
+    if error <= high:
+        return f"Its probabilities can be taken as they are {figures}."
+    gap = mean - accuracy
+    if abs(gap) < error / 2:
+        return f"Its probabilities are too high for some images and too low for others {figures}."
+    return (
+        f"Its probabilities are too {'high' if gap > 0 else 'low'} on the whole: {mean:.3f} on "
+        f"average, where {accuracy:.3f} are right {figures}."
     )

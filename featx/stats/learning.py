@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.stats.bootstrap import interval
 
 __all__ = ["Curve", "PowerLaw", "describe_growth", "draw_noise", "fit_power_law"]
@@ -200,7 +201,7 @@ def _refusal(curve: Curve, rise: dict[str, Any] | None) -> str | None:
     """Why nothing can be foretold from this curve; None where it can."""
     n_sizes = len(np.unique(curve.sizes))
     if rise is None or n_sizes < FEWEST_SIZES:
-        return f"the curve has {n_sizes} sizes where it is defined, and {FEWEST_SIZES} are needed"
+        return f"the curve is defined at {counted(n_sizes, 'size')}, and {FEWEST_SIZES} are needed"
     if curve.sizes[-1] < SPAN * curve.sizes[0]:
         return (
             f"{rise['from_images']:,} to {rise['to_images']:,} images trained on are too narrow "

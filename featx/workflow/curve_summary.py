@@ -64,7 +64,8 @@ def _sentences(curve: Mapping[str, Any]) -> Iterator[str]:
     )
     more = f" and {len(rising) - MOST_NAMED} more" if len(rising) > MOST_NAMED else ""
     yield (
-        f"Recall still rises for {len(rising)} of {len(curve['classes'])} classes; points that "
+        f"Recall still rises for {len(rising)} of "
+        f"{console.counted(len(curve['classes']), 'class')}; points that "
         f"twice the images of all classes would add: {named}{more} (each interval is for one "
         "class alone)."
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from featx.config import BACKBONE_FIELDS, ExtractConfig, RunConfig, load_config
+from featx.console import counted
 from featx.data.splits import Folds
 from featx.errors import UsageError
 from featx.files import printable
@@ -16,7 +17,7 @@ from featx.fitting.data import Part
 from featx.fitting.estimate import Tested
 from featx.parsing import parse_json
 
-__all__ = ["Baseline", "Settled", "check_same_images", "settle"]
+__all__ = ["Baseline", "Settled", "check_names", "check_same_images", "settle"]
 
 _ONCE = {"test", "holdout"}  # estimates that judge one model
 _DEFAULTS = {"seed": 0, "folds": 5, "scoring": "balanced_accuracy"}
@@ -59,7 +60,7 @@ class Baseline:
             ) as file:
                 for row in csv.DictReader(file):
                     split = folds.setdefault(row["split"], {})
-                    split[row["id"]] = int(row["fold"]) if row["fold"] else -1
+                    split[row["id"].removeprefix("'")] = int(row["fold"]) if row["fold"] else -1
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(
                 f"--from {printable(path)} is not a run: {error}.",
@@ -158,6 +159,29 @@ def _same_backbone(extract: ExtractConfig, baseline: Baseline) -> ExtractConfig:
     return extract.model_copy(update=values)
 
 
+def check_names(baseline: Baseline, ids: Sequence[str]) -> None:
+    """Refuse a data set that lacks an image of the run, before any is read.
+
+    Raises
+    ------
+    UsageError
+        Names the first.
+    """
+    theirs = {name for images in baseline.folds.values() for name in images}
+    gone = sorted(theirs - set(ids))
+    if gone:
+        raise _others(baseline, len(gone), gone[0], "the run", "its images")
+
+
+def _others(baseline: Baseline, n: int, name: str, where: str, among: str) -> UsageError:
+    return UsageError(
+        f"The run {printable(str(baseline.folder))} was made on other images: "
+        f"{counted(n, 'image', 'differs/differ')}, for instance {printable(name)}, which only "
+        f"{where} has among {among}.",
+        hint="Give the data set that the run was fitted on, or leave out --from.",
+    )
+
+
 def check_same_images(
     baseline: Baseline, digest: str, part: Part, folds: Folds, tested: Tested | None
 ) -> None:
@@ -189,11 +213,7 @@ def check_same_images(
         only = sorted(images.keys() ^ theirs.keys())
         if only:
             where = "the run" if only[0] in theirs else "this data set"
-            raise UsageError(
-                f"The run {name} was made on other images: {len(only)} differ, for instance "
-                f"{printable(only[0])}, which only {where} has among those of {split!r}.",
-                hint="Give the data set that the run was fitted on, or leave out --from.",
-            )
+            raise _others(baseline, len(only), only[0], where, f"those of {split!r}")
         moved = [i for i in images if images[i] != theirs[i]]
         if moved:
             raise UsageError(

@@ -7,6 +7,7 @@ by, and its score must not have fallen by more than luck explains.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,10 @@ from numpy.typing import NDArray
 from featx.stats.bootstrap import training_stretch
 from featx.stats.comparison import PairedTest, paired_bootstrap
 from featx.stats.intervals import resampled_scores
-from featx.stats.metrics import fold_score
+from featx.stats.metrics import fold_score, metric_name
 
-__all__ = ["NO_EPOCH", "Change", "compare_models"]
+__all__ = ["Change", "compare_models", "no_better_epoch"]
 
-NO_EPOCH = "no epoch was better on the validation images than the frozen model"
 LOSS = "neg_log_loss"
 
 Float = NDArray[np.float64]
@@ -58,7 +58,8 @@ class Change:
         """
         rise, fall = self.loss[1] - self.loss[0], self.score[0] - self.score[1]
         if monitor == "loss" and not rise < 0:
-            return f"the loss of the {self.images} rose from {_change(self.loss)}"
+            went = "rose from" if rise > 0 else "did not fall:"
+            return f"the loss of the {self.images} {went} {_change(self.loss)}"
         if monitor == "score" and not (-fall, -rise) > (0, 0):
             return f"the score of the {self.images} went from {_change(self.score)}"
         if self.score_test is not None and self.score_test.high < 0:
@@ -150,8 +151,67 @@ def _negative(test: PairedTest | None) -> PairedTest | None:
     return None if test is None else PairedTest(-test.mean, -test.high, -test.low, test.p)
 
 
+def no_better_epoch(
+    history: Sequence[Mapping[str, Any]], monitor: str, scoring: str, *, stopped: str = ""
+) -> str:
+    """Why epoch 0, the warm start, is the best one of a training, with what was not watched too.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        See `featx.finetuning.task.Trained`.
+    monitor : {"loss", "score"}
+        What had to be better.
+    scoring : str
+        A name of ``FitConfig.scoring``.
+    stopped : str
+        Why training ended.
+    """
+    if len(history) < 2:
+        return f"training ended before its first epoch did ({stopped})"
+    score = f"validation {metric_name(scoring)}"
+    losses = [row["validation_loss"] for row in history]
+    scores = [np.nan if row["validation_score"] is None else row["validation_score"]
+              for row in history]  # fmt: skip
+    loss_words = _best_of("validation loss", losses, np.argmin, "falls", "lowest")
+    if np.isnan(scores).all():
+        score_words = (f"its {score} is not defined", False)
+    else:
+        score_words = _best_of(score, scores, _argmax, "rises", "highest")
+    watched, other = (loss_words, score_words) if monitor == "loss" else (score_words, loss_words)
+    return f"{watched[0]} (what was watched), {'although' if other[1] else 'and'} {other[0]}"
+
+
+def _argmax(values: Sequence[float]) -> Any:
+    return np.nanargmax(values)
+
+
+def _best_of(
+    name: str,
+    values: Sequence[float],
+    best_of: Callable[[Sequence[float]], Any],
+    verb: str,
+    most: str,
+) -> tuple[str, bool]:
+    """Whether a curve gets better than where it begins, in words, and as a truth value."""
+    n = len(values) - 1
+    best = 1 + int(best_of(values[1:])) if not np.isnan(values[1:]).all() else 1
+    better = int(best_of([values[0], values[best]])) == 1
+    if better:
+        return f"the {name} {verb} from {_change((values[0], values[best]))} (epoch {best})", True
+    epochs = "the only epoch" if n == 1 else f"any of {n} epochs"
+    shown = _change((values[0], values[best])).replace(" to ", f" at the start, {most} later ")
+    verb = {"falls": "does not fall", "rises": "does not rise"}[verb]
+    return f"the {name} {verb} in {epochs} ({shown})", False
+
+
 def _change(values: tuple[float, float]) -> str:
-    return f"{values[0]:.4f} to {values[1]:.4f}"
+    """Both, with as many digits as it takes to see that they differ."""
+    first, second = values
+    digits = 4
+    while first != second and digits < 12 and f"{first:.{digits}f}" == f"{second:.{digits}f}":
+        digits += 1
+    return f"{first:.{digits}f} to {second:.{digits}f}"
 
 
 def _interval(test: PairedTest) -> str:

@@ -36,12 +36,15 @@ class Answer:
     model : Model
     extraction : Extraction
     notes : list of str
+    not_tuned : str, optional
+        Why the fine-tuned model is not the answer.
     """
 
     kind: str
     model: Model
     extraction: Extraction
     notes: list[str] = field(default_factory=list)
+    not_tuned: str | None = None
 
     def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
         """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""

@@ -29,11 +29,10 @@ HOW = {
     "holdout": "a share held out, read once by a model that all other images made",
     "cv": "each fold predicted by a model that the other folds made",
 }
-CHOSEN = "; these folds also took part in the choice between it and the other: slightly optimistic"
-WHICH = {
-    "frozen": "the frozen backbone with a head: {how}",
-    "finetuned": "the fine-tuned backbone and head: {how}",
-}
+CHOSEN = (
+    "; these folds also took part in the choice between it and the other, which makes the number "
+    "slightly too high on average"
+)
 
 
 @dataclass(frozen=True)
@@ -73,17 +72,44 @@ class Found:
         kind = self.answer.kind
         return {
             "chosen": {"backbone": backbone, "head": config.head, "kind": kind},
-            **_estimates(self.judged, kind, config),
+            **_estimates(self.judged, kind, config, self._which()),
             "finetuning": {
                 "answer": kind,
+                "not_kept": self.answer.not_tuned,
+                "untrained": self._untrained(),
                 "change": self.change.document(),
                 "trainings": [record.document for record in self.records],
                 "extraction": None if kind == "frozen" else self.answer.extraction.document(),
             },
         }
 
+    def _untrained(self) -> dict[str, int]:
+        """Of the trainings whose networks the fine-tuned model's numbers are of, how many kept
+        their warm start: no network was trained there."""
+        judging = self.records[:-1] or self.records
+        n = sum(record.document["best_epoch"] == 0 for record in judging)
+        return {"trainings": n, "of": len(judging)}
 
-def _estimates(judged: Judged, kind: str, config: FinetuneConfig) -> dict[str, Any]:
+    def _which(self) -> dict[str, str]:
+        """What the numbers of either model are of."""
+        untrained = self._untrained()
+        n, of = untrained["trainings"], untrained["of"]
+        images = [record.document["n_training"] for record in self.records[:-1] or self.records]
+        on = f"{min(images):,}" + (f" to {max(images):,}" if min(images) < max(images) else "")
+        warm = (
+            f"the frozen backbone with a head fitted on {on} images, the validation images left out"
+        )
+        tuned = "the fine-tuned backbone and head"
+        if n == of:
+            tuned = f"not fine-tuned, since no epoch was better: {warm}"
+        elif n:
+            tuned += f" (in {n} of {of} trainings no epoch was better, so there {warm})"
+        return {"frozen": "the frozen backbone with a head", "finetuned": tuned}
+
+
+def _estimates(
+    judged: Judged, kind: str, config: FinetuneConfig, which: Mapping[str, str]
+) -> dict[str, Any]:
     """``estimate``, of the model that ships, and ``estimates``, with the other one."""
     described = {}
     for name in ("frozen", "finetuned"):
@@ -91,7 +117,7 @@ def _estimates(judged: Judged, kind: str, config: FinetuneConfig) -> dict[str, A
         method = "cv" if held.split == "oof" else held.split
         how = HOW[method] + (CHOSEN if method == "cv" and name == kind else "")
         described[name] = describe_held(
-            [held], method, WHICH[name].format(how=how), FitConfig(seed=int(config.seed or 0))
+            [held], method, f"{which[name]}: {how}", FitConfig(seed=int(config.seed or 0))
         )
     return {"estimate": described.pop(kind), "estimates": described}
 

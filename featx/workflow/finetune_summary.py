@@ -17,17 +17,15 @@ def print_finetune(run: Run, extract: ExtractConfig) -> None:
     results = run.results
     rows = [_row(training) for training in results["finetuning"]["trainings"]]
     columns = (
-        "training",
-        "epochs",
-        "best",
-        "ended by",
-        "frozen",
-        "fine-tuned",
-        "loss",
-        "loss ",
-        "s",
+        *("training", "epochs", "best", "ended by"),
+        *("score: frozen", "best", "last", "loss: frozen", "best", "last", "s"),
     )
-    console.table(f"Validation images: {results['scoring']}, and loss", columns, rows)
+    watched = results["finetuning"]["trainings"][0]["watched"]
+    title = (
+        f"Validation images: {results['scoring']} and loss, before training (frozen) and after the "
+        f"best and the last epoch; best by {watched}"
+    )
+    console.table(title, columns, rows)
     _print_searches(results["finetuning"]["trainings"])
     print_estimate("", results["estimate"])
     for name, estimate in results["estimates"].items():
@@ -72,15 +70,13 @@ def _plain(value: Any) -> Any:
 
 
 def _row(training: dict[str, Any]) -> tuple[Any, ...]:
-    frozen, tuned = training["frozen"], training["finetuned"]
+    each = [training[k] for k in ("frozen", "finetuned", "last")]
     return (
         training["name"],
         training["epochs"],
         training["best_epoch"],
         training["stopped"],
-        frozen["validation_score"],
-        tuned["validation_score"],
-        frozen["validation_loss"],
-        tuned["validation_loss"],
+        *(row["validation_score"] for row in each),
+        *(row["validation_loss"] for row in each),
         f"{training['elapsed_s']:.1f}",
     )

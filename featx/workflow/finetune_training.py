@@ -17,7 +17,7 @@ from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
 from featx.fitting.training import pipeline_outputs
-from featx.workflow.finetune_guard import NO_EPOCH, Change, compare_models
+from featx.workflow.finetune_guard import Change, compare_models, no_better_epoch
 
 if TYPE_CHECKING:
     from featx.backbones import Backbone
@@ -58,6 +58,7 @@ class Outcome:
         What training did to the predictions of the validation images; without it no epoch was
         better than none.
     monitor : {"loss", "score"}
+    scoring : str
     searched : Searched, optional
         What was tried, where hyperparameters were searched.
     """
@@ -69,19 +70,27 @@ class Outcome:
     validation: Mask
     change: Change | None = None
     monitor: str = "loss"
+    scoring: str = "balanced_accuracy"
     searched: Searched | None = None
 
     @property
     def fell(self) -> str | None:
-        """How the fine-tune ended below its warm start on the validation part, if it did."""
-        return NO_EPOCH if self.change is None else self.change.below(self.monitor)
+        """How the fine-tune is not better than its warm start on the validation part, if so."""
+        if self.change is None:
+            trained = self.trained
+            return no_better_epoch(
+                trained.history, self.monitor, self.scoring, stopped=trained.stopped
+            )
+        return self.change.below(self.monitor)
 
     @property
     def record(self) -> Record:
         """What to remember when the network is let go."""
         document = {
             "name": self.name,
+            "n_training": int(self.warm.settings["n_images"]),
             "n_validation": int(self.validation.sum()),
+            "watched": self.monitor,
             "below_warm_start": self.fell,
             "validation_change": None if self.change is None else self.change.document(),
             **self.trained.document(),
@@ -168,7 +177,15 @@ class Workshop:
         trained, searched = self._train(task)
         change = self._change(warm, trained, validation)
         return Outcome(
-            name, frozen, warm, trained, validation, change, self.config.monitor, searched
+            name,
+            frozen,
+            warm,
+            trained,
+            validation,
+            change,
+            self.config.monitor,
+            str(self.config.scoring),
+            searched,
         )
 
     def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> Change | None:

@@ -16,21 +16,24 @@ import numpy as np
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
+from featx.console import counted
 from featx.data.manifest import Manifest
 from featx.data.splits import Folds, make_folds
 from featx.durations import read_seconds
-from featx.errors import FitError, MissingExtraError, UsageError
+from featx.errors import MissingExtraError, UsageError
 from featx.extraction import Extraction
+from featx.fitting import check_labels
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part, hold_out_part, split_data
 from featx.fitting.estimate import Held, Tested
+from featx.fitting.foreseen import missing_test_split
 from featx.machine import cpu_cores
 from featx.model import load_model
 from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
 from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
-from featx.workflow.finetune_baseline import Settled, check_same_images, settle
+from featx.workflow.finetune_baseline import Settled, check_names, check_same_images, settle
 from featx.workflow.finetune_devices import Place, choose_place
 from featx.workflow.finetune_guard import Change, compare_models
 from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
@@ -115,6 +118,7 @@ def finetune_dataset(config: RunConfig) -> Run:
     _check_extras(config.finetune)
     place = choose_place(config.extract, config.finetune)
     manifest = labelled(open_data(config.data))
+    _check_before_reading(manifest, settled)
     config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
     assert config.finetune is not None
     extraction = _extract(manifest, config.extract)
@@ -182,6 +186,18 @@ def _check_extras(config: FinetuneConfig) -> None:
         raise MissingExtraError("A search (--trials, --budget)", "optuna")
 
 
+def _check_before_reading(manifest: Manifest, settled: Settled) -> None:
+    """Refuse what no content of the images makes right."""
+    check_labels(
+        [str(label) for label in manifest.labels],
+        manifest.groups,
+        manifest.splits,
+        estimate=settled.method,
+    )
+    if settled.baseline is not None:
+        check_names(settled.baseline, manifest.ids)
+
+
 def _extract(manifest: Manifest, config: ExtractConfig) -> Extraction:
     extractions = extract_manifest(manifest, config, allow_memory=True)
     if len(extractions) != 1:
@@ -200,10 +216,7 @@ def _separate(extraction: Extraction, settled: Settled) -> tuple[Part, Tested | 
     if test is not None:
         return part, Tested("test", test), notes
     if settled.method == "test":
-        raise FitError(
-            "estimate is 'test', but no image is in a test split.",
-            hint="Use --estimate cv, or name the split column.",
-        )
+        raise missing_test_split("cv")
     if settled.method == "holdout":
         seed = int(settled.config.finetune.seed or 0) if settled.config.finetune else 0
         part, held, more = hold_out_part(part, share=settled.holdout, seed=seed)
@@ -330,9 +343,10 @@ def _choose(
         fell = change.below(workshop.config.monitor)
     if fell is not None:
         frozen.notes.append(
-            f"Fine-tuning ended below its warm start: {fell}. The frozen model is kept."
+            f"Fine-tuning is not kept: {fell}. The model is the frozen backbone with a head fitted "
+            f"on all {counted(len(workshop.part), 'training image')}."
         )
-        return frozen, judged, change
+        return replace(frozen, not_tuned=fell), judged, change
     for seen in [c for c in (final.change, change if tested is None else None) if c is not None]:
         if (remark := seen.remark()) is not None:
             tuned.notes.append(remark)

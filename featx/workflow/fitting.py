@@ -20,7 +20,16 @@ from featx.data.manifest import Manifest
 from featx.errors import FitError
 from featx.extraction import Extraction
 from featx.files import printable
-from featx.fitting import FitData, FitResult, check_config, fit_heads, split_backbones
+from featx.fitting import (
+    FitData,
+    FitResult,
+    check_config,
+    check_labels,
+    fit_heads,
+    read_rule,
+    split_backbones,
+)
+from featx.fitting.data import only_one
 from featx.model import Model, ModelExtractor
 from featx.system_errors import writing
 from featx.workflow.curve_summary import complete_curve
@@ -105,6 +114,7 @@ def fit_dataset(config: RunConfig) -> Run:
     check_config(config.fit)
     check_tracking(config.fit.mlflow)
     manifest = labelled(open_data(config.data))
+    _check_before_reading(manifest, config)
     config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
@@ -132,6 +142,20 @@ def fit_dataset(config: RunConfig) -> Run:
         add_report(folder, chosen, heat_maps=config.fit.heat_maps)
     track_run(target, folder, config, "fit")
     return Run(folder, results, model)
+
+
+def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
+    """Refuse what no content of the images makes right."""
+    asked = config.fit
+    classes = check_labels(
+        [str(label) for label in manifest.labels],
+        manifest.groups,
+        manifest.splits,
+        estimate=asked.estimate,
+    )
+    read_rule(asked, classes)
+    if asked.concat and len(config.extract.requests()) < 2 and not config.extract.separate:
+        raise only_one(config.extract.requests()[0].name)
 
 
 def gather(extractions: Sequence[Extraction]) -> FitData:

@@ -81,7 +81,9 @@ def preview(
             sheet[top : top + height, left : left + width] = pixels
     with writing("the contact sheet", target), atomic_path(target) as temporary:
         Image.fromarray(sheet).save(temporary, format=_format(target))
-    console.log(f"{len(rows)} images and {N_VIEWS} views of each written to {target}")
+    console.log(
+        f"{console.counted(len(rows), 'image')} and {N_VIEWS} views of each written to {target}"
+    )
     return len(rows)
 
 

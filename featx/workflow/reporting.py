@@ -240,5 +240,8 @@ def _embedded(
         X=np.hstack([e.store.gather(e.hashes[kept]) for e in extractions]),
     )
     if changed:
-        return embedded, f"{changed:,} images have changed since, and are not shown."
+        return embedded, (
+            f"{console.counted(changed, 'image', 'has/have')} changed since, and "
+            f"{'is' if changed == 1 else 'are'} not shown."
+        )
     return embedded, ""

@@ -69,7 +69,9 @@ def find_drift(
     if len(np.unique(blocks)) < LEAST_TESTED:
         return (
             None,
-            f"{len(read):,} images are too few: at least {LEAST_TESTED} different ones are needed.",
+            f"{console.counted(len(read), 'image', 'is/are')} too few: at least "
+            f"{LEAST_TESTED} different "
+            "ones are needed.",
         )
     columns = [e.store.gather(e.hashes[rows]) for e in extractions]
     new_places = sample.locate(np.hstack(columns))

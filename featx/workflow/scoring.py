@@ -162,7 +162,10 @@ def _predict(model: Model, extractions: Sequence[Extraction], config: ScoreConfi
     n_classes = len(model.classes)
     top_k = min(config.top_k, n_classes)
     if top_k < config.top_k:
-        console.warn(f"the model has {n_classes} classes, so --top-k {config.top_k} is {top_k}")
+        console.warn(
+            f"the model has {console.counted(n_classes, 'class')}, so --top-k "
+            f"{config.top_k} is {top_k}"
+        )
     extraction = extractions[0]
     n = len(extraction.manifest)
     predictions = np.full(n, None, dtype=object)
@@ -229,7 +232,8 @@ def _write(
         with writing("the table", output, kept=KEPT):
             write_rows(output, scores.columns, scores.rows(), overwrite=config.overwrite)
         n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
-        console.log(f"{n_rows:,} rows written to {printable(os.fspath(output))}")
+        written = printable(os.fspath(output))
+        console.log(f"{console.counted(n_rows, 'row')} written to {written}")
         scores = replace(scores, output=os.fspath(output))
     if config.sort_into is not None:
         placements = [
@@ -239,6 +243,6 @@ def _write(
         with writing("the sorted folder", config.sort_into, kept=KEPT):
             counts = sort_files(config.sort_into, placements, mode=config.sort_mode)
         total = sum(counts.values())
-        console.log(f"{total:,} files sorted into {printable(config.sort_into)}")
+        console.log(f"{console.counted(total, 'file')} sorted into {printable(config.sort_into)}")
         scores = replace(scores, sorted_into=counts)
     return scores

@@ -259,7 +259,7 @@ def test_a_frozen_backbone_that_was_kept_is_not_called_fine_tuned(tmp_path):
     comparison = compare_runs([base, new])
     assert comparison.verdicts[0].startswith("new adds")
     what = comparison.document["runs"][1]["what"]
-    assert what == "frozen timm:resnet18, kept as fine-tuning made it worse"
+    assert what == "frozen timm:resnet18, fine-tuning not kept"
 
 
 def extraction(computed, cached, elapsed_s, fingerprint="f"):

@@ -263,8 +263,9 @@ def test_the_guard_keeps_the_frozen_model(
     options = [*SMALL, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
     done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse")
     assert done.code == 0, done.err
-    assert "Fine-tuning ended below its warm start: no epoch was better" in done.err
-    assert "The frozen model is kept." in done.err
+    assert "Fine-tuning is not kept: training ended before its first epoch did (" in done.err
+    assert "frozen backbone with a head fitted on all 30 training images" in done.err
+    assert "not fine-tuned, since no epoch was better: the frozen backbone with a head" in done.out
     folder = workspace / "runs" / "worse"
     found = results(folder)
     assert found["finetuning"]["answer"] == found["chosen"]["kind"] == "frozen"

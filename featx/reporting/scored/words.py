@@ -32,7 +32,7 @@ def _asked(scored: Scored) -> str:
             f"{interval(metrics['accuracy'])}."
         )
     return (
-        f"Asked: which of {len(scored.classes)} classes is in each of "
+        f"Asked: which of {counted(len(scored.classes), 'class')} is in each of "
         f"{counted(len(scored.ids), 'file')} of {printable(scored.source)}? By a "
         f"{printable(model['head'])} head on embeddings of {printable(model['backbone'])}."
         f"{expected}"
@@ -47,7 +47,7 @@ def _found(scored: Scored) -> str:
     )
     unread = f"; {counted(len(scored.failures), 'file')} could not be read"
     none = int((counts == 0).sum())
-    missing = f"; {none:,} of {len(counts):,} classes never" if none else ""
+    missing = f"; {none:,} of {counted(len(counts), 'class')} never" if none else ""
     return f"Found most often: {named}{missing}{unread if scored.failures else ''}."
 
 
@@ -68,7 +68,8 @@ def _away(scored: Scored) -> list[str]:
         return []
     far, n = int(scored.ood.sum()), len(scored.read)
     return [
-        f"{far:,} of {n:,} ({percent(far / n)}) lie farther from the training images than "
+        f"{far:,} of {n:,} ({percent(far / n)}) {'lies' if far == 1 else 'lie'} farther "
+        "from the training images than "
         f"{100 * (1 - scored.ood_rate):g} % of held-out training images do: out of distribution."
     ]
 
@@ -122,7 +123,11 @@ def _mix(scored: Scored, drift: Drifted) -> str:
 def rests_on(drift: Drifted) -> str:
     """What the tests compare, and what they take for granted."""
     n, old = len(drift.rows), len(drift.old_places)
-    of = f"{n:,} images" if n == drift.n_read else f"{n:,} of {drift.n_read:,} images, at random,"
+    of = (
+        counted(n, "image")
+        if n == drift.n_read
+        else f"{n:,} of {drift.n_read:,} images, at random,"
+    )
     text = (
         f"Tested: {of} against {old:,} training images, by their places on "
         f"{drift.old_places.shape[1] - 1} principal axes and their distance from all of them. "
