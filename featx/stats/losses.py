@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.console import counted
+
 __all__ = ["ECE_BINS", "brier_scores", "describe_calibration", "log_losses"]
 
 Float = NDArray[np.float64]
@@ -75,7 +77,7 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     ]
     return {
         "ece": _calibration_error(confidence, right, bins),
-        "bins": f"{bins.max() + 1} equal-count bin" + ("" if bins.max() == 0 else "s"),
+        "bins": counted(len(np.unique(bins)), "equal-count bin"),
         "if_right_mean": float(np.mean(chance)),
         "if_right_high": float(np.percentile(chance, 95)),
     }

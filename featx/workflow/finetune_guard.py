@@ -211,6 +211,8 @@ def _change(values: tuple[float, float]) -> str:
     digits = 4
     while first != second and digits < 12 and f"{first:.{digits}f}" == f"{second:.{digits}f}":
         digits += 1
+    if digits == 12:
+        return f"{first:.17g} to {second:.17g}"
     return f"{first:.{digits}f} to {second:.{digits}f}"
 
 

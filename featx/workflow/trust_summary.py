@@ -44,10 +44,9 @@ def _threshold_sentence(decision: Mapping[str, Any]) -> str:
     ]
     sentence = f"Threshold for {printable(name)}:{asked}: {', '.join(found)}"
     value = decision[metric]["value"]
-    if value is None or round(value, 3) == round(float(target), 3):
+    if value is None or round(value, 3) >= round(float(target), 3):
         return sentence
-    side = "below" if value < float(target) else "above"
-    return f"{sentence}; its {metric} is {side} the {100 * float(target):g} % asked for"
+    return f"{sentence}; its {metric} is below the {100 * float(target):g} % asked for"
 
 
 def _sets_sentence(sets: Mapping[str, Any]) -> str:

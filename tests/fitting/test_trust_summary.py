@@ -11,7 +11,7 @@ TRUST = {
     "prediction_sets": {
         "coverage": 0.9,
         "covered": SHARE,
-        "abstained": {"value": 0.25, "low": None, "high": None},
+        "abstained": {"value": 1.0, "low": None, "high": None},
         "accuracy_of_the_others": {"value": None, "low": None, "high": None},
     },
     "novelty": {"rate": 0.01, "false_alarms": SHARE},
@@ -21,8 +21,7 @@ TRUST = {
 def test_sets_and_alarms() -> None:
     assert list(trust_sentences(TRUST)) == [
         "Prediction sets meant for 90 % hold the true class of 91.2 % [90.0, 92.0] of the images; "
-        "25.0 % have several classes in them or none that is likely enough (abstained), of the "
-        "others – are right",
+        "the model abstains on all of them",
         "Out-of-distribution score: 91.2 % [90.0, 92.0] of these images are flagged (1 % asked "
         "for)",
     ]
