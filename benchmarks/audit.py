@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from measuring import machine
+from measuring import asked, keep, machine
 from PIL import Image, ImageOps
 
 RESULTS = Path(__file__).parent / "results" / "audit.json"
@@ -331,10 +331,12 @@ def table_of_outliers(results: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--scratch", type=Path, help="folder for the cache and the planted copy")
-    options = parser.parse_args()
+    options = asked(parser, needs=["data", "weights"])
+    if options.quick:
+        globals().update(COPIES=4, REPEATS=1, STRANGE=(5,))
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
         target = scratch / "planted"
@@ -361,7 +363,7 @@ def main() -> None:
                 strange_among(embedded[base], embedded[strange], rng) for base, strange in MIXTURES
             ],
         }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    keep(RESULTS, results, quick=options.quick)
     print(tables(results), table_of_labels(results), table_of_outliers(results), sep="\n\n")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import machine, measured
+from measuring import asked, keep, machine, measured
 
 RESULTS = Path(__file__).parent / "results" / "audit_scale.json"
 N_CLASSES, DIRECTIONS, COPY_EVERY = 20, 64, 100
@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, action="append")
     parser.add_argument("--features", type=int, default=512)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick and not options.images:
+        options.images, options.features = [400], 32
     sizes = options.images or [10_000, 100_000]
     if options.child:
         print(json.dumps(audit(sizes[0], options.features)))
@@ -54,7 +56,7 @@ def main() -> None:
         command += ["--features", str(options.features)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         document["images"][str(n)] = json.loads(done.stdout.splitlines()[-1])
-        RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+        keep(RESULTS, document, quick=options.quick)
     print(table(document))
 
 

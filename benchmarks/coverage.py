@@ -26,10 +26,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import measuring
 import numpy as np
 import sklearn
 from imblearn.over_sampling import SMOTE
-from measuring import machine
 from sklearn.datasets import load_digits
 
 import featx
@@ -63,31 +63,34 @@ def main() -> None:
     for name in options.row:
         fill(name, options)
     rows = {n: summary(kept) for n in ROWS if (kept := known(n, options.cache))}
-    write(RESULTS, rows)
+    write(RESULTS, rows, quick=options.quick)
     print(table(rows))
 
 
 def asked(words: str, rows: list[str], *, resplits: int) -> argparse.Namespace:
     """The command line, which benchmarks of resplits share."""
     parser = argparse.ArgumentParser(description=words.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--cache", type=Path)
     parser.add_argument("--resplits", type=int, default=resplits)
     parser.add_argument("--row", nargs="+", choices=rows, default=rows)
-    return parser.parse_args()
+    options = measuring.asked(parser, needs=["data", "weights"], folders=["cache"])
+    if options.quick:
+        options.resplits = 1
+        globals().update(N_IMAGES=60, N_PATIENTS=8)
+    return options
 
 
-def write(path: Path, rows: dict[str, Any]) -> None:
+def write(path: Path, rows: dict[str, Any], *, quick: bool) -> None:
     """The rows, with where and when they were measured."""
     document = {
         "date": datetime.date.today().isoformat(),
-        **machine(),
+        **measuring.machine(),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
         "rows": rows,
     }
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    measuring.keep(path, document, quick=quick)
 
 
 def kept_in(name: str, cache: Path) -> Path:

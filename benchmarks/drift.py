@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from measuring import machine
+from measuring import asked, keep, machine
 from PIL import Image, ImageEnhance, ImageFilter
 
 RESULTS = Path(__file__).parent / "results" / "drift.json"
@@ -288,12 +288,15 @@ def tables(results: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--scratch", type=Path)
     parser.add_argument("--repeats", type=int, default=300, help="of false alarms")
     parser.add_argument("--power-repeats", type=int, default=100)
-    options = parser.parse_args()
+    options = asked(parser, needs=["data", "weights"], folders=["scratch"])
+    if options.quick:
+        options.repeats = options.power_repeats = 2
+        globals().update(SIZES=(20, 40), POWER_SIZES=(20,), SET_ASIDE=60, FITTED=100, FOREIGN=50)
     import scipy.linalg  # noqa: F401  its threads are limited only where it is there already
     from threadpoolctl import threadpool_limits
 
@@ -326,7 +329,7 @@ def main() -> None:
                 log, "power", options.power_repeats, lambda seed: of_altered(clothing, others, seed)
             ),
         }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    keep(RESULTS, results, quick=options.quick)
     print(tables(results))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import timm
 import torch
+from measuring import asked, keep, load_average
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +91,10 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=10.0, help="for each network and precision"
     )
-    args = parser.parse_args()
+    args = asked(parser)
+    if args.quick:
+        args.seconds = 0.1
+        globals().update(BATCH=2, TURNS=1, OTHERS={"test_resnet": 64})
     torch.set_num_threads(args.threads)
     result = {
         "benchmark": "embedded",
@@ -100,11 +103,10 @@ def main() -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": round(load_average(), 2),
         "precisions": {p: measure(p, args.seconds) for p in ("bf16", "fp32")},
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    keep(RESULT, result, quick=args.quick)
     print(json.dumps(result, indent=2))
 
 

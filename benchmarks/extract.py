@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -28,14 +27,22 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measuring import machine
+from measuring import asked, keep, machine, runnable, versions
 
 RESULTS = Path(__file__).parent / "results" / "extract.json"
 
+FORWARD_S = 3.0  # of measuring a network alone
+LARGE = 48  # photographs of 6 megapixels
+
 PEAK = """
 def peak_mb():
-    import resource
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    import sys
+    try:
+        import resource
+    except ImportError:  # Windows does not tell
+        return 0
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 """
 
 PLAIN = """
@@ -57,7 +64,9 @@ class Images(Dataset):
     def __getitem__(self, i):
         return transform(Image.open(paths[i]).convert("RGB"))
 
-loader = DataLoader(Images(), batch_size=32, num_workers=os.cpu_count())
+# elsewhere workers are started anew, and find no class of a script that is no file
+workers = os.cpu_count() if sys.platform == "linux" else 0
+loader = DataLoader(Images(), batch_size=32, num_workers=workers)
 autocast = contextlib.nullcontext()
 if precision == "bf16":
     autocast = torch.autocast("cpu", torch.bfloat16)
@@ -151,7 +160,7 @@ from featx.machine import cpu_cores
 from featx.types import BackboneRequest
 
 console.set_verbosity(-1)
-name, engine, precision = sys.argv[1:]
+name, engine, precision, seconds = sys.argv[1:]
 backbone = open_backbone(BackboneRequest("timm:" + name, pretrained=False))
 engine = build_engine(engine, backbone, device="cpu", precision=precision)
 batch = np.random.default_rng(0).integers(
@@ -164,9 +173,9 @@ def work(seconds):
     return rows
 
 with ThreadPoolExecutor(cpu_cores()) as pool:
-    list(pool.map(work, [0.5] * cpu_cores()))
+    list(pool.map(work, [float(seconds) / 6] * cpu_cores()))
     start = time.perf_counter()
-    rows = sum(pool.map(work, [3.0] * cpu_cores()))
+    rows = sum(pool.map(work, [float(seconds)] * cpu_cores()))
 print(json.dumps({"images_per_s": rows / (time.perf_counter() - start)}))
 """
 
@@ -255,7 +264,14 @@ def measure(code: str, *arguments: str) -> dict:
 class Bench:
     """All sides for one backbone on one set of images."""
 
-    def __init__(self, backbone: str, paths: list[str], root: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        paths: list[str],
+        root: Path,
+        scratch: Path,
+        numerics: list[tuple[str, str]] | None = None,
+    ) -> None:
         self.backbone = backbone
         self.n = len(paths)
         self.root = root
@@ -266,6 +282,7 @@ class Bench:
         relative = "\n".join(os.path.relpath(path, root) for path in paths)
         self.manifest.write_text(f"path\n{relative}\n")
         self.turn = 0
+        self.numerics = runnable() if numerics is None else numerics
 
     def plain(self, code: str, precision: str) -> dict:
         """One of the plain loops."""
@@ -292,17 +309,15 @@ class Bench:
             sides["thingsvision, fp32"] = lambda: measure(
                 THINGSVISION, self.backbone, str(self.root), ""
             )
-        for engine in ("torch", "openvino"):
-            for precision in ("fp32", "bf16"):
-                sides[f"featx {engine} {precision}"] = partial(self.featx, engine, precision)
+        for engine, precision in self.numerics:
+            sides[f"featx {engine} {precision}"] = partial(self.featx, engine, precision)
         return sides
 
     def run(self, rounds: int) -> dict:
         """Every side ``rounds`` times, in turn, then the limits."""
         sides = self.sides()
-        for engine in ("torch", "openvino"):  # convert and check once, outside the measurement
-            for precision in ("fp32", "bf16"):
-                self.featx(engine, precision)
+        for engine, precision in self.numerics:  # convert and check once, unmeasured
+            self.featx(engine, precision)
         rows: dict[str, list[dict]] = {name: [] for name in sides}
         limits: dict[str, list[float]] = {}
         for _ in range(rounds):
@@ -310,10 +325,10 @@ class Bench:
                 rows[name].append(side())
             decode = measure(DECODE, self.backbone, str(self.listing), "reference")
             limits.setdefault("decode", []).append(decode["images_per_s"])
-            for engine in ("torch", "openvino"):
-                for precision in ("fp32", "bf16"):
-                    rate = measure(FORWARD, self.backbone, engine, precision)["images_per_s"]
-                    limits.setdefault(f"forward {engine} {precision}", []).append(rate)
+            for engine, precision in self.numerics:
+                found = measure(FORWARD, self.backbone, engine, precision, str(FORWARD_S))
+                rate = found["images_per_s"]
+                limits.setdefault(f"forward {engine} {precision}", []).append(rate)
         return self.summary(rows, limits)
 
     def summary(self, rows: dict[str, list[dict]], limits: dict[str, list[float]]) -> dict:
@@ -356,7 +371,7 @@ def large_photographs(paths: list[str], scratch: Path, rounds: int) -> dict:
     """Reference against scaled decoding on photographs of 6 megapixels."""
     folder = scratch / "large"
     listing = scratch / "large.txt"
-    listing.write_text("\n".join(enlarge(paths, folder, 48)))
+    listing.write_text("\n".join(enlarge(paths, folder, LARGE)))
     rates: dict[str, list[float]] = {"reference": [], "scaled": []}
     for _ in range(rounds):
         for decode, values in rates.items():
@@ -375,15 +390,19 @@ def main() -> None:
     parser.add_argument("--backbone", action="append", help="a timm architecture; may be repeated")
     parser.add_argument("--limit", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.backbone = options.backbone or ["test_resnet"]
+        options.limit, options.rounds = min(options.limit, 8), 1
+        globals().update(FORWARD_S=0.1, LARGE=2)
     backbones = options.backbone or ["resnet50", "vit_small_patch16_224"]
+    numerics = runnable()
     document = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("featx", "torch", "torchvision", "timm", "openvino", "pillow", "numpy")
-        },
+        "versions": versions(
+            "featx", "torch", "torchvision", "timm", "openvino", "pillow", "numpy"
+        ),
         "rounds": options.rounds,
         "backbones": {},
     }
@@ -392,13 +411,12 @@ def main() -> None:
         os.environ.setdefault("FEATX_NETWORKS", str(scratch / "networks"))
         root, paths = images_of(options.images, options.limit, scratch)
         for backbone in backbones:
-            found = Bench(backbone, paths, root, scratch).run(options.rounds)
+            found = Bench(backbone, paths, root, scratch, numerics).run(options.rounds)
             document["backbones"][backbone] = found
             print(f"\n{table(backbone, found)}", flush=True)
         document["photographs_of_6_megapixels"] = large_photographs(paths, scratch, options.rounds)
         print("\n6 megapixels, decoding only:", document["photographs_of_6_megapixels"])
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    keep(RESULTS, document, quick=options.quick)
 
 
 def table(backbone: str, document: dict) -> str:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import machine
+from measuring import asked, keep, machine
 
 RESULTS = Path(__file__).parent / "results" / "finetune.json"
 NETWORKS = {"resnet18": "timm:resnet18", "squeezenet1_0": "torchvision:squeezenet1_0"}
@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--network", action="append", choices=tuple(NETWORKS))
     parser.add_argument("--precision", action="append", choices=("fp32", "bf16"))
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.images, options.rounds, options.network = 4, 1, ["squeezenet1_0"]
     if options.child:
         print(json.dumps(measure(*options.child, options.images)))
         return
@@ -67,7 +69,7 @@ def main() -> None:
         "batch": BATCH,
         "networks": networks,
     }
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    keep(RESULTS, document, quick=options.quick)
     print(table(document))
 
 

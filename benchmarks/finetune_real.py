@@ -15,14 +15,13 @@ import argparse
 import datetime
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from measuring import machine
+from measuring import asked, cpu_of_children_s, keep, machine
 
 RESULTS = Path(__file__).parent / "results" / "finetune_real.json"
 SQUEEZENET = ["--backbone", "torchvision:squeezenet1_0", "--weights"]
@@ -47,15 +46,24 @@ COMPARED = {
 def main() -> None:
     """Run what is not there, compare, and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--weights", required=True, type=Path)
-    parser.add_argument("--folder", required=True, type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--folder", type=Path)
+    options = asked(parser, needs=["data", "weights"], folders=["folder"])
+    more: list[str] = []
+    if options.quick:
+        options.data = (
+            options.data if (options.data / "train").is_dir() else options.data / "clothing"
+        )
+        more = ["--size", "64", "--no-report"]
+        for _, how in FINETUNES.values():
+            how[how.index("--epochs") + 1] = "1"
+            how += ["--no-report"]
     options.folder.mkdir(parents=True, exist_ok=True)
     data, weights = str(options.data.resolve()), str(options.weights.resolve())
     for name, backbone in FITS.items():
-        more = [*backbone, weights] if backbone else []
-        run(options.folder, name, ["fit", data, *more])
+        of = [*backbone, weights] if backbone else []
+        run(options.folder, name, ["fit", data, *of, *(more if backbone else [])])
     for name, (start, how) in FINETUNES.items():
         run(options.folder, name, ["finetune", data, "--from", f"runs/{start}", *how])
     document = {
@@ -65,21 +73,20 @@ def main() -> None:
         "runs": {name: described(options.folder, name) for name in COMPARED["all"]},
         "comparisons": {name: compared(options.folder, name) for name in COMPARED},
     }
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    keep(RESULTS, document, quick=options.quick)
     print(table(document))
 
 
 def featx(folder: Path, arguments: list[str], log: str) -> dict[str, float]:
     """One command in ``folder``; what it took."""
     environment = {**os.environ, "FEATX_CACHE": "cache"}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before, started = cpu_of_children_s(), time.perf_counter()
     with (folder / log).open("w") as stream:
         command = [sys.executable, "-m", "featx", *arguments]
         subprocess.run(
             command, cwd=folder, env=environment, stdout=stream, stderr=stream, check=True
         )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu_s = cpu_of_children_s() - before
     return {"clock_s": round(time.perf_counter() - started, 1), "processor_s": round(cpu_s, 1)}
 
 

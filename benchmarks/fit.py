@@ -32,7 +32,7 @@ import sklearn
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from joblib.externals.loky import get_reusable_executor
-from measuring import machine
+from measuring import asked, keep, machine
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
@@ -45,6 +45,7 @@ from featx.heads import HEADS
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"
 
+SMALLEST, LARGEST, WIDTH = 80, 320, 512  # classes and features that are made
 PENALTIES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 ROWS: dict[str, tuple[str, dict[str, list[Any]] | None]] = {
     "logreg": ("logreg", {"C": PENALTIES}),
@@ -60,7 +61,10 @@ def main() -> None:
     parser.add_argument("--row", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--sampler", default="smote")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.rounds, options.row = 1, ["logreg", "ridge"]
+        globals().update(SMALLEST=8, LARGEST=16, WIDTH=16)
     data = load(options.npz)
     document = {
         "data": options.npz.name if options.npz else "made: 10 classes, 8:1",
@@ -85,8 +89,7 @@ def main() -> None:
         kept[name], plain = compare(data, name, options.sampler, options.rounds, reference)
         reference = plain if name == "logreg-tight" else reference
         document["heads"] = [kept[n] for n in ROWS if n in kept]
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+        keep(RESULTS, document, quick=options.quick)
     print(table(document))
 
 
@@ -97,9 +100,9 @@ def load(path: Path | None) -> FitData:
             X, y = arrays["X"].astype(np.float32), arrays["y"].astype(str)
     else:
         rng = np.random.default_rng(0)
-        codes = np.repeat(np.arange(10), np.linspace(80, 320, 10).astype(int))
-        centres = rng.normal(size=(10, 512)) * 0.2
-        X = (centres[codes] + rng.normal(size=(len(codes), 512))).astype(np.float32)
+        codes = np.repeat(np.arange(10), np.linspace(SMALLEST, LARGEST, 10).astype(int))
+        centres = rng.normal(size=(10, WIDTH)) * 0.2
+        X = (centres[codes] + rng.normal(size=(len(codes), WIDTH))).astype(np.float32)
         y = np.array([f"class {c}" for c in codes])
     hashes = np.zeros((len(y), 32), np.uint8)
     hashes[:, :8] = np.arange(len(y), dtype="<u8").view(np.uint8).reshape(-1, 8)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
-from measuring import machine
+from measuring import asked, keep, machine
 
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
@@ -41,7 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--head", nargs="+", choices=GRIDS, default=list(GRIDS))
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.rounds, options.head = 1, ["logreg", "knn"]
+        BASE.update(images=80, features=8, classes=2)
     before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     here = machine()
     same = all(before.get(key) == value for key, value in here.items())
@@ -64,7 +67,7 @@ def main() -> None:
             "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
             "heads": {name: heads[name] for name in GRIDS if name in heads},
         }
-        RESULTS.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+        keep(RESULTS, document, quick=options.quick)
     print(table(document))
 
 

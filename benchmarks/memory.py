@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import tempfile
 from pathlib import Path
 
 from extract import Bench, images_of
-from measuring import machine
+from measuring import asked, keep, machine, runnable
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 
@@ -24,25 +23,35 @@ RESULTS = Path(__file__).parent / "results" / "memory.json"
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--images", type=Path)
     parser.add_argument("--backbone", default="resnet50", help="a timm architecture")
-    parser.add_argument("--precision", default="bf16", choices=("fp32", "bf16"))
-    options = parser.parse_args()
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), help="[bf16 where the processor has it]"
+    )
+    options = asked(parser, needs=["images"])
+    if options.quick:
+        options.backbone = "test_resnet"
+    wanted = [options.precision] if options.precision else ["bf16", "fp32"]
+    numerics = runnable(precisions=wanted)
+    if not numerics:
+        return
+    side = next((n for n in numerics if n[0] == "openvino"), numerics[0])
     document = {"date": datetime.date.today().isoformat(), "machine": machine()}
-    document |= {"backbone": options.backbone, "precision": options.precision}
+    document |= {"backbone": options.backbone, "engine": side[0], "precision": side[1]}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         os.environ.setdefault("FEATX_NETWORKS", str(scratch / "networks"))
         root, paths = images_of(options.images, 10**9, scratch)
-        side = ("openvino", options.precision)
-        Bench(options.backbone, paths[:16], root, scratch).featx(*side)  # converts the network
+        Bench(options.backbone, paths[:16], root, scratch, [side]).featx(
+            *side
+        )  # converts the network
         found = {}
-        for n in (600, len(paths)):
-            row = Bench(options.backbone, paths[:n], root, scratch).featx(*side)
+        for n in sorted({min(600, len(paths)), len(paths)}):
+            row = Bench(options.backbone, paths[:n], root, scratch, [side]).featx(*side)
             found[n] = {"peak_mb": row["peak_mb"], "torch_imported": row["torch"]}
             print(f"{n} images: {found[n]}", flush=True)
     document["images"] = found
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    keep(RESULTS, document, quick=options.quick)
 
 
 if __name__ == "__main__":

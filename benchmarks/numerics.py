@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import io
-import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from measuring import asked, keep, runnable, versions
 from PIL import Image
 
 from featx import console
@@ -30,26 +29,18 @@ from featx.data.hashing import read_bytes
 from featx.data.manifest import Manifest
 from featx.data.pixels import read_pixels
 from featx.data.reader import read_manifest
-from featx.engines import ENGINES, build_engine, choose, measure_agreement
-from featx.errors import UsageError
+from featx.engines import ENGINES, build_engine, measure_agreement
 from featx.extraction import Extractor, run_extractors
 from featx.types import BackboneRequest, Preprocess
 
 RESULTS = Path(__file__).parent / "results" / "numerics.json"
 N_IMAGES = 200
+N_SCALED = 40
 
 
 def numerics_here() -> list[tuple[str, str]]:
     """Every engine and precision that this processor has, the reference first."""
-    found = [("torch", "fp32")]
-    for engine in ENGINES.names():
-        for precision in ("fp32", "bf16"):
-            try:
-                choose(engine, "cpu", precision)
-            except UsageError:
-                continue
-            found.append((engine, precision))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([("torch", "fp32"), *runnable(ENGINES.names())]))
 
 
 def embeddings(
@@ -107,7 +98,7 @@ def measure(request: BackboneRequest, manifest: Manifest, cache: str) -> dict:
         "test_images": len(truth),
         "reference_accuracy": round(accuracy, 4),
         "numerics": rows,
-        "scaled_decoding": scaled_decoding(reference, backbone.preprocess, paths[:40]),
+        "scaled_decoding": scaled_decoding(reference, backbone.preprocess, paths[:N_SCALED]),
     }
 
 
@@ -156,9 +147,11 @@ def table(document: dict) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--images", type=Path)
     parser.add_argument("--weights", type=Path, help="of torchvision's squeezenet1_0")
-    options = parser.parse_args()
+    options = asked(parser, needs=["images"])
+    if options.quick:
+        globals().update(N_IMAGES=8, N_SCALED=2)
     console.set_verbosity(-1)
     manifest = read_manifest(str(options.images))
     requests = [BackboneRequest("featx:mini-v1")]
@@ -166,10 +159,7 @@ def main() -> None:
         requests.append(BackboneRequest("torchvision:squeezenet1_0", weights=str(options.weights)))
     document = {
         "date": datetime.date.today().isoformat(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("featx", "torch", "timm", "openvino", "pillow", "scikit-learn")
-        },
+        "versions": versions("featx", "torch", "timm", "openvino", "pillow", "scikit-learn"),
         "data_set": options.images.name,
         "backbones": {},
     }
@@ -177,7 +167,7 @@ def main() -> None:
         for request in requests:
             document["backbones"][request.name] = measure(request, manifest, cache)
     print(table(document))
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    keep(RESULTS, document, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main() -> None:
     for name in options.row:
         fill(name, options)
     rows = {n: SUMMARIES[n.split("/")[1]](kept) for n in ROWS if (kept := known(n, options.cache))}
-    coverage.write(RESULTS, rows)
+    coverage.write(RESULTS, rows, quick=options.quick)
     print(tables(rows))
 
 

@@ -12,6 +12,7 @@ benchmarks/results/report.json and prints a Markdown table.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from measuring import asked, keep, left_out
 from PIL import Image, ImageOps
 
 RESULTS = Path(__file__).parent / "results" / "report.json"
@@ -107,13 +109,30 @@ def opened(page: Path, chromium: str) -> dict:
     }
 
 
+def browser(named: str) -> str:
+    """The browser that opens pages; empty where there is none, or nothing that drives it."""
+    found = shutil.which(named)
+    if found is None:
+        left_out("opening pages", f"there is no {named}")
+    elif importlib.util.find_spec("playwright") is None:
+        left_out("opening pages", "playwright is not installed")
+    else:
+        return found
+    return ""
+
+
+def opening(row: dict) -> str:
+    """The seconds, where they were measured."""
+    return f"{row['load_s']:.2f} s" if "load_s" in row else "not measured"
+
+
 def table(results: dict) -> str:
     """Markdown."""
     lines = ["| run | images | page | processor time it adds | of the whole fit | opens in |",
              "|---|---|---|---|---|---|"]  # fmt: skip
     lines += [
         f"| {name} | {row['images']:,} | {row['page_mb']:.1f} MB | {row['page_cpu_s']:.1f} s | "
-        f"{row['page_cpu_s'] / row['whole_cpu_s']:.0%} | {row['load_s']:.2f} s |"
+        f"{row['page_cpu_s'] / row['whole_cpu_s']:.0%} | {opening(row)} |"
         for name, row in results.items()
     ]
     return "\n".join(lines)
@@ -125,11 +144,13 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="folder for images, caches and runs")
     parser.add_argument("--chromium", default=os.environ.get("FEATX_CHROMIUM", "chromium"))
     parser.add_argument("--fit", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = asked(parser, needs=[] if "--fit" in sys.argv else ["data"])
     if options.fit:
         fit_and_time(options.fit, str(options.scratch))
         return
-    chromium = shutil.which(options.chromium) or options.chromium
+    if options.quick:
+        globals().update(N_IMAGES=200, OPENINGS=1)
+    chromium = browser(options.chromium)
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
@@ -141,8 +162,8 @@ def main() -> None:
             row = fitted(dataset, folder)
             page = folder / "run" / "report.html"
             row["page_mb"] = round(page.stat().st_size / 1e6, 2)
-            results[name] = {**row, **opened(page, chromium)}
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+            results[name] = {**row, **(opened(page, chromium) if chromium else {})}
+    keep(RESULTS, results, quick=options.quick)
     print(table(results))
 
 

@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import machine
+from measuring import asked, cpu_of_children_s, keep, load_average, machine
 
 RESULTS = Path(__file__).parent / "results" / "startup.json"
 FEATX = [sys.executable, "-m", "featx"]
@@ -63,26 +61,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--backbone", default="featx:mini-v1")
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.rounds = 1
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         document = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             **machine(),
-            "versions": versions(),
+            "versions": own_versions(),
             "rounds": options.rounds,
-            "load_before": round(os.getloadavg()[0], 2),
+            "load_before": round(load_average(), 2),
             "commands": list(commands(options.rounds)),
             "score": score(options.backbone, scratch, options.rounds),
             # three rounds say enough: the two sides are an order of magnitude apart
             "models": [load(kind, scratch, min(options.rounds, 3)) for kind in HEADS],
         }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    keep(RESULTS, document, quick=options.quick)
     print_tables(document)
 
 
-def versions() -> dict[str, str]:
+def own_versions() -> dict[str, str]:
     """Of Python and of the packages that start-up depends on."""
     names = ("featx", "click", "pydantic", "numpy", "scikit-learn", "skops", "h5py", "torch")
     found = {name: importlib.metadata.version(name) for name in names}
@@ -101,10 +100,9 @@ def run(command: list[str], **environment: str) -> tuple[Cost, str]:
     """What a process costs, and the last line it prints."""
     environment = {**os.environ, **environment}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed featx has its bytecode
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    started, before = time.perf_counter(), cpu_of_children_s()
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    elapsed, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    elapsed, cpu_s = time.perf_counter() - started, cpu_of_children_s() - before
     if result.returncode != 0:
         raise SystemExit(result.stderr)
     return Cost(elapsed, cpu_s), (result.stdout.splitlines() or [""])[-1]

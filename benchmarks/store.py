@@ -27,7 +27,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, measured
+from measuring import asked, keep, machine, measured
 from store_steps import ASKED, STEPS
 
 from featx.store.index import Index, ShardEntry, parse_index
@@ -44,16 +44,18 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder else")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = asked(parser)
+    if options.quick:
+        options.rows, options.rounds = 5_000, 1
+        globals().update(LARGE_INDEX=100)
     folder = Path(tempfile.mkdtemp(prefix="featx-store-", dir=options.folder))
     try:
         document = measure(folder, options.rows, options.features, options.rounds)
     finally:
         shutil.rmtree(folder)
-    RESULTS.parent.mkdir(exist_ok=True)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     kept[f"{options.rows}x{options.features}"] = document  # one run of each shape is kept
-    RESULTS.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    keep(RESULTS, dict(sorted(kept.items())), quick=options.quick)
     print_table(document)
 
 
