@@ -1,13 +1,12 @@
 """Every network of timm and torchvision: what it loads, what it refuses, and what it pools.
 
-    python benchmarks/networks.py -o networks.json [--only PART] [--most-parameters 500e6]
+    python benchmarks/networks.py -o networks.json [--only PART] [--most-pooled 50e6]
 
 For each architecture: a file with other tensors is refused; a file that fits is loaded, and every
 tensor of the network is the file's; ``--pooling avg`` and ``max`` equal the pooling of what the
-network calls its features, or are refused by name. Networks with more parameters than
-``--most-parameters`` are built on the meta device only, where junk is refused too. What was found
-is written after each network, and a second start goes on from there. tests/backbones/test_zoos.py
-holds the same of the smallest network of each family.
+network calls its features, or are refused by name (up to so many parameters as --most-pooled
+says). What was found is written after each network, and a second start goes on from there.
+tests/backbones/test_zoos.py holds the same of the smallest network of each family.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import argparse
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,14 +23,17 @@ from unittest import mock
 import timm
 import torch
 import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from featx import console
 from featx.backbones import SOURCES, load_backbone
-from featx.backbones._building import meta_network
+from featx.backbones._building import hollow_network
+from featx.backbones._timm_filter import build_unloaded
+from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError
 from featx.types import BackboneRequest
 
+TOO_LARGE = ("swinv2_cr_giant_224", "swinv2_cr_giant_384")  # drawn, not only shaped: 10 GB
 JUNK_NAMES = ("conv1.weight", "patch_embed.proj.weight", "pos_embed", "cls_token", "head.weight")
 
 
@@ -39,7 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("networks.json"))
     parser.add_argument("--only", default="", help="Part of the names to check.")
-    parser.add_argument("--most-parameters", type=float, default=500e6)
     parser.add_argument("--most-pooled", type=float, default=50e6)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -52,7 +54,7 @@ def main() -> None:
         if name in found or arguments.only not in name:
             continue
         start = time.perf_counter()
-        found[name] = check(name, arguments.most_parameters, arguments.most_pooled)
+        found[name] = check(name, arguments.most_pooled)
         found[name]["elapsed_s"] = round(time.perf_counter() - start, 2)
         print(name, found[name], flush=True)
         arguments.output.write_text(json.dumps(found, indent=1))
@@ -66,75 +68,86 @@ def main() -> None:
 def all_names() -> list[str]:
     """Every architecture, with its source."""
     zoo = torchvision.models.list_models(module=torchvision.models)
-    return [f"torchvision:{n}" for n in zoo] + [f"timm:{n}" for n in timm.list_models()]
+    return [f"torchvision:{n}" for n in zoo] + [
+        f"timm:{n}" for n in timm.list_models() if n not in TOO_LARGE
+    ]
 
 
-def check(name: str, most_parameters: float, most_pooled: float) -> dict[str, str | float]:
+def check(name: str, most_pooled: float) -> dict[str, str | float]:
     """What was found of one network."""
-    prefix, _, rest = name.partition(":")
-    source = SOURCES.get(prefix)
     try:
-        module = source.sketch(rest).module.requires_grad_(False)
+        module, fit = built(name)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
+        said = f"FAILS {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return {"junk": said, "fits": said, "pooling": said}
     n = sum(p.numel() for p in module.parameters())
-    is_large = n > most_parameters
-    shapes = module.state_dict(keep_vars=True)  # one tensor may have two names
-    del module
     return {
         "millions": round(n / 1e6, 1),
-        "junk": outcome(lambda: refused(source, prefix, rest, is_large)),
-        "fits": "too large" if is_large else outcome(lambda: filled(source, prefix, rest, shapes)),
-        "pooling": "too large" if n > most_pooled else outcome(lambda: pooled(name)),
+        "junk": outcome(lambda: refused(fit)),
+        "fits": outcome(lambda: filled(module, fit)),
+        "pooling": "not tried" if n > most_pooled else outcome(lambda: pooled(name)),
     }
 
 
-def outcome(run: Any) -> str:
+def outcome(run: Callable[[], str]) -> str:
     """What ``run`` says, or what it raises."""
     try:
-        said: str = run()
-        return said
+        return run()
     except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"FAILS {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def build(source: Any, prefix: str, rest: str, state: dict[str, Tensor]) -> Any:
-    """The network, with ``state`` in the place of a file."""
-    request = BackboneRequest(f"{prefix}:{rest}", weights="file")
-    module = f"featx.backbones.{prefix}"
-    with (
-        mock.patch(f"{module}.find_file", Path),
-        mock.patch(f"{module}.read_weights", return_value=dict(state)),
-    ):
-        return source.build(rest, request, offline=True)
+def built(name: str) -> tuple[nn.Module, Callable[[dict[str, Tensor]], Any]]:
+    """The network as featx builds it for a file, and how it puts the file's tensors into it."""
+    prefix, _, rest = name.partition(":")
+    module: Any
+    if prefix == "timm":
+        module, loading = build_unloaded(rest, {})
+        classifier = module.pretrained_cfg.get("classifier") or ()
+        heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+
+        def fit(state: dict[str, Tensor]) -> Any:
+            return fit_weights(
+                module,
+                state,
+                heads=heads,
+                what=name,
+                convert=lambda state, module: loading.convert(state, module, heads),
+                lenient=loading.lenient,
+            )
+    else:
+        with mock.patch("featx.backbones.torchvision.meta_network", hollow_network):
+            network = SOURCES.get(prefix).sketch(rest)
+        module = network.module
+
+        def fit(state: dict[str, Tensor]) -> Any:
+            return fit_weights(module, state, heads=network.heads, what=name)
+
+    return module, fit
 
 
-def refused(source: Any, prefix: str, rest: str, is_large: bool) -> str:
+def refused(fit: Callable[[dict[str, Tensor]], Any]) -> str:
     """Whether tensors of something else are refused."""
-    junk = {name: torch.zeros(3, 3) for name in JUNK_NAMES}
     try:
-        if is_large:
-            meta_network(lambda: build(source, prefix, rest, junk).module)
-        else:
-            build(source, prefix, rest, junk)
+        fit({name: torch.zeros(3, 3) for name in JUNK_NAMES})
     except BackboneError as error:
-        return "refused" if "missing" in str(error) else f"odd: {error}"
+        return "refused" if "missing" in str(error) else f"ODD: {error}"
     return "ACCEPTED"
 
 
-def filled(source: Any, prefix: str, rest: str, shapes: dict[str, Tensor]) -> str:
+def filled(module: nn.Module, fit: Callable[[dict[str, Tensor]], Any]) -> str:
     """Whether a file that fits is loaded, and all of the network is the file's."""
-    made: dict[int, Tensor] = {}
-    for v in shapes.values():
-        values = torch.rand(v.shape) if v.is_floating_point() else torch.zeros_like(v, device="cpu")
-        made.setdefault(id(v), values)
-    state = {k: made[id(v)] for k, v in shapes.items()}
-    found = build(source, prefix, rest, state).module
-    theirs = found.state_dict()
-    wrong = [k for k in theirs if k not in state or not torch.equal(theirs[k], state[k])]
-    empty = [k for k, b in found.named_buffers() if b.device.type == "meta"]
-    return f"wrong: {wrong[:3] + empty[:3]}" if wrong or empty else "loaded"
+    made: dict[int, Tensor] = {}  # one tensor may have two names
+    state = {}
+    for key, tensor in module.state_dict(keep_vars=True).items():
+        value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)  # takes no memory
+        state[key] = made.setdefault(id(tensor), value)
+    fit(state)
+    theirs = module.state_dict()
+    wrong = [k for k in state if theirs[k].data_ptr() != state[k].data_ptr()]
+    wrong += [k for k in theirs if k not in state]
+    wrong += [k for k, b in module.named_buffers() if b.device.type == "meta"]
+    return f"WRONG: {wrong[:3]}" if wrong else "loaded"
 
 
 def pooled(name: str) -> str:

@@ -34,12 +34,27 @@ def meta_network(construct: Callable[[], nn.Module]) -> nn.Module:
 
 
 def hollow_network(construct: Callable[[], nn.Module]) -> nn.Module:
-    """The network without parameters' numbers, to be filled; its buffers are real.
+    """The network without its parameters' numbers, to be filled; masks and the like are real.
 
-    Only for networks that compute nothing from their parameters while they are built.
+    Drawing numbers that the file's replace takes seconds. Where a network computes something from
+    its parameters while it is built, it is built with random ones after all.
     """
-    with _parameters_on_meta():
-        return construct()
+    try:
+        with _parameters_on_meta():
+            module = construct()
+        if not any(_unsaved_on_meta(part) for part in module.modules()):
+            return module
+    except Exception:  # whatever it is, the real construction shows whether the network is at fault
+        pass
+    return random_network(construct)
+
+
+def _unsaved_on_meta(part: nn.Module) -> bool:
+    """Whether a tensor without numbers is one that no file would fill."""
+    unsaved = [part._buffers[name] for name in part._non_persistent_buffers_set]
+    for value in vars(part).values():
+        unsaved += value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(v, torch.Tensor) and v.device.type == "meta" for v in unsaved)
 
 
 def random_network(construct: Callable[[], nn.Module]) -> nn.Module:

@@ -13,13 +13,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import timm
 import timm.models._builder as builder
 from torch import Tensor, nn
 
-from featx.backbones._building import random_weights
+from featx.backbones._building import hollow_network, random_network
 
 __all__ = ["Loading", "build_unloaded"]
 
@@ -58,24 +58,39 @@ class Loading:
                 if key.rpartition(".")[0] in heads:
                     state[key] = state[key][self.label_offset :]
         wanted = module.state_dict()
-        return {k: v.to(wanted[k].dtype) if k in wanted else v for k, v in state.items()}
+        return {k: _as(v, wanted.get(k, v)) for k, v in state.items()}
+
+
+def _as(tensor: Tensor, wanted: Tensor) -> Tensor:
+    """The tensor in the type that is wanted; whole numbers stay whole."""
+    is_kin = tensor.is_floating_point() == wanted.is_floating_point()
+    return tensor.to(wanted.dtype) if is_kin else tensor
 
 
 def build_unloaded(model: str, arguments: dict[str, Any]) -> tuple[nn.Module, Loading]:
-    """A network of timm with its own random tensors, and how timm would load a file into it."""
+    """A network of timm to be filled, and how timm would load a file into it.
+
+    Where timm tolerates missing tensors, the network has random ones; else it may have none.
+    """
     seen: list[Loading] = []
 
     def note(_module: nn.Module, *, pretrained_cfg: dict[str, Any], **options: Any) -> None:
         offset = pretrained_cfg.get("label_offset") or 0
         seen.append(Loading(options.get("filter_fn"), not options.get("strict", True), offset))
 
-    overlay = {"state_dict": {"": None}, "custom_load": False}
-    with _noting(note), random_weights():
-        module: Any = timm.create_model(
-            model, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
-        )
-    module.pretrained_cfg.pop("state_dict", None)
-    return module, seen[0]
+    def construct() -> nn.Module:
+        overlay = {"state_dict": {"": None}, "custom_load": False}
+        with _noting(note):
+            module: Any = timm.create_model(
+                model, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
+            )
+        module.pretrained_cfg.pop("state_dict", None)
+        return cast(nn.Module, module)
+
+    module = hollow_network(construct)
+    if seen[-1].lenient:
+        module = random_network(construct)
+    return module, seen[-1]
 
 
 @contextmanager

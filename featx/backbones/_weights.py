@@ -221,7 +221,8 @@ def _said(form: _Form) -> str:
     if form.prefix:
         parts.append(f"the prefix {form.prefix!r} was taken off the names of its tensors")
     if form.others:
-        parts.append(f"{len(form.others)} others were left out: {_some(form.others)}")
+        left = "1 other was" if len(form.others) == 1 else f"{len(form.others)} others were"
+        parts.append(f"{left} left out: {_some(form.others)}")
     return "; ".join(parts)
 
 
