@@ -151,11 +151,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise BackboneError(
-            f"Weights file {str(path)!r} is broken or cut short ({path.stat().st_size:,} bytes): "
-            f"{error}.",
-            hint="Download or copy it again.",
-        ) from None
+        raise _broken(path, str(error)) from None
 
 
 def _read_torch(path: Path) -> Any:
@@ -165,18 +161,18 @@ def _read_torch(path: Path) -> Any:
     except pickle.UnpicklingError:
         names = sorted(set(_globals(path)))
     strangers = [name for name in names if not _is_harmless(name)]
-    if strangers or not names:
+    if strangers:
         raise _more_than_tensors(path, strangers)
-    stand_ins = [
+    stand_ins: list[Any] = [
         (_Value if name.startswith("numpy.") else _Settings, name)
         for name in names
         if not name.startswith(("torch.", "collections.OrderedDict"))
     ]
     try:
-        with torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
+        with torch.serialization.safe_globals(stand_ins):
             return _load(path)
-    except (pickle.UnpicklingError, TypeError, AttributeError):
-        raise _more_than_tensors(path, names) from None
+    except pickle.UnpicklingError:
+        raise _broken(path, "its pickle is not one of tensors and settings alone") from None
 
 
 def _load(path: Path) -> Any:
@@ -184,13 +180,19 @@ def _load(path: Path) -> Any:
         with warnings.catch_warnings():  # about dialects of pickle, each refused below anyway
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AssertionError) as error:
+    except pickle.UnpicklingError:
+        raise
+    except Exception as error:  # a damaged pickle can stumble anywhere
         reason = str(error).strip().splitlines()[0:1] or [type(error).__name__]
-        raise BackboneError(
-            f"Weights file {str(path)!r} is broken or cut short "
-            f"({path.stat().st_size:,} bytes): {reason[0][:300]}.",
-            hint="Download or copy it again.",
-        ) from None
+        raise _broken(path, reason[0][:300].rstrip(".")) from None
+
+
+def _broken(path: Path, reason: str) -> BackboneError:
+    return BackboneError(
+        f"Weights file {str(path)!r} is broken or cut short ({path.stat().st_size:,} bytes): "
+        f"{reason}.",
+        hint="Download or copy it again.",
+    )
 
 
 def _is_harmless(name: str) -> bool:

@@ -40,7 +40,7 @@ def under_prefixes(
     bare: dict[str, Tensor] = {}
     for name, tensor in state.items():
         for infix in _INFIXES:
-            name = name.replace(infix, "")
+            name = name.replace(f".{infix}", ".")  # at the beginning it is a prefix like others
         bare[name] = tensor
     if len(bare) == len(state) and bare.keys() != state.keys():
         yield bare, "", []
