@@ -47,3 +47,7 @@ class ScoreTarget(ScoreConfig):
     """The score section of a run configuration: also names the images."""
 
     images: str = Field(description="Folder or manifest of new images.")
+    root: str | None = Field(
+        None, description="Folder that a manifest's paths are relative to. [manifest's folder]"
+    )
+    path_column: str | None = Field(None, description="Manifest column with the image path. [path]")

@@ -19,7 +19,9 @@ FEW_IMAGES = 5  # fewer than the default number of folds
 
 def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     """Yield one sentence for each thing that would make a result wrong or impossible."""
-    yield from remarks(manifest)
+    yield from (odd := list(remarks(manifest)))
+    if len(manifest.classes) == 1 and not any("folders of its own" in each for each in odd):
+        yield f"There is one class only, '{printable(manifest.classes[0])}': fit needs two."
     yield from _small_classes(found)
     yield from _unlearnable_classes(found)
     yield from _leaks(found)

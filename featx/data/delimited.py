@@ -72,6 +72,8 @@ def _separator(text: str) -> str:
 
 def _check_header(columns: list[str]) -> None:
     repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated == [""]:
+        raise DatasetError(f"the header: {columns.count('')} columns have no name")
     if repeated:
         raise DatasetError(f"the header: column {repeated[0]!r} appears more than once")
 

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from featx.data.manifest import SPLITS, Split
@@ -37,6 +38,7 @@ _ADVICE = (
 )
 
 
+@lru_cache(maxsize=4096)
 def split_of(name: str) -> Split | None:
     """The split that a folder is named after, more or less; None where it is none."""
     if (split := SPLITS.get(name.lower())) is not None:
@@ -188,6 +190,9 @@ def _refuse_mixture(found: Sequence[Parts]) -> None:
         for parts in found
         if len(parts) > 1 and (parts[0].lower() in SPLITS or split_of(parts[0]) == "train")
     }
+    splits = {split for top in tops if (split := split_of(top)) is not None}
+    if "train" in splits and len(splits) > 1:  # flat ones too: no two classes are named so
+        nested = {top for top in tops if split_of(top) is not None}
     if not nested:
         return
     others = sorted(top for top in tops if split_of(top) is None)

@@ -27,7 +27,7 @@ def remarks(manifest: Manifest) -> Iterator[str]:
     if not counts:
         return
     yield from _beside(manifest)
-    yield from _one_class(manifest, counts)
+    yield from _one_folder(manifest, counts)
     yield from _similar(counts)
     yield from _missing(manifest, counts)
     yield from _lonely(manifest, counts)
@@ -39,7 +39,7 @@ def _is_folder(manifest: Manifest) -> bool:
 
 
 def _beside(manifest: Manifest) -> Iterator[str]:
-    without = [row.id for row in manifest.rows if row.label is None]
+    without = [row.id for row in manifest.rows if row.label is None and row.split is None]
     if without and _is_folder(manifest):
         n = len(without)
         lie = "1 image lies in no class folder and has" if n == 1 else (
@@ -48,26 +48,25 @@ def _beside(manifest: Manifest) -> Iterator[str]:
         yield f"{lie} no label, for instance '{printable(without[0])}'."
 
 
-def _one_class(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
+def _one_folder(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
     """A folder around the class folders, as unpacking an archive often leaves."""
     if len(counts) > 1 or not _is_folder(manifest):
         return
-    inner = None if any(manifest.splits) else _wrapped(manifest)
-    if inner is None:
-        (only,) = counts
-        yield f"There is one class only, '{printable(only)}': a classifier needs two."
-        return
-    where = printable(f"{manifest.source.rstrip('/')}/{inner}")
-    yield f"All images lie in one folder that has folders of its own: did you mean {where}?"
-
-
-def _wrapped(manifest: Manifest) -> str | None:
-    """The first folder from the top that has several folders in it, where it is not the top."""
-    parts = [PurePosixPath(id).parts[:-1] for id in manifest.ids]
+    divided = any(manifest.splits)
+    parts = [PurePosixPath(id).parts[divided:-1] for id in manifest.ids]
     inner: list[str] = []
     while len(tops := {p[len(inner)] for p in parts if len(p) > len(inner)}) == 1:
         inner += tops
-    return "/".join(inner) if inner and tops else None
+    if not inner or not tops:
+        return
+    if divided:
+        yield (
+            f"All images of each split lie in one folder, '{printable('/'.join(inner))}', that has "
+            "folders of its own: if those are the classes, move them up into the splits."
+        )
+        return
+    where = printable("/".join([manifest.source.rstrip("/"), *inner]))
+    yield f"All images lie in one folder that has folders of its own: did you mean {where}?"
 
 
 def _similar(counts: Counter[str]) -> Iterator[str]:
@@ -118,8 +117,8 @@ def _thumbnails(manifest: Manifest) -> Iterator[str]:
     folders = Counter(
         "/".join(parts[: at + 1])
         for parts in (PurePosixPath(id).parts[:-1] for id in manifest.ids)
-        for at in range(1, len(parts))
-        if parts[at].lower() in _THUMBNAILS
+        for at in range(len(parts))
+        if parts[at].lower() in (_THUMBNAILS if at else ("thumbnail", "thumbnails"))
     )
     for folder, n in folders.most_common(1):
         yield (

@@ -105,11 +105,13 @@ def _text(path: Path) -> str:
                          "Export the table as CSV in UTF-8.")  # fmt: skip
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
-            return data.decode("utf-16")
+            text = data.decode("utf-16")
         except UnicodeDecodeError as error:
             raise _malformed(path, "the file", f"not whole UTF-16: {error.reason}") from None
+        if "\0" not in text[:SNIFFED_BYTES]:
+            return text
     if b"\0" in data[:SNIFFED_BYTES]:
-        raise _malformed(path, "the file", "it holds zero bytes, as UTF-16 without its mark does",
+        raise _malformed(path, "the file", "it holds zero bytes, as UTF-32 and unmarked UTF-16 do",
                          "Save it as UTF-8.")  # fmt: skip
     return data.decode("utf-8-sig", "surrogateescape")
 

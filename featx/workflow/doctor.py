@@ -20,7 +20,7 @@ __all__ = ["doctor"]
 
 _CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
          "pillow", "skops", "safetensors", "pydantic", "click", "platformdirs")  # fmt: skip
-_EXTRAS = {"openvino": "openvino", "pyarrow": "parquet", "ray": "ray"}
+_EXTRAS = {"openvino": "openvino", "pillow-heif": "heif", "pyarrow": "parquet", "ray": "ray"}
 _ENVIRONMENT = ("FEATX_CACHE", "FEATX_NETWORKS", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME",
                 "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NO_COLOR")  # fmt: skip
 LOW_DISK_BYTES = 2 << 30

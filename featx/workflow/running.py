@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featx import console
-from featx.config import RunConfig
+from featx.config import DatasetConfig, RunConfig
 from featx.workflow.fitting import Run, fit_dataset
 from featx.workflow.scoring import score
 
@@ -33,7 +33,11 @@ def run(config: RunConfig) -> Run:
         console.log(f"Scoring {config.score.images}")
         score(
             finished.model,
-            config.score.images,
+            DatasetConfig(
+                dataset=config.score.images,
+                root=config.score.root,
+                path_column=config.score.path_column,
+            ),
             output=config.score.output,
             config=config.score,
             extract=config.extract,

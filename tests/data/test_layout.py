@@ -88,6 +88,8 @@ def test_splits_below_each_class():
         ["train/cat/1.jpg", "test/cat/1.jpg", "more/cat/1.jpg"],
         ["training_set/cat/1.jpg", "more/cat/1.jpg"],
         ["train/cat/1.jpg", "eval/cat/1.jpg"],
+        ["train_images/1.jpg", "test_images/2.jpg", "unlabeled/3.jpg"],
+        ["train/1.jpg", "test/2.jpg", "more/3.jpg"],
     ],
 )
 def test_a_split_among_the_classes_is_never_trained_on_in_silence(ids):
@@ -136,7 +138,10 @@ def test_one_class_in_each_split_raises_no_question(tmp_path, splits):
     dataset = make(tmp_path, *(f"{s}/{c}/{i}.jpg" for s in splits for c in "ab" for i in range(3)))
     assert said(dataset) == []
     single = make(tmp_path / "single", *(f"{s}/only/{i}/1.jpg" for s in splits for i in range(3)))
-    assert said(single) == ["There is one class only, 'only': a classifier needs two."]
+    assert said(single) == [
+        "All images of each split lie in one folder, 'only', that has folders of its own: if those "
+        "are the classes, move them up into the splits."
+    ]
 
 
 def test_a_wrapping_folder_is_said_to_the_bottom(tmp_path):

@@ -175,6 +175,8 @@ TABLES = [
     ("m.csv", b'"path;1",label,path\nx,a,1.png\n', None),
     ("m.csv", "path,label\n1.png,a\n".encode("utf-16-le"), "zero bytes"),
     ("m.csv", "path,label\n1.png,a\n".encode("utf-16")[:-1], "not whole UTF-16"),
+    ("m.csv", "path,label\n1.png,a\n".encode("utf-32"), "zero bytes"),
+    ("m.csv", b"path,label,,\n1.png,a,,\n", "2 columns have no name"),
     ("m.csv", b"", "it is empty"),
     ("m.csv", b"\xef\xbb\xbf\r\n\n", "it is empty"),
     ("m.jsonl", b"\n \n", "it is empty"),
