@@ -22,6 +22,7 @@ SIZES = (10**6, 10**8, 10**9)
 MACHINES = (1, 16, 256)
 LOOKUP_BYTES, PAGE_SUM_SHARE, OPEN_BYTES = 40 * 4096 / 4080 + 12 / 102, 4 / 4096, 12 / 102
 MIN_ROWS, GROWTH = 2**16, 4  # featx/store/rows.py
+PIXELS_BYTES = 117  # what the hashes of pixels add to a shard's entry in the index
 LOOSE_BYTES = 48  # hash, first word and number of a row that no lookup file covers
 
 
@@ -62,9 +63,9 @@ def extraction_rate() -> tuple[str, float]:
 
 def store_rows(n_features: int, measured: dict) -> dict[str, list[str]]:
     """What is on the disk and in memory."""
-    row_bytes = 32 + 4 * n_features
+    row_bytes = 48 + 4 * n_features
     shards = [math.ceil(n / rows_per_shard(n_features)) for n in SIZES]
-    per_shard = measured["made"]["index_json_bytes_per_shard"]
+    per_shard = measured["made"]["index_json_bytes_per_shard"] + PIXELS_BYTES
     index = measured["large_index"]
     per_entry = index["memory_mb"] * 2**20 / index["shards"]
     return {
@@ -91,7 +92,7 @@ def time_rows(n_features: int, rate: float, measured: dict) -> dict[str, list[st
         f"extracting on {m} machine{'s' * (m > 1)}": [n / rate / m for n in SIZES] for m in MACHINES
     }
     seconds |= {
-        "adopting, one committer": [n * (32 + 4 * n_features) / adopting for n in SIZES],
+        "adopting, one committer": [n * (48 + 4 * n_features) / adopting for n in SIZES],
         "merging lookup files": [
             n * max(1, math.log(n / MIN_ROWS, GROWTH)) / merging for n in SIZES
         ],

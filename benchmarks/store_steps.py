@@ -70,7 +70,7 @@ def make(folder: Path) -> dict[str, Any]:
     for part, hashes, embeddings in chunks(folder, store.rows_per_shard):
         hashes_file[part], matrix[part] = hashes, embeddings
         started = time.perf_counter()
-        store.add(hashes, embeddings)
+        store.add(hashes, embeddings, hashes[:, :16])
         elapsed += time.perf_counter() - started
     numbers = np.random.default_rng(1).permutation(rows)[: min(ASKED, rows // 2)]
     np.save(folder / "numbers.npy", numbers)
@@ -240,7 +240,7 @@ def add(folder: Path) -> dict[str, Any]:
     hashes = rng.integers(0, 256, (store.rows_per_shard, 32), np.uint8)
     embeddings = rng.standard_normal((len(hashes), store.n_features), np.float32)
     before = len(store)
-    _, took = measured(lambda: store.add(hashes, embeddings))
+    _, took = measured(lambda: store.add(hashes, embeddings, hashes[:, :16]))
     expect(len(store) == before + len(hashes))
     return {**took, "added_rows": len(hashes)}
 
@@ -255,7 +255,7 @@ def adopt(folder: Path) -> dict[str, Any]:
         hashes = rng.integers(0, 256, (size, 32), np.uint8)
         embeddings = rng.standard_normal((size, store.n_features), np.float32)
         started = time.perf_counter()
-        names.append(store.write_shard(hashes, embeddings))
+        names.append(store.write_shard(hashes, embeddings, hashes[:, :16]))
         writing += time.perf_counter() - started
     adopted, took = measured(lambda: store.adopt(names))
     expect(adopted == 4)

@@ -17,6 +17,7 @@ from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabi
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
+from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
 from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
@@ -102,9 +103,19 @@ class Audit:
         return [int(i) for i in order[self.outliers[order] > LIMIT]]
 
     @property
+    def alike(self) -> str | None:
+        """What to say where all images, or most of them, come out alike."""
+        if len(self.data) > 1 and embeddings_alike(self.data.X):
+            return (
+                f"All {len(self.data):,} images give the same embedding: they come out alike to "
+                "the backbone, and nothing can be learned from them."
+            )
+        return alike_sentence(self.data.copies)
+
+    @property
     def serious(self) -> list[str]:
         """What makes a number wrong whatever the classifier: see docs/audit.md."""
-        found = []
+        found = [] if self.alike is None else ["images that come out alike"]
         if any(c.across_splits for c in self.copies):
             found.append("copies across splits")
         if any(c.across_classes for c in self.copies):
@@ -117,7 +128,7 @@ class Audit:
     def excluded(self) -> list[tuple[str, str]]:
         """Ids of copies that can go, and why, so that one image of each set stays.
 
-        Of equal files with different labels none stays: no label is known to be right. Near copies
+        Of exact copies with different labels none stays: no label is known to be right. Near copies
         with different labels are not in the list: two pictures may just look alike, and a person
         has to say.
         """
@@ -247,8 +258,8 @@ def _sorted_copies(data: AuditData, sets: Sequence[CopySet]) -> list[Copies]:
     found = []
     for copies in sets:
         rows = copies.rows
-        across_classes = len({data.labels[i] for i in rows}) > 1
-        across_splits = len({data.splits[i] for i in rows}) > 1
+        across_classes = len({data.labels[i] for i in rows} - {None}) > 1
+        across_splits = len({data.splits[i] or "train" for i in rows}) > 1
         keep = min(rows, key=lambda i: (_SPLIT_ORDER.get(data.splits[i] or "", 2), i))
         found.append(
             Copies(copies, across_classes, across_splits, None if across_classes else keep)

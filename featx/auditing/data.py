@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.auditing.looking import Look
-from featx.data.splits import hash_codes
+from featx.data.copies import EqualImages, copy_codes, equal_sets
 
 __all__ = ["AuditData"]
 
@@ -42,8 +42,14 @@ class AuditData:
 
     @cached_property
     def copies(self) -> NDArray[np.int64]:
-        """Images with the same number have equal files."""
-        return hash_codes(self.hashes)
+        """Images with the same number are exact copies; see `featx.data.copies.copy_codes`."""
+        pixels = np.frombuffer(b"".join(look.pixel_hash for look in self.looks), np.uint8)
+        return copy_codes(self.hashes, pixels.reshape(len(self), -1), [self.X])
+
+    @cached_property
+    def equal(self) -> list[EqualImages]:
+        """The sets of exact copies."""
+        return equal_sets(self.copies, self.hashes, self.labels, self.splits)
 
     @cached_property
     def group_codes(self) -> NDArray[np.int64]:

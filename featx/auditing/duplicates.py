@@ -1,4 +1,4 @@
-"""Copies: equal files, and images that are one picture resized, recompressed or cut a little."""
+"""Copies: equal images, and those that are one picture resized, recompressed or cut a little."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CopySet:
     rows : tuple of int
         Two or more, in order.
     exact : bool
-        All files are equal byte for byte.
+        All are exact copies, with equal files or equal pixels.
     similarity : float
         The smallest that joined the set; 1 where all are exact.
     """
@@ -79,7 +79,7 @@ def find_copies(
     Parameters
     ----------
     copies : ndarray of shape (n,), int64
-        Images with the same number have equal files.
+        Images with the same number are exact copies.
     grey : ndarray of shape (n, side, side), uint8
     Z : ndarray of shape (n, n_features), float32
         From `featx.auditing.neighbours.standardise`.
@@ -137,7 +137,7 @@ def _candidates(
     neighbours: Int,
     similarities: NDArray[np.float32],
 ) -> Int:
-    """Pairs worth laying over each other, of images whose files all differ."""
+    """Pairs worth laying over each other, of images that all differ."""
     a, b = np.nonzero(similarities >= SIMILARITY)
     near = np.stack([a, neighbours[a, b]], axis=1)
     hashed = first[close_codes(perceptual_hash(grey[first]), HASH_BITS)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.data.decode import decode
-from featx.data.hashing import read_bytes
+from featx.data.hashing import PIXEL_HASH_BYTES, pixel_hash, read_bytes
 from featx.data.pillow import open_image, silent_pillow
 from featx.data.pool import map_files
 from featx.errors import DecodeError
@@ -35,11 +35,14 @@ class Look:
         Family (size, colour, border, metadata) -> measurement -> value.
     words : dict of str to dict of str to str
         Family (format, metadata) -> measurement -> value; text from files, never to be trusted.
+    pixel_hash : bytes
+        Of the decoded image; zeros where it is not known.
     """
 
     grey: NDArray[np.uint8]
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
+    pixel_hash: bytes = bytes(PIXEL_HASH_BYTES)
 
 
 def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | None]:
@@ -83,6 +86,7 @@ def _look(path: str) -> Look | None:
             "format": {"format": decoded.format, "mode": decoded.mode},
             "metadata": words,
         },
+        pixel_hash(image),
     )
 
 

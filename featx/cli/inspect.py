@@ -118,16 +118,11 @@ def _print_broken(found: Inspection) -> None:
 
 
 def _print_duplicates(duplicates: list[Duplicates]) -> None:
+    from featx.data.copies import copies_sentence
+
+    console.out(f"\n{copies_sentence(duplicates)}")
     if not duplicates:
-        console.out("\nExact duplicates: none")
         return
-    within = sum(not d.across_classes and not d.across_splits for d in duplicates)
-    console.out(
-        f"\nExact duplicates: {_plural(len(duplicates), 'set')} of equal files "
-        f"({sum(len(d.ids) for d in duplicates):,} files): {within} within one class and split, "
-        f"{sum(d.across_classes for d in duplicates)} across classes, "
-        f"{sum(d.across_splits for d in duplicates)} across splits"
-    )
     rows = [
         (_where(duplicate), " = ".join(printable(id) for id in duplicate.ids[:SHOWN]))
         for duplicate in duplicates[:SHOWN]
@@ -137,7 +132,7 @@ def _print_duplicates(duplicates: list[Duplicates]) -> None:
 
 
 def _where(duplicate: Duplicates) -> str:
-    """What the equal files lie across."""
+    """What the copies lie across."""
     crossed = (("splits", duplicate.across_splits), ("classes", duplicate.across_classes))
     return " and ".join(name for name, crosses in crossed if crosses) or "neither"
 

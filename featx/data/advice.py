@@ -27,6 +27,8 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     yield from _leaks(found)
     if found.narrow:
         yield found.narrow
+    if found.alike is not None:
+        yield f"{found.alike} Nothing can be learned from images that are alike."
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:
@@ -53,7 +55,13 @@ def _leaks(found: Inspection) -> Iterator[str]:
         yield f"Groups in more than one split: {len(found.groups.straddling)}. {too_good}"
     across_splits = sum(duplicate.across_splits for duplicate in found.duplicates)
     if across_splits:
-        yield f"Equal files in more than one split: {across_splits}. {too_good}"
+        yield (
+            f"Sets of exact copies in more than one split: {across_splits}. {too_good} (featx fit "
+            "leaves copies of test images out of training.)"
+        )
     across_classes = sum(duplicate.across_classes for duplicate in found.duplicates)
     if across_classes:
-        yield f"Equal files with different labels: {across_classes}. All but one label are wrong."
+        yield (
+            f"Sets of exact copies with different labels: {across_classes}. At most one label of "
+            "each can be right."
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from featx.data.colour import Values
 from featx.data.decode import decode
-from featx.data.hashing import content_hash, read_bytes
+from featx.data.hashing import content_hash, pixel_hash, read_bytes
 from featx.data.pool import map_files
 from featx.errors import DecodeError
 
@@ -31,6 +31,8 @@ class ImageFacts:
         Pillow's names, by content.
     values : Values, optional
         Smallest and largest value of an image with more than 8 bits.
+    pixel_hash : bytes, optional
+        Of the decoded image.
     """
 
     reason: str | None = None
@@ -41,6 +43,7 @@ class ImageFacts:
     format: str | None = None
     mode: str | None = None
     values: Values | None = None
+    pixel_hash: bytes | None = None
 
 
 def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
@@ -60,5 +63,12 @@ def _examine(path: str) -> ImageFacts:
     except DecodeError as error:
         return ImageFacts(reason=error.message, sha256=sha256, size_bytes=size_bytes)
     return ImageFacts(
-        None, sha256, size_bytes, *decoded.size_px, decoded.format, decoded.mode, decoded.values
+        None,
+        sha256,
+        size_bytes,
+        *decoded.size_px,
+        decoded.format,
+        decoded.mode,
+        decoded.values,
+        pixel_hash(decoded.image),
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featx.data.advice import advise
+from featx.data.copies import alike_sentence, copy_codes, equal_sets
 from featx.data.examine import ImageFacts, examine_images
 from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
@@ -46,23 +50,29 @@ class Broken:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Images whose files are equal byte for byte.
+    """Images with equal files, or equal pixels in files that differ; see `featx.data.copies`.
 
     Parameters
     ----------
     sha256 : str
-        Of their content, in hexadecimal.
+        Of the content of the first, in hexadecimal.
     ids : list of str
         Two or more, in the manifest's order.
     across_classes, across_splits : bool
         Whether they carry different labels, or lie in different splits. If neither, they lie
         within one class (or have no labels).
+    equal_files : bool
+        All files are equal byte for byte.
     """
 
     sha256: str
     ids: list[str]
     across_classes: bool
     across_splits: bool
+    equal_files: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ class Inspection:
         Pillow's name, by content -> images.
     broken : list of Broken
     duplicates : list of Duplicates
-        Sets of equal files that decode; those across splits first, then across classes.
+        Sets of copies that decode; those across splits first, then across classes.
     ignored : dict
         Reason -> files passed over.
     unread : list of str
@@ -118,6 +128,8 @@ class Inspection:
     elapsed_s : float
     advice : list of str
         One sentence for each thing that would make a result wrong or impossible.
+    alike : str, optional
+        What to say where all images, or most of them, come out alike.
     """
 
     source: str
@@ -140,6 +152,7 @@ class Inspection:
     unread: list[str] = field(default_factory=list)
     narrow: str | None = None
     advice: list[str] = field(default_factory=list)
+    alike: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The inspection as a JSON document."""
@@ -187,6 +200,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
     started = time.perf_counter()
     facts = examine_images(manifest.paths, workers=workers)
     whole = [fact for fact in facts if fact.reason is None]
+    copies = _copy_codes(whole)
     classes = _classes(manifest)
     found = Inspection(
         source=manifest.source,
@@ -207,7 +221,8 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
             for row, fact in zip(manifest.rows, facts, strict=True)
             if fact.reason is not None
         ],
-        duplicates=_duplicates(manifest, facts),
+        duplicates=_duplicates(manifest, facts, copies),
+        alike=alike_sentence(copies),
         ignored=dict(manifest.ignored),
         unread=[passed.id for passed in manifest.unread],
         elapsed_s=time.perf_counter() - started,
@@ -264,19 +279,37 @@ def _most_common(names: Iterable[str | None]) -> dict[str, int]:
     return dict(Counter(name for name in names if name is not None).most_common())
 
 
-def _duplicates(manifest: Manifest, facts: Iterable[ImageFacts]) -> list[Duplicates]:
-    by_content: dict[str, list[Row]] = defaultdict(list)
-    for row, fact in zip(manifest.rows, facts, strict=True):
-        if fact.sha256 is not None and fact.reason is None:
-            by_content[fact.sha256].append(row)
-    found = [
+def _as_rows(digests: Iterable[bytes]) -> NDArray[np.uint8]:
+    rows = list(digests)
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+
+
+def _copy_codes(whole: Sequence[ImageFacts]) -> NDArray[np.int64]:
+    """Which of the files that decode are copies of each other."""
+    if not whole:
+        return np.empty(0, np.int64)
+    return copy_codes(_contents(whole), _as_rows(fact.pixel_hash or b"" for fact in whole))
+
+
+def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:
+    return _as_rows(bytes.fromhex(fact.sha256 or "") for fact in whole)
+
+
+def _duplicates(
+    manifest: Manifest, facts: Sequence[ImageFacts], copies: NDArray[np.int64]
+) -> list[Duplicates]:
+    rows = [row for row, fact in zip(manifest.rows, facts, strict=True) if fact.reason is None]
+    whole = [fact for fact in facts if fact.reason is None]
+    if not whole:
+        return []
+    labels, splits = [row.label for row in rows], [row.split for row in rows]
+    return [
         Duplicates(
-            sha256,
-            [row.id for row in rows],
-            across_classes=len({row.label for row in rows}) > 1,
-            across_splits=len({row.split for row in rows}) > 1,
+            whole[found.rows[0]].sha256 or "",
+            [rows[i].id for i in found.rows],
+            found.across_classes,
+            found.across_splits,
+            found.equal_files,
         )
-        for sha256, rows in by_content.items()
-        if len(rows) > 1
+        for found in equal_sets(copies, _contents(whole), labels, splits)
     ]
-    return sorted(found, key=lambda d: (not d.across_splits, not d.across_classes))

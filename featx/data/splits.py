@@ -72,7 +72,9 @@ def link_components(*codes: IntArray) -> IntArray:
 
     for code in codes:
         first: dict[int, int] = {}
-        for i, value in enumerate(code.tolist()):
+        number = np.unique(code, return_inverse=True)[1]
+        shared = np.flatnonzero(np.bincount(number)[number] > 1)  # the others link nothing
+        for i, value in zip(shared.tolist(), number[shared].tolist(), strict=True):
             a, b = root(first.setdefault(value, i)), root(i)
             parent[max(a, b)] = min(a, b)  # the root stays the first image of its component
     roots = np.fromiter((root(i) for i in range(n)), dtype=np.int64, count=n)

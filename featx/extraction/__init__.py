@@ -2,13 +2,21 @@
 
 from featx.extraction.extractor import Extractor
 from featx.extraction.pipeline import extract_embeddings, run_extractors
-from featx.extraction.result import Extraction, Failure, Report, require_all, require_any
+from featx.extraction.result import (
+    Extraction,
+    Failure,
+    Report,
+    copies_of,
+    require_all,
+    require_any,
+)
 
 __all__ = [
     "Extraction",
     "Extractor",
     "Failure",
     "Report",
+    "copies_of",
     "extract_embeddings",
     "require_all",
     "require_any",

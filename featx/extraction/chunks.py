@@ -164,8 +164,9 @@ def extract_chunk(
 def _write(k: int, extractor: Extractor, events: Sequence[Computed]) -> dict[tuple[int, int], str]:
     """One shard for each store; a chunk is no larger than that."""
     hashes = np.concatenate([event.hashes for event in events])
+    pixels = np.concatenate([event.pixels for event in events])
     columns = zip(*(event.columns for event in events), strict=True)
     return {
-        (k, j): store.write_shard(hashes, np.concatenate(column))
+        (k, j): store.write_shard(hashes, np.concatenate(column), pixels)
         for j, (store, column) in enumerate(zip(extractor.stores, columns, strict=True))
     }

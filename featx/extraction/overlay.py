@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from featx import console
+from featx.data.hashing import PIXEL_HASH_BYTES
 from featx.errors import CorruptStoreError, StoreError
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
@@ -33,7 +34,7 @@ class OverlayStore:
     def __init__(self, cache: Path, spec: ExtractorSpec, *, allow_memory: bool) -> None:
         self.spec = spec
         self.allow_memory = allow_memory
-        self._memory: dict[bytes, np.ndarray] = {}
+        self._memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._lock = threading.Lock()
         self._base: EmbeddingStore | None = None
         self._writable = True
@@ -57,37 +58,46 @@ class OverlayStore:
             known = known | np.array([h.tobytes() in self._memory for h in hashes], bool)
         return known
 
-    def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+    def add(self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray) -> None:
         """Keep rows: durably in the cache, or in memory where that is impossible and allowed."""
         if self._base is not None and self._writable:
             try:
-                self._base.add(hashes, embeddings)
+                self._base.add(hashes, embeddings, pixels)
                 return
             except CorruptStoreError:
                 raise
             except (StoreError, OSError) as error:
                 self._fall_back(error)
         with self._lock:
-            for digest, embedding in zip(hashes, embeddings, strict=True):
-                self._memory[digest.tobytes()] = embedding
+            for digest, *row in zip(hashes, embeddings, pixels, strict=True):
+                self._memory[digest.tobytes()] = row[0], row[1]
 
     def gather(self, hashes: np.ndarray) -> np.ndarray:
         """Embeddings of ``hashes`` in the order asked, (n, n_features) float32."""
+        found = np.empty((len(hashes), self.spec.n_features), np.float32)
+        return self._filled(found, hashes, 0)
+
+    def pixels(self, hashes: np.ndarray) -> np.ndarray:
+        """Hashes of pixels, likewise, (n, 16) uint8; zeros where they are not known."""
+        return self._filled(np.zeros((len(hashes), PIXEL_HASH_BYTES), np.uint8), hashes, 1)
+
+    def _filled(self, result: np.ndarray, hashes: np.ndarray, column: int) -> np.ndarray:
+        """``result`` with the embeddings (column 0) or hashes of pixels (1) of ``hashes``."""
+        base = None
+        if self._base is not None:
+            base = self._base.pixels if column else self._base.gather
         if not self._memory:
-            if self._base is None:
-                return np.empty((0, self.spec.n_features), np.float32)
-            return self._base.gather(hashes)
+            return result[:0] if base is None else base(hashes)
         held = np.array([h.tobytes() in self._memory for h in hashes], bool)
-        result = np.empty((len(hashes), self.spec.n_features), np.float32)
-        if self._base is not None and not held.all():
-            result[~held] = self._base.gather(hashes[~held])
+        if base is not None and not held.all():
+            result[~held] = base(hashes[~held])
         for i in np.flatnonzero(held):
-            result[i] = self._memory[hashes[i].tobytes()]
+            result[i] = self._memory[hashes[i].tobytes()][column]
         return result
 
-    def write_shard(self, hashes: np.ndarray, embeddings: np.ndarray) -> str:
+    def write_shard(self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray) -> str:
         """A cluster's worker's half of `add`; see `EmbeddingStore.write_shard`."""
-        return self._in_cache().write_shard(hashes, embeddings)
+        return self._in_cache().write_shard(hashes, embeddings, pixels)
 
     def adopt(self, names: Sequence[str]) -> None:
         """The committer's half of `add`; see `EmbeddingStore.adopt`."""

@@ -171,7 +171,7 @@ class _Run:
         """Put embeddings on their way into the store, or index those that are there already."""
         self.report.forward_s += event.forward_s
         if isinstance(event, Computed):
-            self.shards[event.extractor].push(event.hashes, event.columns)
+            self.shards[event.extractor].push(event)
             return
         started = time.perf_counter()
         for (k, j), names in event.names.items():
@@ -258,8 +258,7 @@ class _Shards:
     def __init__(self, extractor: Extractor, report: Report) -> None:
         self.extractor = extractor
         self.report = report
-        self.done_hashes: list[np.ndarray] = []
-        self.done: list[list[np.ndarray]] = []
+        self.done: list[Computed] = []
         self.done_rows = 0
         width = sum(spec.n_features for spec in extractor.specs)
         self.commit_rows = max(1, min(COMMIT_ROWS, COMMIT_BYTES // (4 * width)))
@@ -267,11 +266,10 @@ class _Shards:
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="featx-commit")
         self.committing: Future[None] | None = None
 
-    def push(self, hashes: np.ndarray, columns: list[np.ndarray]) -> None:
+    def push(self, computed: Computed) -> None:
         """Queue embeddings; commits when there are many or the last commit is long ago."""
-        self.done_hashes.append(hashes)
-        self.done.append(columns)
-        self.done_rows += len(hashes)
+        self.done.append(computed)
+        self.done_rows += len(computed.hashes)
         if (
             self.done_rows >= self.commit_rows
             or time.perf_counter() - self.last_commit > COMMIT_EVERY_S
@@ -283,16 +281,17 @@ class _Shards:
         self._wait()
         if not self.done:
             return
-        hashes = np.concatenate(self.done_hashes)
-        columns = [np.concatenate(parts) for parts in zip(*self.done, strict=True)]
-        self.done_hashes, self.done, self.done_rows = [], [], 0
-        self.committing = self.committer.submit(self._add, hashes, columns)
+        done, self.done, self.done_rows = self.done, [], 0
+        self.committing = self.committer.submit(self._add, done)
         self.last_commit = time.perf_counter()
 
-    def _add(self, hashes: np.ndarray, columns: list[np.ndarray]) -> None:
+    def _add(self, done: Sequence[Computed]) -> None:
         started = time.perf_counter()
-        for store, embeddings in zip(self.extractor.stores, columns, strict=True):
-            store.add(hashes, embeddings)
+        hashes = np.concatenate([part.hashes for part in done])
+        pixels = np.concatenate([part.pixels for part in done])
+        columns = zip(*(part.columns for part in done), strict=True)
+        for store, parts in zip(self.extractor.stores, columns, strict=True):
+            store.add(hashes, np.concatenate(parts), pixels)
         self.report.commit_s += time.perf_counter() - started
 
     def _wait(self) -> None:

@@ -15,7 +15,7 @@ from featx.data.augment import draw_view
 from featx.data.budget import keep_pixels
 from featx.data.colour import Values
 from featx.data.decode import Decoded, decode
-from featx.data.hashing import content_hash, read_bytes
+from featx.data.hashing import content_hash, pixel_hash, read_bytes
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.preprocess import preprocess_image
 from featx.errors import DecodeError
@@ -43,6 +43,8 @@ class Input:
         Of the row in its stores: the content's hash, or the name of a view.
     pixels : ndarray of shape (height, width, 3), uint8
         Empty where nothing was to be decoded, or where ``known`` is given.
+    pixel_hash : bytes
+        Of the image as it was decoded for this extractor, also where this is a view of it.
     known : list of ndarray of shape (1, n_features), float32, optional
         The embeddings, one for each of the extractor's stores, from an earlier cache.
     """
@@ -50,6 +52,7 @@ class Input:
     extractor: int
     name: bytes
     pixels: NDArray[np.uint8]
+    pixel_hash: bytes
     known: list[NDArray[np.float32]] | None = None
 
 
@@ -160,7 +163,7 @@ class Reader:
     def _prepare(self, picture: _Picture, missing: dict[bytes, list[int]], result: Reading) -> None:
         for name, extractors in missing.items():
             for i in extractors:
-                pixels, known = np.empty(0, np.uint8), None
+                pixels, hashed, known = np.empty(0, np.uint8), b"", None
                 extractor = self.extractors[i]
                 if self.decode:
                     known = extractor.earlier.get(name) if extractor.earlier else None
@@ -169,7 +172,8 @@ class Reader:
                     if known is None:
                         view = name != result.sha256
                         pixels = picture.pixels(extractor.preprocess, name, view=view)
-                result.inputs.append(Input(i, name, pixels, known))
+                    hashed = picture.hash(extractor.preprocess)
+                result.inputs.append(Input(i, name, pixels, hashed, known))
 
 
 class _Picture:
@@ -179,6 +183,7 @@ class _Picture:
         self._data = data
         self._augmentation = views.augmentation
         self._decoded: dict[tuple[Preprocess | None, str], Decoded] = {}
+        self._hashes: dict[tuple[Preprocess | None, str], bytes] = {}
         self._spare: dict[Preprocess, Image.Image] = {}
         self._made: dict[tuple[Preprocess, bytes], NDArray[np.uint8]] = {}
 
@@ -193,11 +198,18 @@ class _Picture:
 
     def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> NDArray[np.uint8]:
         """The image as one network sees it, or its view of that name."""
-        preprocess = replace(preprocess, mean=_ANY, std=_ANY)  # normalisation is the engine's
+        preprocess = _without_numbers(preprocess)
         if (preprocess, name) not in self._made:
             make = self._view if view else self._whole
             self._made[preprocess, name] = make(preprocess, name)
         return self._made[preprocess, name]
+
+    def hash(self, preprocess: Preprocess) -> bytes:
+        """Of the image's pixels as they were decoded for one network."""
+        key = _decoding(preprocess)
+        if key not in self._hashes:
+            self._hashes[key] = pixel_hash(self._image(preprocess))
+        return self._hashes[key]
 
     def _whole(self, preprocess: Preprocess, name: bytes) -> NDArray[np.uint8]:
         return preprocess_image(self._image(preprocess), preprocess)
@@ -212,8 +224,19 @@ class _Picture:
         return self._decode(preprocess).image
 
     def _decode(self, preprocess: Preprocess) -> Decoded:
-        scaled_for = preprocess if preprocess.decode == "scaled" else None
-        key = scaled_for, preprocess.range
+        key = _decoding(preprocess)
         if key not in self._decoded:
-            self._decoded[key] = decode(self._data, scaled_for=scaled_for, range=preprocess.range)
+            scaled_for, range = key
+            self._decoded[key] = decode(self._data, scaled_for=scaled_for, range=range)
         return self._decoded[key]
+
+
+def _without_numbers(preprocess: Preprocess) -> Preprocess:
+    """What decides pixels: normalisation is the engine's."""
+    return replace(preprocess, mean=_ANY, std=_ANY)
+
+
+def _decoding(preprocess: Preprocess) -> tuple[Preprocess | None, str]:
+    """What an image is decoded for, if its size matters then, and the range of its values."""
+    scaled = preprocess.decode == "scaled"
+    return (_without_numbers(preprocess) if scaled else None), preprocess.range

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from featx.data.copies import EqualImages, copy_codes, equal_sets
 from featx.data.manifest import Manifest, Passed
 from featx.data.passed import unread_sentence
+from featx.data.splits import link_components
 from featx.errors import DatasetError, QuarantinedError
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ExtractorSpec
 
-__all__ = ["Extraction", "Failure", "Report", "require_all", "require_any"]
+__all__ = ["Extraction", "Failure", "Report", "copies_of", "require_all", "require_any"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Report:
         lines = [
             f"{self.images:,} images: {self.cached:,} cached, {self.computed:,} computed, "
             f"{self.quarantined:,} quarantined"
-            + (f", {self.duplicates:,} exact duplicates computed once" if self.duplicates else "")
+            + (f", {self.duplicates:,} equal files computed once" if self.duplicates else "")
             + "."
         ]
         if self.views:
@@ -132,6 +134,17 @@ class Extraction:
     def X(self) -> np.ndarray:
         """Embeddings, shape (n_ok, n_features), float32; read from the store at each access."""
         return self.store.gather(self.hashes[self.ok])
+
+    @property
+    def copies(self) -> np.ndarray:
+        """Numbers that exact copies among the rows of ``X`` share, shape (n_ok,), int64."""
+        return copies_of([self])
+
+    @property
+    def equal(self) -> list[EqualImages]:
+        """The sets of exact copies among the rows of ``X``."""
+        hashes = self.hashes[self.ok]
+        return equal_sets(self.copies, hashes, self.y.tolist(), self.splits.tolist())
 
     @property
     def views(self) -> np.ndarray:
@@ -213,6 +226,21 @@ class Extraction:
     def _kept(self, values: Sequence[str | None]) -> np.ndarray:
         kept = [value for value, keep in zip(values, self.ok, strict=True) if keep]
         return np.array(kept, dtype=object if None in kept else str)
+
+
+def copies_of(extractions: Sequence[Extraction]) -> np.ndarray:
+    """Numbers that exact copies among the images share, by all that several extractors know.
+
+    See `featx.data.copies.copy_codes`.
+    """
+    first = extractions[0]
+    hashes = first.hashes[first.ok]
+    codes = []
+    for extraction in extractions:
+        pixels = extraction.store.pixels(hashes)
+        X = (extraction.X for _ in range(int(not pixels.any(axis=1).all())))
+        codes.append(copy_codes(hashes, pixels, X))
+    return link_components(*codes)
 
 
 def require_all(

@@ -18,6 +18,7 @@ from queue import Queue
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.data.hashing import PIXEL_HASH_BYTES
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Input, Reader, Reading
 from featx.extraction.views import ViewPlan
@@ -45,6 +46,8 @@ class Computed:
         Whose.
     hashes : ndarray of shape (n, 32), uint8
         Content of the images, or names of views.
+    pixels : ndarray of shape (n, 16), uint8
+        Hash of each image's decoded pixels; a view's is that of its image.
     columns : list of ndarray of shape (n, n_features), float32
         One for each of the extractor's stores.
     forward_s : float
@@ -53,6 +56,7 @@ class Computed:
 
     extractor: int
     hashes: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
     columns: list[NDArray[np.float32]]
     forward_s: float
 
@@ -66,16 +70,16 @@ class _Ended:
 
 
 class _Tray:
-    """Images waiting to fill one batch."""
+    """Images waiting to fill one batch: their pixels, and the two hashes of each."""
 
     def __init__(self, size: int, like: NDArray[np.uint8]) -> None:
         self.pixels = np.empty((size, *like.shape), np.uint8)
-        self.hashes = np.empty((size, 32), np.uint8)
+        self.hashes = np.empty((size, 32 + PIXEL_HASH_BYTES), np.uint8)
         self.n = 0
 
     def put(self, given: Input) -> None:
         self.pixels[self.n] = given.pixels
-        self.hashes[self.n] = np.frombuffer(given.name, np.uint8)
+        self.hashes[self.n] = np.frombuffer(given.name + given.pixel_hash, np.uint8)
         self.n += 1
 
     def content(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -202,7 +206,7 @@ class Workers:
         started = time.perf_counter()
         embeddings = engine.embed(pixels)
         columns = [embeddings[c] for c in extractor.columns()]
-        return Computed(k, hashes, columns, time.perf_counter() - started)
+        return Computed(k, hashes[:, :32], hashes[:, 32:], columns, time.perf_counter() - started)
 
     def _remainders(self) -> Iterator[Computed]:
         """Join what the threads were left with, so that few images are not many padded batches."""

@@ -12,8 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.console import counted
+from featx.data.copies import (
+    EqualImages,
+    alike_sentence,
+    copies_sentence,
+    embeddings_alike,
+    equal_sets,
+)
 from featx.data.splits import hash_codes, hold_out, link_components
 from featx.errors import FitError, UsageError
+from featx.files import printable
 from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import canonical_json
 
@@ -70,6 +78,9 @@ class FitData:
     views : mapping of str to ndarray of shape (n, n_views, n_features), float32, optional
         Embeddings of augmented views of each image, by backbone. Those of the test split are not
         read and may be NaN.
+    copies : ndarray of shape (n,), int64, optional
+        Images with the same number are exact copies (`featx.data.copies.copy_codes`). Default:
+        those with the same hash.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -79,6 +90,18 @@ class FitData:
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    copies: NDArray[np.int64] | None = None
+
+    @cached_property
+    def copy_codes(self) -> NDArray[np.int64]:
+        """A number for each image that exact copies share."""
+        return hash_codes(self.hashes) if self.copies is None else self.copies
+
+    @cached_property
+    def equal(self) -> list[EqualImages]:
+        """The sets of exact copies."""
+        splits = [None] * len(self.y) if self.splits is None else self.splits.tolist()
+        return equal_sets(self.copy_codes, self.hashes, np.asarray(self.y).tolist(), splits)
 
     def joined(self) -> FitData:
         """The same with one more embedding: all of them side by side, under their joined names.
@@ -114,6 +137,7 @@ class FitData:
         lengths = {f"X[{name!r}]": len(X) for name, X in self.X.items()}
         lengths |= {"ids": len(self.ids), "hashes": len(self.hashes)}
         lengths |= {} if self.groups is None else {"groups": len(self.groups)}
+        lengths |= {} if self.copies is None else {"copies": len(self.copies)}
         lengths |= {} if self.splits is None else {"splits": len(self.splits)}
         wrong = {name: length for name, length in lengths.items() if length != n}
         if wrong:
@@ -258,8 +282,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     """Split into images to search on and, where there is one, the test split.
 
     Training and validation images are searched on together, by cross-validation. Images of the
-    training part that the test split holds too (the same bytes) are left out of training: the
-    test split stays as it was given.
+    training part that the test split holds too (exact copies) are left out of training: the test
+    split stays as it was given.
 
     Parameters
     ----------
@@ -276,19 +300,21 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     Raises
     ------
     FitError
-        Fewer than two classes to train on, or test images of a class without training images.
+        Fewer than two classes to train on, test images of a class without training images, or
+        training images that all come out alike.
     """
     data.check()
     n = len(data.y)
     splits = np.full(n, "train") if data.splits is None else np.asarray(data.splits)
     in_test = splits == "test"
-    copies = hash_codes(data.hashes)
+    copies = data.copy_codes
     copied = ~in_test & np.isin(copies, copies[in_test])
     kept = ~in_test & ~copied
-    notes = _split_notes(data, splits, copied)
+    notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
 
     classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
     names = [str(c) for c in classes]
+    notes += _alike_notes(data, copies, kept)
     reads_test = use_test and in_test.any()
     check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
     groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
@@ -307,7 +333,6 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
 
     training = part(kept, data.views)
     _check_finite_views(training)
-    notes += _conflict_notes(training)
     if not reads_test:
         return training, None, notes
     if groups is not None:
@@ -344,7 +369,7 @@ def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, l
     return part.take(~held), part.take(held), notes
 
 
-def _split_notes(data: FitData, splits: NDArray[np.str_], copied: NDArray[np.bool_]) -> list[str]:
+def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
     """How the given splits were read."""
     notes = []
     if (splits == "val").any():
@@ -358,26 +383,57 @@ def _split_notes(data: FitData, splits: NDArray[np.str_], copied: NDArray[np.boo
             f"{counted(int(unknown.sum()), 'image')} without a split "
             f"{'was' if unknown.sum() == 1 else 'were'} trained on."
         )
+    return notes
+
+
+def _copy_notes(data: FitData, in_test: NDArray[np.bool_], copied: NDArray[np.bool_]) -> list[str]:
+    """Which images are exact copies, and what becomes of them."""
+    if not data.equal:
+        return []
+    notes = [f"{copies_sentence(data.equal)}. No two folds hold images of one set."]
     if copied.any():
-        first = data.ids[int(np.flatnonzero(copied)[0])]
+        test_files = hash_codes(data.hashes)
+        same = int((copied & np.isin(test_files, test_files[in_test])).sum())
+        n, first = int(copied.sum()), data.ids[int(np.flatnonzero(copied)[0])]
+        are = "1 training image is an exact copy" if n == 1 else f"{n} training images are copies"
         notes.append(
-            f"{counted(int(copied.sum()), 'training image', 'is an exact copy/are exact copies')} "
-            f"of test images (the first: {first}) and left out of training; the test split is as "
-            "given."
+            f"{are} of test images ({same} in equal files, {n - same} of equal pixels; the first: "
+            f"{printable(first)}); {'it was' if n == 1 else 'they were'} left out of training, "
+            "the test split is as given."
+        )
+    clash = [found.rows for found in data.equal if found.across_classes]
+    if clash:
+        a = clash[0][0]
+        b = next(i for i in clash[0] if data.y[i] != data.y[a])
+        one = len(clash) == 1
+        notes.append(
+            f"{'1 image appears' if one else f'{len(clash)} images appear'} as exact copies under "
+            f"different labels, for instance {printable(data.ids[a])} ({printable(data.y[a])}) and "
+            f"{printable(data.ids[b])} ({printable(data.y[b])}): at most one label "
+            f"{'can' if one else 'of each can'} be right."
         )
     return notes
 
 
-def _conflict_notes(part: Part) -> list[str]:
-    """Exact copies under different labels, which no classifier can get right."""
-    order = np.lexsort((part.y, part.copies))
-    copies, y = part.copies[order], part.y[order]
-    clash = np.flatnonzero((copies[1:] == copies[:-1]) & (y[1:] != y[:-1]))
-    if not len(clash):
-        return []
-    a, b = order[clash[0]], order[clash[0] + 1]
-    return [
-        f"{counted(len(np.unique(copies[clash])), 'image', 'occurs/occur')} as exact copies with "
-        f"different labels, for instance {part.ids[a]} ({part.classes[part.y[a]]}) and "
-        f"{part.ids[b]} ({part.classes[part.y[b]]}): at most one of an image's labels is right."
-    ]
+def _alike_notes(data: FitData, copies: NDArray[np.int64], kept: NDArray[np.bool_]) -> list[str]:
+    """Refuse training images that are all one picture, or one to a backbone; say if most are.
+
+    Raises
+    ------
+    FitError
+    """
+    hint = "Look at them with featx inspect, and at the files with an image viewer."
+    n = int(kept.sum())
+    said = alike_sentence(copies[kept], "training images")
+    if n > 1 and len(np.unique(copies[kept])) == 1:
+        raise FitError(f"{said or f'All {n} training images are copies of one.'} Nothing can be "
+                       "learned from them.", hint=hint)  # fmt: skip
+    for name, X in data.X.items():
+        if n > 1 and embeddings_alike(X[kept]):
+            raise FitError(
+                f"All {n:,} training images give the same embedding under {name}: they come out "
+                "alike to it, and nothing can be learned from them.",
+                hint=f"{hint} Files of 16 bits that use a small part of their range come out "
+                "black.",
+            )
+    return [] if said is None else [said]

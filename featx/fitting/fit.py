@@ -35,6 +35,7 @@ from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_search
 from featx.fitting.exploring import Explorer
 from featx.fitting.foreseen import missing_test_split
 from featx.fitting.journal import Journal
+from featx.fitting.near_copies import NearCopies, find_near_copies
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.result import FitResult, Predictions, tabulate
@@ -164,7 +165,10 @@ def _fit(
             search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
         )
         trust = fit_trust(search, chosen, evaluation.held, refits, calibration, config)
-    notes += evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
+    near = _near_copies(search, chosen, evaluation)
+    notes += (
+        near.notes() + evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
+    )
     notes += [n for c in comparisons.values() if c for n in c.notes()]
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
     return {
@@ -181,6 +185,7 @@ def _fit(
         },
         "estimate": evaluation.estimate,
         "estimates": evaluation.others,
+        "near_copies": near,
         "learning_curve": learning_curve(search, chosen, free=explorer.free)
         if config.learning_curve
         else None,
@@ -188,6 +193,22 @@ def _fit(
         "pipeline": refits(chosen),
         "trust": trust,
     }
+
+
+def _near_copies(search: FoldSearch, chosen: Trial, evaluation: Evaluation) -> NearCopies:
+    """How many of the images that the number is from are nearly in training."""
+    part, held = search.part, evaluation.held[-1]
+    backbone = chosen.setup.backbone
+    known = part.embeddings(backbone)
+    apart = held.split in {"test", "holdout"}
+    return find_near_copies(
+        held.split,
+        (known, held.part.embeddings(backbone) if apart else known),
+        part,
+        (np.full(len(part), -2) if apart else held.fold, held.fold),
+        held.predicted == held.part.y,
+        seed=search.seed,
+    )
 
 
 def _choose(

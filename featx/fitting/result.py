@@ -13,6 +13,7 @@ from featx.fitting.candidates import Setup, Trial
 from featx.fitting.choice import without_sampler, without_views
 from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
+from featx.fitting.near_copies import NearCopies
 from featx.fitting.search import FoldSearch
 from featx.fitting.trust import FittedTrust
 from featx.types import Components
@@ -149,6 +150,8 @@ class FitResult:
         JSON of the number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of dict
         The same for other ways to evaluate, by name, for comparison.
+    near_copies : NearCopies
+        How many of the images that the number is from are nearly in training.
     learning_curve : dict or None
         JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
     predictions : Predictions
@@ -171,6 +174,7 @@ class FitResult:
     search: dict[str, Any]
     estimate: dict[str, Any]
     estimates: dict[str, dict[str, Any]]
+    near_copies: NearCopies
     learning_curve: dict[str, Any] | None
     predictions: Predictions
     pipeline: Any
@@ -196,6 +200,7 @@ class FitResult:
             "search": self.search,
             "estimate": self.estimate,
             "estimates": self.estimates,
+            "near_copies": self.near_copies.document(),
             "learning_curve": self.learning_curve,
             "temperature": self.temperature,
             "trust": self.trust.document,

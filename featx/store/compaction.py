@@ -101,9 +101,10 @@ def _next_group(index: Index) -> list[ShardEntry]:
 def _merge(reader: ShardReader, index: Index, group: Sequence[ShardEntry]) -> Index:
     embeddings = np.concatenate([reader.verify(shard) for shard in group])
     hashes = np.concatenate([reader.hashes(shard) for shard in group])
+    pixels = np.concatenate([reader.pixels(shard) for shard in group])
     # Racing writers may have committed the same image twice: one row is enough.
     first = first_rows(hashes)
-    entry, image = build_shard(hashes[first], embeddings[first], reader.fingerprint)
+    entry, image = build_shard(hashes[first], embeddings[first], pixels[first], reader.fingerprint)
     reader.write(entry, image)
     merged = set(group)
     at = index.shards.index(group[0])

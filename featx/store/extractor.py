@@ -16,7 +16,7 @@ from featx.files import (
     write_atomic,
 )
 from featx.store.faults import corrupt, storage_errors
-from featx.store.index import FORMAT_VERSION, MAX_FEATURES, SHARDS_NAME, load_json
+from featx.store.index import MAX_FEATURES, PLAIN_VERSION, SHARDS_NAME, load_json
 from featx.types import ExtractorSpec
 
 __all__ = ["EXTRACTOR_NAME", "check_spec", "create_folder", "read_extractor"]
@@ -58,7 +58,7 @@ def read_extractor(folder: Path) -> ExtractorSpec | None:
             return None
         except OddFileError as error:
             raise corrupt(path, folder, str(error.strerror)) from None
-    document = load_json(data, path, folder, "featx-extractor")
+    document = load_json(data, path, folder, "featx-extractor", PLAIN_VERSION)
     if set(document) != {"format", "format_version", "fingerprint", "extractor"}:
         raise corrupt(path, folder, f"its keys are {sorted(document)}")
     spec = ExtractorSpec(document["extractor"])
@@ -77,7 +77,7 @@ def create_folder(folder: Path, spec: ExtractorSpec) -> None:
         if not (folder / EXTRACTOR_NAME).exists():
             document = {
                 "format": "featx-extractor",
-                "format_version": FORMAT_VERSION,
+                "format_version": PLAIN_VERSION,
                 "fingerprint": spec.fingerprint,
                 "extractor": dict(spec.document),
             }

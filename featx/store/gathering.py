@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from featx.machine import cpu_cores
-from featx.store.index import Index
+from featx.store.index import PIXELS_BYTES, Index
 from featx.store.pages import Scratch
 from featx.store.shard import ShardReader
 
-__all__ = ["gather_rows"]
+__all__ = ["gather_pixels", "gather_rows"]
 
 _MAX_THREADS = 4  # each may hold a shard, 64 MiB; four outrun most disks
 _THREADED_BYTES = 2**25
@@ -58,4 +58,21 @@ def gather_rows(reader: ShardReader, index: Index, rows: np.ndarray) -> np.ndarr
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(read, [needed[i::threads] for i in range(threads)]):
                 pass
+    return gathered
+
+
+def gather_pixels(reader: ShardReader, index: Index, rows: np.ndarray) -> np.ndarray:
+    """Hashes of pixels by row number, (n, 16) uint8; zeros where they are not known.
+
+    Parameters and errors as for `gather_rows`.
+    """
+    gathered = np.zeros((len(rows), PIXELS_BYTES), np.uint8)
+    starts = np.cumsum([0, *(shard.rows for shard in index.shards)], dtype=np.int64)
+    shard_of = np.searchsorted(starts, rows, side="right") - 1
+    order = np.argsort(shard_of, kind="stable")
+    bounds = np.searchsorted(shard_of[order], np.arange(len(starts)))
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        shard, part = index.shards[number], order[bounds[number] : bounds[number + 1]]
+        if shard.pixels_offset:
+            gathered[part] = reader.pixels(shard)[rows[part] - starts[number]]
     return gathered

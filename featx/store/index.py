@@ -22,6 +22,7 @@ __all__ = [
     "INDEX_NAME",
     "MAX_FEATURES",
     "MAX_SHARD_BYTES",
+    "PLAIN_VERSION",
     "SHARDS_NAME",
     "SHARD_PATTERN",
     "Index",
@@ -32,13 +33,16 @@ __all__ = [
     "write_index",
 ]
 
-FORMAT_VERSION = 1
+#: The newest there is. What holds no hash of pixels is written as version 1, as ever.
+FORMAT_VERSION = 2
+PLAIN_VERSION = 1
 INDEX_NAME = "index.json"
 SHARDS_NAME = "shards"
 MAX_INDEX_BYTES = 64 * 2**20
 MAX_SHARD_BYTES = 2**30
 MAX_FEATURES = 2**26
 HASH_BYTES = 32
+PIXELS_BYTES = 16
 
 # The first half of the file's SHA-256, so that a lost index can be rebuilt, and a random part,
 # so that no two writers ever use one name.
@@ -65,6 +69,11 @@ class ShardEntry:
         store reads those and nothing else.
     hashes_sha256 : str
         Digest of that block.
+    pixels_offset : int
+        Byte where the block of the hashes of pixels starts (``rows`` × 16 bytes); 0 in a shard of
+        version 1, which has none.
+    pixels_sha256 : str
+        Digest of that block; empty where there is none.
     """
 
     name: str
@@ -73,6 +82,18 @@ class ShardEntry:
     sha256: str
     hashes_offset: int
     hashes_sha256: str
+    pixels_offset: int = 0
+    pixels_sha256: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON; without the keys that version 1 does not know where they say nothing."""
+        document = asdict(self)
+        return document if self.pixels_offset else {k: document[k] for k in _PLAIN_KEYS}
+
+
+#: What an entry of each version says, with the types.
+_KEYS = {f.name: int if f.type == "int" else str for f in fields(ShardEntry)}
+_PLAIN_KEYS = tuple(name for name in _KEYS if not name.startswith("pixels"))
 
 
 @dataclass(frozen=True)
@@ -87,10 +108,12 @@ class Index:
         """The file's bytes: JSON for people, sealed by a digest of its own content."""
         document = {
             "format": "featx-index",
-            "format_version": FORMAT_VERSION,
+            "format_version": (
+                FORMAT_VERSION if any(s.pixels_offset for s in self.shards) else PLAIN_VERSION
+            ),
             "fingerprint": self.fingerprint,
             "n_features": self.n_features,
-            "shards": [asdict(shard) for shard in self.shards],
+            "shards": [shard.document() for shard in self.shards],
         }
         document["sha256"] = _seal(document)
         return json.dumps(document, indent=1).encode() + b"\n"
@@ -154,7 +177,9 @@ def parse_index(data: bytes, folder: Path, fingerprint: str, n_features: int) ->
     return Index(fingerprint, n_features, shards)
 
 
-def load_json(data: bytes, path: Path, folder: Path, kind: str) -> dict[str, Any]:
+def load_json(
+    data: bytes, path: Path, folder: Path, kind: str, newest: int = FORMAT_VERSION
+) -> dict[str, Any]:
     """Parse one of the store's JSON files and check that it is ``kind`` in a known version."""
     try:
         document = parse_json(data.decode("utf-8"), parse_constant=_refuse)
@@ -165,32 +190,34 @@ def load_json(data: bytes, path: Path, folder: Path, kind: str) -> dict[str, Any
     version = document.get("format_version")
     if type(version) is not int or version < 1:
         raise corrupt(path, folder, f"format_version is {version!r}")
-    if version > FORMAT_VERSION:
+    if version > newest:
         raise StoreError(
-            f"{path} has format version {version}; this featx reads up to {FORMAT_VERSION}.",
+            f"{path} has format version {version}; this featx reads up to {newest}.",
             hint="Upgrade with: pip install --upgrade featx, or use another --cache.",
         )
     return document
 
 
 def _parse_entry(item: Any, n_features: int, check: Callable[[bool, str], None]) -> ShardEntry:
-    names = [field.name for field in fields(ShardEntry)]
-    check(type(item) is dict and sorted(item) == sorted(names), f"a shard reads {item!r:.200}")
-    for key in ("rows", "size_bytes", "hashes_offset"):
-        check(type(item[key]) is int and item[key] >= 1, f"a shard's {key} is {item[key]!r:.80}")
-    for key in ("name", "sha256", "hashes_sha256"):
-        check(type(item[key]) is str, f"a shard's {key} is {item[key]!r:.80}")
+    known = type(item) is dict and set(item) in (set(_PLAIN_KEYS), set(_KEYS))
+    check(known, f"a shard reads {item!r:.200}")
+    for key in item:
+        wanted, value = _KEYS[key], item[key]
+        sound = type(value) is wanted and (not isinstance(value, int) or value >= 1)
+        check(sound, f"a shard's {key} is {value!r:.80}")
     entry = ShardEntry(**item)
     check(
         SHARD_PATTERN.fullmatch(entry.name) is not None,
         f"{entry.name!r:.200} is not the name of a shard",
     )
-    for digest in (entry.sha256, entry.hashes_sha256):
+    for key in item:
+        digest = item[key] if key.endswith("sha256") else entry.sha256
         check(_DIGEST_PATTERN.fullmatch(digest) is not None, f"{digest!r:.80} is not a SHA-256")
     check(
         entry.size_bytes <= MAX_SHARD_BYTES
         and entry.rows * (HASH_BYTES + 4 * n_features) <= entry.size_bytes
-        and entry.hashes_offset + HASH_BYTES * entry.rows <= entry.size_bytes,
+        and entry.hashes_offset + HASH_BYTES * entry.rows <= entry.size_bytes
+        and entry.pixels_offset + PIXELS_BYTES * entry.rows <= entry.size_bytes,
         f"{entry.name} cannot hold {entry.rows} rows in {entry.size_bytes} bytes",
     )
     return entry

@@ -1,9 +1,10 @@
 """One shard: an immutable HDF5 file of image hashes and their embeddings.
 
-Datasets ``sha256`` (rows, 32) uint8 and ``embedding`` (rows, n_features) float32 little-endian,
-each one chunk with fletcher32; attributes ``format_version`` uint32 and ``fingerprint`` S64.
-Nothing else may be in it. Because each dataset is one uncompressed chunk, its rows lie in one
-block of the file: once the file's digest and structure are verified, rows are read from there.
+Datasets ``sha256`` (rows, 32) and ``pixels`` (rows, 16) uint8 and ``embedding`` (rows, n_features)
+float32 little-endian, each one chunk with fletcher32; shards of version 1 have no ``pixels``.
+Attributes ``format_version`` uint32 and ``fingerprint`` S64. Nothing else may be in it. Because
+each dataset is one uncompressed chunk, its rows lie in one block of the file: once the file's
+digest and structure are verified, rows are read from there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from featx.store.index import (
     FORMAT_VERSION,
     HASH_BYTES,
     MAX_SHARD_BYTES,
+    PIXELS_BYTES,
+    PLAIN_VERSION,
     SHARDS_NAME,
     ShardEntry,
 )
@@ -57,11 +60,11 @@ SHARD_BYTES = 64 * 2**20
 
 def rows_per_shard(n_features: int) -> int:
     """How many rows a full shard holds."""
-    return max(1, SHARD_BYTES // (HASH_BYTES + 4 * n_features))
+    return max(1, SHARD_BYTES // (HASH_BYTES + PIXELS_BYTES + 4 * n_features))
 
 
 def build_shard(
-    hashes: np.ndarray, embeddings: np.ndarray, fingerprint: str
+    hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray, fingerprint: str
 ) -> tuple[ShardEntry, bytes]:
     """Make a shard's HDF5 image in memory and the index entry that describes it.
 
@@ -69,6 +72,9 @@ def build_shard(
     ----------
     hashes : ndarray of shape (rows, 32), uint8
     embeddings : ndarray of shape (rows, n_features), float32
+    pixels : ndarray of shape (rows, 16), uint8
+        Hash of each image's pixels; zeros where it is not known. A shard that knows none is of
+        version 1.
     fingerprint : str
         The extractor's, 64 hexadecimal digits.
 
@@ -82,10 +88,15 @@ def build_shard(
     import h5py
 
     buffer = io.BytesIO()
+    arrays = {"sha256": hashes, "pixels": pixels, "embedding": embeddings.astype("<f4")}
+    version = FORMAT_VERSION
+    if not pixels.any():
+        version = PLAIN_VERSION
+        del arrays["pixels"]
     with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
-        file.attrs["format_version"] = np.uint32(FORMAT_VERSION)
+        file.attrs["format_version"] = np.uint32(version)
         file.attrs["fingerprint"] = np.bytes_(fingerprint)
-        for name, array in (("sha256", hashes), ("embedding", embeddings.astype("<f4"))):
+        for name, array in arrays.items():
             file.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
     image = buffer.getvalue()
     token = f"-{secrets.token_hex(4)}.h5"
@@ -102,14 +113,19 @@ def describe_shard(image: bytes, token: str, n_features: int, fingerprint: str) 
     """
     block = inspect_image(image, n_features, fingerprint)
     digest = hashlib.sha256(image).hexdigest()
-    hashes = image[block.hashes_offset : block.hashes_offset + block.rows * HASH_BYTES]
+
+    def digest_at(offset: int, width: int) -> str:
+        return hashlib.sha256(image[offset : offset + block.rows * width]).hexdigest()
+
     return ShardEntry(
         name=f"{digest[:32]}{token}",
         rows=block.rows,
         size_bytes=len(image),
         sha256=digest,
         hashes_offset=block.hashes_offset,
-        hashes_sha256=hashlib.sha256(hashes).hexdigest(),
+        hashes_sha256=digest_at(block.hashes_offset, HASH_BYTES),
+        pixels_offset=block.pixels_offset,
+        pixels_sha256=(digest_at(block.pixels_offset, PIXELS_BYTES) if block.pixels_offset else ""),
     )
 
 
@@ -167,11 +183,24 @@ class ShardReader:
         StoreError
             The file cannot be read for a reason that says nothing about it.
         """
+        at = entry.hashes_offset, HASH_BYTES
+        return self._block(entry, *at, entry.hashes_sha256, "image hashes")
+
+    def pixels(self, entry: ShardEntry) -> np.ndarray:
+        """The hashes of the images' pixels, as `hashes`; zeros where they are not known."""
+        if not entry.pixels_offset:
+            return np.zeros((entry.rows, PIXELS_BYTES), np.uint8)
+        at = entry.pixels_offset, PIXELS_BYTES
+        return self._block(entry, *at, entry.pixels_sha256, "hashes of pixels")
+
+    def _block(
+        self, entry: ShardEntry, offset: int, width: int, sha256: str, what: str
+    ) -> np.ndarray:
         with self._opened(entry) as handle:
-            block = read_range(handle, entry.hashes_offset, entry.rows * HASH_BYTES)
-        if hashlib.sha256(block).hexdigest() != entry.hashes_sha256:
-            raise self._corrupt(entry, "its image hashes do not match the index")
-        return np.frombuffer(block, np.uint8).reshape(entry.rows, HASH_BYTES)
+            block = read_range(handle, offset, entry.rows * width)
+        if hashlib.sha256(block).hexdigest() != sha256:
+            raise self._corrupt(entry, f"its {what} do not match the index")
+        return np.frombuffer(block, np.uint8).reshape(entry.rows, width)
 
     def read(
         self,
@@ -319,11 +348,12 @@ class ShardReader:
             found = inspect_image(image, self.n_features, self.fingerprint)
         except StructureError as error:
             raise self._corrupt(entry, str(error)) from None
-        if (found.rows, found.hashes_offset) != (entry.rows, entry.hashes_offset):
+        offsets = (found.hashes_offset, found.pixels_offset)
+        if (found.rows, *offsets) != (entry.rows, entry.hashes_offset, entry.pixels_offset):
             raise self._corrupt(
                 entry,
-                f"{found.rows} rows with hashes at byte {found.hashes_offset}, but the index "
-                f"says {entry.rows} at {entry.hashes_offset}",
+                f"{found.rows} rows with hashes at bytes {offsets}, but the index "
+                f"says {entry.rows} at {entry.hashes_offset, entry.pixels_offset}",
             )
         if has_pages(entry) and load_pages(self.folder, entry, self.n_features) is None:
             keep_pages(self.folder, entry, image, found.embedding_offset)

@@ -24,8 +24,8 @@ from featx.store.compaction import (
 )
 from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
-from featx.store.gathering import gather_rows
-from featx.store.index import HASH_BYTES, INDEX_NAME, ShardEntry, write_index
+from featx.store.gathering import gather_pixels, gather_rows
+from featx.store.index import HASH_BYTES, INDEX_NAME, PIXELS_BYTES, Index, ShardEntry, write_index
 from featx.store.lock import committer_lock
 from featx.store.lookup import first_rows
 from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per_shard
@@ -37,6 +37,7 @@ __all__ = ["EmbeddingStore"]
 AUTO_COMPACT_SHARDS = 64
 _READ_ATTEMPTS = 5
 _T = TypeVar("_T")
+_Gather = Callable[[ShardReader, Index, np.ndarray], np.ndarray]
 
 
 class EmbeddingStore:
@@ -177,7 +178,16 @@ class EmbeddingStore:
             A shard is not what was written; the message names it and the command that repairs.
         """
         hashes = _checked_hashes(hashes)
-        return self._steady(lambda snapshot: self._read(snapshot, hashes))
+        return self._steady(lambda snapshot: self._read(snapshot, hashes, gather_rows))
+
+    def pixels(self, hashes: np.ndarray) -> np.ndarray:
+        """Hashes of the images' pixels in the order asked, (n, 16) uint8.
+
+        Zeros for rows that were added without, such as those of format version 1; parameters and
+        errors as for `gather`.
+        """
+        hashes = _checked_hashes(hashes)
+        return self._steady(lambda snapshot: self._read(snapshot, hashes, gather_pixels))
 
     def _steady(self, read: Callable[[Snapshot], _T]) -> _T:
         """Read; a compaction elsewhere may delete shards meanwhile: their rows are in a new one."""
@@ -194,20 +204,22 @@ class EmbeddingStore:
             hint="Run the same command again.",
         )
 
-    def _read(self, snapshot: Snapshot, hashes: np.ndarray) -> np.ndarray:
+    def _read(self, snapshot: Snapshot, hashes: np.ndarray, gather: _Gather) -> np.ndarray:
         rows = snapshot.rows.find(hashes)
         n_missing = int(np.count_nonzero(rows < 0))
         if n_missing:
             self.refresh()
             if self._snapshot is not snapshot:
-                return self._read(self._snapshot, hashes)
+                return self._read(self._snapshot, hashes, gather)
             raise StoreError(
                 f"{n_missing} of {len(hashes)} images have no embedding in {self.folder}.",
                 hint="Extract these images into this cache first.",
             )
-        return gather_rows(self._reader, snapshot.index, rows)
+        return gather(self._reader, snapshot.index, rows)
 
-    def add(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+    def add(
+        self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray | None = None
+    ) -> None:
         """Add rows; they are durable when this returns.
 
         Rows whose hash is there already are ignored, also when given twice. Large additions are
@@ -219,6 +231,9 @@ class EmbeddingStore:
             SHA-256 of each image's bytes.
         embeddings : ndarray of shape (n, n_features), float32
             Finite.
+        pixels : ndarray of shape (n, 16), uint8, optional
+            Hash of each image's decoded pixels (`featx.data.hashing.pixel_hash`), by which images
+            in different files are known to be equal; zeros, or None, where it is not known.
 
         Raises
         ------
@@ -230,6 +245,7 @@ class EmbeddingStore:
         """
         hashes = _checked_hashes(hashes)
         embeddings = self._checked_embeddings(embeddings, len(hashes))
+        pixels = _checked_pixels(pixels, len(hashes))
         with self._guard:
             self.refresh()
             first = first_rows(hashes)
@@ -240,11 +256,13 @@ class EmbeddingStore:
                     fsync_directory(self.folder)
             for start in range(0, len(new), self.rows_per_shard):
                 part = new[start : start + self.rows_per_shard]
-                self._commit(hashes[part], embeddings[part])
+                self._commit(hashes[part], embeddings[part], pixels[part])
                 self.refresh()
         self._compact_when_many()
 
-    def write_shard(self, hashes: np.ndarray, embeddings: np.ndarray) -> str:
+    def write_shard(
+        self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray | None = None
+    ) -> str:
         """Write rows to a shard of their own without indexing it: a worker's half of `add`.
 
         For many workers on shared storage with one committer: each worker writes shards and sends
@@ -260,6 +278,8 @@ class EmbeddingStore:
             SHA-256 of each image's bytes; n in 1..`rows_per_shard`.
         embeddings : ndarray of shape (n, n_features), float32
             Finite.
+        pixels : ndarray of shape (n, 16), uint8, optional
+            As for `add`.
 
         Returns
         -------
@@ -274,6 +294,7 @@ class EmbeddingStore:
         """
         hashes = _checked_hashes(hashes)
         embeddings = self._checked_embeddings(embeddings, len(hashes))
+        pixels = _checked_pixels(pixels, len(hashes))
         if not 1 <= len(hashes) <= self.rows_per_shard:
             raise StoreError(
                 f"A shard of {self.n_features} features takes 1 to {self.rows_per_shard} rows, "
@@ -281,7 +302,9 @@ class EmbeddingStore:
             )
         first = first_rows(hashes)
         self._create()
-        entry, image = build_shard(hashes[first], embeddings[first], self.fingerprint)
+        entry, image = build_shard(
+            hashes[first], embeddings[first], pixels[first], self.fingerprint
+        )
         self._reader.write(entry, image)
         return entry.name
 
@@ -345,9 +368,9 @@ class EmbeddingStore:
             with contextlib.suppress(StoreError):
                 self.compact()
 
-    def _commit(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+    def _commit(self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray) -> None:
         self._create()
-        entry, image = build_shard(hashes, embeddings, self.fingerprint)
+        entry, image = build_shard(hashes, embeddings, pixels, self.fingerprint)
         try:
             self._reader.write(entry, image)
             with committer_lock(self.folder):
@@ -383,16 +406,24 @@ class EmbeddingStore:
         return embeddings
 
 
-def _checked_hashes(hashes: np.ndarray) -> np.ndarray:
+def _checked_hashes(hashes: np.ndarray, width: int = HASH_BYTES) -> np.ndarray:
     if (
         not isinstance(hashes, np.ndarray)
         or hashes.dtype != np.uint8
         or hashes.ndim != 2
-        or hashes.shape[1] != HASH_BYTES
+        or hashes.shape[1] != width
     ):
         found = getattr(hashes, "dtype", type(hashes).__name__)
         raise StoreError(
-            f"Hashes must be a uint8 array of shape (n, {HASH_BYTES}), "
+            f"Hashes must be a uint8 array of shape (n, {width}), "
             f"got {found} of shape {np.shape(hashes)}."
         )
     return hashes
+
+
+def _checked_pixels(pixels: np.ndarray | None, n: int) -> np.ndarray:
+    if pixels is None:
+        return np.zeros((n, PIXELS_BYTES), np.uint8)
+    if len(_checked_hashes(pixels, PIXELS_BYTES)) != n:
+        raise StoreError(f"{len(pixels)} hashes of pixels were given for {n} images.")
+    return pixels

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from featx.store.index import FORMAT_VERSION, HASH_BYTES
+from featx.store.index import FORMAT_VERSION, HASH_BYTES, PIXELS_BYTES, PLAIN_VERSION
 
 __all__ = ["Layout", "StructureError", "inspect_image"]
 
+_DATASETS = {"sha256", "pixels", "embedding"}
 _FLETCHER32 = 3  # HDF5's number of the filter
 
 
@@ -32,11 +33,14 @@ class Layout:
     rows : int
     hashes_offset, embedding_offset : int
         First byte of each dataset's one block.
+    pixels_offset : int
+        The same of the hashes of pixels; 0 in a shard of version 1, which has none.
     """
 
     rows: int
     hashes_offset: int
     embedding_offset: int
+    pixels_offset: int = 0
 
 
 def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) -> Layout:
@@ -62,19 +66,27 @@ def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) 
     try:
         with h5py.File(io.BytesIO(image), "r") as file:
             _require(file.userblock_size == 0, "it has a user block")
-            _require(set(file) == {"sha256", "embedding"}, f"it holds {sorted(file)[:5]!r:.200}")
-            _check_attributes(file, fingerprint)
+            version = _check_attributes(file, fingerprint)
+            wanted = _DATASETS if version > PLAIN_VERSION else _DATASETS - {"pixels"}
+            _require(set(file) == wanted, f"it holds {sorted(file)[:5]!r:.200}")
             rows, hashes_offset = _check_dataset(file, "sha256", HASH_BYTES, "|u1", len(image))
             others, offset = _check_dataset(file, "embedding", n_features, "<f4", len(image))
             _require(rows == others, f"it has {rows} hashes for {others} embeddings")
-            return Layout(rows, hashes_offset, offset)
+            pixels_offset = 0
+            if "pixels" in wanted:
+                others, pixels_offset = _check_dataset(
+                    file, "pixels", PIXELS_BYTES, "|u1", len(image)
+                )
+                _require(rows == others, f"it has {rows} hashes for {others} of pixels")
+            return Layout(rows, hashes_offset, offset, pixels_offset)
     except StructureError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... on bad files
         raise StructureError(f"it is no readable HDF5 file ({error!s:.200})") from None
 
 
-def _check_attributes(file: Any, fingerprint: str) -> None:
+def _check_attributes(file: Any, fingerprint: str) -> int:
+    """The format version."""
     wanted = {"format_version": np.dtype("<u4"), "fingerprint": np.dtype("S64")}
     _require(set(file.attrs) == set(wanted), f"its attributes are {sorted(file.attrs)[:5]!r:.200}")
     for name, dtype in wanted.items():
@@ -84,9 +96,10 @@ def _check_attributes(file: Any, fingerprint: str) -> None:
             f"attribute {name} has shape {attribute.shape} and type {attribute.dtype}",
         )
     version = int(file.attrs["format_version"])
-    _require(version == FORMAT_VERSION, f"its format version is {version}")
+    _require(PLAIN_VERSION <= version <= FORMAT_VERSION, f"its format version is {version}")
     owner = bytes(file.attrs["fingerprint"]).decode("ascii", "replace")
     _require(owner == fingerprint, f"it belongs to extractor {owner[:12]!r}")
+    return version
 
 
 def _check_dataset(

@@ -140,6 +140,7 @@ def _verify_shards(
         file = f"{SHARDS_NAME}/{shard.name}"
         try:
             reader.hashes(shard)
+            reader.pixels(shard)
             reader.verify(shard)
             good.append(shard)
         except ShardGoneError as error:

@@ -12,6 +12,7 @@ from featx import console
 from featx.auditing import Audit
 from featx.auditing.labels import LabelIssues
 from featx.auditing.shortcuts import FAMILIES, Shortcut
+from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
 
@@ -80,6 +81,7 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "serious": found.serious,
         "summary": list(audit_sentences(found)),
         "classes": {label: counts[label] for label in data.classes},
+        "exact_copies": copies_document(data.equal),
         "copies": [
             {
                 "ids": [data.ids[i] for i in c.found.rows],
@@ -144,18 +146,20 @@ def audit_sentences(found: Audit) -> Iterator[str]:
 
 
 def _copies_sentences(found: Audit) -> Iterator[str]:
-    exact = sum(c.found.exact for c in found.copies)
-    near = len(found.copies) - exact
+    if found.alike is not None:
+        yield found.alike
     if not found.copies:
         yield "No copies: every image is there once."
         return
-    across = sum(c.across_splits for c in found.copies)
-    clash = sum(c.across_classes for c in found.copies)
-    sets = f"{len(found.copies):,} set" + ("s" if len(found.copies) != 1 else "")
-    yield (
-        f"{sets} of copies ({exact:,} of equal files, {near:,} resized, recompressed or cut): "
-        f"{across:,} across splits, {clash:,} with different labels."
-    )
+    yield f"{copies_sentence(found.data.equal)}."
+    near = [c for c in found.copies if not c.found.exact]
+    if near:
+        sets = f"{len(near):,} set" + ("s" if len(near) != 1 else "")
+        yield (
+            f"Near copies: {sets} of images that are resized, recompressed or cut; "
+            f"{sum(c.across_splits for c in near):,} across splits, "
+            f"{sum(c.across_classes for c in near):,} with different labels."
+        )
     groups = found.data.groups
     apart = sum(len({groups[i] for i in c.found.rows}) > 1 for c in found.copies)
     if apart and any(groups):

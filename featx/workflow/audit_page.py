@@ -109,7 +109,7 @@ def _copies(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
     yield element("h2", f"Copies: {len(found.copies):,}")
     yield element(
         "p",
-        "exclude.csv keeps one image of each set, that of the test split first. Of equal files "
+        "exclude.csv keeps one image of each set, that of the test split first. Of exact copies "
         "with different labels none stays; near copies with different labels are not in it: look "
         "at them. groups.csv keeps sets together in every split instead.",
     )
@@ -125,7 +125,7 @@ def _copies(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
 
 
 def _what(copies: Copies) -> str:
-    kind = "Equal files" if copies.found.exact else f"Alike, {copies.found.similarity:.3f}"
+    kind = "Exact copies" if copies.found.exact else f"Alike, {copies.found.similarity:.3f}"
     crossed = [
         text
         for text, crosses in (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from featx.config import FinetuneConfig, FitConfig, RunConfig
+from featx.data.copies import copies_document
 from featx.data.splits import Folds
 from featx.extraction import Extraction
 from featx.files import printable
@@ -160,6 +161,7 @@ def settings(
             "classes": {printable(k): labels[k] for k in sorted(labels)},
             "quarantined": len(extraction.failures),
             "passed_over": dict(extraction.manifest.ignored),
+            "exact_copies": copies_document(extraction.equal),
             "sha256": content_digest(extraction),
         },
     }

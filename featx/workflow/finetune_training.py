@@ -269,7 +269,7 @@ class Workshop:
         part = self.part.take(rows)
         names = np.array(part.classes)
         groups = None if part.groups is None else part.groups.astype(str)
-        data = FitData(part.X, names[part.y], part.ids, part.hashes, groups)
+        data = FitData(part.X, names[part.y], part.ids, part.hashes, groups, copies=part.copies)
         config = FitConfig(
             head=[self.config.head],
             class_weight=self.config.class_weight,

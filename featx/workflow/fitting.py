@@ -16,9 +16,10 @@ import numpy as np
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+from featx.data.copies import copies_document
 from featx.data.manifest import Manifest
 from featx.errors import FitError
-from featx.extraction import Extraction
+from featx.extraction import Extraction, copies_of
 from featx.files import printable
 from featx.fitting import (
     FitData,
@@ -129,7 +130,7 @@ def fit_dataset(config: RunConfig) -> Run:
     for note in result.notes:
         console.log(f"Note: {note}")
     chosen = _resting_on(extractions, result.chosen.backbone)
-    results = _results_document(config, manifest, extractions, result, extracted_s)
+    results = _results_document(config, manifest, data, extractions, result, extracted_s)
     model = fitted_model(config, chosen, result)
     target = config.fit.mlflow
     kept = {"name": folder.name, "mlflow": without_password(target)}
@@ -179,6 +180,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         y=first.y,
         ids=[str(name) for name in first.ids],
         hashes=first.hashes[first.ok],
+        copies=copies_of(extractions),
         groups=_column(first.groups, "group", ("", "is a group of its own")),
         splits=_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
@@ -218,6 +220,7 @@ def labelled(manifest: Manifest) -> Manifest:
 def _results_document(
     config: RunConfig,
     manifest: Manifest,
+    data: FitData,
     extractions: Sequence[Extraction],
     result: FitResult,
     extracted_s: float,
@@ -233,6 +236,7 @@ def _results_document(
             "classes": {printable(k): labels[k] for k in sorted(labels)},
             "quarantined": len(extractions[0].failures),
             "passed_over": dict(manifest.ignored),
+            "exact_copies": copies_document(data.equal),
             "sha256": content_digest(extractions[0]),
         },
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},

@@ -13,7 +13,7 @@ import numpy as np
 from featx import console
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig, arguments
 from featx.data.reader import read_manifest
-from featx.data.splits import hash_codes, link_components
+from featx.data.splits import link_components
 from featx.errors import FeatxError
 from featx.extraction import Extraction
 from featx.files import printable, write_atomic
@@ -110,7 +110,7 @@ def _blocks(
     extraction: Extraction, read: np.ndarray, groups: Mapping[str, str]
 ) -> tuple[np.ndarray, bool]:
     """What belongs together among the images: exact copies, and groups where they are known."""
-    copies = hash_codes(extraction.hashes[read])
+    copies = extraction.copies
     if not groups:
         return copies, False
     ids = extraction.manifest.ids

@@ -35,7 +35,7 @@ def faulty(workspace: Path) -> Path:
     train, test = root / "train" / "cat", root / "test" / "cat"
     (test / "exact.png").write_bytes((train / "0.png").read_bytes())
     blobs(31).resize((48, 48)).save(test / "smaller.png")  # train/cat/1.png
-    blobs(32).save(root / "train" / HOSTILE / "clash.bmp")  # train/cat/2.png
+    blobs(32).save(root / "train" / HOSTILE / "clash.jpg", quality=95)  # train/cat/2.png
     (root / "train" / HOSTILE / "twin.png").write_bytes((train / "3.png").read_bytes())
     (train / "broken.png").write_bytes(b"")
     return root
@@ -65,7 +65,7 @@ def test_planted_copies_are_found_and_nothing_else(report: dict) -> None:
     found = {frozenset(c["ids"]): c for c in report["copies"]}
     exact = found[frozenset({"train/cat/0.png", "test/cat/exact.png"})]
     near = found[frozenset({"train/cat/1.png", "test/cat/smaller.png"})]
-    clash = found[frozenset({"train/cat/2.png", f"train/{HOSTILE}/clash.bmp"})]
+    clash = found[frozenset({"train/cat/2.png", f"train/{HOSTILE}/clash.jpg"})]
     assert (exact["exact"], exact["across_splits"], exact["across_classes"]) == (True, True, False)
     assert (near["exact"], near["across_splits"]) == (False, True)
     assert clash["across_classes"]
@@ -109,7 +109,8 @@ def test_strict_fails_where_something_is_serious(featx, report: dict, faulty: Pa
     failed = featx("audit", str(faulty), *BACKBONE, "-o", "strict", "--strict")
     assert failed.code == 1
     assert "The audit found: copies across splits, copies with different labels" in failed.err
-    assert "sets of copies (2 of equal files, 2 resized" in failed.out
+    assert "Exact copies: 2 sets (4 images), 2 of equal files and 0 of equal" in failed.out
+    assert "Near copies: 2 sets of images that are resized, recompressed or cut" in failed.out
     assert (Path("strict") / "audit.html").exists()  # it is written all the same
 
 

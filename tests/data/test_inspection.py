@@ -200,8 +200,8 @@ train/dog/empty.png      empty file (0 bytes)
 train/dog/empty_too.png  empty file (0 bytes)
 train/dog/gone.png       file not found
 
-Exact duplicates: 3 sets of equal files (6 files): 1 within one class and split, 1 across classes, \
-2 across splits
+Exact copies: 3 sets (6 images), 3 of equal files and 0 of equal pixels in other files; \
+1 within one class and split, 1 across classes, 2 across splits
 across              files
 ──────────────────  ────────────────────────────────────
 splits and classes  train/cat/2.png = val/dog/wrong.png
@@ -210,8 +210,9 @@ neither             train/cat/0.png = train/cat/twin.png
 
 Passed over: 1 .txt
 
-→ Equal files in more than one split: 2. An estimate on the test split will be too good.
-→ Equal files with different labels: 1. All but one label are wrong.
+→ Sets of exact copies in more than one split: 2. An estimate on the test split will be too good. \
+(featx fit leaves copies of test images out of training.)
+→ Sets of exact copies with different labels: 1. At most one label of each can be right.
 """
 
 

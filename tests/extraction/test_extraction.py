@@ -173,7 +173,7 @@ def test_a_dry_run_counts_and_writes_nothing(images: Path, config: ExtractConfig
 def test_a_failing_commit_is_not_swallowed(
     images: Path, config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: object, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+    def full(self: object, *rows: np.ndarray) -> None:
         raise StoreError("no space left")
 
     monkeypatch.setattr("featx.store.EmbeddingStore.add", full)

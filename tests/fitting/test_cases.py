@@ -138,8 +138,8 @@ def test_copies_with_different_labels_are_named():
     data = make_data([20, 20], copies=[0, *range(1, 20), 0, *range(21, 40)])
     result = fit_heads(data, FitConfig(**QUICK))
     assert (
-        "1 image occurs as exact copies with different labels, for instance 0000.png (c0) and "
-        "0020.png (c1): at most one of an image's labels is right."
+        "1 image appears as exact copies under different labels, for instance 0000.png (c0) and "
+        "0020.png (c1): at most one label can be right."
     ) in result.notes
     fold = result.predictions.held[0].fold
     assert fold[0] == fold[20]

@@ -29,9 +29,9 @@ def test_the_page_holds_what_the_script_prints() -> None:
 
 def test_the_formulas_by_hand() -> None:
     lines = printed("--images-per-s", "100")
-    assert row(lines, "embeddings") == ["2.08 GB", "208 GB", "2.08 TB"]
-    # 64 MiB / (32 + 4 * 512) = 32,263.9 rows a shard
-    assert row(lines, "shards") == ["31", "3,100", "30,996"]
+    assert row(lines, "embeddings") == ["2.1 GB", "210 GB", "2.1 TB"]
+    # 64 MiB / (48 + 4 * 512) = 32,017.6 rows a shard
+    assert row(lines, "shards") == ["32", "3,124", "31,234"]
     assert row(lines, "all of `X` in memory") == ["2.05 GB", "205 GB", "2.05 TB"]
     # 10^6 images / 100 a second = 2.78 h; 10^9 on 256 machines: 10.85 h
     assert row(lines, "extracting on 1 machine")[0] == "2.8 h"

@@ -79,7 +79,7 @@ def test_many_adopted_shards_are_merged(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_no_shard_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 4 * (32 + 4 * WIDTH))
+    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 4 * (48 + 4 * WIDTH))
     store = EmbeddingStore.open(tmp_path / "cache", SPEC)
     assert store.rows_per_shard == 4
     for rows in (0, 5):

@@ -257,9 +257,9 @@ def test_repair_keeps_every_row_that_is_whole(folder: Path, kind: str, how: str)
 def test_repair_leaves_a_newer_format_alone(folder: Path) -> None:
     for name in ("index.json", "extractor.json"):
         path = folder / name
-        path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+        path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 3'))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(StoreError, match=r"format version 2; this featx reads up to 1.*\n.*pip"):
+    with pytest.raises(StoreError, match=r"format version 3; this featx reads up to 1.*\n.*pip"):
         EmbeddingStore.open(folder.parent, SPEC)
     (found,) = verify(folder.parent, repair=True)
     assert not found.repaired

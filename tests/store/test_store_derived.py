@@ -42,6 +42,7 @@ from featx.types import ExtractorSpec
 GOLDEN = Path(__file__).parent / "golden-v1"
 ROWS = 1500
 HASHES, EMBEDDINGS = make_rows(ROWS)
+UNKNOWN = HASHES[:, :16] & 0
 
 
 @pytest.fixture(autouse=True)
@@ -313,7 +314,7 @@ def test_gathering_reads_only_what_it_needs(
 ) -> None:
     width, n = 64, 4000  # 256 bytes a row: 16 to a page
     spec = ExtractorSpec({"backbone": "lab:wide", "n_features": width})
-    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 500 * (32 + 4 * width))
+    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 500 * (48 + 4 * width))
     hashes, embeddings = make_rows(n, width=width)
     EmbeddingStore.open(tmp_path, spec).add(hashes, embeddings)
     opened, n_bytes = [], 0
@@ -411,7 +412,7 @@ def test_whatever_happens_every_reader_finds_every_row(
         added: set[int] = set()
         for i, part in enumerate(parts):
             if part:  # without looking first, as racing writers may
-                writers[i % 2]._commit(HASHES[part], EMBEDDINGS[part])
+                writers[i % 2]._commit(HASHES[part], EMBEDDINGS[part], UNKNOWN[part])
             added |= set(part)
             action = actions[i] if i < len(actions) else "none"
             if action == "compact":

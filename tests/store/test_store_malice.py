@@ -180,7 +180,7 @@ SHARDS: dict[str, tuple[Callable[[Any], None], str]] = {
     "surplus attribute": (set_attribute("x", 1), "its attributes are"),
     "vlen attribute": (text_fingerprint, "attribute fingerprint has"),
     "other extractor": (set_attribute("fingerprint", np.bytes_("c" * 64)), "belongs to"),
-    "other version": (set_attribute("format_version", np.uint32(2)), "format version is 2"),
+    "other version": (set_attribute("format_version", np.uint32(3)), "format version is 3"),
 }
 
 
@@ -217,7 +217,7 @@ def test_the_forged_shard_itself_is_good(folder: Path) -> None:
     """The attacks above fail for what they change, not for how they are forged."""
     image = shard_image(lambda file: None)
     shard = forge_shard(folder, image)
-    honest = build_shard(HASHES, EMBEDDINGS, SPEC.fingerprint)[0]
+    honest = build_shard(HASHES, EMBEDDINGS, HASHES[:, :16] & 0, SPEC.fingerprint)[0]
     index = json.loads((folder / "index.json").read_bytes())
     entry = {**index["shards"][0], "hashes_offset": honest.hashes_offset}
     forge_index(folder, shards=[{**entry, "hashes_sha256": honest.hashes_sha256}])
@@ -334,7 +334,7 @@ def test_pickles_are_not_unpickled(folder: Path, tmp_path: Path, name: str) -> N
 
 
 def test_a_shard_of_another_extractor_is_refused(folder: Path, tmp_path: Path) -> None:
-    _, image = build_shard(HASHES, EMBEDDINGS, "e" * 64)
+    _, image = build_shard(HASHES, EMBEDDINGS, HASHES[:, :16] & 0, "e" * 64)
     shard = forge_shard(folder, image)
     store = EmbeddingStore.open(folder.parent, SPEC)
     with pytest.raises(CorruptStoreError, match=f"{shard}.*belongs to extractor 'eeee"):

@@ -88,7 +88,10 @@ def test_racing_writers_may_commit_a_row_twice_and_it_counts_once(tmp_path: Path
     hashes, embeddings = make_rows(3)
     one, other = EmbeddingStore.open(tmp_path, SPEC), EmbeddingStore.open(tmp_path, SPEC)
     one.add(hashes[:2], embeddings[:2])
-    other._commit(hashes[1:], embeddings[1:])  # as if it had looked before ``one`` committed
+    unknown = np.zeros((len(hashes) - 1, 16), np.uint8)
+    other._commit(
+        hashes[1:], embeddings[1:], unknown
+    )  # as if it had looked before ``one`` committed
     other.refresh()
     assert sum(shard.rows for shard in other.shards) == 4
     assert len(other) == 3
@@ -147,7 +150,7 @@ def test_lookup_agrees_with_a_dictionary(data: st.DataObject) -> None:
 def test_large_additions_become_several_shards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 10 * (32 + 4 * WIDTH))
+    monkeypatch.setattr(featx.store.shard, "SHARD_BYTES", 10 * (48 + 4 * WIDTH))
     hashes, embeddings = make_rows(25)
     store = EmbeddingStore.open(tmp_path, SPEC)
     store.add(hashes, embeddings)

@@ -1,0 +1,152 @@
+"""Held-out images that have a nearly identical training image: resized, recompressed, a burst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.fitting.data import Part
+
+__all__ = ["NearCopies", "find_near_copies"]
+
+Float = NDArray[np.float32]
+
+#: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows
+#: what it finds.
+NEAR = 0.95
+#: And so much nearer to each other than images of that class are on the average, by 1 - cosine:
+#: classes whose images all look alike are no copies.
+NEARER = 0.2
+SAID_SHARE, SAID_IMAGES = 0.05, 5  # of the images judged, from which it is said
+MOST_PRODUCTS = 2e10  # multiplications: a second or so of one core
+FEWEST = 200  # images that are looked at all the same
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """How many of the images that judge are nearly in training, and what that does to the number.
+
+    Parameters
+    ----------
+    judged : str
+        Which predictions: ``test``, ``holdout``, ``nested`` and so on.
+    images : int
+        Images looked at: all that judge, or some drawn by the seed where they are many.
+    near : int
+        Those with a nearly identical training image.
+    accuracy_near, accuracy_others : float or None
+        Share predicted right among these, and among the others; None where there are none.
+    """
+
+    judged: str
+    images: int
+    near: int
+    accuracy_near: float | None
+    accuracy_others: float | None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    def notes(self) -> list[str]:
+        """One sentence, where there are enough to matter."""
+        if self.near < max(SAID_IMAGES, SAID_SHARE * self.images):
+            return []
+        kind = "test images" if self.judged == "test" else "held-out images"
+        right = ""
+        if self.accuracy_near is not None and self.accuracy_others is not None:
+            right = (
+                f" The model is right on {100 * self.accuracy_near:.0f} % of these and on "
+                f"{100 * self.accuracy_others:.0f} % of the others."
+            )
+        return [
+            f"Near copies: {self.near:,} of {self.images:,} {kind} have a nearly identical "
+            f"training image.{right} featx audit lists them."
+        ]
+
+
+def find_near_copies(
+    judged: str,
+    X: tuple[Float, Float],
+    training: Part,
+    folds: tuple[NDArray[np.int64], NDArray[np.int64]],
+    right: NDArray[np.bool_],
+    *,
+    seed: int,
+) -> NearCopies:
+    """Look for the nearest training image of each image that judges.
+
+    Parameters
+    ----------
+    judged : str
+    X : pair of ndarray of shape (n, n_features), float32
+        Embeddings of the training images, and of those that judge.
+    training : Part
+        Its classes tell how near images of one class are.
+    folds : pair of ndarray of shape (n,), int64
+        Of both; images of one fold were not trained on together with it.
+    right : ndarray of shape (n_judged,), bool
+        Whether each is predicted right.
+    seed : int
+    """
+    known, asked = X
+    n = int(min(len(asked), max(FEWEST, MOST_PRODUCTS / max(1, known.size))))
+    rows = np.arange(len(asked))
+    if n < len(asked):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
+    near = _near(known, asked[rows], training, (folds[0], folds[1][rows]))
+    was_right = right[rows]
+    return NearCopies(judged, n, int(near.sum()), _share(was_right[near]), _share(was_right[~near]))
+
+
+def _share(right: NDArray[np.bool_]) -> float | None:
+    return float(right.mean()) if len(right) else None
+
+
+def _near(
+    known: Float, asked: Float, training: Part, folds: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> NDArray[np.bool_]:
+    mean, spread = _moments(known)
+    Q = _standardised(asked, mean, spread)
+    best = np.full(len(Q), -1.0, np.float32)
+    label = np.zeros(len(Q), np.int64)
+    means = np.zeros((len(training.classes), known.shape[1]), np.float32)
+    for block in _blocks(len(known)):
+        Z = _standardised(known[block], mean, spread)
+        np.add.at(means, training.y[block], Z)
+        products = Q @ Z.T
+        products[folds[1][:, None] == folds[0][block]] = -1
+        at = products.argmax(axis=1)
+        value = products[np.arange(len(Q)), at]
+        nearer = value > best
+        best[nearer], label[nearer] = value[nearer], training.y[block][at[nearer]]
+    means /= np.maximum(np.bincount(training.y, minlength=len(means)), 1)[:, None]
+    usual = 1 - np.einsum("ij,ij->i", Q, means[label])
+    return np.asarray((best >= NEAR) & (1 - best <= NEARER * usual))
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    for start in range(0, n, _BLOCK_ROWS):
+        yield slice(start, min(start + _BLOCK_ROWS, n))
+
+
+def _moments(X: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each column, without a copy of all."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    variance = np.zeros_like(mean)
+    for block in _blocks(len(X)):
+        variance += ((X[block] - mean) ** 2).sum(axis=0)
+    return mean, np.sqrt(variance / len(X))
+
+
+def _standardised(X: Float, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> Float:
+    """Columns by these moments, rows of length 1."""
+    Z = (X - mean) / np.where(spread > 1e-6, spread, np.inf)
+    return np.asarray(
+        Z / np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), 1e-12), dtype=np.float32
+    )
