@@ -185,8 +185,11 @@ class Workers:
         """Lay one input into the thread's tray; compute when it is full."""
         k = given.extractor
         if given.known is not None:
-            hashes = np.frombuffer(given.name, np.uint8).reshape(1, 32)
-            self._events.put(Computed(k, hashes, given.known, 0.0))
+            hashes, pixels = (
+                np.frombuffer(key, np.uint8).reshape(1, -1)
+                for key in (given.name, given.pixel_hash)
+            )
+            self._events.put(Computed(k, hashes, pixels, given.known, 0.0))
             return
         if k not in trays:
             with self._starting:  # a saved model's backbone is looked for only now
