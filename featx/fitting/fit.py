@@ -292,7 +292,19 @@ def _settings(part: Part, test: Tested | None, folds: Folds, config: FitConfig) 
         "n_views": part.n_views,
         "n_test_images": 0 if test is None else len(test.part),
         "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        **_tested_groups(part, test),
         "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+    }
+
+
+def _tested_groups(part: Part, test: Tested | None) -> dict[str, int | None]:
+    """Groups of all images, and those that are tested as well as trained on."""
+    if part.groups is None or (test is not None and test.part.groups is None):
+        return {"n_groups_in_all": None, "n_groups_also_tested": None}
+    tested = part.groups[:0] if test is None or test.part.groups is None else test.part.groups
+    return {
+        "n_groups_in_all": len(np.union1d(part.groups, tested)),
+        "n_groups_also_tested": len(np.intersect1d(part.groups, tested)),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject"]
+__all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject", "standardised"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -36,6 +36,13 @@ class Embedded:
     y: Int
     tested: NDArray[np.bool_]
     X: NDArray[np.float32]
+
+
+def standardised(X: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
+    """Embeddings less the mean of some, over their spread; a feature that never varies there is
+    not divided by what rounding left of its spread."""
+    mean, sd = by.mean(axis=0), by.std(axis=0)
+    return np.asarray((X - mean) / np.where(sd > 1e-6 * np.abs(mean), sd, 1.0))
 
 
 @dataclass(frozen=True)

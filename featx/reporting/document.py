@@ -94,7 +94,10 @@ def _data(subject: Subject) -> Iterator[Markup]:
         parts.append(f"{results['n_images']:,} to train and choose on")
         parts.append(f"{counted(results['n_test_images'], 'image', 'that judges/that judge')} once")
     if results.get("n_groups"):
-        parts.append(f"{counted(results['n_groups'], 'group')}, none of which is split")
+        shared = results.get("n_groups_also_tested")
+        parts.append(f"{counted(results['n_groups'], 'group')}, none of which the folds split")
+        if shared:
+            parts.append(f"{counted(shared, 'group', 'has/have')} images in the test split too")
     yield element("p", "; ".join(parts) + f". Judged on {subject.judged_on}.")
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
@@ -179,7 +182,8 @@ def _value(value: Any) -> str:
 def _difference(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    return f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    mean, low, high = (round(row[k], 3) + 0.0 for k in ("mean", "low", "high"))  # no minus zero
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _estimate(subject: Subject) -> Iterator[Markup]:

@@ -6,7 +6,7 @@ Nothing here imports matplotlib: a figure is given axes to draw on (`featx.repor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -252,7 +252,8 @@ def _reliability(subject: Subject) -> Figure:
     """How often images were right, by how probable that was said to be."""
     from scipy.stats import binomtest
 
-    sure, right = _confidence(subject)
+    likeliest = subject.probabilities.argmax(axis=1)  # of which the calibration error is too
+    sure, right = _confidence(replace(subject, predicted=likeliest))
     bins = [b for b in np.array_split(np.arange(len(sure)), N_BINS) if len(b)][::-1]
     rows = []
     for b in bins:
@@ -266,7 +267,7 @@ def _reliability(subject: Subject) -> Figure:
         axes.errorbar(said, was, yerr=np.clip([was - low, high - was], 0, 1), color=ink.accent,
                       marker="o", markersize=4, linewidth=1, ecolor=ink.soft,
                       elinewidth=0.8)  # fmt: skip
-        _unit_axes(axes, "probability given to what was said", "share that was right")
+        _unit_axes(axes, "probability of the likeliest class", "share that was right")
 
     ece = subject.estimate["calibration"]["ece"]
     words = (

@@ -11,7 +11,7 @@ from PIL import Image
 
 from featx.files import printable
 from featx.pages import Markup, breakable, element
-from featx.reporting.contents import Subject
+from featx.reporting.contents import Subject, standardised
 from featx.reporting.heat import heat_words, overlay
 from featx.reporting.pictures import shown_picture, small_pictures
 from featx.reporting.tables import Table
@@ -78,9 +78,7 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
             fold[place[name]] = f
     trained = ~embedded.tested
     X = embedded.X
-    mean, sd = X[trained].mean(axis=0), X[trained].std(axis=0)
-    sd = np.maximum(sd, 1e-9)
-    unit = (X - mean) / sd
+    unit = standardised(X, X[trained])
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     found = []
     for row in map(int, rows):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featx.files import printable
 from featx.pages import Markup, element
-from featx.reporting.contents import Embedded, Subject
+from featx.reporting.contents import Embedded, Subject, standardised
 from featx.reporting.ink import HUES
 from featx.reporting.pictures import small_pictures, sprite_sheet
 from featx.reporting.tables import Table
@@ -76,7 +76,7 @@ def lay_out(embedded: Embedded, *, seed: int) -> Layout | None:
     if len(rows) < LEAST_POINTS:
         return None
     X = embedded.X[rows].astype(np.float64)
-    X = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-9)
+    X = standardised(X, X)
     n = min(N_COMPONENTS, len(rows) - 1, X.shape[1])
     with threadpool_limits(1):
         pca = PCA(n, svd_solver="randomized" if X.shape[1] > n else "full", random_state=seed)

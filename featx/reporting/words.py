@@ -53,7 +53,9 @@ def _asked(subject: Subject) -> str:
     if "finetuning" in results:
         kept = results["finetuning"]["answer"] == "finetuned"
         how = f"; the backbone was trained too{'' if kept else ', which is not kept'}"
-    groups = results.get("n_groups")
+    groups = results.get("n_groups_in_all")
+    if groups is None and not results.get("n_test_images"):  # else those are of a part of them
+        groups = results.get("n_groups")
     of = f" in {counted(groups, 'group')}" if groups else ""
     return (
         f"Asked: which of {counted(len(subject.classes), 'class')} is in an image? From "
@@ -69,9 +71,14 @@ def _found(subject: Subject) -> str:
     named = [n for n in dict.fromkeys((scoring, "accuracy")) if n in metrics]
     said = " and ".join(f"{metric(n)} {interval(metrics[n])}" for n in named)
     kind = f" ({chosen['kind']})" if "kind" in chosen else ""
+    head = f"a {printable(str(chosen['head']))} head{kind}"
+    tried = subject.results.get("search", {}).get("trials", 1)
+    reaches = f"{head} reaches"
+    if estimate["method"] in {"nested", "repeated"} and tried > 1:  # each fold has its own choice
+        reaches = f"{head}. Models searched the same way reach"
     return (
-        f"Found: a {printable(str(chosen['head']))} head{kind} reaches {said}, with 95 % "
-        f"intervals, on {subject.judged_on} ({counted(estimate['n_images'], 'image')})."
+        f"Found: {reaches} {said}, with 95 % intervals, on {subject.judged_on} "
+        f"({counted(estimate['n_images'], 'image')})."
     )
 
 

@@ -87,7 +87,7 @@ def _print_candidates(results: Mapping[str, Any]) -> None:
 
 def _difference(against: Mapping[str, float] | None, p: str = "p") -> str:
     """A difference to another row with its p-value."""
-    return "" if against is None else f"{against['mean']:+.3f} (p {against[p]:.2f})"
+    return "" if against is None else f"{round(against['mean'], 3) + 0.0:+.3f} (p {against[p]:.2f})"
 
 
 def _params(candidate: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from featx import console
 from featx.config import FitConfig
 from featx.fitting import fit_heads
+from featx.reporting.contents import standardised
 from featx.reporting.words import calibrated
 from featx.stats.comparison import paired_bootstrap
 from featx.stats.losses import describe_calibration
@@ -193,3 +194,25 @@ def test_a_learning_curve_on_the_folds_that_chose_says_so() -> None:
     assert any("too high on average" in n for n in chosen.learning_curve["notes"])
     one = FitConfig(head=["ridge"], param_grid={"ridge": {"alpha": [1.0]}}, **options)
     assert not fit_heads(grouped(), one).learning_curve["notes"]
+
+
+def test_groups_of_the_test_split_are_counted_apart() -> None:
+    groups = np.arange(60) // 3
+    splits = np.where(np.arange(60) % 5 == 0, "test", "train")
+    data = make_data([30, 30], groups=groups, splits=splits)
+    found = fit_heads(data, FitConfig(head=["ridge"], cv=3)).document()
+    tested = {g for g, s in zip(groups, splits, strict=True) if s == "test"}
+    assert found["n_groups_in_all"] == 20
+    assert found["n_groups_also_tested"] == len(tested)
+    alone = fit_heads(grouped(), FitConfig(head=["ridge"], cv=3)).document()
+    assert (alone["n_groups_in_all"], alone["n_groups_also_tested"]) == (24, 0)
+
+
+def test_a_feature_that_never_varied_in_training_does_not_decide_who_is_near() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 6)).astype(np.float32)
+    X[:, 0] = 0.1
+    X[-1, 0] = 0.2  # only in the test split
+    Z = standardised(X, X[:-1])
+    assert np.abs(Z).max() < 10
+    np.testing.assert_allclose(Z[:-1, 1:].std(axis=0), 1, rtol=1e-4)

@@ -90,7 +90,7 @@ def test_a_changed_image_is_not_shown(run: Any, photos: Path, tmp_path: Path) ->
     one, other = sorted((copy / "green").glob("*.png"))[:2]
     shutil.copy(other, one)
     page = featx.report(run, dataset=copy, output=tmp_path / "p.html").read_text("utf-8")
-    assert "1 images have changed since" in page
+    assert "1 image has changed since, and is not shown" in page
 
 
 def test_a_run_is_whole_where_its_page_and_card_cannot_be_made(
