@@ -169,17 +169,20 @@ def no_better_epoch(
     """
     if len(history) < 2:
         return f"training ended before its first epoch did ({stopped})"
-    score = f"validation {metric_name(scoring)}"
+    loss, score = "validation loss", f"validation {metric_name(scoring)}"
+    watched_here = ", which was watched,"
+    loss += watched_here if monitor == "loss" else ""
+    score += watched_here if monitor == "score" else ""
     losses = [row["validation_loss"] for row in history]
     scores = [np.nan if row["validation_score"] is None else row["validation_score"]
               for row in history]  # fmt: skip
-    loss_words = _best_of("validation loss", losses, np.argmin, "falls", "lowest")
+    loss_words = _best_of(loss, losses, np.argmin, "falls", "lowest")
     if np.isnan(scores).all():
-        score_words = (f"its {score} is not defined", False)
+        score_words = (f"the {score} is not defined", False)
     else:
         score_words = _best_of(score, scores, _argmax, "rises", "highest")
     watched, other = (loss_words, score_words) if monitor == "loss" else (score_words, loss_words)
-    return f"{watched[0]} (what was watched), {'although' if other[1] else 'and'} {other[0]}"
+    return f"{watched[0]}, {'although' if other[1] else 'and'} {other[0]}"
 
 
 def _argmax(values: Sequence[float]) -> Any:

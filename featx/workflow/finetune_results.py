@@ -26,9 +26,9 @@ from featx.workflow.fitting import content_digest
 __all__ = ["Found", "Judged", "curves", "predictions", "settings"]
 
 HOW = {
-    "test": "the test split, read once by a model that all other images made",
-    "holdout": "a share held out, read once by a model that all other images made",
-    "cv": "each fold predicted by a model that the other folds made",
+    "test": "the test split, read once by a model fitted on other images",
+    "holdout": "a share held out, read once by a model fitted on other images",
+    "cv": "each fold predicted by a model fitted on images of the other folds",
 }
 CHOSEN = (
     "; these folds also took part in the choice between it and the other, which makes the number "
