@@ -71,11 +71,12 @@ def test_names_are_checked_before_any_image_is_read(
 
 def test_paths_relative_to_somewhere_else_are_explained(featx: Featx, tmp_path: Path) -> None:
     manifest = tmp_path / "list.csv"
-    manifest.write_text("path,label\na/1.png,a\nb/1.png,b\n", "utf-8")
+    rows = [f"{label}/{i}.png,{label}\n" for label in "ab" for i in range(3)]
+    manifest.write_text("path,label\n" + "".join(rows), "utf-8")
     result = featx("fit", str(manifest), *BACKBONE)
     assert result.code == 1
-    assert "None of the 2 files that" in result.err
-    assert "exists, the first 'a/1.png'" in result.err
+    assert "None of the 6 files that" in result.err
+    assert "exists, the first 'a/0.png'" in result.err
     assert "--root" in result.err
 
 

@@ -256,7 +256,7 @@ def test_export_along_a_data_set(cache: Path, tmp_path: Path, featx, suffix: str
     arguments = ("cache", "export", NAME, "-o", output, "--cache", cache)
     code, _, err = featx(*arguments, "--dataset", tmp_path / "photos")
     assert code == 0
-    assert "1 images have no embedding and are left out." in err
+    assert "1 image has no embedding and is left out." in err
     found = read_export(output)
     assert found["ids"].tolist() == ["a/1.png", "b/2.png", "b/copy of 1.png"]
     assert found["y"].tolist() == ["a", "b", "b"]
