@@ -6,16 +6,18 @@ others have let go of theirs; an image that is larger than the budget waits unti
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from featx.machine import memory_bytes
 
 __all__ = ["PixelBudget", "keep_pixels", "pixel_budget", "share_memory"]
 
 _SHARE = 0.4  # of the memory that is free when the first image is decoded
+_LARGE_BYTES = 64 << 20
 _LEAST_BYTES = 128 << 20
 
 
@@ -81,9 +83,20 @@ class PixelBudget:
         return self.taken_bytes == 0 or self.taken_bytes + size_bytes <= self.size_bytes
 
     def _give(self, size_bytes: int) -> None:
+        if size_bytes >= _LARGE_BYTES:
+            _trim()
         with self._changed:
             self.taken_bytes -= size_bytes
             self._changed.notify_all()
+
+
+def _trim() -> None:
+    """Have the C library give freed memory back, which it would keep for each thread.
+
+    Pillow's blocks of 16 MB stay in glibc's arenas: as many images as there are threads.
+    """
+    with suppress(OSError, AttributeError):  # other libraries keep none, or have no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _lock = threading.Lock()

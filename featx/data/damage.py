@@ -34,8 +34,9 @@ def _png_damage(data: bytes) -> str | None:
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 8 + length
         if kind[:1].isupper() or kind == b"tRNS":
-            stated = int.from_bytes(data[end : end + 4], "big")
-            if end + 4 > len(data) or zlib.crc32(view[at + 4 : end]) != stated:
+            if end + 4 > len(data):
+                return "truncated: the PNG ends within a chunk"
+            if zlib.crc32(view[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
                 return f"damaged: the checksum of a PNG chunk is wrong ({_name(kind)})"
         if kind == b"IEND":
             return None

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
+from featx.data import pillow
 from featx.data.budget import pixel_budget
 from featx.data.colour import Scale, Values, deep_to_rgb, scaled_to_rgb
 from featx.data.deep import is_deep_colour, read_deep_colour
 from featx.data.imagetypes import FORMATS, other_kind
-from featx.data.pillow import PIXEL_LIMIT, open_image, silent_pillow
+from featx.data.pillow import open_image, silent_pillow
 from featx.data.preprocess import resized_size
 from featx.data.tiff import check_loaded, heard_from_libtiff, tiff_scale
 from featx.errors import DecodeError, FeatxError
@@ -61,7 +62,6 @@ _TRANSPOSE = {
 }
 
 
-_SCALED_LIMIT = PIXEL_LIMIT - 2**17  # sizes are rounded up, each edge of at most 65,535
 _RGB = 4  # bytes of a pixel in Pillow
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4, "PA": 4}  # others: 4
 #: Bytes a pixel that decoders or conversions take beside: measured, rounded up.
@@ -120,7 +120,7 @@ def decode_image(data: bytes, *, scaled_for: Preprocess | None = None) -> Image.
         What the image is going to be resized to: a JPEG file may then be decoded at a half, a
         quarter or an eighth of its size, as long as twice the resized size is left. The pixels
         differ a little from those of the whole image resized. Default None, the whole image,
-        if it has no more pixels than `PIXEL_LIMIT`.
+        if it has no more pixels than `featx.data.pillow.PIXEL_LIMIT`.
 
     Returns
     -------
@@ -188,9 +188,9 @@ def _shrink(image: ImageFile.ImageFile, scaled_for: Preprocess | None) -> None:
         turned = _orientation(image) >= 5  # the image is on its side
         size = resized_size(*(image.size if turned else image.size[::-1]), scaled_for)
         height, width = (2 * edge for edge in (size[::-1] if turned else size))
-    if image.width * image.height > PIXEL_LIMIT:
-        fits = (s for s in (2, 4, 8) if image.width * image.height <= s * s * _SCALED_LIMIT)
-        least = next(fits, 8)
+    if image.width * image.height > pillow.PIXEL_LIMIT:
+        sizes = {s: (-(-image.width // s), -(-image.height // s)) for s in (2, 4, 8)}
+        least = next((s for s, (w, h) in sizes.items() if w * h <= pillow.PIXEL_LIMIT), 8)
         width, height = min(width, image.width // least), min(height, image.height // least)
     if (width, height) != image.size:
         image.draft(None, (width, height))
@@ -198,7 +198,7 @@ def _shrink(image: ImageFile.ImageFile, scaled_for: Preprocess | None) -> None:
 
 def _needed_bytes(image: ImageFile.ImageFile, whole: tuple[int, int]) -> int:
     """Memory that decoding takes at its height, the pixels in RGB included."""
-    format_name, turned = image.format or "", _orientation(image) > 1
+    format_name, turned = image.format or "", "exif" in image.info  # `getexif` decodes a PNG
     each = _BYTES.get(image.mode, 4) + _RGB + turned * _RGB + _WORK.get(format_name, 0)
     if "progressive" in image.info:
         return image.width * image.height * each + whole[0] * whole[1] * _COEFFICIENTS
@@ -223,7 +223,7 @@ def _reason(error: Exception, data: bytes) -> str:
             return other
         return f"not an image, or cut off in its header; formats read: {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError):
-        return f"too many pixels; the limit is {PIXEL_LIMIT}"
+        return f"too many pixels; the limit is {pillow.PIXEL_LIMIT}"
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     text = " ".join(str(error).split())[:200]

@@ -66,7 +66,7 @@ def read_jpeg_layout(data: bytes) -> JpegLayout:
 
     Segments are stepped over, because an embedded thumbnail has an end marker of its own.
     """
-    at, frame, end = 2, 0, -1
+    at, frame, header, interval, end = 2, 0, b"", 0, -1
     one_scan = in_order = True
     runs: list[tuple[int, int]] = []
     missing: dict[int, set[int]] = {}  # component -> coefficients not yet there to the last bit
@@ -81,13 +81,18 @@ def read_jpeg_layout(data: bytes) -> JpegLayout:
         body = data[at + 4 : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
         at += 4 + len(body)
         if marker in _FRAMES and len(body) > 5:
-            frame, missing = marker, {part: set(range(64)) for part in body[6::3]}
+            frame, header = marker, body
+            missing = {part: set(range(64)) for part in body[6::3]}
+        elif marker == 0xDD:
+            interval = int.from_bytes(body[:2], "big")
         elif marker == 0xDA:
             one_scan = not runs and body[:1] == bytes([len(missing)]) and frame in _SEQUENTIAL
             _cross_off(missing, body, sequential=frame in _SEQUENTIAL)
             found = _scan_runs(data, at)
             restarts = [data[stop + 1] - _RESTARTS[0] for _, stop in found[:-1]]
             in_order = in_order and restarts == [k % 8 for k in range(len(restarts))]
+            if interval:
+                in_order = in_order and len(found) >= -(-_units(header, body) // interval)
             runs += found
             at = found[-1][1]
     return JpegLayout(frame, tuple(runs), end, one_scan, in_order and not any(missing.values()))
@@ -100,6 +105,20 @@ def _cross_off(missing: dict[int, set[int]], header: bytes, *, sequential: bool)
     if bits & 15 == 0:
         for part in parts:
             missing.get(part, set()).difference_update(range(first, last + 1))
+
+
+def _units(frame: bytes, scan: bytes) -> int:
+    """The coded units of a scan, which restart intervals count; 0 where the headers do not say."""
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    factors = {part: divmod(hv, 16) for part, hv in zip(frame[6::3], frame[7::3], strict=False)}
+    parts = scan[1 : 1 + 2 * scan[0] : 2] if scan else b""
+    if not parts or any(part not in factors for part in parts):
+        return 0
+    across, down = (max(factor[k] for factor in factors.values()) or 1 for k in (0, 1))
+    if len(parts) == 1:  # the blocks of one component, which need not fill a unit of all
+        h, v = factors[parts[0]]
+        return -(-(-(-width * h // across)) // 8) * -(-(-(-height * v // down)) // 8)
+    return -(-width // (8 * across)) * -(-height // (8 * down))
 
 
 def _scan_runs(data: bytes, at: int) -> list[tuple[int, int]]:

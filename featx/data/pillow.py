@@ -82,10 +82,10 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
         )
     if not data:
         raise DecodeError("empty file (0 bytes)")
-    image = _open(data)
     damage = find_damage(data)
     if damage is not None:
         raise DecodeError(damage)
+    image = _open(data)
     if image.format in ("JPEG", "MPO"):
         _check_jpeg(image, data)
     elif image.width * image.height > PIXEL_LIMIT:

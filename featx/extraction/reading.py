@@ -151,11 +151,9 @@ class Reader:
         return twin, free
 
     def _decode(self, data: bytes, missing: dict[bytes, list[int]], result: Reading) -> None:
-        picture = _Picture(data, self.views)
         try:
             with keep_pixels():
-                self._prepare(picture, missing, result)
-            result.values = picture.values
+                self._prepare(_Picture(data, self.views), missing, result)
         except DecodeError as error:
             result.reason = error.message
             result.inputs = []
@@ -174,6 +172,7 @@ class Reader:
                         pixels = picture.pixels(extractor.preprocess, name, view=view)
                     hashed = picture.hash(extractor.preprocess)
                 result.inputs.append(Input(i, name, pixels, hashed, known))
+        result.values = picture.values
 
 
 class _Picture:
