@@ -9,6 +9,7 @@ the cost are those of `Image.load`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -117,8 +118,8 @@ def _units(frame: bytes, scan: bytes) -> int:
     across, down = (max(factor[k] for factor in factors.values()) or 1 for k in (0, 1))
     if len(parts) == 1:  # the blocks of one component, which need not fill a unit of all
         h, v = factors[parts[0]]
-        return -(-(-(-width * h // across)) // 8) * -(-(-(-height * v // down)) // 8)
-    return -(-width // (8 * across)) * -(-height // (8 * down))
+        return math.ceil(width * h / across / 8) * math.ceil(height * v / down / 8)
+    return math.ceil(width / across / 8) * math.ceil(height / down / 8)
 
 
 def _scan_runs(data: bytes, at: int) -> list[tuple[int, int]]:
