@@ -109,6 +109,8 @@ def tiff_kind(source: bytes | Mapping[int, Any]) -> str:
     source : bytes or mapping
         The whole file, or the tags of its first page.
     """
+    if isinstance(source, bytes) and source.startswith(_MAGIC[3]):
+        return "BigTIFF in big-endian order"
     try:
         tags = _tags(source) if isinstance(source, bytes) else source
         bits, form = _first(tags, _BITS), _first(tags, _SAMPLE_FORMAT)
@@ -122,7 +124,7 @@ def tiff_kind(source: bytes | Mapping[int, Any]) -> str:
 
 
 def _tags(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
-    header = data[:16] if data[2:3] in b"+" or data[3:4] in b"+" else data[:8]
+    header = data[:16] if data.startswith(_MAGIC[2]) else data[:8]
     tags = TiffImagePlugin.ImageFileDirectory_v2(header)
     stream = io.BytesIO(data)
     stream.seek(tags.next)
