@@ -12,6 +12,7 @@ from featx.errors import DecodeError
 
 __all__ = ["is_deep_colour", "read_deep_colour"]
 
+_PLANES = 284  # of a TIFF; libtiff's planes come in one order, whatever is asked for
 _MODES = {"RGB", "RGBA", "CMYK"}
 _NATIVE = "L" if sys.byteorder == "little" else "B"
 
@@ -41,8 +42,12 @@ def read_deep_colour(image: ImageFile.ImageFile, twin: ImageFile.ImageFile) -> N
     """
     kind, _, order = _rawmode(image).partition(";16")
     order = order.replace("N", _NATIVE)
-    if kind not in ("RGB", "RGBA", "RGBX"):
-        raise DecodeError("16-bit colours of this kind are read with --range full only")
+    tags = getattr(image, "tag_v2", {})
+    if kind not in ("RGB", "RGBA", "RGBX") or tags.get(_PLANES) == 2:
+        raise DecodeError(
+            "16-bit colours in separate planes, of CMYK or beside grey's alpha are read with "
+            "--range full only"
+        )
     other = f"{kind};16{'L' if order == 'B' else 'B'}"
     twin.tile = [_with_rawmode(tile, other) for tile in twin.tile]
     image.load()
