@@ -1,13 +1,13 @@
-"""Damage that decoders pass over: checksums of PNG files, and downloads that end in zeros."""
+"""Damage that decoders pass over, and that shows in the file as a whole."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
+
+from featx.data.png import PNG, png_damage
 
 __all__ = ["find_damage"]
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _ZEROS = 64  # so many zero bytes are in no compressed data, which has no order left
 
 
@@ -19,33 +19,12 @@ def find_damage(data: bytes) -> str | None:
     data : bytes
         The whole file, of any format.
     """
-    if data.startswith(_PNG):
-        return _png_damage(data)
+    if data.startswith(PNG):
+        return png_damage(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         pictures = [body for kind, body in _riff_chunks(data) if kind in (b"VP8 ", b"VP8L")]
         return _unfinished(pictures[-1]) if pictures else None
     return _unfinished(data) if data[4:8] == b"ftyp" else None
-
-
-def _png_damage(data: bytes) -> str | None:
-    """The first checksum that does not hold, of the chunks that decide pixels."""
-    at, view = len(_PNG), memoryview(data)
-    while at + 12 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 8 + length
-        if kind[:1].isupper() or kind == b"tRNS":
-            if end + 4 > len(data):
-                return "truncated: the PNG ends within a chunk"
-            if zlib.crc32(view[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-                return f"damaged: the checksum of a PNG chunk is wrong ({_name(kind)})"
-        if kind == b"IEND":
-            return None
-        at = end + 4
-    return "truncated: the PNG has no end chunk"
-
-
-def _name(kind: bytes) -> str:
-    return kind.decode("ascii") if kind.isalpha() else "not a chunk's name"
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from PIL import ImageFile
 
 from featx.errors import DecodeError
 
-__all__ = ["is_deep_colour", "read_deep_colour"]
+__all__ = ["is_deep_colour", "read_deep_colour", "refuse_deep_jpeg2000"]
 
 _PLANES = 284  # of a TIFF; libtiff's planes come in one order, whatever is asked for
 _MODES = {"RGB", "RGBA", "CMYK"}
@@ -19,7 +19,24 @@ _NATIVE = "L" if sys.byteorder == "little" else "B"
 
 def is_deep_colour(image: ImageFile.ImageFile) -> bool:
     """Whether an image, opened but not loaded, has colours of 16 bits."""
-    return image.mode in _MODES and ";16" in _rawmode(image)
+    return image.mode in _MODES and _rawmode(image)[-4:-1] == ";16"  # and one of L, B and N
+
+
+def refuse_deep_jpeg2000(data: bytes) -> None:
+    """Refuse a JPEG 2000 file with several channels of more than 8 bits.
+
+    Pillow rounds them up to 256, which becomes 0: white turns black.
+
+    Raises
+    ------
+    DecodeError
+        Naming the number of bits.
+    """
+    at = data.find(b"\xff\x4f\xff\x51")  # start of the codestream, and of its sizes
+    channels = int.from_bytes(data[at + 40 : at + 42], "big") if at >= 0 else 0
+    bits = max((b & 0x7F for b in data[at + 42 : at + 42 + 3 * channels : 3]), default=0) + 1
+    if channels > 1 and bits > 8:
+        raise DecodeError(f"JPEG 2000 with {channels} channels of {bits} bits is not read")
 
 
 def read_deep_colour(image: ImageFile.ImageFile, twin: ImageFile.ImageFile) -> NDArray[np.uint16]:

@@ -13,8 +13,10 @@ from typing import Any
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from featx.data.damage import find_damage
+from featx.data.deep import refuse_deep_jpeg2000
 from featx.data.imagetypes import FORMATS, HEIF, has_heif
 from featx.data.jpeg import read_jpeg_layout, strict_jpeg
+from featx.data.png import strict_png
 from featx.data.tiff import is_tiff, mend_tiff, tiff_kind
 from featx.errors import DecodeError, UsageError
 
@@ -92,6 +94,10 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
         raise _too_large(image, PIXEL_LIMIT)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         mend_tiff(image)
+    if image.format == "PNG":
+        strict_png(image)
+    if image.format == "JPEG2000":
+        refuse_deep_jpeg2000(data)
     return image
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featx.data import pillow
+from featx.data.colour import to_rgb
 from featx.data.decode import decode, decode_image
 from featx.data.jpeg import read_jpeg_layout
 from featx.errors import DecodeError
@@ -192,6 +195,48 @@ def test_a_png_with_a_wrong_checksum_is_refused():
         with pytest.raises(DecodeError, match=r"checksum|broken PNG"):
             decode_image(bytes(broken))
     assert tried == {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@given(
+    width=st.integers(1, 300),
+    height=st.integers(1, 60),
+    mode=st.sampled_from(["1", "L", "P", "LA", "RGB", "RGBA", "I;16"]),
+    flat=st.booleans(),
+    level=st.integers(0, 9),
+)
+@settings(max_examples=120, deadline=None)
+def test_no_whole_png_is_refused(width, height, mode, flat, level):
+    image = (
+        Image.new("RGB", (width, height), (9, 200, 30)) if flat else picture("RGB", width, height)
+    )
+    image = Image.new("I;16", image.size, 7) if mode == "I;16" else image.convert(mode)
+    data = encode(image, "PNG", compress_level=level)
+    expected = to_rgb(image)
+    assert decode_image(data).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("idats", [1, 7])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_png_with_rows_missing_is_refused(mode, idats):
+    array = np.asarray(picture(mode))
+    colour = {"L": 0, "RGB": 2, "RGBA": 6}[mode]
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 120, 90, 8, colour, 0, 0, 0))
+
+    def png(rows: int) -> bytes:
+        stream = zlib.compress(b"".join(b"\0" + row.tobytes() for row in array[:rows]))
+        cuts = np.linspace(0, len(stream), idats + 1).astype(int)
+        parts = [chunk(b"IDAT", stream[a:b]) for a, b in itertools.pairwise(cuts)]
+        return b"\x89PNG\r\n\x1a\n" + header + b"".join(parts) + chunk(b"IEND", b"")
+
+    np.testing.assert_array_equal(Image.open(io.BytesIO(png(90))), array)
+    assert decode_image(png(90)).tobytes() == decode_image(encode(picture(mode), "PNG")).tobytes()
+    for rows in (1, 45, 89):
+        with pytest.raises(DecodeError, match="truncated"):
+            decode_image(png(rows))
 
 
 def test_a_png_whose_tail_is_zeros_is_refused():
