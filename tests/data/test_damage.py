@@ -219,6 +219,26 @@ def test_no_whole_png_is_refused(width, height, mode, flat, level):
     assert decode_image(data).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 8), (33, 21)])
+@pytest.mark.parametrize("flat", [True, False])
+def test_an_interlaced_png_is_read_and_refused_where_a_pass_is_missing(size, flat):
+    array = np.asarray(picture("L", *size)) * (not flat)
+    starts = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+    passes = [array[y::down, x::across] for y, x, down, across in (*starts, (1, 0, 2, 1))]
+    rows = [b"\0" + row.tobytes() for part in passes if part.size for row in part]
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 1))
+
+    def png(raw: bytes) -> bytes:
+        body = chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + header + body
+
+    found = np.asarray(decode_image(png(b"".join(rows))))
+    np.testing.assert_array_equal(found[..., 0], array)
+    if len(rows) > 1:
+        with pytest.raises(DecodeError, match="truncated"):
+            decode_image(png(b"".join(rows[:-1])))
+
+
 @pytest.mark.parametrize("idats", [1, 7])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_a_png_with_rows_missing_is_refused(mode, idats):
