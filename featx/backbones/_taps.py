@@ -280,18 +280,20 @@ def _features_layer(network: Network, poolings: tuple[str, ...], x: Tensor) -> s
             )
             hooks.callback(handle.remove)
         output = features.compute(network.module, noise)
+        if name is not None and not seen:  # it is called in a whole pass only
+            network.module(noise)
     for pooling in poolings:
         pool_features(output, pooling, network)  # refuses what makes no sense
-    same = name is not None and bool(seen) and _pools_alike(seen[-1], output, network, noise)
+    kinds = {"avg", "max", *({"cls"} & set(poolings))}
+    same = bool(seen) and _pools_alike(seen[-1], output, kinds, network, noise)
     return str(name) if same else LAST_FEATURES
 
 
-def _pools_alike(found: Tensor, output: Tensor, network: Network, x: Tensor) -> bool:
+def _pools_alike(
+    found: Tensor, output: Tensor, kinds: set[str], network: Network, x: Tensor
+) -> bool:
     """Whether a layer's output is pooled as the network's features are."""
     layout = Layout.of(network, x)
-    kinds = ["avg", "max"]
-    if output.ndim == 3 and network.features.has_cls_token and found.ndim == 3:
-        kinds.append("cls")
     try:
         return all(
             vectors_agree(pool(found, kind, layout, what=""), pool_features(output, kind, network))

@@ -107,7 +107,7 @@ def fit_weights(
             form.state = {k: v for k, v in form.state.items() if k not in form.unexpected}
             form.state |= {k: tolerated[k] for k in form.missing}
             return replace(_take(module, [form], what), absent=tuple(form.missing))
-    raise _misfit(min(tried, key=lambda form: form.n_faults), what)
+    raise _misfit(min(tried, key=lambda form: len(form.missing) + len(form.unlike)), what)
 
 
 def _groups(
