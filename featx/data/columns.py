@@ -67,13 +67,15 @@ def _what_it_may_be(columns: Sequence[str]) -> str:
         )
     if any(is_image_name(column.strip()) or "/" in column for column in columns):
         return "The first line is a row, not the names of the columns: put path,label above it."
+    if any(column.strip("' ").lower() in SYNONYMS["path"] for column in columns):
+        return "Only \" is a quotation mark in CSV: take the ' away."
     for separator in ";\t|,":
         if any(
             name.strip().lower() in SYNONYMS["path"]
             for column in columns
             for name in column.split(separator)
         ):
-            return f"The columns are separated by {separator!r}: separate them all by commas."
+            return f"A name holds {separator!r}: separate columns by commas, in .tsv by tabs."
     return "Name it with --path-column."
 
 

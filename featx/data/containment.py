@@ -132,7 +132,7 @@ class Root:
             hint = f"Name a root that holds all images: --root {shlex.quote(printable(root))}"
         elif absolute is not None:
             end = self._end_of(path)
-            hint = f"No file is there. {hint}" if not end else hint
+            hint = f"No file is there. {hint}" if not end else _FORWARD
         if ".." in path.split("/"):
             hint += "\nPaths with '..' are then read from the folder of the list."
         return DatasetError(

@@ -78,9 +78,8 @@ _IMAGES: dict[str, str] = {
     "video": ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv",
     "microscopy": ".czi .ims .lif .lsm .mrxs .nd2 .ndpi .oib .oif .scn .svs .vsi",
     "vector drawing": ".ai .emf .eps .ps .wmf",
-    "icon": ".cur .icns .ico",
 }
-_PLURALS = {"video": "videos", "vector drawing": "vector drawings", "icon": "icons"}
+_PLURALS = {"video": "videos", "vector drawing": "vector drawings"}
 
 #: The same where the ending says nothing that the noun does not.
 _FORMATS: dict[str, str] = {
@@ -104,11 +103,11 @@ _FORMATS: dict[str, str] = {
 
 #: Endings of files that are plainly something else: they are not looked into.
 _OTHERS = (
-    ".7z .bak .bin .bz2 .c .cfg .cpp .css .csv .db .dbf .doc .docx .geojson .gz .h .h5 .hdf5 .htm "
-    ".html .ini .ipynb .js .json .jsonl .kml .lnk .lock .log .lst .mat .md .md5 .mp3 .names "
-    ".ndjson .npy .npz .odt .onnx .parquet .pickle .pkl .ppt .pptx .prj .pt .pth .py .rar .rst "
-    ".rtf .safetensors .sh .sha256 .shp .shx .sql .sqlite .tar .tfrecord .tgz .toml .tsv .ttf .txt "
-    ".url .wav .xls .xlsx .xml .xmp .xz .yaml .yml .zip"
+    ".7z .bak .bin .bz2 .c .cfg .cpp .css .csv .cur .db .dbf .doc .docx .geojson .gz .h .h5 .hdf5 "
+    ".htm .html .icns .ico .ini .ipynb .js .json .jsonl .kml .lnk .lock .log .lst .mat .md .md5 "
+    ".mp3 .names .ndjson .npy .npz .odt .onnx .parquet .pickle .pkl .ppt .pptx .prj .pt .pth .py "
+    ".rar .rst .rtf .safetensors .sh .sha256 .shp .shx .sql .sqlite .tar .tfrecord .tgz .toml "
+    ".tsv .ttf .txt .url .wav .xls .xlsx .xml .xmp .xz .yaml .yml .zip"
 )
 
 _PLAIN = frozenset(_OTHERS.split())
@@ -132,6 +131,8 @@ def kind_of(path: str) -> Kind:
         Of a file that does not count as an image by its name.
     """
     ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a name, not a path
+    if path.lower().endswith(".nii.gz"):
+        ending = ".nii"
     if ending in _BY_ENDING:
         return _BY_ENDING[ending]
     if ending in _PLAIN:

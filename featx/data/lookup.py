@@ -100,6 +100,8 @@ def nearly(path: str, base: str | None = None) -> tuple[str, str] | None:
     if "%" in rest:
         ways.append(("with %-escapes decoded", unquote(rest, errors="surrogateescape")))
     for how, name in ways:
+        if how and os.path.isfile(os.path.join(folder, name)):
+            return name, how
         found = _walk(folder, [part for part in name.split("/") if part not in ("", ".")])
         if found is not None:
             return found[0], " and ".join(dict.fromkeys(w for w in (how, *found[1]) if w))
@@ -182,6 +184,8 @@ def hint_for(id: str, root: str, *, rooted: bool) -> str:
     for folder in _other_roots(root):
         if os.path.isfile(os.path.join(folder, id)):
             return f"Paths are read from '{printable(root)}'. Try --root {printable(folder)}"
+    if nearly(os.path.join(root, id)) is not None:
+        return "Write the paths as the files are named, or rename the files."
     parts = id.replace("\\", "/").split("/")
     for start in range(1, len(parts)):
         if os.path.isfile(os.path.join(root, *parts[start:])):
@@ -189,8 +193,8 @@ def hint_for(id: str, root: str, *, rooted: bool) -> str:
                 f"'{printable('/'.join(parts[start:]))}' is there: leave "
                 f"'{printable('/'.join(parts[:start]))}/' out of the paths."
             )
-    if nearly(os.path.join(root, id)) is not None:
-        return "Write the paths as the files are named, or rename the files."
+    if any("\udc80" <= c <= "\udcff" for c in id):
+        return "The list is not UTF-8: save it as UTF-8."
     more = "" if rooted else " --root names another folder."
     return f"Paths are read from '{printable(root)}'.{more}"
 

@@ -117,10 +117,10 @@ def _split(value: str | None) -> Split | None:
     split = SPLITS.get(value.strip().lower())
     if split is None:
         guess = nearest(value.strip().lower(), SPLITS)
-        raise DatasetError(
-            f"unknown split {value!r}; allowed are {', '.join(SPLITS)}",
-            hint=f"Did you mean {guess!r}?" if guess else None,
-        )
+        hint = f"Did you mean {guess!r}?" if guess else None
+        if value.strip().lower() in ("eval", "evaluation"):
+            hint = "Write val or test: val may take part in choosing, test does not."
+        raise DatasetError(f"unknown split {value!r}; allowed are {', '.join(SPLITS)}", hint=hint)
     return split
 
 

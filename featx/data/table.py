@@ -144,7 +144,8 @@ def _read_jsonl(path: Path) -> Table:
         except ValueError as error:
             raise _malformed(path, f"line {number}", f"not JSON: {error}") from None
         if not isinstance(values, dict):
-            raise _malformed(path, f"line {number}", "expected a JSON object, {...}")
+            raise _malformed(path, f"line {number}", "expected a JSON object, {...}",
+                             "Write one object a line, without a list around them.")  # fmt: skip
         for key, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 problem = f"key {key!r} holds {value}, which is not JSON; write null"

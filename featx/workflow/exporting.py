@@ -12,13 +12,13 @@ from featx import console
 from featx.config import DatasetConfig
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.errors import DecodeError, StoreError
 from featx.files import printable
 from featx.store import EmbeddingStore
 from featx.store.export import check_export_path, export_arrays
 from featx.store.listing import find_extractor
 from featx.system_errors import writing
+from featx.workflow.datasets import open_data
 
 __all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
 
@@ -113,7 +113,7 @@ def aligned_rows(cache: str | Path, extractor: str, data: DatasetConfig | None) 
         hashes = store.hashes
         ids = [row.tobytes().hex() for row in hashes]
         return AlignedRows(store.spec.backbone, store.gather(hashes), None, ids, hashes)
-    manifest = read_manifest(data)
+    manifest = open_data(data)
     hashes, readable = _hash_files(manifest)
     known = readable & store.contains(hashes)
     rows = [row for row, there in zip(manifest.rows, known, strict=True) if there]

@@ -206,7 +206,8 @@ def labelled(manifest: Manifest) -> Manifest:
     if not manifest.classes:
         raise FitError(
             f"{printable(manifest.source)!r} has no labels, and fit needs them.",
-            hint="Put images into one folder per class, or name a column with --label-column.",
+            hint="Name a folder that has one folder per class in it, or a manifest whose column of "
+            "labels --label-column names.",
         )
     kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
     if len(kept) < len(manifest):

@@ -12,10 +12,10 @@ from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig
 from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
-from featx.data.reader import read_manifest
 from featx.errors import DecodeError, UsageError
 from featx.files import atomic_path, printable
 from featx.system_errors import writing
+from featx.workflow.datasets import open_data
 from featx.workflow.ranging import settle_range
 
 __all__ = ["preview"]
@@ -64,7 +64,7 @@ def preview(
             f"--preview {printable(str(target))!r} has the ending {target.suffix!r}; allowed are "
             f"{', '.join(ENDINGS)}."
         )
-    rows = _rows(read_manifest(data), extract, config)
+    rows = _rows(open_data(data), extract, config)
     height, width = rows[0].shape[1:3]
     sheet = np.full(
         (

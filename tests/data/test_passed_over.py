@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from featx.config import DatasetConfig
 from featx.data import imagetypes
@@ -119,6 +121,21 @@ def test_any_bytes_are_a_kind_or_none(data):
     assert kind is None or kind.reason
     for brand in (b"heic", b"heix", b"mif1", b"hevc"):
         assert sniff(b"\0\0\0\x10ftyp" + brand + data) in (HEIC, sniff(b"\0\0\0\x1cftypavif"))
+
+
+def test_the_first_image_of_a_film_of_avif_is_read():
+    film, first = io.BytesIO(), Image.new("RGB", (32, 24), (200, 10, 10))
+    first.save(film, "AVIF", save_all=True, append_images=[Image.new("RGB", (32, 24))])
+    assert film.getvalue()[8:12] == b"avis"
+    assert decode_image(film.getvalue()).getpixel((5, 5))[0] > 150
+
+
+@pytest.mark.parametrize(("name", "image"), [("a.nii.gz", True), ("a.tar.gz", False),
+                                             ("a.TGA", True), ("favicon.ico", False),
+                                             ("b.jpg.txt", False), ("c.JXL", True)])  # fmt: skip
+def test_which_kinds_may_hold_images(tmp_path, name, image):
+    (tmp_path / name).touch()
+    assert kind_of(str(tmp_path / name)).image == image
 
 
 def test_an_excluded_file_of_another_kind_is_not_counted(tmp_path, no_heif):

@@ -94,7 +94,11 @@ def test_paths_of_windows_say_what_of_them_is_there(root, path, what):
         ("s3://bucket/a0.png", "is an address (s3)", "Download"),
         ("file:///data/a%20b.png", "is an address, not a path", "'/data/a b.png'"),
         ("~/images/a/a0.png", "begins with '~'", "Write the folder out"),
-        ("/content/drive/images/a/a0.png", "did you mean 'images/a/a0.png'?", "--root"),
+        (
+            "/content/drive/images/a/a0.png",
+            "did you mean 'images/a/a0.png'?",
+            "Write paths relative to the folder of the list",
+        ),
     ],
 )
 def test_what_is_a_path_elsewhere(root, path, what, hint):
@@ -115,6 +119,11 @@ def test_the_hint_of_a_path_upwards_helps(root):
     manifest = open_data(DatasetConfig(dataset=str(root / "lists/m.csv"), root=str(root)))
     assert manifest.ids == ["images/a/a0.png"]
     assert manifest.paths == [str(root / "images/a/a0.png")]
+
+
+def test_a_path_upwards_with_backslashes(root):
+    error = opened(root, "..\\images\\a\\a0.png", "lists/m.csv")
+    assert "did you mean '../images/a/a0.png' (with forward slashes)?" in error.message
 
 
 def test_a_path_upwards_never_leaves_the_root(root):
@@ -191,7 +200,10 @@ TABLES = [
     ("m.csv", b"path,label\n1.png,a,b\n", "that holds a comma stands in quotes"),
     ("m.csv", b"path;label\n1.png;a;b\n", "that holds a semicolon stands in quotes"),
     ("m.csv", b"sep=;\npath;label\n1.png\n", "line 3: 1 field under 2 columns"),
-    ("m.csv", b"path;label;size, mm\n1.png;a;3,5\n", "separated by ';'"),
+    ("m.csv", b"'path','label'\n'1.png','a'\n", "take the ' away"),
+    ("m.csv", b"path,label,split\n1.png,a,eval\n", "Write val or test"),
+    ("m.jsonl", b'[{"path": "1.png"}]', "one object a line"),
+    ("m.csv", b"path;label;size, mm\n1.png;a;3,5\n", "A name holds ';'"),
     ("m.csv", b"path,label,label\n1.png,a,b\n", "column 'label' appears more than once"),
     ("m.csv", b"path,label,Label\n1.png,a,b\n", "Several columns could be the label"),
     ("m.csv", b"path,label,label \n1.png,a,b\n", "Several columns could be the label"),
