@@ -133,7 +133,10 @@ def table(rows: dict[str, dict]) -> str:
 
 def interval(value: dict) -> str:
     """``0.828 [0.790, 0.866]``."""
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    value, low, high = (
+        "–" if value[key] is None else f"{value[key]:.3f}" for key in ("value", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"
 
 
 if __name__ == "__main__":

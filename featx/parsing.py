@@ -119,6 +119,8 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple
         below = [part for pair in node.value for part in pair]
     elif isinstance(node, yaml.SequenceNode):
         below = node.value
+    elif "\0" in node.value:
+        raise ValueError(f"{_line(node)}: a text holds a NUL character")
     measured = [_measure(part, known) for part in below]
     size = 1 + sum(n for n, _ in measured)
     depth = 1 + max((d for _, d in measured), default=0)

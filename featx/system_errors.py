@@ -118,8 +118,13 @@ def _shown(filename: object) -> str:
     return str(path)
 
 
-def _inside(path: str, folder: str) -> bool:
-    return Path(path).absolute().is_relative_to(Path(folder).absolute().parent)
+def _inside(path: str, target: str) -> bool:
+    """Whether it is a part of what was being written, under its own or a temporary name."""
+    whole, part = Path(target).absolute(), Path(path).absolute()
+    if part.is_relative_to(whole):
+        return True
+    beside = part.relative_to(whole.parent).parts if part.is_relative_to(whole.parent) else ()
+    return bool(beside) and beside[0].startswith(f".{whole.name}.")
 
 
 def _quoted(path: str) -> str:

@@ -45,6 +45,7 @@ from featx.finetuning.progress import Progress
 from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
+from featx.machine import cpu_cores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
 
@@ -128,7 +129,8 @@ def _train_share(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> 
     watchers = (ask,) if world.leads else ()
     task = replace(task, device=world.device, watchers=watchers)
     if world.device == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // world.size))
+        threads = min(torch.get_num_threads(), cpu_cores())
+        torch.set_num_threads(max(1, threads // world.size))
     with keeping_memory(world.device), _Training(task, config, world) as training:
         training.restore(aloud=False)
         training.run()

@@ -108,7 +108,7 @@ def audit_dataset(
         extract_s=round(extracted - started, 3), looking_s=round(looked - extracted, 3)
     )
     results = audit_document(found, extraction)
-    with writing("the audit", folder, kept="Embeddings in the cache are kept."):
+    with writing("the audit", folder, kept="What is in the cache is kept."):
         _write(folder, found, results, extraction, config)
     console.log(f"Audit written to {printable(str(folder))}")
     return FinishedAudit(folder, results, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def export_model(
             fsync_directory(target.parent)
     finally:
         for suffix in (exporter.suffix, *exporter.companions):
-            trial.with_suffix(suffix).unlink(missing_ok=True)
+            with suppress(OSError):  # where nothing can be written nothing can be removed either
+                trial.with_suffix(suffix).unlink(missing_ok=True)
     return done
 
 

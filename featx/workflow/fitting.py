@@ -43,7 +43,6 @@ from featx.workflow.runs import RunContents, run_folder, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
 
 __all__ = [
-    "KEPT",
     "Run",
     "content_digest",
     "fit",
@@ -52,9 +51,6 @@ __all__ = [
     "gather",
     "labelled",
 ]
-
-
-KEPT = "Embeddings in the cache and finished trials of the search are kept."
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,8 @@ def fit_dataset(config: RunConfig) -> Run:
     kept = {"name": folder.name, "mlflow": without_password(target)}
     config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
-    with writing("the run", folder, kept=KEPT):
+    searches = printable(str(folder.parent / ".searches"))
+    with writing("the run", folder, kept=f"What is in the cache and in {searches} is kept."):
         write_run(folder, contents, overwrite=config.fit.overwrite)
     console.log(f"Run written to {folder}")
     if config.fit.report:

@@ -30,7 +30,7 @@ from featx.workflow.sorting import Placement, check_sort_folder, sort_files
 
 __all__ = ["Scores", "score"]
 
-KEPT = "Embeddings in the cache are kept."
+KEPT = "What is in the cache is kept."
 CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
 
 

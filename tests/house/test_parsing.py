@@ -17,9 +17,10 @@ from featx.data.table import read_table
 from featx.errors import ConfigError, DatasetError
 from featx.parsing import MAX_DEPTH, parse_json, parse_yaml
 
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=5)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=3), inside),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(TEXTS, inside),
     max_leaves=20,
 )
 
@@ -87,6 +88,7 @@ def bomb(opening: str, closing: str, first: str, levels: int = 12) -> str:
         ("a: [1", "line 1, column 6: "),
         ("a: 1\n--- \nb: 2", "line 2, column 1: but found another document"),
         ("a: \x07", "special characters are not allowed"),
+        ('a: 1\nb: "x\\0y"', "line 2: a text holds a NUL character"),
         ("*a", "line 1, column 1: found undefined alias"),
     ],
 )
