@@ -77,7 +77,7 @@ def asked(words: str, rows: list[str], *, resplits: int) -> argparse.Namespace:
     parser.add_argument("--row", nargs="+", choices=rows, default=rows)
     options = measuring.asked(parser, needs=["data", "weights"], folders=["cache"])
     if options.quick:
-        options.resplits = 1
+        options.resplits = 2
         globals().update(N_IMAGES=60, N_PATIENTS=8)
     return options
 

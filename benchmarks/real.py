@@ -98,6 +98,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--weights", type=Path)
     options = asked(parser, needs=["data", "weights"])
+    if options.quick:
+        os.environ["FEATX_REPORT"] = "0"
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("FEATX_CACHE", str(Path(scratch) / "cache"))
         runs = str(Path(scratch) / "runs")

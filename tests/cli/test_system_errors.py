@@ -103,7 +103,7 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["audit", "photos", *BACKBONE, "--folds", "2", "-o"], "audit"),
         (["compare", "RUN", "OTHER", "--html"], "comparison"),
         (["compare", "RUN", "OTHER", "--disagreements"], "table"),
-        (["cache", "export", "timm", "--to", "tensorboard", "-o"], "export"),
+        (["cache", "export", "EXTRACTOR", "--to", "tensorboard", "-o"], "export"),
     ],
     ids=lambda value: "-".join(value[:2]) + value[-1] if isinstance(value, list) else value,
 )  # fmt: skip
@@ -112,6 +112,8 @@ def test_a_full_disk_is_one_sentence_with_the_path_and_leaves_nothing(
 ) -> None:
     other = shutil.copytree(run_folder, tmp_path / "other")
     stand_in = {"RUN": str(run_folder), "OTHER": str(other), "SCORES": str(tmp_path / "s.csv")}
+    folders = (run_folder.parents[1] / "cache").iterdir()
+    stand_in["EXTRACTOR"] = min((folder.name for folder in folders), key=len)
     target = full / ("it.csv" if what == "table" else "it")
     words = [stand_in.get(word, word) for word in arguments]
     result = featx(*words, target)
