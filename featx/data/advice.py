@@ -19,6 +19,8 @@ FEW_IMAGES = 5  # fewer than the default number of folds
 
 def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     """Yield one sentence for each thing that would make a result wrong or impossible."""
+    if found.alike is not None:
+        yield found.alike
     yield from (odd := list(remarks(manifest)))
     if len(manifest.classes) == 1 and not any("folders of its own" in each for each in odd):
         yield f"There is one class only, '{printable(manifest.classes[0])}': fit needs two."
@@ -27,8 +29,6 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     yield from _leaks(found)
     if found.narrow:
         yield found.narrow
-    if found.alike is not None:
-        yield f"{found.alike} Nothing can be learned from images that are alike."
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from featx.data.splits import hash_codes, link_components
 
 __all__ = [
+    "DARK",
     "EqualImages",
     "alike_sentence",
     "copies_document",
@@ -22,6 +23,11 @@ __all__ = [
 ]
 
 Codes = NDArray[np.int64]
+#: Why images may come out alike: to be said where files of 16 bits are, or may be.
+DARK = (
+    "Files of 16 bits that use a small part of their range, such as 0 to 127 of 65,535, come out "
+    "black."
+)
 _FEW = 4  # images of which nobody is surprised that most are alike
 
 
@@ -182,10 +188,7 @@ def alike_sentence(codes: Codes, what: str = "images") -> str | None:
     if n < _FEW or 2 * most <= n:
         return None
     which = f"All {n:,} {what}" if most == n else f"{most:,} of {n:,} {what}"
-    return (
-        f"{which} come out alike, with equal pixels once decoded. Files of 16 bits that use a "
-        "small part of their range, such as 0 to 127 of 65,535, come out black."
-    )
+    return f"{which} come out alike, with equal pixels once decoded."
 
 
 def embeddings_alike(X: NDArray[np.float32]) -> bool:

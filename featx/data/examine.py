@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from featx.data.colour import Values
 from featx.data.decode import decode
@@ -12,6 +13,8 @@ from featx.data.pool import map_files
 from featx.errors import DecodeError
 
 __all__ = ["ImageFacts", "examine_images"]
+
+PLAIN_LEVELS = 2  # of 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class ImageFacts:
         Smallest and largest value of an image with more than 8 bits.
     pixel_hash : bytes, optional
         Of the decoded image.
+    plain : bool
+        All pixels are of one colour, or within `PLAIN_LEVELS` of it.
     """
 
     reason: str | None = None
@@ -44,6 +49,7 @@ class ImageFacts:
     mode: str | None = None
     values: Values | None = None
     pixel_hash: bytes | None = None
+    plain: bool = False
 
 
 def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
@@ -62,6 +68,7 @@ def _examine(path: str) -> ImageFacts:
         decoded = decode(data)
     except DecodeError as error:
         return ImageFacts(reason=error.message, sha256=sha256, size_bytes=size_bytes)
+    extrema: Any = decoded.image.getextrema()
     return ImageFacts(
         None,
         sha256,
@@ -71,4 +78,5 @@ def _examine(path: str) -> ImageFacts:
         decoded.mode,
         decoded.values,
         pixel_hash(decoded.image),
+        all(high - low <= PLAIN_LEVELS for low, high in extrema),
     )

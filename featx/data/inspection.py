@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.advice import advise
-from featx.data.copies import alike_sentence, copy_codes, equal_sets
+from featx.data.copies import DARK, alike_sentence, copy_codes, equal_sets
 from featx.data.examine import ImageFacts, examine_images
 from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
@@ -222,7 +222,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
             if fact.reason is not None
         ],
         duplicates=_duplicates(manifest, facts, copies),
-        alike=alike_sentence(copies),
+        alike=_alike(whole, copies),
         ignored=dict(manifest.ignored),
         unread=[passed.id for passed in manifest.unread],
         elapsed_s=time.perf_counter() - started,
@@ -289,6 +289,19 @@ def _copy_codes(whole: Sequence[ImageFacts]) -> NDArray[np.int64]:
     if not whole:
         return np.empty(0, np.int64)
     return copy_codes(_contents(whole), _as_rows(fact.pixel_hash or b"" for fact in whole))
+
+
+def _alike(whole: Sequence[ImageFacts], copies: NDArray[np.int64]) -> str | None:
+    """What to say where all images, or most of them, come out alike or of one colour."""
+    said, n = alike_sentence(copies), len(whole)
+    plain = sum(fact.plain for fact in whole)
+    if said is None and 2 * plain > max(n, 3):
+        which = f"All {n:,}" if plain == n else f"{plain:,} of {n:,}"
+        said = f"{which} images come out in a single colour each."
+    if said is None:
+        return None
+    deep = any((fact.mode or "").startswith(("I", "F")) for fact in whole)
+    return f"{said} {DARK if deep else ''}".rstrip() + " Nothing can be learned from such images."
 
 
 def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:

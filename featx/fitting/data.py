@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.data.copies import (
+    DARK,
     EqualImages,
     alike_sentence,
     copies_sentence,
@@ -422,7 +423,7 @@ def _alike_notes(data: FitData, copies: NDArray[np.int64], kept: NDArray[np.bool
     ------
     FitError
     """
-    hint = "Look at them with featx inspect, and at the files with an image viewer."
+    hint = f"Look at them with featx inspect. {DARK}"
     n = int(kept.sum())
     said = alike_sentence(copies[kept], "training images")
     if n > 1 and len(np.unique(copies[kept])) == 1:
@@ -433,7 +434,6 @@ def _alike_notes(data: FitData, copies: NDArray[np.int64], kept: NDArray[np.bool
             raise FitError(
                 f"All {n:,} training images give the same embedding under {name}: they come out "
                 "alike to it, and nothing can be learned from them.",
-                hint=f"{hint} Files of 16 bits that use a small part of their range come out "
-                "black.",
+                hint=hint,
             )
-    return [] if said is None else [said]
+    return [] if said is None else [f"{said} {DARK}"]

@@ -18,9 +18,9 @@ Float = NDArray[np.float32]
 #: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows
 #: what it finds.
 NEAR = 0.95
-#: And so much nearer to each other than images of that class are on the average, by 1 - cosine:
-#: classes whose images all look alike are no copies.
-NEARER = 0.2
+#: 1 - cosine of the image to those of that class on the average, from which this says anything:
+#: in a class whose images all look alike, neighbours are near without being copies.
+APART = 0.25
 SAID_SHARE, SAID_IMAGES = 0.05, 5  # of the images judged, from which it is said
 MOST_PRODUCTS = 2e10  # multiplications: a second or so of one core
 FEWEST = 200  # images that are looked at all the same
@@ -127,7 +127,7 @@ def _near(
         best[nearer], label[nearer] = value[nearer], training.y[block][at[nearer]]
     means /= np.maximum(np.bincount(training.y, minlength=len(means)), 1)[:, None]
     usual = 1 - np.einsum("ij,ij->i", Q, means[label])
-    return np.asarray((best >= NEAR) & (1 - best <= NEARER * usual))
+    return np.asarray((best >= NEAR) & (usual >= APART))
 
 
 def _blocks(n: int) -> Iterator[slice]:

@@ -26,12 +26,16 @@ def make_rows(n: int, *, seed: int = 0, width: int = WIDTH) -> tuple[np.ndarray,
 def content(store: EmbeddingStore) -> dict[bytes, bytes]:
     """Every row of a store, as bytes, read back through its public face."""
     hashes = store.hashes
-    return {h.tobytes(): x.tobytes() for h, x in zip(hashes, store.gather(hashes), strict=True)}
+    return as_content(hashes, store.gather(hashes), store.pixels(hashes))
 
 
-def as_content(hashes: np.ndarray, embeddings: np.ndarray) -> dict[bytes, bytes]:
-    """The rows that `content` should find."""
-    return {h.tobytes(): x.tobytes() for h, x in zip(hashes, embeddings, strict=True)}
+def as_content(
+    hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray | None = None
+) -> dict[bytes, bytes]:
+    """The rows that `content` should find; without ``pixels``, those of version 1."""
+    pixels = hashes[:, :16] & 0 if pixels is None else pixels
+    rows = zip(hashes, embeddings, pixels, strict=True)
+    return {h.tobytes(): x.tobytes() + p.tobytes() for h, x, p in rows}
 
 
 def shard_files(folder: Path) -> list[Path]:

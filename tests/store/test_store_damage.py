@@ -26,14 +26,15 @@ from featx.store.listing import list_extractors
 from featx.store.verification import verify
 
 HASHES, EMBEDDINGS = make_rows(6)
+PIXELS = np.ascontiguousarray(HASHES[:, ::2])
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An extractor's folder with two shards of three rows."""
     store = EmbeddingStore.open(tmp_path / "cache", SPEC)
-    store.add(HASHES[:3], EMBEDDINGS[:3])
-    store.add(HASHES[3:], EMBEDDINGS[3:])
+    store.add(HASHES[:3], EMBEDDINGS[:3], PIXELS[:3])
+    store.add(HASHES[3:], EMBEDDINGS[3:], PIXELS[3:])
     return store.folder
 
 
@@ -54,19 +55,24 @@ def test_full_disk_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             try:
                 for row in range(6):
                     EmbeddingStore.open(root / "cache", SPEC).add(
-                        HASHES[row : row + 1], EMBEDDINGS[row : row + 1]
+                        HASHES[row : row + 1],
+                        EMBEDDINGS[row : row + 1],
+                        PIXELS[row : row + 1],
                     )
                     done = row + 1
             except StoreError as error:
                 messages.append(str(error))
             disk.freed = True
             store = EmbeddingStore.open(root / "cache", SPEC)
-            assert content(store).items() >= as_content(HASHES[:done], EMBEDDINGS[:done]).items()
+            assert (
+                content(store).items()
+                >= as_content(HASHES[:done], EMBEDDINGS[:done], PIXELS[:done]).items()
+            )
             assert not list(root.rglob("*.tmp"))
             listed = sorted(shard.name for shard in store.shards)
             assert [path.name for path in shard_files(store.folder)] == listed
-            store.add(HASHES, EMBEDDINGS)
-            assert content(store) == as_content(HASHES, EMBEDDINGS)
+            store.add(HASHES, EMBEDDINGS, PIXELS)
+            assert content(store) == as_content(HASHES, EMBEDDINGS, PIXELS)
         shutil.rmtree(root)
         if not disk.hits:
             break
@@ -134,7 +140,9 @@ def silent_damage(folder: Path, path: Path, original: bytes, damaged: bytes) -> 
     """Whether a store with this damage gives other rows than were added without naming it."""
     path.write_bytes(damaged)
     try:
-        return content(EmbeddingStore.open(folder.parent, SPEC)) != as_content(HASHES, EMBEDDINGS)
+        return content(EmbeddingStore.open(folder.parent, SPEC)) != as_content(
+            HASHES, EMBEDDINGS, PIXELS
+        )
     except StoreError as error:
         helpful = path.name in error.message and "featx cache verify --repair" in str(error.hint)
         return isinstance(error, CorruptStoreError) and not helpful
@@ -207,9 +215,9 @@ def test_what_is_missing_is_never_silent(folder: Path, kind: str) -> None:
         return
     store = EmbeddingStore.open(folder.parent, SPEC)  # no index: nothing was ever committed
     assert len(store) == (6 if kind == "extractor.json" else 0)
-    store.add(HASHES, EMBEDDINGS)
+    store.add(HASHES, EMBEDDINGS, PIXELS)
     assert (folder / kind).exists()  # written again
-    assert content(EmbeddingStore.open_folder(folder)) == as_content(HASHES, EMBEDDINGS)
+    assert content(EmbeddingStore.open_folder(folder)) == as_content(HASHES, EMBEDDINGS, PIXELS)
 
 
 def test_a_shard_that_changes_after_it_was_verified(folder: Path) -> None:
@@ -248,18 +256,22 @@ def test_repair_keeps_every_row_that_is_whole(folder: Path, kind: str, how: str)
     assert sum(fault.rows_lost for fault in repaired.faults) == (3 if kind == "shard" else 0)
     store = EmbeddingStore.open(folder.parent, SPEC)
     assert len(store) == (3 if kind == "shard" else 6)
-    assert content(store).items() <= as_content(HASHES, EMBEDDINGS).items()
-    store.add(HASHES, EMBEDDINGS)
-    assert content(EmbeddingStore.open(folder.parent, SPEC)) == as_content(HASHES, EMBEDDINGS)
+    assert content(store).items() <= as_content(HASHES, EMBEDDINGS, PIXELS).items()
+    store.add(HASHES, EMBEDDINGS, PIXELS)
+    assert content(EmbeddingStore.open(folder.parent, SPEC)) == as_content(
+        HASHES, EMBEDDINGS, PIXELS
+    )
     assert not any(one.faults for one in verify(folder.parent))
 
 
 def test_repair_leaves_a_newer_format_alone(folder: Path) -> None:
     for name in ("index.json", "extractor.json"):
         path = folder / name
-        path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 3'))
+        path.write_text(path.read_text().replace('"format_version": ', '"format_version": 3'))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(StoreError, match=r"format version 3; this featx reads up to 1.*\n.*pip"):
+    with pytest.raises(
+        StoreError, match=r"format version 3[12]; this featx reads up to [12].*\n.*pip"
+    ):
         EmbeddingStore.open(folder.parent, SPEC)
     (found,) = verify(folder.parent, repair=True)
     assert not found.repaired
@@ -298,4 +310,6 @@ def test_repair_drops_nothing_over_a_passing_trouble(
         assert not found.repaired
     monkeypatch.undo()
     verify(folder.parent, repair=True)
-    assert content(EmbeddingStore.open(folder.parent, SPEC)) == as_content(HASHES, EMBEDDINGS)
+    assert content(EmbeddingStore.open(folder.parent, SPEC)) == as_content(
+        HASHES, EMBEDDINGS, PIXELS
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from disk_shims import KillAt, PowerLossDisk, SimulatedKill, intercept, lay_out
 from store_lab import SPEC, as_content, content, make_rows, shard_files
@@ -21,6 +22,7 @@ from featx.store.cleaning import gc
 from featx.store.verification import verify
 
 HASHES, EMBEDDINGS = make_rows(9)
+PIXELS = np.ascontiguousarray(HASHES[:, ::2])
 PARTS = [slice(0, 2), slice(2, 5), slice(5, 6), slice(4, 9)]  # the last repeats rows
 
 
@@ -40,7 +42,7 @@ def add_everything(root: Path, committed: Callable[[int], None] = lambda rows: N
     """The run under test: four additions with a compaction in between."""
     store = EmbeddingStore.open(root / "cache", SPEC)
     for part in PARTS:
-        store.add(HASHES[part], EMBEDDINGS[part])
+        store.add(HASHES[part], EMBEDDINGS[part], PIXELS[part])
         committed(part.stop)
 
 
@@ -55,7 +57,7 @@ def damaged(root: Path) -> None:
     """A store of three shards, the middle one damaged, with an orphan beside them."""
     store = EmbeddingStore.open(root / "cache", SPEC)
     for part in PARTS[:2]:
-        store.add(HASHES[part], EMBEDDINGS[part])
+        store.add(HASHES[part], EMBEDDINGS[part], PIXELS[part])
     first = store.folder / "shards" / store.shards[0].name
     first.write_bytes(first.read_bytes()[:-1] + b"?")
     (store.folder / "shards" / ("0" * 32 + "-00000000.h5")).write_bytes(b"orphan")
@@ -64,7 +66,7 @@ def damaged(root: Path) -> None:
 def expect_intact(root: Path, rows: int) -> None:
     """The first ``rows`` rows are there, and every row there is bit for bit what was added."""
     held = content(EmbeddingStore.open(root / "cache", SPEC))
-    everything = as_content(HASHES, EMBEDDINGS)
+    everything = as_content(HASHES, EMBEDDINGS, PIXELS)
     missing = as_content(HASHES[:rows], EMBEDDINGS[:rows]).keys() - held.keys()
     assert not missing, f"{len(missing)} committed rows are lost"
     assert held.items() <= everything.items(), "a row is wrong"
@@ -104,7 +106,7 @@ def kill_and_resume(root: Path, run: Callable[..., None], kill: KillAt) -> None:
         expect_intact(root, max(done))
     run(root)  # the same command again
     store = EmbeddingStore.open(root / "cache", SPEC)
-    assert content(store) == as_content(HASHES, EMBEDDINGS)  # bit for bit
+    assert content(store) == as_content(HASHES, EMBEDDINGS, PIXELS)  # bit for bit
     gc(root / "cache", older_than_s=-1)
     assert [p.name for p in shard_files(store.folder)] == sorted(s.name for s in store.shards)
     assert not any(one.faults for one in verify(root / "cache"))
@@ -200,7 +202,7 @@ def lost_after_taking_over(tmp_path: Path) -> Iterator[int]:
         else:
             return
         with intercept(root, disk):
-            EmbeddingStore.open(root / "cache", SPEC).add(HASHES, EMBEDDINGS)
+            EmbeddingStore.open(root / "cache", SPEC).add(HASHES, EMBEDDINGS, PIXELS)
         disk.moments = disk.moments[-1:]
         for files, _ in disk.aftermaths():
             lay_out(files, tmp_path / "after")
