@@ -297,11 +297,11 @@ def _alike(whole: Sequence[ImageFacts], copies: NDArray[np.int64]) -> str | None
     plain = sum(fact.plain for fact in whole)
     if said is None and 2 * plain > max(n, 3):
         which = f"All {n:,}" if plain == n else f"{plain:,} of {n:,}"
-        said = f"{which} images come out in a single colour each."
+        said = f"{which} images come out in a single colour each: look at some of them."
     if said is None:
         return None
     deep = any((fact.mode or "").startswith(("I", "F")) for fact in whole)
-    return f"{said} {DARK if deep else ''}".rstrip() + " Nothing can be learned from such images."
+    return f"{said} {DARK}" if deep else said
 
 
 def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:

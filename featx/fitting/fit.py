@@ -35,7 +35,7 @@ from featx.fitting.estimate import Evaluation, Tested, evaluate, n_nested_search
 from featx.fitting.exploring import Explorer
 from featx.fitting.foreseen import missing_test_split
 from featx.fitting.journal import Journal
-from featx.fitting.near_copies import NearCopies, find_near_copies
+from featx.fitting.near_copies import near_copies_of
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.result import FitResult, Predictions, tabulate
@@ -165,7 +165,7 @@ def _fit(
             search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
         )
         trust = fit_trust(search, chosen, evaluation.held, refits, calibration, config)
-    near = _near_copies(search, chosen, evaluation)
+    near = near_copies_of(part, evaluation.held[-1], chosen.setup.backbone, seed=search.seed)
     notes += (
         near.notes() + evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     )
@@ -193,22 +193,6 @@ def _fit(
         "pipeline": refits(chosen),
         "trust": trust,
     }
-
-
-def _near_copies(search: FoldSearch, chosen: Trial, evaluation: Evaluation) -> NearCopies:
-    """How many of the images that the number is from are nearly in training."""
-    part, held = search.part, evaluation.held[-1]
-    backbone = chosen.setup.backbone
-    known = part.embeddings(backbone)
-    apart = held.split in {"test", "holdout"}
-    return find_near_copies(
-        held.split,
-        (known, held.part.embeddings(backbone) if apart else known),
-        part,
-        (np.full(len(part), -2) if apart else held.fold, held.fold),
-        held.predicted == held.part.y,
-        seed=search.seed,
-    )
 
 
 def _choose(

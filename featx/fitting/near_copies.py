@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.data import Part
+from featx.fitting.estimate import Held
 
-__all__ = ["NearCopies", "find_near_copies"]
+__all__ = ["NearCopies", "find_near_copies", "near_copies_of"]
 
 Float = NDArray[np.float32]
 
@@ -68,6 +69,31 @@ class NearCopies:
             f"Near copies: {self.near:,} of {self.images:,} {kind} have a nearly identical "
             f"training image.{right} featx audit lists them."
         ]
+
+
+def near_copies_of(part: Part, held: Held, backbone: str, *, seed: int) -> NearCopies:
+    """How many of the images that a number is from are nearly in training.
+
+    Parameters
+    ----------
+    part : Part
+        The images that were trained on, in turn or all.
+    held : Held
+        What the number is from.
+    backbone : str
+        Whose embeddings to look at.
+    seed : int
+    """
+    known = part.embeddings(backbone)
+    apart = held.split in {"test", "holdout"}
+    return find_near_copies(
+        held.split,
+        (known, held.part.embeddings(backbone) if apart else known),
+        part,
+        (np.full(len(part), -2) if apart else held.fold, held.fold),
+        held.predicted == held.part.y,
+        seed=seed,
+    )
 
 
 def find_near_copies(

@@ -27,6 +27,7 @@ from featx.fitting.budget import Budget
 from featx.fitting.data import Part, hold_out_part, split_data
 from featx.fitting.estimate import Held, Tested
 from featx.fitting.foreseen import missing_test_split
+from featx.fitting.near_copies import near_copies_of
 from featx.machine import cpu_cores
 from featx.model import load_model
 from featx.system_errors import writing
@@ -137,12 +138,19 @@ def finetune_dataset(config: RunConfig) -> Run:
         n_trainings = folds.n_folds + 1 if tested is None else 1
         workshop = _workshop(config, place, extraction, part, bank, n_trainings)
         found = _train(workshop, config, extraction, folds, tested)
-    notes += [*(folds.notes if tested is None else ()), *found.answer.notes]
+    near = near_copies_of(
+        part,
+        found.judged.of(found.answer.kind),
+        extraction.name,
+        seed=int(config.finetune.seed or 0),
+    )
+    notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]
     for note in notes:
         console.log(f"Note: {note}")
     results = {
         **settings(config, extraction, part, folds, tested),
         **found.document(extraction.name, config.finetune),
+        "near_copies": near.document(),
         "extraction": {extraction.name: extraction.document()},
         "cost": {
             "extract_s": round(extracted_s, 3),
@@ -236,6 +244,9 @@ def _working_folder(config: RunConfig, place: Place, extraction: Extraction) -> 
         "hashes": hashlib.sha256(extraction.hashes[extraction.ok].tobytes()).hexdigest(),
         "rows": [[row.id, row.label, row.group, row.split] for row in extraction.manifest.rows],
     }
+    if any(not found.equal_files for found in extraction.equal):
+        # Checkpoints of folds that tore such copies apart, as folds once did, are not gone on with.
+        document["copies"] = hashlib.sha256(extraction.copies.tobytes()).hexdigest()
     digest = hashlib.sha256(canonical_json(document)).hexdigest()[:16]
     return Path(config.finetune.runs) / f".finetuning-{digest}"
 

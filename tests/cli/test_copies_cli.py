@@ -134,6 +134,7 @@ def test_finetune_leaves_out_what_fit_leaves_out(
     results = json.loads(made.out)
     assert results["dataset"]["exact_copies"] == EXPECTED
     assert results["n_images"] == 27 - 5
+    assert results["near_copies"]["images"] == 11
     assert any(note.startswith(SENTENCE) for note in results["notes"])
 
 

@@ -19,7 +19,9 @@ from featx.errors import QuarantinedError
 
 def picture(path: Path, value: int, size: tuple[int, int] = (8, 6), mode: str = "L") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, value).save(path)
+    image = Image.new(mode, size, value)
+    image.putpixel((0, 0), 255)  # not of one colour, which would be said
+    image.save(path)
 
 
 @pytest.fixture
