@@ -95,7 +95,7 @@ def check_training_classes(
         raise FitError(
             f"The test split holds {'a class' if len(unseen) == 1 else 'classes'} without any "
             f"training image: {', '.join(unseen)}.",
-            hint="Move some of their images to the training split, or take them out of the test "
+            hint="Move some of those images to the training split, or take them out of the test "
             "split.",
         )
 

@@ -50,7 +50,7 @@ def test_arrays_of_different_length_are_refused():
 
 def test_test_classes_without_training_are_refused():
     splits = np.array(["train"] * 20 + ["test"] * 5)
-    with pytest.raises(FitError, match="classes without any training image: c2"):
+    with pytest.raises(FitError, match="a class without any training image: c2"):
         fit_heads(make_data([10, 10, 5], splits=splits), FitConfig())
 
 
