@@ -21,6 +21,7 @@ __all__ = ["check_loaded", "heard_from_libtiff", "is_tiff", "mend_tiff", "tiff_k
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES = 258, 259, 262, 277, 284
+_WIDTH, _HEIGHT, _FILL_ORDER = 256, 257, 266
 _SAMPLE_FORMAT, _SUBSAMPLING, _NODATA = 339, 530, 42113
 _YCBCR = 6
 _NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
@@ -46,7 +47,7 @@ def mend_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
 
     Compressed data in big-endian order comes from libtiff in the machine's own order, which Pillow
     forgets for signed integers and floats. Uncompressed planes of 16 bits it reads as if each had
-    8; libtiff reads them rightly, if asked to.
+    8; libtiff reads them rightly, if asked to. Of a single plane it forgets how its bits are laid.
 
     Raises
     ------
@@ -62,13 +63,18 @@ def mend_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
         raise DecodeError(f"{tiff_kind(tags)}, uncompressed and subsampled, is not read")
     if not image.tile:
         return
-    if raw and _first(tags, _PLANES) == 2 and bits > 8:
+    planes = _first(tags, _SAMPLES) if _first(tags, _PLANES) == 2 else 0
+    if raw and planes == 1:
+        colour, order = _first(tags, _PHOTOMETRIC), _first(tags, _FILL_ORDER)
+        rawmode = TiffImagePlugin.OPEN_INFO[tags.prefix, colour, (form,), order, (bits,), ()][1]
+        image.tile = [tile._replace(args=(rawmode, *(tile.args or ())[1:])) for tile in image.tile]
+    elif raw and planes and bits > 8:
         rawmode = {"RGB": "RGB;16N", "RGBA": "RGBA;16N", "CMYK": "CMYK;16N"}[image.mode]
         image.use_load_libtiff = True
         image.tile = [
             image.tile[0]._replace(
                 codec_name="libtiff",
-                extents=(0, 0, *image.size),
+                extents=(0, 0, int(tags[_WIDTH]), int(tags[_HEIGHT])),
                 offset=0,
                 args=(rawmode, False, tags.offset),
             )

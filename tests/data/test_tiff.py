@@ -174,6 +174,36 @@ def test_alpha_is_composited_on_white(dtype, planes):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "I", "F", "P"])
+@pytest.mark.parametrize("white", [0, 1])
+def test_a_single_plane_that_is_called_separate(mode, white, compression):
+    # As GDAL writes one band with INTERLEAVE=BAND.
+    image = Image.fromarray(values(np.dtype("uint8"), (HEIGHT, WIDTH)))
+    if mode in ("I;16", "I", "F"):
+        array = np.asarray(image).astype({"I;16": "u2", "I": "i4", "F": "f4"}[mode])
+        image = Image.fromarray(array * 200)
+    image = image.quantize() if mode == "P" else image.convert(mode)
+    found = []
+    for planes in (1, 2):
+        stream = io.BytesIO()
+        tags = {284: planes} if mode == "P" else {284: planes, 262: white}
+        image.save(stream, "TIFF", compression=compression, tiffinfo=tags)
+        try:
+            found.append(np.asarray(decode_image(stream.getvalue())))
+        except DecodeError as error:
+            found.append(np.asarray(str(error)))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_separate_planes_of_16_bits_are_turned(orientation):
+    array = values(np.dtype("uint16"), (3, HEIGHT, WIDTH))
+    data = write(array, photometric="rgb", extratags=[(274, 3, 1, orientation, True)])
+    upright = np.rot90((array >> 8).transpose(1, 2, 0), {1: 0, 3: 2, 6: -1}[orientation])
+    np.testing.assert_array_equal(np.asarray(decode_image(data)), upright)
+
+
 def test_palette_and_cmyk_and_first_page():
     indices = values(np.dtype("uint8"), (HEIGHT, WIDTH))
     colours = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16) * 257
