@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from featx.machine import memory_bytes
+from featx.machine import cpu_cores, memory_bytes
 
 __all__ = ["PixelBudget", "keep_pixels", "pixel_budget", "share_memory"]
 
 _SHARE = 0.4  # of the memory that is free when the first image is decoded
+_ENOUGH_BYTES = 2 << 30  # more would not be faster,
+_CORE_BYTES = 128 << 20  # unless many cores decode photographs
 _LARGE_BYTES = 64 << 20
 _LEAST_BYTES = 128 << 20
 
@@ -115,7 +117,8 @@ def pixel_budget() -> PixelBudget:
     global _budget
     with _lock:
         if _budget is None:
-            size = int(_SHARE * memory_bytes()) // _processes
+            enough = max(_ENOUGH_BYTES, cpu_cores() * _CORE_BYTES)
+            size = min(int(_SHARE * memory_bytes()), enough) // _processes
             _budget = PixelBudget(max(_LEAST_BYTES, size))
         return _budget
 

@@ -92,6 +92,8 @@ def scaled_to_rgb(image: Image.Image, scale: Scale) -> tuple[Image.Image, Values
         image = image.convert("LA")
     if image.has_transparency_data:
         return _on_white(image), None
+    if image.mode == "RGB":
+        return image, None
     return image.convert("RGB"), None
 
 

@@ -198,8 +198,11 @@ def _shrink(image: ImageFile.ImageFile, scaled_for: Preprocess | None) -> None:
 
 def _needed_bytes(image: ImageFile.ImageFile, whole: tuple[int, int]) -> int:
     """Memory that decoding takes at its height, the pixels in RGB included."""
-    format_name, turned = image.format or "", "exif" in image.info  # `getexif` decodes a PNG
-    each = _BYTES.get(image.mode, 4) + _RGB + turned * _RGB + _WORK.get(format_name, 0)
+    format_name = image.format or ""
+    jpeg = format_name in ("JPEG", "MPO")  # of others, `getexif` may decode the image
+    turned = _orientation(image) > 1 if jpeg else "exif" in image.info
+    converted = image.mode != "RGB" or image.has_transparency_data
+    each = _BYTES.get(image.mode, 4) + converted * _RGB + turned * _RGB + _WORK.get(format_name, 0)
     if "progressive" in image.info:
         return image.width * image.height * each + whole[0] * whole[1] * _COEFFICIENTS
     return image.width * image.height * each
