@@ -141,6 +141,26 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """How a file's tensors became a network's.
+
+    Parameters
+    ----------
+    absent : tuple of str
+        Tensors of the head that the file lacks, and that timm tolerates to be lacking. The network
+        has its own random ones: nothing that is taken out of it may depend on them.
+    without : tuple of str
+        Heads that the file lacks; the identity stands in their places.
+    said : str
+        What a person should know of it; may be empty.
+    """
+
+    absent: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class Features:
     """What a network itself calls its features: the map, or the tokens, before its own pooling.
 
@@ -203,10 +223,8 @@ class Network:
         What ``--pooling`` without ``--layer`` pools.
     weights_file : Path, optional
         Where the weights were read from; None when they are random.
-    absent : tuple of str
-        Tensors that the file lacks and nothing that is taken may depend on.
-    said : str
-        What a person should know of how the file fits; may be empty.
+    fitted : Fitted
+        How that file's tensors became the network's.
     """
 
     module: nn.Module
@@ -222,8 +240,7 @@ class Network:
     channels_last: bool = False
     features: Features = Features()
     weights_file: Path | None = None
-    absent: tuple[str, ...] = ()
-    said: str = ""
+    fitted: Fitted = Fitted()
 
 
 class Source(Protocol):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_backbone"]
 
+_LOADING = 2  # raised where the same request comes to mean another network or layer
 _LIBRARIES = ("featx", "torch", "torchvision", "timm")
 _PLACES = ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME", "XDG_CACHE_HOME")
 
@@ -65,7 +66,7 @@ def _conditions(request: BackboneRequest) -> dict[str, Any]:
         document["weights"] = str(Path(request.weights).absolute())
     return {
         "request": document,
-        "versions": [FORMAT_VERSION, PREPROCESS_VERSION, DECODE_POLICY],
+        "versions": [FORMAT_VERSION, PREPROCESS_VERSION, DECODE_POLICY, _LOADING],
         "libraries": [importlib.metadata.version(library) for library in _LIBRARIES],
         "places": [os.environ.get(place) for place in _PLACES],
     }

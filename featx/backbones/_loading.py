@@ -62,15 +62,14 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
         console.warn(
             f"{network.name} has random weights: its embeddings say little about the images."
         )
-    said = (f"{network.weights_file}: {network.said}.",) if network.said else ()
-    for sentence in said:
-        console.log(sentence)
+    if network.fitted.said:
+        console.log(f"{network.weights_file}: {network.fitted.said}.")
     x = torch.zeros(1, 3, *network.preprocess.size_px)
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
         groups = tuple((tap,) for tap in taps) if request.separate else (taps,)
         tapped = TappedNetwork(network, groups)
-        if network.absent:
+        if network.fitted.absent:
             _prove_independent(network, tapped, x)
         outputs = _measure(network, tapped, x)
     return Backbone(
@@ -183,7 +182,7 @@ def _prove_independent(network: Network, tapped: TappedNetwork, x: Tensor) -> No
     import torch
 
     state = network.module.state_dict()
-    before = {name: state[name].clone() for name in network.absent}
+    before = {name: state[name].clone() for name in network.fitted.absent}
     try:
         with torch.inference_mode():
             for name in before:
@@ -195,7 +194,7 @@ def _prove_independent(network: Network, tapped: TappedNetwork, x: Tensor) -> No
             for name, tensor in before.items():
                 state[name].copy_(tensor)
     if not all(bool(vector.isfinite().all()) for vector in vectors):
-        some = ", ".join(network.absent[:6])
+        some = ", ".join(network.fitted.absent[:6])
         raise BackboneError(
             f"{str(network.weights_file)!r} lacks {len(before)} tensors that this embedding of "
             f"{network.name} is computed with: {some}.",

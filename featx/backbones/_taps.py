@@ -244,6 +244,13 @@ def choose_taps(
         layers = (_features_layer(network, poolings, x),)
     known = [name for name, _ in network.module.named_modules() if name]
     for layer in layers:
+        lacking = [h for h in network.fitted.without if f"{layer}.".startswith(f"{h}.")]
+        if lacking:
+            raise BackboneError(
+                f"Layer {layer!r} of {network.name} has no weights: its file "
+                f"({network.weights_file}) has no classifier {lacking[0]!r}.",
+                hint="Name a layer before it, or leave --layer out for the pre-logits.",
+            )
         if layer not in (*known, PRE_LOGITS, LAST_FEATURES):
             raise unknown_name(
                 f"layer of {network.name}",

@@ -9,31 +9,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from featx.backbones._base import Fitted
 from featx.backbones._building import emptied
 from featx.backbones._prefixes import under_prefixes
 from featx.errors import BackboneError
 
-__all__ = ["Fitted", "State", "digest", "fit_weights"]
+__all__ = ["State", "digest", "fit_weights"]
 
 State = dict[str, Tensor]
 _COUNTER = "num_batches_tracked"  # not used when frozen; files of old torch versions lack it
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """How a file's tensors became a network's.
-
-    Parameters
-    ----------
-    absent : tuple of str
-        Tensors of the head that the file lacks, and that timm tolerates to be lacking. The network
-        has its own random ones: nothing that is taken out of it may depend on them.
-    said : str
-        What a person should know of it; may be empty.
-    """
-
-    absent: tuple[str, ...] = ()
-    said: str = ""
 
 
 @dataclass
@@ -213,7 +197,7 @@ def _take(module: nn.Module, fitting: list[_Form], what: str) -> Fitted:
     empty = [k for k, v in module.state_dict().items() if v.device.type == "meta"]
     if empty:
         raise BackboneError(f"{what}: no tensor of the file is {_some(empty)}.")
-    return Fitted(said=_said(form))
+    return Fitted(without=tuple(form.dropped), said=_said(form))
 
 
 def _said(form: _Form) -> str:

@@ -57,7 +57,7 @@ class EmbeddedSource:
         what = f"{str(path)!r} does not fit featx:{name}"
         fitted = fit_weights(module, read_weights(path), heads=(), what=what)
         network.weights_file = path
-        network.absent, network.said = fitted.absent, fitted.said
+        network.fitted = fitted
         return network
 
     def sketch(self, name: str) -> Network:

@@ -71,7 +71,7 @@ class TimmSource:
         )
         network = _describe(module, full_name, name, arguments, pretrained=True)
         network.weights_file = path
-        network.absent, network.said = fitted.absent, fitted.said
+        network.fitted = fitted
         return network
 
     def sketch(self, name: str) -> Network:

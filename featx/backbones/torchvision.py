@@ -78,7 +78,7 @@ class TorchvisionSource:
             convert=lambda state, module: _adapt(name, state, module),
         )
         network.weights_file = path
-        network.absent, network.said = fitted.absent, fitted.said
+        network.fitted = fitted
         return network
 
     def sketch(self, name: str) -> Network:

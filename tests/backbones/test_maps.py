@@ -32,6 +32,8 @@ EXACT: dict[str, dict[str, Any]] = {
     "timm:test_resnet/max": {"layers": ("layer4",), "poolings": ("max",)},
     "timm:test_resnet/two": {"layers": ("layer2", "layer4"), "poolings": ("avg+max",)},
     "timm:test_vit/tokens": {"layers": ("blocks.1",), "poolings": ("avg",)},
+    "timm:cpubone_nano/own": {"poolings": ("max",)},
+    "torchvision:densenet121/own": {"poolings": ("avg",)},
     "torchvision:squeezenet1_0": {},
     "featx:mini-v1": {"pretrained": True},
 }

@@ -92,6 +92,10 @@ def test_another_classifier_or_none_is_tolerated(name, head, states, tmp_path):
         BackboneRequest(name, weights=str(tmp_path / "seven.safetensors"), layers=(head,))
     )
     assert logits.outputs[0].n_features == 7
+    with pytest.raises(BackboneError, match=rf"Layer '{head}' .* has no classifier"):
+        load_backbone(
+            BackboneRequest(name, weights=str(tmp_path / "bare.safetensors"), layers=(head,))
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
