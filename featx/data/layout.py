@@ -43,8 +43,13 @@ def split_of(name: str) -> Split | None:
     """The split that a folder is named after, more or less; None where it is none."""
     if (split := SPLITS.get(name.lower())) is not None:
         return split
-    found = _SPLIT_LIKE.fullmatch(re.sub(r"[\s_.\-]+", "", name.lower()))
+    found = _SPLIT_LIKE.fullmatch(_squeezed(name))
     return None if found is None else SPLITS.get(found[1]) or _MORE_SPLITS[found[1]]
+
+
+def _squeezed(name: str) -> str:
+    """The name in lower case, without what separates its words."""
+    return re.sub(r"[\s_.\-]+", "", name.lower())
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ def _are_splits(tops: set[str], found: Sequence[Parts]) -> bool:
     if all(top.lower() in SPLITS for top in tops):
         return True
     splits = {split_of(top) for top in tops}
-    if None in splits or "train" not in splits:
+    if None in splits or not ("train" in splits or any(top.lower() in SPLITS for top in tops)):
         return False
     return len(splits) > 1 or any(len(parts) > 1 for parts in found)
 
@@ -190,14 +195,12 @@ def _refuse_mixture(found: Sequence[Parts]) -> None:
         for parts in found
         if len(parts) > 1 and (parts[0].lower() in SPLITS or split_of(parts[0]) == "train")
     }
-    splits = {split for top in tops if (split := split_of(top)) is not None}
-    if "train" in splits and len(splits) > 1:  # flat ones too: no two classes are named so
+    if _are_mixed(tops):  # flat ones too: no two classes are named so
         nested = {top for top in tops if split_of(top) is not None}
     if not nested:
         return
     others = sorted(top for top in tops if split_of(top) is None)
-    unclear = [top for top in others if _UNCLEAR.fullmatch(re.sub(r"[\s_.\-]+", "", top.lower()))]
-    if unclear:
+    if unclear := [top for top in others if _is_unclear(top)]:
         raise DatasetError(
             f"Folder '{printable(unclear[0])}' beside {listed(nested)} may be meant as validation "
             "or as test.",
@@ -210,6 +213,16 @@ def _refuse_mixture(found: Sequence[Parts]) -> None:
     )
 
 
+def _is_unclear(name: str) -> bool:
+    return _UNCLEAR.fullmatch(_squeezed(name)) is not None
+
+
+def _are_mixed(names: set[str]) -> bool:
+    """Whether folders beside each other are named like training images and like others."""
+    splits = {"unclear" if _is_unclear(name) else split_of(name) for name in names} - {None}
+    return "train" in splits and len(splits) > 1
+
+
 def _refuse_hidden_splits(found: Sequence[Parts], layout: Layout) -> None:
     """Splits below what was taken for a class: train and test images would be one heap."""
     below: dict[Parts, set[str]] = defaultdict(set)
@@ -219,11 +232,12 @@ def _refuse_hidden_splits(found: Sequence[Parts], layout: Layout) -> None:
             below[parts[:at]].add(parts[at])
     for folder, children in sorted(below.items()):
         named = {child for child in children if child.lower() in SPLITS}
-        splits = {split_of(child) for child in named}
         shown = printable("/".join(folder))
-        if len(splits) > 1 or (named and named == children):
+        mixed = _are_mixed(children) or len({split_of(child) for child in named}) > 1
+        if mixed or (named and named == children):
+            like = {child for child in children if split_of(child) or _is_unclear(child)}
             raise DatasetError(
-                f"Folders named like splits ({listed(named)}) lie in '{shown}', which is read as "
+                f"Folders named like splits ({listed(like)}) lie in '{shown}', which is read as "
                 f"{'part of ' if len(folder) > start else ''}a class: its images would be mixed.",
                 hint=_ADVICE,
             )

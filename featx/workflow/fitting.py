@@ -208,10 +208,8 @@ def labelled(manifest: Manifest) -> Manifest:
         )
     kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
     if len(kept) < len(manifest):
-        console.warn(
-            f"{console.counted(len(manifest) - len(kept), 'image')} without a label "
-            f"{'is' if len(manifest) - len(kept) == 1 else 'are'} left out of the fit"
-        )
+        without = console.counted(len(manifest) - len(kept), "image")
+        console.warn(f"{without} without a label: left out of the fit")
     return kept
 
 

@@ -6,9 +6,11 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from featx.config import DatasetConfig
 from featx.data import imagetypes
 from tests.cli.conftest import BACKBONE
 from tests.lab import Featx
@@ -171,3 +173,15 @@ def test_every_command_says_which_names_are_alike(featx: Featx, workspace: Path)
     for command in (("extract", "alike", *BACKBONE), audit):
         assert f"Warning: {sentence}\n" in featx(*command).err
     assert f"→ {sentence}\n" in featx("inspect", "alike").out
+
+
+def test_a_configuration_names_the_columns_of_new_images(monkeypatch: pytest.MonkeyPatch):
+    from featx.config import RunConfig
+    from featx.workflow import running
+
+    scored: list[DatasetConfig] = []
+    monkeypatch.setattr(running, "fit_dataset", lambda config: SimpleNamespace(model=None))
+    monkeypatch.setattr(running, "score", lambda model, data, **options: scored.append(data))
+    target = {"images": "m.csv", "root": "photos", "path_column": "image_id"}
+    running.run(RunConfig.model_validate({"data": {"dataset": "photos"}, "score": target}))
+    assert scored == [DatasetConfig(dataset="m.csv", root="photos", path_column="image_id")]

@@ -60,6 +60,11 @@ def test_a_split_is_told_from_a_word(name, split):
     assert split_of(name) == split
 
 
+def test_splits_without_one_to_train_on():
+    ids = [f"{s}/{c}/1.jpg" for s in ("val", "test_set") for c in ("cat", "dog")]
+    assert read(*ids)[0] == {(c, s) for s in ("val", "test") for c in ("cat", "dog")}
+
+
 def test_nested_twice_and_wrapped():
     twice = [f"{s}/{s}/{c}/1.jpg" for s in ("training_set", "test_set") for c in ("cat", "dog")]
     assert read(*twice)[0] == BOTH
@@ -90,6 +95,9 @@ def test_splits_below_each_class():
         ["train/cat/1.jpg", "eval/cat/1.jpg"],
         ["train_images/1.jpg", "test_images/2.jpg", "unlabeled/3.jpg"],
         ["train/1.jpg", "test/2.jpg", "more/3.jpg"],
+        ["train/1.jpg", "eval/2.jpg"],
+        ["cat/train/1.jpg", "cat/eval/1.jpg", "dog/1.jpg"],
+        ["cat/train_images/1.jpg", "cat/test_images/1.jpg", "dog/1.jpg"],
     ],
 )
 def test_a_split_among_the_classes_is_never_trained_on_in_silence(ids):
