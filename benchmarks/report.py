@@ -149,7 +149,7 @@ def main() -> None:
         fit_and_time(options.fit, str(options.scratch))
         return
     if options.quick:
-        globals().update(N_IMAGES=200, OPENINGS=1)
+        globals().update(N_IMAGES=60, OPENINGS=1)
     chromium = browser(options.chromium)
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
