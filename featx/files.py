@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +14,22 @@ __all__ = [
     "TEMPORARY_PATTERN",
     "OddFileError",
     "atomic_path",
+    "cut_name",
     "fsync_directory",
+    "hidden_name",
     "make_directory",
     "open_regular",
     "printable",
     "read_bounded",
     "read_range",
-    "replace_folder",
     "write_atomic",
 ]
 
 # What an interrupted write leaves behind: ".<target>.<pid>.<8 hex digits>.tmp".
 TEMPORARY_PATTERN = r"\..+\.\d+\.[0-9a-f]{8}\.tmp"
+
+_NAME_BYTES = 255  # the longest name of common file systems
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
 
 
 class OddFileError(OSError):
@@ -34,12 +37,22 @@ class OddFileError(OSError):
 
 
 def fsync_directory(folder: str | os.PathLike[str]) -> None:
-    """Make the names in ``folder`` durable (POSIX needs this after a rename)."""
+    """Make the names in ``folder`` durable (POSIX needs this after a rename).
+
+    Some file systems (of networks, of virtual machines) have no such thing, and some folders may
+    be written but not opened: there it is left out, as there is nothing else to do.
+    """
     if os.name == "nt":  # Windows has no directory handles to sync; its rename is journalled.
         return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(handle)
 
@@ -67,7 +80,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
         temporary one removed.
     """
     target = Path(path)
-    temporary = _temporary(target)
+    temporary = hidden_name(target, "tmp")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
@@ -92,7 +105,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     and the folder synced when the block ends well, and removed when it does not.
     """
     target = Path(path)
-    temporary = _temporary(target)
+    temporary = hidden_name(target, "tmp")
     try:
         yield temporary
         handle = os.open(temporary, os.O_RDWR)
@@ -107,30 +120,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     fsync_directory(target.parent)
 
 
-def replace_folder(built: Path, target: Path) -> None:
-    """Give the finished folder ``built`` the name ``target``, in place of a folder that is there.
-
-    Raises
-    ------
-    OSError
-        It cannot be renamed; what was there is as it was.
-    """
-    aside = built.with_suffix(".old")
-    there = target.is_dir()
-    if there:
-        target.rename(aside)
-    try:
-        built.rename(target)
-    except BaseException:
-        if there:
-            aside.rename(target)
-        raise
-    fsync_directory(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+def hidden_name(target: Path, ending: str) -> Path:
+    """A new hidden name beside ``target``, ``.NAME.PID.8HEX.ENDING``, never too long."""
+    tail = f".{os.getpid()}.{secrets.token_hex(4)}.{ending}"
+    return target.with_name(f".{cut_name(target.name, len(tail) + 1)}{tail}")
 
 
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+def cut_name(name: str, spare_bytes: int) -> str:
+    """The start of ``name`` that leaves ``spare_bytes`` of the longest name that there may be."""
+    while len(os.fsencode(name)) > _NAME_BYTES - spare_bytes:
+        name = name[:-1]
+    return name
 
 
 def open_regular(path: str | os.PathLike[str]) -> int:

@@ -12,6 +12,7 @@ from featx.errors import ComparisonError, UsageError
 from featx.files import printable
 from featx.model.folder import FolderReader
 from featx.parsing import parse_json
+from featx.replacing import recover
 
 __all__ = ["LEVELS", "JudgedRun", "read_run", "read_runs"]
 
@@ -111,6 +112,7 @@ def read_run(folder: Path, label: str) -> JudgedRun:
         See `read_runs`.
     """
     shown = printable(str(folder))
+    recover(folder)  # a command that was replacing it may have been killed
     if not (folder / "results.json").is_file() or not (folder / "predictions.csv").is_file():
         raise UsageError(
             f"{shown!r} is not a run: it has no results.json and predictions.csv.",

@@ -85,7 +85,7 @@ class Journal:
         self.folder = folder
         self.recalled = 0
         with contextlib.suppress(OSError):
-            for path in folder.glob("*.jsonl"):
+            for path in folder.glob(f"{'[0-9a-f]' * 40}.jsonl"):
                 if time.time() - path.lstat().st_mtime > KEPT_S:
                     path.unlink()
 

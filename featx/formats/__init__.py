@@ -16,62 +16,33 @@ from featx.errors import UsageError
 from featx.files import make_directory, printable
 from featx.registry import Registry
 
-__all__ = ["FORMATS", "check_output", "check_place", "write_rows"]
+__all__ = ["FORMATS", "find_writer", "write_rows"]
 
 FORMATS = Registry("featx.formats", __path__[0], "output format")
 
 Writer = Callable[[Path, Sequence[str], Iterable[Sequence[Any]]], None]
 
 
-def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Writer:
+def find_writer(path: str | os.PathLike[str]) -> Writer:
     """Find the writer for ``path`` by its extension, before any work is done.
-
-    Missing parent folders are created.
 
     Raises
     ------
     UsageError
-        The extension is unknown, ``path`` exists and ``overwrite`` is False, or its folder
-        cannot be.
+        The extension is unknown.
+    MissingExtraError
+        The format needs a package that is not installed.
     """
     target = Path(path)
-    shown = printable(str(target))
     name = target.suffix[1:].lower()
     if name not in FORMATS.names():
         known = ", ".join(f".{name}" for name in FORMATS.names())
         raise UsageError(
-            f"The output {shown!r} has the extension {printable(target.suffix)!r}. "
-            f"Choose from: {known}."
+            f"The output {printable(str(target))!r} has the extension "
+            f"{printable(target.suffix)!r}. Choose from: {known}."
         )
-    check_place(target, overwrite=overwrite)
     writer: Writer = FORMATS.get(name)
     return writer
-
-
-def check_place(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Make sure that a file can be written as ``path``, of whatever kind, before any work is done.
-
-    Missing parent folders are created.
-
-    Raises
-    ------
-    UsageError
-        ``path`` is a folder, exists and ``overwrite`` is False, or its folder cannot be.
-    """
-    target = Path(path)
-    shown = printable(str(target))
-    if target.is_dir():
-        raise UsageError(f"The output {shown!r} is a folder.")
-    if os.path.lexists(target) and not overwrite:
-        raise UsageError(
-            f"The output {shown!r} exists already.", hint="Choose another name, or --overwrite."
-        )
-    try:
-        make_directory(target.parent)
-    except OSError as error:
-        raise UsageError(f"The output {shown!r} cannot be written: {error.strerror}.") from None
-    if not target.parent.is_dir():
-        raise UsageError(f"The output {shown!r} cannot be written: its folder is a file.")
 
 
 def write_rows(
@@ -97,10 +68,14 @@ def write_rows(
     Raises
     ------
     UsageError
-        As `check_output`.
+        The extension is unknown, or ``path`` exists and ``overwrite`` is False.
     MissingExtraError
         The format needs a package that is not installed.
     OSError
         The disk is full or the folder cannot be written; an old file is untouched.
     """
-    check_output(path, overwrite=overwrite)(Path(path), columns, rows)
+    target, write = Path(path), find_writer(path)
+    if os.path.lexists(target) and not overwrite:
+        raise UsageError(f"The output {printable(str(target))!r} exists already.")
+    make_directory(target.parent)
+    write(target, columns, rows)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from featx.errors import ModelError, UsageError
+from featx.errors import ModelError
 from featx.files import printable, write_atomic
+from featx.ours import FileKind
+from featx.outputs import Output, claimed
 
 __all__ = ["ArchiveReader", "write_archive"]
 
@@ -103,19 +104,26 @@ def write_archive(target: Path, files: Mapping[str, bytes], *, overwrite: bool) 
     Raises
     ------
     UsageError
-        ``target`` exists and ``overwrite`` is False, or it is not a file.
+        ``target`` exists and ``overwrite`` is False, it is not a model, or another command is
+        writing it.
     OSError
         The disk is full or the folder cannot be written; an old file is untouched.
     """
-    if os.path.lexists(target) and not target.is_file():
-        raise UsageError(f"{target} exists and is not a file; it is not replaced.")
-    if target.exists() and not overwrite:
-        raise UsageError(
-            f"The model {target} exists already.", hint="Choose another name, or pass overwrite."
-        )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in files.items():  # a fixed date: equal models give equal entries
             archive.writestr(zipfile.ZipInfo(name), data)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, buffer.getbuffer())
+    with claimed([Output(target, "The model", ARCHIVE, overwrite)]) as claims:
+        write_atomic(claims.place(target), buffer.getbuffer())
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file is a zip with the document of a model in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "model.json" in archive.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+ARCHIVE = FileKind("a model", _is_archive)

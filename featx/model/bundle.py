@@ -34,6 +34,7 @@ from featx.model.model import Model
 from featx.model.novelty import Novelty
 from featx.model.trust import Trust
 from featx.model.versions import compare_versions
+from featx.replacing import recover
 
 __all__ = ["load_model", "save_model"]
 
@@ -62,7 +63,7 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     Raises
     ------
     UsageError
-        Something is there already and may not be replaced.
+        Something is there already and may not be replaced, or another command is writing it.
     ModelError
         The model contradicts itself or holds what could not be loaded again.
     OSError
@@ -137,6 +138,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         The folder holds no model; its format is older or newer; a file is missing, altered or
         holds untrusted types; or its parts contradict each other. The message says what to do.
     """
+    recover(path)  # a command that was replacing it may have been killed
     source, reader = _open(Path(path))
     document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
     declared = _needed(document, source)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import secrets
-import shutil
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from featx.errors import ModelError, UsageError
-from featx.files import fsync_directory
+from featx.errors import ModelError
+from featx.files import write_atomic
+from featx.ours import FolderKind, read_json
+from featx.outputs import Output, claimed
+from featx.replacing import built_folder
 
-__all__ = ["FolderReader", "write_folder"]
+__all__ = ["MODEL", "MODEL_FILES", "FolderReader", "write_folder"]
 
-AT_FDCWD = -100  # linux/fcntl.h
-RENAME_EXCHANGE = 2  # linux/fs.h
+#: Names of the files in a model folder, by any version.
+MODEL_FILES = re.compile(
+    r"(model\.json|README\.md|(head|voice-\d+-\d+)\.(skops|safetensors|json)"
+    r"|(novelty|drift|backbone-\d+)\.safetensors)"
+)
+
+
+def _is_model(folder: Path) -> bool:
+    return read_json(folder / "model.json").get("format") == "featx-model"
+
+
+def _knows(folder: Path) -> Callable[[str], bool]:
+    declared = read_json(folder / "model.json").get("files")
+    names = frozenset(declared if isinstance(declared, dict) else ())
+    return lambda name: name in names or MODEL_FILES.fullmatch(name) is not None
+
+
+MODEL = FolderKind("a model", _is_model, _knows, room_bytes=1 << 18)
 
 
 class FolderReader:
@@ -56,83 +72,17 @@ class FolderReader:
 def write_folder(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
     """Write ``files`` as the folder ``target``: a crash leaves the old folder, or none, never half.
 
-    A temporary sibling is written and synced, then renamed; an old folder is exchanged with it
-    in one step where the system can, else moved aside just before and removed after.
-
     Raises
     ------
     UsageError
-        ``target`` exists and ``overwrite`` is False, or it is something else than a model.
+        ``target`` exists and ``overwrite`` is False, it is something else than a model or holds
+        more than one, or another command is writing it.
     OSError
         The disk is full or the folder cannot be written; an old folder is untouched.
     """
-    exists = _check_target(target, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{os.getpid()}.{secrets.token_hex(4)}"
-    temporary = target.with_name(f".{target.name}.{unique}.tmp")
-    try:
-        temporary.mkdir()
+    with (
+        claimed([Output(target, "The model", MODEL, overwrite)]) as claims,
+        built_folder(claims.place(target), MODEL) as building,
+    ):
         for name, data in files.items():
-            _write_synced(temporary / name, data)
-        fsync_directory(temporary)
-        if exists:
-            _replace(temporary, target, aside=target.with_name(f".{target.name}.{unique}.old"))
-        else:
-            os.rename(temporary, target)  # noqa: PTH104 - the tests cut the power at this call
-        fsync_directory(target.parent)
-    finally:  # what is left under the temporary name is a failed write, or the old model
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_target(target: Path, *, overwrite: bool) -> bool:
-    """Whether there is an old model to replace; anything else in the way is refused."""
-    if not os.path.lexists(target):
-        return False
-    if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
-        return True
-    if not (target.is_dir() and (target / "model.json").is_file()) or target.is_symlink():
-        raise UsageError(
-            f"{target} exists and is not a model folder; it is not replaced.",
-            hint="Choose another name.",
-        )
-    if not overwrite:
-        raise UsageError(
-            f"The model {target} exists already.", hint="Choose another name, or pass overwrite."
-        )
-    return True
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _replace(temporary: Path, target: Path, *, aside: Path) -> None:
-    """Put ``temporary`` in place of the folder ``target``; the old one is then to be removed."""
-    if _exchange(temporary, target):
-        return
-    os.rename(target, aside)  # noqa: PTH104 - the tests cut the power at this call
-    try:
-        os.rename(temporary, target)  # noqa: PTH104
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.rename(aside, target)  # noqa: PTH104
-        raise
-    fsync_directory(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Swap two names in one step; False where the system or file system cannot (not Linux, NFS)."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):
-        return False
-    names = AT_FDCWD, os.fsencode(a), AT_FDCWD, os.fsencode(b)
-    return renameat2(*names, RENAME_EXCHANGE) == 0
+            write_atomic(building / name, data)

@@ -38,6 +38,7 @@ def page(title: str, *body: str, style: str = "", script: str = "") -> str:
     head = element(
         "head",
         element("meta", charset="utf-8"),
+        element("meta", name="generator", content="featx"),  # so that it may be replaced
         element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),

@@ -5,10 +5,11 @@ matplotlib is imported here only, and only when something is drawn.
 
 from featx.reporting.contents import Embedded, Heat, Heats, Subject
 from featx.reporting.document import write_page
-from featx.reporting.files import write_figures
+from featx.reporting.files import FIGURES, write_figures
 from featx.reporting.map import Layout, lay_out
 
 __all__ = [
+    "FIGURES",
     "Embedded",
     "Heat",
     "Heats",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from featx.files import write_atomic
+from featx.files import make_directory, write_atomic
 from featx.formats import write_rows
+from featx.ours import FolderKind, read_json
 from featx.reporting.contents import Subject
 from featx.reporting.drawing import picture
 from featx.reporting.figures import figures
@@ -14,7 +16,10 @@ from featx.reporting.gallery import cases, cases_table, least_certain, worst_mis
 from featx.reporting.map import Layout, layout_table
 from featx.reporting.tables import Table, candidates, class_rows, confused_pairs, estimates
 
-__all__ = ["write_figures"]
+__all__ = ["FIGURES", "write_figures"]
+
+MARKER = ".featx-figures.json"  # lists what featx wrote, so that it may be replaced
+MADE_BY = "featx report --figures"
 
 
 def write_figures(folder: Path, subject: Subject, layout: Layout | None) -> list[str]:
@@ -23,7 +28,7 @@ def write_figures(folder: Path, subject: Subject, layout: Layout | None) -> list
     Parameters
     ----------
     folder : Path
-        Made where it is not there; files of the same name are replaced.
+        Made where it is not there; figures and tables of before are replaced.
     subject : Subject
     layout : Layout, optional
         Of the map; None leaves its table out.
@@ -33,16 +38,42 @@ def write_figures(folder: Path, subject: Subject, layout: Layout | None) -> list
     list of str
         The files' names.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for figure in figures(subject):
+    drawn, tables = list(figures(subject)), list(_tables(subject, layout))
+    written = [f"{figure.name}.{kind}" for figure in drawn for kind in ("svg", "png")]
+    written += [f"{name}.csv" for name, _ in tables]
+    make_directory(folder)
+    # The list first: a file that is not on it is somebody else's.
+    note = {"made_by": MADE_BY, "files": sorted({*_listed(folder), *written})}
+    write_atomic(folder / MARKER, json.dumps(note, indent=2).encode())
+    for figure in drawn:
         for kind in ("svg", "png"):
             write_atomic(folder / f"{figure.name}.{kind}", picture(figure, kind))
-            written.append(f"{figure.name}.{kind}")
-    for name, table in _tables(subject, layout):
+    for name, table in tables:
         write_rows(folder / f"{name}.csv", table.columns, table.rows, overwrite=True)
-        written.append(f"{name}.csv")
     return written
+
+
+def _listed(folder: Path) -> list[str]:
+    """Names of the figures and tables that featx wrote into a folder."""
+    note = read_json(folder / MARKER)
+    files = note.get("files") if note.get("made_by") == MADE_BY else None
+    return [str(name) for name in files] if isinstance(files, list) else []
+
+
+def _is_figures(folder: Path) -> bool:
+    """Whether it has the list, and every picture and table in it is listed."""
+    listed = _listed(folder)
+    there = [path.name for path in folder.iterdir() if path.suffix in {".svg", ".png", ".csv"}]
+    return bool(listed) and set(there) <= set(listed)
+
+
+FIGURES = FolderKind(
+    "figures",
+    _is_figures,
+    lambda folder: {MARKER, *_listed(folder)}.__contains__,
+    room_bytes=1 << 21,
+    in_place=True,
+)
 
 
 def _tables(subject: Subject, layout: Layout | None) -> Iterator[tuple[str, Table]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,22 @@ import numpy as np
 
 from featx.errors import MissingExtraError, StoreError, UsageError
 from featx.files import atomic_path, printable, write_atomic
+from featx.ours import FileKind, is_table
 from featx.store.faults import storage_errors
 
-__all__ = ["EXPORT_SUFFIXES", "check_export_path", "export_arrays"]
+__all__ = ["EXPORT", "EXPORT_SUFFIXES", "check_export_path", "export_arrays"]
 
 EXPORT_SUFFIXES = (".h5", ".npz", ".parquet")
 _PARQUET_ROWS = 8192
 
 
-def check_export_path(path: str | Path, *, overwrite: bool = False) -> Path:
-    """Refuse a path that `export_arrays` could not write, before any work is done.
+def check_export_path(path: str | Path) -> Path:
+    """Refuse a name that `export_arrays` could not write, before any work is done.
 
     Raises
     ------
     UsageError
-        Unknown suffix, or the file exists and ``overwrite`` is False.
+        Unknown suffix.
     MissingExtraError
         Parquet without pyarrow.
     """
@@ -36,10 +38,6 @@ def check_export_path(path: str | Path, *, overwrite: bool = False) -> Path:
             f"Cannot export to {os.fspath(path)!r}: the name must end in one of "
             f"{', '.join(EXPORT_SUFFIXES)}."
         )
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists.", hint="Replace it with --overwrite.")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"{target.absolute().parent} is not a folder.")
     if target.suffix.lower() == ".parquet":
         _pyarrow()
     return target
@@ -75,12 +73,16 @@ def export_arrays(
 
     Raises
     ------
-    UsageError, MissingExtraError
+    UsageError
+        The suffix is unknown, or the file exists and ``overwrite`` is False.
+    MissingExtraError
         As `check_export_path`.
     StoreError
         Lengths differ, or the file cannot be written.
     """
-    target = check_export_path(path, overwrite=overwrite)
+    target = check_export_path(path)
+    if os.path.lexists(target) and not overwrite:
+        raise UsageError(f"{target} exists.", hint="Replace it with --overwrite.")
     text: dict[str, Sequence[str]] = {"ids": ids}
     if y is not None:
         text["y"] = y
@@ -96,6 +98,27 @@ def export_arrays(
     }
     with storage_errors("write", target):
         writers[target.suffix.lower()](target, X, text)
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file holds what `export_arrays` is asked for by ``featx cache export``."""
+    import h5py
+
+    if path.suffix.lower() == ".parquet":
+        return is_table(("ids", "sha256", "X"))(path) or is_table(("ids", "y", "sha256", "X"))(path)
+    if path.suffix.lower() == ".npz":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = {name.removesuffix(".npy") for name in archive.namelist()}
+        except (zipfile.BadZipFile, NotImplementedError):
+            return False
+    else:
+        with h5py.File(path, "r") as file:
+            names = set(file)
+    return names - {"y"} == {"X", "ids", "sha256"}
+
+
+EXPORT = FileKind("embeddings", _is_export, room_bytes=1 << 20)
 
 
 def _write_hdf5(target: Path, X: np.ndarray, text: Mapping[str, Sequence[str]]) -> None:

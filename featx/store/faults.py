@@ -16,6 +16,8 @@ __all__ = ["corrupt", "repair_command", "storage_errors"]
 _HINTS = {
     errno.ENOSPC: "Free some space and run the same command again; what was committed is kept.",
     errno.EDQUOT: "Free some quota and run the same command again; what was committed is kept.",
+    errno.ENOTDIR: "Choose a folder with --cache or FEATX_CACHE: a file is where one is needed.",
+    errno.ENAMETOOLONG: "Choose a shorter name with --cache or FEATX_CACHE.",
     errno.EROFS: "Choose a folder that can be written with --cache or FEATX_CACHE.",
     errno.EACCES: "Choose a folder that can be written with --cache or FEATX_CACHE.",
     errno.EPERM: "Choose a folder that can be written with --cache or FEATX_CACHE.",

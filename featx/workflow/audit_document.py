@@ -16,31 +16,37 @@ from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
 
-__all__ = ["audit_document", "audit_sentences", "audit_tables"]
+__all__ = ["TABLES", "audit_document", "audit_sentences", "audit_tables"]
 
 Table = tuple[Sequence[str], list[Sequence[Any]]]
 MOST_NAMED = 5
-COPY_COLUMNS = (
-    *("set", "path", "label", "split", "kind", "similarity"),
-    *("across_classes", "across_splits", "keep"),
-)
-LABEL_COLUMNS = ("path", "label", "believed", "probability_of_label", "probability_of_believed")
+#: Columns of each table that an audit may write.
+TABLES: dict[str, tuple[str, ...]] = {
+    "exclude": ("path", "reason"),
+    "groups": ("path", "group"),
+    "copies": (
+        *("set", "path", "label", "split", "kind", "similarity"),
+        *("across_classes", "across_splits", "keep"),
+    ),
+    "outliers": ("path", "label", "score"),
+    "labels": ("path", "label", "believed", "probability_of_label", "probability_of_believed"),
+}
 
 
 def audit_tables(found: Audit) -> dict[str, Table]:
     """Name -> columns and rows; each with a column ``path`` is a list for ``--exclude``."""
     data = found.data
     tables: dict[str, Table] = {
-        "exclude": (("path", "reason"), list(found.excluded())),
-        "groups": (("path", "group"), list(found.grouped())),
-        "copies": (COPY_COLUMNS, list(_copy_rows(found))),
+        "exclude": (TABLES["exclude"], list(found.excluded())),
+        "groups": (TABLES["groups"], list(found.grouped())),
+        "copies": (TABLES["copies"], list(_copy_rows(found))),
         "outliers": (
-            ("path", "label", "score"),
+            TABLES["outliers"],
             [(data.ids[i], data.labels[i], round(found.outliers[i], 3)) for i in found.strange],
         ),
     }
     if found.issues is not None:
-        tables["labels"] = (LABEL_COLUMNS, list(_label_rows(found, found.issues)))
+        tables["labels"] = (TABLES["labels"], list(_label_rows(found, found.issues)))
     return tables
 
 
@@ -113,7 +119,8 @@ def _labels_document(found: Audit) -> dict[str, Any] | None:
     quality = zip(found.rows, found.issues.quality, strict=True)
     return {
         "suspects": [
-            dict(zip(LABEL_COLUMNS, row, strict=True)) for row in _label_rows(found, found.issues)
+            dict(zip(TABLES["labels"], row, strict=True))
+            for row in _label_rows(found, found.issues)
         ],
         "quality": {found.data.ids[i]: None if np.isnan(q) else _short(q) for i, q in quality},
     }

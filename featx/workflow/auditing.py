@@ -17,15 +17,20 @@ from featx.config import AuditConfig, DatasetConfig, ExtractConfig
 from featx.errors import AuditError, DatasetError, UsageError
 from featx.extraction import Extraction
 from featx.files import make_directory, printable, write_atomic
-from featx.formats import check_place, write_rows
+from featx.formats import write_rows
+from featx.ours import FolderKind, is_page, is_table, read_json
+from featx.outputs import Claims, Output, claimed
 from featx.system_errors import writing
-from featx.workflow.audit_document import audit_document, audit_tables
+from featx.workflow.audit_document import TABLES, audit_document, audit_tables
 from featx.workflow.audit_page import audit_page
 from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
+from featx.workflow.used import used_by
 
 __all__ = ["FinishedAudit", "audit", "audit_dataset"]
+
+FILES = frozenset({"audit.html", "audit.json", *(f"{name}.csv" for name in TABLES)})
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,20 @@ def audit_dataset(
             "An audit takes one backbone, without --separate and --views.",
             hint="Run one audit for each, with an --output of its own.",
         )
-    folder = Path(config.output)
-    _check_folder(folder, overwrite=config.overwrite)
+    output = Output(config.output, "-o", AUDIT, config.overwrite)
+    with claimed([output], used_by(data, extract)) as claims:
+        return _audit(data, extract, config, claims)
+
+
+def _audit(
+    data: DatasetConfig, extract: ExtractConfig, config: AuditConfig, claims: Claims
+) -> FinishedAudit:
+    """The audit itself, once its folder is claimed."""
+    folder = claims.place(config.output)
     started = time.perf_counter()
-    extraction = extract_manifest(open_data(data), extract, allow_memory=True)[0]
+    manifest = open_data(data)
+    claims.spare("the images", manifest.paths)
+    extraction = extract_manifest(manifest, extract, allow_memory=True)[0]
     extracted = time.perf_counter()
     images = _audit_data(extraction, extract.workers)
     looked = time.perf_counter()
@@ -114,16 +129,24 @@ def audit_dataset(
     return FinishedAudit(folder, results, found)
 
 
-def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    shown = printable(str(folder))
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"The output {shown!r} is a file; an audit is a folder of them.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise UsageError(
-            f"The output {shown!r} exists already.",
-            hint="Choose another folder with --output, or --overwrite.",
-        )
-    check_place(folder / "audit.html", overwrite=True)
+def _is_audit(folder: Path) -> bool:
+    """Whether it has an audit's document, and files of an audit's names are of an audit."""
+    document = read_json(folder / "audit.json")
+    if not {"schema_version", "source", "serious", "summary"} <= document.keys():
+        return False
+    tables = {f"{name}.csv": is_table(columns) for name, columns in TABLES.items()}
+    known = {**tables, "audit.html": is_page}
+    return all(known[p.name](p) for p in folder.iterdir() if p.name in known)
+
+
+#: Its files are replaced one by one: others in the folder stay.
+AUDIT = FolderKind(
+    "an audit",
+    _is_audit,
+    lambda folder: FILES.__contains__,
+    room_bytes=1 << 21,
+    in_place=True,
+)
 
 
 def _audit_data(extraction: Extraction, workers: int | None) -> AuditData:
@@ -158,9 +181,10 @@ def _write(
     import json
 
     make_directory(folder)
+    # First: the rest is recognised by it.
+    write_atomic(folder / "audit.json", json.dumps(results, indent=2, allow_nan=False).encode())
     for name, (columns, rows) in audit_tables(found).items():
         write_rows(folder / f"{name}.csv", columns, rows, overwrite=True)
-    write_atomic(folder / "audit.json", json.dumps(results, indent=2, allow_nan=False).encode())
     paths = {row.id: row.path for row in extraction.manifest.rows}
     text = audit_page(found, results, paths, shown=config.shown)
     write_atomic(folder / "audit.html", text.encode("utf-8", "backslashreplace"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from featx.comparing.reports import REPORTS, render
 from featx.config import CompareConfig
 from featx.errors import UsageError
 from featx.files import write_atomic
-from featx.formats import check_output, check_place, write_rows
+from featx.formats import find_writer, write_rows
+from featx.ours import FileKind, file_start, is_page, is_table, read_json
+from featx.outputs import Claims, Output, Used, claimed
 from featx.system_errors import writing
 from featx.workflow.comparing_both import frozen_and_finetuned, refuse_training_options
 from featx.workflow.fitting import Run
@@ -22,6 +25,13 @@ from featx.workflow.options import sections
 __all__ = ["compare", "compare_folders"]
 
 STDOUT = "-"
+#: How each format's reports are recognised; those of other plug-ins are never replaced.
+COMPARISON: Mapping[str, Callable[[Path], bool]] = defaultdict(
+    lambda: lambda path: False,
+    html=is_page,
+    markdown=lambda path: file_start(path).startswith(b"# Comparison\n"),
+    json=lambda path: {"schema_version", "runs", "differences"} <= read_json(path).keys(),
+)
 
 
 def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
@@ -73,13 +83,36 @@ def compare_folders(
 
     ``overrides`` are ``section.key=value`` for the runs that ``config.finetune`` makes.
     """
-    for path in reports.values():
-        if path != STDOUT:
-            check_place(path, overwrite=config.overwrite)
     if list(reports.values()).count(STDOUT) > 1:
         raise UsageError("Only one report can go to stdout (-).")
+    what = "the images" if config.finetune else "the run"
+    used = [Used(what, path) for path in (*folders, config.baseline) if path is not None]
+    with claimed(_outputs(config, reports), used) as claims:
+        return _compare(folders, config, reports, overrides, claims)
+
+
+def _outputs(config: CompareConfig, reports: Mapping[str, str]) -> list[Output]:
+    """What will be written, to be claimed before any work is done."""
+    found = [
+        Output(path, f"--{name}", FileKind("a comparison", COMPARISON[name]), config.overwrite)
+        for name, path in reports.items()
+        if path != STDOUT
+    ]
     if config.disagreements is not None:
-        check_output(config.disagreements, overwrite=config.overwrite)
+        find_writer(config.disagreements)
+        kind = FileKind("a table of disagreements", is_table(("id", "split", "fold", "y_true")))
+        found.append(Output(config.disagreements, "--disagreements", kind, config.overwrite))
+    return found
+
+
+def _compare(
+    folders: list[str],
+    config: CompareConfig,
+    reports: Mapping[str, str],
+    overrides: tuple[str, ...],
+    claims: Claims,
+) -> Comparison:
+    """The comparison itself, once its reports are claimed."""
     if config.finetune:
         folders = frozen_and_finetuned(folders, config, overrides)
     else:
@@ -88,22 +121,19 @@ def compare_folders(
         _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
     )
     if config.disagreements is not None:
-        with writing("the table", config.disagreements):
-            write_rows(
-                config.disagreements,
-                comparison.columns,
-                comparison.disagreements(),
-                overwrite=config.overwrite,
-            )
-        console.log(f"Images predicted differently written to {config.disagreements}")
+        place = claims.place(config.disagreements)
+        with writing("the table", place):
+            write_rows(place, comparison.columns, comparison.disagreements(), overwrite=True)
+        console.log(f"Images predicted differently written to {place}")
     for name, path in reports.items():
         text = render(comparison.document, name)
         if path == STDOUT:
             console.out(text.rstrip("\n"))
         else:
-            with writing("the comparison", path):
-                write_atomic(path, text.encode("utf-8", "backslashreplace"))
-            console.log(f"Comparison written to {path}")
+            place = claims.place(path)
+            with writing("the comparison", place):
+                write_atomic(place, text.encode("utf-8", "backslashreplace"))
+            console.log(f"Comparison written to {place}")
     return comparison
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from featx.config import CompareConfig, RunConfig, make_config
 from featx.errors import UsageError
+from featx.outputs import claimed
 from featx.workflow.finetuning import finetune_dataset
 from featx.workflow.fitting import fit_dataset
-from featx.workflow.runs import run_folder
+from featx.workflow.runs import run_folder, run_output
 
 __all__ = ["frozen_and_finetuned", "refuse_training_options"]
 
@@ -47,8 +48,9 @@ def frozen_and_finetuned(
         )
     frozen, tuned = _configs(datasets[0], config, overrides)
     assert tuned.finetune is not None
-    run_folder(datasets[0], frozen.fit)  # either may exist: say so before anything is spent
-    run_folder(datasets[0], tuned.finetune)
+    sections = (frozen.fit, tuned.finetune)  # either may exist: say so before anything is spent
+    with claimed([run_output(run_folder(datasets[0], each), each) for each in sections]):
+        pass
     baseline = fit_dataset(frozen)
     section = tuned.finetune.model_copy(update={"from_run": str(baseline.folder)})
     finished = finetune_dataset(tuned.model_copy(update={"finetune": section}))

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import io
-import shutil
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from featx import console
-from featx.errors import FeatxError, UsageError
+from featx.errors import FeatxError
+from featx.files import make_directory, write_atomic
+from featx.ours import FolderKind, remove_known
+from featx.outputs import Output, claimed
 from featx.shell import as_argument, shell_line
 from featx.system_errors import writing
+from featx.workflow.runs import RUN
+from featx.workflow.sorting import TREE
 
 __all__ = ["demo", "make_images"]
 
 MARK = ".featx-demo"  # only a folder with this file in it is ever replaced
+IMAGES = re.compile(
+    r"\.featx-demo|scores\.csv|(digits/(train|test)/\d|new)/(\d{4}|broken-[a-z]+)\.png"
+    r"|runs/\.searches/[0-9a-f]+\.jsonl|cache/[^/]+-[0-9a-f]{12}/"
+    r"(extractor\.json|index\.json|lock|shards/[^/]+\.h5|derived/[^/]+)"
+)
 SIZE_PX = 32
 TEST_OF_EACH = 20
 NEW_IMAGES = 60
@@ -43,10 +54,19 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
     FeatxError
         One of the commands failed; its own message stands above.
     """
-    started = time.perf_counter()
     root = Path(folder)
+    with claimed([Output(root, "--folder", DEMO, overwrite)]):
+        _demo(root)
+
+
+def _demo(root: Path) -> None:
+    """The demo itself, once its folder is claimed."""
+    started = time.perf_counter()
     with writing("the demo", root):
-        _prepare(root, overwrite=overwrite)
+        if root.exists():
+            remove_known(root, DEMO)
+        make_directory(root)
+        write_atomic(root / MARK, b"made by featx demo; safe to delete\n")
         make_images(root)
     console.log(
         "Handwritten digits of scikit-learn as PNG files: imbalanced 10 to 1, a test split, "
@@ -74,17 +94,25 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
     )
 
 
-def _prepare(root: Path, *, overwrite: bool) -> None:
-    if root.exists():
-        if not (root / MARK).exists():
-            raise UsageError(
-                f"{str(root)!r} exists and is no featx demo.", hint="Name another: --folder NAME"
-            )
-        if not overwrite:
-            raise UsageError(f"The demo {str(root)!r} exists.", hint="Add --overwrite.")
-        shutil.rmtree(root)
-    root.mkdir(parents=True)
-    (root / MARK).write_text("made by featx demo; safe to delete\n", "utf-8")
+def _knows(root: Path) -> Callable[[str], bool]:
+    """What the demo made, and what is made with the commands that it prints."""
+    runs = [path for path in root.glob("runs/*") if RUN.is_one(path)]
+    inside = {f"runs/{path.name}": RUN.knows(path) for path in runs}
+    if TREE.is_one(root / "sorted"):
+        inside["sorted"] = TREE.knows(root / "sorted")
+
+    def known(name: str) -> bool:
+        if IMAGES.fullmatch(name):
+            return True
+        return any(
+            name.startswith(f"{folder}/") and knows(name.removeprefix(f"{folder}/"))
+            for folder, knows in inside.items()
+        )
+
+    return known
+
+
+DEMO = FolderKind("a demo", lambda root: (root / MARK).is_file(), _knows, room_bytes=1 << 24)
 
 
 def make_images(root: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from featx.data.reader import read_manifest
 from featx.errors import DecodeError, ModelError, UsageError
 from featx.exports import EXPORTERS, Part
 from featx.extraction import Extractor
-from featx.files import fsync_directory, printable
-from featx.formats import check_place
+from featx.files import fsync_directory, hidden_name, printable
 from featx.model import Model, load_model
+from featx.ours import FileKind
+from featx.outputs import Output, Used, claimed
 from featx.system_errors import writing
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
+from featx.workflow.used import used_by
 
 __all__ = ["Exported", "export_model"]
 
@@ -115,7 +117,18 @@ def export_model(
     exporter = EXPORTERS.get(config.to)
     exporter.require()
     loaded = model if isinstance(model, Model) else load_model(model)
-    target = _target(model, output or config.output, exporter, overwrite=config.overwrite)
+    target = _target(model, output or config.output, exporter)
+    source = config.images or str(loaded.provenance.get("dataset", ""))
+    used = [Used("the images", source)] if source else []
+    outputs = _outputs(target, exporter, overwrite=config.overwrite)
+    with claimed(outputs, [*used, *used_by(extract=extract, model=model)]) as claims:
+        return _export(loaded, config, extract, exporter, claims.place(target))
+
+
+def _export(
+    loaded: Model, config: ExportConfig, extract: ExtractConfig, exporter: Any, target: Path
+) -> Exported:
+    """The export itself, once its files are claimed."""
     paths, images = _check_images(loaded, config)
     extractors = rebuild_extractors(loaded, extract, paths)
     parts = [
@@ -126,7 +139,9 @@ def export_model(
 
     network = whole_network(loaded, parts)
     own, resized = _own(loaded, extractors, images)
-    trial = target.with_name(f".{target.stem}.{os.getpid()}.trial{exporter.suffix}")
+    building = hidden_name(target, "tmp")
+    building.mkdir()
+    trial = building / target.name
     console.detail(f"tracing the network for {config.to}")
     try:
         with writing("the network", target):
@@ -141,16 +156,12 @@ def export_model(
                 os.replace(trial.with_suffix(suffix), target.with_suffix(suffix))  # noqa: PTH105
             fsync_directory(target.parent)
     finally:
-        for suffix in (exporter.suffix, *exporter.companions):
-            with suppress(OSError):  # where nothing can be written nothing can be removed either
-                trial.with_suffix(suffix).unlink(missing_ok=True)
+        shutil.rmtree(building, ignore_errors=True)  # made above, and nobody else knows of it
     return done
 
 
-def _target(
-    model: Any, output: str | os.PathLike[str] | None, exporter: Any, *, overwrite: bool
-) -> Path:
-    """Where the file goes; nothing is there, or it may be replaced."""
+def _target(model: Any, output: str | os.PathLike[str] | None, exporter: Any) -> Path:
+    """Where the file goes."""
     if output is None:
         if isinstance(model, Model):
             raise UsageError("A model in memory has no name: give the output file.")
@@ -160,9 +171,25 @@ def _target(
         raise UsageError(
             f"The output {printable(target.name)!r} should end in {exporter.suffix!r}."
         )
-    for suffix in (exporter.suffix, *exporter.companions):
-        check_place(target.with_suffix(suffix), overwrite=overwrite)
     return target
+
+
+def _outputs(target: Path, exporter: Any, *, overwrite: bool) -> list[Output]:
+    """The file and what lies beside it, to be claimed before any work is done."""
+    kind = FileKind("a network", _is_network, room_bytes=1 << 22)
+    suffixes = (exporter.suffix, *exporter.companions)
+    return [Output(target.with_suffix(suffix), "-o", kind, overwrite) for suffix in suffixes]
+
+
+def _is_network(path: Path) -> bool:
+    """Whether a network says that featx exported it; weights beside one are told by it."""
+    with path.open("rb") as file:
+        if path.suffix == ".bin":
+            return _is_network(path.with_suffix(".xml"))
+        if path.suffix == ".xml":
+            return b"<featx>" in file.read()
+        file.seek(max(0, path.stat().st_size - (1 << 20)))  # what is said of it stands at the end
+        return b"\x0a\x05featx\x12" in file.read()  # a key of the format's metadata
 
 
 def _check_images(model: Model, config: ExportConfig) -> tuple[list[str], list[Any]]:

@@ -14,11 +14,13 @@ from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError, StoreError
 from featx.files import printable
+from featx.outputs import Output, Used, claimed
 from featx.store import EmbeddingStore
-from featx.store.export import check_export_path, export_arrays
+from featx.store.export import EXPORT, check_export_path, export_arrays
 from featx.store.listing import find_extractor
 from featx.system_errors import writing
 from featx.workflow.datasets import open_data
+from featx.workflow.used import used_by
 
 __all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
 
@@ -73,11 +75,15 @@ def export_embeddings(
     UnknownNameError, UsageError, MissingExtraError, DatasetError, StoreError, CorruptStoreError
         The extractor, the output, the data set or the store is not as it must be.
     """
-    target = check_export_path(output, overwrite=overwrite)
-    rows = aligned_rows(cache, extractor, data)
-    with writing("the export", target):
-        export_arrays(target, rows.X, rows.y, rows.ids, hashes=rows.hashes, overwrite=overwrite)
-    return ExportReport(target, len(rows.ids), rows.X.shape[1], rows.missing)
+    target = check_export_path(output)
+    used = [*used_by(data), Used("the cache", cache)]
+    with claimed([Output(target, "-o", EXPORT, overwrite)], used) as claims:
+        rows = aligned_rows(cache, extractor, data)
+        claims.spare("the images", rows.paths or ())
+        target = claims.place(target)
+        with writing("the export", target):
+            export_arrays(target, rows.X, rows.y, rows.ids, hashes=rows.hashes, overwrite=True)
+        return ExportReport(target, len(rows.ids), rows.X.shape[1], rows.missing)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from featx.workflow.datasets import open_data
 from featx.workflow.options import sections
 from featx.workflow.ranging import settle_range
 from featx.workflow.rebuilding import rebuild_extractors
+from featx.workflow.used import check_cache
 
 __all__ = ["extract", "extract_manifest", "extract_with_model", "tell_failures"]
 
@@ -97,6 +98,7 @@ def extract_with_model(
             "backbone embeds.",
             hint="Leave one of the two out.",
         )
+    check_cache(manifest, config.cache)
     loaded = model if isinstance(model, Model) else load_model(model)
     extractors = rebuild_extractors(loaded, config, () if dry_run else manifest.paths)
     found = run_extractors(manifest, extractors, config, dry_run=dry_run)
@@ -114,6 +116,7 @@ def extract_manifest(
     dry_run: bool = False,
 ) -> list[Extraction]:
     """`extract` for a manifest already read; tells the story on stderr."""
+    check_cache(manifest, config.cache)
     config = settle_range(manifest, config)
     if not config.backbone:
         console.log(

@@ -16,6 +16,7 @@ from featx.files import printable
 from featx.fitting.data import Part
 from featx.fitting.estimate import Tested
 from featx.parsing import parse_json
+from featx.replacing import recover
 
 __all__ = ["Baseline", "Settled", "check_names", "check_same_images", "settle"]
 
@@ -52,6 +53,7 @@ class Baseline:
             There is no run there.
         """
         folder = Path(path)
+        recover(folder)  # a command that was replacing it may have been killed
         folds: dict[str, dict[str, int]] = {}
         try:
             results = parse_json((folder / "results.json").read_text("utf-8"))

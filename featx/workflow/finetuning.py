@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -30,12 +30,15 @@ from featx.fitting.foreseen import missing_test_split
 from featx.fitting.near_copies import near_copies_of
 from featx.machine import cpu_cores
 from featx.model import load_model
+from featx.ours import remove_known
+from featx.outputs import Claims, Output, Used, claimed
 from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
 from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
 from featx.workflow.finetune_baseline import Settled, check_names, check_same_images, settle
 from featx.workflow.finetune_devices import Place, choose_place
+from featx.workflow.finetune_folders import WORKING, curves_output
 from featx.workflow.finetune_guard import Change, compare_models
 from featx.workflow.finetune_model import Answer, frozen_answer, tuned_answer
 from featx.workflow.finetune_results import Found, Judged, curves, predictions, settings
@@ -44,8 +47,9 @@ from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
 from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
-from featx.workflow.runs import RunContents, run_folder, write_run
+from featx.workflow.runs import RunContents, run_folder, run_output, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
+from featx.workflow.used import used_by
 
 if TYPE_CHECKING:
     from featx.finetuning import ImageBank
@@ -116,9 +120,23 @@ def finetune_dataset(config: RunConfig) -> Run:
     target = settled.config.finetune.mlflow
     config = _named(settled.config, folder)
     assert config.finetune is not None
-    _check_extras(config.finetune)
+    used = used_by(config.data, config.extract, config.finetune)
+    _check_extras(config.finetune, [*used, Used("the run", folder)])
     place = choose_place(config.extract, config.finetune)
+    outputs = [run_output(folder, config.finetune), *curves_output(config.finetune)]
+    with claimed(outputs, used) as claims:
+        settled = replace(settled, config=config)
+        return _finetune(settled, folder, target, claims, place, started)
+
+
+def _finetune(
+    settled: Settled, folder: Path, target: str | None, claims: Claims, place: Place, started: float
+) -> Run:
+    """The fine-tuning itself, once the run's name is claimed."""
+    config = settled.config
+    assert config.finetune is not None
     manifest = labelled(open_data(config.data))
+    claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, settled)
     config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
     assert config.finetune is not None
@@ -134,6 +152,8 @@ def finetune_dataset(config: RunConfig) -> Run:
     if settled.baseline is not None:
         check_same_images(settled.baseline, content_digest(extraction), part, folds, tested)
     extracted_s = time.perf_counter() - started
+    working = _working_folder(config, place, extraction)
+    claims.add(Output(working, "--runs", WORKING, overwrite=True))
     with closing(_bank(extraction, part, config.finetune)) as bank:
         n_trainings = folds.n_folds + 1 if tested is None else 1
         workshop = _workshop(config, place, extraction, part, bank, n_trainings)
@@ -167,9 +187,10 @@ def finetune_dataset(config: RunConfig) -> Run:
         section="finetune",
         tables={"curves.csv": curves(found.records)},
     )
+    folder = claims.place(folder)
     with writing("the run", folder, kept="Checkpoints are kept."):
-        write_run(folder, contents, overwrite=config.finetune.overwrite)
-    shutil.rmtree(workshop.folder, ignore_errors=True)
+        write_run(folder, contents)
+    remove_known(working, WORKING)
     console.log(f"Run written to {folder}")
     if config.finetune.report:
         add_report(folder, [found.answer.extraction], heat_maps=config.finetune.heat_maps)
@@ -185,9 +206,9 @@ def _named(config: RunConfig, folder: Path) -> RunConfig:
     return config.model_copy(update={"finetune": named})
 
 
-def _check_extras(config: FinetuneConfig) -> None:
-    """Refuse what is not installed before anything is spent."""
-    check_tracking(config.mlflow)
+def _check_extras(config: FinetuneConfig, used: Sequence[Used]) -> None:
+    """Refuse what is not installed, or cannot be logged to, before anything is spent."""
+    check_tracking(config.mlflow, used)
     if config.tensorboard is not None and find_spec("tensorboard") is None:
         raise MissingExtraError("--tensorboard", "tensorboard")
     if (config.trials or config.budget) and find_spec("optuna") is None:

@@ -32,6 +32,7 @@ from featx.fitting import (
 )
 from featx.fitting.data import only_one
 from featx.model import Model, ModelExtractor
+from featx.outputs import Claims, Used, claimed
 from featx.system_errors import writing
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.datasets import open_data
@@ -39,8 +40,9 @@ from featx.workflow.extracting import extract_manifest
 from featx.workflow.options import sections
 from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
-from featx.workflow.runs import RunContents, run_folder, write_run
+from featx.workflow.runs import RunContents, run_folder, run_output, write_run
 from featx.workflow.tracking import check_tracking, track_run, without_password
+from featx.workflow.used import used_by
 
 __all__ = [
     "Run",
@@ -109,8 +111,16 @@ def fit_dataset(config: RunConfig) -> Run:
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
     check_config(config.fit)
-    check_tracking(config.fit.mlflow)
+    used = used_by(config.data, config.extract, config.fit)
+    check_tracking(config.fit.mlflow, [*used, Used("the run", folder)])
+    with claimed([run_output(folder, config.fit)], used) as claims:
+        return _fit(config, folder, claims, started)
+
+
+def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run:
+    """The fit itself, once the run's name is claimed."""
     manifest = labelled(open_data(config.data))
+    claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, config)
     config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
@@ -132,9 +142,10 @@ def fit_dataset(config: RunConfig) -> Run:
     kept = {"name": folder.name, "mlflow": without_password(target)}
     config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
     contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
+    folder = claims.place(folder)
     searches = printable(str(folder.parent / ".searches"))
     with writing("the run", folder, kept=f"What is in the cache and in {searches} is kept."):
-        write_run(folder, contents, overwrite=config.fit.overwrite)
+        write_run(folder, contents)
     console.log(f"Run written to {folder}")
     if config.fit.report:
         add_report(folder, chosen, heat_maps=config.fit.heat_maps)

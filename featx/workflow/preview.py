@@ -14,13 +14,17 @@ from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError, UsageError
 from featx.files import atomic_path, printable
+from featx.ours import FileKind
+from featx.outputs import Output, claimed
 from featx.system_errors import writing
 from featx.workflow.datasets import open_data
 from featx.workflow.ranging import settle_range
+from featx.workflow.used import used_by
 
 __all__ = ["preview"]
 
 N_IMAGES, N_VIEWS = 8, 7
+SOFTWARE, SIGNATURE = 0x0131, "featx finetune --preview"  # a tag of Exif, and its value
 GAP_PX = 4
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -36,7 +40,7 @@ def preview(
     Parameters
     ----------
     path : path
-        A ``.png``, ``.jpg`` or ``.webp`` file; replaced where it exists.
+        A ``.png``, ``.jpg`` or ``.webp`` file; one that featx wrote is replaced.
     data : DatasetConfig
         Eight images that can be read are shown, of as many classes as possible.
     extract : ExtractConfig
@@ -52,19 +56,33 @@ def preview(
     Raises
     ------
     UsageError
-        The file has another ending.
+        The file has another ending, exists and is not a contact sheet, or is one of the images.
     DatasetError, BackboneError
         As `featx.finetune`; also where no image can be read.
     """
-    from PIL import Image
-
     target = Path(path)
     if target.suffix.lower() not in ENDINGS:
         raise UsageError(
             f"--preview {printable(str(target))!r} has the ending {target.suffix!r}; allowed are "
             f"{', '.join(ENDINGS)}."
         )
-    rows = _rows(open_data(data), extract, config)
+    output = Output(target, "--preview", SHEET, overwrite=True)
+    with claimed([output], used_by(data, extract)) as claims:
+        manifest = open_data(data)
+        claims.spare("the images", manifest.paths)
+        rows = _rows(manifest, extract, config)
+        target = claims.place(target)
+        _write(target, rows)
+    console.log(
+        f"{console.counted(len(rows), 'image')} and {N_VIEWS} views of each written to {target}"
+    )
+    return len(rows)
+
+
+def _write(target: Path, rows: list[NDArray[np.uint8]]) -> None:
+    """All pictures on one sheet, signed so that it may be replaced."""
+    from PIL import Image
+
     height, width = rows[0].shape[1:3]
     sheet = np.full(
         (
@@ -79,12 +97,20 @@ def preview(
         for k, pixels in enumerate(pictures):
             top, left = i * (height + GAP_PX), k * (width + GAP_PX)
             sheet[top : top + height, left : left + width] = pixels
+    exif = Image.Exif()
+    exif[SOFTWARE] = SIGNATURE
     with writing("the contact sheet", target), atomic_path(target) as temporary:
-        Image.fromarray(sheet).save(temporary, format=_format(target))
-    console.log(
-        f"{console.counted(len(rows), 'image')} and {N_VIEWS} views of each written to {target}"
-    )
-    return len(rows)
+        Image.fromarray(sheet).save(temporary, format=_format(target), exif=exif)
+
+
+def _is_sheet(path: Path) -> bool:
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+        return image.getexif().get(SOFTWARE) == SIGNATURE
+
+
+SHEET = FileKind("a contact sheet", _is_sheet)
 
 
 def _format(target: Path) -> str:

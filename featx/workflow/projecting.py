@@ -16,12 +16,14 @@ import numpy as np
 from PIL import Image
 
 from featx.config import DatasetConfig
-from featx.errors import UsageError
-from featx.files import atomic_path, make_directory, printable, write_atomic
+from featx.files import atomic_path, printable, write_atomic
 from featx.formats.csv import escape
+from featx.ours import FolderKind, file_start
+from featx.outputs import Output, Used, claimed
 from featx.reporting.pictures import small_pictures
 from featx.system_errors import writing
 from featx.workflow.exporting import AlignedRows, ExportReport, aligned_rows
+from featx.workflow.used import used_by
 
 __all__ = ["export_projector"]
 
@@ -61,16 +63,19 @@ def export_projector(
     UnknownNameError, DatasetError, StoreError, CorruptStoreError
         See `featx.workflow.exporting.export_embeddings`.
     """
-    folder = _check_folder(Path(output).expanduser(), overwrite=overwrite)
-    rows = aligned_rows(cache, extractor, data)
-    with writing("the export", folder):
-        return _write(folder, rows)
+    folder = Path(output).expanduser()
+    used = [*used_by(data), Used("the cache", cache)]
+    with claimed([Output(folder, "-o", PROJECTOR, overwrite)], used) as claims:
+        rows = aligned_rows(cache, extractor, data)
+        claims.spare("the images", rows.paths or ())
+        with writing("the export", folder):
+            _write(folder, rows)
+        return ExportReport(folder, len(rows.ids), rows.X.shape[1], rows.missing)
 
 
-def _write(folder: Path, rows: AlignedRows) -> ExportReport:
-    make_directory(folder)
+def _write(folder: Path, rows: AlignedRows) -> None:
+    write_atomic(folder / METADATA, _metadata(rows))  # first: the rest is recognised by it
     _write_vectors(folder / VECTORS, rows.X)
-    write_atomic(folder / METADATA, _metadata(rows))
     size_px = min(LARGEST_PX, SHEET_PX // math.ceil(math.sqrt(max(len(rows.ids), 1))))
     shows = rows.paths is not None and size_px >= SMALLEST_PX
     if rows.paths is not None and shows:
@@ -78,19 +83,24 @@ def _write(folder: Path, rows: AlignedRows) -> ExportReport:
     else:
         (folder / SPRITE).unlink(missing_ok=True)
     write_atomic(folder / CONFIG, _config(rows.backbone, size_px if shows else None))
-    return ExportReport(folder, len(rows.ids), rows.X.shape[1], rows.missing)
 
 
-def _check_folder(folder: Path, *, overwrite: bool) -> Path:
-    """Refuse what is in the way before any work is done."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{printable(str(folder))!r} is a file.", hint="Name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise UsageError(
-            f"{printable(str(folder))!r} is a folder with something in it.",
-            hint="Choose another one, or --overwrite to replace files of the same names.",
-        )
-    return folder
+def _is_projector(folder: Path) -> bool:
+    """Whether the projector's files are those that featx writes."""
+    titles = file_start(folder / METADATA, 100)
+    config = file_start(folder / CONFIG) if (folder / CONFIG).exists() else b""
+    ours = titles.startswith((b"id\tsha256\n", b"label\tid\tsha256\n"))
+    return ours and (not config or f'tensor_path: "{VECTORS}"'.encode() in config)
+
+
+#: Its files are replaced one by one: others in the folder stay.
+PROJECTOR = FolderKind(
+    "a projector's folder",
+    _is_projector,
+    lambda folder: {CONFIG, VECTORS, METADATA, SPRITE}.__contains__,
+    room_bytes=1 << 20,
+    in_place=True,
+)
 
 
 def _write_vectors(path: Path, X: np.ndarray) -> None:

@@ -18,15 +18,17 @@ from featx.comparing.predictions import Judged
 from featx.comparing.record import LEVELS, JudgedRun, read_run
 from featx.config import ReportConfig, RunConfig, load_config
 from featx.data.reader import read_manifest
-from featx.errors import ComparisonError, FeatxError, UsageError
+from featx.errors import ComparisonError, FeatxError
 from featx.extraction import Extraction, run_extractors
 from featx.files import printable, write_atomic
-from featx.formats import check_place
 from featx.model import load_model
 from featx.model.folder import FolderReader
+from featx.ours import FileKind, is_page
+from featx.outputs import Claims, Output, Used, claimed
 from featx.parsing import parse_json
-from featx.reporting import Embedded, Subject, lay_out, write_figures, write_page
+from featx.reporting import FIGURES, Embedded, Subject, lay_out, write_figures, write_page
 from featx.shell import as_argument, shell_line
+from featx.store import cache_folder
 from featx.system_errors import in_words, writing
 from featx.workflow.heat import find_heats
 from featx.workflow.options import sections
@@ -36,6 +38,7 @@ from featx.workflow.runs import again_command
 __all__ = ["add_report", "report", "report_folder"]
 
 PAGE = "report.html"
+REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 MOST_BYTES = 1 << 28  # of a small file of a run
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
@@ -75,12 +78,36 @@ def report(run: Any, **options: Any) -> Path:
 def report_folder(folder: str, config: ReportConfig) -> Path:
     """`report` from a checked configuration."""
     run = read_run(Path(folder), Path(folder).resolve().name)
-    target = Path(config.output or Path(folder) / PAGE)
+    with claimed(_outputs(folder, config), _used(folder, config)) as claims:
+        return _report(run, config, claims)
+
+
+def _outputs(folder: str, config: ReportConfig) -> list[Output]:
+    """What will be written, to be claimed before any work is done."""
+    found = []
     if config.output is not None:
-        check_place(target, overwrite=config.overwrite)
+        found.append(Output(config.output, "-o", REPORT, config.overwrite))
     if config.figures is not None:
-        _check_folder(Path(config.figures), overwrite=config.overwrite)
+        found.append(Output(config.figures, "--figures", FIGURES, config.overwrite))
+    return found
+
+
+def _used(folder: str, config: ReportConfig) -> list[Used]:
+    """What is read: the run and, as far as it says, what it was made of."""
     settings = load_config(str(Path(folder) / "config.yaml"))
+    images = config.dataset or settings.data.dataset
+    cache = cache_folder(config.cache or settings.extract.cache)
+    return [Used("the run", folder), Used("the images", images), Used("the cache", cache)]
+
+
+def _report(run: JudgedRun, config: ReportConfig, claims: Claims) -> Path:
+    """The report itself, once its outputs are claimed."""
+    folder = run.folder
+    if config.output is None:
+        claims.add(Output(folder / PAGE, "-o", REPORT, overwrite=True))
+    target = claims.place(config.output or folder / PAGE)
+    figures = None if config.figures is None else claims.place(config.figures)
+    settings = load_config(str(folder / "config.yaml"))
     if config.dataset is not None:
         data = settings.data.model_copy(update={"dataset": config.dataset, "root": None})
         settings = settings.model_copy(update={"data": data})
@@ -88,11 +115,11 @@ def report_folder(folder: str, config: ReportConfig) -> Path:
         extract = settings.extract.model_copy(update={"cache": config.cache})
         settings = settings.model_copy(update={"extract": extract})
     try:
-        extractions, missing = _extract_again(Path(folder), settings), ""
+        extractions, missing = _extract_again(folder, settings), ""
     except FeatxError as error:
         extractions, missing = [], f"This page has no pictures: {error.message}"
         console.warn(missing)
-    _write(run, extractions, missing, target, config.figures, heat_maps=config.heat_maps)
+    _write(run, extractions, missing, target, figures, heat_maps=config.heat_maps)
     return target
 
 
@@ -105,17 +132,6 @@ def add_report(folder: Path, extractions: Sequence[Extraction], *, heat_maps: bo
         console.warn(
             f"the run is whole, but its page could not be made ({in_words(error)}); "
             f"{shell_line('featx', 'report', as_argument(folder))} tries again"
-        )
-
-
-def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder with something in it, before any work is done."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--figures {printable(str(folder))!r} is a file.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise UsageError(
-            f"--figures {printable(str(folder))!r} is a folder with something in it.",
-            hint="Choose another one, or --overwrite to replace files of the same names.",
         )
 
 
@@ -132,7 +148,7 @@ def _write(
     extractions: Sequence[Extraction],
     missing: str,
     target: Path,
-    figures: str | None,
+    figures: Path | None,
     *,
     heat_maps: bool,
 ) -> None:
@@ -157,7 +173,7 @@ def _write(
     console.log(f"Page of {len(data) / 1e6:.1f} MB written to {target} in {elapsed_s:.1f} s")
     if figures is not None:
         with writing("the folder of figures", figures):
-            written = write_figures(Path(figures), subject, layout)
+            written = write_figures(figures, subject, layout)
         console.log(f"{len(written)} figures and tables written to {figures}")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from featx import console
 from featx.config import DatasetConfig, RunConfig
+from featx.outputs import claimed
 from featx.workflow.fitting import Run, fit_dataset
-from featx.workflow.scoring import score
+from featx.workflow.scoring import outputs_of, score
+from featx.workflow.used import used_by
 
 __all__ = ["run"]
 
@@ -28,6 +30,9 @@ def run(config: RunConfig) -> Run:
     FeatxError
         As `featx.fit` and `featx.score` do.
     """
+    if config.score is not None:  # what cannot be written is known before the fit
+        with claimed(outputs_of(config.score.output, config.score), used_by(config.data)):
+            pass
     finished = fit_dataset(config) if config.finetune is None else _finetune(config)
     if config.score is not None:
         console.log(f"Scoring {config.score.images}")

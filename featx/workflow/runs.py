@@ -6,11 +6,9 @@ import importlib.metadata
 import json
 import os
 import platform
-import secrets
-import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +17,26 @@ from featx import console
 from featx.config import FinetuneConfig, FitConfig, RunConfig, dump_config
 from featx.errors import UsageError
 from featx.extraction import Failure
-from featx.files import fsync_directory, replace_folder, write_atomic
+from featx.files import cut_name, write_atomic
 from featx.fitting import Predictions
 from featx.formats import write_rows
 from featx.model import Model, save_model
+from featx.model.folder import MODEL
+from featx.ours import FolderKind, read_json
+from featx.outputs import Output
+from featx.replacing import built_folder, recover
 from featx.reporting.card import CARD, Carded, write_card
 from featx.shell import as_argument, shell_line
 from featx.system_errors import in_words
 from featx.workflow.curve_summary import CURVE_COLUMNS, curve_rows
 
-__all__ = ["RunContents", "Table", "again_command", "run_folder", "write_run"]
+__all__ = ["RUN", "RunContents", "Table", "again_command", "run_folder", "run_output", "write_run"]
 
+#: Names of the files in a run, by any version, beside those of its model.
+FILES = frozenset(
+    {"config.yaml", "results.json", "environment.json", "failures.csv", "predictions.csv"}
+    | {"learning_curve.csv", "curves.csv", "report.html", "log.jsonl", "metrics.json"}
+)
 
 #: Columns and rows.
 Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
@@ -55,46 +62,60 @@ def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
     """Where a run will be written; refuses to replace one unasked, before anything is spent."""
     name = section.name
     if name is None:
-        name = f"{Path(dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = f"{cut_name(Path(dataset).stem, 64)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if Path(name).name != name or name in {"", ".", ".."}:
         raise UsageError(f"--name {name!r} must be a plain folder name, without slashes.")
     folder = Path(section.runs) / name
-    if folder.exists() and not section.overwrite:
+    recover(folder)
+    if os.path.lexists(folder) and not section.overwrite:
         raise UsageError(
             f"The run {str(folder)!r} exists.", hint="Give another --name, or --overwrite."
         )
     return folder
 
 
-def write_run(folder: Path, contents: RunContents, *, overwrite: bool) -> None:
-    """Write a run folder whole or not at all.
+def run_output(folder: Path, section: FitConfig | FinetuneConfig) -> Output:
+    """A run to be claimed for the length of the command that makes it."""
+    return Output(folder, "--runs", RUN, section.overwrite)
+
+
+def write_run(folder: Path, contents: RunContents) -> None:
+    """Write a run folder whole or not at all, in place of a run that is there.
 
     Parameters
     ----------
     folder : Path
-        Its final place.
-    overwrite : bool
-        Replace a run that is there; the old one stays until the new one is complete.
+        Its final place, which is claimed: see `run_output`.
 
     Raises
     ------
     OSError
         The disk is full or cannot be written; an old run is untouched.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-    building.mkdir()
-    try:
+    with built_folder(folder, RUN) as building:
         _fill(building, contents, shown=folder)
-        fsync_directory(building)
-        if overwrite:
-            replace_folder(building, folder)
-        else:  # fails where a run of that name came into being meanwhile
-            building.rename(folder)
-            fsync_directory(folder.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+
+
+def _is_run(folder: Path) -> bool:
+    return (
+        "classes" in read_json(folder / "results.json")
+        and (folder / "config.yaml").is_file()
+        and (folder / "predictions.csv").is_file()
+        and MODEL.is_one(folder / "model")
+    )
+
+
+def _knows(folder: Path) -> Callable[[str], bool]:
+    in_model = MODEL.knows(folder / "model")
+
+    def known(name: str) -> bool:
+        inside = name.removeprefix("model/")
+        return name in FILES or (inside != name and in_model(inside))
+
+    return known
+
+
+RUN = FolderKind("a run", _is_run, _knows, room_bytes=1 << 22)
 
 
 def _fill(folder: Path, contents: RunContents, *, shown: Path) -> None:

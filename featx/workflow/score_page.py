@@ -124,11 +124,12 @@ def add_page(
     named: str,
     extractions: Sequence[Extraction],
     scores: Scores,
+    place: Path,
     config: ScoreConfig,
     images: DatasetConfig,
     extract: ExtractConfig,
 ) -> Scores:
-    """Write the page that ``config.report`` names; the scores know of it.
+    """Write the page that ``config.report`` asks for; the scores know of it.
 
     Parameters
     ----------
@@ -137,13 +138,14 @@ def add_page(
         The model's path; empty where it was given as an object.
     extractions : sequence of Extraction
     scores : Scores
+    place : Path
+        Of the page, which is claimed.
     config : ScoreConfig
     images : DatasetConfig
         Where the images are, as it was asked for.
     extract : ExtractConfig
         How they were embedded, as it was asked for.
     """
-    assert config.report is not None
     position = {name: i for i, name in enumerate(scores.classes)}
     predicted = np.array([position.get(label, -1) for label in scores.predictions], np.int64)
     drift, why_not = find_drift(model, extractions, predicted, _groups(images))
@@ -168,10 +170,11 @@ def add_page(
         facts=_facts(model, extractions[0]),
     )
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")
-    with writing("the page", config.report):
-        write_atomic(config.report, data)
-    console.log(f"Page of {len(data) / 1e6:.1f} MB written to {printable(config.report)}")
-    return replace(scores, page=config.report, drift=None if drift is None else drift.document())
+    page = os.fspath(place)
+    with writing("the page", page):
+        write_atomic(place, data)
+    console.log(f"Page of {len(data) / 1e6:.1f} MB written to {printable(page)}")
+    return replace(scores, page=page, drift=None if drift is None else drift.document())
 
 
 def _about(model: Model) -> dict[str, Any]:

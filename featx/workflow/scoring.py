@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,11 @@ from featx.data.manifest import Manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, run_extractors
 from featx.files import printable
-from featx.formats import check_output, check_place, write_rows
+from featx.formats import find_writer, write_rows
 from featx.model import Model, load_model
 from featx.model.trust import Trust
+from featx.ours import FileKind, is_page, is_table
+from featx.outputs import Claims, Output, claimed
 from featx.system_errors import writing
 from featx.workflow.averaging import average_views, score_augmentation
 from featx.workflow.datasets import open_data
@@ -26,11 +27,16 @@ from featx.workflow.extracting import tell_failures
 from featx.workflow.options import sections
 from featx.workflow.rebuilding import rebuild_extractors
 from featx.workflow.scores import Scores
-from featx.workflow.sorting import Placement, check_sort_folder, sort_files
+from featx.workflow.sorting import TREE, Placement, sort_files
+from featx.workflow.used import check_cache, used_by
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "outputs_of", "score"]
 
 KEPT = "What is in the cache is kept."
+SCORES = FileKind(
+    "a table of scores", is_table(("path", "prediction", "probability"), last="error")
+)
+PAGE = FileKind("a page", is_page)
 CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
 
 
@@ -91,16 +97,20 @@ def score(
     loaded = model if isinstance(model, Model) else load_model(model)
     if not isinstance(images, DatasetConfig):
         images = DatasetConfig(dataset=os.fspath(images))
-    manifest = open_data(images, labelled=False)
-    _check_outputs(output, config, images.dataset, manifest.root)
-    extractions = _extract(loaded, manifest, config, extract)
-    scores = _write(_predict(loaded, extractions, config), extractions[0], output, config)
-    if config.report is not None:
-        from featx.workflow.score_page import add_page  # drawing is imported where it is asked for
+    with claimed(outputs_of(output, config), used_by(images, extract, model=model)) as claims:
+        manifest = open_data(images, labelled=False)
+        claims.spare("the images", manifest.paths)
+        check_cache(manifest, extract.cache)
+        extractions = _extract(loaded, manifest, config, extract)
+        scores = _predict(loaded, extractions, config)
+        scores = _write(scores, extractions[0], output, config, claims)
+        if config.report is not None:
+            from featx.workflow.score_page import add_page  # drawing is imported where it is used
 
-        named = "" if isinstance(model, Model) else os.fspath(model)
-        scores = add_page(loaded, named, extractions, scores, config, images, extract)
-    return scores
+            named = "" if isinstance(model, Model) else os.fspath(model)
+            place = claims.place(config.report)
+            scores = add_page(loaded, named, extractions, scores, place, config, images, extract)
+        return scores
 
 
 def _one_source(
@@ -119,20 +129,17 @@ def _one_source(
     return config or given[0], extract or given[1]
 
 
-def _check_outputs(
-    output: str | os.PathLike[str] | None, config: ScoreConfig, source: str, root: str
-) -> None:
-    """Refuse what could not be written, before any work is done."""
+def outputs_of(output: str | os.PathLike[str] | None, config: ScoreConfig) -> list[Output]:
+    """What will be written, to be claimed before any work is done."""
+    found: list[Output] = []
     if output is not None:
-        check_output(output, overwrite=config.overwrite)
-        if Path(output).exists() and Path(output).samefile(source):
-            raise UsageError(f"The output {printable(os.fspath(output))!r} is the input.")
+        find_writer(output)
+        found.append(Output(output, "-o", SCORES, config.overwrite))
     if config.report is not None:
-        check_place(config.report, overwrite=config.overwrite)
-        if Path(config.report).resolve() in {Path(p).resolve() for p in (output or "", source)}:
-            raise UsageError(f"--report {printable(config.report)!r} is another file's name.")
+        found.append(Output(config.report, "--report", PAGE, config.overwrite))
     if config.sort_into is not None:
-        check_sort_folder(config.sort_into, root, overwrite=config.overwrite)
+        found.append(Output(config.sort_into, "--sort-into", TREE, config.overwrite))
+    return found
 
 
 def _extract(
@@ -226,23 +233,26 @@ def _write(
     extraction: Extraction,
     output: str | os.PathLike[str] | None,
     config: ScoreConfig,
+    claims: Claims,
 ) -> Scores:
     """Write the rows and sort the files, as far as asked."""
     if output is not None:
-        with writing("the table", output, kept=KEPT):
-            write_rows(output, scores.columns, scores.rows(), overwrite=config.overwrite)
+        place = claims.place(output)
+        with writing("the table", place, kept=KEPT):
+            write_rows(place, scores.columns, scores.rows(), overwrite=True)
         n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
-        written = printable(os.fspath(output))
+        written = printable(os.fspath(place))
         console.log(f"{console.counted(n_rows, 'row')} written to {written}")
-        scores = replace(scores, output=os.fspath(output))
+        scores = replace(scores, output=os.fspath(place))
     if config.sort_into is not None:
         placements = [
             Placement(row.id, row.path, label)
             for row, label in zip(extraction.manifest.rows, scores.predictions, strict=True)
         ]
-        with writing("the sorted folder", config.sort_into, kept=KEPT):
-            counts = sort_files(config.sort_into, placements, mode=config.sort_mode)
+        place, root = claims.place(config.sort_into), extraction.manifest.root
+        with writing("the sorted folder", place, kept=KEPT):
+            counts = sort_files(place, placements, root=root, mode=config.sort_mode)
         total = sum(counts.values())
-        console.log(f"{console.counted(total, 'file')} sorted into {printable(config.sort_into)}")
+        console.log(f"{console.counted(total, 'file')} sorted into {printable(os.fspath(place))}")
         scores = replace(scores, sorted_into=counts)
     return scores

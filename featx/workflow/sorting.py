@@ -2,31 +2,39 @@
 
 The tree is built under a temporary name beside its place, where nobody can have laid a trap, and
 renamed when it is whole. Class names and file names are made safe for every common file system.
+What is inside the images is copied; a link that leads out of them stays a link.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
-import secrets
 import shutil
+import stat
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from featx import console
-from featx.errors import FeatxError, UsageError
-from featx.files import make_directory, printable, replace_folder, write_atomic
+from featx.errors import FeatxError
+from featx.files import open_regular, printable, write_atomic
+from featx.ours import FolderKind, read_json
+from featx.replacing import built_folder
 
-__all__ = ["UNREADABLE", "Placement", "check_sort_folder", "safe_names", "sort_files"]
+__all__ = ["TREE", "UNREADABLE", "Placement", "safe_names", "sort_files"]
 
 UNREADABLE = "_unreadable"
 MARKER = ".featx-sorted.json"  # says that featx made the folder, so that it may replace it
 MAX_NAME_BYTES = 200  # common file systems stop at 255; leaves room for numbers
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}
+SHOWN = 10  # files that were not placed, by name
+COPY_BYTES = 1 << 20  # read at once
+#: What makes the whole tree impossible, whichever file it was met at.
+FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 UNSAFE = frozenset('/\\:*?"<>|')
 
 
@@ -39,70 +47,70 @@ class Placement:
     label: str | None
 
 
-def check_sort_folder(folder: str | os.PathLike[str], root: str, *, overwrite: bool) -> None:
-    """Refuse a folder that sorting could harm, before any work is done.
+def _is_tree(folder: Path) -> bool:
+    return read_json(folder / MARKER).get("made_by") == "featx score --sort-into"
 
-    Parameters
-    ----------
-    folder : path
-        Where the sorted tree is to be.
-    root : str
-        Folder of the images.
-    overwrite : bool
-        Whether a tree that featx sorted before may be replaced.
 
-    Raises
-    ------
-    UsageError
-        It lies inside the images, is not empty without ``overwrite``, or holds something that
-        featx did not sort.
-    """
-    target = Path(folder)
-    shown = printable(str(target))
-    if target.resolve().is_relative_to(Path(root).resolve()):
-        raise UsageError(
-            f"--sort-into {shown!r} lies inside the images; they would be scored again next time.",
-            hint="Choose a folder beside them.",
-        )
-    if not os.path.lexists(target):
-        return
-    if target.is_symlink() or not target.is_dir():
-        raise UsageError(f"--sort-into {shown!r} exists and is not a folder.")
-    if not any(target.iterdir()):
-        return
-    if not (target / MARKER).is_file():
-        raise UsageError(
-            f"--sort-into {shown!r} holds files that featx did not sort; it is left alone.",
-            hint="Choose a new or empty folder.",
-        )
-    if not overwrite:
-        raise UsageError(
-            f"--sort-into {shown!r} exists already.",
-            hint="Choose another folder, or --overwrite to replace it.",
-        )
+def _knows(folder: Path) -> Callable[[str], bool]:
+    """A file of the tree is as it was placed: a link, or a copy that nobody has changed since."""
+    note = read_json(folder / MARKER)
+    files, counts, linked = note.get("files"), note.get("folders"), note.get("mode") == "link"
+    there: dict[str, int] = {}
+
+    def known(relative: str) -> bool:
+        name, _, file = relative.partition("/")
+        if relative == MARKER:
+            return True
+        status = (folder / relative).lstat()
+        if isinstance(files, dict):
+            was = files.get(name, {}).get(file, 0)
+            return stat.S_ISLNK(status.st_mode) if was is None else was == _state(status)
+        # a tree of a version that only counted
+        if not isinstance(counts, dict) or name not in counts or "/" in file:
+            return False
+        if linked:
+            return stat.S_ISLNK(status.st_mode)
+        if name not in there:
+            there[name] = len(os.listdir(folder / name))  # noqa: PTH208 - names only
+        return there[name] <= int(counts[name])
+
+    return known
+
+
+def _state(status: os.stat_result) -> list[int]:
+    """Of a copy, what changes when somebody works on it."""
+    return [status.st_size, status.st_mtime_ns]
+
+
+TREE = FolderKind("a sorted folder", _is_tree, _knows, room_bytes=1 << 16)
 
 
 def sort_files(
     folder: str | os.PathLike[str],
     placements: Sequence[Placement],
     *,
+    root: str | os.PathLike[str],
     mode: Literal["link", "copy"] = "link",
 ) -> dict[str, int]:
-    """Place every file in the folder of its class; call `check_sort_folder` first.
+    """Place every file in the folder of its class.
 
     Parameters
     ----------
     folder : path
-        The tree's place; a tree already there is replaced when the new one is whole.
+        The tree's place, claimed as a `TREE`; one already there is replaced when the new one is
+        whole.
     placements : sequence of Placement
         In a stable order, which decides who keeps a plain name.
+    root : path
+        Folder of the images: what a link in it leads to outside of it is not copied.
     mode : {"link", "copy"}, default "link"
         ``"link"`` makes symbolic links to absolute paths, ``"copy"`` independent copies.
 
     Returns
     -------
     dict of str to int
-        Folder name -> number of files placed in it.
+        Folder name -> number of files placed in it. Those that could not be placed (vanished, not
+        readable, no plain files) are named, counted and left out.
 
     Raises
     ------
@@ -111,57 +119,142 @@ def sort_files(
     OSError
         The disk is full or the folder cannot be written; nothing is left behind.
     """
-    target = Path(folder).absolute()
-    make_directory(target.parent)
-    building = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    building.mkdir()
-    try:
-        counts = _fill(building, placements, mode)
-        note = {"made_by": "featx score --sort-into", "mode": mode, "folders": counts}
-        write_atomic(building / MARKER, json.dumps(note, indent=2).encode())
-        replace_folder(building, target)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+    with built_folder(Path(folder).absolute(), TREE) as building:
+        sorter = _Sorter(building, Path(root).absolute(), mode)
+        counts = sorter.place_all(placements)
+        note = {
+            "made_by": "featx score --sort-into",
+            "mode": mode,
+            "folders": counts,
+            "files": sorter.files,
+        }
+        write_atomic(building / MARKER, json.dumps(note).encode())
+    sorter.tell()
     return counts
 
 
-def _fill(building: Path, placements: Sequence[Placement], mode: str) -> dict[str, int]:
-    folders = safe_names(sorted({p.label for p in placements if p.label is not None}))
-    by_folder: dict[str, list[Placement]] = {}
-    for placement in placements:
-        name = UNREADABLE if placement.label is None else folders[placement.label]
-        by_folder.setdefault(name, []).append(placement)
-    counts = {}
-    for name, placed in sorted(by_folder.items()):
-        inside = building / name
-        if inside.parent != building:  # safe_names forbids it; files must not depend on that alone
-            raise FeatxError(f"The class folder {printable(name)!r} would lie outside {building}.")
-        inside.mkdir()
-        names = _file_names(placed)
-        counts[name] = sum(_place(p, inside / n, mode) for p, n in zip(placed, names, strict=True))
-    return counts
+class _NotPlacedError(Exception):
+    """One file cannot be placed; the text says why."""
 
 
-def _place(placement: Placement, link: Path, mode: str) -> bool:
-    """Link or copy one file; one that vanished meanwhile is told and left out."""
-    if mode == "link":
-        try:
-            link.symlink_to(placement.path)
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and not _forbids_links(error):
-                raise  # a full disk, say, which copies would fill too
-            raise FeatxError(
-                f"Links cannot be made in {printable(str(link.parent.parent))}: {error}.",
-                hint="Use --copy.",
-            ) from None
-        return True
+@dataclass
+class _Sorter:
+    """Fills one tree.
+
+    Parameters
+    ----------
+    building : Path
+    root : Path
+        Of the images.
+    mode : {"link", "copy"}
+
+    Attributes
+    ----------
+    files : dict
+        Folder -> name -> None for a link, size and time of a copy.
+    """
+
+    building: Path
+    root: Path
+    mode: str
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missed: list[tuple[str, str]] = field(default_factory=list)
+    led_out: int = 0
+
+    def __post_init__(self) -> None:
+        self.real_root = Path(os.path.realpath(self.root))
+
+    def place_all(self, placements: Sequence[Placement]) -> dict[str, int]:
+        """Place the files; return how many each folder has."""
+        folders = safe_names(sorted({p.label for p in placements if p.label is not None}))
+        by_folder: dict[str, list[Placement]] = {}
+        for placement in placements:
+            name = UNREADABLE if placement.label is None else folders[placement.label]
+            by_folder.setdefault(name, []).append(placement)
+        for name, placed in sorted(by_folder.items()):
+            inside = self.building / name
+            if inside.parent != self.building:  # not on safe_names alone
+                raise FeatxError(
+                    f"The class folder {printable(name)!r} would lie outside {self.building}."
+                )
+            inside.mkdir()
+            self.files[name] = {}
+            for placement, file in zip(placed, _file_names(placed), strict=True):
+                try:
+                    self.files[name][file] = self._place(placement, inside / file)
+                except _NotPlacedError as error:
+                    self.missed.append((placement.id, str(error)))
+        return {name: len(files) for name, files in self.files.items()}
+
+    def _place(self, placement: Placement, place: Path) -> list[int] | None:
+        if self.mode == "link":
+            _link(placement.path, place)
+            return None
+        if self._leads_out(placement.path):
+            self.led_out += 1
+            _link(placement.path, place)
+            return None
+        _copy(placement.path, place)
+        return _state(place.lstat())
+
+    def _leads_out(self, path: str) -> bool:
+        """Whether a link in the images takes a file from elsewhere."""
+        if Path(os.path.realpath(path)).is_relative_to(self.real_root):
+            return False
+        return Path(path).is_relative_to(self.root) or Path(path).is_symlink()
+
+    def tell(self) -> None:
+        """Say which files are not there as asked."""
+        for name, reason in self.missed[:SHOWN]:
+            console.warn(f"not sorted: {printable(name)}: {reason}")
+        if len(self.missed) > SHOWN:
+            console.warn(f"... and {len(self.missed) - SHOWN:,} more files that are not sorted")
+        if self.led_out:
+            console.warn(
+                f"{self.led_out:,} files are links that lead out of the images; they are linked, "
+                "not copied"
+            )
+
+
+def _link(source: str, place: Path) -> None:
     try:
-        shutil.copy2(placement.path, link)
-    except (FileNotFoundError, PermissionError) as error:
-        console.warn(f"not copied: {printable(placement.id)}: {error.strerror}")
-        return False
-    return True
+        place.symlink_to(source)
+    except (OSError, NotImplementedError) as error:
+        number = getattr(error, "errno", None)
+        if number in FATAL:
+            raise  # a full disk, say, which copies would fill too
+        if isinstance(error, OSError) and not _forbids_links(error):
+            raise _NotPlacedError(error.strerror or str(error)) from None
+        raise FeatxError(
+            f"Links cannot be made in {printable(str(place.parent.parent))}: {error}.",
+            hint="Use --copy.",
+        ) from None
+
+
+def _copy(source: str, place: Path) -> None:
+    """Copy one plain file, which another one that cannot be read does not stop."""
+    try:
+        handle = open_regular(os.path.realpath(source))
+    except OSError as error:
+        if error.errno in FATAL:
+            raise
+        raise _NotPlacedError(error.strerror or str(error)) from None
+    with open(handle, "rb") as old, place.open("xb") as new:  # noqa: PTH123 - takes over the handle
+        while data := _read(old, place):
+            new.write(data)
+        new.flush()
+        os.fsync(new.fileno())
+    with contextlib.suppress(OSError):  # times and rights, as far as this file system has them
+        shutil.copystat(source, place)
+
+
+def _read(old: Any, place: Path) -> bytes:
+    try:
+        data: bytes = old.read(COPY_BYTES)
+    except OSError as error:
+        place.unlink(missing_ok=True)
+        raise _NotPlacedError(error.strerror or str(error)) from None
+    return data
 
 
 def _forbids_links(error: OSError) -> bool:

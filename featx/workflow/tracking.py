@@ -7,6 +7,7 @@ import os
 import re
 import time
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,37 @@ from typing import Any
 from featx import console
 from featx.config import RunConfig
 from featx.errors import MissingExtraError, UsageError
-from featx.files import printable
+from featx.files import make_directory, printable
+from featx.ours import FolderKind
+from featx.outputs import Output, Used, check_clear, check_writable
 from featx.workflow.tracked import Tracked, describe_run
 
 __all__ = ["check_tracking", "track_run", "without_password"]
 
 EXPERIMENT = "featx"
 ARTEFACTS = ("config.yaml", "results.json", "environment.json", "report.html", "model")
+#: Runs are added to what is there; nothing is replaced.
+FOLDER = FolderKind("runs", lambda folder: True, lambda folder: lambda name: True, in_place=True)
 MOST_AT_ONCE = 100  # parameters or tags of one request
 
 
-def check_tracking(target: str | None) -> None:
+def check_tracking(target: str | None, used: Sequence[Used] = ()) -> None:
     """Refuse what could not be logged, before anything is spent.
+
+    Parameters
+    ----------
+    target : str or None
+        As `track_run` takes it.
+    used : sequence of Used
+        What a folder may not be, nor lie inside.
 
     Raises
     ------
     MissingExtraError
         MLflow is not installed.
     UsageError
-        ``target`` is a ``file:`` address, which MLflow no longer writes, or a file.
+        ``target`` is a ``file:`` address, which MLflow no longer writes, a file, or a folder that
+        cannot be written or is used for something else.
     """
     if target is None:
         return
@@ -48,6 +61,10 @@ def check_tracking(target: str | None) -> None:
             f"--mlflow {printable(target)!r} is a file.",
             hint="Give a folder, a server such as http://host:5000, or sqlite:///FILE.",
         )
+    if not _is_address(target):
+        output = Output(target, "--mlflow", FOLDER)
+        check_clear(output, used)
+        check_writable(output)
 
 
 def track_run(target: str | None, folder: Path, config: RunConfig, section: str) -> None:
@@ -144,7 +161,7 @@ def _address(target: str) -> str:
     if _is_address(target):
         return target
     folder = Path(target).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_directory(folder)
     return f"sqlite:///{folder}/mlflow.db"
 
 

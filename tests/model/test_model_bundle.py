@@ -180,7 +180,7 @@ def test_nothing_is_overwritten_unasked(
 def test_a_folder_that_is_no_model_is_never_replaced(model: Model, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"precious")
-    with pytest.raises(UsageError, match="is not a model folder; it is not replaced"):
+    with pytest.raises(UsageError, match="is not a model that featx wrote; it is not replaced"):
         save_model(model, tmp_path / "photos", overwrite=True)
     assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"precious"
 

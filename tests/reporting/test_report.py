@@ -72,8 +72,15 @@ def test_figures_and_tables_for_papers(run: Any, tmp_path: Path) -> None:
         last = list(csv.DictReader(stream))[-1]
     accuracy = run.results["estimate"]["metrics"]["accuracy"]["value"]
     assert float(last["accuracy"]) == pytest.approx(accuracy)
-    with pytest.raises(UsageError, match="something in it"):
+    with pytest.raises(UsageError, match="exists already"):
         featx.report(run, figures=folders[0])
+    featx.report(run, figures=folders[0], overwrite=True)
+    (folders[0] / "notes.txt").write_text("mine")  # files are replaced one by one
+    featx.report(run, figures=folders[0], overwrite=True)
+    (folders[0] / "mine.png").write_text("mine")
+    with pytest.raises(UsageError, match="is not figures that featx wrote"):
+        featx.report(run, figures=folders[0], overwrite=True)
+    assert {(folders[0] / n).read_text() for n in ("notes.txt", "mine.png")} == {"mine"}
 
 
 def test_without_the_images_the_page_says_so(run: Any, tmp_path: Path) -> None:

@@ -165,7 +165,10 @@ def test_what_is_there_is_not_replaced(run: Any, new: Path, tmp_path: Path) -> N
     page.write_text("mine")
     for options, words in (
         ({"report": page}, "exists already"),
-        ({"report": tmp_path / "s.csv", "output": tmp_path / "s.csv"}, "another file's name"),
+        (
+            {"report": tmp_path / "s.csv", "output": tmp_path / "s.csv"},
+            r"--report .* is what -o writes",
+        ),
     ):
         with pytest.raises(UsageError, match=words):
             featx.score(run.folder, new, cache=tmp_path / "c", **options)

@@ -120,7 +120,7 @@ def test_strict_exits_3_with_the_rows_written(
         (["m", "new", "-o", "taken.csv"], 2, "Error: The output 'taken.csv' exists already.\n"),
         (["m", "new", "--top-k", "0"], 2, "top_k"),
         (["m", "new", "--sort-into", "new/sorted"], 2, "lies inside the images"),
-        (["m", "new", "--sort-into", "m"], 2, "holds files that featx did not sort"),
+        (["m", "new", "--sort-into", "m"], 2, "--sort-into m is the model (m)."),
         (["m", "new", "--move"], 2, "No such option '--move'"),
         (["m", "new", "--backbone", "x"], 2, "No such option"),
         (["m", "new", "--precision", "fp16"], 1, "'fp16' was asked for"),

@@ -207,7 +207,7 @@ def test_a_manifest_without_labels(
     scores = score(fitted, listed, extract=config)
     assert scores.predictions.tolist() == ["red", "=green"]
     listed.write_text("path\nnew/2.png\n")
-    with pytest.raises(UsageError, match="is the input"):
+    with pytest.raises(UsageError, match="is the data set's file"):
         score(fitted, listed, output=listed, config=ScoreConfig(overwrite=True), extract=config)
     assert listed.read_text() == "path\nnew/2.png\n"
 
@@ -314,5 +314,13 @@ def test_existing_output_is_kept_until_overwritten(
     assert caught.value.exit_code == 2
     assert not Path(str(config.cache)).exists()  # refused before any work
     assert output.read_text() == "mine"
-    score(fitted, images, output=output, config=ScoreConfig(overwrite=True), extract=config)
-    assert output.read_text().startswith("path,")
+    again = {"config": ScoreConfig(overwrite=True), "extract": config}
+    with pytest.raises(UsageError, match="is not a table of scores that featx wrote"):
+        score(fitted, images, output=output, **again)
+    assert output.read_text() == "mine"
+    output.unlink()
+    score(fitted, images, output=output, extract=config)
+    written = output.read_bytes()
+    output.write_bytes(written.split(b"\n")[0] + b"\n")
+    score(fitted, images, output=output, **again)
+    assert output.read_bytes() == written

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import socket
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx.errors import FeatxError, UsageError
-from featx.files import replace_folder
-from featx.workflow.sorting import Placement, check_sort_folder, safe_names, sort_files
+from featx.outputs import Output, Used, claimed
+from featx.workflow import sorting
+from featx.workflow.sorting import TREE, Placement, safe_names, sort_files
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def test_same_names_do_not_overwrite_each_other(images: Path, tmp_path: Path, mo
         images, ("x.jpg", "cat"), ("a/x.jpg", "cat"), ("b/x.jpg", "cat"), ("b/X.JPG", "cat"),
         ("a__x.jpg", "cat"), ("y.jpg", None),
     )  # fmt: skip
-    counts = sort_files(tmp_path / "out", rows, mode=mode)  # type: ignore[arg-type]
+    counts = sort_files(tmp_path / "out", rows, root=images, mode=mode)  # type: ignore[arg-type]
     assert counts == {"_unreadable": 1, "cat": 5}
     assert tree(tmp_path / "out") == {
         "_unreadable/y.jpg": "y.jpg",
@@ -95,7 +100,7 @@ def test_any_classes_have_safe_folders(classes: list[str]) -> None:
 def test_hostile_classes_stay_inside(images: Path, tmp_path: Path) -> None:
     classes = [name for name in HOSTILE if name != "\udcff"]
     rows = [Placement(f"{i}/x.jpg", str(images / "x.jpg"), c) for i, c in enumerate(classes)]
-    counts = sort_files(tmp_path / "deep" / "out", rows, mode="copy")
+    counts = sort_files(tmp_path / "deep" / "out", rows, root=images, mode="copy")
     assert sum(counts.values()) == len(classes)
     assert len(tree(tmp_path / "deep" / "out")) == len(classes)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "images"]
@@ -110,7 +115,7 @@ def test_the_guard_does_not_depend_on_safe_names(
     )
     for label in ("../evil", "/tmp/featx-evil", "a/b"):
         with pytest.raises(FeatxError, match="would lie outside"):
-            sort_files(tmp_path / "out", placed(images, ("x.jpg", label)), mode="copy")
+            sort_files(tmp_path / "out", placed(images, ("x.jpg", label)), root=images, mode="copy")
     assert [p.name for p in tmp_path.iterdir()] == ["images"]
 
 
@@ -118,7 +123,7 @@ def test_links_are_absolute_so_that_the_tree_may_be_moved(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sort_files("out", placed(images, ("x.jpg", "cat")), mode="link")
+    sort_files("out", placed(images, ("x.jpg", "cat")), root=images, mode="link")
     Path("out").rename("elsewhere")
     assert Path("elsewhere/cat/x.jpg").read_text() == "x.jpg"
 
@@ -127,55 +132,186 @@ def test_a_file_that_vanished_is_told(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = placed(images, ("x.jpg", "cat"), ("gone.jpg", "cat"))
-    assert sort_files(tmp_path / "out", rows, mode="copy") == {"cat": 1}
-    assert "not copied: gone.jpg: No such file" in capsys.readouterr().err
+    assert sort_files(tmp_path / "out", rows, root=images, mode="copy") == {"cat": 1}
+    assert "not sorted: gone.jpg: No such file" in capsys.readouterr().err
+
+
+def test_one_bad_entry_never_stops_the_rest(
+    images: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pipes, sockets, loops, folders, what may not be read, what fails while it is read."""
+    os.mkfifo(images / "pipe.jpg")
+    monkeypatch.chdir(images)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.jpg")
+    (images / "loop.jpg").symlink_to("loop.jpg")
+    (images / "folder.jpg").mkdir()
+    (images / "worn.jpg").write_text("worn")
+    (images / "locked.jpg").write_text("locked")
+    real_open, real_read = os.open, sorting._read
+
+    def no_right(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith("locked.jpg"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real_open(path, *arguments, **options)
+
+    def worn(old: Any, place: Path) -> bytes:
+        if place.name == "worn.jpg":
+            broken = SimpleNamespace(read=lambda size: (_ for _ in ()).throw(OSError(5, "I/O")))
+            return real_read(broken, place)
+        return real_read(old, place)
+
+    monkeypatch.setattr(os, "open", no_right)
+    monkeypatch.setattr(sorting, "_read", worn)
+    bad = [f"{n}.jpg" for n in ("pipe", "socket", "loop", "folder", "worn", "locked", "gone")]
+    rows = placed(images, *[(n, None) for n in bad], ("x.jpg", "cat"), ("y.jpg", "cat"))
+    counts = sort_files(tmp_path / "out", rows, root=images, mode="copy")
+    assert counts["cat"] == 2
+    assert {name: path for name, path in tree(tmp_path / "out").items() if "cat" in name} == {
+        "cat/x.jpg": "x.jpg", "cat/y.jpg": "y.jpg",
+    }  # fmt: skip
+    said = capsys.readouterr().err
+    placed_there = {p.name for p in (tmp_path / "out" / "_unreadable").iterdir()}
+    for name in bad:  # each is a warning by name, or there as the link that it is
+        assert (f"not sorted: {name}: " in said) != (name in placed_there)
+    assert counts["_unreadable"] == len(placed_there)
+    assert not any(p.is_file() for p in (tmp_path / "out" / "_unreadable").iterdir())
+    assert sort_files(tmp_path / "links", rows, root=images, mode="link")["cat"] == 2
+
+
+def test_many_bad_entries_are_counted(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = placed(images, *[(f"gone{i}.jpg", None) for i in range(25)])
+    sort_files(tmp_path / "out", rows, root=images, mode="copy")
+    said = capsys.readouterr().err
+    assert said.count("not sorted: ") == 10
+    assert "... and 15 more files that are not sorted" in said
+
+
+def test_a_link_that_leads_out_of_the_images_is_not_copied(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither what it leads to nor what a link to a folder leads to; those inside are copied."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.jpg").write_text("secret")
+    (images / "out.jpg").symlink_to(tmp_path / "secret" / "key.jpg")
+    (images / "deep").symlink_to(tmp_path / "secret")
+    (images / "in.jpg").symlink_to("x.jpg")
+    pairs = (("out.jpg", None), ("deep/key.jpg", "cat"), ("in.jpg", "cat"))
+    sort_files(tmp_path / "out", placed(images, *pairs), root=images, mode="copy")
+    for name in ("_unreadable/out.jpg", "cat/key.jpg"):
+        assert (tmp_path / "out" / name).is_symlink()
+    assert not (tmp_path / "out" / "cat" / "in.jpg").is_symlink()
+    assert (tmp_path / "out" / "cat" / "in.jpg").read_text() == "x.jpg"
+    assert "2 files are links that lead out of the images; they are linked" in (
+        capsys.readouterr().err
+    )
+    claim(tmp_path / "out", overwrite=True)  # it is still known as featx's own
+
+
+def test_work_on_a_sorted_tree_is_not_lost(images: Path, tmp_path: Path) -> None:
+    """Corrected copies, moved files, originals put in the place of a link, and other files."""
+    rows = placed(images, ("x.jpg", "cat"), ("y.jpg", "dog"))
+
+    def correct(out: Path) -> None:
+        (out / "cat" / "x.jpg").write_text("corrected by hand")
+
+    def move(out: Path) -> None:
+        (out / "cat" / "x.jpg").rename(out / "dog" / "x.jpg")
+
+    def add(out: Path) -> None:
+        (out / "cat" / "mine.jpg").write_text("mine")
+
+    def swap(out: Path) -> None:
+        (out / "cat" / "x.jpg").unlink()
+        (out / "cat" / "x.jpg").write_text("the only one")
+
+    for i, (mode, change) in enumerate(
+        [("copy", correct), ("copy", move), ("copy", add), ("link", add), ("link", swap)]
+    ):
+        out = tmp_path / f"out{i}"
+        sort_files(out, rows, root=images, mode=mode)  # type: ignore[arg-type]
+        claim(out, overwrite=True)
+        change(out)
+        with pytest.raises(UsageError, match="which featx did not put there"):
+            claim(out, overwrite=True)
+
+
+@pytest.mark.parametrize("mode", ["link", "copy"])
+def test_a_tree_of_a_version_that_only_counted_is_known(
+    images: Path, tmp_path: Path, mode: Any
+) -> None:
+    out = tmp_path / "out"
+    sort_files(out, placed(images, ("x.jpg", "cat"), ("y.jpg", None)), root=images, mode=mode)
+    note = json.loads((out / ".featx-sorted.json").read_text())
+    del note["files"]
+    (out / ".featx-sorted.json").write_text(json.dumps(note, indent=2))
+    claim(out, overwrite=True)
+    (out / "cat" / "mine.jpg").write_text("mine")
+    with pytest.raises(UsageError, match="which featx did not put there"):
+        claim(out, overwrite=True)
 
 
 def test_what_is_refused_before_any_work(images: Path, tmp_path: Path) -> None:
-    root = str(images)
-    check_sort_folder(tmp_path / "new", root, overwrite=False)
-    (tmp_path / "empty").mkdir()
-    check_sort_folder(tmp_path / "empty", root, overwrite=False)
+    for name in ("new", "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with claimed([Output(tmp_path / name, "--sort-into", TREE)]):
+            pass
+    assert not (tmp_path / "new").exists()
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     for folder, message in [
         (images / "sorted", "lies inside the images"),
-        (images, "lies inside the images"),
-        (tmp_path, "holds files that featx did not sort"),
-        (tmp_path / "file", "is not a folder"),
-        (tmp_path / "link", "is not a folder"),
+        (images, "is the images"),
+        (tmp_path, "holds the images"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "link", "is a link"),
     ]:
         for overwrite in (False, True):
-            with pytest.raises(UsageError, match=message) as caught:
-                check_sort_folder(folder, root, overwrite=overwrite)
+            output = Output(folder, "--sort-into", TREE, overwrite)
+            with (
+                pytest.raises(UsageError, match=message) as caught,
+                claimed([output], [Used("the images", images)]),
+            ):
+                pass
             assert caught.value.exit_code == 2
+
+
+def claim(folder: Path, *, overwrite: bool) -> None:
+    with claimed([Output(folder, "--sort-into", TREE, overwrite)]):
+        pass
 
 
 def test_only_a_tree_of_its_own_is_replaced(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    sort_files(out, placed(images, ("x.jpg", "cat"), ("y.jpg", "cat")), mode="copy")
+    rows = placed(images, ("x.jpg", "cat"), ("y.jpg", "cat"))
+    sort_files(out, rows, root=images, mode="copy")
     with pytest.raises(UsageError, match="exists already"):
-        check_sort_folder(out, str(images), overwrite=False)
-    check_sort_folder(out, str(images), overwrite=True)
-    sort_files(out, placed(images, ("x.jpg", "dog")), mode="copy")
+        claim(out, overwrite=False)
+    claim(out, overwrite=True)
+    sort_files(out, placed(images, ("x.jpg", "dog")), root=images, mode="copy")
     assert tree(out) == {"dog/x.jpg": "x.jpg"}
     (out / ".featx-sorted.json").unlink()
-    with pytest.raises(UsageError, match="did not sort"):
-        check_sort_folder(out, str(images), overwrite=True)
+    with pytest.raises(UsageError, match="is not a sorted folder that featx wrote"):
+        claim(out, overwrite=True)
 
 
 def test_an_interrupted_sort_leaves_the_old_tree(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    sort_files(out, placed(images, ("x.jpg", "cat")), mode="copy")
+    sort_files(out, placed(images, ("x.jpg", "cat")), root=images, mode="copy")
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featx.workflow.sorting.shutil.copy2", interrupted)
+    monkeypatch.setattr("featx.workflow.sorting._copy", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        sort_files(out, placed(images, ("y.jpg", "dog")), mode="copy")
+        sort_files(out, placed(images, ("y.jpg", "dog")), root=images, mode="copy")
     assert tree(out) == {"cat/x.jpg": "x.jpg"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "out"]
 
@@ -188,33 +324,8 @@ def test_a_full_disk_is_not_taken_for_a_lack_of_links(
 
     monkeypatch.setattr(Path, "symlink_to", full)
     with pytest.raises(OSError, match="No space left"):
-        sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), mode="link")
+        sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), root=images, mode="link")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("fails", [1, 2])
-def test_a_folder_that_cannot_be_replaced_is_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int
-) -> None:
-    for name in ("built.tmp", "there"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_text(name)
-    rename, calls = Path.rename, []
-
-    def renamed(self: Path, target: Path) -> Path:
-        calls.append(target)
-        if len(calls) == fails:
-            raise OSError(errno.EIO, "Input/output error")
-        return rename(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", renamed)
-        with pytest.raises(OSError, match="Input/output"):
-            replace_folder(tmp_path / "built.tmp", tmp_path / "there")
-    assert (tmp_path / "there" / "file").read_text() == "there"
-    replace_folder(tmp_path / "built.tmp", tmp_path / "there")
-    assert (tmp_path / "there" / "file").read_text() == "built.tmp"
-    assert [p.name for p in tmp_path.iterdir()] == ["there"]
 
 
 def test_where_links_cannot_be_made_copies_are_advised(
@@ -225,5 +336,5 @@ def test_where_links_cannot_be_made_copies_are_advised(
 
     monkeypatch.setattr(Path, "symlink_to", forbidden)
     with pytest.raises(FeatxError, match=r"Operation not permitted.*\nUse --copy"):
-        sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), mode="link")
+        sort_files(tmp_path / "out", placed(images, ("x.jpg", "cat")), root=images, mode="link")
     assert not (tmp_path / "out").exists()

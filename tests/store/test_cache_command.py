@@ -234,8 +234,14 @@ def test_export_of_a_whole_store(cache: Path, tmp_path: Path, featx, suffix: str
     assert "y" not in found
     code, _, err = featx(*arguments)
     assert code == 2
-    assert err == f"Error: {output} exists.\nReplace it with --overwrite.\n"
+    exists = f"The output {str(output)!r} exists already"
+    assert err == f"Error: {exists}.\nChoose another name, or --overwrite.\n"
     assert featx(*arguments, "--overwrite")[0] == 0
+    output.write_bytes(b"mine")
+    code, _, err = featx(*arguments, "--overwrite")
+    assert (code, err.splitlines()[0]) == (
+        2, f"Error: {exists} and is not embeddings that featx wrote; it is not replaced."
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])
@@ -271,8 +277,10 @@ def test_export_refusals(cache: Path, tmp_path: Path, featx) -> None:  # type: i
     code, err = refused(str(tmp_path / "x.csv"))
     assert code == 2
     assert "must end in one of .h5, .npz, .parquet" in err
-    code, err = refused(str(tmp_path / "no" / "x.npz"))
-    assert (code, err) == (2, f"Error: {tmp_path / 'no'} is not a folder.\n")
+    (tmp_path / "file").touch()
+    code, err = refused(str(tmp_path / "file" / "x.npz"))
+    assert code == 2
+    assert f"cannot be written: '{tmp_path / 'file'}' is a file." in err
     code, err = refused(str(tmp_path / "x.npz"), "--label-column", "label")
     assert code == 2
     assert "dataset: this key is required" in err

@@ -113,7 +113,7 @@ def test_without_a_data_set_there_are_names_and_no_pictures(
             main([*arguments, *more])
         assert ended.value.code == code
     said = capfd.readouterr().err
-    assert "with something in it" in said
+    assert "exists already" in said
     assert f"tensorboard --logdir {folder}" in said
     assert not (folder / "sprite.png").exists()
     assert "sprite" not in (folder / "projector_config.pbtxt").read_text()
