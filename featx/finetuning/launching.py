@@ -30,6 +30,7 @@ import torch
 import torch.distributed as dist
 
 from featx import console
+from featx.data.budget import share_memory
 from featx.errors import ClusterError, FeatxError
 from featx.finetuning.distributed import World
 from featx.system_errors import explain
@@ -225,6 +226,7 @@ def _enter(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.dup2(2, 1)
     console.set_verbosity(verbosity if world.leads else _SILENT)
+    share_memory(world.size)
 
     def ask(question: Any) -> Any:
         pipe.send(question)
