@@ -193,7 +193,7 @@ class _Picture:
 
     def read_before(self, preprocess: Preprocess) -> bool:
         """Whether earlier versions gave these pixels; decodes the file, to find damage."""
-        return self._decode(preprocess).read_before
+        return self._decode(replace(preprocess, mean=_ANY, std=_ANY)).read_before
 
     def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> NDArray[np.uint8]:
         """The image as one network sees it, or its view of that name."""
