@@ -12,6 +12,7 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from urllib.parse import unquote
@@ -34,19 +35,12 @@ def _nfc(name: str) -> str:
 
 def _other_bytes(name: str) -> str:
     """Bytes that are not UTF-8, read as western European ones."""
-    raw = name.encode("utf-8", "surrogatepass") if name.isprintable() else _bytes(name)
     try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return _nfc(raw.decode("cp1252", "replace"))
+        name.encode()
+    except UnicodeEncodeError:
+        with suppress(UnicodeEncodeError):  # a surrogate that no file name can hold
+            name = name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
     return _nfc(name)
-
-
-def _bytes(name: str) -> bytes:
-    try:
-        return os.fsencode(name)
-    except UnicodeEncodeError:  # a lone surrogate that no file name can hold
-        return b""
 
 
 def _stem(name: str) -> str:
