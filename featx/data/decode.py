@@ -37,7 +37,7 @@ DECODE_POLICY: dict[str, Any] = {
     "jpeg": "beyond 89478485 pixels decoded at 1/2, 1/4 or 1/8",
 }
 
-#: Of featx 0.x, which read some TIFF files wrongly and passed over cut files; see
+#: The one before, which read some TIFF files wrongly and passed over cut files; see
 #: `Decoded.read_before`.
 EARLIER_POLICY: dict[str, Any] = {
     "version": 1,
