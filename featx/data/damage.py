@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from featx.data.imagetypes import other_kind
 from featx.data.png import PNG, png_damage
 
 __all__ = ["find_damage"]
+
 
 _ZEROS = 64  # so many zero bytes are in no compressed data, which has no order left
 
@@ -24,7 +26,9 @@ def find_damage(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         pictures = [body for kind, body in _riff_chunks(data) if kind in (b"VP8 ", b"VP8L")]
         return _unfinished(pictures[-1]) if pictures else None
-    return _unfinished(data) if data[4:8] == b"ftyp" else None
+    if data[4:8] == b"ftyp" and other_kind(data) is None:
+        return _unfinished(data)
+    return None  # or a kind that is not read, which is reason enough
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

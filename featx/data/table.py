@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import dataclass
@@ -142,13 +143,14 @@ def _read_jsonl(path: Path) -> Table:
         try:
             values = parse_json(line)
         except ValueError as error:
-            raise _malformed(path, f"line {number}", f"not JSON: {error}") from None
+            kind = "not JSON: " if isinstance(error, json.JSONDecodeError) else ""
+            raise _malformed(path, f"line {number}", f"{kind}{error}") from None
         if not isinstance(values, dict):
             raise _malformed(path, f"line {number}", "expected a JSON object, {...}",
                              "Write one object a line, without a list around them.")  # fmt: skip
         for key, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
-                problem = f"key {key!r} holds {value}, which is not JSON; write null"
+                problem = f"key {key!r} holds {json.dumps(value)}, which is not JSON; write null"
                 raise _malformed(path, f"line {number}", problem)
         records.append(Record(f"line {number}", values))
     columns = list(dict.fromkeys(key for record in records for key in record.values))

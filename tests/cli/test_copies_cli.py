@@ -144,8 +144,19 @@ def test_scaled_decoding_and_views_keep_hashes_too(
 ) -> None:
     more = ["--decode", "scaled"] if mode == "scaled" else ["--views", "1"]
     fitted = featx(
-        *("fit", recoded, *BACKBONE, *NUMBERS, *more, *QUIET, "--cv", "2", "--cache", tmp_path),
-        *("--runs", tmp_path, "--name", "r"),
+        *(
+            "fit",
+            recoded,
+            *BACKBONE,
+            *NUMBERS,
+            *more,
+            *QUIET,
+            "--cv",
+            "2",
+            "--cache",
+            tmp_path / "cache",
+        ),
+        *("--runs", tmp_path / "runs", "--name", "r"),
     )
     assert fitted.code == 0, fitted.err
     assert json.loads(fitted.out)["dataset"]["exact_copies"] == EXPECTED

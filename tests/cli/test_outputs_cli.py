@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -243,6 +244,7 @@ def test_the_library_is_as_careful(featx: Featx, place: Path) -> None:
 
 def test_outputs_of_their_own_are_replaced_on_request(featx: Featx, place: Path) -> None:
     """Each twice: with --overwrite only, and never by another kind."""
+    extractor = json.loads(featx("cache", "ls", "--json").out)[0]["name"]
     for arguments, made in (
         (["compare", "runs/first", "runs/second", "--json", "c.json"], "c.json"),
         (["compare", "runs/first", "runs/second", "--markdown", "c.md"], "c.md"),
@@ -251,9 +253,9 @@ def test_outputs_of_their_own_are_replaced_on_request(featx: Featx, place: Path)
         ([*SCORE, "photos", "-o", "s.jsonl"], "s.jsonl"),
         ([*SCORE, "photos", "-o", "s.parquet"], "s.parquet"),
         ([*SCORE, "photos", "-o", "s.csv", "--proba", "--top-k", "2"], "s.csv"),
-        (["cache", "export", "timm", "-o", "e.npz"], "e.npz"),
-        (["cache", "export", "timm", "-o", "e.h5"], "e.h5"),
-        (["cache", "export", "timm", "-o", "e.parquet"], "e.parquet"),
+        (["cache", "export", extractor, "-o", "e.npz"], "e.npz"),
+        (["cache", "export", extractor, "-o", "e.h5"], "e.h5"),
+        (["cache", "export", extractor, "-o", "e.parquet"], "e.parquet"),
         (["audit", "photos", *BACKBONE, "-o", "found"], "found"),
     ):
         assert featx(*arguments).code == 0

@@ -209,9 +209,9 @@ TABLES = [
     ("m.csv", b"path,label,label \n1.png,a,b\n", "Several columns could be the label"),
     ("m.csv", b"path,label\n", "has the names of its columns and no row"),
     ("m.jsonl", b'{"path": "1.png", "label": "a", "label": "b"}\n',
-     "line 1: key 'label' is given more than once"),
+     "line 1: the key 'label' is given twice"),
     ("m.jsonl", b'{"path": "1.png"}\n{"path": "2.png", "meta": {"x": 1, "x": 2}}\n',
-     "line 2: key 'x' is given more than once"),
+     "line 2: the key 'x' is given twice"),
     ("m.jsonl", b'{"path": "1.png", "label": NaN}\n', "line 1: key 'label' holds NaN"),
     ("m.jsonl", b'{"path": "1.png", "size": -Infinity}\n', "key 'size' holds -Infinity"),
 ]  # fmt: skip

@@ -380,7 +380,8 @@ def test_the_learning_curve_of_an_ensemble():
     assert result.chosen.head == "stack"
     sizes = result.learning_curve["sizes"]
     assert len(sizes) > 1
-    assert result.learning_curve["notes"] == []
+    (note,) = result.learning_curve["notes"]
+    assert "on the folds that candidates were chosen on" in note
     values = [size["metrics"]["balanced_accuracy"]["value"] for size in sizes]
     assert values[-1] == pytest.approx(result.chosen.cv_mean)
     assert min(values) > 0.7

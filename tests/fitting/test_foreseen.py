@@ -107,7 +107,7 @@ def test_nothing_is_refused_that_could_be_fitted(images, estimate) -> None:
     y, groups, tested = (list(column) for column in zip(*images, strict=True))
     splits = ["test" if t else "train" for t in tested]
     data = FitData(
-        {"net": np.zeros((len(y), 2), np.float32)},
+        {"net": np.arange(2.0 * len(y), dtype=np.float32).reshape(-1, 2)},
         np.array(y),
         [str(i) for i in range(len(y))],
         hashes_of(range(len(y))),

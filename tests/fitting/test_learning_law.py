@@ -121,7 +121,7 @@ def test_no_error_is_flat_and_too_little_is_refused() -> None:
     few = Curve(SIZES[3:], curve.values[3:], curve.samples[:, 3:], 1.0, 500, 1.0)
     found = describe_growth(few, n_now=1000, seed=0)
     assert (found["verdict"], found["ahead"]) == ("unknown", [])
-    assert found["reason"] == "the curve has 3 sizes where it is defined, and 4 are needed"
+    assert found["reason"] == "the curve is defined at 3 sizes, and 4 are needed"
     narrow = Curve(SIZES[-1] + SIZES, curve.values, curve.samples, 1.0, 500, 1.0)
     assert "too narrow a range" in describe_growth(narrow, n_now=1000, seed=0)["reason"]
     undefined = Curve(SIZES, np.full(6, np.nan), curve.samples, 1.0, 500, 1.0)

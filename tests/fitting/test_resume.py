@@ -257,14 +257,16 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, capsys):
 
 
 def test_old_files_are_removed(tmp_path):
-    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
-    for path, days in ((old, 31), (new, 29)):
+    old, new = (tmp_path / f"{digit * 40}.jsonl" for digit in "ab")
+    other = tmp_path / "mine.jsonl"
+    for path, days in ((old, 31), (new, 29), (other, 31)):
         path.write_text("")
         then = time.time() - days * 24 * 3600
         os.utime(path, (then, then))
     Journal(tmp_path)
     assert not old.exists()
     assert new.exists()
+    assert other.exists(), "it is not the journal's own"
 
 
 def test_lines_are_written_once(tmp_path):

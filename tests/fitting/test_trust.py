@@ -394,7 +394,7 @@ def test_rules_that_make_no_sense_are_refused(options: dict, message: str) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must name each class once"),
+        ("", "it is empty"),
         ("true,c0\nc0,0\n", "must name each class once"),
         ("true,c0,c1\nc0,0,1\nc1,x,0\n", "must be numbers"),
         ("true,c0,c1\nc0,0,1\nc1,nan,0\n", "finite number in every cell"),

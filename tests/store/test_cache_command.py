@@ -288,7 +288,7 @@ def test_export_refusals(cache: Path, tmp_path: Path, featx) -> None:  # type: i
     code, err = refused(str(tmp_path / "x.npz"), "--dataset", tmp_path / "stranger.png")
     assert code == 1
     assert "None of the 1 images" in err
-    assert "featx extract" in err
+    assert "Extract them first" in err
 
 
 def test_export_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_without_a_data_set_there_are_names_and_no_pictures(
         assert ended.value.code == code
     said = capfd.readouterr().err
     assert "exists already" in said
-    assert f"tensorboard --logdir {folder}" in said
+    assert f"tensorboard --logdir={folder}" in said
     assert not (folder / "sprite.png").exists()
     assert "sprite" not in (folder / "projector_config.pbtxt").read_text()
     assert len((folder / "metadata.tsv").read_text().splitlines()) == 6

@@ -195,7 +195,9 @@ def test_missing_rows_are_counted(tmp_path: Path) -> None:
     hashes, embeddings = make_rows(5)
     store = EmbeddingStore.open(tmp_path, SPEC)
     store.add(hashes[:3], embeddings[:3])
-    with pytest.raises(StoreError, match=r"2 of 5 images have no embedding.*\n.*featx extract"):
+    with pytest.raises(
+        StoreError, match=r"2 of 5 images have no embedding.*\n.*Extract these images"
+    ):
         store.gather(hashes)
 
 
