@@ -14,13 +14,13 @@ from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.errors import DecodeError, StoreError
 from featx.files import printable
-from featx.outputs import Output, Used, claimed
+from featx.outputs import Output, claimed
 from featx.store import EmbeddingStore
 from featx.store.export import EXPORT, check_export_path, export_arrays
 from featx.store.listing import find_extractor
 from featx.system_errors import writing
 from featx.workflow.datasets import open_data
-from featx.workflow.used import used_by
+from featx.workflow.used import kept_in, used_by
 
 __all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
 
@@ -76,7 +76,7 @@ def export_embeddings(
         The extractor, the output, the data set or the store is not as it must be.
     """
     target = check_export_path(output)
-    used = [*used_by(data), Used("the cache", cache)]
+    used = [*used_by(data), *kept_in(cache)]
     with claimed([Output(target, "-o", EXPORT, overwrite)], used) as claims:
         rows = aligned_rows(cache, extractor, data)
         claims.spare("the images", rows.paths or ())

@@ -19,11 +19,11 @@ from featx.config import DatasetConfig
 from featx.files import atomic_path, printable, write_atomic
 from featx.formats.csv import escape
 from featx.ours import FolderKind, file_start
-from featx.outputs import Output, Used, claimed
+from featx.outputs import Output, claimed
 from featx.reporting.pictures import small_pictures
 from featx.system_errors import writing
 from featx.workflow.exporting import AlignedRows, ExportReport, aligned_rows
-from featx.workflow.used import used_by
+from featx.workflow.used import kept_in, used_by
 
 __all__ = ["export_projector"]
 
@@ -64,7 +64,7 @@ def export_projector(
         See `featx.workflow.exporting.export_embeddings`.
     """
     folder = Path(output).expanduser()
-    used = [*used_by(data), Used("the cache", cache)]
+    used = [*used_by(data), *kept_in(cache)]
     with claimed([Output(folder, "-o", PROJECTOR, overwrite)], used) as claims:
         rows = aligned_rows(cache, extractor, data)
         claims.spare("the images", rows.paths or ())

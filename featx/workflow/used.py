@@ -14,7 +14,7 @@ from featx.outputs import Used
 from featx.store import cache_folder
 from featx.store.listing import extractor_folders
 
-__all__ = ["check_cache", "used_by"]
+__all__ = ["check_cache", "kept_in", "used_by"]
 
 
 def used_by(
@@ -42,6 +42,11 @@ def used_by(
         found.append(("the model", model))
     found.append(("the run", run))
     return [Used(what, path) for what, path in found if path]
+
+
+def kept_in(cache: str | Path) -> list[Used]:
+    """What a cache holds, for exports of it: they may lie beside its extractors, not in them."""
+    return [Used("the cache", folder) for folder in extractor_folders(cache)]
 
 
 def check_cache(manifest: Manifest, cache: str | None) -> None:
