@@ -360,7 +360,7 @@ def test_labels_that_are_no_names(tmp_path, value):
         ("m.jsonl", "{}\n[1]\n", "line 2: expected a JSON object"),
         ("m.jsonl", '{"path": "1.jpg", "label": "a\\u0000"}', "line 1: column 'label' holds a NUL"),
         ("m.jsonl", '{"path": 1\n', "line 1: not JSON"),
-        ("m.jsonl", '{"path": ' + "[" * 100_000, "line 1: not JSON"),
+        ("m.jsonl", '{"path": ' + "[" * 100_000, "line 1: it is nested too deeply"),
         ("m.jsonl", "", "the file: it is empty"),
     ],
 )
