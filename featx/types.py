@@ -64,7 +64,7 @@ def parse_range(text: str) -> tuple[float, float] | None:
     if not (low < high and math.isfinite(high - low)):
         raise ValueError(
             f"{text!r} is no range of pixel values: give full, auto or LOW-HIGH with LOW below "
-            "HIGH, such as 0-4095."
+            "HIGH, such as 0-4095"
         )
     return low, high
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from PIL import Image
+
 from featx.data.imagetypes import other_kind
 from featx.data.png import PNG, png_damage
 
-__all__ = ["find_damage"]
+__all__ = ["find_damage", "find_missing_end"]
 
-
-_ZEROS = 64  # so many zero bytes are in no compressed data, which has no order left
+_ZEROS = 64  # so many zero bytes are in no compressed data of an image that is not flat
+#: Pixels of a flat end that a zero byte stands for at least: measured with libwebp's methods.
+_FLAT_PIXELS = {b"VP8 ": 32, b"VP8L": 2}
 
 
 def find_damage(data: bytes) -> str | None:
@@ -23,12 +27,40 @@ def find_damage(data: bytes) -> str | None:
     """
     if data.startswith(PNG):
         return png_damage(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        pictures = [body for kind, body in _riff_chunks(data) if kind in (b"VP8 ", b"VP8L")]
-        return _unfinished(pictures[-1]) if pictures else None
     if data[4:8] == b"ftyp" and other_kind(data) is None:
         return _unfinished(data)
     return None  # or a kind that is not read, which is reason enough
+
+
+def find_missing_end(data: bytes, image: Image.Image) -> str | None:
+    """What is wrong with the end of a file of which only the pixels tell; None if nothing is.
+
+    A WebP ends in zeros when it is an unfinished download, and when its last rows are flat.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    image : PIL.Image.Image
+        Its pixels.
+    """
+    if not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        return None
+    pictures = [part for part in _riff_chunks(data) if part[0] in _FLAT_PIXELS]
+    if not pictures or (damage := _unfinished(pictures[-1][1])) is None:
+        return None
+    kind, body = pictures[-1]
+    zeros = len(body) - len(body.rstrip(b"\0"))
+    return None if _ends_flat(image, zeros * _FLAT_PIXELS[kind]) else damage
+
+
+def _ends_flat(image: Image.Image, n_pixels: int) -> bool:
+    """Whether about so many of the last pixels are alike, in rows of 16 pixels' height."""
+    width = min(image.width, max(n_pixels // 16, 16))
+    height = min(image.height, max(n_pixels // width, 1))
+    corner = (image.width - width, image.height - height, image.width, image.height)
+    end = np.asarray(image.crop(corner))
+    return bool((np.ptp(end.reshape(-1, end.shape[-1]), axis=0) <= 2).all())
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageEr
 from featx.data import pillow
 from featx.data.budget import pixel_budget
 from featx.data.colour import Scale, Values, deep_to_rgb, scaled_to_rgb
+from featx.data.damage import find_missing_end
 from featx.data.deep import is_deep_colour, read_deep_colour
 from featx.data.imagetypes import FORMATS, other_kind
 from featx.data.pillow import open_image, silent_pillow
@@ -174,6 +175,8 @@ def _load(image: ImageFile.ImageFile, data: bytes, range: str) -> tuple[Image.Im
         raise DecodeError(f"damaged: {said[0]}")
     if tiff:
         check_loaded(tiff)
+    if (missing := find_missing_end(data, image)) is not None:
+        raise DecodeError(missing)
     rgb, values = scaled_to_rgb(image, scale)
     if deep:  # the high bytes are what is left
         high = 256 * int(np.asarray(image)[..., :3].max()) + 255

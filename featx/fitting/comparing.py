@@ -82,10 +82,13 @@ class Comparison:
         open_ = [str(s) for s in self._rows if s not in clear]
         better = sum(self._rows[s]["mean"] > 0 for s in clear)
         worse = len(clear) - better
-        sentence = (
-            f"Of {counted(len(self._rows), 'other candidate')} {worse or 'none'} "
-            f"{'are' if worse > 1 else 'is'} clearly worse than the chosen one in {self.scoring}"
-        )
+        n = len(self._rows)
+        if n == 1:
+            sentence = f"The other candidate is {'' if worse else 'not '}clearly worse than"
+        else:
+            verb = "is" if worse == 1 else "are"
+            sentence = f"{worse or 'None'} of {n} other candidates {verb} clearly worse than"
+        sentence += f" the chosen one in {self.scoring}"
         if better:
             sentence += f" and {better} {'is' if better == 1 else 'are'} clearly better"
         sentence += f" ({self.method}; {counted(self.n_comparisons, 'comparison')}, Holm)"

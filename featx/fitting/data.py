@@ -336,6 +336,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     _check_finite_views(training)
     if not reads_test:
         return training, None, notes
+    notes += _untested_notes(sorted(set(names) - set(np.asarray(data.y)[in_test].tolist())))
     if groups is not None:
         shared = np.intersect1d(groups[kept], groups[in_test])
         if len(shared):
@@ -385,6 +386,20 @@ def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
             f"{'was' if unknown.sum() == 1 else 'were'} trained on."
         )
     return notes
+
+
+def _untested_notes(classes: list[str]) -> list[str]:
+    """Which classes the estimate says nothing about."""
+    if not classes:
+        return []
+    named = ", ".join(printable(name) for name in classes[:5])
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return [
+        f"The test split holds no image of {counted(len(classes), 'class')} "
+        f"({named}{more}): the estimate does not show how well "
+        f"{'it is' if len(classes) == 1 else 'they are'} recognised, and the balanced accuracy "
+        "is over the other classes."
+    ]
 
 
 def _copy_notes(data: FitData, in_test: NDArray[np.bool_], copied: NDArray[np.bool_]) -> list[str]:

@@ -116,9 +116,8 @@ def count_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     chance = (true * said).sum(axis=-1)
     covariance = right * n - chance
     variance = (n**2 - (said**2).sum(axis=-1)) * (n**2 - (true**2).sum(axis=-1))
-    matthews = np.divide(
-        covariance, np.sqrt(variance), out=np.zeros(np.shape(n)), where=variance > 0
-    )
+    undefined = np.where(n**2 == chance, np.nan, 0.0)
+    matthews = np.divide(covariance, np.sqrt(variance), out=undefined, where=variance > 0)
     return {
         "accuracy": right / n,
         "balanced_accuracy": mean_defined(by_class["recall"]),

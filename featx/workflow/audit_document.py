@@ -179,8 +179,9 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     for label in shortcut.given_away[:MOST_NAMED]:
         auc = shortcut.by_class[label]
         yield (
-            f"Shortcut: {what} alone gives class {printable(label)!r} away, ROC-AUC "
-            f"{_interval(auc)}; most by: {printable(shortcut.strongest[label])}."
+            f"Shortcut: {what} alone give{'' if what.endswith('s') else 's'} class "
+            f"{printable(label)!r} away, ROC-AUC {_interval(auc)}; most by: "
+            f"{printable(shortcut.strongest[label])}."
         )
     if len(shortcut.given_away) > MOST_NAMED:
         yield f"... and {len(shortcut.given_away) - MOST_NAMED} more classes by {what}."

@@ -180,7 +180,9 @@ def _others(baseline: Baseline, n: int, name: str, where: str, among: str) -> Us
         f"The run {printable(str(baseline.folder))} was made on other images: "
         f"{counted(n, 'image', 'differs/differ')}, for instance {printable(name)}, which only "
         f"{where} has among {among}.",
-        hint="Give the data set that the run was fitted on, or leave out --from.",
+        hint="Give the data set that the run was fitted on, or leave out --from. If this is that "
+        "data set, fit it again: earlier versions of featx trained on copies of test images whose "
+        "files differ.",
     )
 
 

@@ -94,3 +94,4 @@ def test_a_wrong_range_is_a_usage_error(featx: Featx, photos: Path, text: str):
     outcome = featx("extract", photos, *BACKBONE, "--range", text)
     assert outcome.code == 2
     assert f"'{text}' is no range of pixel values: give full, auto or LOW-HIGH" in outcome.err
+    assert ".." not in outcome.err.replace(text, "")

@@ -290,3 +290,34 @@ def test_what_libtiff_complains_of_is_heard_and_nothing_is_printed(capfd):
             refused += error.message.startswith("damaged: Fax4Decode: Bad code word")
     assert refused > 3
     assert capfd.readouterr() == ("", "")
+
+
+def flat_below(width: int, height: int) -> Image.Image:
+    """Noise on white, whose white part WebP compresses to zeros."""
+    noise = np.random.default_rng(0).integers(0, 255, (height // 6, width, 3), dtype=np.uint8)
+    image = Image.new("RGB", (width, height), "white")
+    image.paste(Image.fromarray(noise), (0, 0))
+    return image
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"quality": 75, "method": 4},
+        {"quality": 100, "method": 0},
+        {"lossless": True, "method": 0},
+    ],
+)
+def test_a_webp_that_ends_in_a_flat_area_is_read_though_its_data_ends_in_zeros(how):
+    data = encode(flat_below(1400, 900), "WEBP", **how)
+    assert not any(data[-64:])
+    expected = Image.open(io.BytesIO(data)).convert("RGB")
+    assert decode_image(data).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("how", [{"quality": 75}, {"lossless": True}])
+def test_an_unfinished_webp_of_an_image_that_is_flat_above_is_refused(how):
+    data = encode(flat_below(800, 600).transpose(Image.Transpose.ROTATE_180), "WEBP", **how)
+    cut = data[: len(data) // 2]
+    with pytest.raises(DecodeError, match="zeros, as of an unfinished download"):
+        decode_image(cut + bytes(len(data) - len(cut)))

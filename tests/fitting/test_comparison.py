@@ -126,6 +126,7 @@ def test_every_candidate_stands_against_the_chosen_one():
     dummy = next(c for c in others if c.head == "dummy")
     assert dummy.against_chosen["p_adjusted"] < 0.01
     note = next(n for n in result.notes if "clearly worse than the chosen" in n)
+    assert note.startswith("1 of 2 other candidates is clearly worse than the chosen one in ")
     assert "3 comparisons, Holm" in note
     assert result.comparison["tested"] is None
     json.dumps(result.document(), allow_nan=False)

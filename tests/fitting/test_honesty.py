@@ -235,3 +235,13 @@ def fit_plain(X, y):
     from sklearn.svm import SVC
 
     return make_pipeline(StandardScaler(), SVC(kernel="linear", C=0.01, break_ties=True)).fit(X, y)
+
+
+def test_a_class_without_test_images_is_named():
+    data = make_data([20, 20, 20], splits=["train", "test"] * 20 + ["train"] * 20)
+    result = fit_heads(data, FitConfig(head=["dummy"], cv=3))
+    note = next(n for n in result.notes if n.startswith("The test split holds no image of 1 class"))
+    assert "the estimate does not show how well it is recognised" in note
+    whole = make_data([20, 20, 20], splits=["train", "test"] * 30)
+    result = fit_heads(whole, FitConfig(head=["dummy"], cv=3))
+    assert not any("holds no image" in n for n in result.notes)

@@ -43,12 +43,28 @@ def test_count_metrics_are_scikit_learns(pairs):
             assert ours[f"{name}_{average}"] == pytest.approx(
                 score(y, said, average=average, zero_division=0)
             )
-    assert ours["matthews"] == pytest.approx(reference.matthews_corrcoef(y, said))
+    if len(set(y) | set(said)) > 1:  # else undefined
+        assert ours["matthews"] == pytest.approx(reference.matthews_corrcoef(y, said))
     np.testing.assert_array_equal(
         confusion_matrix(y, said, 4), reference.confusion_matrix(y, said, labels=range(4))
     )
     if len(set(y) | set(said)) > 1:
         assert ours["cohen_kappa"] == pytest.approx(reference.cohen_kappa_score(y, said))
+
+
+def test_correlations_are_undefined_where_one_class_exists_and_was_predicted():
+    y = np.zeros(4, int)
+    ours = count_metrics(*class_counts(y, y, 2))
+    assert np.isnan(ours["matthews"])
+    assert np.isnan(ours["cohen_kappa"])
+    assert count_metrics(*class_counts(y, np.array([0, 0, 1, 0]), 2))["matthews"] == 0
+
+
+def test_a_perfect_classifier_of_few_images_has_no_interval_of_its_correlation():
+    # Some resamples hold one class alone; their correlation is undefined, not 0.
+    y = np.arange(4) % 2
+    found = describe_predictions(y, np.eye(2)[y], ["a", "b"], np.arange(4), unit="image", seed=0)
+    assert found["metrics"]["matthews"] == {"value": 1.0, "low": None, "high": None}
 
 
 @given(LABELS)
