@@ -122,7 +122,8 @@ class FolderKind:
         if not self.is_one(path):
             return f"is not {self.what} that featx wrote"
         if not self.in_place and (stranger := next(self.strangers(path), None)) is not None:
-            return f"holds {printable(stranger)!r}, which featx did not put there"
+            changed = "which featx did not put there, or which was changed since"
+            return f"holds '{printable(stranger)}', {changed}"
         return None
 
     def is_one(self, path: Path) -> bool:

@@ -21,8 +21,9 @@ from featx.errors import UsageError
 from featx.files import make_directory, printable
 from featx.locks import HeldError, Lock, take_lock
 from featx.ours import CLAIM_ENDING, FileKind, FolderKind, is_empty, is_mount
-from featx.places import Place, identity, real_paths
+from featx.places import Place, identity, path_beside, real_paths
 from featx.replacing import claim_file, free_name, put_back, tidy, tidy_beside
+from featx.shell import shell_line
 
 __all__ = ["Claims", "Output", "Used", "check_clear", "check_writable", "claimed"]
 
@@ -43,17 +44,20 @@ class Output:
         What may be replaced.
     overwrite : bool
         Whether it may be replaced at all.
+    inside : path, optional
+        What the flag names, where that is the folder that the output is written into.
     """
 
     path: str | os.PathLike[str]
     flag: str
     kind: FileKind | FolderKind
     overwrite: bool = False
+    inside: str | os.PathLike[str] | None = None
 
     @property
     def shown(self) -> str:
         """The path for sentences."""
-        return repr(printable(os.fspath(self.path)))
+        return f"'{printable(os.fspath(self.path))}'"
 
     @property
     def target(self) -> Path:
@@ -77,10 +81,16 @@ class Used:
         For sentences, such as ``"the images"``.
     path : path
         A file or a folder; links in it are followed. It need not exist.
+    also : str
+        Further flags that a hint on another place for an output has to name.
+    around : bool
+        Whether outputs may lie inside it all the same.
     """
 
     what: str
     path: str | os.PathLike[str]
+    also: str = ""
+    around: bool = False
 
 
 class Claims:
@@ -292,15 +302,22 @@ def check_clear(output: Output, used: Iterable[Used]) -> None:
         is_file = os.path.isfile(there)  # noqa: PTH113 - it never raises
         if how == "holds" and output.in_place and not (is_file and there.parent == place.path):
             continue
+        if how == "lies inside" and one.around:
+            continue
         if how is not None:
             raise _clash(output, how, one)
 
 
 def _clash(output: Output, how: str, used: Used) -> UsageError:
     place = printable(os.fspath(used.path))
+    hint = "No command writes to what it reads. Choose a place beside it"
+    if how == "lies inside" and output.flag.startswith("-"):
+        name = Path(output.path if output.inside is None else output.inside).name
+        beside = path_beside(used.path, name or "results")
+        hint += f", for instance {shell_line(output.flag, beside)}{used.also and f' {used.also}'}"
     return UsageError(
-        f"{output.flag} {output.shown} {how} {used.what} ({place!r}).",
-        hint="Choose a place beside it: what a command reads, it never writes to.",
+        f"{output.flag} {output.shown} {how} {used.what} ('{place}').",
+        hint=hint,
     )
 
 

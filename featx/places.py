@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["Identity", "Place", "identity", "real_paths"]
+__all__ = ["Identity", "Place", "identity", "path_beside", "real_paths"]
 
 Identity = tuple[int, int]  # device and number
 
@@ -58,6 +58,14 @@ def identity(path: Path) -> Identity | None:
         status = path.lstat()
         return status.st_dev, status.st_ino
     return None
+
+
+def path_beside(path: str | os.PathLike[str], name: str) -> str:
+    """``name`` in the folder that holds ``path``, as short as a person here would write it."""
+    found = Path(os.path.realpath(path)).parent / name
+    here = Path(os.path.realpath(os.curdir))
+    near = found.parent == here or found.parent in here.parents
+    return os.path.relpath(found, here) if near else os.fspath(found)
 
 
 def _seen(path: Path) -> Identity | None:

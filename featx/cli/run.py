@@ -19,11 +19,14 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run extract, fit and score as the YAML file CONFIG declares."""
     resolved = load_config(config, overrides=overrides)
 
+    from featx.workflow.finetune_summary import print_finetune
     from featx.workflow.running import run
     from featx.workflow.summary import print_run
 
     finished = run(resolved)
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results})
+    elif resolved.finetune is not None:
+        print_finetune(finished, resolved.extract)
     else:
         print_run(finished, resolved.extract)

@@ -62,7 +62,8 @@ def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
     """Where a run will be written; refuses to replace one unasked, before anything is spent."""
     name = section.name
     if name is None:
-        name = f"{cut_name(Path(dataset).stem, 64)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        source = Path(os.path.abspath(dataset))  # noqa: PTH100 - "." and ".." have no name
+        name = f"{cut_name(source.stem, 64)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if Path(name).name != name or name in {"", ".", ".."}:
         raise UsageError(f"--name {name!r} must be a plain folder name, without slashes.")
     folder = Path(section.runs) / name
@@ -76,7 +77,7 @@ def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
 
 def run_output(folder: Path, section: FitConfig | FinetuneConfig) -> Output:
     """A run to be claimed for the length of the command that makes it."""
-    return Output(folder, "--runs", RUN, section.overwrite)
+    return Output(folder, "--runs", RUN, section.overwrite, section.runs)
 
 
 def write_run(folder: Path, contents: RunContents) -> None:

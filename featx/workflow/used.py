@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from featx.errors import UsageError
 from featx.files import printable
 from featx.model import Model
 from featx.outputs import Used
+from featx.places import path_beside
+from featx.shell import shell_line
 from featx.store import cache_folder
 from featx.store.listing import extractor_folders
 
@@ -28,12 +31,10 @@ def used_by(
     """Everything that these settings name and a command reads, for `featx.outputs.claimed`."""
     found: list[tuple[str, str | os.PathLike[str] | None]] = []
     if data is not None:
-        what = "the images" if Path(data.dataset).is_dir() else "the data set's file"
-        found += [(what, data.dataset), ("the file of --group", data.group)]
+        found += [("the file of --group", data.group)]
         found += [("the file of --exclude", path) for path in data.exclude]
     if extract is not None:
         found += [("the file of --weights", extract.weights)]
-        found += [("the cache", cache_folder(extract.cache))]
     if isinstance(section, FitConfig):
         found.append(("the file of --costs", section.costs))
     if isinstance(section, FinetuneConfig):
@@ -41,7 +42,36 @@ def used_by(
     if not isinstance(model, Model):
         found.append(("the model", model))
     found.append(("the run", run))
-    return [Used(what, path) for what, path in found if path]
+    images = [] if data is None else [_images(data, extract)]
+    cached = [] if extract is None else _cached(cache_folder(extract.cache))
+    return [*images, *cached, *(Used(what, path) for what, path in found if path)]
+
+
+def _images(data: DatasetConfig, extract: ExtractConfig | None) -> Used:
+    """The data set; where the cache would lie inside it, a hint names a place for that too."""
+    source = data.dataset
+    if not Path(source).is_dir():
+        return Used("the data set's file", source)
+    if extract is None or not _among(source, cache_folder(extract.cache)):
+        return Used("the images", source)
+    return Used("the images", source, shell_line("--cache", path_beside(source, "cache")))
+
+
+def _cached(cache: Path) -> list[Used]:
+    """The cache; outputs may lie in a folder that holds other things too, beside its extractors."""
+    kept = kept_in(cache)
+    around = cache == Path.cwd() or _is_shared(cache, {Path(used.path).name for used in kept})
+    return [Used("the cache", cache, around=around), *kept]
+
+
+def _is_shared(cache: Path, extractors: set[str]) -> bool:
+    """Whether a folder that is named as the cache has folders of another kind in it."""
+    with contextlib.suppress(OSError), os.scandir(cache) as entries:
+        return any(
+            entry.is_dir() and entry.name not in extractors and not entry.name.startswith(".")
+            for entry in entries
+        )
+    return False
 
 
 def kept_in(cache: str | Path) -> list[Used]:
@@ -59,15 +89,21 @@ def check_cache(manifest: Manifest, cache: str | None) -> None:
     UsageError
         It is the folder of images or would be made inside it.
     """
-    source = Path(manifest.source)
-    if not source.is_dir():
-        return
-    folder, images = Path(os.path.realpath(cache_folder(cache))), Path(os.path.realpath(source))
-    inside = images in folder.parents and not (folder.is_dir() and extractor_folders(folder))
-    if folder == images or inside:
+    folder = cache_folder(cache)
+    if _among(manifest.source, folder):
+        beside = path_beside(manifest.source, "cache")
         raise UsageError(
             f"The cache {printable(str(folder))!r} would lie inside the images "
             f"({printable(manifest.source)!r}).",
-            hint="Name another folder with --cache or FEATX_CACHE, for instance --cache "
-            f"{printable(str(images.parent / 'cache'))}",
+            hint="Name another folder with --cache or FEATX_CACHE, for instance "
+            f"{shell_line('--cache', beside)}",
         )
+
+
+def _among(source: str, cache: Path) -> bool:
+    """Whether a cache would be made in a folder of images."""
+    if not Path(source).is_dir():
+        return False
+    folder, images = Path(os.path.realpath(cache)), Path(os.path.realpath(source))
+    new = not (folder.is_dir() and extractor_folders(folder))
+    return folder == images or (images in folder.parents and new)

@@ -200,7 +200,7 @@ def test_notes_in_a_run_are_kept(featx: Featx, place: Path) -> None:
     before = contents(place)
     done = featx(*FIT, "--name", "first", "--overwrite")
     assert done.code == 2
-    assert "holds 'notes.txt', which featx did not put there; it is not replaced" in done.err
+    assert "holds 'notes.txt', which featx did not put there" in done.err
     assert contents(place) == before
     notes.unlink()
     (place / "runs" / "first" / ".DS_Store").touch()  # which nobody would miss
@@ -284,3 +284,41 @@ def test_a_demo_with_photos_in_it_is_kept(featx: Featx, tmp_path: Path) -> None:
         assert f"holds '{name}', which featx did not put there" in done.err
         assert contents(tmp_path) == before
         (root / name).unlink()
+
+
+def test_a_hint_names_the_flags_that_mend_it(
+    featx: Featx, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder of images itself, what to give for each default that would lie in it."""
+    monkeypatch.delenv("FEATX_CACHE")
+    monkeypatch.chdir(place / "photos")
+    before = contents(place)
+    done = featx("fit", ".", *BACKBONE, "--cv", "3")
+    assert done.code == 2
+    assert "--runs 'runs/photos-2" in done.err
+    assert done.err.rstrip().endswith("for instance --runs ../runs --cache ../cache")
+    done = featx("fit", ".", *BACKBONE, "--cv", "3", "--runs", "../runs")
+    assert done.code == 2
+    assert done.err.rstrip().endswith("for instance --cache ../cache")
+    assert contents(place) == before
+
+
+def test_a_cache_may_share_its_folder(
+    featx: Featx, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--cache .`` and runs beside it are fine; the extractors are not to be written into."""
+    monkeypatch.delenv("FEATX_CACHE")
+    fit = [*FIT, "--cache", ".", "--runs", ".", "--no-report"]
+    for more in (["--name", "r"], ["--name", "r", "--overwrite"]):
+        done = featx(*fit, *more)
+        assert done.code == 0, done.err
+    score = ["score", "r", "photos", "--cache", ".", "-o"]
+    assert featx(*score, "s.csv").code == 0
+    extractor = next(p.name for p in place.iterdir() if (p / "extractor.json").exists())
+    for output in (f"{extractor}/s.csv", "cache.csv"):
+        done = featx(*score, output, "--sort-into", extractor, "--overwrite")
+        assert done.code == 2
+        assert f"the cache ('{place / extractor}')" in done.err
+    done = featx(*FIT, "--cache", "r", "--runs", ".", "--name", "r", "--overwrite")
+    assert done.code == 2
+    assert "--runs 'r' is the cache" in done.err

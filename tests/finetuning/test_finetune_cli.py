@@ -60,6 +60,14 @@ def tuned(run: Featx, workspace: Path) -> Path:
     return folder
 
 
+def test_the_configuration_of_a_run_makes_it_again(run: Featx, tuned: Path) -> None:
+    config = str(tuned / "config.yaml")
+    done = run("run", config, "--set", "finetune.name=again", "--set", "finetune.epochs=1")
+    assert done.code == 0, done.err
+    assert "Estimate: " in done.out
+    assert "Next: featx score runs/again NEW_IMAGES" in done.err
+
+
 @pytest.fixture
 def fitted(run: Featx, workspace: Path) -> Path:
     """A run of ``featx fit`` on images without a test split, made once."""
