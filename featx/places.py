@@ -62,8 +62,8 @@ def identity(path: Path) -> Identity | None:
 
 def path_beside(path: str | os.PathLike[str], name: str) -> str:
     """``name`` in the folder that holds ``path``, as short as a person here would write it."""
-    found = Path(os.path.realpath(path)).parent / name
-    here = Path(os.path.realpath(os.curdir))
+    found = Path(os.path.abspath(path)).parent / name  # noqa: PTH100 - "." has no parent
+    here = Path.cwd()
     near = found.parent == here or found.parent in here.parents
     return os.path.relpath(found, here) if near else os.fspath(found)
 

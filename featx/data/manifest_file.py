@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from featx.config import DatasetConfig
@@ -55,7 +55,9 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
     for meaning in ("group", "split"):
         _require_all_or_none(source, rows, meaning)
     ignored = {"repeated row": repeated} if repeated else {}
-    remarks = tuple(_words_for_nothing(table.records, columns)) if labelled else ()
+    remarks: tuple[str, ...] = ()
+    if labelled:
+        remarks = (*_words_for_nothing(table.records, columns), *_not_utf8(rows, source))
     return Manifest(root.folder, source, rows, ignored, remarks=remarks)
 
 
@@ -71,6 +73,18 @@ def _words_for_nothing(records: list[Record], columns: Columns) -> Iterator[str]
         if texts:
             shown = ", ".join(f"'{printable(text)}' ({n:,})" for text, n in texts.most_common(5))
             yield f"Column '{printable(str(column))}': {shown} counts as an empty cell."
+
+
+def _not_utf8(rows: Sequence[Row], source: str) -> Iterator[str]:
+    """A name with bytes of another encoding, as spreadsheets on Windows write."""
+    for row in rows:
+        for name in (row.label, row.group):
+            if name is not None and any("\udc80" <= c <= "\udcff" for c in name):
+                yield (
+                    f"'{printable(source)}' is not UTF-8: the name '{printable(name)}' in it is "
+                    'not readable. Save the list as UTF-8 ("CSV UTF-8" in Excel).'
+                )
+                return
 
 
 def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bool) -> Row:

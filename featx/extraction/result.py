@@ -210,7 +210,9 @@ class Extraction:
             With the number and the first of them. Files of kinds that may hold images and are
             not read count too.
         """
-        hint = "featx inspect lists them all."
+        hint = "featx inspect lists all files that are broken."
+        if not self.failures:
+            hint = "Convert them to a kind that is read, or move them elsewhere."
         require_all(self.failures, len(self.manifest), hint=hint, unread=self.manifest.unread)
 
     def require_any(self) -> None:

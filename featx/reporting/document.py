@@ -233,7 +233,7 @@ def _pairs(subject: Subject) -> Iterator[Markup]:
     lines = [[printable(true), printable(said), f"{n:,}", percent(share)]
              for true, said, n, share in rows]  # fmt: skip
     yield element("h3", "The most frequent mistakes")
-    yield table(("true", "said", "images", "share of the true class"), lines, words=range(2))
+    yield table(("true", "predicted", "images", "share of the true class"), lines, words=range(2))
 
 
 def _mistakes(subject: Subject) -> Iterator[Markup]:

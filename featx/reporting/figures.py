@@ -90,7 +90,7 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
     counts = confusion_matrix(subject.y, subject.predicted, n)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     everything = np.arange(n)
-    words = "Rows are true classes, columns what was said; the diagonal is right. "
+    words = "Rows are true classes, columns predicted ones; the diagonal is right. "
     words += _confused(counts, subject.classes)
     if n > MOST_LABELLED:
         words += (
@@ -107,7 +107,7 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
         most = most_confused(counts)
         words = (
             f"The {len(most)} of {n} classes that most wrong answers were about, or named. Shares "
-            "are of all images of the true class, also where another class was said."
+            "are of all images of the true class, also where another class was predicted."
         )
         yield _cells("confusion_most", "Where most mistakes are: share of each true class", words,
                      shares, most, subject)  # fmt: skip
@@ -181,7 +181,7 @@ def _draw_cells(axes: Any, ink: Ink, cells: Any, shares: Any, classes: Sequence[
         axes.set_xticks([])
         axes.set_yticks([])
     axes.grid(False)
-    axes.set_xlabel("said")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("true")
 
 

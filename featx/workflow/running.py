@@ -30,19 +30,22 @@ def run(config: RunConfig) -> Run:
     FeatxError
         As `featx.fit` and `featx.score` do.
     """
-    if config.score is not None:  # what cannot be written is known before the fit
-        with claimed(outputs_of(config.score.output, config.score), used_by(config.data)):
-            pass
-    finished = fit_dataset(config) if config.finetune is None else _finetune(config)
+    images = None
     if config.score is not None:
+        images = DatasetConfig(
+            dataset=config.score.images,
+            root=config.score.root,
+            path_column=config.score.path_column,
+        )
+        used = [*used_by(config.data), *used_by(images, config.extract)]
+        with claimed(outputs_of(config.score.output, config.score), used):
+            pass  # what cannot be written is known before the fit
+    finished = fit_dataset(config) if config.finetune is None else _finetune(config)
+    if config.score is not None and images is not None:
         console.log(f"Scoring {config.score.images}")
         score(
             finished.model,
-            DatasetConfig(
-                dataset=config.score.images,
-                root=config.score.root,
-                path_column=config.score.path_column,
-            ),
+            images,
             output=config.score.output,
             config=config.score,
             extract=config.extract,

@@ -183,10 +183,11 @@ class Scores:
             With the number and the first of them. Files of kinds that may hold images and are
             not read count too.
         """
-        hint = "The error column of the output names them all."
+        hint = "The error column of the output says why, file by file."
         unread = [passed for passed in self.passed if passed.kind.image]
         if unread and not self.all_files:
-            hint += " Files that were passed over have rows with --all-files."
+            rows = "Files that were passed over have rows with --all-files."
+            hint = f"{hint} {rows}" if self.failures else rows
         require_all(self.failures, len(self), hint=hint, unread=unread)
 
     def require_any(self) -> None:

@@ -226,7 +226,8 @@ def _link(source: str, place: Path) -> None:
         if isinstance(error, OSError) and not _forbids_links(error):
             raise _NotPlacedError(error.strerror or str(error)) from None
         raise FeatxError(
-            f"Links cannot be made in {printable(str(place.parent.parent))}: {error}.",
+            f"Links cannot be made in {printable(str(place.parent.parent.parent))}: "
+            f"{getattr(error, 'strerror', None) or error}.",
             hint="Use --copy.",
         ) from None
 

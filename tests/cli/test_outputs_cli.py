@@ -322,3 +322,17 @@ def test_a_cache_may_share_its_folder(
     done = featx(*FIT, "--cache", "r", "--runs", ".", "--name", "r", "--overwrite")
     assert done.code == 2
     assert "--runs 'r' is the cache" in done.err
+
+
+def test_a_configuration_is_refused_before_the_fit_for_what_scoring_writes(
+    featx: Featx, place: Path
+) -> None:
+    (place / "c.yaml").write_text(
+        "data: {dataset: photos}\nfit: {name: y}\n"
+        "score: {images: new, output: new/scores.csv, overwrite: true}\n"
+    )
+    shutil.copytree(place / "photos", place / "new")
+    done = featx("run", "c.yaml")
+    assert done.code == 2
+    assert "-o 'new/scores.csv' lies inside the images ('new')" in done.err
+    assert not (place / "runs" / "y").exists()

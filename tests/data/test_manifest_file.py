@@ -382,3 +382,18 @@ def test_a_manifest_that_may_not_be_read(tmp_path):
             read(str(path))
     finally:
         path.chmod(0o600)
+
+
+def test_names_that_are_not_utf8_are_said(tmp_path):
+    content = "path,label\na.jpg,caf\xe9\nb.jpg,th\xe9\n".encode("cp1252")
+    manifest = read(write(tmp_path, "excel.csv", content))
+    (remark,) = manifest.remarks
+    assert "is not UTF-8: the name 'caf\\xe9' in it is not readable" in remark
+    assert "CSV UTF-8" in remark
+    assert not read(write(tmp_path, "utf8.csv", "path,label\na.jpg,caf\xe9\n")).remarks
+
+
+@pytest.mark.parametrize("row", [",", ",,,", " , ", '"",""'])
+def test_rows_of_nothing_are_passed_over(tmp_path, row):
+    content = f"path,label\na.jpg,x\n{row}\nb.jpg,y\n{row}\n"
+    assert [r.id for r in read(write(tmp_path, "m.csv", content)).rows] == ["a.jpg", "b.jpg"]
