@@ -52,6 +52,7 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     """
     import torch
 
+    from featx.backbones._stages import AUTO
     from featx.backbones._taps import TappedNetwork, choose_taps
 
     source, name = parse_name(request.name)
@@ -67,7 +68,9 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     x = torch.zeros(1, 3, *network.preprocess.size_px)
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
-        groups = tuple((tap,) for tap in taps) if request.separate else (taps,)
+        groups = (
+            tuple((tap,) for tap in taps) if request.separate or AUTO in request.layers else (taps,)
+        )
         tapped = TappedNetwork(network, groups)
         if network.fitted.absent:
             _prove_independent(network, tapped, x)

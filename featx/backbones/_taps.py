@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from featx.backbones._base import Network
 from featx.backbones._features import LAST_FEATURES, pool_features, vectors_agree
 from featx.backbones._pooling import Layout, n_places, pool
+from featx.backbones._stages import AUTO, STAGES, find_stages
 from featx.backbones._unknown import unknown_name
-from featx.errors import BackboneError, UsageError
+from featx.errors import BackboneError, UnknownNameError, UsageError
 
 __all__ = ["PRE_LOGITS", "Tap", "TappedNetwork", "call_for_shapes", "choose_taps", "trace"]
 
 PRE_LOGITS = "pre-logits"
+POOLINGS = ("avg", "max", "avg+max", "cls", "flatten")
 
 
 @dataclass(frozen=True)
@@ -242,29 +244,54 @@ def choose_taps(
         return (Tap(PRE_LOGITS, "own"),)
     if not layers:
         layers = (_features_layer(network, poolings, x),)
+    if STAGES in layers or AUTO in layers:
+        return _stage_taps(network, layers, poolings, x)
+    return tuple(
+        Tap(name, own) for layer in layers for name, own in _named(network, layer, poolings)
+    )
+
+
+def _named(network: Network, layer: str, poolings: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A layer with every pooling asked for, or with its own where it is named ``layer:pooling``."""
+    layer, colon, own = layer.partition(":")
     known = [name for name, _ in network.module.named_modules() if name]
-    for layer in layers:
-        lacking = [h for h in network.fitted.without if f"{layer}.".startswith(f"{h}.")]
-        if lacking:
-            raise BackboneError(
-                f"Layer {layer!r} of {network.name} has no weights: its file "
-                f"({network.weights_file}) has no classifier {lacking[0]!r}.",
-                hint="Name a layer before it, or leave --layer out for the pre-logits.",
-            )
-        if layer not in (*known, PRE_LOGITS, LAST_FEATURES):
-            raise unknown_name(
-                f"layer of {network.name}",
-                layer,
-                [*known, PRE_LOGITS, LAST_FEATURES],
-                command=f"featx backbones {network.name} --layers",
-            )
-        if layer == PRE_LOGITS and poolings:
-            raise UsageError(
-                f"Pooling {poolings[0]!r} of the pre-logits of {network.name}: "
-                "they are one vector already.",
-                hint="Leave --pooling out, or name the layer to pool with --layer.",
-            )
-    return tuple(Tap(layer, pooling) for layer in layers for pooling in poolings or ("own",))
+    lacking = [h for h in network.fitted.without if f"{layer}.".startswith(f"{h}.")]
+    if lacking:
+        raise BackboneError(
+            f"Layer {layer!r} of {network.name} has no weights: its file "
+            f"({network.weights_file}) has no classifier {lacking[0]!r}.",
+            hint="Name a layer before it, or leave --layer out for the pre-logits.",
+        )
+    if layer not in (*known, PRE_LOGITS, LAST_FEATURES):
+        raise unknown_name(
+            f"layer of {network.name}",
+            layer,
+            [*known, PRE_LOGITS, LAST_FEATURES],
+            command=f"featx backbones {network.name} --layers",
+        )
+    if colon and own not in POOLINGS:
+        raise UnknownNameError(f"pooling of layer {layer!r}", own, POOLINGS)
+    if layer == PRE_LOGITS and (colon or poolings):
+        raise UsageError(
+            f"Pooling {own or poolings[0]!r} of the pre-logits of {network.name}: "
+            "they are one vector already.",
+            hint="Leave --pooling out, or name the layer to pool with --layer.",
+        )
+    return [(layer, pooling) for pooling in ([own] if colon else poolings or ["own"])]
+
+
+def _stage_taps(
+    network: Network, layers: tuple[str, ...], poolings: tuple[str, ...], x: Tensor
+) -> tuple[Tap, ...]:
+    """Every stage with every pooling; after them the pre-logits, which need none, for ``auto``."""
+    if len(layers) > 1:
+        raise UsageError(
+            f"--layer {' --layer '.join(layers)}: {STAGES!r} and {AUTO!r} stand alone.",
+            hint=f"Name layers yourself, or give --layer {STAGES} or --layer {AUTO} only.",
+        )
+    stages = find_stages(network, x)
+    taps = tuple(Tap(name, pooling) for name in stages for pooling in poolings or ("avg",))
+    return (*taps, Tap(PRE_LOGITS, "own")) if AUTO in layers else taps
 
 
 def _features_layer(network: Network, poolings: tuple[str, ...], x: Tensor) -> str:

