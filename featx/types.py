@@ -11,8 +11,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "AUTO_LAYER",
     "DEFAULT_BACKBONE",
     "FULL_RANGE",
+    "PRE_LOGITS",
+    "SMALL_BACKBONE",
+    "STAGES_LAYER",
     "BackboneRequest",
     "Components",
     "DecodeMode",
@@ -25,7 +29,13 @@ __all__ = [
     "range_text",
 ]
 
-DEFAULT_BACKBONE = "featx:mini-v1"
+#: What is used where no backbone is named; the second where the package with the first one's
+#: weights is not installed.
+DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"
+
+#: What ``--layer`` takes beside the names of modules: the input of the classifier; every stage in
+#: one embedding; every stage and the pre-logits as embeddings among which a search chooses.
+PRE_LOGITS, STAGES_LAYER, AUTO_LAYER = "pre-logits", "stages", "auto"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]

@@ -20,6 +20,9 @@ if "FEATX_NETWORKS" not in os.environ:  # set where this process is one of pytes
     os.environ["FEATX_NETWORKS"] = tempfile.mkdtemp(prefix="featx-networks-")
     atexit.register(shutil.rmtree, os.environ["FEATX_NETWORKS"], ignore_errors=True)
 
+# The many small fits need no strong features: those that test the default backbone ask for it.
+os.environ.setdefault("FEATX_BACKBONE", "featx:mini-v1")
+
 # The many small fits of the tests make no page; those that test it ask for it.
 os.environ.setdefault("FEATX_REPORT", "0")
 

@@ -63,6 +63,9 @@ class Backbone:
         In the order of the network's tuple.
     files : tuple of Path
         Files that the weights come from; none when they are random.
+    precision : str, default "auto"
+        What runs it where no precision is asked for: "fp32" for a network that bf16 changes too
+        much.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Backbone:
     load: Callable[[], nn.Module]
     outputs: tuple[BackboneOutput, ...]
     files: tuple[Path, ...] = ()
+    precision: str = "auto"
 
     @cached_property
     def network(self) -> nn.Module:
@@ -223,6 +227,8 @@ class Network:
         What ``--pooling`` without ``--layer`` pools.
     weights_file : Path, optional
         Where the weights were read from; None when they are random.
+    precision : str, default "auto"
+        See `Backbone`.
     fitted : Fitted
         How that file's tensors became the network's.
     """
@@ -239,6 +245,7 @@ class Network:
     token_pooling: Literal["avg", "cls"] = "avg"
     channels_last: bool = False
     features: Features = Features()
+    precision: str = "auto"
     weights_file: Path | None = None
     fitted: Fitted = Fitted()
 

@@ -87,6 +87,7 @@ def _to_kept(backbone: Backbone) -> dict[str, Any]:
         "name": backbone.name,
         "preprocess": backbone.preprocess.document(),
         "pretrained": backbone.pretrained,
+        "precision": backbone.precision,
         "outputs": [[o.name, o.n_features, o.document] for o in backbone.outputs],
     }
 
@@ -107,6 +108,7 @@ def _from_kept(kept: dict[str, Any], request: BackboneRequest, *, offline: bool)
             load=lambda: _load_same(request, outputs, offline=offline),
             outputs=outputs,
             files=tuple(Path(identity[0]) for identity in kept["files"]),
+            precision=str(kept["precision"]),
         )
     except (KeyError, TypeError, IndexError):
         return None

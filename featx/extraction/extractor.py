@@ -164,7 +164,7 @@ def _plan(
         config.engine,
         backbone,
         device=config.device,
-        precision=config.precision,
+        precision=backbone.precision if config.precision == "auto" else config.precision,
         batch_size=config.batch_size,
         samples=lambda: read_samples(paths, backbone.preprocess),
     )

@@ -104,6 +104,16 @@ class FitData:
         splits = [None] * len(self.y) if self.splits is None else self.splits.tolist()
         return equal_sets(self.copy_codes, self.hashes, np.asarray(self.y).tolist(), splits)
 
+    def beside(self, sets: Sequence[Sequence[str]]) -> FitData:
+        """The same with one more embedding for each set of names: theirs side by side."""
+        X, views = dict(self.X), dict(self.views)
+        for names in sets:
+            both = join_backbones(names)
+            X[both] = np.concatenate([self.X[name] for name in names], axis=1)
+            if views:
+                views[both] = np.concatenate([self.views[name] for name in names], axis=2)
+        return replace(self, X=X, views=views)
+
     def joined(self) -> FitData:
         """The same with one more embedding: all of them side by side, under their joined names.
 
@@ -114,12 +124,7 @@ class FitData:
         """
         if len(self.X) < 2:
             raise only_one(*self.X)
-        both = join_backbones(list(self.X))
-        X = {**self.X, both: np.concatenate(list(self.X.values()), axis=1)}
-        views = dict(self.views)
-        if views:
-            views[both] = np.concatenate([views[name] for name in self.X], axis=2)
-        return replace(self, X=X, views=views)
+        return self.beside([list(self.X)])
 
     def check(self) -> None:
         """Refuse what cannot be fitted.

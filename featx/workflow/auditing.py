@@ -21,6 +21,7 @@ from featx.formats import write_rows
 from featx.ours import FolderKind, is_page, is_table, read_json
 from featx.outputs import Claims, Output, claimed
 from featx.system_errors import writing
+from featx.types import AUTO_LAYER
 from featx.workflow.audit_document import TABLES, audit_document, audit_tables
 from featx.workflow.audit_page import audit_page
 from featx.workflow.datasets import open_data
@@ -96,9 +97,14 @@ def audit_dataset(
     data: DatasetConfig, extract: ExtractConfig, config: AuditConfig
 ) -> FinishedAudit:
     """`audit` from checked configurations."""
-    if len(extract.backbone) > 1 or extract.separate or extract.views:
+    if (
+        len(extract.backbone) > 1
+        or extract.separate
+        or extract.views
+        or (AUTO_LAYER in extract.layer)
+    ):
         raise UsageError(
-            "An audit takes one backbone, without --separate and --views.",
+            "An audit takes one backbone, without --separate, --views and --layer auto.",
             hint="Run one audit for each, with an --output of its own.",
         )
     output = Output(config.output, "-o", AUDIT, config.overwrite)

@@ -14,11 +14,10 @@ from featx.errors import UsageError
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.files import printable
 from featx.model import Model, load_model
-from featx.types import DEFAULT_BACKBONE
 from featx.workflow.datasets import open_data
 from featx.workflow.options import sections
-from featx.workflow.ranging import settle_range
 from featx.workflow.rebuilding import rebuild_extractors
+from featx.workflow.settling import settle_extract
 from featx.workflow.used import check_cache
 
 __all__ = ["extract", "extract_manifest", "extract_with_model", "tell_failures"]
@@ -117,13 +116,7 @@ def extract_manifest(
 ) -> list[Extraction]:
     """`extract` for a manifest already read; tells the story on stderr."""
     check_cache(manifest, config.cache)
-    config = settle_range(manifest, config)
-    if not config.backbone:
-        console.log(
-            f"Using the embedded backbone {DEFAULT_BACKBONE}, which needs no download. Where the "
-            "machine can download, stronger choices are --backbone "
-            "timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
-        )
+    config = settle_extract(manifest, config)
     if not config.views and (config.augment, config.upright) != ("medium", True):
         console.warn("--augment and --no-upright do nothing without --views.")
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked

@@ -17,6 +17,8 @@ from featx.fitting.data import Part
 from featx.fitting.estimate import Tested
 from featx.parsing import parse_json
 from featx.replacing import recover
+from featx.types import AUTO_LAYER
+from featx.workflow.layers import chosen_layers
 
 __all__ = ["Baseline", "Settled", "check_names", "check_same_images", "settle"]
 
@@ -128,6 +130,11 @@ def settle(config: RunConfig) -> Settled:
             f"One backbone can be fine-tuned at a time; {len(extract.requests())} are named.",
             hint="Name one with --backbone.",
         )
+    if AUTO_LAYER in extract.layer:
+        raise UsageError(
+            "Fine-tuning takes one embedding, and --layer auto has a search choose among several.",
+            hint="Fit with --layer auto first and give that run with --from, or name a layer.",
+        )
     filled = {k: v for k, v in known.items() if getattr(asked, k) is None}
     config = config.model_copy(
         update={"finetune": asked.model_copy(update=filled), "extract": extract}
@@ -150,6 +157,8 @@ def _same_backbone(extract: ExtractConfig, baseline: Baseline) -> ExtractConfig:
     theirs = baseline.config.extract
     values = {k: getattr(theirs, k) for k in (*BACKBONE_FIELDS, "weights")}
     chosen = baseline.results["chosen"].get("backbone")
+    if not theirs.backbone:  # a run of a featx with another default
+        values["backbone"] = [str(chosen).partition("/")[0]]
     if len(theirs.backbone) > 1:
         if chosen not in theirs.backbone:
             raise UsageError(
@@ -157,6 +166,9 @@ def _same_backbone(extract: ExtractConfig, baseline: Baseline) -> ExtractConfig:
                 hint="Name the one to fine-tune with --backbone.",
             )
         values["backbone"] = [chosen]
+    if AUTO_LAYER in theirs.layer:
+        layers = chosen_layers(values["backbone"][0], str(chosen))
+        values |= {"layer": layers, "pooling": []}
     values |= {"views": 0}
     return extract.model_copy(update=values)
 

@@ -45,9 +45,9 @@ from featx.workflow.finetune_results import Found, Judged, curves, predictions, 
 from featx.workflow.finetune_training import Outcome, Record, Workshop
 from featx.workflow.fitting import Run, content_digest, gather, labelled
 from featx.workflow.options import sections
-from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, run_output, write_run
+from featx.workflow.settling import settle_extract
 from featx.workflow.tracking import check_tracking, track_run, without_password
 from featx.workflow.used import used_by
 
@@ -138,7 +138,7 @@ def _finetune(
     manifest = labelled(open_data(config.data))
     claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, settled)
-    config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
+    config = config.model_copy(update={"extract": settle_extract(manifest, config.extract)})
     assert config.finetune is not None
     extraction = _extract(manifest, config.extract)
     part, tested, notes = _separate(extraction, settled)

@@ -34,13 +34,15 @@ from featx.fitting.data import only_one
 from featx.model import Model, ModelExtractor
 from featx.outputs import Claims, Used, claimed
 from featx.system_errors import writing
+from featx.types import AUTO_LAYER
 from featx.workflow.curve_summary import complete_curve
 from featx.workflow.datasets import open_data
 from featx.workflow.extracting import extract_manifest
+from featx.workflow.layers import one_embedding, side_by_side
 from featx.workflow.options import sections
-from featx.workflow.ranging import settle_range
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, run_output, write_run
+from featx.workflow.settling import settle_extract
 from featx.workflow.tracking import check_tracking, track_run, without_password
 from featx.workflow.used import used_by
 
@@ -122,11 +124,12 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     manifest = labelled(open_data(config.data))
     claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, config)
-    config = config.model_copy(update={"extract": settle_range(manifest, config.extract)})
+    config = config.model_copy(update={"extract": settle_extract(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
     if config.fit.concat:
         data = data.joined()
+    data = data.beside(side_by_side(extractions))
     extracted_s = time.perf_counter() - started
     result = fit_heads(
         data,
@@ -135,7 +138,7 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     )
     for note in result.notes:
         console.log(f"Note: {note}")
-    chosen = _resting_on(extractions, result.chosen.backbone)
+    chosen = one_embedding(_resting_on(extractions, result.chosen.backbone), config.extract.cache)
     results = _results_document(config, manifest, data, extractions, result, extracted_s)
     model = fitted_model(config, chosen, result)
     target = config.fit.mlflow
@@ -163,7 +166,11 @@ def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
         estimate=asked.estimate,
     )
     read_rule(asked, classes)
-    if asked.concat and len(config.extract.requests()) < 2 and not config.extract.separate:
+    if (
+        asked.concat
+        and len(config.extract.requests()) < 2
+        and not (config.extract.separate or AUTO_LAYER in config.extract.layer)
+    ):
         raise only_one(config.extract.requests()[0].name)
 
 

@@ -18,7 +18,7 @@ from featx.ours import FileKind
 from featx.outputs import Output, claimed
 from featx.system_errors import writing
 from featx.workflow.datasets import open_data
-from featx.workflow.ranging import settle_range
+from featx.workflow.settling import settle_extract
 from featx.workflow.used import used_by
 
 __all__ = ["preview"]
@@ -125,7 +125,7 @@ def _rows(
     from featx.backbones import open_backbone
     from featx.finetuning import ImageBank, augmenter
 
-    extract = settle_range(manifest, extract)
+    extract = settle_extract(manifest, extract)
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
     found: list[NDArray[np.uint8]] = []
     for path in _spread(manifest):

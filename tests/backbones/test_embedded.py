@@ -14,7 +14,7 @@ from safetensors.torch import save
 from featx.backbones import featx as embedded
 from featx.backbones import list_backbones, load_backbone
 from featx.errors import BackboneError, UnknownNameError
-from featx.types import DEFAULT_BACKBONE, BackboneRequest
+from featx.types import SMALL_BACKBONE, BackboneRequest
 
 SIZES = [64, 32]
 SPEC = json.loads((embedded.FOLDER / "mini-v1.json").read_text("utf-8"))
@@ -64,7 +64,7 @@ def reference(body, x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
 
 
 def test_the_package_holds_it_whole():
-    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE), offline=True)
+    backbone = load_backbone(BackboneRequest(SMALL_BACKBONE), offline=True)
     assert backbone.pretrained
     assert backbone.preprocess.size_px == tuple(SPEC["preprocess"]["size_px"])
     assert backbone.outputs[0].n_features == SPEC["n_features"]
@@ -76,23 +76,23 @@ def test_the_package_holds_it_whole():
 
 
 def test_without_pretrained_it_is_random_and_says_so(capsys):
-    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE, pretrained=False))
+    backbone = load_backbone(BackboneRequest(SMALL_BACKBONE, pretrained=False))
     assert not backbone.pretrained
-    assert backbone.name == f"{DEFAULT_BACKBONE}/random"
+    assert backbone.name == f"{SMALL_BACKBONE}/random"
     assert "random weights" in capsys.readouterr().err
 
 
 def test_no_specification_no_backbone(folder):
     with pytest.raises(UnknownNameError, match="Unknown embedded backbone 'mini-v1'"):
-        load_backbone(BackboneRequest(DEFAULT_BACKBONE))
+        load_backbone(BackboneRequest(SMALL_BACKBONE))
 
 
 def test_with_its_files_it_is_pretrained_and_silent(folder, capsys):
     install(folder)
-    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE), offline=True)
+    backbone = load_backbone(BackboneRequest(SMALL_BACKBONE), offline=True)
     assert capsys.readouterr().err == ""
     assert backbone.pretrained
-    assert backbone.name == DEFAULT_BACKBONE
+    assert backbone.name == SMALL_BACKBONE
     assert backbone.outputs[0].n_features == 2 * (64 + 160 + 320)
     x = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -107,7 +107,7 @@ def test_sizes_are_part_of_the_architecture(folder):
     documents = []
     for sizes in ([64], [64, 32]):
         install(folder, sizes=sizes)
-        documents.append(load_backbone(BackboneRequest(DEFAULT_BACKBONE)).outputs[0].document)
+        documents.append(load_backbone(BackboneRequest(SMALL_BACKBONE)).outputs[0].document)
     assert documents[0]["architecture"] != documents[1]["architecture"]
     assert documents[0]["weights_sha256"] == documents[1]["weights_sha256"]
 
@@ -115,7 +115,7 @@ def test_sizes_are_part_of_the_architecture(folder):
 def test_a_layer_is_taken_at_the_largest_size(folder):
     install(folder)
     backbone = load_backbone(
-        BackboneRequest(DEFAULT_BACKBONE, layers=("layer3",), poolings=("flatten",))
+        BackboneRequest(SMALL_BACKBONE, layers=("layer3",), poolings=("flatten",))
     )
     assert backbone.outputs[0].n_features == 160 * 8 * 8
 
@@ -123,14 +123,14 @@ def test_a_layer_is_taken_at_the_largest_size(folder):
 def test_damaged_weights_are_refused(folder):
     install(folder, damage=True)
     with pytest.raises(BackboneError, match=r"mini-v1\.safetensors is damaged: its SHA-256"):
-        load_backbone(BackboneRequest(DEFAULT_BACKBONE))
+        load_backbone(BackboneRequest(SMALL_BACKBONE))
 
 
 def test_missing_weights_are_refused(folder):
     install(folder)
     (folder / "mini-v1.safetensors").unlink()
     with pytest.raises(BackboneError, match="are not installed"):
-        load_backbone(BackboneRequest(DEFAULT_BACKBONE))
+        load_backbone(BackboneRequest(SMALL_BACKBONE))
 
 
 def test_the_recipes_network_is_this_one(folder):
@@ -145,7 +145,7 @@ def test_the_recipes_network_is_this_one(folder):
     weights = save(recipe.build_network().half().state_dict())
     (folder / "mini-v1.safetensors").write_bytes(weights)
     (folder / "mini-v1.json").write_text(json.dumps(recipe.specification(weights)))
-    backbone = load_backbone(BackboneRequest(DEFAULT_BACKBONE))
+    backbone = load_backbone(BackboneRequest(SMALL_BACKBONE))
     x = torch.randn(2, 3, *backbone.preprocess.size_px)
     with torch.inference_mode():
         expected = recipe.embed(backbone.network.module, x)
