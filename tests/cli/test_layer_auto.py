@@ -1,0 +1,85 @@
+"""``--layer auto``: layers compete inside the search, and the choice is one plain embedding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import featx as library
+from featx.extraction import Extraction
+from featx.model import load_model
+from featx.workflow.layers import one_embedding
+from tests.lab import NETWORK, NUMERICS, Featx, flags
+
+BACKBONE = flags(NETWORK)
+AUTO = [*BACKBONE, "--layer", "auto"]
+
+
+@pytest.fixture
+def run(featx: Featx, workspace: Path) -> Path:
+    folder = workspace / "runs" / "auto"
+    if not folder.exists():
+        fitted = featx("fit", "photos", *AUTO, "--name", "auto", "--cv", "3", "-j", "1")
+        assert fitted.code == 0, fitted.err
+    return folder
+
+
+def candidates(run: Path) -> list[str]:
+    table = json.loads((run / "results.json").read_text("utf-8"))["candidates"]
+    return [row["backbone"] for row in table]
+
+
+def test_stages_pre_logits_and_their_unions_compete(run: Path) -> None:
+    names = candidates(run)
+    alone = [name for name in names if " + " not in name]
+    assert alone[-1].endswith("/pre-logits")
+    assert len(alone) > 3
+    beside = [name.split(" + ") for name in names if " + " in name]
+    stages = alone[:-1]
+    assert beside == [
+        stages,
+        stages[-2:],
+        [*stages, alone[-1]],
+        [stages[-1], alone[-1]],
+    ]
+
+
+def test_new_images_go_through_one_network_once(featx: Featx, run: Path) -> None:
+    """The model names the chosen layers, under the fingerprint that asking for them gives."""
+    (extractor,) = load_model(run).extractors
+    layers = extractor.backbone_request.layers
+    assert "auto" not in layers
+    asked = [word for layer in layers for word in ("--layer", layer)]
+    extracted = featx("extract", "photos", *BACKBONE, *asked, "--json")
+    (one,) = json.loads(extracted.out)
+    assert one["fingerprint"] == extractor.spec.fingerprint
+    assert one["report"]["computed"] == 0, "the fit kept the rows of what it chose"
+    scored = featx("score", run, "new", "--json")
+    assert json.loads(scored.out)["scored"] == 3
+
+
+def test_a_page_and_a_finetune_start_from_the_choice(featx: Featx, run: Path) -> None:
+    assert featx("report", run, "--no-heat-maps").code == 0
+    refused = featx("finetune", "photos", *AUTO)
+    assert refused.code == 2
+    assert "Fine-tuning takes one embedding" in refused.err
+    refused = featx("audit", "photos", *AUTO, "-o", "audited")
+    assert (refused.code, "--layer auto" in refused.err) == (2, True)
+
+
+def test_what_is_joined_is_what_naming_its_layers_gives(
+    featx: Featx, workspace: Path, tmp_path: Path
+) -> None:
+    options = {**NETWORK, **NUMERICS, "cache": str(tmp_path / "first")}
+    stages = library.extract(workspace / "photos", layer=["auto"], **options)
+    assert isinstance(stages, list)
+    (joined,) = one_embedding(stages[1:], options["cache"])
+    options["cache"] = str(tmp_path / "second")
+    named = library.extract(workspace / "photos", layer=joined.request["layers"], **options)
+    assert isinstance(named, Extraction)
+    assert joined.spec.fingerprint == named.spec.fingerprint
+    np.testing.assert_array_equal(joined.X, named.X)
+    np.testing.assert_array_equal(joined.copies, named.copies)
