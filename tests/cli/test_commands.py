@@ -254,10 +254,11 @@ def test_completion_scripts(featx: Featx, shell: str) -> None:
     assert "_FEATX_COMPLETE" in result.out
 
 
-def test_the_embedded_backbone_is_the_default_and_says_so(featx: Featx) -> None:
+def test_the_default_backbone_is_named(featx: Featx) -> None:
+    """The tests' own default: see conftest.py, and test_lite0.py for featx's."""
     result = featx("extract", "photos")
     assert result.code == 0, result.err
     assert "featx:mini-v1" in result.out
-    assert result.err.startswith("Using the embedded backbone featx:mini-v1, which needs no")
+    assert result.err.startswith("Using the default backbone featx:mini-v1.")
     assert "--backbone timm:vit_small_patch14_dinov2.lvd142m" in result.err
     assert "random" not in result.err
