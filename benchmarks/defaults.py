@@ -38,6 +38,7 @@ BACKBONES: dict[str, list[str]] = {
     "lite0, last layer": ["--backbone", "featx:lite0"],
     "lite0, stages": ["--backbone", "featx:lite0", "--layer", "stages"],
     "lite0, auto": ["--backbone", "featx:lite0", "--layer", "auto"],
+    "default: lite0 and mini-v1 compete": [],
 }
 
 

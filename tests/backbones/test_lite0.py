@@ -18,7 +18,7 @@ from featx.config import ExtractConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE, BackboneRequest
-from featx.workflow.settling import settle_extract
+from featx.workflow.settling import settle_backbone, settle_extract
 
 SPEC = json.loads((embedded.FOLDER / "lite0.json").read_text("utf-8"))
 MODULE = SPEC["weights"]["module"]
@@ -88,6 +88,18 @@ def test_the_default_is_lite0(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_backbone() == DEFAULT_BACKBONE == "featx:lite0"
     monkeypatch.setenv("FEATX_BACKBONE", "timm:resnet18")
     assert [r.name for r in ExtractConfig().requests()] == ["timm:resnet18"]
+
+
+def test_in_a_fit_the_small_one_competes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEATX_BACKBONE")
+    both = settle_backbone(ExtractConfig(), compete=True)
+    assert both.backbone == [DEFAULT_BACKBONE, SMALL_BACKBONE]
+    for asked in ({"layer": ["auto"]}, {"pooling": ["max"]}, {"weights": "w.safetensors"}):
+        assert settle_backbone(ExtractConfig(**asked), compete=True).backbone == [DEFAULT_BACKBONE]
+    named = ExtractConfig(backbone=["timm:resnet18"])
+    assert settle_backbone(named, compete=True) == named
+    monkeypatch.setenv("FEATX_BACKBONE", "timm:resnet18")
+    assert settle_backbone(ExtractConfig(), compete=True).backbone == ["timm:resnet18"]
 
 
 @pytest.mark.usefixtures("missing")
