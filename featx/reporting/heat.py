@@ -62,11 +62,11 @@ def heat_words(heat: Heat, kind: str, said: str, against: str) -> str:
         return f"Attention of the backbone: most of it to the {place}."
     total = float(heat.values.sum())
     if not (heat.values > 0).any():
-        return f"Nothing in the image speaks for {said} rather than {against}."
-    sign = "more for" if total > 0 else "less for"
+        return f"Nothing in the image is evidence for {said} rather than {against}."
+    sign = "more" if total > 0 else "less"
     return (
-        f"What speaks for {said} rather than {against}: most of it in the {place}; all places "
-        f"together speak {sign} {said}."
+        f"Evidence for {said} rather than {against}: most of it in the {place}; all places "
+        f"together are {sign} evidence for {said} than against it."
     )
 
 
@@ -96,7 +96,7 @@ def heats_words(heats: Heats) -> str:
         )
     return (
         "Beside each picture is where the decision of the model that is saved"
-        f"{fitted} comes from (class activation): vermillion speaks for what was said, blue for "
-        "the class it is held against, which is the true one or the next likeliest; grey is for "
-        "neither, and what is pale it does not see. "
+        f"{fitted} comes from (class activation). Red marks evidence for the predicted class, blue "
+        "for the class it is compared with, which is the true one or the next likeliest; grey is "
+        "for neither, and the backbone does not see what is pale. "
     )

@@ -72,7 +72,7 @@ def _sentences(curve: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _doubled(row: Mapping[str, Any]) -> Any:
-    """What twice as many images are expected to add to a class's recall; None if not foretold."""
+    """What twice as many images are expected to add to a class's recall; None if not forecast."""
     ahead = row["growth"]["ahead"]
     return ahead[1]["gain"] if ahead else None
 
@@ -92,7 +92,7 @@ def _growth_sentence(name: str, growth: Mapping[str, Any], *, grouped: bool) -> 
             f"Doubling the labelled images from {now['n_images']:,} to {doubled['n_images']:,}"
             f"{alike} would {adds}: {verdict}."
         )
-    sentence = f"What more labelled images would add to {words} is not foretold: {growth['reason']}"
+    sentence = f"What more labelled images would add to {words} is not forecast: {growth['reason']}"
     last = growth["last_doubling"]
     if last is None:
         return sentence + "."
@@ -160,7 +160,7 @@ def _print_classes(curve: Mapping[str, Any]) -> None:
             printable(row["class"]),
             row["n_images"],
             _interval(row["recall"]),
-            _points(_doubled(row)) if _doubled(row) else "not foretold",
+            _points(_doubled(row)) if _doubled(row) else "not forecast",
             row["growth"]["verdict"],
             "" if row["embed_s"] is None else f"{row['embed_s']:.3g}",
         )

@@ -157,14 +157,14 @@ def test_sentences_where_nothing_can_be_told() -> None:
 
     completed = complete_curve(curve, Cached)
     assert completed["summary"] == [
-        "What more labelled images would add to accuracy is not foretold: it is short. From 100 to "
+        "What more labelled images would add to accuracy is not forecast: it is short. From 100 to "
         "200 images trained on it changed by +0.1 points [-0.4, 0.6]: the curve is nearly flat.",
         "For no class by itself is it clear that more of its images would raise its recall.",
         "Every embedding was in the cache, so what one more costs was not measured.",
     ]
     assert completed["cost"]["embed_s_per_image"] is None
     curve["growth"]["accuracy"]["last_doubling"] = None
-    assert complete_curve(curve, Cached)["summary"][0].endswith("not foretold: it is short.")
+    assert complete_curve(curve, Cached)["summary"][0].endswith("not forecast: it is short.")
 
 
 def test_groups_are_new_groups_and_many_classes_are_shortened(

@@ -84,11 +84,11 @@ def test_the_page_shows_them_or_says_why_not(
                      layer=["layer2"], cv=3, estimate="cv", runs=tmp_path, name="x", report=True,
                      cache=photos.parent / "cache")  # fmt: skip
     page = (made.folder / "report.html").read_text("utf-8")
-    assert ("vermillion speaks for what was said" in page) == shows
+    assert ("Red marks evidence for the predicted class" in page) == shows
     assert ("which was fitted on these images too" in page) == shows
     assert ("No heat maps: its head is not linear in the embeddings." in page) == (not shows)
-    assert (page.count("What speaks for") > 5) == shows
+    assert (page.count("Evidence for") > 5) == shows
     assert "<script>alert" not in page
     plain = featx.report(made, output=tmp_path / "plain.html", heat_maps=False).read_text("utf-8")
     assert "heat map" not in plain.lower()
-    assert "What speaks for" not in plain
+    assert "Evidence for" not in plain
