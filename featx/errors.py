@@ -90,10 +90,16 @@ class ConfigError(UsageError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing has; the message lists the choices and the nearest match."""
+    """A name that nothing has; the message lists the choices and the nearest match.
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+    Where the choices are too many to list, ``said`` stands in the place of the list.
+    """
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str], *, said: str = "") -> None:
         choices = sorted(choices)
+        if said:
+            super().__init__(f"Unknown {kind} {name!r}. {said}")
+            return
         guess = nearest(name, choices)
         hint = f"Did you mean {guess!r}?" if guess else None
         listed = ", ".join(choices) if choices else "none"

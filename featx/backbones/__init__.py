@@ -11,6 +11,7 @@ from featx.backbones._explaining import Explanation, explain
 from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
+from featx.backbones._recognising import recognise_backbone
 
 __all__ = [
     "SOURCES",
@@ -25,4 +26,5 @@ __all__ = [
     "list_layers",
     "load_backbone",
     "open_backbone",
+    "recognise_backbone",
 ]

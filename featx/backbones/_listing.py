@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from featx.backbones._base import BackboneInfo, LayerInfo, Source
 from featx.backbones._loading import SOURCES, parse_name
+from featx.backbones._unknown import names_holding
 
 __all__ = ["count_backbones", "list_backbones", "list_layers"]
 
@@ -19,8 +20,8 @@ def list_backbones(filter: str | None = None, *, limit: int | None = None) -> li
     Parameters
     ----------
     filter : str, optional
-        Part of a name, or a pattern with ``*``; None lists all. One that begins with a source
-        and a colon asks only this source.
+        Part of a name, words of it in their order, or a pattern with ``*``; None lists all. One
+        that begins with a source and a colon asks only this source.
     limit : int, optional
         Most rows to return; None for all.
 
@@ -48,12 +49,12 @@ def _matching(filter: str | None) -> list[tuple[Source, str]]:
     prefix, colon, _ = pattern.partition(":")
     wanted = [prefix] if colon and prefix in SOURCES.names() else SOURCES.names()
     sources: list[tuple[str, Source]] = [(name, SOURCES.get(name)) for name in wanted]
-    return [
-        (source, name)
-        for prefix, source in sources
-        for name in source.names()
-        if fnmatchcase(f"{prefix}:{name}", pattern)
-    ]
+    named = {f"{prefix}:{name}": (s, name) for prefix, s in sources for name in s.names()}
+    found = [full for full in named if fnmatchcase(full, pattern)]
+    if not found and pattern != filter:  # a part of a name, in other words than the zoo's
+        part = filter.partition(":")[2] if filter and prefix in wanted else filter
+        found = names_holding(part or "", list(named))
+    return [named[full] for full in found]
 
 
 def _measured(row: BackboneInfo, source: Source, name: str) -> BackboneInfo:

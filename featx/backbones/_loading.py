@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from featx import console
 from featx.backbones._base import Backbone, BackboneOutput, Network, Source
+from featx.backbones._unknown import names_holding, said_of_names
 from featx.errors import BackboneError, UsageError
 from featx.registry import Registry
 from featx.shell import as_argument, shell_line
@@ -103,12 +104,22 @@ def parse_name(name: str) -> tuple[Source, str]:
     if not colon or not rest:
         raise UsageError(
             f"Backbone {name!r} does not say where it comes from; "
-            f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.",
+            f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.{_holding(name)}",
             hint=f"{shell_line('featx', 'backbones', as_argument(name or 'resnet'))} lists "
             "backbones whose name holds this.",
         )
     source: Source = SOURCES.get(prefix)
     return source, rest
+
+
+def _holding(part: str) -> str:
+    """`` 'dinov2' is part of 8 names: …``; empty where no backbone's name holds it."""
+    if not part or ":" in part:
+        return ""
+    names = [f"{s}:{name}" for s in SOURCES.names() for name in SOURCES.get(s).names()]
+    networks = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    found = names_holding(part, networks) or names_holding(part, names)
+    return f" {said_of_names(part, found)}" if found else ""
 
 
 def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:

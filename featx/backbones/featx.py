@@ -119,7 +119,11 @@ def _spec(name: str) -> dict[str, Any]:
     """The specification in the package."""
     if name not in PLUGIN.names():
         raise unknown_name(
-            "embedded backbone", name, PLUGIN.names(), command="featx backbones featx:"
+            "embedded backbone",
+            name,
+            PLUGIN.names(),
+            command="featx backbones featx:",
+            prefix="featx:",
         )
     spec: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     return spec

@@ -109,15 +109,20 @@ def _resolve(full: str) -> tuple[str, str, Any]:
     timm's configuration of these weights."""
     name, _, tag = full.partition(".")
     if not timm.is_model(name):
+        known = timm.list_models() + (PLUGIN.names() if "." in full else [])
         raise unknown_name(
-            "timm backbone", name, timm.list_models(), command="featx backbones timm:"
+            "timm backbone", full, known, command="featx backbones timm:", prefix="timm:"
         )
     try:
         cfg = get_pretrained_cfg(full, allow_unregistered=True)
     except RuntimeError:  # the name is known, so it is the tag that is not
         tags = [n.partition(".")[2] for n in timm.list_models(f"{name}.*", pretrained=True)]
         raise unknown_name(
-            f"weights of timm:{name}", tag, tags, command=f"featx backbones timm:{name}"
+            f"weights of timm:{name}",
+            tag,
+            tags,
+            command=f"featx backbones timm:{name}",
+            prefix=f"timm:{name}.",
         ) from None
     cfg = cfg or PretrainedCfg()  # a network that has none gets timm's defaults
     return name, tag or cfg.tag or "", cfg

@@ -114,7 +114,11 @@ def _resolve(full: str) -> tuple[str, Any]:
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
         raise unknown_name(
-            "torchvision backbone", name, names, command="featx backbones torchvision:"
+            "torchvision backbone",
+            name,
+            names,
+            command="featx backbones torchvision:",
+            prefix="torchvision:",
         )
     weights = torchvision.models.get_model_weights(name)
     if tag and tag not in _tags(name):
@@ -123,6 +127,7 @@ def _resolve(full: str) -> tuple[str, Any]:
             tag,
             _tags(name),
             command=f"featx backbones torchvision:{name}",
+            prefix=f"torchvision:{name}.",
         )
     return name, weights[tag] if tag else weights.DEFAULT
 

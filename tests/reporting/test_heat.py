@@ -69,9 +69,8 @@ def test_colours_are_where_the_map_is_and_the_rest_is_pale() -> None:
 def test_words_say_where() -> None:
     values = np.zeros((9, 9))
     values[8, 0] = 2.0
-    assert "most of it in the lower left; all places together speak more for a" in heat_words(
-        Heat(values, WHOLE), "activation", "a", "b"
-    )
+    words = heat_words(Heat(values, WHOLE), "activation", "a", "b")
+    assert "most of it in the lower left; all places together are more evidence for a" in words
     assert "Nothing" in heat_words(Heat(-values, WHOLE), "activation", "a", "b")
     assert "to the lower left" in heat_words(Heat(values, WHOLE), "attention", "a", "b")
 
