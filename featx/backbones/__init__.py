@@ -12,6 +12,7 @@ from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
 from featx.backbones._recognising import recognise_backbone
+from featx.backbones._recommended import Published, Recommendation, measured_on, recommended
 
 __all__ = [
     "SOURCES",
@@ -20,11 +21,15 @@ __all__ = [
     "BackboneOutput",
     "Explanation",
     "LayerInfo",
+    "Published",
+    "Recommendation",
     "count_backbones",
     "explain",
     "list_backbones",
     "list_layers",
     "load_backbone",
+    "measured_on",
     "open_backbone",
     "recognise_backbone",
+    "recommended",
 ]

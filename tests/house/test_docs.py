@@ -148,3 +148,11 @@ def test_every_test_file_has_a_name_of_its_own() -> None:
         if not (path.parent / "__init__.py").exists()
     ]
     assert sorted(set(files)) == sorted(files)
+
+
+def test_the_recommended_backbones_are_those_of_the_command() -> None:
+    from featx.backbones import measured_on, recommended
+
+    page = (REPOSITORY / "docs/backbones.md").read_text("utf-8")
+    assert benchmark("recommended").markdown(recommended()) in page
+    assert measured_on() in page
