@@ -97,13 +97,10 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, choices: Iterable[str], *, said: str = "") -> None:
         choices = sorted(choices)
-        if said:
-            super().__init__(f"Unknown {kind} {name!r}. {said}")
-            return
         guess = nearest(name, choices)
         hint = f"Did you mean {guess!r}?" if guess else None
-        listed = ", ".join(choices) if choices else "none"
-        super().__init__(f"Unknown {kind} {name!r}. Choose from: {listed}.", hint=hint)
+        listed = said or f"Choose from: {', '.join(choices) if choices else 'none'}."
+        super().__init__(f"Unknown {kind} {name!r}. {listed}", hint=hint)
 
 
 class MissingExtraError(FeatxError):

@@ -184,9 +184,9 @@ def test_a_download_is_whole_and_right_or_absent(torch_home, tmp_path):
         ("tim:resnet18", UnknownNameError, "Did you mean 'timm'"),
         ("timm:resnet81", UnknownNameError, "Did you mean 'resnet1"),
         ("timm:resnet18.a1_in2k", UnknownNameError, "Did you mean 'a1_in1k'"),
-        ("torchvision:squeezenet", UnknownNameError, "Did you mean 'squeezenet1_"),
+        ("torchvision:squeezenet", UnknownNameError, "is part of 2 names: torchvision:squ"),
         ("torchvision:resnet50.IMAGENET1K_V3", UnknownNameError, "IMAGENET1K_V2"),
-        ("featx:mini", UnknownNameError, "Did you mean 'mini-v1'"),
+        ("featx:mini", UnknownNameError, "is part of 1 name: featx:mini-v1"),
     ],
 )
 def test_unknown_names_give_the_nearest(name, error, message):
