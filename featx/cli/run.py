@@ -21,8 +21,10 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     from featx.workflow.finetune_summary import print_finetune
     from featx.workflow.running import run
+    from featx.workflow.settling import settle_again
     from featx.workflow.summary import print_run
 
+    resolved = settle_again(resolved, config)
     finished = run(resolved)
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results})

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from featx import console
 from featx.backbones import recognise_backbone
-from featx.config import ExtractConfig, default_backbone
+from featx.config import ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
+from featx.parsing import parse_json
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE
 
-__all__ = ["settle_backbone", "settle_extract"]
+__all__ = ["settle_again", "settle_backbone", "settle_extract"]
 
 
 def settle_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
@@ -59,6 +61,31 @@ def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractC
         "--backbone timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
     )
     return config.model_copy(update={"backbone": names})
+
+
+def settle_again(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
+    """The configuration of a file; a run's own names the backbones that the run used.
+
+    Runs of versions with another default did not write down which it was; their results tell.
+
+    Parameters
+    ----------
+    config : RunConfig
+        From the file.
+    path : path
+        The file; a run's has its ``results.json`` beside it.
+    """
+    results = Path(path).with_name("results.json")
+    if config.extract.backbone or not results.is_file():
+        return config
+    try:
+        used = parse_json(results.read_text("utf-8"))["extraction"]
+        names = list(dict.fromkeys(str(name).partition("/")[0] for name in used))
+    except (OSError, ValueError, KeyError, TypeError):
+        return config
+    return config.model_copy(
+        update={"extract": config.extract.model_copy(update={"backbone": names})}
+    )
 
 
 def _settle_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:

@@ -14,11 +14,11 @@ import torch
 
 from featx.backbones import featx as embedded
 from featx.backbones import list_backbones, load_backbone
-from featx.config import ExtractConfig, default_backbone
+from featx.config import DatasetConfig, ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE, BackboneRequest
-from featx.workflow.settling import settle_backbone, settle_extract
+from featx.workflow.settling import settle_again, settle_backbone, settle_extract
 
 SPEC = json.loads((embedded.FOLDER / "lite0.json").read_text("utf-8"))
 MODULE = SPEC["weights"]["module"]
@@ -100,6 +100,17 @@ def test_in_a_fit_the_small_one_competes_with_it(monkeypatch: pytest.MonkeyPatch
     assert settle_backbone(named, compete=True) == named
     monkeypatch.setenv("FEATX_BACKBONE", "timm:resnet18")
     assert settle_backbone(ExtractConfig(), compete=True).backbone == ["timm:resnet18"]
+
+
+def test_a_run_made_again_uses_the_backbone_that_it_used(tmp_path: Path) -> None:
+    """Configurations of earlier versions named none where it was the default."""
+    written = tmp_path / "config.yaml"
+    config = RunConfig(data=DatasetConfig(dataset="photos"))
+    assert settle_again(config, written) == config, "a file that is no run's"
+    (tmp_path / "results.json").write_text('{"extraction": {"featx:mini-v1/layer2:avg": {}}}')
+    assert settle_again(config, written).extract.backbone == ["featx:mini-v1"]
+    named = RunConfig(data=config.data, extract=ExtractConfig(backbone=["timm:resnet18"]))
+    assert settle_again(named, written) == named
 
 
 @pytest.mark.usefixtures("missing")
