@@ -242,10 +242,10 @@ def choose_taps(
     """
     if not layers and not poolings:
         return (Tap(PRE_LOGITS, "own"),)
-    if not layers:
-        layers = (_features_layer(network, poolings, x),)
     if STAGES_LAYER in layers or AUTO_LAYER in layers:
         return _stage_taps(network, layers, poolings, x)
+    if not layers:
+        layers = (_features_layer(network, poolings, x),)
     return tuple(
         Tap(name, own) for layer in layers for name, own in _named(network, layer, poolings)
     )

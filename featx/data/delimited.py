@@ -47,7 +47,7 @@ def parse_delimited(text: str, separator: str | None = None) -> tuple[list[str],
         _check_header(columns)
         lines = []
         for fields in reader:
-            if any(field.strip() for field in fields):  # spreadsheets leave rows of mere commas
+            if any(fields):  # spreadsheets leave rows of mere commas
                 where = f"line {reader.line_num + skipped}"
                 lines.append((where, _fields(where, fields, columns, separator)))
         return columns, lines

@@ -76,6 +76,8 @@ def _is_shared(cache: Path, extractors: set[str]) -> bool:
 
 def kept_in(cache: str | Path) -> list[Used]:
     """What a cache holds, for exports of it: they may lie beside its extractors, not in them."""
+    if not Path(cache).is_dir():
+        return []
     return [Used("the cache", folder) for folder in extractor_folders(cache)]
 
 
@@ -105,5 +107,5 @@ def _among(source: str, cache: Path) -> bool:
     if not Path(source).is_dir():
         return False
     folder, images = Path(os.path.realpath(cache)), Path(os.path.realpath(source))
-    new = not (folder.is_dir() and extractor_folders(folder))
+    new = not kept_in(folder)
     return folder == images or (images in folder.parents and new)

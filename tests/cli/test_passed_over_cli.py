@@ -128,6 +128,7 @@ def test_a_manifest_without_a_single_file_fails(
         "audit": ("--output", "none"),
         "fit": ("--name", "none"),
         "finetune": ("--name", "none"),
+        "score": ("-o", "none-scores.csv"),
     }
     model = (run_folder,) if name == "score" else ()
     options = () if name in ("inspect", "score") else BACKBONE

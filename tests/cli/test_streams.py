@@ -165,7 +165,7 @@ def talkative(*arguments: object, **options: object) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("glyph 26085 missing", UserWarning, stacklevel=1)
-    logging.getLogger("some.library").warning("unauthenticated %s", "requests")
+    logging.getLogger("some.library").error("unauthenticated %s", "requests")
     raise ValueError("enough")
 
 
