@@ -132,8 +132,9 @@ class _Team:
 
     def serve(self, answer: Callable[[Any], Any]) -> None:
         """Answer until all have ended well, or one has not."""
-        while self._running():
-            sentinels = [p.sentinel for p in self._running()]
+        while running := self._running():
+            # Asked once: of a process that ends meanwhile the sentinel is ready, never missing.
+            sentinels = [process.sentinel for process in running]
             for ready in connection.wait([*self._open(), *sentinels]):
                 if isinstance(ready, Connection) and (said := self._receive(ready)) is not None:
                     ready.send(answer(said))
