@@ -47,7 +47,8 @@ def parse_delimited(text: str, separator: str | None = None) -> tuple[list[str],
         _check_header(columns)
         lines = []
         for fields in reader:
-            if any(fields):  # spreadsheets leave rows of mere commas
+            blank = not any(field.strip() for field in fields)
+            if any(fields) and not (blank and len(fields) > 1):  # spreadsheets leave such rows
                 where = f"line {reader.line_num + skipped}"
                 lines.append((where, _fields(where, fields, columns, separator)))
         return columns, lines

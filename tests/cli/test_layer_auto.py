@@ -57,7 +57,7 @@ def test_new_images_go_through_one_network_once(featx: Featx, run: Path) -> None
     (one,) = json.loads(extracted.out)
     assert one["fingerprint"] == extractor.spec.fingerprint
     assert one["report"]["computed"] == 0, "the fit kept the rows of what it chose"
-    scored = featx("score", run, "new", "--json")
+    scored = featx("score", run, "new", "-o", "scores-of-auto.csv", "--json")
     assert json.loads(scored.out)["scored"] == 3
 
 
