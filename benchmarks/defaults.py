@@ -6,7 +6,8 @@ FOLDER holds clothing/, bccd.csv, malaria.csv, plankton/ and pacs.csv; the digit
 scikit-learn. Each row is one `featx fit` with a logistic regression and a cache of its own. Groups
 are kept together: bccd by slide image, malaria by patient, pacs by domain. Rows are written to
 benchmarks/results/defaults.json as they end, and a second run goes on from there (--again: anew).
-Runtime: an hour on two cores.
+--speed measures images a second of the forward pass alone, and what the first `featx extract` of
+ten photographs takes, each backbone by turns. Runtime: an hour on two cores; --speed: two minutes.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from measuring import asked, keep, left_out, load_average, machine, versions
+from recommended import rate
 
 RESULTS = Path(__file__).parent / "results" / "defaults.json"
 
@@ -67,6 +72,38 @@ def fit(dataset: Path, flags: list[str]) -> dict[str, Any]:
         "images_per_s": round(found["dataset"]["images"] / found["cost"]["extract_s"], 1),
         "load_average": round(load_average(), 1),
     }
+
+
+SPEED = (
+    "featx:mini-v1",
+    "featx:lite0",
+    "torchvision:squeezenet1_0",
+    "timm:resnet50.a1_in1k",
+)
+
+
+def speed(options: argparse.Namespace) -> dict[str, Any]:
+    """Images a second of the forward pass, and seconds of a first extraction of ten images."""
+    seconds = argparse.Namespace(seconds=0.05 if options.quick else 5.0, rounds=3)
+    found: dict[str, Any] = {"load_average": round(load_average(), 2)}
+    found["forward"] = {name: rate(name, seconds) for name in SPEED}
+    taken: dict[str, list[float]] = {name: [] for name in SPEED[:2]}
+    with tempfile.TemporaryDirectory() as scratch:
+        photographs = Path(scratch) / "ten"
+        photographs.mkdir()
+        for path in islice(sorted((options.data / "clothing").rglob("*.jpg")), 10):
+            (photographs / path.name).symlink_to(path.resolve())
+        for turn in range(1 if options.quick else 7):
+            for name, times in taken.items():
+                command = [sys.executable, "-m", "featx", "extract", str(photographs), "-q"]
+                started = time.perf_counter()
+                where = ["--cache", f"{scratch}/{turn}-{name[6:]}", "--backbone", name]
+                subprocess.run([*command, *where], check=True, capture_output=True)
+                times.append(time.perf_counter() - started)
+    found["first_ten_s"] = {name: round(statistics.median(t), 2) for name, t in taken.items()}
+    mini, lite = (statistics.median(times) for times in taken.values())
+    found["first_ten_ratio"] = round(lite / mini, 2)
+    return found
 
 
 def digits(folder: Path) -> Path:
@@ -121,19 +158,25 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--only", nargs="+", choices=DATA, help="these data sets")
     parser.add_argument("--again", action="store_true", help="measure what is there already too")
+    parser.add_argument("--speed", action="store_true", help="images a second, instead of the rows")
     options = asked(parser, needs=["data", "weights"])
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if options.quick:
         options.only = ["bccd"]
     fresh = options.quick or options.again or not RESULTS.exists()
-    rows = {} if fresh else json.loads(RESULTS.read_text("utf-8"))["rows"]
+    found = {"rows": {}} if fresh else json.loads(RESULTS.read_text("utf-8"))
 
     def save() -> None:
         libraries = versions("featx", "torch", "timm", "openvino", "scikit-learn")
-        keep(RESULTS, {**machine(), "versions": libraries, "rows": rows}, quick=options.quick)
+        keep(RESULTS, {**found, **machine(), "versions": libraries}, quick=options.quick)
 
-    measure(options, rows, save)
-    print(table(rows))
+    if options.speed or options.quick:
+        found["speed"] = speed(options)
+        print(json.dumps(found["speed"], indent=2))
+        save()
+    if not options.speed:
+        measure(options, found["rows"], save)
+        print(table(found["rows"]))
 
 
 if __name__ == "__main__":
