@@ -35,7 +35,7 @@ from sklearn.datasets import load_digits
 import featx
 from featx.config import FitConfig
 from featx.fitting import FitData, FitResult, fit_heads
-from featx.workflow.fitting import gather
+from featx.fitting.gathering import gather
 
 RESULTS = Path(__file__).parent / "results" / "coverage.json"
 

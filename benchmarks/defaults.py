@@ -108,7 +108,7 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
 
 def digits(folder: Path) -> Path:
     """The digits of `featx demo`: imbalanced, with a test split."""
-    from featx.workflow.demo import make_images
+    from featx.api.demo import make_images
 
     make_images(folder)
     return folder / "digits"

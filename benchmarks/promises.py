@@ -33,8 +33,8 @@ import numpy as np
 import featx
 from featx.config import FitConfig
 from featx.fitting import FitData, FitResult, fit_heads
+from featx.fitting.gathering import gather
 from featx.fitting.training import pipeline_outputs
-from featx.workflow.fitting import gather
 
 RESULTS = Path(__file__).parent / "results" / "promises.json"
 

@@ -62,7 +62,7 @@ def fit_and_time(dataset: str, folder: str) -> None:
     import time
 
     import featx
-    from featx.workflow import fitting
+    from featx.api import fit as fitting
 
     add, spent = fitting.add_report, {}
 

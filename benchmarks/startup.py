@@ -161,8 +161,8 @@ def save(kind: str, scratch: Path) -> tuple[Path, Path]:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
+    from featx.artifact import Model, ModelExtractor, save_model
     from featx.heads import HEADS as PLUGINS
-    from featx.model import Model, ModelExtractor, save_model
 
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(N_CLASSES), 40)

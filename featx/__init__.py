@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from featx.model import load_model
-    from featx.workflow.auditing import audit
-    from featx.workflow.comparing import compare
-    from featx.workflow.export_model import export_model
-    from featx.workflow.extracting import extract
-    from featx.workflow.finetuning import finetune
-    from featx.workflow.fitting import fit
-    from featx.workflow.inspecting import inspect
-    from featx.workflow.reporting import report
-    from featx.workflow.scoring import score
+    from featx.api.audit import audit
+    from featx.api.compare import compare
+    from featx.api.export import export_model
+    from featx.api.extract import extract
+    from featx.api.finetune import finetune
+    from featx.api.fit import fit
+    from featx.api.inspect import inspect
+    from featx.api.report import report
+    from featx.api.score import score
+    from featx.artifact import load_model
 
 __all__ = [
     "__version__",
@@ -41,16 +41,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "audit": "featx.workflow.auditing",
-    "compare": "featx.workflow.comparing",
-    "export_model": "featx.workflow.export_model",
-    "extract": "featx.workflow.extracting",
-    "finetune": "featx.workflow.finetuning",
-    "fit": "featx.workflow.fitting",
-    "inspect": "featx.workflow.inspecting",
-    "load_model": "featx.model",
-    "report": "featx.workflow.reporting",
-    "score": "featx.workflow.scoring",
+    "audit": "featx.api.audit",
+    "compare": "featx.api.compare",
+    "export_model": "featx.api.export",
+    "extract": "featx.api.extract",
+    "finetune": "featx.api.finetune",
+    "fit": "featx.api.fit",
+    "inspect": "featx.api.inspect",
+    "load_model": "featx.artifact",
+    "report": "featx.api.report",
+    "score": "featx.api.score",
 }
 
 

@@ -11,7 +11,7 @@ from featx.cli.options import as_json, config_options
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig, fit_command
 
 if TYPE_CHECKING:
-    from featx.workflow.auditing import FinishedAudit
+    from featx.api.audit import FinishedAudit
 
 __all__ = ["command"]
 
@@ -26,8 +26,8 @@ def command(
     data: DatasetConfig, extract: ExtractConfig, audit: AuditConfig, strict: bool, as_json: bool
 ) -> None:
     """Look for copies, doubtful labels, outliers and shortcuts in DATASET, before any fit."""
+    from featx.api.audit import audit_dataset
     from featx.files import printable
-    from featx.workflow.auditing import audit_dataset
 
     finished = audit_dataset(data, extract, audit)
     if as_json:

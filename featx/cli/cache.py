@@ -166,9 +166,9 @@ def export(
 
     With --dataset, one row per image of it, in its order; without, everything in the store.
     """
+    from featx.api.export_embeddings import export_embeddings
+    from featx.api.project import export_projector
     from featx.store import cache_folder
-    from featx.workflow.exporting import export_embeddings
-    from featx.workflow.projecting import export_projector
 
     values = {
         k: list(v) if isinstance(v, tuple) else v for k, v in given.items() if v not in (None, ())

@@ -38,8 +38,8 @@ def command(
     **flags: str | None,
 ) -> None:
     """Compare finished runs fairly: paired differences, intervals, prices, and a verdict."""
-    from featx.workflow.comparing import compare_folders
-    from featx.workflow.comparison_summary import print_comparison
+    from featx.api.compare import compare_folders
+    from featx.reporting.summaries.comparison import print_comparison
 
     reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
     comparison = compare_folders(list(runs), compare, reports, overrides=overrides)

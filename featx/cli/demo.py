@@ -12,6 +12,6 @@ __all__ = ["command"]
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo.")
 def command(folder: str, overwrite: bool) -> None:
     """Make a small data set of real images and run everything on it, offline."""
-    from featx.workflow.demo import demo
+    from featx.api.demo import demo
 
     demo(folder, overwrite=overwrite)

@@ -15,7 +15,7 @@ __all__ = ["command"]
 @as_json
 def command(cache: str | None, as_json: bool) -> None:
     """Say what this machine has, what is missing, and how to get it."""
-    from featx.workflow.doctor import doctor
+    from featx.api.doctor import doctor
 
     found = doctor(cache)
     if as_json:

@@ -21,7 +21,7 @@ _READ = {"weights", "device", "offline"}
 @as_json
 def command(model: str, export: ExportConfig, extract: ExtractConfig, as_json: bool) -> None:
     """Write MODEL as one ONNX or OpenVINO network: preprocessing, backbone and head."""
-    from featx.workflow.export_model import export_model
+    from featx.api.export import export_model
 
     done = export_model(model, config=export, extract=extract)
     if as_json:

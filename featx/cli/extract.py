@@ -29,8 +29,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Turn the images of DATASET into embeddings, cached, never computed twice."""
-    from featx.workflow.datasets import open_data
-    from featx.workflow.extracting import extract_manifest, extract_with_model
+    from featx.data.opening import open_data
+    from featx.extraction.embedding import extract_manifest, extract_with_model
 
     manifest = open_data(data)
     if model is None:

@@ -26,13 +26,13 @@ def command(
 ) -> None:
     """Train a backbone on DATASET from the head that its frozen embeddings give, and judge it."""
     if preview is not None:
-        from featx.workflow.preview import preview as write_sheet
+        from featx.api.preview import preview as write_sheet
 
         write_sheet(preview, data, extract, finetune)
         return
 
-    from featx.workflow.finetune_summary import print_finetune
-    from featx.workflow.finetuning import finetune_dataset
+    from featx.api.finetune import finetune_dataset
+    from featx.reporting.summaries.finetune import print_finetune
 
     run = finetune_dataset(RunConfig(data=data, extract=extract, finetune=finetune))
     if as_json:

@@ -29,8 +29,8 @@ SHOWN = 10  # of a list that may be long; --json has all of it
 def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
     """Say what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
     from featx.data.inspection import inspect_manifest
+    from featx.data.opening import open_data, tell_passed
     from featx.data.passed import passed_over
-    from featx.workflow.datasets import open_data, tell_passed
 
     manifest = open_data(data, quiet=True)
     found = inspect_manifest(manifest, workers=workers)

@@ -16,6 +16,6 @@ __all__ = ["command"]
 def command(run: str, report: ReportConfig) -> None:
     """Show RUN as one page: what was asked and found, figures, a map, mistakes and why."""
     from featx import console
-    from featx.workflow.reporting import report_folder
+    from featx.api.report import report_folder
 
     console.out(str(report_folder(run, report)))

@@ -19,10 +19,10 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run extract, fit and score as the YAML file CONFIG declares."""
     resolved = load_config(config, overrides=overrides)
 
-    from featx.workflow.finetune_summary import print_finetune
-    from featx.workflow.running import run
-    from featx.workflow.settling import settle_again
-    from featx.workflow.summary import print_run
+    from featx.api.run import run
+    from featx.extraction.settling import settle_again
+    from featx.reporting.summaries.finetune import print_finetune
+    from featx.reporting.summaries.fit import print_run
 
     resolved = settle_again(resolved, config)
     finished = run(resolved)

@@ -28,7 +28,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file)."""
-    from featx.workflow.scoring import score as score_images
+    from featx.api.score import score as score_images
 
     scores = score_images(model, data, output=score.output, config=score, extract=extract)
     if as_json:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featx.artifact.folder import FolderReader
 from featx.comparing.predictions import Judged, read_predictions
 from featx.errors import ComparisonError, UsageError
 from featx.files import printable
-from featx.model.folder import FolderReader
 from featx.parsing import parse_json
 from featx.replacing import recover
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featx.artifact import Model
+from featx.artifact.decision import Costs, Cutoff
 from featx.exports._base import Part
 from featx.exports._head import head_module
 from featx.exports._pixels import Preprocessing
-from featx.model import Model
-from featx.model.decision import Costs, Cutoff
 
 __all__ = ["pixels", "whole_network"]
 
@@ -56,7 +56,7 @@ class _Whole(nn.Module):
         return probabilities.to(torch.float32), self._decide(probabilities)
 
     def _decide(self, probabilities: Tensor) -> Tensor:
-        """Index of the class decided for; see `featx.model.decision`."""
+        """Index of the class decided for; see `featx.artifact.decision`."""
         if isinstance(self.decision, Costs):
             return (probabilities @ self.costs).argmin(dim=1)  # type: ignore[operator]
         if isinstance(self.decision, Cutoff):

@@ -1,6 +1,6 @@
 """Scaler, projection, classifier and calibration as torch modules: embeddings to probabilities.
 
-Each computes what `featx.model` computes with NumPy or scikit-learn, from the same numbers.
+Each computes what `featx.artifact` computes with NumPy or scikit-learn, from the same numbers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from featx.artifact.calibration import Calibration, Isotonic, Sigmoid, Temperature
+from featx.artifact.ensemble import LEAST as LEAST_VOICE
+from featx.artifact.ensemble import EnsembleHead
+from featx.artifact.linear import ArrayHead
 from featx.errors import ModelError
 from featx.margins import LEAST
-from featx.model.calibration import Calibration, Isotonic, Sigmoid, Temperature
-from featx.model.ensemble import LEAST as LEAST_VOICE
-from featx.model.ensemble import EnsembleHead
-from featx.model.linear import ArrayHead
 
 __all__ = ["head_module"]
 
@@ -34,7 +34,7 @@ def head_module(
     head : sklearn.pipeline.Pipeline, ArrayHead or EnsembleHead
     calibration : Calibration, optional
     temperature : float, optional
-        See `featx.model.ensemble.head_probabilities`.
+        See `featx.artifact.ensemble.head_probabilities`.
 
     Raises
     ------
@@ -174,7 +174,7 @@ class _Perceptron(nn.Module):
 
 
 class _Machine(nn.Module):
-    """A support vector classifier, one class against one; see `featx.model.vectors`."""
+    """A support vector classifier, one class against one; see `featx.artifact.vectors`."""
 
     def __init__(self, head: Any) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ class _Isotonic(nn.Module):
 
 
 class _Ensemble(nn.Module):
-    """Voices averaged or stacked; see `featx.model.ensemble`."""
+    """Voices averaged or stacked; see `featx.artifact.ensemble`."""
 
     def __init__(self, ensemble: EnsembleHead) -> None:
         super().__init__()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.calibration import Calibration, Isotonic, Sigmoid, Temperature
 from featx.fitting.candidates import Trial
 from featx.fitting.training import Outputs
 from featx.margins import log_odds, margin_columns
-from featx.model.calibration import Calibration, Isotonic, Sigmoid, Temperature
 from featx.stats.calibration import fit_isotonic, fit_sigmoids, fit_temperature
 from featx.stats.losses import log_losses
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.drift import Drift, locate
+from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
-from featx.model.drift import Drift, locate
-from featx.model.trust import DriftSample
 from featx.stats.drift import fit_axes
 
 if TYPE_CHECKING:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.calibration import Calibration
+from featx.artifact.document import MAX_HEADS
+from featx.artifact.ensemble import LEAST, mean_of, stack_features
 from featx.config import FitConfig
 from featx.errors import ConfigError, FitError
 from featx.fitting.calibrate import fit_calibration
@@ -23,9 +26,6 @@ from featx.fitting.candidates import Ensemble, Setup, Trial
 from featx.fitting.data import join_backbones, split_backbones
 from featx.fitting.training import Outputs, one_blas_thread
 from featx.heads import HEADS
-from featx.model.calibration import Calibration
-from featx.model.document import MAX_HEADS
-from featx.model.ensemble import LEAST, mean_of, stack_features
 from featx.stats.metrics import fold_score
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Shares:
     calibrations : list of Calibration or None
         One a voice.
     stack : LogisticRegression or None
-        Fitted on `featx.model.ensemble.stack_features` and class indices; None averages.
+        Fitted on `featx.artifact.ensemble.stack_features` and class indices; None averages.
     """
 
     calibrations: list[Calibration | None]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.calibration import Calibration
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
@@ -20,7 +21,6 @@ from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch, replace_folds
 from featx.fitting.training import pipeline_outputs
-from featx.model.calibration import Calibration
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.metrics import metric_name

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from featx.artifact.ensemble import EnsembleHead, Voice
 from featx.fitting.candidates import Ensemble, Trial, shifted
 from featx.fitting.data import split_backbones
 from featx.fitting.ensemble import ship_shares
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import fit_head, one_blas_thread, prepare, project
 from featx.interrupts import workers
-from featx.model.ensemble import EnsembleHead, Voice
 
 __all__ = ["Refits"]
 

@@ -155,7 +155,7 @@ class FitResult:
     learning_curve : dict or None
         JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
     predictions : Predictions
-    pipeline : sklearn.pipeline.Pipeline or featx.model.ensemble.EnsembleHead
+    pipeline : sklearn.pipeline.Pipeline or featx.artifact.ensemble.EnsembleHead
         Fitted ``scaler``, ``pca`` where there is one, and ``head``; takes embeddings, gives
         labels. Has no sampler.
     trust : FittedTrust

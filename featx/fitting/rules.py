@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.decision import Costs, Cutoff
 from featx.config import FitConfig
 from featx.data.table import read_lines
 from featx.errors import ConfigError, DatasetError, UnknownNameError
 from featx.files import printable
-from featx.model.decision import Costs, Cutoff
 from featx.stats.shares import shares
 from featx.stats.thresholds import tune_cutoff
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.calibration import Calibration
 from featx.data.splits import count_classes
 from featx.errors import FitError
 from featx.fitting.candidates import Setup, Trial, build_estimator
 from featx.heads import HEADS, Memo, Scored, Training, Units
 from featx.margins import margin_columns, margin_probabilities
-from featx.model.calibration import Calibration
 from featx.samplers import SAMPLERS
 from featx.types import Components
 

@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.calibration import Calibration, Temperature
+from featx.artifact.conformity import conformities
+from featx.artifact.drift import Drift
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
 from featx.fitting.candidates import Ensemble, Trial
 from featx.fitting.drift import fit_drift
@@ -21,11 +26,6 @@ from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
 from featx.interrupts import workers
-from featx.model.calibration import Calibration, Temperature
-from featx.model.conformity import conformities
-from featx.model.drift import Drift
-from featx.model.novelty import Novelty
-from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares

@@ -14,10 +14,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_random_state
 from threadpoolctl import threadpool_limits
 
+from featx.artifact.trees import MAX_DEPTH, Trees
 from featx.heads._classifier import Classifier
 from featx.heads._head import Units
 from featx.heads._validation import set_aside
-from featx.model.trees import MAX_DEPTH, Trees
 
 __all__ = ["BoostedTreesClassifier"]
 
@@ -56,7 +56,7 @@ class BoostedTreesClassifier(Classifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
     feature_, threshold_, left_, right_, value_, roots_, baseline_ : ndarray
-        See `featx.model.trees.Trees`.
+        See `featx.artifact.trees.Trees`.
     n_features_in_ : int
     n_iter_ : int
         Rounds run.

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.vectors import votes
 from featx.heads._head import Scored, Training
-from featx.model.vectors import votes
 
 __all__ = ["refit", "score_grid"]
 

@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_random_state
 
+from featx.artifact.network import ACTIVATIONS, network_probabilities
 from featx.heads._classifier import Classifier
 from featx.heads._head import Units
 from featx.heads._validation import set_aside
-from featx.model.network import ACTIVATIONS, network_probabilities
 
 __all__ = ["PerceptronClassifier"]
 

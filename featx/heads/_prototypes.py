@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
+from featx.artifact.linear import unit_rows
 from featx.heads._classifier import Classifier
-from featx.model.linear import unit_rows
 
 __all__ = ["PrototypeClassifier"]
 

@@ -1,6 +1,6 @@
 """Prediction sets that hold the true class of a stated share of images.
 
-A class is in the set where its conformity (`featx.model.conformity`; the plainest is its
+A class is in the set where its conformity (`featx.artifact.conformity`; the plainest is its
 probability) reaches a threshold. That is one order statistic of the conformities of true classes
 out of fold (cross-conformal: Vovk, "Cross-conformal predictors", Annals of Mathematics and
 Artificial Intelligence 74, 2015); for each class by itself it is Mondrian (Vovk, Gammerman and

@@ -23,7 +23,7 @@ LEAST_VARIANCE = 1e-6  # of a standardised feature: one that never varies must n
 
 
 class Spread(NamedTuple):
-    """Arrays of `featx.model.novelty.Novelty`, by the same names."""
+    """Arrays of `featx.artifact.novelty.Novelty`, by the same names."""
 
     means: NDArray[np.float32]
     components: NDArray[np.float32]

@@ -17,8 +17,8 @@ from featx.backbones import list_backbones, load_backbone
 from featx.config import DatasetConfig, ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.errors import BackboneError, WeightsNotFoundError
+from featx.extraction.settling import settle_again, settle_backbone, settle_extract
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE, BackboneRequest
-from featx.workflow.settling import settle_again, settle_backbone, settle_extract
 
 SPEC = json.loads((embedded.FOLDER / "lite0.json").read_text("utf-8"))
 MODULE = SPEC["weights"]["module"]

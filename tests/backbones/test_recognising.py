@@ -18,7 +18,7 @@ from featx.backbones._recognising import INDEX, signature
 from featx.backbones.featx import FOLDER
 from featx.config import ExtractConfig
 from featx.errors import BackboneError, UsageError, WeightsNotFoundError
-from featx.workflow.settling import settle_backbone
+from featx.extraction.settling import settle_backbone
 
 RECORDED: dict[str, dict[str, list[str]]] = json.loads(INDEX.read_text("utf-8"))
 

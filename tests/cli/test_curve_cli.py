@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featx.workflow.curve_summary import complete_curve, print_curve
+from featx.reporting.summaries.curve import complete_curve, print_curve
 from tests.cli.conftest import BACKBONE, COLOURS, Featx, paint
 
 FLAGS = ["--head", "ridge", "--estimate", "cv", "--cv", "3", "-j", "1", "--overwrite"]

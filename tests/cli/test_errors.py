@@ -96,7 +96,7 @@ def test_an_unexpected_error_is_one_line_and_minus_v_shows_more(
     def broken(*arguments: object, **options: object) -> None:
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("featx.workflow.datasets.read_manifest", broken)
+    monkeypatch.setattr("featx.data.opening.read_manifest", broken)
     result = featx("extract", "photos")
     assert result.code == 1
     assert result.err == (

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from featx import extract
-from featx.model import load_model
-from featx.model.calibration import Sigmoid
+from featx.artifact import load_model
+from featx.artifact.calibration import Sigmoid
 from tests.cli.conftest import BACKBONE, Featx
 from tests.lab import NETWORK
 

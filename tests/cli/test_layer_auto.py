@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import featx as library
+from featx.artifact import load_model
 from featx.extraction import Extraction
-from featx.model import load_model
-from featx.workflow.layers import one_embedding
+from featx.fitting.layers import one_embedding
 from tests.lab import NETWORK, NUMERICS, Featx, flags
 
 BACKBONE = flags(NETWORK)

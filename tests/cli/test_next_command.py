@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import featx as package
+from featx.api.runs import again_command
 from featx.cli.options import config_options
 from featx.config import (
     AuditConfig,
@@ -34,7 +35,6 @@ from featx.config import (
     score_command,
 )
 from featx.shell import as_argument, shell_line
-from featx.workflow.runs import again_command
 from tests.cli.conftest import Featx
 
 # What a file may be called: no NUL, and bytes that are no UTF-8 as surrogates.

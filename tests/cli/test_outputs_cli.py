@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import featx as library
+from featx.api.demo import DEMO, MARK, make_images
 from featx.errors import UsageError
 from featx.ours import FileKind
 from featx.outputs import Output, claimed
-from featx.workflow.demo import DEMO, MARK, make_images
 from tests.lab import NETWORK, Featx, flags
 
 BACKBONE = flags(NETWORK)
@@ -167,7 +167,7 @@ def test_what_cannot_be_written_is_known_before_the_work(
     def worked(*given: object, **named: object) -> None:
         raise AssertionError("an image was read")
 
-    for module in ("workflow.extracting", "workflow.scoring", "workflow.reporting"):
+    for module in ("extraction.embedding", "scoring.folder", "api.report"):
         monkeypatch.setattr(f"featx.{module}.run_extractors", worked)
     before = contents(place)
     done = featx(*arguments)

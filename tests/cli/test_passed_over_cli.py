@@ -177,8 +177,8 @@ def test_every_command_says_which_names_are_alike(featx: Featx, workspace: Path)
 
 
 def test_a_configuration_names_the_columns_of_new_images(monkeypatch: pytest.MonkeyPatch):
+    from featx.api import run as running
     from featx.config import RunConfig
-    from featx.workflow import running
 
     scored: list[DatasetConfig] = []
     monkeypatch.setattr(running, "fit_dataset", lambda config: SimpleNamespace(model=None))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from featx.model import load_model
+from featx.artifact import load_model
 from tests.lab import NETWORK, Featx, flags
 
 BACKBONE = flags(NETWORK)

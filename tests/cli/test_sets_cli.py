@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from featx import load_model
-from featx.model.conformity import conformities
+from featx.artifact.conformity import conformities
 from tests.cli.conftest import BACKBONE, Featx
 
 

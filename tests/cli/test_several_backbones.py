@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 import featx
+from featx.api.score import score
+from featx.artifact import Model, ModelExtractor
 from featx.config import ExtractConfig
 from featx.data.hashing import content_hash
 from featx.errors import FitError, UsageError
 from featx.extraction import Extractor
-from featx.model import Model, ModelExtractor
+from featx.fitting.gathering import gather
 from featx.store import EmbeddingStore
-from featx.workflow.fitting import gather
-from featx.workflow.scoring import score
 
 BACKBONES = ["timm:test_resnet", "timm:test_efficientnet"]
 JOINED = " + ".join(BACKBONES)

@@ -172,7 +172,7 @@ def talkative(*arguments: object, **options: object) -> None:
 def test_libraries_talk_under_minus_v_only_and_never_show_their_source(
     featx: Featx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featx.workflow.datasets.read_manifest", talkative)
+    monkeypatch.setattr("featx.data.opening.read_manifest", talkative)
     before = warnings.showwarning
     assert featx("extract", "photos").err.startswith("Error: ValueError: enough")
     told = featx("extract", "photos", "-v").err.splitlines()

@@ -159,7 +159,7 @@ def test_whatever_ends_a_command_is_said_plainly(
     def broken(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("featx.workflow.datasets.read_manifest", broken)
+    monkeypatch.setattr("featx.data.opening.read_manifest", broken)
     result = featx("extract", "photos")
     assert result.code == 1
     assert words in result.err
@@ -174,5 +174,5 @@ def test_errors_on_purpose_are_not_explained_anew(
     def refused(*arguments: object, **options: object) -> None:
         raise FeatxError("No.", hint="Try another.")
 
-    monkeypatch.setattr("featx.workflow.datasets.read_manifest", refused)
+    monkeypatch.setattr("featx.data.opening.read_manifest", refused)
     assert featx("extract", "photos").err == "Error: No.\nTry another.\n"

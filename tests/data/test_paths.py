@@ -14,9 +14,9 @@ from featx.config import DatasetConfig
 from featx.data.containment import Root
 from featx.data.hashing import read_bytes
 from featx.data.lookup import nearly
+from featx.data.opening import open_data
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, DecodeError
-from featx.workflow.datasets import open_data
 
 NFC, NFD = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
 

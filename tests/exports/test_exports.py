@@ -21,6 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 import featx
+from featx.artifact import Model
+from featx.artifact.calibration import Isotonic, Sigmoid, Temperature
+from featx.artifact.ensemble import EnsembleHead, Voice, head_probabilities
 from featx.data.preprocess import preprocess_image
 from featx.errors import ModelError, UsageError
 from featx.exports import Part
@@ -28,9 +31,6 @@ from featx.exports._graph import pixels
 from featx.exports._head import head_module
 from featx.heads._mlp import PerceptronClassifier
 from featx.heads._prototypes import PrototypeClassifier
-from featx.model import Model
-from featx.model.calibration import Isotonic, Sigmoid, Temperature
-from featx.model.ensemble import EnsembleHead, Voice, head_probabilities
 from featx.types import Preprocess
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -127,7 +127,7 @@ def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
             device="cpu",
             cache=tmp_path_factory.mktemp("cache"),
         )
-    from featx.model import ModelExtractor
+    from featx.artifact import ModelExtractor
 
     y = np.array(["<b>", "cat", "dog"] * 3)
     pipeline = Pipeline([("scaler", StandardScaler()), ("head", LogisticRegression())])

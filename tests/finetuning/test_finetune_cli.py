@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 import featx
+from featx.artifact import load_model, save_model
 from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import ModelError
 from featx.finetuning.checkpoints import read_snapshot
+from featx.finetuning.devices import choose_place
+from featx.finetuning.folds import Workshop
 from featx.fitting.data import Part
-from featx.model import load_model, save_model
-from featx.workflow.finetune_devices import choose_place
-from featx.workflow.finetune_training import Workshop
 from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_process
 
 SMALL, NUMBERS, TRAINING = flags(NETWORK), flags(NUMERICS), flags(TUNING)

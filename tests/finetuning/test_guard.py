@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from featx.finetuning.guard import Change, compare_models
 from featx.stats.comparison import PairedTest
-from featx.workflow.finetune_guard import Change, compare_models
 
 N = 300
 Y = np.arange(N) % 3

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from featx.artifact.conformity import conformities
+from featx.artifact.trust import PredictionSets
 from featx.config import FitConfig
 from featx.fitting import fit_heads
-from featx.model.conformity import conformities
-from featx.model.trust import PredictionSets
 from featx.stats.conformal import set_thresholds
 
 METHODS = ["lac", "aps", "raps"]

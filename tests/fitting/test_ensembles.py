@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featx.artifact.ensemble import EnsembleHead
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import ConfigError
@@ -28,7 +29,6 @@ from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import Outputs
-from featx.model.ensemble import EnsembleHead
 
 LOGREG = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.01),))
 LDA = Trial(Setup("wide", "lda", "none", "none"), (("shrinkage", 0.5),))

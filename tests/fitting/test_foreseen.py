@@ -31,8 +31,8 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("images were about to be read")
 
-    monkeypatch.setattr("featx.workflow.fitting.extract_manifest", refuse)
-    monkeypatch.setattr("featx.workflow.finetuning.extract_manifest", refuse)
+    monkeypatch.setattr("featx.api.fit.extract_manifest", refuse)
+    monkeypatch.setattr("featx.api.finetune.extract_manifest", refuse)
 
 
 def rows(labels: str, groups: str = "", splits: str = "") -> list[str]:

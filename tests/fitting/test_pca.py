@@ -11,13 +11,13 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
+from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.config import FitConfig, parse_config
 from featx.data.splits import make_folds
 from featx.errors import ConfigError
 from featx.fitting import fit_heads
 from featx.fitting.data import split_data
 from featx.heads import HEADS
-from featx.model import Model, ModelExtractor, load_model, save_model
 
 GRIDS = {
     "svm-rbf": {"C": [1.0], "gamma": ["scale", 0.01]},

@@ -8,10 +8,10 @@ import skops.io
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
+from featx.artifact.head import dump_head, load_head
+from featx.artifact.linear import ArrayHead
 from featx.errors import UnknownNameError
 from featx.heads import HEADS, Training
-from featx.model.head import dump_head, load_head
-from featx.model.linear import ArrayHead
 from featx.samplers import SAMPLERS
 
 

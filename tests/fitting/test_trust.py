@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, spearmanr
 
+from featx.artifact.calibration import Temperature
+from featx.artifact.decision import Costs, Cutoff
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import PredictionSets
 from featx.config import FitConfig
 from featx.errors import FeatxError
 from featx.fitting import fit_heads
 from featx.fitting.calibrate import fit_calibration
 from featx.fitting.search import Outputs
 from featx.margins import log_odds
-from featx.model.calibration import Temperature
-from featx.model.decision import Costs, Cutoff
-from featx.model.novelty import Novelty
-from featx.model.trust import PredictionSets
 from featx.stats.calibration import fit_isotonic, fit_sigmoids
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.losses import log_losses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featx.workflow.trust_summary import trust_sentences
+from featx.reporting.summaries.trust import trust_sentences
 
 SHARE = {"value": 0.912, "low": 0.9, "high": 0.92}
 TRUST = {

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from featx import console
 from featx.config import FitConfig
+from featx.finetuning.guard import Change, no_better_epoch
 from featx.fitting import fit_heads
 from featx.reporting.contents import standardised
+from featx.reporting.summaries.trust import trust_sentences
 from featx.reporting.words import calibrated
 from featx.stats.comparison import paired_bootstrap
 from featx.stats.losses import describe_calibration
 from featx.stats.metrics import metric_name
-from featx.workflow.finetune_guard import Change, no_better_epoch
-from featx.workflow.trust_summary import trust_sentences
 
 SHARES = st.floats(0, 1)
 LOSSES = st.floats(0, 5)

@@ -10,13 +10,13 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
+from featx.artifact.head import dump_head, load_head
+from featx.artifact.trees import MAX_DEPTH, Trees, TreesHead
 from featx.config import FitConfig
 from featx.errors import ModelError
 from featx.fitting import fit_heads
 from featx.heads._boosting import BoostedTreesClassifier
 from featx.heads.hist_gradient_boosting import PLUGIN, limit
-from featx.model.head import dump_head, load_head
-from featx.model.trees import MAX_DEPTH, Trees, TreesHead
 from tests.heads.heads_lab import blobs, data, pipeline
 
 QUICK: dict[str, Any] = {"max_iter": 8, "min_samples_leaf": 2, "random_state": 0}
@@ -59,7 +59,7 @@ def test_many_embeddings_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     X, y = blobs((30, 20, 10))
     head = BoostedTreesClassifier(**QUICK).fit(X, y)
     whole = head.predict_proba(X)
-    monkeypatch.setattr("featx.model.trees.CHUNK_NUMBERS", 7 * len(head.roots_))
+    monkeypatch.setattr("featx.artifact.trees.CHUNK_NUMBERS", 7 * len(head.roots_))
     assert head.predict_proba(X).tobytes() == whole.tobytes()
 
 

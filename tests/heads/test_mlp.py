@@ -11,13 +11,13 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import check_estimator
 
+from featx.artifact.head import dump_head, load_head
+from featx.artifact.network import NetworkHead, network_probabilities
 from featx.config import FitConfig
 from featx.errors import ConfigError
 from featx.fitting import fit_heads
 from featx.heads._mlp import PerceptronClassifier
 from featx.heads._mlp_training import _Network
-from featx.model.head import dump_head, load_head
-from featx.model.network import NetworkHead, network_probabilities
 from tests.heads.heads_lab import blobs, data, pipeline
 
 QUICK: dict[str, Any] = {"hidden_layer_sizes": 16, "epochs": 15, "batch_size": 16}

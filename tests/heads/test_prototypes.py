@@ -7,11 +7,11 @@ import pytest
 from sklearn.neighbors import NearestCentroid
 from sklearn.utils.estimator_checks import check_estimator
 
+from featx.artifact.head import dump_head, load_head
+from featx.artifact.linear import LinearHead
 from featx.config import FitConfig
 from featx.fitting import fit_heads
 from featx.heads._prototypes import PrototypeClassifier
-from featx.model.head import dump_head, load_head
-from featx.model.linear import LinearHead
 from tests.heads.heads_lab import blobs, data, pipeline
 
 METRICS = ["cosine", "euclidean"]

@@ -19,17 +19,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from featx.artifact import Model, ModelExtractor, save_model
+from featx.artifact.calibration import Isotonic
+from featx.artifact.decision import Cutoff
+from featx.artifact.ensemble import EnsembleHead, Voice
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
 from featx.heads._boosting import BoostedTreesClassifier
 from featx.heads._mlp import PerceptronClassifier
 from featx.heads._prototypes import PrototypeClassifier
-from featx.model import Model, ModelExtractor, save_model
-from featx.model.calibration import Isotonic
-from featx.model.decision import Cutoff
-from featx.model.ensemble import EnsembleHead, Voice
-from featx.model.novelty import Novelty
-from featx.model.trust import NoveltyLimit, PredictionSets, Trust
 from featx.store import EmbeddingStore
 from featx.types import Preprocess
 
@@ -92,9 +92,7 @@ def test_help_of_one_command(tmp_path: Path, name: str) -> None:
     assert not imported(tmp_path, COMMAND, name, "--help") & (HEAVY | MIDDLING - {"pydantic"})
 
 
-@pytest.mark.parametrize(
-    "module", ["featx.workflow.scoring", "featx.workflow.extracting", "featx.workflow.running"]
-)
+@pytest.mark.parametrize("module", ["featx.api.score", "featx.api.extract", "featx.api.run"])
 def test_the_library_before_it_is_used(tmp_path: Path, module: str) -> None:
     assert not imported(tmp_path, f"import {module}") & (HEAVY | {"h5py", "rich", "yaml"})
 

@@ -31,8 +31,8 @@ def test_imports_run_downward_only() -> None:
     [
         ("data/manifest.py", "from featx.cli import main"),
         ("store/store.py", "import featx.data.manifest"),
-        ("fitting/__init__.py", "def late():\n    import featx.extraction"),
-        ("workflow/fitting.py", "import torch"),
+        ("extraction/__init__.py", "def late():\n    import featx.fitting"),
+        ("api/fit.py", "import torch"),
         ("heads/_mlp.py", "def late():\n    import torch"),
     ],
 )

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from outputs_lab import Written
 
+from featx.api import runs
+from featx.api.runs import RUN, RunContents, write_run
+from featx.artifact import Model
+from featx.artifact.folder import MODEL, write_folder
 from featx.config import DatasetConfig, RunConfig
-from featx.model import Model
-from featx.model.folder import MODEL, write_folder
-from featx.workflow import runs
-from featx.workflow.runs import RUN, RunContents, write_run
-from featx.workflow.sorting import TREE, Placement, sort_files
+from featx.scoring.sorting import TREE, Placement, sort_files
 
 DOCUMENT = b'{"format": "featx-model", "files": {"head.skops": {}}}'
 

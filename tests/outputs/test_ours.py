@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from featx.api.audit import AUDIT
+from featx.api.compare import COMPARISON
+from featx.api.export import _is_network
+from featx.api.preview import SHEET
+from featx.api.project import PROJECTOR
+from featx.api.runs import RUN
+from featx.artifact.archive import ARCHIVE
+from featx.artifact.folder import MODEL
 from featx.formats import write_rows
-from featx.model.archive import ARCHIVE
-from featx.model.folder import MODEL
 from featx.ours import FileKind
 from featx.pages import page
 from featx.reporting.files import FIGURES
+from featx.scoring.folder import PAGE, SCORES
+from featx.scoring.sorting import TREE
 from featx.store.export import EXPORT
-from featx.workflow.auditing import AUDIT
-from featx.workflow.comparing import COMPARISON
-from featx.workflow.export_model import _is_network
-from featx.workflow.preview import SHEET
-from featx.workflow.projecting import PROJECTOR
-from featx.workflow.runs import RUN
-from featx.workflow.scoring import PAGE, SCORES
-from featx.workflow.sorting import TREE
 
 NETWORK = FileKind("a network", _is_network)
 FILES: list[tuple[FileKind, str]] = [

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import featx
+from featx.api.runs import again_command
 from featx.files import printable
 from featx.reporting.card import Carded, write_card
 from featx.reporting.markdown import escaped, fenced, table
-from featx.workflow.runs import again_command
 
 HOSTILE = ["a|b", "`x`", "---", "new\nline", "<script>alert(1)</script>", "[x](http://e.vil)",
            "*b* _c_ __d__", "$1$ ~~s~~", "\\|", "&lt;", "![i](j)", "www.e.vil", ":tada:", "\u202e",

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import featx
-from featx.model.planes import class_planes
+from featx.artifact.planes import class_planes
 from featx.reporting.contents import Heat
 from featx.reporting.heat import heat_words, overlay
 from tests.lab import NETWORK

@@ -109,8 +109,8 @@ def test_a_run_is_whole_where_its_page_and_card_cannot_be_made(
     def fail(*_: Any) -> str:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("featx.workflow.reporting.write_page", fail)
-    monkeypatch.setattr("featx.workflow.runs.write_card", fail)
+    monkeypatch.setattr("featx.api.report.write_page", fail)
+    monkeypatch.setattr("featx.api.runs.write_card", fail)
     made = featx.fit(photos, **NETWORK, cv=3, estimate="cv", report=True, runs=tmp_path, name="x",
                      cache=photos.parent / "cache")  # fmt: skip
     assert featx.load_model(made.folder).classes == made.results["classes"]

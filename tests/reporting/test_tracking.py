@@ -12,7 +12,7 @@ import featx
 from featx.cli import main as cli
 from featx.config import load_config
 from featx.errors import MissingExtraError, UsageError
-from featx.workflow.tracking import track_run, without_password
+from featx.runs.tracking import track_run, without_password
 from tests.lab import NETWORK
 
 SMALL: dict[str, Any] = {**NETWORK, "report": False}
@@ -108,7 +108,7 @@ def test_what_cannot_be_is_refused_before_anything_is_spent(
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file"):
         featx.fit(photos, mlflow=str(tmp_path / "file"), runs=tmp_path)
-    monkeypatch.setattr("featx.workflow.tracking.find_spec", lambda _: None)
+    monkeypatch.setattr("featx.runs.tracking.find_spec", lambda _: None)
     for command in (featx.fit, featx.finetune):
         with pytest.raises(MissingExtraError):
             command(photos, mlflow=str(tmp_path / "m"), runs=tmp_path)

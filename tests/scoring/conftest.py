@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featx.artifact import Model, ModelExtractor
 from featx.config import ExtractConfig
-from featx.model import Model, ModelExtractor
 from tests.lab import NETWORK
 
 COLOURS = {"=green": (30, 180, 40), "blue": (20, 40, 190), "red": (200, 30, 30)}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from featx.artifact import Model, load_model, save_model
+from featx.artifact.drift import Drift, locate
+from featx.artifact.trust import DriftSample, Trust
 from featx.errors import ModelError
 from featx.fitting.data import Part
 from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import Held
-from featx.model import Model, load_model, save_model
-from featx.model.drift import Drift, locate
-from featx.model.trust import DriftSample, Trust
 from featx.stats import drift as tests
 from featx.stats.drift import fit_axes, mix_shift, place_shift
 

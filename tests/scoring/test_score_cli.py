@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from featx.api.score import score
+from featx.artifact import Model, save_model
 from featx.cli.main import main
 from featx.config import ExtractConfig
-from featx.model import Model, save_model
-from featx.workflow.scoring import score
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 import featx
+from featx.api.score import score
+from featx.artifact import Model, save_model
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.cli.main import main
 from featx.config import ExtractConfig
-from featx.model import Model, save_model
-from featx.model.novelty import Novelty
-from featx.model.trust import NoveltyLimit, PredictionSets, Trust
-from featx.workflow.scores import Scores, join_names
-from featx.workflow.scoring import score
+from featx.scoring.scores import Scores, join_names
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import featx
+from featx.artifact import Model, load_model, save_model
 from featx.config import ExtractConfig, ScoreConfig
 from featx.data.augment import STRENGTHS, view_name
 from featx.errors import ModelError, UsageError
-from featx.model import Model, load_model, save_model
 from featx.store import EmbeddingStore
 from tests.lab import NETWORK
 

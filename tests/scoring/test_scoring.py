@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import featx
+from featx.api.score import score
+from featx.artifact import Model, save_model
 from featx.config import ExtractConfig, ScoreConfig
 from featx.errors import DatasetError, ModelError, UnknownNameError, UsageError
-from featx.model import Model, save_model
-from featx.workflow.scoring import Scores, score
+from featx.scoring.scores import Scores
 from tests.lab import NETWORK
 
 IDS = [

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from featx.errors import FeatxError, UsageError
 from featx.outputs import Output, Used, claimed
-from featx.workflow import sorting
-from featx.workflow.sorting import TREE, Placement, safe_names, sort_files
+from featx.scoring import sorting
+from featx.scoring.sorting import TREE, Placement, safe_names, sort_files
 
 
 @pytest.fixture
@@ -110,9 +110,7 @@ def test_hostile_classes_stay_inside(images: Path, tmp_path: Path) -> None:
 def test_the_guard_does_not_depend_on_safe_names(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "featx.workflow.sorting.safe_names", lambda classes: {c: c for c in classes}
-    )
+    monkeypatch.setattr("featx.scoring.sorting.safe_names", lambda classes: {c: c for c in classes})
     for label in ("../evil", "/tmp/featx-evil", "a/b"):
         with pytest.raises(FeatxError, match="would lie outside"):
             sort_files(tmp_path / "out", placed(images, ("x.jpg", label)), root=images, mode="copy")
@@ -309,7 +307,7 @@ def test_an_interrupted_sort_leaves_the_old_tree(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featx.workflow.sorting._copy", interrupted)
+    monkeypatch.setattr("featx.scoring.sorting._copy", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sort_files(out, placed(images, ("y.jpg", "dog")), root=images, mode="copy")
     assert tree(out) == {"cat/x.jpg": "x.jpg"}

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featx.api.project import export_projector
 from featx.cli.main import main
 from featx.config import DatasetConfig
 from featx.data.hashing import content_hash
 from featx.errors import UsageError
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
-from featx.workflow.projecting import export_projector
 
 NAMES = ["a\tb", "c\nd", "=1+1", '"quoted"', "plain"]
 SPEC = ExtractorSpec({"backbone": 'timm:"x"', "n_features": 8})

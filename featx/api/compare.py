@@ -1,0 +1,144 @@
+"""`featx.compare`: finished runs beside each other, fairly, with a verdict."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from featx import console
+from featx.api._options import sections
+from featx.api.compare_both import frozen_and_finetuned, refuse_training_options
+from featx.comparing.compare import Comparison, compare_runs
+from featx.comparing.reports import REPORTS, render
+from featx.config import CompareConfig
+from featx.errors import UsageError
+from featx.files import write_atomic
+from featx.formats import find_writer, write_rows
+from featx.ours import FileKind, file_start, is_page, is_table, read_json
+from featx.outputs import Claims, Output, Used, claimed
+from featx.runs.finished import Run
+from featx.system_errors import writing
+
+__all__ = ["compare", "compare_folders"]
+
+STDOUT = "-"
+#: How each format's reports are recognised; those of other plug-ins are never replaced.
+COMPARISON: Mapping[str, Callable[[Path], bool]] = defaultdict(
+    lambda: lambda path: False,
+    html=is_page,
+    markdown=lambda path: file_start(path).startswith(b"# Comparison\n"),
+    json=lambda path: {"schema_version", "runs", "differences"} <= read_json(path).keys(),
+)
+
+
+def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
+    """Compare finished runs with a baseline, on the images and folds that they have in common.
+
+    Parameters
+    ----------
+    *runs : path or Run
+        Two or more folders that `featx.fit` wrote, or what it gave back.
+    **options
+        Fields of `featx.config.CompareConfig`, for instance ``baseline="runs/first"``,
+        ``metric="accuracy"`` and ``disagreements="d.csv"``, and a file for each report wanted:
+        ``html="c.html"``, ``markdown="c.md"``, ``json="c.json"``. With ``finetune=True`` the one
+        path is a data set, and both runs are made first.
+
+    Returns
+    -------
+    Comparison
+        With ``document`` and ``verdicts``.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two runs, a folder that is none, an unknown metric, or output that exists.
+    ComparisonError
+        The runs were not judged on the same images in the same way; the message says how.
+
+    Examples
+    --------
+    >>> featx.compare("runs/frozen", "runs/tuned").verdicts             # doctest: +SKIP
+    """
+    reports = {name: os.fspath(options.pop(name)) for name in REPORTS.names() if name in options}
+    folders = [str(run.folder) if isinstance(run, Run) else os.fspath(run) for run in runs]
+    baseline = options.get("baseline")
+    if isinstance(baseline, Run):
+        options["baseline"] = str(baseline.folder)
+    (config,) = sections(options, CompareConfig)
+    return compare_folders(folders, config, reports)
+
+
+def compare_folders(
+    folders: list[str],
+    config: CompareConfig,
+    reports: Mapping[str, str],
+    *,
+    overrides: tuple[str, ...] = (),
+) -> Comparison:
+    """`compare` from a checked configuration; a report to ``-`` is printed.
+
+    ``overrides`` are ``section.key=value`` for the runs that ``config.finetune`` makes.
+    """
+    if list(reports.values()).count(STDOUT) > 1:
+        raise UsageError("Only one report can go to stdout (-).")
+    what = "the images" if config.finetune else "the run"
+    used = [Used(what, path) for path in (*folders, config.baseline) if path is not None]
+    with claimed(_outputs(config, reports), used) as claims:
+        return _compare(folders, config, reports, overrides, claims)
+
+
+def _outputs(config: CompareConfig, reports: Mapping[str, str]) -> list[Output]:
+    """What will be written, to be claimed before any work is done."""
+    found = [
+        Output(path, f"--{name}", FileKind("a comparison", COMPARISON[name]), config.overwrite)
+        for name, path in reports.items()
+        if path != STDOUT
+    ]
+    if config.disagreements is not None:
+        find_writer(config.disagreements)
+        kind = FileKind("a table of disagreements", is_table(("id", "split", "fold", "y_true")))
+        found.append(Output(config.disagreements, "--disagreements", kind, config.overwrite))
+    return found
+
+
+def _compare(
+    folders: list[str],
+    config: CompareConfig,
+    reports: Mapping[str, str],
+    overrides: tuple[str, ...],
+    claims: Claims,
+) -> Comparison:
+    """The comparison itself, once its reports are claimed."""
+    if config.finetune:
+        folders = frozen_and_finetuned(folders, config, overrides)
+    else:
+        refuse_training_options(config, overrides)
+    comparison = compare_runs(
+        _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
+    )
+    if config.disagreements is not None:
+        place = claims.place(config.disagreements)
+        with writing("the table", place):
+            write_rows(place, comparison.columns, comparison.disagreements(), overwrite=True)
+        console.log(f"Images predicted differently written to {place}")
+    for name, path in reports.items():
+        text = render(comparison.document, name)
+        if path == STDOUT:
+            console.out(text.rstrip("\n"))
+        else:
+            place = claims.place(path)
+            with writing("the comparison", place):
+                write_atomic(place, text.encode("utf-8", "backslashreplace"))
+            console.log(f"Comparison written to {place}")
+    return comparison
+
+
+def _baseline_first(folders: list[str], baseline: str | None) -> list[str]:
+    if baseline is None:
+        return folders
+    others = [f for f in folders if Path(f).resolve() != Path(baseline).resolve()]
+    return [baseline, *others]

@@ -1,0 +1,42 @@
+"""`featx.inspect`: what is in a data set, before anything is spent on it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from featx.api._options import sections
+from featx.config import DatasetConfig
+from featx.data.inspection import Inspection, inspect_manifest
+from featx.data.opening import open_data
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    dataset: str | os.PathLike[str], *, workers: int | None = None, **options: Any
+) -> Inspection:
+    """Count, measure and check the images of a data set.
+
+    Parameters
+    ----------
+    dataset : path
+        See `featx.extract`.
+    workers : int, optional
+        Decoding threads; by default one for each CPU core.
+    **options
+        Fields of `featx.config.DatasetConfig`.
+
+    Returns
+    -------
+    Inspection
+        Classes, groups, splits, sizes, formats, broken files and exact duplicates; ``document()``
+        gives all of it as JSON.
+
+    Raises
+    ------
+    UsageError, DatasetError
+        The data set does not exist or cannot be read as asked.
+    """
+    (data,) = sections({"dataset": dataset, **options}, DatasetConfig)
+    return inspect_manifest(open_data(data, quiet=True), workers=workers)

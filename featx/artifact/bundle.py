@@ -1,0 +1,318 @@
+"""Saving and loading a model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.artifact.archive import ArchiveReader, write_archive
+from featx.artifact.document import (
+    FORMAT,
+    FORMAT_VERSION,
+    Document,
+    Ensemble,
+    decode,
+    encode,
+    plain,
+    validate,
+)
+from featx.artifact.drift import Drift
+from featx.artifact.ensemble import EnsembleHead
+from featx.artifact.extractor import ModelExtractor
+from featx.artifact.folder import FolderReader, write_folder
+from featx.artifact.heads import decode_heads, encode_heads, head_files
+from featx.artifact.model import Model
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import Trust
+from featx.artifact.versions import compare_versions
+from featx.errors import FeatxError, ModelError, UsageError
+from featx.files import make_directory, printable, write_atomic
+from featx.kept import kept_folder
+from featx.replacing import recover
+
+__all__ = ["load_model", "save_model"]
+
+DOCUMENT = "model.json"
+NOVELTY = "novelty.safetensors"
+CARD = "README.md"  # for people; never read
+DRIFT = "drift.safetensors"
+WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
+SUFFIX = ".featx"
+MAX_DOCUMENT_BYTES = 1 << 26
+MAX_MODEL_BYTES = 1 << 33
+MAX_FEATURES = 1 << 24
+
+
+def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Save a model so that a crash leaves it whole, or as it was before.
+
+    Parameters
+    ----------
+    model : Model
+    folder : path
+        A folder to create, or a name ending in ``.featx`` for a single file.
+    overwrite : bool, default False
+        Replace a model already there.
+
+    Raises
+    ------
+    UsageError
+        Something is there already and may not be replaced, or another command is writing it.
+    ModelError
+        The model contradicts itself or holds what could not be loaded again.
+    OSError
+        The disk is full or the folder cannot be written.
+    """
+    _check_consistent(model, "this model")
+    trust = model.trust or Trust()
+    for name in ("novelty", "drift"):
+        if (getattr(trust, name) is None) != (getattr(model, name) is None):
+            raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
+    files, ensemble = encode_heads(model.pipeline)
+    if model.novelty is not None:
+        files[NOVELTY] = model.novelty.encode()
+    if model.drift is not None:
+        files[DRIFT] = model.drift.encode()
+    for i, extractor in enumerate(model.extractors):
+        if extractor.weights is not None:
+            files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
+    files[DOCUMENT] = encode(_describe(model, ensemble, files))
+    target = Path(folder)
+    write = write_archive if target.suffix == SUFFIX else write_folder
+    write(target, files, overwrite=overwrite)
+
+
+def _describe(model: Model, ensemble: Ensemble | None, files: Mapping[str, bytes]) -> Document:
+    """What ``model.json`` says of the model."""
+    values = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "classes": [str(name) for name in model.classes],
+        "extractors": [
+            {
+                "fingerprint": extractor.spec.fingerprint,
+                "document": plain(extractor.document),
+                "request": plain(extractor.request),
+                "weights": None if extractor.weights is None else WEIGHTS.format(i),
+            }
+            for i, extractor in enumerate(model.extractors)
+        ],
+        "ensemble": None if ensemble is None else ensemble.model_dump(),
+        "temperature": None if model.temperature is None else float(model.temperature),
+        "trust": None if model.trust is None else model.trust.model_dump(),
+        "augmentation": None if model.augmentation is None else plain(model.augmentation),
+        "metrics": plain(model.metrics),
+        "provenance": plain(model.provenance),
+        "versions": dict(model.versions),
+        "files": {
+            name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        },
+    }
+    return validate(values, source="this model")
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Load a model, verifying all of it and running no code from it.
+
+    Parameters
+    ----------
+    path : path
+        A model folder, a run's folder (which holds ``model/``), or a ``.featx`` file.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UsageError
+        ``path`` does not exist, or is a file of another kind.
+    ModelError
+        The folder holds no model; its format is older or newer; a file is missing, altered or
+        holds untrusted types; or its parts contradict each other. The message says what to do.
+    """
+    recover(path)  # a command that was replacing it may have been killed
+    source, reader = _open(Path(path))
+    document = decode(reader.read(DOCUMENT, MAX_DOCUMENT_BYTES), source=source)
+    declared = _needed(document, source)
+    if set(document.files) != declared:
+        names = " and ".join(repr(name) for name in sorted(declared))
+        raise ModelError(f"{source}: model.json must declare just the file {names}.")
+    if isinstance(reader, ArchiveReader):
+        extra = sorted(set(reader.names()) - {DOCUMENT, CARD, *declared})
+        if extra:
+            raise ModelError(f"{source} holds a file that is not declared: {printable(extra[0])}.")
+    files = {name: _read(reader, name, document, source) for name in sorted(declared)}
+    extractors = [
+        ModelExtractor(
+            e.document,
+            e.request,
+            None if e.weights is None else _weights_file(reader, files, e.weights),
+        )
+        for e in document.extractors
+    ]
+    return _build(document, extractors, files, source)
+
+
+def _needed(document: Document, source: str) -> set[str]:
+    """The files that the document speaks of."""
+    needed = head_files(document.ensemble)
+    if document.trust is not None and document.trust.novelty is not None:
+        needed.add(NOVELTY)
+    if document.trust is not None and document.trust.drift is not None:
+        needed.add(DRIFT)
+    for i, extractor in enumerate(document.extractors):
+        if extractor.weights not in {None, WEIGHTS.format(i)}:
+            raise ModelError(
+                f"{source}: the weights of extractor {i} must be the file {WEIGHTS.format(i)!r}. "
+                f"Got {printable(str(extractor.weights))!r}."
+            )
+        if extractor.weights is not None:
+            needed.add(extractor.weights)
+    return needed
+
+
+def _weights_file(
+    reader: FolderReader | ArchiveReader, files: Mapping[str, bytes], name: str
+) -> Path:
+    """Where a backbone's weights, which have been verified, can be read from as a file.
+
+    Those in a ``.featx`` file are written out once, beside what is kept of other networks. What is
+    read later is verified again: the fingerprint of the extractor holds the digest of its tensors.
+    """
+    if isinstance(reader, FolderReader):
+        return (reader.folder / name).absolute()
+    path = kept_folder() / "weights" / f"{hashlib.sha256(files[name]).hexdigest()}.safetensors"
+    if not path.is_file() or path.stat().st_size != len(files[name]):
+        try:
+            make_directory(path.parent)
+            write_atomic(path, files[name])
+        except OSError as error:
+            raise ModelError(
+                f"The model's weights cannot be written to {path}: {error.strerror or error}.",
+                hint="Set FEATX_NETWORKS to a folder that can be written.",
+            ) from None
+    return path
+
+
+def _read(
+    reader: FolderReader | ArchiveReader, name: str, document: Document, source: str
+) -> bytes:
+    """One declared file, which must be the one that ``model.json`` describes."""
+    entry = document.files[name]
+    data = reader.read(name, min(entry.size_bytes, MAX_MODEL_BYTES))
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise ModelError(
+            f"{source}: {name} is not the file that model.json describes (its SHA-256 differs).",
+            hint="Fit the model again, or restore it from a copy.",
+        )
+    return data
+
+
+def _open(path: Path) -> tuple[str, FolderReader | ArchiveReader]:
+    """Find the model that ``path`` means, and a reader for it."""
+    if path.is_dir():
+        for folder in (path, path / "model"):
+            if (folder / DOCUMENT).exists():
+                return printable(str(folder)), FolderReader(folder)
+        raise ModelError(
+            f"{printable(str(path))} holds no model: there is no {DOCUMENT} in it or in model/.",
+            hint="A model comes from: featx fit DATASET",
+        )
+    if path.suffix == SUFFIX and path.exists():
+        return printable(str(path)), ArchiveReader(path, limit=MAX_MODEL_BYTES)
+    problem = "is neither a folder nor a .featx file" if path.exists() else "does not exist"
+    raise UsageError(
+        f"The model {printable(str(path))} {problem}.",
+        hint="Give a model folder, a run's folder, or a .featx file.",
+    )
+
+
+def _build(
+    document: Document,
+    extractors: list[ModelExtractor],
+    files: Mapping[str, bytes],
+    source: str,
+) -> Model:
+    """The model itself, once every byte is known to be what was written."""
+    advice = compare_versions(document.versions)
+    try:
+        declared = [e.fingerprint for e in document.extractors]
+        if [extractor.spec.fingerprint for extractor in extractors] != declared:
+            raise ModelError(f"{source}: an extractor's document and fingerprint differ.")
+        model = Model(
+            classes=list(document.classes),
+            head=decode_heads(document, files, source=source),
+            extractors=extractors,
+            temperature=document.temperature,
+            trust=document.trust,
+            augmentation=document.augmentation,
+            metrics=document.metrics,
+            provenance=document.provenance,
+            versions=document.versions,
+        )
+        _check_consistent(model, source)
+        if NOVELTY in files:
+            width = model.n_features
+            if isinstance(model.head, EnsembleHead):
+                start, stop = model.head.voices[0].columns
+                width = stop - start
+            model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
+        if DRIFT in files:
+            model.drift = Drift.decode(
+                files[DRIFT],
+                n_features=model.n_features,
+                n_classes=len(model.classes),
+                source=source,
+            )
+        trial = np.zeros((1, model.n_features), dtype=np.float32)
+        for method in (model.predict, model.decision_function, model.predict_proba):
+            method(trial)
+    except FeatxError as error:
+        raise ModelError(error.message, hint=advice or error.hint) from error
+    except Exception as error:  # a head of another version may raise anything when used
+        raise ModelError(f"{source}: the head does not work: {error}", hint=advice) from error
+    if advice:
+        console.warn(f"{source}: {advice}")
+    return model
+
+
+def _check_consistent(model: Model, source: str) -> None:
+    """Refuse a model whose classes, head, extractor and request do not belong together."""
+    labels = [str(label) for label in getattr(model.head, "classes_", ())]
+    if labels != list(model.classes):
+        raise ModelError(
+            f"{source}: the head knows {len(labels)} classes, which are not the "
+            f"{len(model.classes)} that the model names."
+        )
+    fault = model.head.fault() if isinstance(model.head, EnsembleHead) else None
+    if fault:
+        raise ModelError(f"{source}: its ensemble contradicts itself: {fault}.")
+    width = getattr(model.head, "n_features_in_", None)
+    declared: list[Any] = [e.document.get("n_features") for e in model.extractors]
+    sound = all(type(n) is int and 0 < n <= MAX_FEATURES for n in declared)
+    if not sound or width != sum(declared) or not 0 < width <= MAX_FEATURES:
+        given = " + ".join(repr(n) for n in declared)
+        raise ModelError(
+            f"{source}: the head takes {width} features, "
+            f"the extractor{'s give' if len(declared) > 1 else ' gives'} {given}."
+        )
+    for extractor in model.extractors:
+        _check_named(extractor, source)
+
+
+def _check_named(extractor: ModelExtractor, source: str) -> None:
+    """Refuse an extractor that names no backbone."""
+    try:
+        texts = [extractor.backbone_request.name, extractor.document["backbone"]]
+    except (TypeError, KeyError) as error:
+        raise ModelError(f"{source}: it does not say how to build its backbone: {error}.") from None
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelError(f"{source}: the backbone's name must be text. Got {texts!r}.")

@@ -1,0 +1,250 @@
+"""``model.json``: what it holds, how it is written, and what is refused when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from featx.artifact.calibration import Calibration
+from featx.artifact.trust import Trust
+from featx.errors import ModelError, nearest
+from featx.files import printable
+from featx.parsing import parse_json
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MAX_HEADS",
+    "Document",
+    "Ensemble",
+    "FileEntry",
+    "decode",
+    "encode",
+    "plain",
+    "validate",
+]
+
+FORMAT = "featx-model"
+FORMAT_VERSION = 2
+MAX_HEADS = 200
+OLDEST_VERSION = 1  # one extractor, and its request beside it
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FileEntry(_Strict):
+    """One other file of the model."""
+
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Extractor(_Strict):
+    """An extractor whose embeddings the head was fitted on, and how to build it again."""
+
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    document: dict[str, Any]
+    request: dict[str, Any]
+    weights: str | None = None  # name of the file, where they are part of the model
+
+
+class Voice(_Strict):
+    """One voice of an ensemble: its heads, the columns it reads, and its calibration."""
+
+    heads: int = Field(ge=1, le=MAX_HEADS)
+    start: int = Field(ge=0)
+    stop: int = Field(ge=1)
+    calibration: Calibration | None
+
+
+class Ensemble(_Strict):
+    """How several heads answer together."""
+
+    method: Literal["vote", "stack"]
+    voices: list[Voice] = Field(min_length=1, max_length=MAX_HEADS)
+
+
+class Document(_Strict):
+    """The keys of ``model.json``; ``docs/models.md`` explains each."""
+
+    format: str
+    format_version: int
+    classes: list[str] = Field(min_length=2)
+    extractors: list[Extractor] = Field(min_length=1)
+    ensemble: Ensemble | None = None
+    temperature: float | None = Field(gt=0, allow_inf_nan=False)
+    trust: Trust | None = None
+    augmentation: dict[str, Any] | None = None
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, FileEntry]
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as plain JSON types: numpy scalars and tuples converted, NaN as null.
+
+    Raises
+    ------
+    ModelError
+        Something in it has no JSON form.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise ModelError(
+        f"A model's metrics and provenance must be JSON values. Got {type(value).__name__}: "
+        f"{value!r}."
+    )
+
+
+def encode(document: Document) -> bytes:
+    """Encode ``model.json``, with its own digest as the last key.
+
+    Any text survives: lone surrogates (bytes of file names that are not UTF-8) are written as
+    JSON escapes, everything else as readable UTF-8.
+    """
+    values = document.model_dump()
+    for extractor in values["extractors"]:
+        if extractor["weights"] is None:  # what older versions of format 2 know nothing of
+            del extractor["weights"]
+    if values["trust"] is not None and values["trust"]["drift"] is None:
+        del values["trust"]["drift"]
+    values["sha256"] = _digest(values)
+    return _utf8(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)) + b"\n"
+
+
+def decode(data: bytes, *, source: str) -> Document:
+    """Read ``model.json``.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    source : str
+        What to call it in messages.
+
+    Raises
+    ------
+    ModelError
+        Not JSON, another format or format version, altered since it was written, or a key is
+        unknown, missing or of the wrong type.
+    """
+    values = _parse(data, source)
+    _check_format(values, source)
+    if values.pop("sha256", None) != _digest(values):
+        raise ModelError(
+            f"{source}: model.json was altered after it was written (its SHA-256 differs).",
+            hint="Fit the model again, or restore it from a copy.",
+        )
+    return validate(_in_present_format(values), source=source)
+
+
+def _in_present_format(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 as format 2; what is not as it must be is left for `validate` to find."""
+    if values["format_version"] == FORMAT_VERSION:
+        return values
+    kept = {k: v for k, v in values.items() if k not in {"extractor", "request"}}
+    only = values.get("extractor")
+    if isinstance(only, dict) and "request" in values:
+        only = {**only, "request": values["request"]}
+    return {**kept, "format_version": FORMAT_VERSION, "extractors": [only]}
+
+
+def validate(values: dict[str, Any], *, source: str) -> Document:
+    """Check the keys, types and ranges of what is to be, or was, in ``model.json``.
+
+    Raises
+    ------
+    ModelError
+        A key is unknown, missing, of the wrong type or out of range, or a class is named twice.
+    """
+    try:
+        document = Document.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ModelError(f"{source}: model.json is malformed: {_faults(error)}") from None
+    if len(set(document.classes)) < len(document.classes):
+        raise ModelError(f"{source}: model.json names a class twice.")
+    fault = None if document.trust is None else document.trust.fault(len(document.classes))
+    if document.ensemble and sum(v.heads for v in document.ensemble.voices) > MAX_HEADS:
+        fault = f"ensemble has more than {MAX_HEADS} heads"
+    if fault:
+        raise ModelError(f"{source}: model.json is malformed: {fault}.")
+    return document
+
+
+def _utf8(text: str) -> bytes:
+    # backslashreplace writes a lone surrogate as \udcXX, which is just what JSON calls it
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(_utf8(text)).hexdigest()
+
+
+def _parse(data: bytes, source: str) -> dict[str, Any]:
+    try:
+        values = parse_json(data, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise ModelError(f"{source}: model.json is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{source}: model.json must hold an object. Got {type(values).__name__}.")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_format(values: Mapping[str, Any], source: str) -> None:
+    if values.get("format") != FORMAT:
+        raise ModelError(
+            f"{source}: model.json is not featx's: its format is {values.get('format')!r}, "
+            f"expected {FORMAT!r}."
+        )
+    version = values.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ModelError(f"{source}: format_version must be an integer. Got {version!r}.")
+    if OLDEST_VERSION <= version <= FORMAT_VERSION:
+        return
+    versions = values.get("versions")
+    writer = versions.get("featx", "?") if isinstance(versions, dict) else "?"
+    if version > FORMAT_VERSION:
+        hint = "pip install --upgrade featx"
+    else:
+        hint = f"pip install featx=={writer}, or fit the model again with this version."
+    raise ModelError(
+        f"{source} is in model format {version}, written by featx {printable(str(writer))}; "
+        f"this featx reads formats {OLDEST_VERSION} to {FORMAT_VERSION}.",
+        hint=hint,
+    )
+
+
+def _faults(error: pydantic.ValidationError) -> str:
+    """The first few faults, each with its key, the value shortened."""
+    faults = []
+    for fault in error.errors(include_url=False)[:5]:
+        key = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            guess = nearest(key, list(Document.model_fields))
+            faults.append(f"unknown key {key!r}" + (f" (like {guess!r})" if guess else ""))
+        else:
+            got = "" if fault["type"] == "missing" else f", got {repr(fault['input'])[:60]}"
+            faults.append(f"{key}: {fault['msg'].lower()}{got}")
+    return printable("; ".join(faults)) + "."

@@ -1,0 +1,235 @@
+"""The model: a scaler and head with all that is needed to score new images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from featx.artifact.drift import Drift
+from featx.artifact.ensemble import head_probabilities, scaler_of
+from featx.artifact.extractor import ModelExtractor
+from featx.artifact.linear import ArrayHead
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import Trust
+from featx.artifact.versions import library_versions
+from featx.errors import ModelError
+from featx.files import printable
+from featx.margins import margin_columns
+from featx.types import ExtractorSpec
+
+__all__ = ["Model"]
+
+
+@dataclass
+class Model:
+    """A fitted classifier of images: embeddings in, classes and probabilities out.
+
+    Parameters
+    ----------
+    classes : list of str
+        Class names, in the order of the probability columns.
+    head : sklearn.pipeline.Pipeline, ArrayHead or EnsembleHead
+        Fitted scaler and classifier, or several of them; its ``classes_`` equal ``classes``. A
+        loaded model whose head NumPy can compute has an `featx.artifact.linear.ArrayHead`, which
+        spares scikit-learn's import.
+    extractors : list of ModelExtractor
+        Whose embeddings, side by side in this order, it was fitted on.
+    temperature : float, optional
+        Divides the margins of a head without probabilities before the softmax; positive.
+        Default None, which is 1.
+    trust : Trust, optional
+        Calibration, prediction sets and the limit of the out-of-distribution score.
+    novelty : Novelty, optional
+        Arrays of that score; goes with ``trust.novelty``.
+    drift : Drift, optional
+        What new images can be held against; goes with ``trust.drift``.
+    augmentation : dict, optional
+        Document of the `featx.data.augment.Augmentation` that made views of its training images.
+    metrics : dict
+        The estimate: what to expect on new images.
+    provenance : dict
+        Source of the data, number of images, seed, date.
+    versions : dict
+        Library versions at the time of fitting; by default those installed.
+    """
+
+    classes: list[str]
+    head: Any
+    extractors: list[ModelExtractor]
+    temperature: float | None = None
+    trust: Trust | None = None
+    novelty: Novelty | None = None
+    drift: Drift | None = None
+    augmentation: dict[str, Any] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=library_versions)
+
+    @property
+    def pipeline(self) -> Any:
+        """The head as scikit-learn's pipeline; of a loaded model it is built when first asked for.
+
+        From then on it is what predicts, so that a change made to it is seen. An ensemble, which
+        has several, is given as it is: a `featx.artifact.ensemble.EnsembleHead`.
+
+        Raises
+        ------
+        ModelError
+            The libraries installed cannot rebuild it.
+        """
+        if isinstance(self.head, ArrayHead):
+            self.head = self.head.rebuild()
+        return self.head
+
+    @property
+    def specs(self) -> list[ExtractorSpec]:
+        """What new images must be embedded with, in the order of the columns."""
+        return [extractor.spec for extractor in self.extractors]
+
+    @property
+    def n_features(self) -> int:
+        """Width of the embeddings, of all extractors together."""
+        return sum(spec.n_features for spec in self.specs)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the predicted class of each embedding.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), object
+            Texts from ``classes``.
+
+        Raises
+        ------
+        ModelError
+            ``X`` has another number of features, is not numeric, or holds NaN or infinity.
+        """
+        X = self._checked(X)
+        if len(X) == 0:
+            return np.empty(0, dtype=object)
+        if self.trust is not None and self.trust.reorders:
+            return np.array(self.classes, dtype=object)[self.trust.decide(self.predict_proba(X))]
+        labels = self.head.predict(X)
+        return np.array([str(label) for label in labels], dtype=object)
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """Return the head's margins.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Largest is likeliest. Two classes: minus and plus half the single margin. Heads without
+            margins: log-probabilities.
+
+        Raises
+        ------
+        ModelError
+            As `predict`.
+        """
+        X = self._checked(X)
+        if len(X) == 0:
+            return np.empty((0, len(self.classes)))
+        if not hasattr(self.head, "decision_function"):
+            with np.errstate(divide="ignore"):
+                return np.log(np.asarray(self.head.predict_proba(X), dtype=np.float64))
+        return margin_columns(self.head.decision_function(X))
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return the probability of each class.
+
+        By ``trust.calibration`` where there is one; else the head's own where it has them, or the
+        softmax of its margins over ``temperature``.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            In [0, 1]; rows sum to 1 up to rounding, which is float32's for heads that compute in
+            the embeddings' own type; columns in the order of ``classes``.
+
+        Raises
+        ------
+        ModelError
+            As `predict`.
+        """
+        X = self._checked(X)
+        if len(X) == 0:
+            return np.empty((0, len(self.classes)))
+        calibration = None if self.trust is None else self.trust.calibration
+        return head_probabilities(self.head, X, calibration, self.temperature)
+
+    def prediction_sets(self, X: np.ndarray) -> np.ndarray | None:
+        """Return the classes that the true one is among, as often as ``trust.sets`` says.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), bool, or None
+            The predicted class is in every set. None for a model without sets.
+
+        Raises
+        ------
+        ModelError
+            As `predict`.
+        """
+        if self.trust is None or self.trust.sets is None:
+            return None
+        position = {name: i for i, name in enumerate(self.classes)}
+        predicted = np.array([position[label] for label in self.predict(X)], np.int64)
+        return self.trust.sets.sets(self.predict_proba(X), predicted)
+
+    def ood_scores(self, X: np.ndarray) -> np.ndarray | None:
+        """Return how far each embedding lies from the training images'.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64, or None
+            Near 1 for images like the training images; above ``trust.novelty.limit`` it is
+            flagged. None for a model that knows nothing of it.
+
+        Raises
+        ------
+        ModelError
+            As `predict`.
+        """
+        X = self._checked(X)
+        if self.novelty is None:
+            return None
+        if len(X) == 0:
+            return np.empty(0)
+        return self.novelty.scores(scaler_of(self.head)(X))
+
+    def _checked(self, X: np.ndarray) -> np.ndarray:
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            width = f"{X.shape[1]} features" if X.ndim == 2 else f"shape {X.shape}"
+            raise ModelError(
+                f"These embeddings have {width}; the model was fitted on {self.n_features} "
+                f"features of {printable(' and '.join(s.backbone for s in self.specs))}.",
+                hint="Extract them with what the model names; of several, put them side by side.",
+            )
+        if X.dtype.kind != "f" or not np.isfinite(X).all():
+            raise ModelError(
+                f"Embeddings must be finite floating-point numbers. Got dtype {X.dtype}."
+            )
+        return X

@@ -1,0 +1,138 @@
+"""How far to trust an answer: the ``trust`` key of ``model.json``.
+
+Everything is a plain number that was fitted out of fold (`featx.fitting.trust`); what needs arrays
+as well lies in a file of its own (`featx.artifact.novelty`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from featx.artifact.calibration import Calibration, Positive, Share
+from featx.artifact.conformity import SetMethod, conformities
+from featx.artifact.decision import Decision
+
+__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PredictionSets(_Part):
+    """Conformal prediction sets (`featx.stats.conformal` fits them).
+
+    Parameters
+    ----------
+    coverage : float
+        Share of images whose true class is to be in their set.
+    over : {"images", "classes"}
+        Whether that holds over all images, or of each class by itself.
+    thresholds : list of float
+        For each class the smallest conformity that puts it into a set.
+    method : {"lac", "aps", "raps"}
+        What the conformity is; see `featx.artifact.conformity`. With ``lac`` the probability.
+    """
+
+    coverage: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    over: Literal["images", "classes"]
+    thresholds: list[Share]
+    method: SetMethod = "lac"
+
+    def sets(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+        """Which classes are in the set of each image, shape (n, n_classes).
+
+        The predicted class always is: a set is never empty, and covers no less for it.
+        """
+        inside = self._reached(probabilities)
+        inside[np.arange(len(predicted)), predicted] = True
+        return inside
+
+    def abstains(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+        """Whose prediction is not to be relied on, shape (n,).
+
+        All but those whose predicted class reaches its threshold and is the only one that does.
+        Where no class does, the set holds the predicted class alone, but not because it is likely.
+        """
+        reached = self._reached(probabilities)
+        return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
+
+    def _reached(self, probabilities: Float) -> NDArray[np.bool_]:
+        """Whose conformity reaches the threshold of its class, shape (n, n_classes)."""
+        return conformities(self.method, probabilities) >= np.array(self.thresholds)
+
+
+class NoveltyLimit(_Part):
+    """Above which out-of-distribution score an image is flagged.
+
+    Parameters
+    ----------
+    method : {"mahalanobis"}
+    rate : float
+        Share of images like the training images that are flagged, by mistake.
+    limit : float
+        The score that so many held-out training images exceed.
+    """
+
+    method: Literal["mahalanobis"] = "mahalanobis"
+    rate: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    limit: Positive
+
+
+class DriftSample(_Part):
+    """Which training images new ones are held against (`featx.artifact.drift` has the arrays).
+
+    Parameters
+    ----------
+    images : int
+        In the sample.
+    grouped : bool
+        Whether they belonged to groups, such as patients, beyond exact copies.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    grouped: bool
+
+
+class Trust(_Part):
+    """What a model says of its own answers; each part may be missing."""
+
+    calibration: Calibration | None = None
+    decision: Decision | None = None
+    sets: PredictionSets | None = None
+    novelty: NoveltyLimit | None = None
+    drift: DriftSample | None = None
+
+    @property
+    def reorders(self) -> bool:
+        """Whether the predicted class may be another than the head's own answer."""
+        mended = self.calibration is not None and self.calibration.method != "temperature"
+        return mended or self.decision is not None
+
+    def decide(self, probabilities: Float) -> Int:
+        """Predicted classes as indices, shape (n,)."""
+        if self.decision is not None:
+            return self.decision.decide(probabilities)
+        return np.asarray(probabilities.argmax(axis=1))
+
+    def fault(self, n_classes: int) -> str | None:
+        """What does not fit a model of so many classes; None where all does."""
+        if self.decision is not None and not self.decision.fits(n_classes):
+            return f"trust.decision is not for {n_classes} classes"
+        lengths = {}
+        if self.sets is not None:
+            lengths["sets.thresholds"] = len(self.sets.thresholds)
+        for name, value in () if self.calibration is None else self.calibration:
+            if isinstance(value, list):
+                lengths[f"calibration.{name}"] = len(value)
+        for name, length in lengths.items():
+            if length != n_classes:
+                return f"trust.{name} has {length} entries for {n_classes} classes"
+        return None

@@ -1,0 +1,97 @@
+"""A manifest to embeddings, with what a person is told meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from featx import console
+from featx.artifact import Model, load_model
+from featx.config import BACKBONE_FIELDS, ExtractConfig
+from featx.data.manifest import Manifest
+from featx.errors import UsageError
+from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction.rebuilding import rebuild_extractors
+from featx.extraction.settling import settle_extract
+from featx.extraction.used import check_cache
+from featx.files import printable
+
+__all__ = ["extract_manifest", "extract_with_model", "tell_failures"]
+
+SHOWN_FAILURES = 10
+
+
+def extract_with_model(
+    manifest: Manifest,
+    model: Model | str | os.PathLike[str],
+    config: ExtractConfig,
+    *,
+    dry_run: bool = False,
+) -> list[Extraction]:
+    """Embeddings by the backbones of a model, under their own fingerprints.
+
+    Raises
+    ------
+    UsageError
+        ``config`` asks for another backbone, layer or preprocessing than the model's.
+    ModelError
+        The model cannot be loaded, or its backbone is not the one it was fitted with.
+    """
+    asked = sorted(BACKBONE_FIELDS & config.model_fields_set)
+    if asked:
+        raise UsageError(
+            f"--{asked[0].replace('_', '-')} is not an option beside --model: the model's own "
+            "backbone embeds.",
+            hint="Leave one of the two out.",
+        )
+    check_cache(manifest, config.cache)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    extractors = rebuild_extractors(loaded, config, () if dry_run else manifest.paths)
+    found = run_extractors(manifest, extractors, config, dry_run=dry_run)
+    for sentence in found[0].report.sentences():
+        console.log(sentence)
+    tell_failures(found[0])
+    return found
+
+
+def extract_manifest(
+    manifest: Manifest,
+    config: ExtractConfig,
+    *,
+    allow_memory: bool = False,
+    dry_run: bool = False,
+) -> list[Extraction]:
+    """`extract` for a manifest already read; tells the story on stderr."""
+    check_cache(manifest, config.cache)
+    config = settle_extract(manifest, config)
+    if not config.views and (config.augment, config.upright) != ("medium", True):
+        console.warn("--augment and --no-upright do nothing without --views.")
+    paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked
+    extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
+    for extractor in extractors:
+        console.log(f"{extractor.request.name}: {extractor.plan}.")
+    found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
+    for sentence in found[0].report.sentences():
+        console.log(sentence)
+    tell_failures(found[0])
+    return found
+
+
+def tell_failures(extraction: Extraction) -> None:
+    """Name the quarantined files, at most ten, the classes they leave empty, and dark images."""
+    failures: Sequence[Any] = extraction.failures
+    for failure in failures[:SHOWN_FAILURES]:
+        console.warn(f"quarantined {printable(failure.id)}: {failure.reason}")
+    if len(failures) > SHOWN_FAILURES:
+        console.warn(f"... and {len(failures) - SHOWN_FAILURES:,} more quarantined files")
+    failed = {failure.id for failure in failures}
+    rows = [row for row in extraction.manifest.rows if row.label is not None]
+    read = {row.label for row in rows if row.id not in failed}
+    lost = Counter(str(row.label) for row in rows if row.label not in read) if read else Counter()
+    for label, n in lost.most_common(SHOWN_FAILURES):
+        images = console.counted(n, "image")
+        console.warn(f"class {printable(label)!r} has {images} and none of them can be read")
+    if extraction.report.narrow:
+        console.warn(extraction.report.narrow)

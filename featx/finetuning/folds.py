@@ -1,0 +1,289 @@
+"""One fine-tune on some of the images: its validation part, its warm start, and its guard."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.config import FinetuneConfig, FitConfig
+from featx.data.splits import hold_out
+from featx.errors import FitError
+from featx.finetuning.guard import Change, compare_models, no_better_epoch
+from featx.fitting import FitData, FitResult, fit_heads
+from featx.fitting.budget import Budget
+from featx.fitting.data import Part
+from featx.fitting.training import pipeline_outputs
+
+if TYPE_CHECKING:
+    from featx.backbones import Backbone
+    from featx.finetuning import ImageBank, Searched, Task, Trained
+
+__all__ = ["Outcome", "Record", "Workshop", "widen"]
+
+Mask = NDArray[np.bool_]
+Float = NDArray[np.float64]
+
+_LARGER = (0.2, 0.25, 0.3, 0.4, 0.5)
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one training went: JSON, and a row for each epoch."""
+
+    name: str
+    document: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fine-tune.
+
+    Parameters
+    ----------
+    name : str
+    frozen : FitResult
+        The head fitted on the frozen embeddings of all the training images.
+    warm : FitResult
+        The same without the validation part: what training started from.
+    trained : Trained
+    validation : ndarray of shape (n,), bool
+        Images of the part that said when to stop.
+    change : Change, optional
+        What training did to the predictions of the validation images; without it no epoch was
+        better than none.
+    monitor : {"loss", "score"}
+    scoring : str
+    searched : Searched, optional
+        What was tried, where hyperparameters were searched.
+    """
+
+    name: str
+    frozen: FitResult
+    warm: FitResult
+    trained: Trained
+    validation: Mask
+    change: Change | None = None
+    monitor: str = "loss"
+    scoring: str = "balanced_accuracy"
+    searched: Searched | None = None
+
+    @property
+    def fell(self) -> str | None:
+        """How the fine-tune is not better than its warm start on the validation part, if so."""
+        if self.change is None:
+            trained = self.trained
+            return no_better_epoch(
+                trained.history, self.monitor, self.scoring, stopped=trained.stopped
+            )
+        return self.change.below(self.monitor)
+
+    @property
+    def record(self) -> Record:
+        """What to remember when the network is let go."""
+        document = {
+            "name": self.name,
+            "n_training": int(self.warm.settings["n_images"]),
+            "n_validation": int(self.validation.sum()),
+            "watched": self.monitor,
+            "below_warm_start": self.fell,
+            "validation_change": None if self.change is None else self.change.document(),
+            **self.trained.document(),
+        }
+        if self.searched is not None:
+            document["search"] = self.searched.document()
+        return Record(self.name, document, self.trained.history)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every fine-tune of a run shares.
+
+    Parameters
+    ----------
+    part : Part
+        All images that may be trained on, with the frozen embeddings of one backbone.
+    backbone : Backbone
+    bank : ImageBank
+        Of the images of ``part``, in its order: no other image can be read.
+    config : FinetuneConfig
+        With seed, folds and scoring.
+    device, precision : str
+        What predicts, and trains where ``devices`` does not name several.
+    upright : bool
+    folder : Path
+        Of checkpoints.
+    budget : Budget, optional
+        With a part for each search.
+    devices : tuple of str
+        That train together, a process each.
+    """
+
+    part: Part
+    backbone: Backbone
+    bank: ImageBank
+    config: FinetuneConfig
+    device: str
+    precision: str
+    upright: bool
+    folder: Path
+    budget: Budget | None = None
+    devices: tuple[str, ...] = ()
+
+    @property
+    def X(self) -> NDArray[np.float32]:
+        """Frozen embeddings."""
+        [X] = self.part.X.values()
+        return X
+
+    def finetune(self, rows: Mask, name: str) -> Outcome:
+        """Fine-tune on some images of the part.
+
+        Raises
+        ------
+        FitError
+            Too few images for a head or for a validation part.
+        """
+        from featx.finetuning import HeadWeights, Task
+
+        validation = self._validation(rows)
+        training = rows & ~validation
+        frozen, warm = self._fit(rows), self._fit(training)
+        known = np.searchsorted(self.part.classes, warm.classes)
+        local = np.full(len(self.part.classes), -1)
+        local[known] = np.arange(len(known))
+        task = Task(
+            name=name,
+            backbone=copy.deepcopy(self.backbone.network),
+            head=HeadWeights.of(warm.pipeline),
+            bank=self.bank,
+            y=local[self.part.y],
+            training=np.flatnonzero(training),
+            validation=np.flatnonzero(validation),
+            folder=self.folder / name.replace(" ", "-"),
+            device=self.device,
+            precision=self.precision,
+            scoring=str(self.config.scoring),
+            seed=int(self.config.seed or 0),
+            upright=self.upright,
+            curves=self._curves(name),
+            devices=self.devices,
+        )
+        trained, searched = self._train(task)
+        change = self._change(warm, trained, validation)
+        return Outcome(
+            name,
+            frozen,
+            warm,
+            trained,
+            validation,
+            change,
+            self.config.monitor,
+            str(self.config.scoring),
+            searched,
+        )
+
+    def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> Change | None:
+        """The best epoch against the warm start, on the validation images."""
+        from featx.finetuning import predict
+
+        if trained.best_epoch == 0:
+            return None
+        part = self.part.take(validation)
+        said = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
+        rows = np.flatnonzero(validation)
+        tuned = predict(trained.classifier, self.bank, rows, self.precision)
+        classes = self.part.classes
+        return compare_models(
+            "validation images",
+            part.y,
+            part.components,
+            widen(said, warm.classes, classes),
+            widen(tuned, warm.classes, classes),
+            scoring=str(self.config.scoring),
+            seed=int(self.config.seed or 0),
+        )
+
+    def _curves(self, name: str) -> Path | None:
+        """Where TensorBoard finds the curves of one training."""
+        config = self.config
+        if config.tensorboard is None:
+            return None
+        return Path(config.tensorboard) / str(config.name) / name.replace(" ", "-")
+
+    def _train(self, task: Task) -> tuple[Trained, Searched | None]:
+        """As asked or, where a search is asked for, as the validation images prefer."""
+        from featx.finetuning import search, train
+
+        if self.config.trials is None and self.budget is None:
+            return train(task, self.config), None
+        if self.budget is not None:
+            self.budget.next_part()
+        searched = search(task, self.config, self.budget)
+        return searched.trained, searched
+
+    def predict(self, outcome: Outcome, rows: Mask) -> tuple[Float, Float]:
+        """Probabilities of images by the frozen and by the fine-tuned model."""
+        from featx.finetuning import predict
+
+        said = pipeline_outputs(outcome.frozen.pipeline, self.X[rows]).probabilities()
+        tuned = predict(outcome.trained.classifier, self.bank, np.flatnonzero(rows), self.precision)
+        classes = self.part.classes
+        return widen(said, outcome.frozen.classes, classes), widen(
+            tuned, outcome.warm.classes, classes
+        )
+
+    def _validation(self, rows: Mask) -> Mask:
+        """A share of the images, stratified, that no group straddles and no class is lost to."""
+        part = self.part.take(rows)
+        components = np.unique(part.components, return_inverse=True)[1]
+        held = self._hold_out(part, components)
+        lost = np.setdiff1d(part.y, part.y[~held])
+        held &= ~np.isin(components, components[np.isin(part.y, lost)])
+        mask = np.zeros(len(rows), bool)
+        mask[np.flatnonzero(rows)[held]] = True
+        return mask
+
+    def _hold_out(self, part: Part, components: NDArray[np.int64]) -> Mask:
+        """The share asked for or, of few images, the smallest larger one that holds two classes."""
+        asked = self.config.validation
+        shares = [asked, *(share for share in _LARGER if share > asked)]
+        for share in shares:
+            try:
+                return hold_out(
+                    part.y, components, part.classes, share=share, seed=int(self.config.seed or 0)
+                )[0]
+            except FitError as error:
+                refused = error
+        raise FitError(
+            refused.message, hint="Fine-tuning needs a validation part: add images or groups."
+        )
+
+    def _fit(self, rows: Mask) -> FitResult:
+        """The head on frozen embeddings, its parameters chosen on these images alone."""
+        part = self.part.take(rows)
+        names = np.array(part.classes)
+        groups = None if part.groups is None else part.groups.astype(str)
+        data = FitData(part.X, names[part.y], part.ids, part.hashes, groups, copies=part.copies)
+        config = FitConfig(
+            head=[self.config.head],
+            class_weight=self.config.class_weight,
+            cv=int(self.config.folds or 5),
+            scoring=self.config.scoring or "balanced_accuracy",
+            seed=int(self.config.seed or 0),
+            jobs=self.config.jobs,
+            estimate="cv",
+        )
+        return fit_heads(data, config)
+
+
+def widen(said: Float, known: list[str], classes: list[str]) -> Float:
+    """Probabilities with a column for every class, also those that were not trained on."""
+    wide = np.zeros((len(said), len(classes)))
+    wide[:, np.searchsorted(classes, known)] = said
+    return wide

@@ -1,0 +1,127 @@
+"""The two models that a fine-tune ends with: the frozen one and the fine-tuned one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.artifact import Model, ModelExtractor
+from featx.config import RunConfig
+from featx.extraction import Extraction, Extractor, run_extractors
+from featx.finetuning.folds import Outcome, Workshop, widen
+from featx.finetuning.trust import tuned_trust
+from featx.fitting.drift import fit_drift
+from featx.fitting.estimate import Held
+from featx.fitting.gathering import fitted_model
+from featx.fitting.training import pipeline_outputs
+from featx.types import BackboneRequest
+
+__all__ = ["Answer", "frozen_answer", "tuned_answer"]
+
+WEIGHTS = "backbone.safetensors"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model with the embeddings that it rests on.
+
+    Parameters
+    ----------
+    kind : {"frozen", "finetuned"}
+    model : Model
+    extraction : Extraction
+    notes : list of str
+    not_tuned : str, optional
+        Why the fine-tuned model is not the answer.
+    """
+
+    kind: str
+    model: Model
+    extraction: Extraction
+    notes: list[str] = field(default_factory=list)
+    not_tuned: str | None = None
+
+    def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
+        """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""
+        X = _gather(self.extraction, ids)
+        said = pipeline_outputs(self.model.pipeline, X).probabilities()
+        return widen(said, self.model.classes, classes)
+
+
+def _gather(extraction: Extraction, ids: Sequence[str]) -> NDArray[np.float32]:
+    """Embeddings of some images by name."""
+    rows = {name: i for i, name in enumerate(extraction.manifest.ids)}
+    return extraction.store.gather(extraction.hashes[[rows[name] for name in ids]])
+
+
+def frozen_answer(config: RunConfig, extraction: Extraction, outcome: Outcome) -> Answer:
+    """The head on the frozen embeddings of all training images."""
+    return Answer("frozen", fitted_model(config, [extraction], outcome.frozen), extraction)
+
+
+def tuned_answer(
+    config: RunConfig,
+    extraction: Extraction,
+    workshop: Workshop,
+    outcome: Outcome,
+    oof: Held | None,
+) -> Answer:
+    """The fine-tuned backbone, as one among all others, and its head.
+
+    Every image is embedded by it, into a store of its own; what it says of the images that judge
+    comes from there, as it will in `featx.score`.
+
+    Parameters
+    ----------
+    config : RunConfig
+    extraction : Extraction
+        Of the frozen backbone.
+    workshop : Workshop
+    outcome : Outcome
+        Trained on all images of the workshop.
+    oof : Held, optional
+        What fine-tuned networks say out of fold; without it the validation part says how far to
+        trust the answers.
+    """
+    from featx.finetuning import save_backbone
+
+    path = workshop.folder / WEIGHTS
+    save_backbone(outcome.trained.classifier, path)
+    asked = BackboneRequest.from_document(extraction.request)
+    request = replace(asked, weights=str(path.absolute()), pretrained=True)
+    paths = extraction.manifest.paths
+    extractor = Extractor.from_request(request, config.extract, paths)
+    [tuned] = run_extractors(extraction.manifest, [extractor], config.extract, allow_memory=True)
+    pipeline = outcome.trained.classifier.head_weights().put_into(outcome.warm.pipeline)
+    if oof is None:
+        rows = outcome.validation
+        said = workshop.predict(outcome, rows)[1]
+        oof = Held("validation", workshop.part.take(rows), np.full(len(said), -1), said)
+    X = _gather(tuned, workshop.part.ids)
+    seed, unseen = int(workshop.config.seed or 0), outcome.validation
+    scaled = pipeline[:1].transform(X)
+    trust, novelty = tuned_trust(oof, workshop.part, scaled, unseen, seed=seed)
+    sample, drift = fit_drift(X, workshop.part, oof, seed=seed, unseen=unseen)
+    frozen = fitted_model(config, [extraction], outcome.warm)
+    model = replace(
+        frozen,
+        head=pipeline,
+        extractors=[own_extractor(tuned, request, path)],
+        temperature=None,
+        trust=trust.model_copy(update={"drift": sample}),
+        novelty=novelty,
+        drift=drift,
+        provenance={**frozen.provenance, "finetuned": outcome.record.document},
+    )
+    return Answer("finetuned", model, tuned)
+
+
+def own_extractor(extraction: Extraction, request: BackboneRequest, path: Path) -> ModelExtractor:
+    """An extractor whose weights are part of the model."""
+    document: dict[str, Any] = dict(extraction.spec.document)
+    return ModelExtractor(document, {**request.document(), "weights": None}, path)

@@ -1,0 +1,59 @@
+"""How far to trust a fine-tuned model's answers, from images that it was not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.artifact.conformity import conformities
+from featx.artifact.novelty import Novelty
+from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
+from featx.config import FitConfig
+from featx.fitting.data import Part
+from featx.fitting.estimate import Held
+from featx.stats.conformal import set_thresholds
+from featx.stats.novelty import alarm_limit, fit_spread
+
+__all__ = ["tuned_trust"]
+
+Mask = NDArray[np.bool_]
+
+
+def tuned_trust(
+    held: Held, part: Part, X: NDArray[np.float32], validation: Mask, *, seed: int
+) -> tuple[Trust, Novelty]:
+    """Prediction sets and the out-of-distribution score, with the defaults of `featx.fit`.
+
+    Parameters
+    ----------
+    held : Held
+        Predictions of images that the predicting network was not trained on: out of fold, or those
+        of the validation part.
+    part : Part
+        All images that were trained or validated on.
+    X : ndarray of shape (n, n_features), float32
+        Their fine-tuned embeddings, standardised by the head's scaler.
+    validation : ndarray of shape (n,), bool
+        The validation part, which says how far away ordinary images lie.
+    seed : int
+
+    Returns
+    -------
+    Trust, Novelty
+    """
+    config = FitConfig(seed=seed)
+    thresholds = set_thresholds(
+        held.part.y,
+        conformities(config.sets, held.probabilities),
+        coverage=config.coverage,
+        over=config.coverage_over,
+    )
+    sets = PredictionSets(
+        coverage=config.coverage,
+        over=config.coverage_over,
+        thresholds=thresholds.tolist(),
+        method=config.sets,
+    )
+    novelty = Novelty(*fit_spread(X[~validation], part.y[~validation], seed=seed))
+    limit = alarm_limit(novelty.scores(X[validation]), config.ood_rate)
+    return Trust(sets=sets, novelty=NoveltyLimit(rate=config.ood_rate, limit=limit)), novelty

@@ -1,0 +1,123 @@
+"""What lies between extractions and a fit: aligned arrays in, a model out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.artifact import Model, ModelExtractor
+from featx.config import RunConfig
+from featx.data.manifest import Manifest
+from featx.errors import FitError
+from featx.extraction import Extraction, copies_of
+from featx.files import printable
+from featx.fitting.data import FitData, split_backbones
+from featx.fitting.result import FitResult
+
+__all__ = ["content_digest", "fitted_model", "gather", "labelled", "resting_on"]
+
+
+def gather(extractions: Sequence[Extraction]) -> FitData:
+    """Aligned arrays of every embedding, for `featx.fitting.fit_heads`.
+
+    Raises
+    ------
+    FitError
+        No image could be read.
+    """
+    first = extractions[0]
+    if first.failures and not first.ok.any():
+        worst = first.failures[0]
+        raise FitError(
+            f"None of {len(first.ok):,} images could be read, the first at "
+            f"{printable(worst.path)!r}: {worst.reason}.",
+            hint="Paths in a manifest are relative to its own folder; --root names another.",
+        )
+    return FitData(
+        X={extraction.name: extraction.X for extraction in extractions},
+        y=first.y,
+        ids=[str(name) for name in first.ids],
+        hashes=first.hashes[first.ok],
+        copies=copies_of(extractions),
+        groups=_column(first.groups, "group", ("", "is a group of its own")),
+        splits=_column(first.splits, "split", ("train", "is used for training")),
+        views={e.name: e.views for e in extractions} if first.plan.n_views else {},
+    )
+
+
+def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np.ndarray | None:
+    """The column as text, or None where no row has a value; says what a gap is taken for."""
+    missing = np.array([value is None for value in values], bool)
+    if missing.all():
+        return None
+    if missing.any():
+        fill, meaning = missing_means
+        console.warn(
+            f"{console.counted(int(missing.sum()), 'image', 'has/have')} no {name}; each {meaning}"
+        )
+        values = np.where(missing, fill, values)
+    return values.astype(str)
+
+
+def labelled(manifest: Manifest) -> Manifest:
+    """The labelled rows; says how many are left out."""
+    if not manifest.classes:
+        raise FitError(
+            f"{printable(manifest.source)!r} has no labels, and fit needs them.",
+            hint="Name a folder that has one folder per class in it, or a manifest whose column of "
+            "labels --label-column names.",
+        )
+    kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
+    if len(kept) < len(manifest):
+        without = console.counted(len(manifest) - len(kept), "image")
+        console.warn(f"{without} without a label: left out of the fit")
+    return kept
+
+
+def content_digest(extraction: Extraction) -> str:
+    """SHA-256 of the names, contents and labels of all images that were read, in any order."""
+    rows = zip(extraction.ids, extraction.y, extraction.hashes[extraction.ok], strict=True)
+    lines = sorted(f"{name}\0{label}\0{sha.tobytes().hex()}\n" for name, label, sha in rows)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def resting_on(extractions: Sequence[Extraction], backbone: str) -> list[Extraction]:
+    """Those whose embeddings, side by side, the candidate's ``backbone`` is."""
+    return [e for e in extractions if e.name in split_backbones(backbone)]
+
+
+def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:
+    """The model that a fit on the embeddings of these extractions gives."""
+    return Model(
+        classes=list(result.classes),
+        head=result.pipeline,
+        extractors=[
+            ModelExtractor(dict(e.spec.document), _portable(e.request)) for e in extractions
+        ],
+        temperature=result.temperature,
+        trust=result.trust.trust,
+        novelty=result.trust.novelty,
+        drift=result.trust.drift,
+        augmentation=extractions[0].plan.made_by,
+        metrics=result.estimate,
+        provenance={
+            "dataset": printable(config.data.dataset),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "n_images": int(extractions[0].ok.sum()),
+            "seed": config.fit.seed,
+            "chosen": result.chosen.document(),
+        },
+    )
+
+
+def _portable(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with its weights file findable from any working directory."""
+    weights = request["weights"]
+    return {**request, "weights": weights and str(Path(weights).absolute())}

@@ -1,0 +1,95 @@
+"""Where in the images that a report shows a run's model finds what it decides by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.artifact import Model
+from featx.artifact.planes import class_planes
+from featx.backbones import explain
+from featx.data.decode import decode_for
+from featx.data.hashing import read_bytes
+from featx.data.preprocess import preprocess_image, resized_size
+from featx.errors import DecodeError, FeatxError
+from featx.files import printable
+from featx.reporting import Heat, Heats, Subject
+from featx.reporting.gallery import least_certain, other, worst_mistakes
+from featx.types import Preprocess
+
+__all__ = ["find_heats"]
+
+Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+
+def find_heats(subject: Subject, model: Model) -> Heats:
+    """Heat maps of the worst mistakes and the least certain images.
+
+    Parameters
+    ----------
+    subject : Subject
+        With its embedded images.
+    model : Model
+        Of the run.
+
+    Returns
+    -------
+    Heats
+        Of what was said over the true class or, where that was said, the next likeliest. None, and
+        half a sentence why, where the head is not linear, several backbones lie side by side, or
+        the backbone's embedding is no average or maximum over places.
+    """
+    planes = class_planes(model.head)
+    if planes is None:
+        return Heats(missing="its head is not linear in the embeddings")
+    if len(model.extractors) > 1:
+        return Heats(missing="several backbones lie side by side")
+    [extractor] = model.extractors
+    preprocess = Preprocess.from_document(extractor.document["preprocess"])
+    seen = _seen(subject, preprocess)
+    if not seen:
+        return Heats()
+    pairs = [_pair(subject, row) for row in seen]
+    along = np.array([planes[0][said] - planes[0][against] for said, against in pairs])
+    pixels = np.stack([image for image, _ in seen.values()])
+    try:
+        found = explain(extractor.backbone_request, extractor.document, pixels, along)
+    except FeatxError as error:
+        return Heats(missing=f"the backbone cannot be run ({printable(error.message)})".rstrip("."))
+    if found is None:
+        return Heats(missing="the embedding is no average or maximum over places of the image")
+    of = {
+        row: Heat(values, box)
+        for (row, (_, box)), values in zip(seen.items(), found.maps, strict=True)
+    }
+    assert subject.embedded is not None
+    return Heats(kind=found.kind, of=of, fitted_on=not subject.embedded.tested.any())
+
+
+def _pair(subject: Subject, row: int) -> tuple[int, int]:
+    """What was said, and what it is held against."""
+    said = int(subject.predicted[row])
+    return said, other(subject.probabilities[row], int(subject.y[row]), said)
+
+
+def _seen(subject: Subject, preprocess: Preprocess) -> dict[int, tuple[Pixels, Box]]:
+    """By row: what the backbone sees of each image that the galleries show, and where in it.
+
+    Images that are not there, or can no longer be read, are left out.
+    """
+    assert subject.embedded is not None
+    path = dict(zip(subject.embedded.ids, subject.embedded.paths, strict=True))
+    seen: dict[int, tuple[Pixels, Box]] = {}
+    for row in [*worst_mistakes(subject).tolist(), *least_certain(subject).tolist()]:
+        if subject.ids[row] not in path:
+            continue
+        try:
+            image = decode_for(read_bytes(path[subject.ids[row]]), preprocess)
+        except DecodeError:
+            continue
+        height, width = resized_size(image.height, image.width, preprocess)
+        down, across = preprocess.size_px[0] / height / 2, preprocess.size_px[1] / width / 2
+        box = (0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down)
+        seen[row] = preprocess_image(image, preprocess), box
+    return seen

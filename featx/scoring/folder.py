@@ -1,0 +1,164 @@
+"""A folder of images under a model: embeddings, predictions, rows and sorted files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from featx import console
+from featx.artifact import Model
+from featx.artifact.trust import Trust
+from featx.config import ExtractConfig, ScoreConfig
+from featx.data.manifest import Manifest
+from featx.extraction import Extraction, run_extractors
+from featx.extraction.embedding import tell_failures
+from featx.extraction.rebuilding import rebuild_extractors
+from featx.files import printable
+from featx.formats import find_writer, write_rows
+from featx.ours import FileKind, is_page, is_table
+from featx.outputs import Claims, Output
+from featx.scoring.averaging import average_views, score_augmentation
+from featx.scoring.scores import Scores
+from featx.scoring.sorting import TREE, Placement, sort_files
+from featx.system_errors import writing
+
+__all__ = ["PAGE", "SCORES", "extract_again", "outputs_of", "predict_rows", "write_scores"]
+
+KEPT = "What is in the cache is kept."
+SCORES = FileKind(
+    "a table of scores", is_table(("path", "prediction", "probability"), last="error")
+)
+PAGE = FileKind("a page", is_page)
+CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
+
+
+def outputs_of(output: str | os.PathLike[str] | None, config: ScoreConfig) -> list[Output]:
+    """What will be written, to be claimed before any work is done."""
+    found: list[Output] = []
+    if output is not None:
+        find_writer(output)
+        found.append(Output(output, "-o", SCORES, config.overwrite))
+    if config.report is not None:
+        found.append(Output(config.report, "--report", PAGE, config.overwrite))
+    if config.sort_into is not None:
+        found.append(Output(config.sort_into, "--sort-into", TREE, config.overwrite))
+    return found
+
+
+def extract_again(
+    model: Model, manifest: Manifest, config: ScoreConfig, extract: ExtractConfig
+) -> list[Extraction]:
+    """The embeddings that the model takes; files, failures and times of the first are of all."""
+    extractions = run_extractors(
+        manifest,
+        rebuild_extractors(model, extract, manifest.paths),
+        extract.model_copy(update={"views": config.average_views}),
+        allow_memory=True,
+        augmentation=score_augmentation(model) if config.average_views else None,
+    )
+    for sentence in extractions[0].report.sentences():
+        console.log(sentence)
+    tell_failures(extractions[0])
+    if config.average_views:
+        console.log(
+            "Probabilities are means over views; what the model promises (estimate, calibration, "
+            "coverage) is of single images."
+        )
+    return extractions
+
+
+def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreConfig) -> Scores:
+    """Run the head over the embeddings, a chunk at a time."""
+    n_classes = len(model.classes)
+    top_k = min(config.top_k, n_classes)
+    if top_k < config.top_k:
+        console.warn(
+            f"the model has {console.counted(n_classes, 'class')}, so --top-k "
+            f"{config.top_k} is {top_k}"
+        )
+    extraction = extractions[0]
+    n = len(extraction.manifest)
+    predictions = np.full(n, None, dtype=object)
+    probabilities = np.full((n, n_classes), np.nan)
+    trust = model.trust or Trust()
+    position = {name: i for i, name in enumerate(model.classes)}
+    sets = None if trust.sets is None else np.zeros((n, n_classes), bool)
+    below = config.abstain_below
+    abstained = None if sets is None and below is None else np.zeros(n, bool)
+    limit = trust.novelty
+    ood_scores = None if limit is None else np.full(n, np.nan)
+    ok = np.flatnonzero(extraction.ok)
+    for start in range(0, len(ok), CHUNK_ROWS):
+        chunk = ok[start : start + CHUNK_ROWS]
+        X = _embeddings(extractions, chunk)
+        probabilities[chunk] = p = model.predict_proba(X)
+        if config.average_views:
+            probabilities[chunk] = p = average_views(model, extractions, chunk, p)
+            predictions[chunk] = np.array(model.classes, object)[trust.decide(p)]
+        else:
+            predictions[chunk] = model.predict(X)
+        first = np.array([position[label] for label in predictions[chunk]], np.int64)
+        if sets is not None and abstained is not None and trust.sets is not None:
+            sets[chunk] = trust.sets.sets(p, first)
+            abstained[chunk] = trust.sets.abstains(p, first)
+        if abstained is not None and below is not None:
+            abstained[chunk] |= p[np.arange(len(p)), first] < below
+        if ood_scores is not None:
+            ood_scores[chunk] = model.ood_scores(X)
+    return Scores(
+        ids=extraction.manifest.ids,
+        classes=list(model.classes),
+        predictions=predictions,
+        probabilities=probabilities,
+        failures=extraction.failures,
+        report=extraction.report.document(),
+        averaged=extraction.plan.document(),
+        sets=sets,
+        abstained=abstained,
+        ood_scores=ood_scores,
+        ood=None if limit is None else np.asarray(ood_scores) > limit.limit,
+        top_k=top_k,
+        proba=config.proba,
+        passed=extraction.manifest.passed,
+        passed_over=dict(extraction.manifest.ignored),
+        all_files=config.all_files,
+    )
+
+
+def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:
+    """What the extractors say of the same images, side by side."""
+    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
+    return columns[0] if len(columns) == 1 else np.hstack(columns)
+
+
+def write_scores(
+    scores: Scores,
+    extraction: Extraction,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    claims: Claims,
+) -> Scores:
+    """Write the rows and sort the files, as far as asked."""
+    if output is not None:
+        place = claims.place(output)
+        with writing("the table", place, kept=KEPT):
+            write_rows(place, scores.columns, scores.rows(), overwrite=True)
+        n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
+        written = printable(os.fspath(place))
+        console.log(f"{console.counted(n_rows, 'row')} written to {written}")
+        scores = replace(scores, output=os.fspath(place))
+    if config.sort_into is not None:
+        placements = [
+            Placement(row.id, row.path, label)
+            for row, label in zip(extraction.manifest.rows, scores.predictions, strict=True)
+        ]
+        place, root = claims.place(config.sort_into), extraction.manifest.root
+        with writing("the sorted folder", place, kept=KEPT):
+            counts = sort_files(place, placements, root=root, mode=config.sort_mode)
+        total = sum(counts.values())
+        console.log(f"{console.counted(total, 'file')} sorted into {printable(os.fspath(place))}")
+        scores = replace(scores, sorted_into=counts)
+    return scores
