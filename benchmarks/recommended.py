@@ -124,7 +124,7 @@ def said(result: dict[str, Any]) -> str:
     ran = {f"{r['engine']} {r['precision']}" for r in result["rows"].values() if r["engine"]}
     return (
         f"{machine['cores']} cores of {machine['processor']}, {' and '.join(sorted(ran))}, the "
-        f"forward pass alone, beside other work (load {result['load_before']:g})"
+        f"forward pass alone (load before: {result['load_before']:g})"
     )
 
 
