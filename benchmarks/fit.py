@@ -239,7 +239,7 @@ def plain_search(part: Part, fold: np.ndarray, config: FitConfig) -> GridSearchC
         [("scaler", StandardScaler()), ("sampler", None), ("head", HEADS.get(head).build(None, 0))]
     )
     grids = []
-    for setup in plan_setups(list(part.X), config)[0]:
+    for setup in plan_setups(part.competing, config)[0]:
         own = {f"head__{name}": values for name, values in grid.items()}
         if setup.class_weight != "none":
             own["head__class_weight"] = [setup.class_weight]

@@ -15,23 +15,42 @@ __all__ = [
     "Ensemble",
     "Setup",
     "Trial",
+    "backbones_text",
     "build_estimator",
     "plan_grids",
     "plan_setups",
+    "read_backbones",
     "shifted",
 ]
+
+JOINT = " + "
+
+
+def backbones_text(names: Sequence[str]) -> str:
+    """Names of embeddings that lie side by side, as they are shown and written."""
+    return JOINT.join(names)
+
+
+def read_backbones(text: str) -> tuple[str, ...]:
+    """The names that `backbones_text` wrote."""
+    return tuple(text.split(JOINT))
 
 
 @dataclass(frozen=True)
 class Setup:
     """One row of the results table."""
 
-    backbone: str
+    backbones: tuple[str, ...]  # whose embeddings lie side by side
     head: str
     sampler: str
     class_weight: str  # "none" or "balanced"
     views: int = 0  # augmented views of each training image, beside the image itself
     pca: Components = "none"
+
+    @property
+    def backbone(self) -> str:
+        """The backbones as text."""
+        return backbones_text(self.backbones)
 
     def __str__(self) -> str:
         words = [self.head, self.backbone]
@@ -74,12 +93,19 @@ class Ensemble(Trial):
 
 
 def plan_setups(
-    backbones: Sequence[str], config: FitConfig, *, n_views: int = 0
+    embeddings: Sequence[tuple[str, ...]], config: FitConfig, *, n_views: int = 0
 ) -> tuple[list[Setup], list[str]]:
     """Every combination asked for, each beside the one without resampling and without views.
 
     With ``class_weight="auto"`` and any sampler, class weights are tried once for each head,
     without a sampler: the plainest way to the same end.
+
+    Parameters
+    ----------
+    embeddings : sequence of tuple of str
+        What competes: each one backbone, or several side by side.
+    config : FitConfig
+    n_views : int, default 0
 
     Returns
     -------
@@ -96,12 +122,12 @@ def plan_setups(
         "balanced": samplers,
     }[config.class_weight]
     setups = []
-    for backbone in backbones:
+    for backbones in embeddings:
         for head in dict.fromkeys(config.head):
             for pca in dict.fromkeys(config.pca):
-                setups += [Setup(backbone, head, s, "none", pca=pca) for s in samplers]
+                setups += [Setup(backbones, head, s, "none", pca=pca) for s in samplers]
                 if HEADS.get(head).supports_class_weight:
-                    setups += [Setup(backbone, head, s, "balanced", pca=pca) for s in weighted]
+                    setups += [Setup(backbones, head, s, "balanced", pca=pca) for s in weighted]
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:

@@ -241,11 +241,11 @@ def _predict(search: FoldSearch, chosen: Trial, fold: int, rows: Int, share: flo
 def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
     part, setup, seed = search.part, trial.setup, shifted(search.seed, trial)
     trained = np.isin(np.arange(len(part)), rows)
-    X, y = part.examples(setup.backbone, trained, n_views=setup.views)
+    X, y = part.examples(setup.backbones, trained, n_views=setup.views)
     together = part.example_components(trained, n_views=setup.views)
     projected = project(X, y, setup, seed=seed, together=together)
     prepared = prepare(projected, setup, classes=part.classes, seed=seed, device=search.device)
-    tested = part.X[setup.backbone][search.folds.fold == fold]
+    tested = part.embeddings(setup.backbones, search.folds.fold == fold)
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)
     outputs, _ = next(iter(results))
     return outputs[0]

@@ -30,23 +30,9 @@ __all__ = [
     "FitData",
     "Part",
     "hold_out_part",
-    "join_backbones",
     "only_one",
-    "split_backbones",
     "split_data",
 ]
-
-JOINT = " + "
-
-
-def join_backbones(names: Sequence[str]) -> str:
-    """Name of embeddings side by side."""
-    return JOINT.join(names)
-
-
-def split_backbones(name: str) -> list[str]:
-    """Names of the embeddings that lie side by side under ``name``."""
-    return name.split(JOINT)
 
 
 def only_one(*names: str) -> UsageError:
@@ -82,6 +68,8 @@ class FitData:
     copies : ndarray of shape (n,), int64, optional
         Images with the same number are exact copies (`featx.data.copies.copy_codes`). Default:
         those with the same hash.
+    sets : sequence of tuple of str, default ()
+        Names of embeddings that compete side by side too, besides each by itself.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -92,6 +80,7 @@ class FitData:
     splits: NDArray[np.str_] | None = None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     copies: NDArray[np.int64] | None = None
+    sets: Sequence[tuple[str, ...]] = ()
 
     @cached_property
     def copy_codes(self) -> NDArray[np.int64]:
@@ -104,18 +93,12 @@ class FitData:
         splits = [None] * len(self.y) if self.splits is None else self.splits.tolist()
         return equal_sets(self.copy_codes, self.hashes, np.asarray(self.y).tolist(), splits)
 
-    def beside(self, sets: Sequence[Sequence[str]]) -> FitData:
+    def beside(self, sets: Sequence[tuple[str, ...]]) -> FitData:
         """The same with one more embedding for each set of names: theirs side by side."""
-        X, views = dict(self.X), dict(self.views)
-        for names in sets:
-            both = join_backbones(names)
-            X[both] = np.concatenate([self.X[name] for name in names], axis=1)
-            if views:
-                views[both] = np.concatenate([self.views[name] for name in names], axis=2)
-        return replace(self, X=X, views=views)
+        return replace(self, sets=(*self.sets, *sets))
 
     def joined(self) -> FitData:
-        """The same with one more embedding: all of them side by side, under their joined names.
+        """The same with one more embedding: all of them side by side.
 
         Raises
         ------
@@ -124,7 +107,7 @@ class FitData:
         """
         if len(self.X) < 2:
             raise only_one(*self.X)
-        return self.beside([list(self.X)])
+        return self.beside([tuple(self.X)])
 
     def check(self) -> None:
         """Refuse what cannot be fitted.
@@ -193,6 +176,8 @@ class Part:
     groups : ndarray of shape (n,), int64, optional
     views : mapping of str to ndarray of shape (n, n_views, n_features), float32
         Augmented views of each image by backbone; empty where there are none.
+    sets : sequence of tuple of str, default ()
+        As in `FitData`.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -203,6 +188,7 @@ class Part:
     copies: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    sets: Sequence[tuple[str, ...]] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -235,6 +221,7 @@ class Part:
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
+            sets=self.sets,
         )
 
     @cached_property
@@ -254,20 +241,25 @@ class Part:
         """Augmented views of each image."""
         return max((V.shape[1] for V in self.views.values()), default=0)
 
-    def embeddings(self, backbone: str) -> NDArray[np.float32]:
-        """Embeddings of one name, or of several joined ones side by side."""
-        if backbone in self.X:
-            return self.X[backbone]
-        return np.hstack([self.X[name] for name in split_backbones(backbone)])
+    @property
+    def competing(self) -> list[tuple[str, ...]]:
+        """What a search may choose among: each embedding by itself, then those side by side."""
+        return [*((name,) for name in self.X), *self.sets]
+
+    def embeddings(
+        self, backbones: Sequence[str], rows: NDArray[np.bool_] | slice = slice(None)
+    ) -> NDArray[np.float32]:
+        """Embeddings of one backbone, or of several side by side."""
+        return _side_by_side([self.X[name][rows] for name in backbones])
 
     def examples(
-        self, backbone: str, rows: NDArray[np.bool_], *, n_views: int
+        self, backbones: Sequence[str], rows: NDArray[np.bool_], *, n_views: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """What to train on: some images by a mask, and after them the views of each."""
-        X, y = self.X[backbone][rows], self.y[rows]
+        X, y = self.embeddings(backbones, rows), self.y[rows]
         if not n_views:
             return X, y
-        V = self.views[backbone][rows, :n_views]
+        V = _side_by_side([self.views[name][rows, :n_views] for name in backbones])
         return np.concatenate([X, V.reshape(-1, X.shape[1])]), np.append(y, np.repeat(y, n_views))
 
     def example_components(self, rows: NDArray[np.bool_], *, n_views: int) -> NDArray[np.int64]:
@@ -282,6 +274,10 @@ class Part:
             return "groups"
         n_components = int(self.components.max()) + 1
         return "images" if n_components == len(self) else "distinct images"
+
+
+def _side_by_side(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
@@ -335,6 +331,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
             copies=copies[rows],
             groups=None if groups is None else groups[rows],
             views={name: V[rows] for name, V in views.items()},
+            sets=tuple(data.sets),
         )
 
     training = part(kept, data.views)

@@ -23,7 +23,6 @@ from featx.config import FitConfig
 from featx.errors import ConfigError, FitError
 from featx.fitting.calibrate import fit_calibration
 from featx.fitting.candidates import Ensemble, Setup, Trial
-from featx.fitting.data import join_backbones, split_backbones
 from featx.fitting.training import Outputs, one_blas_thread
 from featx.heads import HEADS
 from featx.stats.metrics import fold_score
@@ -86,7 +85,7 @@ def plan_ensembles(
             hint="Give a smaller --members or --seeds.",
         )
     if len(ranked) > 1:
-        order = [name for setup in best for name in split_backbones(setup.backbone)]
+        order = [name for setup in best for name in setup.backbones]
         for method in dict.fromkeys(config.ensemble):
             found.append(_of_voices(method, tuple(voices[t] for t in ranked), order))
     return found
@@ -105,10 +104,10 @@ def _of_copies(voice: tuple[Trial, ...]) -> Ensemble:
 
 
 def _of_voices(method: str, voices: tuple[tuple[Trial, ...], ...], order: list[str]) -> Ensemble:
-    used = {name for v in voices for name in split_backbones(v[0].setup.backbone)}
-    backbone = join_backbones([name for name in dict.fromkeys(order) if name in used])
+    used = {name for v in voices for name in v[0].setup.backbones}
+    backbones = tuple(name for name in dict.fromkeys(order) if name in used)
     names = tuple(_name(voice) for voice in voices)
-    return Ensemble(Setup(backbone, method, "none", "none"), (("members", names),), voices=voices)
+    return Ensemble(Setup(backbones, method, "none", "none"), (("members", names),), voices=voices)
 
 
 def _name(voice: tuple[Trial, ...]) -> str:

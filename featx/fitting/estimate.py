@@ -211,7 +211,7 @@ def evaluate(
 
 def _tested(test: Tested, chosen: Trial, refits: Refits, calibration: Calibration | None) -> Held:
     """What the returned classifier says of images that it was not fitted on."""
-    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbone))
+    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
     fold = np.full(len(test.part), -1)
     return Held(test.method, test.part, fold, outputs.probabilities(calibration))
 

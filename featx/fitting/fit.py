@@ -17,7 +17,7 @@ from featx.console import counted
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
 from featx.fitting.calibrate import search_calibration
-from featx.fitting.candidates import Ensemble, Setup, Trial, plan_setups
+from featx.fitting.candidates import Ensemble, Setup, Trial, backbones_text, plan_setups
 from featx.fitting.checking import check_config
 from featx.fitting.choice import (
     best_trials,
@@ -139,7 +139,7 @@ def _fit(
 ) -> dict[str, Any]:
     """Search, choose, refit and evaluate; sentences are added to ``notes``."""
     part = search.part
-    setups, setup_notes = plan_setups(list(part.X), config, n_views=part.n_views)
+    setups, setup_notes = plan_setups(part.competing, config, n_views=part.n_views)
     n_nested = 0 if test is not None else n_nested_searches(config)
     explorer = Explorer(
         config.search,
@@ -165,7 +165,7 @@ def _fit(
             search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
         )
         trust = fit_trust(search, chosen, evaluation.held, refits, calibration, config)
-    near = near_copies_of(part, evaluation.held[-1], chosen.setup.backbone, seed=search.seed)
+    near = near_copies_of(part, evaluation.held[-1], chosen.setup.backbones, seed=search.seed)
     notes += (
         near.notes() + evaluation.notes + explorer.notes() + selection_notes(search, trials, chosen)
     )
@@ -233,7 +233,7 @@ def _compare_tested(
     said = {}
     for setup, trial in best.items():
         with suppress(RefusedError):
-            outputs = pipeline_outputs(refits(trial), test.part.embeddings(setup.backbone))
+            outputs = pipeline_outputs(refits(trial), test.part.embeddings(setup.backbones))
             said[setup] = outputs.probabilities()
     return compare_on_images(
         test.part, said, chosen.setup, scoring=search.scoring, seed=search.seed
@@ -252,12 +252,11 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
         if said:
             notes.append(f"{name} {said}.")
     n = min(int(search.training(held).sum()) for held in search.single)
-    for backbone, X in search.part.X.items():
-        most = min(n, X.shape[1])
+    for backbones in search.part.competing:
+        most = min(n, sum(search.part.X[name].shape[1] for name in backbones))
         notes += [
-            f"PCA to {counted(pca, 'component')} keeps all there are of {backbone}, {most} in the "
-            "smallest "
-            "training part."
+            f"PCA to {counted(pca, 'component')} keeps all there are of "
+            f"{backbones_text(backbones)}, {most} in the smallest training part."
             for pca in dict.fromkeys(config.pca)
             if isinstance(pca, int) and pca >= most
         ]

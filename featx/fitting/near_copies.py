@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class NearCopies:
         ]
 
 
-def near_copies_of(part: Part, held: Held, backbone: str, *, seed: int) -> NearCopies:
+def near_copies_of(part: Part, held: Held, backbones: Sequence[str], *, seed: int) -> NearCopies:
     """How many of the images that a number is from are nearly in training.
 
     Parameters
@@ -80,15 +80,15 @@ def near_copies_of(part: Part, held: Held, backbone: str, *, seed: int) -> NearC
         The images that were trained on, in turn or all.
     held : Held
         What the number is from.
-    backbone : str
+    backbones : sequence of str
         Whose embeddings to look at.
     seed : int
     """
-    known = part.embeddings(backbone)
+    known = part.embeddings(backbones)
     apart = held.split in {"test", "holdout"}
     return find_near_copies(
         held.split,
-        (known, held.part.embeddings(backbone) if apart else known),
+        (known, held.part.embeddings(backbones) if apart else known),
         part,
         (np.full(len(part), -2) if apart else held.fold, held.fold),
         held.predicted == held.part.y,

@@ -12,7 +12,6 @@ import numpy as np
 
 from featx.artifact.ensemble import EnsembleHead, Voice
 from featx.fitting.candidates import Ensemble, Trial, shifted
-from featx.fitting.data import split_backbones
 from featx.fitting.ensemble import ship_shares
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import fit_head, one_blas_thread, prepare, project
@@ -69,7 +68,7 @@ class Refits:
         part, setup, seed = self._search.part, trial.setup, self._search.seed
         with one_blas_thread():
             rows = np.ones(len(part), bool)
-            X, y = part.examples(setup.backbone, rows, n_views=setup.views)
+            X, y = part.examples(setup.backbones, rows, n_views=setup.views)
             together = part.example_components(rows, n_views=setup.views)
             projected = project(X, y, setup, seed=shifted(seed, trial), together=together)
             prepared = prepare(
@@ -87,7 +86,7 @@ class Refits:
         from sklearn.pipeline import Pipeline
 
         assert isinstance(ensemble, Ensemble)
-        part, backbones = self._search.part, split_backbones(ensemble.setup.backbone)
+        part, backbones = self._search.part, ensemble.setup.backbones
         shares = ship_shares(self._search, ensemble)
         classes, stack = np.array(part.classes), None
         if shares.stack is not None:
@@ -97,7 +96,7 @@ class Refits:
         voices = [
             Voice(
                 [self(trial) for trial in voice],
-                _columns(split_backbones(voice[0].setup.backbone), backbones, widths),
+                _columns(voice[0].setup.backbones, backbones, widths),
                 calibration,
             )
             for voice, calibration in zip(ensemble.voices, shares.calibrations, strict=True)

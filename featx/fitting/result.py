@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featx.console import counted
-from featx.fitting.candidates import Setup, Trial
+from featx.fitting.candidates import Setup, Trial, backbones_text
 from featx.fitting.choice import without_sampler, without_views
 from featx.fitting.comparing import Comparison
 from featx.fitting.estimate import Held
@@ -29,7 +29,9 @@ class Candidate:
 
     Parameters
     ----------
-    backbone, head, sampler : str
+    backbones : tuple of str
+        Whose embeddings lie side by side.
+    head, sampler : str
     class_weight : {"none", "balanced"}
     views : int
         Augmented views of each training image, beside the image itself.
@@ -62,7 +64,7 @@ class Candidate:
     notes : list of str
     """
 
-    backbone: str
+    backbones: tuple[str, ...]
     head: str
     sampler: str
     class_weight: str
@@ -82,9 +84,15 @@ class Candidate:
     elapsed_s: float = 0.0
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def backbone(self) -> str:
+        """The backbones as text."""
+        return backbones_text(self.backbones)
+
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
-        return dict(vars(self))
+        fields = {k: v for k, v in vars(self).items() if k != "backbones"}
+        return {"backbone": self.backbone, **fields}
 
 
 @dataclass(frozen=True)

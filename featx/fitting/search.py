@@ -342,7 +342,7 @@ class FoldSearch:
         places: dict[Any, dict[str, list[Batch]]] = defaultdict(lambda: defaultdict(list))
         for batch, held in batches:
             setup, copy = batch[0].setup, batch[0].copy
-            place = places[setup.backbone, setup.views, setup.pca, copy, held]
+            place = places[setup.backbones, setup.views, setup.pca, copy, held]
             place[setup.sampler].append(batch)
         of_places = [self._tasks_of(held, samplers) for (*_, held), samplers in places.items()]
         for group in np.array_split(np.arange(len(of_places)), max(len(of_places) // self.jobs, 1)):
@@ -362,7 +362,7 @@ class FoldSearch:
     def _projection(self, trial: Trial, held: Held) -> Callable[[], Projected]:
         def make() -> Projected:
             setup, rows = trial.setup, self.training(held)
-            X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
+            X, y = self.part.examples(setup.backbones, rows, n_views=setup.views)
             together = self.part.example_components(rows, n_views=setup.views)
             return project(X, y, setup, seed=shifted(self.seed, trial), together=together)
 
@@ -387,7 +387,7 @@ class FoldSearch:
         started = time.perf_counter()
         setup = trials[0].setup
         tested = [self.folds.fold == fold for fold in held]
-        others = [self.part.X[setup.backbone][rows] for rows in tested]
+        others = [self.part.embeddings(setup.backbones, rows) for rows in tested]
         n_classes = len(self.part.classes)
         try:
             results = score_trials(trials, shared.take(), others, n_classes, seed=self.seed)

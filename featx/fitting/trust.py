@@ -96,7 +96,7 @@ def fit_trust(
     sets, sets_document = _prediction_sets(oof, judged, config)
     single = chosen.members[0] if isinstance(chosen, Ensemble) else chosen  # its best voice
     scores = _held_out_scores(search, single)
-    X = search.part.embeddings(chosen.setup.backbone)
+    X = search.part.embeddings(chosen.setup.backbones)
     sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
     pipeline = refits(chosen)
     first = pipeline.voices[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
@@ -211,7 +211,7 @@ def _novelty(
     It is that of standardised embeddings, before any PCA: what sets an image apart may lie in the
     directions that PCA drops, since the training images hardly differ there.
     """
-    X, y = search.part.X[chosen.setup.backbone], search.part.y
+    X, y = search.part.embeddings(chosen.setup.backbones), search.part.y
     with one_blas_thread():
         novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
@@ -221,7 +221,8 @@ def _novelty(
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
         alarms = scores > np.array(limits)[fold]
     else:
-        alarms = novelty.scores(pipeline[:1].transform(part.X[chosen.setup.backbone])) > limit
+        tested = part.embeddings(chosen.setup.backbones)
+        alarms = novelty.scores(pipeline[:1].transform(tested)) > limit
     return (
         NoveltyLimit(rate=config.ood_rate, limit=limit),
         novelty,
@@ -248,12 +249,12 @@ def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
     from sklearn.preprocessing import StandardScaler
 
     setup, y = chosen.setup, search.part.y
-    X = search.part.X[setup.backbone]
+    X = search.part.embeddings(setup.backbones)
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
         tested = search.folds.fold == fold
-        seen, _ = search.part.examples(setup.backbone, ~tested, n_views=setup.views)
+        seen, _ = search.part.examples(setup.backbones, ~tested, n_views=setup.views)
         scaler = StandardScaler().fit(seen)
         spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))

@@ -175,7 +175,7 @@ def test_sizes_that_the_sampler_cannot_work_on_are_left_out_and_said() -> None:
     part, _, _ = split_data(make_data([60, 30], n_features=3, distance=5.0), use_test=False)
     folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=0)
     search = FoldSearch(part, folds, "accuracy", 0, 1)
-    trial = Trial(Setup("net", "ridge", "adasyn", "none"), (("alpha", 1.0),))
+    trial = Trial(Setup(("net",), "ridge", "adasyn", "none"), (("alpha", 1.0),))
     search.run([trial], search.single, keep=True, label="")
     found = curve.learning_curve(search, trial, free=True)
     assert not search.refused

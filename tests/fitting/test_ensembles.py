@@ -30,10 +30,10 @@ from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import Outputs
 
-LOGREG = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.01),))
-LDA = Trial(Setup("wide", "lda", "none", "none"), (("shrinkage", 0.5),))
-SVM = Trial(Setup("net", "svm-linear", "none", "none"), (("C", 0.01),))
-LIMITED = Trial(Setup("wide", "logreg", "random-under", "none"), (("C", 0.01),))
+LOGREG = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.01),))
+LDA = Trial(Setup(("wide",), "lda", "none", "none"), (("shrinkage", 0.5),))
+SVM = Trial(Setup(("net",), "svm-linear", "none", "none"), (("C", 0.01),))
+LIMITED = Trial(Setup(("wide",), "logreg", "random-under", "none"), (("C", 0.01),))
 GRID = {"logreg": {"C": [0.01]}, "lda": {"shrinkage": [0.5]}}
 
 
@@ -64,7 +64,7 @@ def by_hand(trial: Trial, part: Part, train: np.ndarray):
     heads["lda"] = LinearDiscriminantAnalysis(solver="lsqr")
     head = heads[trial.setup.head].set_params(**dict(trial.params))
     return make_pipeline(StandardScaler(), head).fit(
-        part.X[trial.setup.backbone][train], part.y[train]
+        part.embeddings(trial.setup.backbones, train), part.y[train]
     )
 
 
@@ -76,13 +76,13 @@ def test_a_vote_is_the_mean():
     for i in range(4):
         tested = search.folds.fold == i
         each = [
-            by_hand(t, part, ~tested).predict_proba(part.X[t.setup.backbone][tested])
+            by_hand(t, part, ~tested).predict_proba(part.embeddings(t.setup.backbones, tested))
             for t in (LOGREG, LDA)
         ]
         np.testing.assert_allclose(
             search.outputs(vote, i).scores, (each[0] + each[1]) / 2, atol=1e-4
         )
-    assert vote.setup == Setup("net + wide", "vote", "none", "none")
+    assert vote.setup == Setup(("net", "wide"), "vote", "none", "none")
 
 
 def summed_log_loss(model, X, y):
@@ -98,7 +98,7 @@ def test_a_stack_is_wolperts():
 
     def say(rows, train):
         each = [
-            by_hand(t, part, train).predict_proba(part.X[t.setup.backbone][rows])
+            by_hand(t, part, train).predict_proba(part.embeddings(t.setup.backbones, rows))
             for t in (LOGREG, LDA)
         ]
         return np.log(np.maximum(np.hstack(each), 1e-6))
@@ -203,7 +203,7 @@ def test_copies_differ_by_their_seed_alone():
     assert result.candidates[2].params == {"C": 0.01, "seeds": 3}
     assert result.candidates[2].against_none is None  # logreg alone has no copies
 
-    trial = Trial(Setup("net", "logreg", "random-under", "none"), (("C", 0.01),))
+    trial = Trial(Setup(("net",), "logreg", "random-under", "none"), (("C", 0.01),))
     [copies] = plan_ensembles({trial.setup: trial}, lambda t: 0.0, config)
     shipped = []
     for seed in range(3):
@@ -232,7 +232,7 @@ def test_copies_count_as_one_voice():
 
 
 def test_the_best_take_part():
-    points = [replace(LOGREG, setup=replace(LOGREG.setup, backbone=b)) for b in "abcd"]
+    points = [replace(LOGREG, setup=replace(LOGREG.setup, backbones=(b,))) for b in "abcd"]
     means = dict(zip(points, (0.5, 0.9, float("nan"), 0.7), strict=True))
     best = {t.setup: t for t in points}
     [vote] = plan_ensembles(best, means.get, FitConfig(ensemble=["vote"], members=2))
@@ -404,14 +404,15 @@ def test_voices_with_views_and_side_by_side():
     assert len(result.candidates[6].params["members"]) == 6
 
     search = make_search(replace(data, views=views).joined(), 3)
-    trials = [Trial(Setup(b, "logreg", "none", "none", views=2), (("C", 0.01),)) for b in singles]
+    setups = [Setup(b, "logreg", "none", "none", views=2) for b in search.part.competing]
+    trials = [Trial(setup, (("C", 0.01),)) for setup in setups]
     vote = together("vote", *trials)
     search.run([vote], search.single, keep=True, label="")
     refits = Refits(search)
     head = refits(vote)
     assert [voice.columns for voice in head.voices] == [(0, 8), (8, 18), (0, 18)]
     expected = np.mean(
-        [refits(t).predict_proba(search.part.X[t.setup.backbone]) for t in trials], axis=0
+        [refits(t).predict_proba(search.part.embeddings(t.setup.backbones)) for t in trials], axis=0
     )
-    both = search.part.X["net + wide"]
+    both = search.part.embeddings(("net", "wide"))
     np.testing.assert_allclose(head.predict_proba(both), expected, atol=1e-6)

@@ -19,7 +19,7 @@ from featx.fitting.candidates import Setup, Trial
 from featx.fitting.journal import Entry, Journal, ScoreFile
 from featx.fitting.spread import SpreadSearch
 
-TRIAL = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.1), ("tol", 1e-4)))
+TRIAL = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.1), ("tol", 1e-4)))
 CONFIG = FitConfig(head=["ridge", "knn"], class_weight="balanced", cv=3, jobs=2)
 
 

@@ -17,7 +17,7 @@ from featx.fitting.journal import Entry, ScoreFile
 from featx.kept import read_kept, write_kept
 from featx.sealed import seal_line, unseal_line
 
-TRIAL = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.1),))
+TRIAL = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.1),))
 CONFIG = FitConfig(head=["ridge"], cv=3, estimate="nested", jobs=1)
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),

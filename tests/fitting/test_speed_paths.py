@@ -34,7 +34,7 @@ def training_of(counts, *, n_features=12, sampler="none", seed=0, distance=3.0, 
     if spoil is not None:
         spoil(X)
     classes, y = np.unique(data.y, return_inverse=True)
-    setup = Setup("net", "logreg", sampler, "none")
+    setup = Setup(("net",), "logreg", sampler, "none")
     ready = prepare(project(X, y, setup, seed=0), setup, classes=list(classes), seed=0)
     others = np.random.default_rng(seed + 1).normal(size=(40, n_features)).astype(np.float32)
     return ready.training, others

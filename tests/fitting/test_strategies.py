@@ -50,7 +50,7 @@ class Planted:
 
 def plan_of(**options):
     config = FitConfig(**options)
-    return make_plan(plan_setups(["net"], config)[0], config)
+    return make_plan(plan_setups([("net",)], config)[0], config)
 
 
 def run(name, objective, plan, *, rounds=100):
@@ -285,7 +285,7 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
         if outer is not None:
             X, rows = search.part.X["net"], search.folds.fold == outer
             X[rows] = 50 * np.random.default_rng(1).normal(size=X[rows].shape)
-        plan = make_plan(plan_setups(["net"], config)[0], config)
+        plan = make_plan(plan_setups([("net",)], config)[0], config)
         choices = Explorer(name, plan).nested(search, "best")
         return choices, seen["order"], seen["scores"]
 
@@ -298,7 +298,7 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
 @pytest.mark.parametrize(("n_folds", "jobs"), [(5, 2), (5, 1), (5, 4), (7, 3), (3, 8)])
 def test_threads_begin_and_end_on_folds_of_their_own(n_folds, jobs):
     search = fold_search(make_data([60, 40]), n_folds=n_folds, jobs=jobs)
-    setups = plan_setups(["net"], FitConfig(sampler=["smote"], class_weight="none"))[0]
+    setups = plan_setups([("net",)], FitConfig(sampler=["smote"], class_weight="none"))[0]
     trials = [Trial(setup, (("C", 1.0),)) for setup in setups]
     batches = search._batches(dict.fromkeys(search.single, trials), {})
     held = [held for _, held, _ in search._tasks(batches)]

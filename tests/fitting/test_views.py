@@ -223,9 +223,12 @@ def test_side_by_side_embeddings_have_their_views_side_by_side():
     rng = np.random.default_rng(1)
     data = jittered(replace(data, X={**data.X, "wide": rng.normal(size=(12, 3)).astype("f4")}), 2)
     both = data.joined()
-    assert list(both.X) == ["net", "wide", "net + wide"]
-    both.check()
+    part, _, _ = split_data(both, use_test=False)
+    assert part.competing == [("net",), ("wide",), ("net", "wide")]
+    every = np.ones(12, bool)
+    X, _ = part.examples(("net", "wide"), every, n_views=2)
+    views = X[12:].reshape(12, 2, -1)
     for v in range(2):
         expected = np.hstack([data.views[name][:, v] for name in ("net", "wide")])
-        np.testing.assert_array_equal(both.views["net + wide"][:, v], expected)
-    np.testing.assert_array_equal(both.X["net + wide"], np.hstack(list(data.X.values())))
+        np.testing.assert_array_equal(views[:, v], expected)
+    np.testing.assert_array_equal(X[:12], np.hstack(list(data.X.values())))
