@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from featx.config import FitConfig
 from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
@@ -171,10 +173,19 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
     for name in params:
         if name not in estimator.get_params():
             raise UnknownNameError(f"parameter of {head}", name, estimator.get_params())
+    # without images every fit fails; with a parameter that is not taken, for another reason
+    expected, fault = _fault(estimator), _fault(estimator.set_params(**params))
+    if fault != expected:
+        raise ConfigError(f"param_grid.{head}: {fault}")
+
+
+def _fault(estimator: Any) -> str | None:
+    """What the estimator says when it is to be fitted to no images: parameters come first."""
     try:
-        estimator.set_params(**params)._validate_params()
+        estimator.fit(np.empty((0, 1), np.float32), np.empty(0, np.int64))
     except ValueError as error:
-        raise ConfigError(f"param_grid.{head}: {error}") from None
+        return str(error)
+    return None
 
 
 def shifted(seed: int, trial: Trial) -> int:

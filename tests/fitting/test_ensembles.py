@@ -356,7 +356,9 @@ def test_a_class_that_no_share_has_seen_is_impossible():
     """Of a class in one place only, the shares of its fold know nothing."""
     data = two_backbones((12, 12, 1))
     search = make_search(data, 3)
-    stack = together("stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbone="wide")))
+    stack = together(
+        "stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbones=("wide",)))
+    )
     search.run([stack], search.single, keep=True, label="")
     [fold] = search.folds.fold[search.part.y == 2]
     said: Outputs = search.outputs(stack, int(fold))

@@ -289,12 +289,32 @@ def test_smote_is_imbalanced_learns_and_says_what_it_mixed(counts):
     y = rng.permutation(np.repeat(list(counts), list(counts.values())))
     X = rng.normal(size=(len(y), 6)).astype(np.float32)
     ours = SAMPLERS.get("smote").build(counts, 3)
-    plain = SMOTE(**ours.get_params())
+    k = ours.k_neighbors.n_neighbors - 1
+    plain = SMOTE(sampling_strategy=ours.sampling_strategy, random_state=3, k_neighbors=k)
     rows, labels = ours.fit_resample(X, y)
     expected, expected_labels = plain.fit_resample(X, y)
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(ours.mixture_ @ X, rows, atol=1e-6)
+
+
+def test_nothing_is_said_of_rows_that_imbalanced_learn_mixed_otherwise(monkeypatch):
+    """Another version may draw otherwise; a head then fits the rows as they are."""
+    original = SMOTE.fit_resample
+
+    def otherwise(self, X, y, **params):
+        rows, labels = original(self, X, y, **params)
+        rows[len(y) :] += 0.1
+        return rows, labels
+
+    monkeypatch.setattr(SMOTE, "fit_resample", otherwise)
+    training, others = training_of([40, 25, 12], sampler="smote")
+    assert training.mixture is None
+    assert len(training.X) == 120
+    grid = [LogisticRegression(C=0.1, max_iter=2000)]
+    [scored] = HEADS.get("logreg").score_grid(training, grid, [others])
+    alone = LogisticRegression(C=0.1, tol=1e-9, max_iter=10_000).fit(training.X, training.y)
+    np.testing.assert_allclose(scored.outputs[0], alone.predict_proba(others), atol=2e-3)
 
 
 def test_a_class_missing_from_a_fold_is_never_predicted_there():

@@ -103,7 +103,7 @@ def test_views_of_one_image_or_of_its_copies_never_straddle_folds(n_views, group
         return
     search = FoldSearch(part, folds, "accuracy", 0, 1)
     for (f,) in search.single:
-        seen, y = part.examples("net", search.training((f,)), n_views=n_views)
+        seen, y = part.examples(("net",), search.training((f,)), n_views=n_views)
         assert len(seen) == (1 + n_views) * (folds.fold != f).sum() == len(y)
         assert [labels[int(c)] for c in seen[:, 0]] == y.tolist()
         assert not set(seen[:, 0]) & set(part.X["net"][folds.fold == f, 0])
@@ -137,7 +137,7 @@ def test_what_judges_has_no_views_and_the_model_is_trained_on_them():
     assert (part.n_views, test.n_views) == (4, 0)
     result = fit_heads(data, FitConfig(**QUICK))
     assert result.estimate["n_images"] == 20
-    seen, _ = part.examples("net", np.ones(len(part), bool), n_views=result.chosen.views)
+    seen, _ = part.examples(("net",), np.ones(len(part), bool), n_views=result.chosen.views)
     np.testing.assert_allclose(result.pipeline[0].mean_, seen.mean(axis=0), atol=1e-5)
 
 
