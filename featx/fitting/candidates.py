@@ -14,7 +14,7 @@ from featx.heads import HEADS, Head
 from featx.types import Components
 
 __all__ = [
-    "Ensemble",
+    "EnsembleTrial",
     "Setup",
     "Trial",
     "backbones_text",
@@ -77,21 +77,21 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Ensemble(Trial):
-    """Trials that answer together; nothing is fitted for it but how they are combined.
+class EnsembleTrial(Trial):
+    """Trials that predict together; nothing is fitted for it but how they are combined.
 
     Parameters
     ----------
-    voices : tuple of tuple of Trial
-        Each voice is a trial, or copies of one that differ in their seed. The best one first.
+    members : tuple of tuple of Trial
+        Each member is a trial, or copies of one that differ in their seed. The best one first.
     """
 
-    voices: tuple[tuple[Trial, ...], ...] = ()
+    members: tuple[tuple[Trial, ...], ...] = ()
 
     @property
-    def members(self) -> list[Trial]:
-        """Every trial of every voice."""
-        return [trial for voice in self.voices for trial in voice]
+    def trials(self) -> list[Trial]:
+        """Every trial of every member."""
+        return [trial for member in self.members for trial in member]
 
 
 def plan_setups(

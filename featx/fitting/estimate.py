@@ -7,35 +7,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
-from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.data import Part
+from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
+from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
-from featx.fitting.search import FoldSearch, replace_folds
+from featx.fitting.search import FoldSearch
 from featx.fitting.training import pipeline_outputs
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.metrics import metric_name
+from featx.types import FloatArray, IntArray
 
 __all__ = [
     "Evaluation",
-    "Held",
-    "Tested",
+    "EvaluationSet",
+    "HeldOut",
     "describe_held",
     "evaluate",
     "held_out",
     "n_nested_searches",
 ]
-
-Float = NDArray[np.float64]
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
 
@@ -61,7 +60,7 @@ IMAGE_LEVEL = (
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Predictions for images that the predicting classifier was not fitted on.
 
     Parameters
@@ -79,9 +78,9 @@ class Held:
 
     split: str
     part: Part
-    fold: NDArray[np.int64]
-    probabilities: Float
-    decided: NDArray[np.int64] | None = None
+    fold: IntArray
+    probabilities: FloatArray
+    decided: IntArray | None = None
 
     @property
     def n_folds(self) -> int | None:
@@ -89,7 +88,7 @@ class Held:
         return int(self.fold.max()) + 1 or None
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def predicted(self) -> IntArray:
         """Predicted classes as indices."""
         if self.decided is not None:
             return self.decided
@@ -97,32 +96,30 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """Images that judge the returned classifier once; ``method`` is ``test`` or ``holdout``."""
+class EvaluationSet:
+    """Images that evaluate the returned classifier once: ``method`` is ``test`` or ``holdout``."""
 
     method: str
     part: Part
 
 
-def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
+def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> HeldOut:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
     The calibration of a fold comes from the other folds' outputs, so that no image takes part in
-    the calibration it is judged by.
+    the calibration that it is evaluated by.
     """
-    probabilities = np.zeros((len(search.part), len(search.part.classes)))
+    data = search.data
+    proba = np.zeros((len(data.part), len(data.part.classes)))
     for fold, trial in enumerate(trials):
-        others = [f for f in range(search.folds.n_folds) if f != fold]
-        calibration = search_calibration(search, trial, others)
-        outputs = search.outputs(trial, fold)
-        probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
-    by_image = search.folds.fold
-    decided = decide_by_fold(search.rule, search.part.y, probabilities, by_image)
-    return Held(split, search.part, by_image, probabilities, decided)
+        calibration = search.calibration(trial, [f for f in range(data.n_folds) if f != fold])
+        proba[data.fold == fold] = search.outputs(trial, fold).probabilities(calibration)
+    decided = decide_by_fold(search.settings.rule, data.part.y, proba, data.fold)
+    return HeldOut(split, data.part, data.fold, proba, decided)
 
 
 def n_nested_searches(config: FitConfig) -> int:
-    """How many nested searches estimate what images that judge once do not."""
+    """How many nested searches an estimate without test images makes."""
     if config.estimate == "repeated":
         return config.repeats
     return int(config.estimate in {"auto", "nested"})
@@ -154,7 +151,7 @@ class Evaluation:
 
     estimate: dict[str, Any]
     others: dict[str, dict[str, Any]]
-    held: list[Held]
+    held: list[HeldOut]
     notes: list[str]
 
 
@@ -164,7 +161,7 @@ def evaluate(
     chosen: Trial,
     config: FitConfig,
     *,
-    test: Tested | None,
+    test: EvaluationSet | None,
     refits: Refits,
     calibration: Calibration | None,
 ) -> Evaluation:
@@ -174,18 +171,18 @@ def evaluate(
     there are groups ``image_level``: what folds that ignore them would have said.
     """
     notes: list[str] = []
-    oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
+    oof = held_out(search, [chosen] * search.data.n_folds, "oof")
     free = explorer.free
     estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_CHOSEN, config)}
     held = [oof]
-    judged: list[Held] = []
+    judged: list[HeldOut] = []
     method = "nested"
     description = None
     if test is not None:
         method = test.method
         tested = _tested(test, chosen, refits, calibration)
-        if search.rule is not None:
-            decision = search.rule.fit(oof.part.y, oof.probabilities)
+        if (rule := search.settings.rule) is not None:
+            decision = rule.fit(oof.part.y, oof.probabilities)
             tested = replace(tested, decided=decision.decide(tested.probabilities))
         judged = [tested]
     elif config.estimate == "repeated":
@@ -209,16 +206,18 @@ def evaluate(
     return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
 
 
-def _tested(test: Tested, chosen: Trial, refits: Refits, calibration: Calibration | None) -> Held:
-    """What the returned classifier says of images that it was not fitted on."""
+def _tested(
+    test: EvaluationSet, chosen: Trial, refits: Refits, calibration: Calibration | None
+) -> HeldOut:
+    """Predictions of the returned classifier for images that it was not fitted on."""
     outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
     fold = np.full(len(test.part), -1)
-    return Held(test.method, test.part, fold, outputs.probabilities(calibration))
+    return HeldOut(test.method, test.part, fold, outputs.probabilities(calibration))
 
 
 def _nested_or_note(
     search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig, notes: list[str]
-) -> list[Held]:
+) -> list[HeldOut]:
     """Nested predictions; nothing but a note where ``auto`` finds them impossible."""
     try:
         return [_nested(search, explorer, chosen, config.select, config.seed, split="nested")]
@@ -234,21 +233,20 @@ def _nested_or_note(
 
 def _nested(
     search: FoldSearch, explorer: Explorer, chosen: Trial, select: str, seed: int, *, split: str
-) -> Held:
+) -> HeldOut:
     """Every image predicted by what a search on the other folds chose; all there is, if one."""
-    folds = nested_folds(search.part, search.folds, seed=seed)
-    outer = search
-    if folds is not search.folds:
-        outer = replace_folds(search, search.part, folds)
+    own = search.data.folds
+    folds = nested_folds(search.part, own, seed=seed)
+    outer = search if folds is own else search.on(Partition(search.part, folds))
     if explorer.free:
-        outer.run([chosen], outer.single, keep=True, label="Folds")
+        run_trials(outer, [chosen], label="Folds")
         return held_out(outer, [chosen] * folds.n_folds, split)
     return held_out(outer, explorer.nested(outer, select), split)
 
 
 def _repeated(
     search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig
-) -> list[Held]:
+) -> list[HeldOut]:
     """Nested predictions on partitions of consecutive seeds, the first that of the search."""
     held = []
     part = search.part
@@ -256,25 +254,25 @@ def _repeated(
         again, seed = search, (config.seed + repeat) % 2**32
         if repeat:
             folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
-            again = replace_folds(search, part, folds)
+            again = search.on(Partition(part, folds))
         held.append(
             _nested(again, explorer, chosen, config.select, seed, split=f"repeated-{repeat + 1}")
         )
     return held
 
 
-def _image_level(search: FoldSearch, chosen: Trial) -> Held:
+def _image_level(search: FoldSearch, chosen: Trial) -> HeldOut:
     """Out-of-fold predictions of ``chosen`` on folds that ignore groups."""
     part = replace(search.part, groups=None)
     folds = make_folds(
         part.y,
         part.components,
         part.classes,
-        n_folds=search.folds.n_folds,
-        seed=search.seed,
+        n_folds=search.data.n_folds,
+        seed=search.settings.seed,
     )
-    level = replace_folds(search, part, folds)
-    level.run([chosen], level.single, keep=True, label="Folds without groups")
+    level = search.on(Partition(part, folds))
+    run_trials(level, [chosen], label="Folds without groups")
     return held_out(level, [chosen] * folds.n_folds, "image_level")
 
 
@@ -316,7 +314,7 @@ def _group_note(
 
 
 def describe_held(
-    held: Sequence[Held], method: str, description: str, config: FitConfig
+    held: Sequence[HeldOut], method: str, description: str, config: FitConfig
 ) -> dict[str, Any]:
     """JSON of one estimate: how it was made, for whom it holds, and every metric.
 
@@ -350,7 +348,7 @@ def describe_held(
     return document
 
 
-def _by_group(held: Sequence[Held], config: FitConfig) -> dict[str, Any] | None:
+def _by_group(held: Sequence[HeldOut], config: FitConfig) -> dict[str, Any] | None:
     """The same metrics on groups: mean probabilities of each; None where no two have a class."""
     part = held[0].part
     assert part.groups is not None

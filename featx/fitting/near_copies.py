@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.data import Part
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 
 __all__ = ["NearCopies", "find_near_copies", "near_copies_of"]
 
@@ -71,14 +71,14 @@ class NearCopies:
         ]
 
 
-def near_copies_of(part: Part, held: Held, backbones: Sequence[str], *, seed: int) -> NearCopies:
+def near_copies_of(part: Part, held: HeldOut, backbones: Sequence[str], *, seed: int) -> NearCopies:
     """How many of the images that a number is from are nearly in training.
 
     Parameters
     ----------
     part : Part
         The images that were trained on, in turn or all.
-    held : Held
+    held : HeldOut
         What the number is from.
     backbones : sequence of str
         Whose embeddings to look at.

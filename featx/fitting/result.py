@@ -10,11 +10,10 @@ import numpy as np
 
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial, backbones_text
-from featx.fitting.choice import without_sampler, without_views
-from featx.fitting.comparing import Comparison
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.fitting.near_copies import NearCopies
 from featx.fitting.search import FoldSearch
+from featx.fitting.selection import CandidateComparison, without_sampler, without_views
 from featx.fitting.trust import FittedTrust
 from featx.types import Components
 
@@ -56,7 +55,7 @@ class Candidate:
         The same of a row with views to the row that trains on the images alone.
     against_chosen : dict, optional
         Mean difference of the fold scores to the chosen row, with ``p_adjusted`` for all
-        comparisons; see `featx.fitting.comparing.Comparison`.
+        comparisons; see `featx.fitting.selection.CandidateComparison`.
     against_chosen_tested : dict, optional
         The same on the test split or what was held out.
     elapsed_s : float
@@ -108,7 +107,7 @@ class Predictions:
     """
 
     classes: list[str]
-    held: list[Held]
+    held: list[HeldOut]
 
     @property
     def columns(self) -> list[str]:
@@ -168,10 +167,10 @@ class FitResult:
         labels. Has no sampler.
     trust : FittedTrust
         Calibration, prediction sets and the out-of-distribution score.
-    notes : list of str
-        What was adapted, refused or noteworthy, in sentences.
     settings : dict
         JSON: scoring, folds, seed, images and groups.
+    notes : list of str
+        What was adapted, refused or noteworthy, in sentences.
     elapsed_s : float
     """
 
@@ -187,9 +186,9 @@ class FitResult:
     predictions: Predictions
     pipeline: Any
     trust: FittedTrust
-    notes: list[str]
     settings: dict[str, Any]
-    elapsed_s: float
+    notes: list[str] = field(default_factory=list)
+    elapsed_s: float = 0.0
 
     @property
     def temperature(self) -> float | None:
@@ -222,12 +221,12 @@ def tabulate(
     setups: Sequence[Setup],
     trials: Sequence[Trial],
     best: dict[Setup, Trial],
-    comparisons: Mapping[str, Comparison | None],
+    *,
+    on_folds: CandidateComparison,
+    on_test: CandidateComparison | None,
 ) -> list[Candidate]:
-    """One candidate for each setup, in the order of ``setups``.
-
-    ``comparisons`` are by the field of `Candidate` that takes their rows.
-    """
+    """One candidate for each setup, in the order of ``setups``."""
+    comparisons = {"against_chosen": on_folds, "against_chosen_tested": on_test}
     return [_candidate(search, setup, trials, best, comparisons) for setup in setups]
 
 
@@ -236,10 +235,10 @@ def _candidate(
     setup: Setup,
     trials: Sequence[Trial],
     best: dict[Setup, Trial],
-    comparisons: Mapping[str, Comparison | None],
+    comparisons: Mapping[str, CandidateComparison | None],
 ) -> Candidate:
     if setup not in best:
-        refusal = search.refused.get(setup)
+        refusal = search.found.refused.get(setup)
         status, why = ("refused", refusal) if refusal else ("not reached", "The budget was spent.")
         return Candidate(**vars(setup), status=status, notes=[why])
     notes = []
@@ -273,7 +272,7 @@ def _candidate(
         fold_scores=[_number(score) for score in scores],
         grid=grid,
         **differences,
-        elapsed_s=round(search.elapsed_s[setup], 3),
+        elapsed_s=round(search.found.elapsed_s[setup], 3),
         notes=notes,
     )
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
@@ -20,8 +19,10 @@ from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
-from featx.fitting.candidates import Ensemble, Trial
+from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
+from featx.fitting.estimate import HeldOut
+from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
@@ -29,15 +30,9 @@ from featx.interrupts import workers
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
-
-if TYPE_CHECKING:
-    from featx.fitting.estimate import Held
-    from featx.fitting.refit import Refits
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["FittedTrust", "fit_trust"]
-
-Float = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class FittedTrust:
 def fit_trust(
     search: FoldSearch,
     chosen: Trial,
-    held: Sequence[Held],
+    held: Sequence[HeldOut],
     refits: Refits,
     calibration: Calibration | None,
     config: FitConfig,
@@ -79,7 +74,7 @@ def fit_trust(
     search : FoldSearch
         Holds the chosen trial's out-of-fold outputs.
     chosen : Trial
-    held : sequence of Held
+    held : sequence of HeldOut
         Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
     refits : Refits
         Asked last for ``chosen`` fitted on all images of the search, so that fitting it may take
@@ -94,17 +89,17 @@ def fit_trust(
     """
     oof, judged = held[0], list(held[1:]) or [held[0]]
     sets, sets_document = _prediction_sets(oof, judged, config)
-    single = chosen.members[0] if isinstance(chosen, Ensemble) else chosen  # its best voice
+    single = chosen.trials[0] if isinstance(chosen, EnsembleTrial) else chosen  # its best member
     scores = _held_out_scores(search, single)
     X = search.part.embeddings(chosen.setup.backbones)
     sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
     pipeline = refits(chosen)
-    first = pipeline.voices[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
+    first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, judged, config)
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
-    rule = search.rule
+    rule = search.settings.rule
     decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
     return FittedTrust(
         temperature,
@@ -123,7 +118,7 @@ def fit_trust(
     )
 
 
-def _achieved(rule: Rule, judged: Sequence[Held], seed: int) -> Any:
+def _achieved(rule: Rule, judged: Sequence[HeldOut], seed: int) -> Any:
     """What the rule's decisions achieve on the images that judge."""
     part, repeats = judged[0].part, len(judged)
     return rule.achieved(
@@ -137,7 +132,7 @@ def _achieved(rule: Rule, judged: Sequence[Held], seed: int) -> Any:
 
 
 def _prediction_sets(
-    oof: Held, judged: Sequence[Held], config: FitConfig
+    oof: HeldOut, judged: Sequence[HeldOut], config: FitConfig
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
     fitted = _fit_sets(oof.part.y, oof.probabilities, config)
@@ -170,7 +165,7 @@ def _prediction_sets(
     }
 
 
-def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> PredictionSets:
+def _fit_sets(y: IntArray, probabilities: FloatArray, config: FitConfig) -> PredictionSets:
     thresholds = set_thresholds(
         y,
         conformities(config.sets, probabilities),
@@ -185,7 +180,9 @@ def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> 
     )
 
 
-def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> tuple[Mask, Mask]:
+def _sets_of(
+    held: HeldOut, fitted: PredictionSets, config: FitConfig
+) -> tuple[BoolArray, BoolArray]:
     """Sets, and who abstains; of a fold by the other folds' thresholds, else by ``fitted``."""
     inside = np.zeros(held.probabilities.shape, bool)
     abstained = np.zeros(len(inside), bool)
@@ -193,8 +190,8 @@ def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> tuple[Mas
         rows, sets = held.fold == fold, fitted
         if fold >= 0:
             sets = _fit_sets(held.part.y[~rows], held.probabilities[~rows], config)
-        said = held.probabilities[rows], held.predicted[rows]
-        inside[rows], abstained[rows] = sets.sets(*said), sets.abstains(*said)
+        predictions = held.probabilities[rows], held.predicted[rows]
+        inside[rows], abstained[rows] = sets.sets(*predictions), sets.abstains(*predictions)
     return inside, abstained
 
 
@@ -202,8 +199,8 @@ def _novelty(
     search: FoldSearch,
     chosen: Trial,
     pipeline: Any,
-    scores: Float,
-    judged: Sequence[Held],
+    scores: FloatArray,
+    judged: Sequence[HeldOut],
     config: FitConfig,
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
     """The score, its limit from ``scores`` of held-out folds, and how often it raises false alarms.
@@ -217,7 +214,7 @@ def _novelty(
     limit = alarm_limit(scores, config.ood_rate)
     part = judged[0].part
     if part is search.part:
-        fold = search.folds.fold
+        fold = search.data.fold
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
         alarms = scores > np.array(limits)[fold]
     else:
@@ -241,7 +238,7 @@ def _novelty(
     )
 
 
-def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
+def _held_out_scores(search: FoldSearch, chosen: Trial) -> FloatArray:
     """Score of each image by the images of the other folds, each with its own scaler.
 
     Views take part in the scaler, as in the pipeline, but not in the spread of images.
@@ -253,12 +250,12 @@ def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
-        tested = search.folds.fold == fold
+        tested = search.data.fold == fold
         seen, _ = search.part.examples(setup.backbones, ~tested, n_views=setup.views)
         scaler = StandardScaler().fit(seen)
-        spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
+        spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.settings.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
 
-    with one_blas_thread(), workers(search.jobs) as pool:
-        list(pool.map(score, range(search.folds.n_folds)))
+    with one_blas_thread(), workers(search.executor.jobs) as pool:
+        list(pool.map(score, range(search.data.n_folds)))
     return scores

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import choose
+from featx.fitting.selection import choose
 from featx.stats.bootstrap import draw_units
 from featx.stats.comparison import corrected_paired_test, holm, paired_bootstrap
 

@@ -19,7 +19,8 @@ from sklearn.svm import SVC
 from featx.config import FitConfig
 from featx.errors import UsageError
 from featx.fitting import check_config, checking, fit_heads
-from featx.fitting.candidates import Setup
+from featx.fitting.candidates import Setup, Trial
+from featx.fitting.data import split_data
 from featx.fitting.training import prepare, project
 from featx.heads import HEADS, Memo, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS
@@ -33,9 +34,9 @@ def training_of(counts, *, n_features=12, sampler="none", seed=0, distance=3.0, 
     X = data.X["net"]
     if spoil is not None:
         spoil(X)
-    classes, y = np.unique(data.y, return_inverse=True)
-    setup = Setup(("net",), "logreg", sampler, "none")
-    ready = prepare(project(X, y, setup, seed=0), setup, classes=list(classes), seed=0)
+    part, _, _ = split_data(data, use_test=False)
+    trial = Trial(Setup(("net",), "logreg", sampler, "none"), ())
+    ready = prepare(project(part, np.ones(len(X), bool), trial, seed=0), trial, seed=0)
     others = np.random.default_rng(seed + 1).normal(size=(40, n_features)).astype(np.float32)
     return ready.training, others
 

@@ -19,6 +19,8 @@ from featx.data.splits import make_folds
 from featx.errors import FitError
 from featx.fitting import FitData, fit_heads
 from featx.fitting.data import split_data
+from featx.fitting.executors import SearchSettings, ThreadExecutor
+from featx.fitting.partition import Partition
 from featx.fitting.search import FoldSearch
 
 QUICK = {"param_grid": {"logreg": {"C": [0.01]}}, "cv": 3}
@@ -101,9 +103,9 @@ def test_views_of_one_image_or_of_its_copies_never_straddle_folds(n_views, group
         folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=seed)
     except FitError:
         return
-    search = FoldSearch(part, folds, "accuracy", 0, 1)
-    for (f,) in search.single:
-        seen, y = part.examples(("net",), search.training((f,)), n_views=n_views)
+    search = FoldSearch(SearchSettings("accuracy", 0), Partition(part, folds), ThreadExecutor())
+    for (f,) in search.data.single:
+        seen, y = part.examples(("net",), search.data.training((f,)), n_views=n_views)
         assert len(seen) == (1 + n_views) * (folds.fold != f).sum() == len(y)
         assert [labels[int(c)] for c in seen[:, 0]] == y.tolist()
         assert not set(seen[:, 0]) & set(part.X["net"][folds.fold == f, 0])

@@ -16,7 +16,7 @@ from featx.artifact.trust import DriftSample, Trust
 from featx.errors import ModelError
 from featx.fitting.data import Part
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.stats import drift as tests
 from featx.stats.drift import fit_axes, mix_shift, place_shift
 
@@ -114,9 +114,9 @@ def part(n: int, groups: np.ndarray | None = None) -> Part:
                 groups)  # fmt: skip
 
 
-def held(of: Part) -> Held:
+def held(of: Part) -> HeldOut:
     p = np.random.default_rng(1).dirichlet(np.ones(3), len(of))
-    return Held("oof", of, np.arange(len(of)) % 5, p)
+    return HeldOut("oof", of, np.arange(len(of)) % 5, p)
 
 
 def test_the_sample_is_not_what_the_axes_came_from() -> None:
