@@ -40,7 +40,8 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.candidates import plan_setups
-from featx.fitting.data import Part, split_data
+from featx.fitting.data import Part
+from featx.fitting.splitting import split_data
 from featx.heads import HEADS
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"

@@ -39,11 +39,12 @@ from featx.finetuning.model import Answer, frozen_answer, tuned_answer
 from featx.finetuning.results import Found, Judged, curves, predictions, settings
 from featx.fitting import check_labels
 from featx.fitting.budget import Budget
-from featx.fitting.data import Part, hold_out_part, split_data
+from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut
 from featx.fitting.foreseen import missing_test_split
 from featx.fitting.gathering import content_digest, gather, labelled
 from featx.fitting.near_copies import near_copies_of
+from featx.fitting.splitting import hold_out_part, split_data
 from featx.machine import cpu_cores
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed

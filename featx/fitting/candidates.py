@@ -19,6 +19,7 @@ __all__ = [
     "Trial",
     "backbones_text",
     "build_estimator",
+    "is_number",
     "plan_grids",
     "plan_setups",
     "read_backbones",
@@ -180,12 +181,17 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
 
 
 def _fault(estimator: Any) -> str | None:
-    """What the estimator says when it is to be fitted to no images: parameters come first."""
+    """The error of a fit to no images, before which parameters are checked."""
     try:
         estimator.fit(np.empty((0, 1), np.float32), np.empty(0, np.int64))
     except ValueError as error:
         return str(error)
     return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a parameter's value is one; True and False are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def shifted(seed: int, trial: Trial) -> int:

@@ -1,4 +1,4 @@
-"""What of the training images a model takes along, so that new ones can be held against them."""
+"""The reference sample of training images that a model keeps, for the test for drift."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from featx.types import BoolArray, IntArray
 __all__ = ["fit_drift"]
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
-LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer say nothing
+LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer show nothing
 MOST_FITTED = 5000  # axes of more images are no better
 
 
@@ -44,7 +44,7 @@ def fit_drift(
     Returns
     -------
     DriftSample or None, Drift or None
-        None where there are too few images to say anything.
+        None where there are too few images to show anything.
     """
     rng = np.random.default_rng(seed)
     place = dict(zip(held.part.ids, range(len(held.part)), strict=True))

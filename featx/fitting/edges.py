@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featx.fitting.candidates import Trial
+from featx.fitting.candidates import Trial, is_number
 from featx.heads import HEADS, Choice
 
 __all__ = ["TIE", "Edge", "edge_notes", "edges", "replaced"]
@@ -65,9 +65,9 @@ def edges(trials: Sequence[Trial], mean: Mean) -> Iterator[Edge]:
         return
     best, known = trials[int(means.argmax())], set(trials)
     for name, value in best.params:
-        if not _is_number(value):
+        if not is_number(value):
             continue
-        values = {v for t in trials for k, v in t.params if k == name and _is_number(v)}
+        values = {v for t in trials for k, v in t.params if k == name and is_number(v)}
         line = sorted(v for v in values if replaced(best, name, v) in known)
         if len(line) < FEWEST or value not in (line[0], line[-1]):
             continue
@@ -111,7 +111,3 @@ def edge_notes(trials: Sequence[Trial], grid: Sequence[Trial], mean: Mean) -> li
             f"wider param_grid.{head}.{edge.name} may do better."
         )
     return notes
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -50,7 +50,7 @@ def score_ensembles(
         Folds to leave out, and which of them is tested. Of two, the other one is the outer fold of
         a nested search and takes no part either.
     label : str
-        What the progress bar says.
+        Of the progress bar.
     """
     for ensemble in ensembles:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How good the chosen classifier is, from images that chose nothing."""
+"""How good the chosen classifier is, from images that played no part in the selection."""
 
 from __future__ import annotations
 
@@ -168,33 +168,28 @@ def evaluate(
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
 
     Besides the number to report there is always ``cv``, the search's own folds, and where
-    there are groups ``image_level``: what folds that ignore them would have said.
+    there are groups ``image_level``: the estimate of folds that ignore them.
     """
     notes: list[str] = []
-    oof = held_out(search, [chosen] * search.data.n_folds, "oof")
     free = explorer.free
-    estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_CHOSEN, config)}
-    held = [oof]
-    judged: list[HeldOut] = []
-    method = "nested"
-    description = None
+    out_of_fold = held_out(search, [chosen] * search.data.n_folds, "oof")
     if test is not None:
+        evaluated = [_tested(search, test, chosen, out_of_fold, refits, calibration)]
         method = test.method
-        tested = _tested(test, chosen, refits, calibration)
-        if (rule := search.settings.rule) is not None:
-            decision = rule.fit(oof.part.y, oof.probabilities)
-            tested = replace(tested, decided=decision.decide(tested.probabilities))
-        judged = [tested]
     elif config.estimate == "repeated":
-        method = "repeated"
-        description = REPEATED_UNCHOSEN if free else None
-        judged = _repeated(search, explorer, chosen, config)
+        evaluated, method = _repeated(search, explorer, chosen, config), "repeated"
     elif config.estimate in {"auto", "nested"} and not free:
-        judged = _nested_or_note(search, explorer, chosen, config, notes)
-    if judged:
-        held += judged
-        description = description or DESCRIPTIONS[method]
-        estimates[method] = describe_held(judged, method, description, config)
+        evaluated, method = _nested_or_note(search, explorer, chosen, config, notes), "nested"
+    else:
+        evaluated, method = [], "cv"
+    cv = CV_UNCHOSEN if free else CV_CHOSEN
+    estimates = {"cv": describe_held([out_of_fold], "cv", cv, config)}
+    if evaluated:
+        unchosen = free and method == "repeated"
+        description = REPEATED_UNCHOSEN if unchosen else DESCRIPTIONS[method]
+        estimates[method] = describe_held(evaluated, method, description, config)
+    else:
+        method = "cv"
     if search.part.groups is not None and not search.part.grouped:
         notes.append(
             "Every group holds one distinct image: keeping groups together changes nothing."
@@ -202,17 +197,25 @@ def evaluate(
     elif search.part.grouped:
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
-        notes.append(_group_note(estimates, method if judged else "cv", config.scoring, free=free))
-    return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
+        notes.append(_group_note(estimates, method, config.scoring, free=free))
+    return Evaluation(estimates.pop(method), estimates, [out_of_fold, *evaluated], notes)
 
 
 def _tested(
-    test: EvaluationSet, chosen: Trial, refits: Refits, calibration: Calibration | None
+    search: FoldSearch,
+    test: EvaluationSet,
+    chosen: Trial,
+    out_of_fold: HeldOut,
+    refits: Refits,
+    calibration: Calibration | None,
 ) -> HeldOut:
     """Predictions of the returned classifier for images that it was not fitted on."""
     outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
-    fold = np.full(len(test.part), -1)
-    return HeldOut(test.method, test.part, fold, outputs.probabilities(calibration))
+    proba, decided = outputs.probabilities(calibration), None
+    if (rule := search.settings.rule) is not None:
+        decision = rule.fit(out_of_fold.part.y, out_of_fold.probabilities)
+        decided = decision.decide(proba)
+    return HeldOut(test.method, test.part, np.full(len(test.part), -1), proba, decided)
 
 
 def _nested_or_note(

@@ -20,7 +20,7 @@ from featx.errors import FitError
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial, backbones_text, plan_setups
 from featx.fitting.checking import check_config
 from featx.fitting.curve import learning_curve
-from featx.fitting.data import FitData, Part, hold_out_part, split_data
+from featx.fitting.data import FitData, Part
 from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.ensemble_search import run_trials
@@ -46,6 +46,7 @@ from featx.fitting.selection import (
     selection_notes,
     view_notes,
 )
+from featx.fitting.splitting import hold_out_part, split_data
 from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
 from featx.fitting.trust import fit_trust
 from featx.interrupts import promptly
@@ -308,8 +309,8 @@ def _warnings_as_notes(notes: list[str]) -> Iterator[None]:
 
     Warning filters belong to the process, not to a thread, so they are set here, outside the
     threads. Heads that did not converge are counted from the heads themselves. Deprecations are
-    not the user's concern and are warned about afterwards; what torch says about its own kernels
-    as it is imported is dropped.
+    not the user's concern and are warned about afterwards; warnings of torch about its own kernels
+    as it is imported are dropped.
     """
     from sklearn.exceptions import ConvergenceWarning
 

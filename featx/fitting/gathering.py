@@ -53,7 +53,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
 
 
 def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np.ndarray | None:
-    """The column as text, or None where no row has a value; says what a gap is taken for."""
+    """The column as text, or None where no row has a value; warns what a gap means."""
     missing = np.array([value is None for value in values], bool)
     if missing.all():
         return None
@@ -67,7 +67,7 @@ def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np
 
 
 def labelled(manifest: Manifest) -> Manifest:
-    """The labelled rows; says how many are left out."""
+    """The labelled rows; a warning tells how many are left out."""
     if not manifest.classes:
         raise FitError(
             f"{printable(manifest.source)!r} has no labels, and fit needs them.",

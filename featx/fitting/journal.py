@@ -3,7 +3,7 @@
 A file holds the scores of one partition of one set of images. Its name is a digest of all that a
 score depends on besides the trial and the folds held out, so that nothing else can be read from it.
 Lines are added whole and never changed. Each holds a checksum: one that was torn or changed since,
-or has none, is left out when it is read, and that is said.
+or has none, is left out when it is read, with a warning.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Entry", "Journal", "ScoreFile"]
 KEPT_S = 30 * 24 * 3600.0
 MOST_BYTES = 1 << 30
 PACKAGES = ("featx", "scikit-learn", "imbalanced-learn", "numpy", "scipy", "torch")
-SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: what a plug-in's file says counts too
+SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: a plug-in's file counts too
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class ScoreFile:
                 )
 
     def _read(self, line: bytes) -> bool:
-        """Whether the line is as it was written; what it says is then known."""
+        """Whether the line is as it was written; its scores are then known."""
         try:
             key, scores, stopped = unseal_line(line, self._path.stem)
         except (ValueError, RecursionError):

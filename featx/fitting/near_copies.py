@@ -19,10 +19,10 @@ Float = NDArray[np.float32]
 #: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows
 #: what it finds.
 NEAR = 0.95
-#: 1 - cosine of the image to those of that class on the average, from which this says anything:
+#: 1 - cosine of the image to those of that class on the average, from which an image counts:
 #: in a class whose images all look alike, neighbours are near without being copies.
 APART = 0.25
-SAID_SHARE, SAID_IMAGES = 0.05, 5  # of the images judged, from which it is said
+NOTED_SHARE, NOTED_IMAGES = 0.05, 5  # of the images looked at, from which a note is made
 MOST_PRODUCTS = 2e10  # multiplications: a second or so of one core
 FEWEST = 200  # images that are looked at all the same
 _BLOCK_ROWS = 4096
@@ -30,21 +30,21 @@ _BLOCK_ROWS = 4096
 
 @dataclass(frozen=True)
 class NearCopies:
-    """How many of the images that judge are nearly in training, and what that does to the number.
+    """How many evaluation images are nearly in training, and what that does to the estimate.
 
     Parameters
     ----------
-    judged : str
+    evaluated : str
         Which predictions: ``test``, ``holdout``, ``nested`` and so on.
     images : int
-        Images looked at: all that judge, or some drawn by the seed where they are many.
+        Images looked at: all of them, or some drawn by the seed where they are many.
     near : int
         Those with a nearly identical training image.
     accuracy_near, accuracy_others : float or None
         Share predicted right among these, and among the others; None where there are none.
     """
 
-    judged: str
+    evaluated: str
     images: int
     near: int
     accuracy_near: float | None
@@ -52,13 +52,14 @@ class NearCopies:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        document = asdict(self)
+        return {"judged": document.pop("evaluated"), **document}
 
     def notes(self) -> list[str]:
         """One sentence, where there are enough to matter."""
-        if self.near < max(SAID_IMAGES, SAID_SHARE * self.images):
+        if self.near < max(NOTED_IMAGES, NOTED_SHARE * self.images):
             return []
-        kind = "test images" if self.judged == "test" else "held-out images"
+        kind = "test images" if self.evaluated == "test" else "held-out images"
         right = ""
         if self.accuracy_near is not None and self.accuracy_others is not None:
             right = (
@@ -97,7 +98,7 @@ def near_copies_of(part: Part, held: HeldOut, backbones: Sequence[str], *, seed:
 
 
 def find_near_copies(
-    judged: str,
+    evaluated: str,
     X: tuple[Float, Float],
     training: Part,
     folds: tuple[NDArray[np.int64], NDArray[np.int64]],
@@ -105,18 +106,18 @@ def find_near_copies(
     *,
     seed: int,
 ) -> NearCopies:
-    """Look for the nearest training image of each image that judges.
+    """Look for the nearest training image of each evaluation image.
 
     Parameters
     ----------
-    judged : str
+    evaluated : str
     X : pair of ndarray of shape (n, n_features), float32
-        Embeddings of the training images, and of those that judge.
+        Embeddings of the training images, and of the evaluation images.
     training : Part
         Its classes tell how near images of one class are.
     folds : pair of ndarray of shape (n,), int64
         Of both; images of one fold were not trained on together with it.
-    right : ndarray of shape (n_judged,), bool
+    right : ndarray of shape (n_evaluated,), bool
         Whether each is predicted right.
     seed : int
     """
@@ -127,7 +128,9 @@ def find_near_copies(
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], training, (folds[0], folds[1][rows]))
     was_right = right[rows]
-    return NearCopies(judged, n, int(near.sum()), _share(was_right[near]), _share(was_right[~near]))
+    return NearCopies(
+        evaluated, n, int(near.sum()), _share(was_right[near]), _share(was_right[~near])
+    )
 
 
 def _share(right: NDArray[np.bool_]) -> float | None:
@@ -139,6 +142,7 @@ def _near(
 ) -> NDArray[np.bool_]:
     mean, spread = _moments(known)
     Q = _standardised(asked, mean, spread)
+    # the training images come in blocks: all products at once would not fit into memory
     best = np.full(len(Q), -1.0, np.float32)
     label = np.zeros(len(Q), np.int64)
     means = np.zeros((len(training.classes), known.shape[1]), np.float32)
@@ -146,7 +150,7 @@ def _near(
         Z = _standardised(known[block], mean, spread)
         np.add.at(means, training.y[block], Z)
         products = Q @ Z.T
-        products[folds[1][:, None] == folds[0][block]] = -1
+        products[folds[1][:, None] == folds[0][block]] = -1  # not trained on together with it
         at = products.argmax(axis=1)
         value = products[np.arange(len(Q)), at]
         nearer = value > best

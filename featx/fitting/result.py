@@ -149,7 +149,7 @@ class FitResult:
         Every row tried, the one without resampling before the ones with it.
     chosen : Candidate
     comparison : dict
-        JSON of how candidates were compared on the ``folds`` and, where images judge once,
+        JSON of how candidates were compared on the ``folds`` and, where there are test images,
         ``tested`` on those.
     search : dict
         JSON of what was tried.

@@ -109,7 +109,7 @@ class FoldSearch:
         keep : bool
             Keep the heads' outputs as well, as long as memory allows.
         label : str
-            What the progress bar says.
+            Of the progress bar.
         """
         asked = {t for trials in wanted.values() for t in trials}
         asked.update(trial for trial, _, _ in self.found.outputs)
@@ -131,7 +131,7 @@ class FoldSearch:
         fold_sets : sequence of tuple of int
             Folds to leave out together; each of them is tested.
         label : str
-            What the progress bar says.
+            Of the progress bar.
         """
         tasks = self._tasks(dict.fromkeys(fold_sets, trials), self.found.outputs)
         job = Job(self.data, self.settings, tasks, keep=True, label=label)

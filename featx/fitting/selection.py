@@ -1,4 +1,4 @@
-"""Choosing among scored trials, and what there is to say about the choice."""
+"""Choosing among scored trials, and what is noteworthy about the selection."""
 
 from __future__ import annotations
 

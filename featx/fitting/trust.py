@@ -1,7 +1,7 @@
-"""How far to trust the answers of the chosen classifier, fitted on its out-of-fold outputs.
+"""How far to trust the predictions of the chosen classifier, from its out-of-fold outputs.
 
 Calibration, prediction sets and the out-of-distribution score come from the training images alone.
-What they achieve is measured on the images that judge: the test split, what was held out, or the
+What they achieve is measured on the evaluation images: the test split, the share held out, or the
 folds, each of which then has its thresholds from the others.
 """
 
@@ -37,7 +37,7 @@ __all__ = ["FittedTrust", "fit_trust"]
 
 @dataclass(frozen=True)
 class FittedTrust:
-    """What the model says of its own answers, and how well it does.
+    """What the model reports about its own predictions, and how well that holds.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def fit_trust(
         Holds the chosen trial's out-of-fold outputs.
     chosen : Trial
     held : sequence of HeldOut
-        Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
+        Out-of-fold predictions of ``chosen``, then those of the evaluation images, if any.
     refits : Refits
         Asked last for ``chosen`` fitted on all images of the search, so that fitting it may take
         its time meanwhile.
@@ -87,20 +87,20 @@ def fit_trust(
     -------
     FittedTrust
     """
-    oof, judged = held[0], list(held[1:]) or [held[0]]
-    sets, sets_document = _prediction_sets(oof, judged, config)
+    out_of_fold, evaluated = held[0], list(held[1:]) or [held[0]]
+    sets, sets_document = _prediction_sets(out_of_fold, evaluated, config)
     single = chosen.trials[0] if isinstance(chosen, EnsembleTrial) else chosen  # its best member
     scores = _held_out_scores(search, single)
     X = search.part.embeddings(chosen.setup.backbones)
-    sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
+    sample, drift = fit_drift(X, search.part, out_of_fold, seed=config.seed)
     pipeline = refits(chosen)
     first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
-    limit, novelty, novelty_document = _novelty(search, single, first, scores, judged, config)
+    limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
     rule = search.settings.rule
-    decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
+    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.probabilities)
     return FittedTrust(
         temperature,
         Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
@@ -111,46 +111,46 @@ def fit_trust(
                 "asked": config.calibrate,
                 "method": "none" if calibration is None else calibration.method,
             },
-            "decision": None if rule is None else _achieved(rule, judged, config.seed),
+            "decision": None if rule is None else _achieved(rule, evaluated, config.seed),
             "prediction_sets": sets_document,
             "novelty": novelty_document,
         },
     )
 
 
-def _achieved(rule: Rule, judged: Sequence[HeldOut], seed: int) -> Any:
-    """What the rule's decisions achieve on the images that judge."""
-    part, repeats = judged[0].part, len(judged)
+def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
+    """What the rule's decisions achieve on the evaluation images."""
+    part, repeats = evaluated[0].part, len(evaluated)
     return rule.achieved(
         np.tile(part.y, repeats),
-        np.concatenate([held.predicted for held in judged]),
-        np.concatenate([held.probabilities.argmax(axis=1) for held in judged]),
+        np.concatenate([held.predicted for held in evaluated]),
+        np.concatenate([held.probabilities.argmax(axis=1) for held in evaluated]),
         np.tile(part.components, repeats),
         seed=seed,
-        n_folds=judged[0].n_folds,
+        n_folds=evaluated[0].n_folds,
     )
 
 
 def _prediction_sets(
-    oof: HeldOut, judged: Sequence[HeldOut], config: FitConfig
+    out_of_fold: HeldOut, evaluated: Sequence[HeldOut], config: FitConfig
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
-    fitted = _fit_sets(oof.part.y, oof.probabilities, config)
-    each = [_sets_of(held, fitted, config) for held in judged]
+    fitted = _fit_sets(out_of_fold.part.y, out_of_fold.probabilities, config)
+    each = [_sets_of(held, fitted, config) for held in evaluated]
     inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
-    part, repeats = judged[0].part, len(judged)
+    part, repeats = evaluated[0].part, len(evaluated)
     y, size = np.tile(part.y, repeats), inside.sum(axis=1)
     covered = inside[np.arange(len(y)), y]
-    right = np.concatenate([held.predicted for held in judged]) == y
+    right = np.concatenate([held.predicted for held in evaluated]) == y
     everyone = np.ones(len(y), bool)
     achieved = shares(
         [(covered, everyone), (abstained, everyone), (right, ~abstained)]
         + [(covered, y == c) for c in range(len(part.classes))],
         np.tile(part.components, repeats),
         seed=config.seed,
-        n_folds=judged[0].n_folds,
+        n_folds=evaluated[0].n_folds,
     )
-    counts = np.bincount(oof.part.y, minlength=len(part.classes))
+    counts = np.bincount(out_of_fold.part.y, minlength=len(part.classes))
     few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
     return fitted, {
         "coverage": config.coverage,
@@ -200,7 +200,7 @@ def _novelty(
     chosen: Trial,
     pipeline: Any,
     scores: FloatArray,
-    judged: Sequence[HeldOut],
+    evaluated: Sequence[HeldOut],
     config: FitConfig,
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
     """The score, its limit from ``scores`` of held-out folds, and how often it raises false alarms.
@@ -212,7 +212,7 @@ def _novelty(
     with one_blas_thread():
         novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
-    part = judged[0].part
+    part = evaluated[0].part
     if part is search.part:
         fold = search.data.fold
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
@@ -232,7 +232,7 @@ def _novelty(
                 [(alarms, np.ones(len(alarms), bool))],
                 part.components,
                 seed=config.seed,
-                n_folds=judged[0].n_folds,
+                n_folds=evaluated[0].n_folds,
             )[0],
         },
     )

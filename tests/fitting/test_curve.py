@@ -14,10 +14,10 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, curve, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.data import split_data
 from featx.fitting.executors import SearchSettings, ThreadExecutor
 from featx.fitting.partition import Partition
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 
 RIDGE: dict[str, Any] = {
     "head": ["ridge"],

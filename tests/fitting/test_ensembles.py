@@ -22,7 +22,7 @@ from featx.errors import ConfigError
 from featx.fitting import FitData, fit_heads
 from featx.fitting.calibrate import fit_calibration
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
-from featx.fitting.data import Part, split_data
+from featx.fitting.data import Part
 from featx.fitting.ensemble import PENALTIES, plan_ensembles
 from featx.fitting.ensemble_search import run_trials, score_ensembles
 from featx.fitting.executors import SearchSettings, ThreadExecutor
@@ -31,6 +31,7 @@ from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 from featx.fitting.training import Outputs
 
 LOGREG = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.01),))

@@ -20,7 +20,7 @@ from featx.config import FitConfig
 from featx.errors import UsageError
 from featx.fitting import check_config, checking, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.data import split_data
+from featx.fitting.splitting import split_data
 from featx.fitting.training import prepare, project
 from featx.heads import HEADS, Memo, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS

@@ -15,13 +15,13 @@ from featx.data.splits import make_folds
 from featx.errors import MissingExtraError, UnknownNameError
 from featx.fitting import executors, fit_heads
 from featx.fitting.candidates import Trial, plan_setups
-from featx.fitting.data import split_data
 from featx.fitting.executors import Job, SearchSettings, ThreadExecutor
 from featx.fitting.exploring import Explorer
 from featx.fitting.objective import nested_objectives
 from featx.fitting.partition import Partition, take_share
 from featx.fitting.plan import make_plan
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 from featx.fitting.strategies import STRATEGIES
 
 NAMES = ["bayes", "grid", "halving", "random"]

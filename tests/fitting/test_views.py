@@ -18,10 +18,10 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import FitError
 from featx.fitting import FitData, fit_heads
-from featx.fitting.data import split_data
 from featx.fitting.executors import SearchSettings, ThreadExecutor
 from featx.fitting.partition import Partition
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 
 QUICK = {"param_grid": {"logreg": {"C": [0.01]}}, "cv": 3}
 
