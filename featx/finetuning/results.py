@@ -128,7 +128,7 @@ def predictions(judged: Judged, kind: str) -> Predictions:
     answer = judged.of(kind)
     other = "frozen" if kind == "finetuned" else "finetuned"
     held = judged.of(other)
-    renamed = HeldOut(other, held.part, held.fold, held.probabilities)
+    renamed = HeldOut(other, held.part, held.fold, held.proba)
     return Predictions(answer.part.classes, [answer, renamed])
 
 

@@ -44,7 +44,7 @@ def tuned_trust(
     config = FitConfig(seed=seed)
     thresholds = set_thresholds(
         held.part.y,
-        conformities(config.sets, held.probabilities),
+        conformities(config.sets, held.proba),
         coverage=config.coverage,
         over=config.coverage_over,
     )

@@ -59,7 +59,9 @@ def fit_calibration(
 
 def _temperature(scores: FloatArray, y: IntArray, *, margins: bool) -> float:
     if not margins:
-        with np.errstate(divide="ignore"):
+        with np.errstate(
+            divide="ignore"
+        ):  # a class never trained on has probability 0: margin -inf
             scores = np.log(scores)
     return fit_temperature(margin_columns(scores), y)
 
@@ -72,6 +74,7 @@ def _least_loss(outputs: Sequence[Outputs], y: Sequence[IntArray]) -> str:
     for method in METHODS:
         each = []
         for i, fold in enumerate(outputs):
+            # no fold takes part in the calibration that it is evaluated by
             others = [j for j in range(len(outputs)) if j != i]
             calibration = fit_calibration(
                 method, [outputs[j] for j in others], [y[j] for j in others]

@@ -79,14 +79,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class EnsembleTrial(Trial):
-    """Trials that predict together; nothing is fitted for it but how they are combined.
+    """Trials that predict together; nothing is fitted for it but how they are combined."""
 
-    Parameters
-    ----------
-    members : tuple of tuple of Trial
-        Each member is a trial, or copies of one that differ in their seed. The best one first.
-    """
-
+    # each member is a trial, or copies of one that differ in their seed. The best one first.
     members: tuple[tuple[Trial, ...], ...] = ()
 
     @property

@@ -52,29 +52,17 @@ UNBOUNDED = "neg_log_loss"  # the one score whose best is 0 and not 1
 
 @dataclass(frozen=True)
 class Size:
-    """One number of training images: how the chosen trial does with it.
+    """One number of training images: how the chosen trial does with it."""
 
-    Parameters
-    ----------
-    n_images, n_components : float
-        Trained on, mean over folds and draws.
-    n_draws : int
-    by_class : ndarray of shape (n_classes,)
-        Training images of each class, mean over folds and draws.
-    scores, samples : dict
-        By name, the score as the search averages it, and its resamples.
-    recalls : ndarray of shape (n_classes,)
-    recall_samples : ndarray of shape (n_resamples, n_classes)
-    """
-
-    n_images: float
+    n_images: float  # trained on, mean over folds and draws
     n_components: float
     n_draws: int
+    # shape (n_classes,); training images of each class, mean over folds and draws
     by_class: FloatArray
-    scores: dict[str, float]
+    scores: dict[str, float]  # by name, the score as the search averages it, and its resamples
     samples: dict[str, FloatArray]
-    recalls: FloatArray
-    recall_samples: FloatArray
+    recalls: FloatArray  # shape (n_classes,)
+    recall_samples: FloatArray  # shape (n_resamples, n_classes)
 
 
 def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> dict[str, Any]:
@@ -158,6 +146,7 @@ def _joinings(search: FoldSearch) -> list[list[Joining]]:
     for held in search.data.single:
         rows = search.data.training(held)
         y, components = part.y[rows], part.components[rows]
+        # a seed of its own for every fold and draw, none a neighbour of another
         seeds = np.random.SeedSequence([search.settings.seed, *held]).generate_state(DRAWS)
         drawn.append([joining_order(y, components, seed=int(seed)) for seed in seeds])
     return drawn
@@ -271,6 +260,7 @@ def _evaluate(
         noise = draw_noise(
             by_fold[..., None], weights, len(samples[name]), seed=search.settings.seed
         )
+        # resamples are of pooled predictions; the curve's points are means over folds
         shift = scores[name] - fold_score(name, y, pooled)
         samples[name] = samples[name] + shift + noise[:, 0]
     recalls, noise = _recalls(search, proba, len(recall_samples))

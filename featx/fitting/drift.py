@@ -62,8 +62,8 @@ def fit_drift(
         directions=axes.directions,
         places=locate(X[rows], axes.centre, axes.scale, axes.directions),
         blocks=link_components(part.components[rows]),
-        predicted=held.predicted[places],
-        probabilities=held.probabilities[places, held.predicted[places]].astype(np.float32),
+        predicted=held.y_pred[places],
+        probabilities=held.proba[places, held.y_pred[places]].astype(np.float32),
     )
     return DriftSample(images=len(rows), grouped=part.grouped), drift
 
@@ -72,6 +72,7 @@ def _half(components: IntArray, rng: np.random.Generator) -> BoolArray:
     """About half of the images, by whole components."""
     order = rng.permutation(int(components.max()) + 1)
     sizes = np.bincount(components, minlength=len(order))[order]
+    # whole components in random order, until half of the images are reached
     kept = order[: int(np.searchsorted(sizes.cumsum(), len(components) / 2)) + 1]
     return np.isin(components, kept)
 

@@ -21,20 +21,11 @@ Mean = Callable[[Trial], float]
 
 @dataclass(frozen=True)
 class Edge:
-    """The best trial of a setup has the smallest or largest value of a parameter.
-
-    Parameters
-    ----------
-    trial : Trial
-    name : str
-        The parameter.
-    value, neighbour : float
-        The one at the end, and the one before it.
-    """
+    """The best trial of a setup has the smallest or largest value of a parameter."""
 
     trial: Trial
-    name: str
-    value: float
+    name: str  # the parameter
+    value: float  # the one at the end, and the one before it
     neighbour: float
 
     def comes_first(self, trials: Sequence[Trial]) -> bool:

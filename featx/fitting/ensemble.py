@@ -105,17 +105,10 @@ def _name(member: tuple[Trial, ...]) -> str:
 
 @dataclass(frozen=True)
 class Shares:
-    """What turns the outputs of an ensemble's members into its own.
+    """What turns the outputs of an ensemble's members into its own."""
 
-    Parameters
-    ----------
-    calibrations : list of Calibration or None
-        One a member.
-    stack : LogisticRegression or None
-        Fitted on `featx.artifact.ensemble.stack_features` and class indices; None averages.
-    """
-
-    calibrations: list[Calibration | None]
+    calibrations: list[Calibration | None]  # one a member
+    # fitted on `featx.artifact.ensemble.stack_features` and class indices; None averages
     stack: Any | None
 
     def combine(self, ensemble: EnsembleTrial, outputs: TrialOutputs, n_classes: int) -> Outputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "held_out",
     "n_nested_searches",
+    "pool",
 ]
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
@@ -61,25 +62,15 @@ IMAGE_LEVEL = (
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions for images that the predicting classifier was not fitted on.
+    """Predictions for images that the predicting classifier was not fitted on."""
 
-    Parameters
-    ----------
-    split : str
-        ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
-        ``repeated-1`` and so on, ``test`` or ``holdout``.
-    part : Part
-    fold : ndarray of shape (n,), int64
-        -1 in the test split and in what was held out.
-    probabilities : ndarray of shape (n, n_classes)
-    decided : ndarray of shape (n,), int64, optional
-        Predicted classes where they are not the likeliest ones.
-    """
-
+    # ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
+    # ``repeated-1`` and so on, ``test`` or ``holdout``
     split: str
     part: Part
-    fold: IntArray
-    probabilities: FloatArray
+    fold: IntArray  # shape (n,), int64; -1 in the test split and in what was held out
+    proba: FloatArray  # shape (n, n_classes)
+    # shape (n,), int64; predicted classes where they are not the likeliest ones
     decided: IntArray | None = None
 
     @property
@@ -88,11 +79,33 @@ class HeldOut:
         return int(self.fold.max()) + 1 or None
 
     @property
-    def predicted(self) -> IntArray:
+    def y_pred(self) -> IntArray:
         """Predicted classes as indices."""
         if self.decided is not None:
             return self.decided
-        return np.asarray(self.probabilities.argmax(axis=1))
+        return np.asarray(self.proba.argmax(axis=1))
+
+
+class Pooled(NamedTuple):
+    """Several predictions of the same images, one after the other."""
+
+    y: IntArray
+    units: IntArray  # an image's predictions share one
+    proba: FloatArray
+    y_pred: IntArray
+    n_folds: int | None
+
+
+def pool(held: Sequence[HeldOut]) -> Pooled:
+    """Pool predictions of the same images, as several partitions give them."""
+    part = held[0].part
+    return Pooled(
+        np.tile(part.y, len(held)),
+        np.tile(part.components, len(held)),
+        np.concatenate([h.proba for h in held]),
+        np.concatenate([h.y_pred for h in held]),
+        held[0].n_folds,
+    )
 
 
 @dataclass(frozen=True)
@@ -213,7 +226,7 @@ def _tested(
     outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
     proba, decided = outputs.probabilities(calibration), None
     if (rule := search.settings.rule) is not None:
-        decision = rule.fit(out_of_fold.part.y, out_of_fold.probabilities)
+        decision = rule.fit(out_of_fold.part.y, out_of_fold.proba)
         decided = decision.decide(proba)
     return HeldOut(test.method, test.part, np.full(len(test.part), -1), proba, decided)
 
@@ -323,19 +336,17 @@ def describe_held(
 
     Several predictions of the same images are pooled, and an image's are drawn together.
     """
-    part = held[0].part
-    repeats = len(held)
-    y, units = np.tile(part.y, repeats), np.tile(part.components, repeats)
+    part, repeats, pooled = held[0].part, len(held), pool(held)
     numbers = describe_predictions(
-        y,
-        np.concatenate([h.probabilities for h in held]),
+        pooled.y,
+        pooled.proba,
         part.classes,
-        units,
+        pooled.units,
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
-        predicted=np.concatenate([h.predicted for h in held]),
-        n_folds=held[0].n_folds,
+        predicted=pooled.y_pred,
+        n_folds=pooled.n_folds,
     )
     document = {
         "method": method,
@@ -346,7 +357,7 @@ def describe_held(
     if part.grouped:
         document["by_group"] = _by_group(held, config)
     if repeats > 1:
-        right = [float((h.predicted == part.y).mean()) for h in held]
+        right = [float((h.y_pred == part.y).mean()) for h in held]
         document["repeats"] = {"n": repeats, "accuracy": right}
     return document
 
@@ -355,7 +366,7 @@ def _by_group(held: Sequence[HeldOut], config: FitConfig) -> dict[str, Any] | No
     """The same metrics on groups: mean probabilities of each; None where no two have a class."""
     part = held[0].part
     assert part.groups is not None
-    each = [group_predictions(part.y, h.probabilities, part.groups, part.components) for h in held]
+    each = [group_predictions(part.y, h.proba, part.groups, part.components) for h in held]
     y, _, units, left_out = each[0]
     if len(y) < 2:
         return None

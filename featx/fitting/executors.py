@@ -54,24 +54,14 @@ Record = Callable[["Task", Trial], None]  # writes down what a trial of a task w
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What a search asks for.
-
-    Parameters
-    ----------
-    scoring : str
-    seed : int
-    calibrate : str, default "none"
-        How outputs become probabilities where predictions are held out; not used by scores.
-    rule : Rule, optional
-        What decisions are to reach there; not used by scores.
-    device : str, default "cpu"
-        Where heads that can compute products of matrices; see `featx.heads.Training`.
-    """
+    """What a search asks for."""
 
     scoring: str
     seed: int
+    # how outputs become probabilities where predictions are held out; not used by scores
     calibrate: str = "none"
-    rule: Rule | None = None
+    rule: Rule | None = None  # what decisions are to reach there; not used by scores
+    # where heads that can compute products of matrices; see `featx.heads.Training`
     device: str = "cpu"
 
 
@@ -95,26 +85,16 @@ class Job:
 
 @dataclass
 class Found:
-    """What fits gave.
+    """What fits gave."""
 
-    Attributes
-    ----------
-    scores : dict
-        ``(trial, folds left out, tested fold) -> score``.
-    outputs : dict
-        ``(trial, folds left out, tested fold) -> Outputs``, where they were to be kept.
-    refused : dict
-        ``setup -> why it cannot be used``.
-    stopped : set
-        ``(trial, folds left out)`` of fits that met their iteration limit.
-    elapsed_s : dict
-        ``setup -> seconds of fitting, resampling and scoring, summed over threads``.
-    """
-
+    # ``(trial, folds left out, tested fold) -> score``
     scores: dict[tuple[Trial, FoldSet, int], float] = field(default_factory=dict)
+    # ``(trial, folds left out, tested fold) -> Outputs``, where they were to be kept
     outputs: dict[tuple[Trial, FoldSet, int], Outputs] = field(default_factory=dict)
-    refused: dict[Setup, str] = field(default_factory=dict)
+    refused: dict[Setup, str] = field(default_factory=dict)  # ``setup -> why it cannot be used``
+    # ``(trial, folds left out)`` of fits that met their iteration limit
     stopped: set[tuple[Trial, FoldSet]] = field(default_factory=set)
+    # ``setup -> seconds of fitting, resampling and scoring, summed over threads``
     elapsed_s: dict[Setup, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, other: Found) -> None:
@@ -304,32 +284,18 @@ class _RemoteJob:
         return self.tasks, found, caught
 
 
+@dataclass(frozen=True)
 class ClusterExecutor:
     """The machines of a cluster, through joblib.
 
     Embeddings are laid out once for all machines; a task of the cluster is one row of the results
     table on one training part, and what comes back are scores and, where they are kept, outputs.
-
-    Parameters
-    ----------
-    session : Session
-        The cluster.
-    parallel : joblib.Parallel
-        What runs tasks there.
-    jobs : int, default 1
-        Threads on this machine, for what is computed here.
     """
 
-    def __init__(self, session: Session, parallel: Any, jobs: int = 1) -> None:
-        self._jobs = jobs
-        self._session = session
-        self._parallel = parallel
-        self._shared: dict[int, tuple[Part, Callable[[], Part]]] = {}
-
-    @property
-    def jobs(self) -> int:
-        """Threads on this machine, for what is computed here."""
-        return self._jobs
+    session: Session
+    parallel: Any  # joblib.Parallel, which runs tasks there
+    jobs: int = 1
+    _shared: dict[int, tuple[Part, Callable[[], Part]]] = field(default_factory=dict)
 
     def execute(self, job: Job, found: Found, record: Record) -> None:
         """Execute every task; what machines were warned about is warned about again here."""
@@ -342,7 +308,7 @@ class ClusterExecutor:
             console.log(f"{job.label}: {console.counted(len(units), 'task')} on the cluster.")
         read, folds = self._share(job.data.part), job.data.folds
         remote = [_RemoteJob(read, folds, job.settings, each, job.keep) for each in units.values()]
-        for tasks, theirs, warned in self._parallel(delayed(each)() for each in remote):
+        for tasks, theirs, warned in self.parallel(delayed(each)() for each in remote):
             found.add(theirs)
             for task in tasks:
                 for trial in task.trials:
@@ -354,5 +320,5 @@ class ClusterExecutor:
         """Lay out the images of one part, once."""
         if id(part) not in self._shared:
             # the part is kept too: its id must not become another one's
-            self._shared[id(part)] = part, self._session.share(part)
+            self._shared[id(part)] = part, self.session.share(part)
         return self._shared[id(part)][1]

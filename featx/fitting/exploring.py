@@ -143,6 +143,7 @@ class Explorer:
         while waiting := [run for run in runs if run.ask is not None]:
             needed = any(run.ask is not None and run.ask.needed for run in waiting)
             for wave in _waves(waiting, at_once=self._budget is None):
+                # the clock is looked at between waves only: a wave that began is finished
                 spent = self._budget is not None and self._budget.spent
                 if spent and not needed and all(run.has_something() for run in waiting):
                     self.cut.add(what)
@@ -244,6 +245,7 @@ class _Run:
     def go_on(self) -> None:
         """Let the strategy look at the scores, and know whether all it asked for is there."""
         assert self.ask is not None
+        # False tells the strategy that time was up before all of it was scored
         everything = self.asked[self.ask.share].keys() >= set(self.ask.trials)
         try:
             self.ask = self._steps.send(everything)
@@ -260,6 +262,7 @@ class _Run:
         if not usable:
             refused = self.objective.search.found.refused.values()
             raise FitError(f"Nothing could be fitted. {next(iter(refused))}")
+        # by the inner folds alone: the outer fold plays no part in the selection
         best = best_of(usable, self._known_scores, select)
         ensembles = together(best, self.objective.mean)
         search, tests = self.objective.search, self.objective.tests

@@ -111,26 +111,13 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
 
 @dataclass(frozen=True)
 class _Selection:
-    """What a search tried and chose.
-
-    Parameters
-    ----------
-    explorer : Explorer
-    setups : list of Setup
-        Every row of the results table.
-    trials : list of Trial
-        Everything that was scored on all images.
-    best : dict
-        The trial chosen for each setup that could be fitted.
-    chosen : Trial
-        The one of them that is returned.
-    """
+    """What a search tried and chose."""
 
     explorer: Explorer
-    setups: list[Setup]
-    trials: list[Trial]
-    best: dict[Setup, Trial]
-    chosen: Trial
+    setups: list[Setup]  # every row of the results table
+    trials: list[Trial]  # everything that was scored on all images
+    best: dict[Setup, Trial]  # the trial chosen for each setup that could be fitted
+    chosen: Trial  # the one of them that is returned
 
 
 def _separate(data: FitData, config: FitConfig) -> tuple[Part, EvaluationSet | None, list[str]]:

@@ -43,25 +43,13 @@ SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: a plug-in's file counts to
 
 @dataclass(frozen=True)
 class Entry:
-    """What one fit gave.
-
-    Parameters
-    ----------
-    trial : Trial
-    left_out : tuple of int
-        Folds left out together.
-    scores : list of float
-        On each of them; NaN where there is none.
-    stopped : bool
-        Whether the fit met its iteration limit.
-    context : sequence of Trial, optional
-        Trials that it was fitted along with, itself too, in their order, where that matters.
-    """
+    """What one fit gave."""
 
     trial: Trial
-    left_out: FoldSet
-    scores: list[float]
-    stopped: bool
+    left_out: FoldSet  # folds left out together
+    scores: list[float]  # on each of them; NaN where there is none
+    stopped: bool  # whether the fit met its iteration limit
+    # trials that it was fitted along with, itself too, in their order, where that matters
     context: Sequence[Trial] = ()
 
 
@@ -156,6 +144,7 @@ class ScoreFile:
     def _open(self) -> int:
         if self._handle is None:
             make_directory(self._path.parent)
+            # O_APPEND: lines of several processes do not overwrite each other; no link is followed
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             self._handle = os.open(self._path, flags, 0o666)
             size = os.fstat(self._handle).st_size

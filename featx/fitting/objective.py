@@ -21,17 +21,10 @@ __all__ = ["Objective", "nested_objectives", "search_objective"]
 
 @dataclass(frozen=True)
 class Objective:
-    """Scores on some tests.
+    """Scores on some tests."""
 
-    Parameters
-    ----------
-    search : FoldSearch
-        Does the fitting.
-    tests : tuple of (tuple of int, int)
-        Folds to leave out together, and which of them is tested.
-    """
-
-    search: FoldSearch
+    search: FoldSearch  # does the fitting
+    # folds to leave out together, and which of them is tested
     tests: tuple[tuple[FoldSet, int], ...]
 
     def n_images(self, share: float = 1.0) -> int:

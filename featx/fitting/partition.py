@@ -18,13 +18,7 @@ FoldSet = tuple[int, ...]  # folds that are held out of training together
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Images, each of which is tested in one fold.
-
-    Parameters
-    ----------
-    part : Part
-    folds : Folds
-    """
+    """Images, each of which is tested in one fold."""
 
     part: Part
     folds: Folds

@@ -23,26 +23,14 @@ DRAWS = 20  # attempts at a point that was not drawn before
 
 @dataclass(frozen=True)
 class Plan:
-    """What a strategy may try.
+    """What a strategy may try."""
 
-    Parameters
-    ----------
-    setups : sequence of Setup
-        Rows of the results table, in their order.
-    grids : mapping of str to list of Point
-        Every point of each head's grid, in scikit-learn's order.
-    spaces : mapping of str to Space
-        What each head's parameters may be. Values that the user gave are choices: nothing else is
-        tried in their place.
-    n_trials : int or None
-        Points to draw for each setup, where that was given.
-    seed : int
-    """
-
-    setups: Sequence[Setup]
-    grids: Mapping[str, Sequence[Point]]
+    setups: Sequence[Setup]  # rows of the results table, in their order
+    grids: Mapping[str, Sequence[Point]]  # every point of each head's grid, in scikit-learn's order
+    # what each head's parameters may be. Values that the user gave are choices: nothing else
+    # is tried in their place.
     spaces: Mapping[str, Space]
-    n_trials: int | None
+    n_trials: int | None  # points to draw for each setup, where that was given
     seed: int
 
     def grid(self, setup: Setup) -> list[Trial]:
@@ -75,6 +63,7 @@ class Plan:
         space = self.spaces[head]
         if (every := self.everything(head)) is not None and len(every) <= n:
             return every
+        # seeded by the head: what one head draws does not depend on which others are tried
         generator = np.random.default_rng([self.seed, *head.encode()])
         points: dict[Point, None] = {}
         for _ in range(DRAWS * n):

@@ -55,7 +55,7 @@ class Refits:
     def _begin(self, trial: Trial, pool: ThreadPoolExecutor) -> Future[Any]:
         """What the fit of ``trial`` comes to, which begins in ``pool`` unless it has begun: the
         main thread is to hear of Ctrl-C meanwhile."""
-        with self._lock:
+        with self._lock:  # two threads may ask for the same member
             if trial not in self._begun:
                 fit = self._ensemble if isinstance(trial, EnsembleTrial) else self._pipeline
                 self._begun[trial] = pool.submit(fit, trial)

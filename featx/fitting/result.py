@@ -118,7 +118,7 @@ class Predictions:
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""
         for held in self.held:
-            named = [self.classes[c] for c in held.predicted]
+            named = [self.classes[c] for c in held.y_pred]
             units = held.part.components
             for i, name in enumerate(held.part.ids):
                 fold = int(held.fold[i])
@@ -130,7 +130,7 @@ class Predictions:
                     named[i],
                     int(units[i]),
                     held.part.hashes[i, :8].tobytes().hex(),
-                    *held.probabilities[i].tolist(),
+                    *held.proba[i].tolist(),
                 ]
 
     def __len__(self) -> int:
@@ -220,7 +220,7 @@ def tabulate(
     search: FoldSearch,
     setups: Sequence[Setup],
     trials: Sequence[Trial],
-    best: dict[Setup, Trial],
+    best: Mapping[Setup, Trial],
     *,
     on_folds: CandidateComparison,
     on_test: CandidateComparison | None,
@@ -234,7 +234,7 @@ def _candidate(
     search: FoldSearch,
     setup: Setup,
     trials: Sequence[Trial],
-    best: dict[Setup, Trial],
+    best: Mapping[Setup, Trial],
     comparisons: Mapping[str, CandidateComparison | None],
 ) -> Candidate:
     if setup not in best:

@@ -33,35 +33,17 @@ KEPT_BYTES = 512 * 2**20
 
 @dataclass
 class FoldSearch:
-    """Scores of trials on the folds of one partition.
+    """Scores of trials on the folds of one partition."""
 
-    Parameters
-    ----------
-    settings : SearchSettings
-        What is asked for.
-    data : Partition
-        The images searched on, and their folds.
-    executor : Executor
-        What fits.
-    journal : Journal, optional
-        Where scores are written as they are found, and looked up before.
-
-    Attributes
-    ----------
-    found : Found
-        Scores, outputs and refusals so far.
-    shares : dict
-        ``(ensemble, fold that they know nothing of, folds left out too) -> its shares``.
-    smaller : dict
-        ``share -> the same on a share of the images``.
-    """
-
-    settings: SearchSettings
-    data: Partition
-    executor: Executor
+    settings: SearchSettings  # what is asked for
+    data: Partition  # the images searched on, and their folds
+    executor: Executor  # what fits
+    # where scores are written as they are found, and looked up before
     journal: Journal | None = None
-    found: Found = field(default_factory=Found)
+    found: Found = field(default_factory=Found)  # scores, outputs and refusals so far
+    # ``(ensemble, fold that they know nothing of, folds left out too) -> its shares``
     shares: dict[tuple[EnsembleTrial, int, FoldSet], Shares] = field(default_factory=dict)
+    # ``share -> the same on a share of the images``
     smaller: dict[float, FoldSearch] = field(default_factory=dict)
     _recalled: dict[tuple[Trial, FoldSet], tuple[Trial, ...]] = field(default_factory=dict)
 

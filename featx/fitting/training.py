@@ -45,19 +45,12 @@ class RefusedError(FitError):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a fitted head gives for some images.
+    """What a fitted head gives for some images."""
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes), float64
-        Probabilities, or margins where the head has no probabilities. A class the head was not
-        trained on has probability 0 or margin -inf.
-    margins : bool
-        Which of the two.
-    """
-
+    # shape (n, n_classes), float64; probabilities, or margins where the head has no
+    # probabilities. A class the head was not trained on has probability 0 or margin -inf.
     scores: FloatArray
-    margins: bool
+    margins: bool  # which of the two
 
     def probabilities(self, calibration: Calibration | None = None) -> FloatArray:
         """Probabilities, calibrated; without calibration, margins' are their softmax."""
@@ -68,16 +61,9 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training part, scaled, projected and resampled.
+    """A training part, scaled, projected and resampled."""
 
-    Parameters
-    ----------
-    steps : list of (str, transformer)
-        Fitted ``scaler`` and, where there is one, ``pca``.
-    training : Training
-    """
-
-    steps: list[tuple[str, Any]]
+    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
     training: Training
 
     @property
@@ -94,27 +80,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Projected:
-    """A training part, scaled and projected, for every sampler.
+    """A training part, scaled and projected, for every sampler."""
 
-    Parameters
-    ----------
-    steps : list of (str, transformer)
-        Fitted ``scaler`` and, where there is one, ``pca``.
-    X : ndarray of shape (n, n_features), float32
-    y : ndarray of shape (n,), int64
-    classes : list of str
-    together : ndarray of shape (n,), int64
-        Rows of one number are of one image or group.
-    memo : Memo
-        What heads know of ``X``.
-    """
-
-    steps: list[tuple[str, Any]]
-    X: NDArray[np.float32]
-    y: IntArray
+    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
+    X: NDArray[np.float32]  # shape (n, n_features), float32
+    y: IntArray  # shape (n,), int64
     classes: Sequence[str]
-    together: IntArray
-    memo: Memo = field(default_factory=Memo)
+    together: IntArray  # shape (n,), int64; rows of one number are of one image or group
+    memo: Memo = field(default_factory=Memo)  # what heads know of ``X``
 
 
 def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projected:
@@ -271,7 +244,7 @@ def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
 
 
 def one_blas_thread() -> Any:
-    """One BLAS thread a fit: threads over fits scale better, and sums come out the same."""
+    """One BLAS thread a fit: threads over fits scale better, and sums do not depend on them."""
     import scipy.linalg  # noqa: F401  has a BLAS of its own, which is limited only once it is there
     from threadpoolctl import threadpool_limits
 

@@ -21,7 +21,7 @@ from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut
+from featx.fitting.estimate import HeldOut, pool
 from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
@@ -37,26 +37,14 @@ __all__ = ["FittedTrust", "fit_trust"]
 
 @dataclass(frozen=True)
 class FittedTrust:
-    """What the model reports about its own predictions, and how well that holds.
+    """What the model reports about its own predictions, and how well that holds."""
 
-    Parameters
-    ----------
-    temperature : float or None
-        Of margins' softmax; None when the head has probabilities or another calibration.
-    trust : Trust
-    novelty : Novelty
-        Arrays of the out-of-distribution score.
-    drift : Drift or None
-        What new images can be held against; None of too few training images.
-    document : dict
-        JSON: what was asked, fitted and achieved.
-    """
-
+    # Of margins' softmax; None when the head has probabilities or another calibration
     temperature: float | None
     trust: Trust
-    novelty: Novelty
-    drift: Drift | None
-    document: dict[str, Any]
+    novelty: Novelty  # arrays of the out-of-distribution score
+    drift: Drift | None  # what new images can be held against; None of too few training images
+    document: dict[str, Any]  # JSON: what was asked, fitted and achieved
 
 
 def fit_trust(
@@ -96,11 +84,12 @@ def fit_trust(
     pipeline = refits(chosen)
     first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
+    # a temperature alone is stored with the head, as in models of the first format
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
     rule = search.settings.rule
-    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.probabilities)
+    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba)
     return FittedTrust(
         temperature,
         Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
@@ -120,35 +109,30 @@ def fit_trust(
 
 def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
     """What the rule's decisions achieve on the evaluation images."""
-    part, repeats = evaluated[0].part, len(evaluated)
-    return rule.achieved(
-        np.tile(part.y, repeats),
-        np.concatenate([held.predicted for held in evaluated]),
-        np.concatenate([held.probabilities.argmax(axis=1) for held in evaluated]),
-        np.tile(part.components, repeats),
-        seed=seed,
-        n_folds=evaluated[0].n_folds,
-    )
+    pooled = pool(evaluated)
+    likeliest = pooled.proba.argmax(axis=1)
+    how = {"seed": seed, "n_folds": pooled.n_folds}
+    return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)
 
 
 def _prediction_sets(
     out_of_fold: HeldOut, evaluated: Sequence[HeldOut], config: FitConfig
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
-    fitted = _fit_sets(out_of_fold.part.y, out_of_fold.probabilities, config)
+    fitted = _fit_sets(out_of_fold.part.y, out_of_fold.proba, config)
     each = [_sets_of(held, fitted, config) for held in evaluated]
     inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
-    part, repeats = evaluated[0].part, len(evaluated)
-    y, size = np.tile(part.y, repeats), inside.sum(axis=1)
+    part, pooled = out_of_fold.part, pool(evaluated)
+    y = pooled.y
     covered = inside[np.arange(len(y)), y]
-    right = np.concatenate([held.predicted for held in evaluated]) == y
+    right = pooled.y_pred == y
     everyone = np.ones(len(y), bool)
     achieved = shares(
         [(covered, everyone), (abstained, everyone), (right, ~abstained)]
         + [(covered, y == c) for c in range(len(part.classes))],
-        np.tile(part.components, repeats),
+        pooled.units,
         seed=config.seed,
-        n_folds=evaluated[0].n_folds,
+        n_folds=pooled.n_folds,
     )
     counts = np.bincount(out_of_fold.part.y, minlength=len(part.classes))
     few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
@@ -160,7 +144,7 @@ def _prediction_sets(
         "covered": achieved[0],
         "abstained": achieved[1],
         "accuracy_of_the_others": achieved[2],
-        "mean_size": float(size.mean()),
+        "mean_size": float(inside.sum(axis=1).mean()),
         "covered_by_class": dict(zip(part.classes, achieved[3:], strict=True)),
     }
 
@@ -184,13 +168,13 @@ def _sets_of(
     held: HeldOut, fitted: PredictionSets, config: FitConfig
 ) -> tuple[BoolArray, BoolArray]:
     """Sets, and who abstains; of a fold by the other folds' thresholds, else by ``fitted``."""
-    inside = np.zeros(held.probabilities.shape, bool)
+    inside = np.zeros(held.proba.shape, bool)
     abstained = np.zeros(len(inside), bool)
     for fold in np.unique(held.fold):
         rows, sets = held.fold == fold, fitted
-        if fold >= 0:
-            sets = _fit_sets(held.part.y[~rows], held.probabilities[~rows], config)
-        predictions = held.probabilities[rows], held.predicted[rows]
+        if fold >= 0:  # thresholds for a fold come from the others, as those for new images do
+            sets = _fit_sets(held.part.y[~rows], held.proba[~rows], config)
+        predictions = held.proba[rows], held.y_pred[rows]
         inside[rows], abstained[rows] = sets.sets(*predictions), sets.abstains(*predictions)
     return inside, abstained
 

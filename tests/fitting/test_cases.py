@@ -276,5 +276,5 @@ def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_sp
     except FeatxError:
         return
     json.dumps(result.document(), allow_nan=False)
-    probabilities = np.concatenate([h.probabilities for h in result.predictions.held])
+    probabilities = np.concatenate([h.proba for h in result.predictions.held])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)

@@ -111,9 +111,7 @@ def test_nested_predictions_equal_the_plain_double_loop(digits):
         inner = fold != outer
         search = plain_search("logreg", None, grid, "balanced_accuracy", fold[inner])
         search.fit(X[inner], y[inner])
-        np.testing.assert_allclose(
-            nested.probabilities[~inner], search.predict_proba(X[~inner]), atol=1e-5
-        )
+        np.testing.assert_allclose(nested.proba[~inner], search.predict_proba(X[~inner]), atol=1e-5)
     assert result.estimate["method"] == "nested"
     assert set(result.estimates) == {"cv"}
 

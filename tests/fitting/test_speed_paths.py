@@ -325,8 +325,8 @@ def test_a_class_missing_from_a_fold_is_never_predicted_there():
         result = fit_heads(data, FitConfig(head=[head], cv=4, estimate="cv"))
         oof = next(h for h in result.predictions.held if h.split == "oof")
         row = np.flatnonzero(oof.part.y == 2)
-        assert oof.probabilities[row, 2] == 0.0
-        assert oof.probabilities[row].sum() == pytest.approx(1.0)
+        assert oof.proba[row, 2] == 0.0
+        assert oof.proba[row].sum() == pytest.approx(1.0)
 
 
 FREE = [

@@ -103,7 +103,7 @@ def _distribution(optuna: Any, dimension: Any) -> Any:
 
 PLUGIN = Strategy(
     name="bayes",
-    summary="points where the scores so far suggest the largest gain; optuna",
+    summary="points with the largest expected improvement; optuna",
     search=search,
     alike=False,
     check=_optuna,
