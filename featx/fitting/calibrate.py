@@ -59,9 +59,7 @@ def fit_calibration(
 
 def _temperature(scores: FloatArray, y: IntArray, *, margins: bool) -> float:
     if not margins:
-        with np.errstate(
-            divide="ignore"
-        ):  # a class never trained on has probability 0: margin -inf
+        with np.errstate(divide="ignore"):  # a class that was not trained on becomes -inf
             scores = np.log(scores)
     return fit_temperature(margin_columns(scores), y)
 

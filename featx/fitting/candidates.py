@@ -55,6 +55,12 @@ class Setup:
         """The backbones as text."""
         return backbones_text(self.backbones)
 
+    def document(self) -> dict[str, Any]:
+        """The row's first columns, as JSON."""
+        fields = dict(vars(self))
+        del fields["backbones"]
+        return {"backbone": self.backbone, **fields}
+
     def __str__(self) -> str:
         words = [self.head, self.backbone]
         if self.pca != "none":
@@ -129,7 +135,7 @@ def plan_setups(
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:
-            notes.append(f"No class weights for {', '.join(without)}: they have none.")
+            notes.append(f"Heads that take no class weights: {', '.join(without)}.")
     if n_views:
         setups += [replace(setup, views=n_views) for setup in setups]
     return setups, notes

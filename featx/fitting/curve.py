@@ -90,7 +90,7 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
     if not free:
         notes.append(CHOSEN_HERE)
     if search.settings.rule is not None:
-        notes.append("The learning curve is of the likeliest class, before thresholds or costs.")
+        notes.append("The learning curve is of the likeliest class, without thresholds or costs.")
     joinings = _joinings(search)
     shares = _shares(search, joinings)
     scorings = list(dict.fromkeys([search.settings.scoring, "accuracy"]))

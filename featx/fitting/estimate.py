@@ -50,13 +50,13 @@ REPEATED_UNCHOSEN = (
     "candidate was tried, so nothing was chosen on it"
 )
 CV_CHOSEN = (
-    "the search's own folds, pooled; the best of several candidates was chosen on them, which "
-    "makes such a number too high on average"
+    "the search's own folds, pooled; the best of several candidates was selected on them, so the "
+    "number is too high on average"
 )
 CV_UNCHOSEN = "cross-validation; only one candidate was tried, so nothing was chosen on it"
 IMAGE_LEVEL = (
-    "cross-validation of the chosen candidate with groups ignored: what would have been printed "
-    "without them, not an estimate for new groups"
+    "cross-validation of the chosen candidate with groups ignored, for comparison: not an estimate "
+    "for new groups"
 )
 
 

@@ -199,6 +199,7 @@ def _evaluated(
         classes=search.part.classes,
         candidates=candidates,
         chosen=candidates[selection.setups.index(chosen.setup)],
+        backbones=chosen.setup.backbones,
         comparison={"folds": on_folds.document(), "tested": on_test and on_test.document()},
         search={
             **explorer.document(),

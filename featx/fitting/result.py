@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featx.console import counted
-from featx.fitting.candidates import Setup, Trial, backbones_text
+from featx.fitting.candidates import Setup, Trial
 from featx.fitting.estimate import HeldOut
 from featx.fitting.near_copies import NearCopies
 from featx.fitting.search import FoldSearch
@@ -28,9 +28,7 @@ class Candidate:
 
     Parameters
     ----------
-    backbones : tuple of str
-        Whose embeddings lie side by side.
-    head, sampler : str
+    backbone, head, sampler : str
     class_weight : {"none", "balanced"}
     views : int
         Augmented views of each training image, beside the image itself.
@@ -63,7 +61,7 @@ class Candidate:
     notes : list of str
     """
 
-    backbones: tuple[str, ...]
+    backbone: str
     head: str
     sampler: str
     class_weight: str
@@ -83,15 +81,9 @@ class Candidate:
     elapsed_s: float = 0.0
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def backbone(self) -> str:
-        """The backbones as text."""
-        return backbones_text(self.backbones)
-
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
-        fields = {k: v for k, v in vars(self).items() if k != "backbones"}
-        return {"backbone": self.backbone, **fields}
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -148,6 +140,8 @@ class FitResult:
     candidates : list of Candidate
         Every row tried, the one without resampling before the ones with it.
     chosen : Candidate
+    backbones : tuple of str
+        Whose embeddings, side by side, the chosen candidate reads.
     comparison : dict
         JSON of how candidates were compared on the ``folds`` and, where there are test images,
         ``tested`` on those.
@@ -177,6 +171,7 @@ class FitResult:
     classes: list[str]
     candidates: list[Candidate]
     chosen: Candidate
+    backbones: tuple[str, ...]
     comparison: dict[str, Any]
     search: dict[str, Any]
     estimate: dict[str, Any]
@@ -240,7 +235,7 @@ def _candidate(
     if setup not in best:
         refusal = search.found.refused.get(setup)
         status, why = ("refused", refusal) if refusal else ("not reached", "The budget was spent.")
-        return Candidate(**vars(setup), status=status, notes=[why])
+        return Candidate(**setup.document(), status=status, notes=[why])
     notes = []
     if search.unconverged[setup]:
         notes.append(
@@ -264,7 +259,7 @@ def _candidate(
         if t.setup == setup
     ]
     return Candidate(
-        **vars(setup),
+        **setup.document(),
         status="ok",
         params=dict(best[setup].params),
         cv_mean=_number(search.mean_score(best[setup])),

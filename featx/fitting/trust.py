@@ -84,7 +84,7 @@ def fit_trust(
     pipeline = refits(chosen)
     first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
-    # a temperature alone is stored with the head, as in models of the first format
+    # the temperature of margins has a place of its own in a saved model
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature

@@ -174,7 +174,7 @@ def test_rows_stand_beside_the_row_without_resampling(digits):
         ("knn", "none", "none"),
         ("knn", "none", "smote"),
     ]
-    assert "No class weights for knn: they have none." in result.notes
+    assert "Heads that take no class weights: knn." in result.notes
     for candidate in result.candidates:
         assert (candidate.against_none is None) == (candidate.sampler == "none")
     smote = result.candidates[1]
