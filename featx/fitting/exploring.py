@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from featx.console import counted
@@ -29,32 +30,9 @@ Most = Mapping[tuple[float, Setup], int]
 Together = Callable[[Mapping[Setup, Trial], Callable[[Trial], float]], list[EnsembleTrial]]
 
 
-def _none(best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float]) -> list[EnsembleTrial]:
-    return []
-
-
+@dataclass
 class Explorer:
     """One strategy with one plan.
-
-    Parameters
-    ----------
-    name : str
-        Of the strategy.
-    plan : Plan
-    together : callable, optional
-        The ensembles to try of the best trial of each setup, by their mean scores
-        (`featx.fitting.ensemble.plan_ensembles`). Default: none.
-    budget : str, optional
-        Time for all searches, as in `featx.durations`; it starts with the first.
-    n_nested : int, default 0
-        Nested searches that will share the budget.
-
-    Attributes
-    ----------
-    tried : dict
-        ``share of the images -> trials`` that the search itself had scored.
-    cut : set
-        ``"search"``, ``"nested"`` or both: which searches the budget ended.
 
     Raises
     ------
@@ -62,24 +40,21 @@ class Explorer:
         There is no such strategy.
     """
 
-    def __init__(
-        self,
-        name: str,
-        plan: Plan,
-        *,
-        together: Together = _none,
-        budget: str | None = None,
-        n_nested: int = 0,
-    ) -> None:
-        self.strategy: Strategy = STRATEGIES.get(name)
-        self.plan = plan
-        self.tried: dict[float, list[Trial]] = {}
-        self.cut: set[str] = set()
-        self._together = together
-        self._ensembles: list[EnsembleTrial] = []
-        self._asked = budget
-        self._n_nested = n_nested
-        self._budget: Budget | None = None
+    name: str  # of the strategy
+    plan: Plan
+    # the ensembles to try of the best trial of each setup, by their mean scores
+    together: Together = lambda best, mean_score: []
+    budget: str | None = None  # time for all searches; it starts with the first
+    n_nested: int = 0  # nested searches that will share the budget
+    # share of the images -> trials that the search itself had scored
+    tried: dict[float, list[Trial]] = field(default_factory=dict, init=False)
+    # "search", "nested" or both: which searches the budget ended
+    cut: set[str] = field(default_factory=set, init=False)
+    _ensembles: list[EnsembleTrial] = field(default_factory=list, init=False)
+    _clock: Budget | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.strategy: Strategy = STRATEGIES.get(self.name)
 
     @property
     def free(self) -> bool:
@@ -89,12 +64,12 @@ class Explorer:
 
     def search(self, search: FoldSearch) -> list[Trial]:
         """Every trial scored on all images and folds; of equally good ones the first is to win."""
-        if self._asked is not None:
+        if self.budget is not None:
             n = search.data.n_folds
             outer = min(n, NESTED_FOLDS)
             pairs = outer * (outer - 1) / (2 if self.strategy.alike else 1)
-            weights = [float(n)] + [pairs] * self._n_nested
-            self._budget = Budget(read_seconds(self._asked), weights)
+            weights = [float(n)] + [pairs] * self.n_nested
+            self._clock = Budget(read_seconds(self.budget), weights)
         run = _Run(search_objective(search), self.strategy, self.plan, None)
         self._advance([run], "search", keep=True, label="Search")
         self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
@@ -102,7 +77,7 @@ class Explorer:
 
     def combine(self, search: FoldSearch, best: Mapping[Setup, Trial]) -> list[EnsembleTrial]:
         """Ensembles of the best trials, scored; those that cannot be made are refused."""
-        self._ensembles = self._together(best, search.mean_score)
+        self._ensembles = self.together(best, search.mean_score)
         run_trials(search, self._ensembles, label="Ensembles")
         return self._ensembles
 
@@ -120,11 +95,11 @@ class Explorer:
             Nothing could be fitted, or training images of two folds less are of one class.
         """
         search.data.check(search.data.pairs)
-        most = None if self._budget is None else self._counts()
+        most = None if self._clock is None else self._counts()
         runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(search)]
         self._advance(runs, "nested", keep=False, label="Nested search")
         while True:
-            choices = [run.choose(select, self._together) for run in runs]
+            choices = [run.choose(select, self.together) for run in runs]
             run_trials(search, list(dict.fromkeys(choices)), label="Nested folds")
             # a choice that cannot be fitted to an outer training part is chosen no more
             if not any(trial.setup in search.found.refused for trial in choices):
@@ -138,13 +113,13 @@ class Explorer:
 
         What two runs need is fitted once.
         """
-        if self._budget is not None:
-            self._budget.next_part()
+        if self._clock is not None:
+            self._clock.next_part()
         while waiting := [run for run in runs if run.ask is not None]:
             needed = any(run.ask is not None and run.ask.needed for run in waiting)
-            for wave in _waves(waiting, at_once=self._budget is None):
+            for wave in _waves(waiting, at_once=self._clock is None):
                 # the clock is looked at between waves only: a wave that began is finished
-                spent = self._budget is not None and self._budget.spent
+                spent = self._clock is not None and self._clock.spent
                 if spent and not needed and all(run.has_something() for run in waiting):
                     self.cut.add(what)
                     break
@@ -162,13 +137,13 @@ class Explorer:
             reached = {t.setup for t in self.tried.get(1.0, [])}
             missed = [str(setup) for setup in self.plan.setups if setup not in reached]
             notes.append(
-                f"The budget of {self._asked} ended the search after "
+                f"The budget of {self.budget} ended the search after "
                 f"{counted(self._n_tried, 'trial')}"
                 + (f"; not reached: {', '.join(missed)}." if missed else ".")
             )
         if "nested" in self.cut:
             notes.append(
-                f"The budget of {self._asked} ended the nested searches before they had tried what "
+                f"The budget of {self.budget} ended the nested searches before they had tried what "
                 "the search did: they chose among less, so that the estimate is too low on average."
             )
         return notes
@@ -183,7 +158,7 @@ class Explorer:
             "rungs": [
                 {"share": share, "trials": len(self.tried[share])} for share in sorted(self.tried)
             ],
-            "budget": self._asked,
+            "budget": self.budget,
             "ended_by_budget": sorted(self.cut),
         }
 
@@ -195,13 +170,7 @@ class Explorer:
 class _Run:
     """A strategy under way on one objective.
 
-    Parameters
-    ----------
-    objective : Objective
-    strategy : Strategy
-    plan : Plan
-    most : mapping of (float, Setup) to int, optional
-        Trials that it may make on each share of the images.
+    ``most`` are the trials that it may make on each share of the images.
     """
 
     def __init__(
