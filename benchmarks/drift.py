@@ -148,7 +148,7 @@ class Fitted:
         from featx.data.splits import make_folds
         from featx.fitting.data import Part
         from featx.fitting.drift import fit_drift
-        from featx.fitting.estimate import Held
+        from featx.fitting.estimate import HeldOut
 
         self.classes, y = np.unique(images.y, return_inverse=True)
         groups = np.unique(images.groups, return_inverse=True)[1]
@@ -158,7 +158,7 @@ class Fitted:
         self.head = make_pipeline(StandardScaler(), RidgeClassifier(alpha=1000))
         folds = make_folds(y, groups, part.classes, n_folds=5, seed=seed)
         said = cross_val_predict(self.head, images.X, y, cv=PredefinedSplit(folds.fold))
-        held = Held("oof", part, np.zeros(n, int), np.eye(len(self.classes))[said])
+        held = HeldOut("oof", part, np.zeros(n, int), np.eye(len(self.classes))[said])
         self.head.fit(images.X, y)
         self.drift = fit_drift(images.X, part, held, seed=seed)[1]
         assert self.drift is not None

@@ -40,7 +40,8 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.candidates import plan_setups
-from featx.fitting.data import Part, split_data
+from featx.fitting.data import Part
+from featx.fitting.splitting import split_data
 from featx.heads import HEADS
 
 RESULTS = Path(__file__).parent / "results" / "fit.json"
@@ -239,7 +240,7 @@ def plain_search(part: Part, fold: np.ndarray, config: FitConfig) -> GridSearchC
         [("scaler", StandardScaler()), ("sampler", None), ("head", HEADS.get(head).build(None, 0))]
     )
     grids = []
-    for setup in plan_setups(list(part.X), config)[0]:
+    for setup in plan_setups(part.competing, config)[0]:
         own = {f"head__{name}": values for name, values in grid.items()}
         if setup.class_weight != "none":
             own["head__class_weight"] = [setup.class_weight]

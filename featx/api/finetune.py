@@ -39,11 +39,12 @@ from featx.finetuning.model import Answer, frozen_answer, tuned_answer
 from featx.finetuning.results import Found, Judged, curves, predictions, settings
 from featx.fitting import check_labels
 from featx.fitting.budget import Budget
-from featx.fitting.data import Part, hold_out_part, split_data
-from featx.fitting.estimate import Held, Tested
+from featx.fitting.data import Part
+from featx.fitting.estimate import EvaluationSet, HeldOut
 from featx.fitting.foreseen import missing_test_split
 from featx.fitting.gathering import content_digest, gather, labelled
 from featx.fitting.near_copies import near_copies_of
+from featx.fitting.splitting import hold_out_part, split_data
 from featx.machine import cpu_cores
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed
@@ -238,19 +239,21 @@ def _extract(manifest: Manifest, config: ExtractConfig) -> Extraction:
     return extractions[0]
 
 
-def _separate(extraction: Extraction, settled: Settled) -> tuple[Part, Tested | None, list[str]]:
+def _separate(
+    extraction: Extraction, settled: Settled
+) -> tuple[Part, EvaluationSet | None, list[str]]:
     """Images to train on, and those that judge once, as `featx.fit` separates them."""
     use_test = settled.method in {"auto", "test"}
     part, test, notes = split_data(gather([extraction]), use_test=use_test)
     notes = [n.replace("the search cross-validates on both", "it is trained on") for n in notes]
     if test is not None:
-        return part, Tested("test", test), notes
+        return part, EvaluationSet("test", test), notes
     if settled.method == "test":
         raise missing_test_split("cv")
     if settled.method == "holdout":
         seed = int(settled.config.finetune.seed or 0) if settled.config.finetune else 0
         part, held, more = hold_out_part(part, share=settled.holdout, seed=seed)
-        return part, Tested("holdout", held), notes + more
+        return part, EvaluationSet("holdout", held), notes + more
     return part, None, notes
 
 
@@ -327,7 +330,7 @@ def _train(
     config: RunConfig,
     extraction: Extraction,
     folds: Folds,
-    tested: Tested | None,
+    tested: EvaluationSet | None,
 ) -> Found:
     """All trainings, that on all images last, and which model ships."""
     records, judged = _train_folds(workshop, folds) if tested is None else ([], None)
@@ -346,7 +349,7 @@ def _train_folds(workshop: Workshop, folds: Folds) -> tuple[list[Record], Judged
         outcome = workshop.finetune(~rows, f"fold {fold + 1} of {folds.n_folds}")
         said["frozen"][rows], said["finetuned"][rows] = workshop.predict(outcome, rows)
         records.append(outcome.record)
-    held = {name: Held("oof", part, folds.fold, p) for name, p in said.items()}
+    held = {name: HeldOut("oof", part, folds.fold, p) for name, p in said.items()}
     return records, Judged(**held)
 
 
@@ -355,7 +358,7 @@ def _choose(
     config: RunConfig,
     extraction: Extraction,
     final: Outcome,
-    tested: Tested | None,
+    tested: EvaluationSet | None,
     judged: Judged | None,
 ) -> tuple[Answer, Judged, Change]:
     """The model that ships, and what both say of the images that judge.
@@ -400,16 +403,16 @@ def _change(judged: Judged, config: FinetuneConfig) -> Change:
         "images out of fold" if out_of_fold else "images that judge",
         frozen.part.y,
         frozen.part.components,
-        frozen.probabilities,
-        tuned.probabilities,
+        frozen.proba,
+        tuned.proba,
         scoring=str(config.scoring),
         seed=int(config.seed or 0),
         n_folds=int(config.folds or 5) if out_of_fold else None,
     )
 
 
-def _tested(tested: Tested, answer: Answer) -> Held:
+def _tested(tested: EvaluationSet, answer: Answer) -> HeldOut:
     """What a model says of the images that judge once."""
     probabilities = answer.predict(tested.part.ids, tested.part.classes)
     fold = np.full(len(tested.part), -1)
-    return Held(tested.method, tested.part, fold, probabilities)
+    return HeldOut(tested.method, tested.part, fold, probabilities)

@@ -107,7 +107,7 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     )
     for note in result.notes:
         console.log(f"Note: {note}")
-    chosen = one_embedding(resting_on(extractions, result.chosen.backbone), config.extract.cache)
+    chosen = one_embedding(resting_on(extractions, result.backbones), config.extract.cache)
     results = _results_document(config, manifest, data, extractions, result, extracted_s)
     model = fitted_model(config, chosen, result)
     target = config.fit.mlflow

@@ -14,7 +14,7 @@ from featx.data.splits import Folds
 from featx.errors import UsageError
 from featx.files import printable
 from featx.fitting.data import Part
-from featx.fitting.estimate import Tested
+from featx.fitting.estimate import EvaluationSet
 from featx.fitting.layers import chosen_layers
 from featx.parsing import parse_json
 from featx.replacing import recover
@@ -199,7 +199,7 @@ def _others(baseline: Baseline, n: int, name: str, where: str, among: str) -> Us
 
 
 def check_same_images(
-    baseline: Baseline, digest: str, part: Part, folds: Folds, tested: Tested | None
+    baseline: Baseline, digest: str, part: Part, folds: Folds, tested: EvaluationSet | None
 ) -> None:
     """Refuse a run whose images or folds are others.
 
@@ -210,7 +210,7 @@ def check_same_images(
         `featx.fitting.gathering.content_digest` of the images here.
     part : Part
     folds : Folds
-    tested : Tested or None
+    tested : EvaluationSet or None
 
     Raises
     ------

@@ -16,7 +16,7 @@ from featx.extraction import Extraction, Extractor, run_extractors
 from featx.finetuning.folds import Outcome, Workshop, widen
 from featx.finetuning.trust import tuned_trust
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.fitting.gathering import fitted_model
 from featx.fitting.training import pipeline_outputs
 from featx.types import BackboneRequest
@@ -69,7 +69,7 @@ def tuned_answer(
     extraction: Extraction,
     workshop: Workshop,
     outcome: Outcome,
-    oof: Held | None,
+    oof: HeldOut | None,
 ) -> Answer:
     """The fine-tuned backbone, as one among all others, and its head.
 
@@ -84,7 +84,7 @@ def tuned_answer(
     workshop : Workshop
     outcome : Outcome
         Trained on all images of the workshop.
-    oof : Held, optional
+    oof : HeldOut, optional
         What fine-tuned networks say out of fold; without it the validation part says how far to
         trust the answers.
     """
@@ -101,7 +101,7 @@ def tuned_answer(
     if oof is None:
         rows = outcome.validation
         said = workshop.predict(outcome, rows)[1]
-        oof = Held("validation", workshop.part.take(rows), np.full(len(said), -1), said)
+        oof = HeldOut("validation", workshop.part.take(rows), np.full(len(said), -1), said)
     X = _gather(tuned, workshop.part.ids)
     seed, unseen = int(workshop.config.seed or 0), outcome.validation
     scaled = pipeline[:1].transform(X)

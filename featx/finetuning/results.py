@@ -19,7 +19,7 @@ from featx.finetuning.guard import Change
 from featx.finetuning.model import Answer
 from featx.fitting import Predictions
 from featx.fitting.data import Part
-from featx.fitting.estimate import Held, Tested, describe_held
+from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held
 from featx.fitting.gathering import content_digest
 from featx.fitting.result import SCHEMA_VERSION
 
@@ -40,10 +40,10 @@ CHOSEN = (
 class Judged:
     """What both models say of the images that judge, each in the same order."""
 
-    frozen: Held
-    finetuned: Held
+    frozen: HeldOut
+    finetuned: HeldOut
 
-    def of(self, kind: str) -> Held:
+    def of(self, kind: str) -> HeldOut:
         """By ``frozen`` or ``finetuned``."""
         return self.frozen if kind == "frozen" else self.finetuned
 
@@ -128,7 +128,7 @@ def predictions(judged: Judged, kind: str) -> Predictions:
     answer = judged.of(kind)
     other = "frozen" if kind == "finetuned" else "finetuned"
     held = judged.of(other)
-    renamed = Held(other, held.part, held.fold, held.probabilities)
+    renamed = HeldOut(other, held.part, held.fold, held.proba)
     return Predictions(answer.part.classes, [answer, renamed])
 
 
@@ -137,7 +137,7 @@ def settings(
     extraction: Extraction,
     part: Part,
     folds: Folds,
-    tested: Tested | None,
+    tested: EvaluationSet | None,
 ) -> dict[str, Any]:
     """What was trained on what, as JSON; the same keys as those of ``featx fit``."""
     asked = config.finetune

@@ -10,7 +10,7 @@ from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
 from featx.fitting.data import Part
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.stats.conformal import set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 
@@ -20,13 +20,13 @@ Mask = NDArray[np.bool_]
 
 
 def tuned_trust(
-    held: Held, part: Part, X: NDArray[np.float32], validation: Mask, *, seed: int
+    held: HeldOut, part: Part, X: NDArray[np.float32], validation: Mask, *, seed: int
 ) -> tuple[Trust, Novelty]:
     """Prediction sets and the out-of-distribution score, with the defaults of `featx.fit`.
 
     Parameters
     ----------
-    held : Held
+    held : HeldOut
         Predictions of images that the predicting network was not trained on: out of fold, or those
         of the validation part.
     part : Part
@@ -44,7 +44,7 @@ def tuned_trust(
     config = FitConfig(seed=seed)
     thresholds = set_thresholds(
         held.part.y,
-        conformities(config.sets, held.probabilities),
+        conformities(config.sets, held.proba),
         coverage=config.coverage,
         over=config.coverage_over,
     )

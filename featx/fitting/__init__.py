@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featx.fitting.checking import check_config
-from featx.fitting.data import FitData, join_backbones, split_backbones
+from featx.fitting.data import FitData
 from featx.fitting.fit import fit_heads
 from featx.fitting.foreseen import check_labels
 from featx.fitting.result import Candidate, FitResult, Predictions
@@ -17,7 +17,5 @@ __all__ = [
     "check_config",
     "check_labels",
     "fit_heads",
-    "join_backbones",
     "read_rule",
-    "split_backbones",
 ]

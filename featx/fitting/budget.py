@@ -1,4 +1,4 @@
-"""The time that a search may take, shared between the search and those that judge it."""
+"""The time that a search may take, shared between it and the nested searches."""
 
 from __future__ import annotations
 

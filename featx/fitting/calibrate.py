@@ -1,52 +1,36 @@
-"""Calibration of the classifier from what it says of images that it was not fitted on."""
+"""Calibration of a classifier from its outputs for images that it was not fitted on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration, Isotonic, Sigmoid, Temperature
-from featx.fitting.candidates import Trial
 from featx.fitting.training import Outputs
 from featx.margins import log_odds, margin_columns
 from featx.stats.calibration import fit_isotonic, fit_sigmoids, fit_temperature
 from featx.stats.losses import log_losses
+from featx.types import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    from featx.fitting.search import FoldSearch
-
-__all__ = ["fit_calibration", "search_calibration"]
-
-Int = NDArray[np.int64]
+__all__ = ["fit_calibration"]
 
 METHODS = ("none", "temperature", "sigmoid", "isotonic")  # of equally good ones the first
 
 
-def search_calibration(
-    search: FoldSearch, trial: Trial, folds: Sequence[int]
-) -> Calibration | None:
-    """Calibration from the out-of-fold outputs of some folds; None leaves them as they are."""
-    outputs = [search.outputs(trial, f) for f in folds]
-    y = [search.part.y[search.folds.fold == f] for f in folds]
-    return fit_calibration(search.calibrate, outputs, y)
-
-
 def fit_calibration(
-    method: str, outputs: Sequence[Outputs], y: Sequence[Int]
+    method: str, outputs: Sequence[Outputs], y: Sequence[IntArray]
 ) -> Calibration | None:
     """Fit one calibration to several folds' outputs.
 
     Parameters
     ----------
     method : {"none", "temperature", "sigmoid", "isotonic", "auto"}
-        ``auto`` takes the one with the smallest log loss when each fold is judged by the
+        ``auto`` takes the one with the smallest log loss when each fold is evaluated by the
         calibration that the others give. Margins are no probabilities, so for them ``none`` is
         ``temperature``.
     outputs : sequence of Outputs
-        What is said of each fold.
+        Of each fold.
     y : sequence of ndarray of int64
         True classes of each fold.
 
@@ -73,25 +57,26 @@ def fit_calibration(
     )
 
 
-def _temperature(scores: NDArray[np.float64], y: Int, *, margins: bool) -> float:
+def _temperature(scores: FloatArray, y: IntArray, *, margins: bool) -> float:
     if not margins:
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # a class that was not trained on becomes -inf
             scores = np.log(scores)
     return fit_temperature(margin_columns(scores), y)
 
 
-def _least_loss(outputs: Sequence[Outputs], y: Sequence[Int]) -> str:
+def _least_loss(outputs: Sequence[Outputs], y: Sequence[IntArray]) -> str:
     """The method whose calibration from all other folds has the smallest log loss on a fold."""
     if len(outputs) < 2:
         return "none"
     losses = {}
     for method in METHODS:
         each = []
-        for i, said in enumerate(outputs):
+        for i, fold in enumerate(outputs):
+            # no fold takes part in the calibration that it is evaluated by
             others = [j for j in range(len(outputs)) if j != i]
             calibration = fit_calibration(
                 method, [outputs[j] for j in others], [y[j] for j in others]
             )
-            each.append(log_losses(y[i], said.probabilities(calibration)))
+            each.append(log_losses(y[i], fold.probabilities(calibration)))
         losses[method] = float(np.concatenate(each).mean())
     return min(METHODS, key=losses.__getitem__)

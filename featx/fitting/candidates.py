@@ -6,32 +6,60 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from featx.config import FitConfig
 from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
 from featx.types import Components
 
 __all__ = [
-    "Ensemble",
+    "EnsembleTrial",
     "Setup",
     "Trial",
+    "backbones_text",
     "build_estimator",
+    "is_number",
     "plan_grids",
     "plan_setups",
+    "read_backbones",
     "shifted",
 ]
+
+JOINT = " + "
+
+
+def backbones_text(names: Sequence[str]) -> str:
+    """Names of embeddings that lie side by side, as they are shown and written."""
+    return JOINT.join(names)
+
+
+def read_backbones(text: str) -> tuple[str, ...]:
+    """The names that `backbones_text` wrote."""
+    return tuple(text.split(JOINT))
 
 
 @dataclass(frozen=True)
 class Setup:
     """One row of the results table."""
 
-    backbone: str
+    backbones: tuple[str, ...]  # whose embeddings lie side by side
     head: str
     sampler: str
     class_weight: str  # "none" or "balanced"
     views: int = 0  # augmented views of each training image, beside the image itself
     pca: Components = "none"
+
+    @property
+    def backbone(self) -> str:
+        """The backbones as text."""
+        return backbones_text(self.backbones)
+
+    def document(self) -> dict[str, Any]:
+        """The row's first columns, as JSON."""
+        fields = dict(vars(self))
+        del fields["backbones"]
+        return {"backbone": self.backbone, **fields}
 
     def __str__(self) -> str:
         words = [self.head, self.backbone]
@@ -56,30 +84,32 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Ensemble(Trial):
-    """Trials that answer together; nothing is fitted for it but how they are combined.
+class EnsembleTrial(Trial):
+    """Trials that predict together; nothing is fitted for it but how they are combined."""
 
-    Parameters
-    ----------
-    voices : tuple of tuple of Trial
-        Each voice is a trial, or copies of one that differ in their seed. The best one first.
-    """
-
-    voices: tuple[tuple[Trial, ...], ...] = ()
+    # each member is a trial, or copies of one that differ in their seed. The best one first.
+    members: tuple[tuple[Trial, ...], ...] = ()
 
     @property
-    def members(self) -> list[Trial]:
-        """Every trial of every voice."""
-        return [trial for voice in self.voices for trial in voice]
+    def trials(self) -> list[Trial]:
+        """Every trial of every member."""
+        return [trial for member in self.members for trial in member]
 
 
 def plan_setups(
-    backbones: Sequence[str], config: FitConfig, *, n_views: int = 0
+    embeddings: Sequence[tuple[str, ...]], config: FitConfig, *, n_views: int = 0
 ) -> tuple[list[Setup], list[str]]:
     """Every combination asked for, each beside the one without resampling and without views.
 
     With ``class_weight="auto"`` and any sampler, class weights are tried once for each head,
     without a sampler: the plainest way to the same end.
+
+    Parameters
+    ----------
+    embeddings : sequence of tuple of str
+        What competes: each one backbone, or several side by side.
+    config : FitConfig
+    n_views : int, default 0
 
     Returns
     -------
@@ -96,16 +126,16 @@ def plan_setups(
         "balanced": samplers,
     }[config.class_weight]
     setups = []
-    for backbone in backbones:
+    for backbones in embeddings:
         for head in dict.fromkeys(config.head):
             for pca in dict.fromkeys(config.pca):
-                setups += [Setup(backbone, head, s, "none", pca=pca) for s in samplers]
+                setups += [Setup(backbones, head, s, "none", pca=pca) for s in samplers]
                 if HEADS.get(head).supports_class_weight:
-                    setups += [Setup(backbone, head, s, "balanced", pca=pca) for s in weighted]
+                    setups += [Setup(backbones, head, s, "balanced", pca=pca) for s in weighted]
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:
-            notes.append(f"No class weights for {', '.join(without)}: they have none.")
+            notes.append(f"Heads that take no class weights: {', '.join(without)}.")
     if n_views:
         setups += [replace(setup, views=n_views) for setup in setups]
     return setups, notes
@@ -145,10 +175,24 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
     for name in params:
         if name not in estimator.get_params():
             raise UnknownNameError(f"parameter of {head}", name, estimator.get_params())
+    # without images every fit fails; with a parameter that is not taken, for another reason
+    expected, fault = _fault(estimator), _fault(estimator.set_params(**params))
+    if fault != expected:
+        raise ConfigError(f"param_grid.{head}: {fault}")
+
+
+def _fault(estimator: Any) -> str | None:
+    """The error of a fit to no images, before which parameters are checked."""
     try:
-        estimator.set_params(**params)._validate_params()
+        estimator.fit(np.empty((0, 1), np.float32), np.empty(0, np.int64))
     except ValueError as error:
-        raise ConfigError(f"param_grid.{head}: {error}") from None
+        return str(error)
+    return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a parameter's value is one; True and False are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def shifted(seed: int, trial: Trial) -> int:

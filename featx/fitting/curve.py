@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.data.subsets import Joining, joining_order
-from featx.fitting.candidates import Ensemble, Trial, shifted
-from featx.fitting.ensemble import fold_shares
+from featx.fitting.candidates import EnsembleTrial, Trial
+from featx.fitting.ensemble_search import fold_shares
+from featx.fitting.executors import ClusterExecutor
 from featx.fitting.search import FoldSearch, defined_mean
 from featx.fitting.training import (
     Outputs,
@@ -34,11 +34,9 @@ from featx.stats.intervals import resampled_curves
 from featx.stats.learning import Curve, describe_growth, draw_noise
 from featx.stats.metrics import fold_score
 from featx.stats.ranking import ratio
+from featx.types import FloatArray, IntArray
 
 __all__ = ["learning_curve"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 DRAWS = 3
 MOST_SIZES = 6
@@ -54,29 +52,17 @@ UNBOUNDED = "neg_log_loss"  # the one score whose best is 0 and not 1
 
 @dataclass(frozen=True)
 class Size:
-    """One number of training images: how the chosen trial does with it.
+    """One number of training images: how the chosen trial does with it."""
 
-    Parameters
-    ----------
-    n_images, n_components : float
-        Trained on, mean over folds and draws.
-    n_draws : int
-    by_class : ndarray of shape (n_classes,)
-        Training images of each class, mean over folds and draws.
-    scores, samples : dict
-        By name, the score as the search averages it, and its resamples.
-    recalls : ndarray of shape (n_classes,)
-    recall_samples : ndarray of shape (n_resamples, n_classes)
-    """
-
-    n_images: float
+    n_images: float  # trained on, mean over folds and draws
     n_components: float
     n_draws: int
-    by_class: Float
-    scores: dict[str, float]
-    samples: dict[str, Float]
-    recalls: Float
-    recall_samples: Float
+    # shape (n_classes,); training images of each class, mean over folds and draws
+    by_class: FloatArray
+    scores: dict[str, float]  # by name, the score as the search averages it, and its resamples
+    samples: dict[str, FloatArray]
+    recalls: FloatArray  # shape (n_classes,)
+    recall_samples: FloatArray  # shape (n_resamples, n_classes)
 
 
 def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> dict[str, Any]:
@@ -85,7 +71,7 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
     Parameters
     ----------
     search : FoldSearch
-        Holds what ``chosen`` says of every fold.
+        Holds the outputs of ``chosen`` for every fold.
     chosen : Trial
         Tried with its own parameters at every size: they were chosen at the largest one.
     free : bool, default False
@@ -99,15 +85,15 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
     """
     started = time.perf_counter()
     notes: list[str] = []
-    if search.elsewhere is not None:
+    if isinstance(search.executor, ClusterExecutor):
         notes.append("The learning curve was computed on this machine.")
     if not free:
         notes.append(CHOSEN_HERE)
-    if search.rule is not None:
-        notes.append("The learning curve is of the likeliest class, before thresholds or costs.")
+    if search.settings.rule is not None:
+        notes.append("The learning curve is of the likeliest class, without thresholds or costs.")
     joinings = _joinings(search)
     shares = _shares(search, joinings)
-    scorings = list(dict.fromkeys([search.scoring, "accuracy"]))
+    scorings = list(dict.fromkeys([search.settings.scoring, "accuracy"]))
     sizes: list[Size] = []
     total = len(joinings) * DRAWS * (len(shares) - 1)
     with one_blas_thread(), console.progress(total, "Learning curve") as bar:
@@ -121,7 +107,7 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
         "sizes": [_size_document(search, size) for size in sizes],
         "growth": {
             name: describe_growth(
-                _curve(search, sizes, name), n_now=len(search.part), seed=search.seed
+                _curve(search, sizes, name), n_now=len(search.part), seed=search.settings.seed
             )
             for name in scorings
         },
@@ -133,7 +119,7 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
 
 def _method(search: FoldSearch, scorings: Sequence[str]) -> dict[str, Any]:
     """How the curve was made."""
-    part, n_folds = search.part, search.folds.n_folds
+    part, n_folds = search.part, search.data.n_folds
     n_units = int(part.components.max()) + 1
     return {
         "method": (
@@ -157,10 +143,11 @@ def _joinings(search: FoldSearch) -> list[list[Joining]]:
     """For each fold the order in which its training images join, once a draw."""
     part = search.part
     drawn = []
-    for held in search.single:
-        rows = search.training(held)
+    for held in search.data.single:
+        rows = search.data.training(held)
         y, components = part.y[rows], part.components[rows]
-        seeds = np.random.SeedSequence([search.seed, *held]).generate_state(DRAWS)
+        # a seed of its own for every fold and draw, none a neighbour of another
+        seeds = np.random.SeedSequence([search.settings.seed, *held]).generate_state(DRAWS)
         drawn.append([joining_order(y, components, seed=int(seed)) for seed in seeds])
     return drawn
 
@@ -172,7 +159,7 @@ def _shares(search: FoldSearch, joinings: Sequence[Sequence[Joining]]) -> list[f
     every class, and some images or groups.
     """
     part = search.part
-    n = min(int(search.training(held).sum()) for held in search.single)
+    n = min(int(search.data.training(held).sum()) for held in search.data.single)
     n_components = int(part.components.max()) + 1
     smallest = max(
         FEWEST_IMAGES,
@@ -194,81 +181,89 @@ def _size(
     scorings: Sequence[str],
     bar: console.Progress,
 ) -> Size:
-    """Train on ``share`` of the images in every fold and draw, and judge what is said.
+    """Train on ``share`` of the images in every fold and draw, and evaluate the predictions.
 
     Raises
     ------
     RefusedError
         The sampler or the head cannot work on some of the subsets.
     """
-    part, n_folds = search.part, search.folds.n_folds
+    part, n_folds = search.part, search.data.n_folds
     n_draws = 1 if share == 1 else DRAWS
-    said = np.zeros((n_draws, len(part), len(part.classes)))
+    proba = np.zeros((n_draws, len(part), len(part.classes)))
     trained = np.zeros((n_draws, n_folds, len(part.classes)))
     components = np.zeros((n_draws, n_folds))
 
     def work(fold: int, draw: int) -> None:
-        rows = np.flatnonzero(search.training((fold,)))
+        rows = np.flatnonzero(search.data.training((fold,)))
         rows = rows[joinings[fold][draw].subset(round(share * len(rows)))]
         trained[draw, fold] = np.bincount(part.y[rows], minlength=len(part.classes))
         components[draw, fold] = len(np.unique(part.components[rows]))
-        said[draw, search.folds.fold == fold] = _predict(search, chosen, fold, rows, share)
+        proba[draw, search.data.fold == fold] = _predict(search, chosen, fold, rows, share)
 
-    with workers(search.jobs) as pool:
+    with workers(search.executor.jobs) as pool:
         tasks = [
             pool.submit(work, fold, draw) for fold in range(n_folds) for draw in range(n_draws)
         ]
         for task in tasks:
             task.result()
             bar.advance(share < 1)
-    return _judge(search, said, trained, components, scorings)
+    return _evaluate(search, proba, trained, components, scorings)
 
 
-def _predict(search: FoldSearch, chosen: Trial, fold: int, rows: Int, share: float) -> Float:
-    """What ``chosen``, trained on ``rows``, says of a fold; known already for all its images.
+def _predict(
+    search: FoldSearch, chosen: Trial, fold: int, rows: IntArray, share: float
+) -> FloatArray:
+    """Predictions of ``chosen``, trained on ``rows``, for a fold; known already for all its images.
 
     An ensemble's members are; they are combined as they are with all training images.
     """
     if share == 1:
         return search.outputs(chosen, fold).probabilities()
-    if not isinstance(chosen, Ensemble):
+    if not isinstance(chosen, EnsembleTrial):
         return _outputs(search, chosen, fold, rows).probabilities()
-    said = {trial: _outputs(search, trial, fold, rows) for trial in chosen.members}
+    outputs = {trial: _outputs(search, trial, fold, rows) for trial in chosen.trials}
     shares, n_classes = fold_shares(search, chosen, fold), len(search.part.classes)
-    return shares.combine(chosen, said.__getitem__, n_classes).probabilities()
+    return shares.combine(chosen, outputs.__getitem__, n_classes).probabilities()
 
 
-def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
-    part, setup, seed = search.part, trial.setup, shifted(search.seed, trial)
-    trained = np.isin(np.arange(len(part)), rows)
-    X, y = part.examples(setup.backbone, trained, n_views=setup.views)
-    together = part.example_components(trained, n_views=setup.views)
-    projected = project(X, y, setup, seed=seed, together=together)
-    prepared = prepare(projected, setup, classes=part.classes, seed=seed, device=search.device)
-    tested = part.X[setup.backbone][search.folds.fold == fold]
-    results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)
-    outputs, _ = next(iter(results))
+def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: IntArray) -> Outputs:
+    part, seed, device = search.part, search.settings.seed, search.settings.device
+    projected = project(part, np.isin(np.arange(len(part)), rows), trial, seed=seed)
+    prepared = prepare(projected, trial, seed=seed, device=device)
+    tested = part.embeddings(trial.setup.backbones, search.data.fold == fold)
+    results = score_trials([trial], prepared, [tested], len(part.classes), seed=seed)
+    outputs, _ = next(results)
     return outputs[0]
 
 
-def _judge(
-    search: FoldSearch, said: Float, trained: Float, components: Float, scorings: Sequence[str]
+def _evaluate(
+    search: FoldSearch,
+    proba: FloatArray,
+    trained: FloatArray,
+    components: FloatArray,
+    scorings: Sequence[str],
 ) -> Size:
-    """Scores and recalls of one size, and their resamples over judged units and over draws."""
-    part, n_draws = search.part, len(said)
+    """Scores and recalls of one size, and their resamples over tested units and over draws."""
+    part, n_draws = search.part, len(proba)
     y, units = np.tile(part.y, n_draws), np.tile(part.components, n_draws)
-    pooled = said.reshape(-1, len(part.classes))
-    samples, recall_samples = resampled_curves(scorings, y, pooled, units, seed=search.seed)
+    pooled = proba.reshape(-1, len(part.classes))
+    samples, recall_samples = resampled_curves(
+        scorings, y, pooled, units, seed=search.settings.seed
+    )
     scores = {}
     for name in scorings:
-        by_fold = _fold_scores(search, said, name)
+        by_fold = _fold_scores(search, proba, name)
         scores[name] = defined_mean(by_fold.mean(axis=0))
         defined = np.asarray(~np.isnan(by_fold).any(axis=0))
         weights = defined[:, None] / max(defined.sum(), 1)
-        noise = draw_noise(by_fold[..., None], weights, len(samples[name]), seed=search.seed)
+        noise = draw_noise(
+            by_fold[..., None], weights, len(samples[name]), seed=search.settings.seed
+        )
+        # resamples are of pooled predictions; the curve's points are means over folds
         shift = scores[name] - fold_score(name, y, pooled)
         samples[name] = samples[name] + shift + noise[:, 0]
-    recalls, noise = _recalls(search, said, len(recall_samples))
+    recalls, noise = _recalls(search, proba, len(recall_samples))
     return Size(
         n_images=float(trained.sum(axis=2).mean()),
         n_components=float(components.mean()),
@@ -281,28 +276,31 @@ def _judge(
     )
 
 
-def _fold_scores(search: FoldSearch, said: Float, scoring: str) -> Float:
+def _fold_scores(search: FoldSearch, proba: FloatArray, scoring: str) -> FloatArray:
     """Score of every draw in every fold, shape (n_draws, n_folds)."""
-    tested = [search.folds.fold == fold for fold in range(search.folds.n_folds)]
+    tested = [search.data.fold == fold for fold in range(search.data.n_folds)]
     y = search.part.y
-    return np.array([[fold_score(scoring, y[rows], p[rows]) for rows in tested] for p in said])
+    return np.array([[fold_score(scoring, y[rows], p[rows]) for rows in tested] for p in proba])
 
 
-def _recalls(search: FoldSearch, said: Float, n_resamples: int) -> tuple[Float, Float]:
+def _recalls(
+    search: FoldSearch, proba: FloatArray, n_resamples: int
+) -> tuple[FloatArray, FloatArray]:
     """Recall of each class over all folds, and what other draws would have changed."""
-    part, folds = search.part, search.folds
-    n_classes = len(part.classes)
-    shape = (folds.n_folds, n_classes)
-    hits = np.array([_count(part.y, folds.fold, p.argmax(axis=1), shape) for p in said])
-    true = _count(part.y, folds.fold, part.y, shape)
+    y, fold = search.part.y, search.data.fold
+    shape = (search.data.n_folds, len(search.part.classes))
+    hits = np.array([_count(y, fold, p.argmax(axis=1), shape) for p in proba])
+    true = _count(y, fold, y, shape)
     weights = true / np.maximum(true.sum(axis=0), 1.0)
-    noise = draw_noise(hits / np.maximum(true, 1.0), weights, n_resamples, seed=search.seed)
+    noise = draw_noise(
+        hits / np.maximum(true, 1.0), weights, n_resamples, seed=search.settings.seed
+    )
     return ratio(hits.mean(axis=0).sum(axis=0), true.sum(axis=0)), noise
 
 
-def _count(y: Int, fold: Int, predicted: Int, shape: tuple[int, int]) -> Float:
+def _count(y: IntArray, fold: IntArray, y_pred: IntArray, shape: tuple[int, int]) -> FloatArray:
     """Images predicted right by (fold, class), of that ``shape``."""
-    right = np.flatnonzero(predicted == y)
+    right = np.flatnonzero(y_pred == y)
     counts = np.zeros(shape)
     np.add.at(counts, (fold[right], y[right]), 1.0)
     return counts
@@ -317,7 +315,7 @@ def _curve(search: FoldSearch, sizes: Sequence[Size], name: str) -> Curve:
         samples=np.column_stack([size.samples[name][:n_resamples] for size in sizes]),
         best=0.0 if name == UNBOUNDED else 1.0,
         n_units=int(search.part.components.max()) + 1,
-        stretch=training_stretch(search.folds.n_folds),
+        stretch=training_stretch(search.data.n_folds),
     )
 
 
@@ -338,7 +336,7 @@ def _size_document(search: FoldSearch, size: Size) -> dict[str, Any]:
 
 def _classes(search: FoldSearch, sizes: Sequence[Size]) -> list[dict[str, Any]]:
     """For each class its images, its recall, and what more of its images would add to that."""
-    part, stretch = search.part, training_stretch(search.folds.n_folds)
+    part, stretch = search.part, training_stretch(search.data.n_folds)
     recalls = np.array([size.recalls for size in sizes])
     samples = np.array([size.recall_samples for size in sizes])
     trained = np.array([size.by_class for size in sizes])
@@ -346,17 +344,19 @@ def _classes(search: FoldSearch, sizes: Sequence[Size]) -> list[dict[str, Any]]:
     for c, name in enumerate(part.classes):
         own = part.y == c
         n_units = len(np.unique(part.components[own]))
-        said = samples[:, :, c].T
-        said = said[~np.isnan(said).any(axis=1)]
-        curve = Curve(trained[:, c], recalls[:, c], said, 1.0, n_units, stretch)
-        last = interval(recalls[-1, c], said[:, -1], n_units, proportion=True, stretch=stretch)
+        own_samples = samples[:, :, c].T
+        own_samples = own_samples[~np.isnan(own_samples).any(axis=1)]
+        curve = Curve(trained[:, c], recalls[:, c], own_samples, 1.0, n_units, stretch)
+        last = interval(
+            recalls[-1, c], own_samples[:, -1], n_units, proportion=True, stretch=stretch
+        )
         by_size = zip(trained[:, c].round(1).tolist(), recalls[:, c].tolist(), strict=True)
         rows.append(
             {
                 "class": name,
                 "n_images": int(own.sum()),
                 "recall": last,
-                "growth": describe_growth(curve, n_now=int(own.sum()), seed=search.seed),
+                "growth": describe_growth(curve, n_now=int(own.sum()), seed=search.settings.seed),
                 "by_size": [{"n_images": n, "recall": recall} for n, recall in by_size],
             }
         )

@@ -12,41 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.console import counted
-from featx.data.copies import (
-    DARK,
-    EqualImages,
-    alike_sentence,
-    copies_sentence,
-    embeddings_alike,
-    equal_sets,
-)
-from featx.data.splits import hash_codes, hold_out, link_components
+from featx.data.copies import EqualImages, equal_sets
+from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
-from featx.files import printable
-from featx.fitting.foreseen import check_training_classes, group_codes
-from featx.types import canonical_json
+from featx.types import BoolArray, IntArray, canonical_json
 
-__all__ = [
-    "FitData",
-    "Part",
-    "hold_out_part",
-    "join_backbones",
-    "only_one",
-    "split_backbones",
-    "split_data",
-]
-
-JOINT = " + "
-
-
-def join_backbones(names: Sequence[str]) -> str:
-    """Name of embeddings side by side."""
-    return JOINT.join(names)
-
-
-def split_backbones(name: str) -> list[str]:
-    """Names of the embeddings that lie side by side under ``name``."""
-    return name.split(JOINT)
+__all__ = ["FitData", "Part", "only_one"]
 
 
 def only_one(*names: str) -> UsageError:
@@ -82,6 +53,8 @@ class FitData:
     copies : ndarray of shape (n,), int64, optional
         Images with the same number are exact copies (`featx.data.copies.copy_codes`). Default:
         those with the same hash.
+    sets : sequence of tuple of str, default ()
+        Names of embeddings that compete side by side too, besides each by itself.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -91,10 +64,11 @@ class FitData:
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    copies: NDArray[np.int64] | None = None
+    copies: IntArray | None = None
+    sets: Sequence[tuple[str, ...]] = ()
 
     @cached_property
-    def copy_codes(self) -> NDArray[np.int64]:
+    def copy_codes(self) -> IntArray:
         """A number for each image that exact copies share."""
         return hash_codes(self.hashes) if self.copies is None else self.copies
 
@@ -104,18 +78,12 @@ class FitData:
         splits = [None] * len(self.y) if self.splits is None else self.splits.tolist()
         return equal_sets(self.copy_codes, self.hashes, np.asarray(self.y).tolist(), splits)
 
-    def beside(self, sets: Sequence[Sequence[str]]) -> FitData:
+    def beside(self, sets: Sequence[tuple[str, ...]]) -> FitData:
         """The same with one more embedding for each set of names: theirs side by side."""
-        X, views = dict(self.X), dict(self.views)
-        for names in sets:
-            both = join_backbones(names)
-            X[both] = np.concatenate([self.X[name] for name in names], axis=1)
-            if views:
-                views[both] = np.concatenate([self.views[name] for name in names], axis=2)
-        return replace(self, X=X, views=views)
+        return replace(self, sets=(*self.sets, *sets))
 
     def joined(self) -> FitData:
-        """The same with one more embedding: all of them side by side, under their joined names.
+        """The same with one more embedding: all of them side by side.
 
         Raises
         ------
@@ -124,7 +92,7 @@ class FitData:
         """
         if len(self.X) < 2:
             raise only_one(*self.X)
-        return self.beside([list(self.X)])
+        return self.beside([tuple(self.X)])
 
     def check(self) -> None:
         """Refuse what cannot be fitted.
@@ -193,29 +161,32 @@ class Part:
     groups : ndarray of shape (n,), int64, optional
     views : mapping of str to ndarray of shape (n, n_views, n_features), float32
         Augmented views of each image by backbone; empty where there are none.
+    sets : sequence of tuple of str, default ()
+        As in `FitData`.
     """
 
     X: Mapping[str, NDArray[np.float32]]
-    y: NDArray[np.int64]
+    y: IntArray
     classes: list[str]
     ids: list[str]
     hashes: NDArray[np.uint8]
-    copies: NDArray[np.int64]
-    groups: NDArray[np.int64] | None
+    copies: IntArray
+    groups: IntArray | None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    sets: Sequence[tuple[str, ...]] = ()
 
     def __len__(self) -> int:
         return len(self.y)
 
     @cached_property
-    def components(self) -> NDArray[np.int64]:
+    def components(self) -> IntArray:
         """What must stay together: groups and exact copies."""
         if self.groups is None:
             return self.alone
         return link_components(self.groups, self.copies)
 
     @cached_property
-    def alone(self) -> NDArray[np.int64]:
+    def alone(self) -> IntArray:
         """What must stay together when groups are ignored: exact copies."""
         return link_components(self.copies)
 
@@ -224,7 +195,7 @@ class Part:
         """Whether groups keep more together than exact copies alone would."""
         return not np.array_equal(self.components, self.alone)
 
-    def take(self, rows: NDArray[np.bool_]) -> Part:
+    def take(self, rows: BoolArray) -> Part:
         """Some rows, by a mask."""
         return Part(
             X={name: X[rows] for name, X in self.X.items()},
@@ -235,6 +206,7 @@ class Part:
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
+            sets=self.sets,
         )
 
     @cached_property
@@ -254,23 +226,28 @@ class Part:
         """Augmented views of each image."""
         return max((V.shape[1] for V in self.views.values()), default=0)
 
-    def embeddings(self, backbone: str) -> NDArray[np.float32]:
-        """Embeddings of one name, or of several joined ones side by side."""
-        if backbone in self.X:
-            return self.X[backbone]
-        return np.hstack([self.X[name] for name in split_backbones(backbone)])
+    @property
+    def competing(self) -> list[tuple[str, ...]]:
+        """What a search may choose among: each embedding by itself, then those side by side."""
+        return [*((name,) for name in self.X), *self.sets]
+
+    def embeddings(
+        self, backbones: Sequence[str], rows: BoolArray | slice = slice(None)
+    ) -> NDArray[np.float32]:
+        """Embeddings of one backbone, or of several side by side."""
+        return _side_by_side([self.X[name][rows] for name in backbones])
 
     def examples(
-        self, backbone: str, rows: NDArray[np.bool_], *, n_views: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        self, backbones: Sequence[str], rows: BoolArray, *, n_views: int
+    ) -> tuple[NDArray[np.float32], IntArray]:
         """What to train on: some images by a mask, and after them the views of each."""
-        X, y = self.X[backbone][rows], self.y[rows]
+        X, y = self.embeddings(backbones, rows), self.y[rows]
         if not n_views:
             return X, y
-        V = self.views[backbone][rows, :n_views]
+        V = _side_by_side([self.views[name][rows, :n_views] for name in backbones])
         return np.concatenate([X, V.reshape(-1, X.shape[1])]), np.append(y, np.repeat(y, n_views))
 
-    def example_components(self, rows: NDArray[np.bool_], *, n_views: int) -> NDArray[np.int64]:
+    def example_components(self, rows: BoolArray, *, n_views: int) -> IntArray:
         """The component of each of the `examples` of some images."""
         components = self.components[rows]
         return np.append(components, np.repeat(components, n_views))
@@ -284,176 +261,5 @@ class Part:
         return "images" if n_components == len(self) else "distinct images"
 
 
-def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
-    """Split into images to search on and, where there is one, the test split.
-
-    Training and validation images are searched on together, by cross-validation. Images of the
-    training part that the test split holds too (exact copies) are left out of training: the test
-    split stays as it was given.
-
-    Parameters
-    ----------
-    data : FitData
-    use_test : bool
-        False leaves the test split unread even where there is one.
-
-    Returns
-    -------
-    training : Part
-    test : Part or None
-    notes : list of str
-
-    Raises
-    ------
-    FitError
-        Fewer than two classes to train on, test images of a class without training images, or
-        training images that all come out alike.
-    """
-    data.check()
-    n = len(data.y)
-    splits = np.full(n, "train") if data.splits is None else np.asarray(data.splits)
-    in_test = splits == "test"
-    copies = data.copy_codes
-    copied = ~in_test & np.isin(copies, copies[in_test])
-    kept = ~in_test & ~copied
-    notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
-
-    classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
-    names = [str(c) for c in classes]
-    notes += _alike_notes(data, copies, kept)
-    reads_test = use_test and in_test.any()
-    check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
-    groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
-
-    def part(rows: NDArray[np.bool_], views: Mapping[str, NDArray[np.float32]]) -> Part:
-        return Part(
-            X={name: X[rows] for name, X in data.X.items()},
-            y=np.searchsorted(classes, np.asarray(data.y)[rows]),
-            classes=names,
-            ids=[data.ids[i] for i in np.flatnonzero(rows)],
-            hashes=data.hashes[rows],
-            copies=copies[rows],
-            groups=None if groups is None else groups[rows],
-            views={name: V[rows] for name, V in views.items()},
-        )
-
-    training = part(kept, data.views)
-    _check_finite_views(training)
-    if not reads_test:
-        return training, None, notes
-    notes += _untested_notes(sorted(set(names) - set(np.asarray(data.y)[in_test].tolist())))
-    if groups is not None:
-        shared = np.intersect1d(groups[kept], groups[in_test])
-        if len(shared):
-            notes.append(
-                f"{counted(len(shared), 'group', 'lies/lie')} in both the training and the test "
-                "split, as given: "
-                "the test number does not hold for new groups."
-            )
-    return training, part(in_test, {}), notes
-
-
-def _check_finite_views(part: Part) -> None:
-    for name, V in part.views.items():
-        bad = np.flatnonzero(~np.isfinite(V).all(axis=(1, 2)))
-        if len(bad):
-            raise FitError(
-                f"Views of {len(bad)} of {len(part)} training images under {name} hold NaN or "
-                f"infinity, the first those of {part.ids[bad[0]]!r}.",
-                hint="Extract them again with --precision fp32.",
-            )
-
-
-def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, list[str]]:
-    """Split off a share of the images, with groups, exact copies and class shares kept.
-
-    Raises
-    ------
-    FitError
-        See `featx.data.splits.hold_out`.
-    """
-    held, notes = hold_out(part.y, part.components, part.classes, share=share, seed=seed)
-    return part.take(~held), part.take(held), notes
-
-
-def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
-    """How the given splits were read."""
-    notes = []
-    if (splits == "val").any():
-        notes.append(
-            f"The validation split ({counted(int((splits == 'val').sum()), 'image')}) was "
-            "joined to the training split: the search cross-validates on both."
-        )
-    unknown = ~np.isin(splits, ["train", "val", "test"])
-    if unknown.any():
-        notes.append(
-            f"{counted(int(unknown.sum()), 'image')} without a split "
-            f"{'was' if unknown.sum() == 1 else 'were'} trained on."
-        )
-    return notes
-
-
-def _untested_notes(classes: list[str]) -> list[str]:
-    """Which classes the estimate says nothing about."""
-    if not classes:
-        return []
-    named = ", ".join(printable(name) for name in classes[:5])
-    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
-    return [
-        f"The test split holds no image of {counted(len(classes), 'class')} "
-        f"({named}{more}): the estimate does not show how well "
-        f"{'it is' if len(classes) == 1 else 'they are'} recognised, and the balanced accuracy "
-        "is over the other classes."
-    ]
-
-
-def _copy_notes(data: FitData, in_test: NDArray[np.bool_], copied: NDArray[np.bool_]) -> list[str]:
-    """Which images are exact copies, and what becomes of them."""
-    if not data.equal:
-        return []
-    notes = [f"{copies_sentence(data.equal)}. No two folds hold images of one set."]
-    if copied.any():
-        test_files = hash_codes(data.hashes)
-        same = int((copied & np.isin(test_files, test_files[in_test])).sum())
-        n, first = int(copied.sum()), data.ids[int(np.flatnonzero(copied)[0])]
-        are = "1 training image is an exact copy" if n == 1 else f"{n} training images are copies"
-        notes.append(
-            f"{are} of test images ({same} in equal files, {n - same} of equal pixels; the first: "
-            f"{printable(first)}); {'it was' if n == 1 else 'they were'} left out of training, "
-            "the test split is as given."
-        )
-    clash = [found.rows for found in data.equal if found.across_classes]
-    if clash:
-        a = clash[0][0]
-        b = next(i for i in clash[0] if data.y[i] != data.y[a])
-        one = len(clash) == 1
-        notes.append(
-            f"{'1 image appears' if one else f'{len(clash)} images appear'} as exact copies under "
-            f"different labels, for instance {printable(data.ids[a])} ({printable(data.y[a])}) and "
-            f"{printable(data.ids[b])} ({printable(data.y[b])}): at most one label "
-            f"{'can' if one else 'of each can'} be right."
-        )
-    return notes
-
-
-def _alike_notes(data: FitData, copies: NDArray[np.int64], kept: NDArray[np.bool_]) -> list[str]:
-    """Refuse training images that are all one picture, or one to a backbone; say if most are.
-
-    Raises
-    ------
-    FitError
-    """
-    hint = f"Look at them with featx inspect. {DARK}"
-    n = int(kept.sum())
-    said = alike_sentence(copies[kept], "training images")
-    if n > 1 and len(np.unique(copies[kept])) == 1:
-        raise FitError(f"{said or f'All {n} training images are copies of one.'} Nothing can be "
-                       "learned from them.", hint=hint)  # fmt: skip
-    for name, X in data.X.items():
-        if n > 1 and embeddings_alike(X[kept]):
-            raise FitError(
-                f"All {n:,} training images give the same embedding under {name}: they come out "
-                "alike to it, and nothing can be learned from them.",
-                hint=hint,
-            )
-    return [] if said is None else [f"{said} {DARK}"]
+def _side_by_side(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)

@@ -1,8 +1,6 @@
-"""What of the training images a model takes along, so that new ones can be held against them."""
+"""The reference sample of training images that a model keeps, for the test for drift."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +9,19 @@ from featx.artifact.drift import Drift, locate
 from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
+from featx.fitting.estimate import HeldOut
 from featx.stats.drift import fit_axes
-
-if TYPE_CHECKING:
-    from featx.fitting.estimate import Held
+from featx.types import BoolArray, IntArray
 
 __all__ = ["fit_drift"]
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
-LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer say nothing
+LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer show nothing
 MOST_FITTED = 5000  # axes of more images are no better
-
-Mask = NDArray[np.bool_]
 
 
 def fit_drift(
-    X: NDArray[np.float32], part: Part, held: Held, *, seed: int, unseen: Mask | None = None
+    X: NDArray[np.float32], part: Part, held: HeldOut, *, seed: int, unseen: BoolArray | None = None
 ) -> tuple[DriftSample | None, Drift | None]:
     """Axes from half of the images, and a sample of the others on them.
 
@@ -39,7 +34,7 @@ def fit_drift(
     X : ndarray of shape (n, n_features), float32
         Embeddings of all images of ``part``, all columns that the model reads.
     part : Part
-    held : Held
+    held : HeldOut
         What is predicted for the images by classifiers that were not fitted on them.
     seed : int
     unseen : ndarray of shape (n,), bool, optional
@@ -49,10 +44,10 @@ def fit_drift(
     Returns
     -------
     DriftSample or None, Drift or None
-        None where there are too few images to say anything.
+        None where there are too few images to show anything.
     """
     rng = np.random.default_rng(seed)
-    predicted = dict(zip(held.part.ids, range(len(held.part)), strict=True))
+    place = dict(zip(held.part.ids, range(len(held.part)), strict=True))
     sampled = _half(part.components, rng) if unseen is None else unseen
     fitted = np.flatnonzero(~sampled)
     rows = np.flatnonzero(sampled & np.isin(part.ids, held.part.ids))
@@ -60,27 +55,28 @@ def fit_drift(
         return None, None
     axes = fit_axes(X[_some(fitted, MOST_FITTED, rng)], seed=seed)
     rows = _some(rows, MOST_IMAGES, rng)
-    said = np.array([predicted[part.ids[i]] for i in rows])
+    places = np.array([place[part.ids[i]] for i in rows])
     drift = Drift(
         centre=axes.centre,
         scale=axes.scale,
         directions=axes.directions,
         places=locate(X[rows], axes.centre, axes.scale, axes.directions),
         blocks=link_components(part.components[rows]),
-        predicted=held.predicted[said],
-        probabilities=held.probabilities[said, held.predicted[said]].astype(np.float32),
+        predicted=held.y_pred[places],
+        probabilities=held.proba[places, held.y_pred[places]].astype(np.float32),
     )
     return DriftSample(images=len(rows), grouped=part.grouped), drift
 
 
-def _half(components: NDArray[np.int64], rng: np.random.Generator) -> Mask:
+def _half(components: IntArray, rng: np.random.Generator) -> BoolArray:
     """About half of the images, by whole components."""
     order = rng.permutation(int(components.max()) + 1)
     sizes = np.bincount(components, minlength=len(order))[order]
+    # whole components in random order, until half of the images are reached
     kept = order[: int(np.searchsorted(sizes.cumsum(), len(components) / 2)) + 1]
     return np.isin(components, kept)
 
 
-def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _some(rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
     """At most so many of the rows, in their order."""
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featx.fitting.candidates import Trial
+from featx.fitting.candidates import Trial, is_number
 from featx.heads import HEADS, Choice
 
 __all__ = ["TIE", "Edge", "edge_notes", "edges", "replaced"]
@@ -21,20 +21,11 @@ Mean = Callable[[Trial], float]
 
 @dataclass(frozen=True)
 class Edge:
-    """The best trial of a setup has the smallest or largest value of a parameter.
-
-    Parameters
-    ----------
-    trial : Trial
-    name : str
-        The parameter.
-    value, neighbour : float
-        The one at the end, and the one before it.
-    """
+    """The best trial of a setup has the smallest or largest value of a parameter."""
 
     trial: Trial
-    name: str
-    value: float
+    name: str  # the parameter
+    value: float  # the one at the end, and the one before it
     neighbour: float
 
     def comes_first(self, trials: Sequence[Trial]) -> bool:
@@ -65,9 +56,9 @@ def edges(trials: Sequence[Trial], mean: Mean) -> Iterator[Edge]:
         return
     best, known = trials[int(means.argmax())], set(trials)
     for name, value in best.params:
-        if not _is_number(value):
+        if not is_number(value):
             continue
-        values = {v for t in trials for k, v in t.params if k == name and _is_number(v)}
+        values = {v for t in trials for k, v in t.params if k == name and is_number(v)}
         line = sorted(v for v in values if replaced(best, name, v) in known)
         if len(line) < FEWEST or value not in (line[0], line[-1]):
             continue
@@ -111,7 +102,3 @@ def edge_notes(trials: Sequence[Trial], grid: Sequence[Trial], mean: Mean) -> li
             f"wider param_grid.{head}.{edge.name} may do better."
         )
     return notes
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

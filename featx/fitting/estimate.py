@@ -1,41 +1,41 @@
-"""How good the chosen classifier is, from images that chose nothing."""
+"""How good the chosen classifier is, from images that played no part in the selection."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration
 from featx.config import FitConfig
 from featx.data.splits import Folds, make_folds
 from featx.errors import FitError
-from featx.fitting.calibrate import search_calibration
 from featx.fitting.candidates import Trial
 from featx.fitting.data import Part
+from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
+from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
-from featx.fitting.search import FoldSearch, replace_folds
+from featx.fitting.search import FoldSearch
 from featx.fitting.training import pipeline_outputs
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.metrics import metric_name
+from featx.types import FloatArray, IntArray
 
 __all__ = [
     "Evaluation",
-    "Held",
-    "Tested",
+    "EvaluationSet",
+    "HeldOut",
     "describe_held",
     "evaluate",
     "held_out",
     "n_nested_searches",
+    "pool",
 ]
-
-Float = NDArray[np.float64]
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
 
@@ -50,38 +50,28 @@ REPEATED_UNCHOSEN = (
     "candidate was tried, so nothing was chosen on it"
 )
 CV_CHOSEN = (
-    "the search's own folds, pooled; the best of several candidates was chosen on them, which "
-    "makes such a number too high on average"
+    "the search's own folds, pooled; the best of several candidates was selected on them, so the "
+    "number is too high on average"
 )
 CV_UNCHOSEN = "cross-validation; only one candidate was tried, so nothing was chosen on it"
 IMAGE_LEVEL = (
-    "cross-validation of the chosen candidate with groups ignored: what would have been printed "
-    "without them, not an estimate for new groups"
+    "cross-validation of the chosen candidate with groups ignored, for comparison: not an estimate "
+    "for new groups"
 )
 
 
 @dataclass(frozen=True)
-class Held:
-    """Predictions for images that the predicting classifier was not fitted on.
+class HeldOut:
+    """Predictions for images that the predicting classifier was not fitted on."""
 
-    Parameters
-    ----------
-    split : str
-        ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
-        ``repeated-1`` and so on, ``test`` or ``holdout``.
-    part : Part
-    fold : ndarray of shape (n,), int64
-        -1 in the test split and in what was held out.
-    probabilities : ndarray of shape (n, n_classes)
-    decided : ndarray of shape (n,), int64, optional
-        Predicted classes where they are not the likeliest ones.
-    """
-
+    # ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
+    # ``repeated-1`` and so on, ``test`` or ``holdout``
     split: str
     part: Part
-    fold: NDArray[np.int64]
-    probabilities: Float
-    decided: NDArray[np.int64] | None = None
+    fold: IntArray  # shape (n,), int64; -1 in the test split and in what was held out
+    proba: FloatArray  # shape (n, n_classes)
+    # shape (n,), int64; predicted classes where they are not the likeliest ones
+    decided: IntArray | None = None
 
     @property
     def n_folds(self) -> int | None:
@@ -89,40 +79,60 @@ class Held:
         return int(self.fold.max()) + 1 or None
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def y_pred(self) -> IntArray:
         """Predicted classes as indices."""
         if self.decided is not None:
             return self.decided
-        return np.asarray(self.probabilities.argmax(axis=1))
+        return np.asarray(self.proba.argmax(axis=1))
+
+
+class Pooled(NamedTuple):
+    """Several predictions of the same images, one after the other."""
+
+    y: IntArray
+    units: IntArray  # an image's predictions share one
+    proba: FloatArray
+    y_pred: IntArray
+    n_folds: int | None
+
+
+def pool(held: Sequence[HeldOut]) -> Pooled:
+    """Pool predictions of the same images, as several partitions give them."""
+    part = held[0].part
+    return Pooled(
+        np.tile(part.y, len(held)),
+        np.tile(part.components, len(held)),
+        np.concatenate([h.proba for h in held]),
+        np.concatenate([h.y_pred for h in held]),
+        held[0].n_folds,
+    )
 
 
 @dataclass(frozen=True)
-class Tested:
-    """Images that judge the returned classifier once; ``method`` is ``test`` or ``holdout``."""
+class EvaluationSet:
+    """Images that evaluate the returned classifier once: ``method`` is ``test`` or ``holdout``."""
 
     method: str
     part: Part
 
 
-def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> Held:
+def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> HeldOut:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
     The calibration of a fold comes from the other folds' outputs, so that no image takes part in
-    the calibration it is judged by.
+    the calibration that it is evaluated by.
     """
-    probabilities = np.zeros((len(search.part), len(search.part.classes)))
+    data = search.data
+    proba = np.zeros((len(data.part), len(data.part.classes)))
     for fold, trial in enumerate(trials):
-        others = [f for f in range(search.folds.n_folds) if f != fold]
-        calibration = search_calibration(search, trial, others)
-        outputs = search.outputs(trial, fold)
-        probabilities[search.folds.fold == fold] = outputs.probabilities(calibration)
-    by_image = search.folds.fold
-    decided = decide_by_fold(search.rule, search.part.y, probabilities, by_image)
-    return Held(split, search.part, by_image, probabilities, decided)
+        calibration = search.calibration(trial, [f for f in range(data.n_folds) if f != fold])
+        proba[data.fold == fold] = search.outputs(trial, fold).probabilities(calibration)
+    decided = decide_by_fold(search.settings.rule, data.part.y, proba, data.fold)
+    return HeldOut(split, data.part, data.fold, proba, decided)
 
 
 def n_nested_searches(config: FitConfig) -> int:
-    """How many nested searches estimate what images that judge once do not."""
+    """How many nested searches an estimate without test images makes."""
     if config.estimate == "repeated":
         return config.repeats
     return int(config.estimate in {"auto", "nested"})
@@ -154,7 +164,7 @@ class Evaluation:
 
     estimate: dict[str, Any]
     others: dict[str, dict[str, Any]]
-    held: list[Held]
+    held: list[HeldOut]
     notes: list[str]
 
 
@@ -164,40 +174,35 @@ def evaluate(
     chosen: Trial,
     config: FitConfig,
     *,
-    test: Tested | None,
+    test: EvaluationSet | None,
     refits: Refits,
     calibration: Calibration | None,
 ) -> Evaluation:
     """Estimate how good the chosen trial is, as ``config.estimate`` asks.
 
     Besides the number to report there is always ``cv``, the search's own folds, and where
-    there are groups ``image_level``: what folds that ignore them would have said.
+    there are groups ``image_level``: the estimate of folds that ignore them.
     """
     notes: list[str] = []
-    oof = held_out(search, [chosen] * search.folds.n_folds, "oof")
     free = explorer.free
-    estimates = {"cv": describe_held([oof], "cv", CV_UNCHOSEN if free else CV_CHOSEN, config)}
-    held = [oof]
-    judged: list[Held] = []
-    method = "nested"
-    description = None
+    out_of_fold = held_out(search, [chosen] * search.data.n_folds, "oof")
     if test is not None:
+        evaluated = [_tested(search, test, chosen, out_of_fold, refits, calibration)]
         method = test.method
-        tested = _tested(test, chosen, refits, calibration)
-        if search.rule is not None:
-            decision = search.rule.fit(oof.part.y, oof.probabilities)
-            tested = replace(tested, decided=decision.decide(tested.probabilities))
-        judged = [tested]
     elif config.estimate == "repeated":
-        method = "repeated"
-        description = REPEATED_UNCHOSEN if free else None
-        judged = _repeated(search, explorer, chosen, config)
+        evaluated, method = _repeated(search, explorer, chosen, config), "repeated"
     elif config.estimate in {"auto", "nested"} and not free:
-        judged = _nested_or_note(search, explorer, chosen, config, notes)
-    if judged:
-        held += judged
-        description = description or DESCRIPTIONS[method]
-        estimates[method] = describe_held(judged, method, description, config)
+        evaluated, method = _nested_or_note(search, explorer, chosen, config, notes), "nested"
+    else:
+        evaluated, method = [], "cv"
+    cv = CV_UNCHOSEN if free else CV_CHOSEN
+    estimates = {"cv": describe_held([out_of_fold], "cv", cv, config)}
+    if evaluated:
+        unchosen = free and method == "repeated"
+        description = REPEATED_UNCHOSEN if unchosen else DESCRIPTIONS[method]
+        estimates[method] = describe_held(evaluated, method, description, config)
+    else:
+        method = "cv"
     if search.part.groups is not None and not search.part.grouped:
         notes.append(
             "Every group holds one distinct image: keeping groups together changes nothing."
@@ -205,20 +210,30 @@ def evaluate(
     elif search.part.grouped:
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
-        notes.append(_group_note(estimates, method if judged else "cv", config.scoring, free=free))
-    return Evaluation(estimates.pop(method if judged else "cv"), estimates, held, notes)
+        notes.append(_group_note(estimates, method, config.scoring, free=free))
+    return Evaluation(estimates.pop(method), estimates, [out_of_fold, *evaluated], notes)
 
 
-def _tested(test: Tested, chosen: Trial, refits: Refits, calibration: Calibration | None) -> Held:
-    """What the returned classifier says of images that it was not fitted on."""
-    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbone))
-    fold = np.full(len(test.part), -1)
-    return Held(test.method, test.part, fold, outputs.probabilities(calibration))
+def _tested(
+    search: FoldSearch,
+    test: EvaluationSet,
+    chosen: Trial,
+    out_of_fold: HeldOut,
+    refits: Refits,
+    calibration: Calibration | None,
+) -> HeldOut:
+    """Predictions of the returned classifier for images that it was not fitted on."""
+    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
+    proba, decided = outputs.probabilities(calibration), None
+    if (rule := search.settings.rule) is not None:
+        decision = rule.fit(out_of_fold.part.y, out_of_fold.proba)
+        decided = decision.decide(proba)
+    return HeldOut(test.method, test.part, np.full(len(test.part), -1), proba, decided)
 
 
 def _nested_or_note(
     search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig, notes: list[str]
-) -> list[Held]:
+) -> list[HeldOut]:
     """Nested predictions; nothing but a note where ``auto`` finds them impossible."""
     try:
         return [_nested(search, explorer, chosen, config.select, config.seed, split="nested")]
@@ -234,21 +249,20 @@ def _nested_or_note(
 
 def _nested(
     search: FoldSearch, explorer: Explorer, chosen: Trial, select: str, seed: int, *, split: str
-) -> Held:
+) -> HeldOut:
     """Every image predicted by what a search on the other folds chose; all there is, if one."""
-    folds = nested_folds(search.part, search.folds, seed=seed)
-    outer = search
-    if folds is not search.folds:
-        outer = replace_folds(search, search.part, folds)
+    own = search.data.folds
+    folds = nested_folds(search.part, own, seed=seed)
+    outer = search if folds is own else search.on(Partition(search.part, folds))
     if explorer.free:
-        outer.run([chosen], outer.single, keep=True, label="Folds")
+        run_trials(outer, [chosen], label="Folds")
         return held_out(outer, [chosen] * folds.n_folds, split)
     return held_out(outer, explorer.nested(outer, select), split)
 
 
 def _repeated(
     search: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig
-) -> list[Held]:
+) -> list[HeldOut]:
     """Nested predictions on partitions of consecutive seeds, the first that of the search."""
     held = []
     part = search.part
@@ -256,25 +270,25 @@ def _repeated(
         again, seed = search, (config.seed + repeat) % 2**32
         if repeat:
             folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
-            again = replace_folds(search, part, folds)
+            again = search.on(Partition(part, folds))
         held.append(
             _nested(again, explorer, chosen, config.select, seed, split=f"repeated-{repeat + 1}")
         )
     return held
 
 
-def _image_level(search: FoldSearch, chosen: Trial) -> Held:
+def _image_level(search: FoldSearch, chosen: Trial) -> HeldOut:
     """Out-of-fold predictions of ``chosen`` on folds that ignore groups."""
     part = replace(search.part, groups=None)
     folds = make_folds(
         part.y,
         part.components,
         part.classes,
-        n_folds=search.folds.n_folds,
-        seed=search.seed,
+        n_folds=search.data.n_folds,
+        seed=search.settings.seed,
     )
-    level = replace_folds(search, part, folds)
-    level.run([chosen], level.single, keep=True, label="Folds without groups")
+    level = search.on(Partition(part, folds))
+    run_trials(level, [chosen], label="Folds without groups")
     return held_out(level, [chosen] * folds.n_folds, "image_level")
 
 
@@ -316,25 +330,23 @@ def _group_note(
 
 
 def describe_held(
-    held: Sequence[Held], method: str, description: str, config: FitConfig
+    held: Sequence[HeldOut], method: str, description: str, config: FitConfig
 ) -> dict[str, Any]:
     """JSON of one estimate: how it was made, for whom it holds, and every metric.
 
     Several predictions of the same images are pooled, and an image's are drawn together.
     """
-    part = held[0].part
-    repeats = len(held)
-    y, units = np.tile(part.y, repeats), np.tile(part.components, repeats)
+    part, repeats, pooled = held[0].part, len(held), pool(held)
     numbers = describe_predictions(
-        y,
-        np.concatenate([h.probabilities for h in held]),
+        pooled.y,
+        pooled.proba,
         part.classes,
-        units,
+        pooled.units,
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
-        predicted=np.concatenate([h.predicted for h in held]),
-        n_folds=held[0].n_folds,
+        predicted=pooled.y_pred,
+        n_folds=pooled.n_folds,
     )
     document = {
         "method": method,
@@ -345,16 +357,16 @@ def describe_held(
     if part.grouped:
         document["by_group"] = _by_group(held, config)
     if repeats > 1:
-        right = [float((h.predicted == part.y).mean()) for h in held]
+        right = [float((h.y_pred == part.y).mean()) for h in held]
         document["repeats"] = {"n": repeats, "accuracy": right}
     return document
 
 
-def _by_group(held: Sequence[Held], config: FitConfig) -> dict[str, Any] | None:
+def _by_group(held: Sequence[HeldOut], config: FitConfig) -> dict[str, Any] | None:
     """The same metrics on groups: mean probabilities of each; None where no two have a class."""
     part = held[0].part
     assert part.groups is not None
-    each = [group_predictions(part.y, h.probabilities, part.groups, part.components) for h in held]
+    each = [group_predictions(part.y, h.proba, part.groups, part.components) for h in held]
     y, _, units, left_out = each[0]
     if len(y) < 2:
         return None

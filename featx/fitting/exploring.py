@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.durations import read_seconds
 from featx.errors import FitError
 from featx.fitting.budget import Budget
-from featx.fitting.candidates import Ensemble, Setup, Trial
-from featx.fitting.choice import best_of, choose
-from featx.fitting.ensemble import score_ensembles
+from featx.fitting.candidates import EnsembleTrial, Setup, Trial
+from featx.fitting.ensemble_search import run_trials, score_ensembles
 from featx.fitting.objective import Objective, nested_objectives, search_objective
+from featx.fitting.partition import FoldSet
 from featx.fitting.plan import Plan
-from featx.fitting.search import FoldSearch, Held
+from featx.fitting.search import FoldSearch
+from featx.fitting.selection import best_of, choose
 from featx.fitting.strategies import STRATEGIES, Ask, Strategy
+from featx.types import FloatArray
 
 __all__ = ["Explorer"]
 
@@ -27,35 +27,12 @@ BATCH = 8  # trials of a setup between two looks at the clock
 NESTED_FOLDS = 5
 
 Most = Mapping[tuple[float, Setup], int]
-Together = Callable[[Mapping[Setup, Trial], Callable[[Trial], float]], list[Ensemble]]
+Together = Callable[[Mapping[Setup, Trial], Callable[[Trial], float]], list[EnsembleTrial]]
 
 
-def _none(best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float]) -> list[Ensemble]:
-    return []
-
-
+@dataclass
 class Explorer:
     """One strategy with one plan.
-
-    Parameters
-    ----------
-    name : str
-        Of the strategy.
-    plan : Plan
-    together : callable, optional
-        The ensembles to try of the best trial of each setup, by their mean scores
-        (`featx.fitting.ensemble.plan_ensembles`). Default: none.
-    budget : str, optional
-        Time for all searches, as in `featx.durations`; it starts with the first.
-    n_nested : int, default 0
-        Nested searches that will share the budget.
-
-    Attributes
-    ----------
-    tried : dict
-        ``share of the images -> trials`` that the search itself had scored.
-    cut : set
-        ``"search"``, ``"nested"`` or both: which searches the budget ended.
 
     Raises
     ------
@@ -63,24 +40,21 @@ class Explorer:
         There is no such strategy.
     """
 
-    def __init__(
-        self,
-        name: str,
-        plan: Plan,
-        *,
-        together: Together = _none,
-        budget: str | None = None,
-        n_nested: int = 0,
-    ) -> None:
-        self.strategy: Strategy = STRATEGIES.get(name)
-        self.plan = plan
-        self.tried: dict[float, list[Trial]] = {}
-        self.cut: set[str] = set()
-        self._together = together
-        self._ensembles: list[Ensemble] = []
-        self._asked = budget
-        self._n_nested = n_nested
-        self._budget: Budget | None = None
+    name: str  # of the strategy
+    plan: Plan
+    # the ensembles to try of the best trial of each setup, by their mean scores
+    together: Together = lambda best, mean_score: []
+    budget: str | None = None  # time for all searches; it starts with the first
+    n_nested: int = 0  # nested searches that will share the budget
+    # share of the images -> trials that the search itself had scored
+    tried: dict[float, list[Trial]] = field(default_factory=dict, init=False)
+    # "search", "nested" or both: which searches the budget ended
+    cut: set[str] = field(default_factory=set, init=False)
+    _ensembles: list[EnsembleTrial] = field(default_factory=list, init=False)
+    _clock: Budget | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.strategy: Strategy = STRATEGIES.get(self.name)
 
     @property
     def free(self) -> bool:
@@ -88,29 +62,30 @@ class Explorer:
         single = len({t for trials in self.tried.values() for t in trials}) == 1
         return single and not self._ensembles
 
-    def search(self, folds: FoldSearch) -> list[Trial]:
+    def search(self, search: FoldSearch) -> list[Trial]:
         """Every trial scored on all images and folds; of equally good ones the first is to win."""
-        if self._asked is not None:
-            n, outer = folds.folds.n_folds, min(folds.folds.n_folds, NESTED_FOLDS)
+        if self.budget is not None:
+            n = search.data.n_folds
+            outer = min(n, NESTED_FOLDS)
             pairs = outer * (outer - 1) / (2 if self.strategy.alike else 1)
-            weights = [float(n)] + [pairs] * self._n_nested
-            self._budget = Budget(read_seconds(self._asked), weights)
-        run = _Run(search_objective(folds), self.strategy, self.plan, None)
-        self._take_forward([run], "search", keep=True, label="Search")
+            weights = [float(n)] + [pairs] * self.n_nested
+            self._clock = Budget(read_seconds(self.budget), weights)
+        run = _Run(search_objective(search), self.strategy, self.plan, None)
+        self._advance([run], "search", keep=True, label="Search")
         self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
         return run.scored()
 
-    def combine(self, folds: FoldSearch, best: Mapping[Setup, Trial]) -> list[Ensemble]:
+    def combine(self, search: FoldSearch, best: Mapping[Setup, Trial]) -> list[EnsembleTrial]:
         """Ensembles of the best trials, scored; those that cannot be made are refused."""
-        self._ensembles = self._together(best, folds.mean_score)
-        folds.run(self._ensembles, folds.single, keep=True, label="Ensembles")
+        self._ensembles = self.together(best, search.mean_score)
+        run_trials(search, self._ensembles, label="Ensembles")
         return self._ensembles
 
-    def nested(self, folds: FoldSearch, select: str) -> list[Trial]:
+    def nested(self, search: FoldSearch, select: str) -> list[Trial]:
         """The trial that each outer fold chooses, by the strategy run anew without that fold.
 
         The inner folds of outer fold ``i`` are the other outer folds. A fit with folds ``i`` and
-        ``j`` held out is an inner fit of both outer folds: tested on ``j`` it serves ``i``, tested
+        ``j`` left out is an inner fit of both outer folds: tested on ``j`` it serves ``i``, tested
         on ``i`` it serves ``j``. Where all outer folds try the same, ten fits thus do the work of
         twenty, with nothing left out. Under a budget no more trials are made than `search` made.
 
@@ -119,31 +94,39 @@ class Explorer:
         FitError
             Nothing could be fitted, or training images of two folds less are of one class.
         """
-        folds.check(folds.pairs)
-        most = None if self._budget is None else self._counts()
-        runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(folds)]
-        self._take_forward(runs, "nested", keep=False, label="Nested search")
+        search.data.check(search.data.pairs)
+        most = None if self._clock is None else self._counts()
+        runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(search)]
+        self._advance(runs, "nested", keep=False, label="Nested search")
         while True:
-            choices = [run.choose(select, self._together) for run in runs]
-            folds.run(list(dict.fromkeys(choices)), folds.single, keep=True, label="Nested folds")
-            if not any(trial.setup in folds.refused for trial in choices):
+            choices = [run.choose(select, self.together) for run in runs]
+            run_trials(search, list(dict.fromkeys(choices)), label="Nested folds")
+            # a choice that cannot be fitted to an outer training part is chosen no more
+            if not any(trial.setup in search.found.refused for trial in choices):
                 return choices
 
     def _counts(self) -> Counter[tuple[float, Setup]]:
         return Counter((share, t.setup) for share, trials in self.tried.items() for t in trials)
 
-    def _take_forward(self, runs: Sequence[_Run], what: str, *, keep: bool, label: str) -> None:
-        """Score what all runs ask for, together, until none asks for more or time is up."""
-        if self._budget is not None:
-            self._budget.next_part()
+    def _advance(self, runs: Sequence[_Run], what: str, *, keep: bool, label: str) -> None:
+        """Score what all runs ask for, together, until none asks for more or time is up.
+
+        What two runs need is fitted once.
+        """
+        if self._clock is not None:
+            self._clock.next_part()
         while waiting := [run for run in runs if run.ask is not None]:
             needed = any(run.ask is not None and run.ask.needed for run in waiting)
-            for wave in _waves(waiting, at_once=self._budget is None):
-                spent = self._budget is not None and self._budget.spent
+            for wave in _waves(waiting, at_once=self._clock is None):
+                # the clock is looked at between waves only: a wave that began is finished
+                spent = self._clock is not None and self._clock.spent
                 if spent and not needed and all(run.has_something() for run in waiting):
                     self.cut.add(what)
                     break
-                _score(wave, keep=keep, label=label)
+                for share, wanted in _by_share(wave).items():
+                    wave[0][0].objective.search.at(share).score(wanted, keep=keep, label=label)
+                for run, trials in wave:
+                    run.served(trials)
             for run in waiting:
                 run.go_on()
 
@@ -154,13 +137,13 @@ class Explorer:
             reached = {t.setup for t in self.tried.get(1.0, [])}
             missed = [str(setup) for setup in self.plan.setups if setup not in reached]
             notes.append(
-                f"The budget of {self._asked} ended the search after "
+                f"The budget of {self.budget} ended the search after "
                 f"{counted(self._n_tried, 'trial')}"
                 + (f"; not reached: {', '.join(missed)}." if missed else ".")
             )
         if "nested" in self.cut:
             notes.append(
-                f"The budget of {self._asked} ended the nested searches before they had tried what "
+                f"The budget of {self.budget} ended the nested searches before they had tried what "
                 "the search did: they chose among less, so that the estimate is too low on average."
             )
         return notes
@@ -175,7 +158,7 @@ class Explorer:
             "rungs": [
                 {"share": share, "trials": len(self.tried[share])} for share in sorted(self.tried)
             ],
-            "budget": self._asked,
+            "budget": self.budget,
             "ended_by_budget": sorted(self.cut),
         }
 
@@ -187,13 +170,7 @@ class Explorer:
 class _Run:
     """A strategy under way on one objective.
 
-    Parameters
-    ----------
-    objective : Objective
-    strategy : Strategy
-    plan : Plan
-    most : mapping of (float, Setup) to int, optional
-        Trials that it may make on each share of the images.
+    ``most`` are the trials that it may make on each share of the images.
     """
 
     def __init__(
@@ -237,6 +214,7 @@ class _Run:
     def go_on(self) -> None:
         """Let the strategy look at the scores, and know whether all it asked for is there."""
         assert self.ask is not None
+        # False tells the strategy that time was up before all of it was scored
         everything = self.asked[self.ask.share].keys() >= set(self.ask.trials)
         try:
             self.ask = self._steps.send(everything)
@@ -251,16 +229,17 @@ class _Run:
         """The one to predict the outer fold."""
         usable = [t for t in self.scored() if not self.objective.refused(t.setup)]
         if not usable:
-            refused = self.objective.folds.refused.values()
+            refused = self.objective.search.found.refused.values()
             raise FitError(f"Nothing could be fitted. {next(iter(refused))}")
+        # by the inner folds alone: the outer fold plays no part in the selection
         best = best_of(usable, self._known_scores, select)
         ensembles = together(best, self.objective.mean)
-        folds, tests = self.objective.folds, self.objective.tests
-        score_ensembles(folds, ensembles, tests, label="Nested ensembles")
+        search, tests = self.objective.search, self.objective.tests
+        score_ensembles(search, ensembles, tests, label="Nested ensembles")
         made = [e for e in ensembles if not self.objective.refused(e.setup)]
         return choose([*usable, *made], self._known_scores, select)
 
-    def _known_scores(self, trial: Trial) -> NDArray[np.float64]:
+    def _known_scores(self, trial: Trial) -> FloatArray:
         scores = self.objective.scores(trial)
         assert scores is not None
         return scores
@@ -287,15 +266,12 @@ def _waves(runs: Sequence[_Run], *, at_once: bool) -> Iterator[Wave]:
                 yield wave
 
 
-def _score(wave: Wave, *, keep: bool, label: str) -> None:
-    """Score trials of several runs at once; what two of them need is fitted once."""
-    by_share: dict[float, dict[Held, dict[Trial, None]]] = {}
+def _by_share(wave: Wave) -> dict[float, dict[FoldSet, dict[Trial, None]]]:
+    """What several runs want scored on each share of the images, each trial once."""
+    by_share: dict[float, dict[FoldSet, dict[Trial, None]]] = {}
     for run, trials in wave:
         assert run.ask is not None
         wanted = by_share.setdefault(run.ask.share, {})
-        for held, _ in run.objective.tests:
-            wanted.setdefault(held, {}).update(dict.fromkeys(trials))
-    for share, wanted in by_share.items():
-        wave[0][0].objective.at(share).score(wanted, keep=keep, label=label)
-    for run, trials in wave:
-        run.served(trials)
+        for left_out, _ in run.objective.tests:
+            wanted.setdefault(left_out, {}).update(dict.fromkeys(trials))
+    return by_share

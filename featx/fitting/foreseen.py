@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featx.console import counted
 from featx.data.splits import count_classes, possible_folds
 from featx.errors import FitError
+from featx.types import IntArray
 
 __all__ = ["check_labels", "check_training_classes", "group_codes", "missing_test_split"]
 
@@ -70,9 +71,7 @@ def check_labels(
     return names
 
 
-def check_training_classes(
-    names: Sequence[str], y: NDArray[np.int64], tested: NDArray[np.str_]
-) -> None:
+def check_training_classes(names: Sequence[str], y: IntArray, tested: NDArray[np.str_]) -> None:
     """Refuse fewer than two classes to train on, and test images of any other class.
 
     Parameters
@@ -108,7 +107,7 @@ def missing_test_split(instead: str) -> FitError:
     )
 
 
-def group_codes(groups: Sequence[str]) -> NDArray[np.int64]:
+def group_codes(groups: Sequence[str]) -> IntArray:
     """Number of each image's group; an empty name is a group of its own."""
     own = np.array([g or f"\0{i}" for i, g in enumerate(groups)])
     return np.unique(own, return_inverse=True)[1].astype(np.int64)

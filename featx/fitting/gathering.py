@@ -18,7 +18,7 @@ from featx.data.manifest import Manifest
 from featx.errors import FitError
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
-from featx.fitting.data import FitData, split_backbones
+from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
 
 __all__ = ["content_digest", "fitted_model", "gather", "labelled", "resting_on"]
@@ -53,7 +53,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
 
 
 def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np.ndarray | None:
-    """The column as text, or None where no row has a value; says what a gap is taken for."""
+    """The column as text, or None where no row has a value; warns what a gap means."""
     missing = np.array([value is None for value in values], bool)
     if missing.all():
         return None
@@ -67,7 +67,7 @@ def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np
 
 
 def labelled(manifest: Manifest) -> Manifest:
-    """The labelled rows; says how many are left out."""
+    """The labelled rows; a warning tells how many are left out."""
     if not manifest.classes:
         raise FitError(
             f"{printable(manifest.source)!r} has no labels, and fit needs them.",
@@ -88,9 +88,9 @@ def content_digest(extraction: Extraction) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def resting_on(extractions: Sequence[Extraction], backbone: str) -> list[Extraction]:
-    """Those whose embeddings, side by side, the candidate's ``backbone`` is."""
-    return [e for e in extractions if e.name in split_backbones(backbone)]
+def resting_on(extractions: Sequence[Extraction], backbones: Sequence[str]) -> list[Extraction]:
+    """Those whose embeddings a candidate reads."""
+    return [e for e in extractions if e.name in backbones]
 
 
 def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:

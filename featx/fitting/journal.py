@@ -3,7 +3,7 @@
 A file holds the scores of one partition of one set of images. Its name is a digest of all that a
 score depends on besides the trial and the folds held out, so that nothing else can be read from it.
 Lines are added whole and never changed. Each holds a checksum: one that was torn or changed since,
-or has none, is left out when it is read, and that is said.
+or has none, is left out when it is read, with a warning.
 """
 
 from __future__ import annotations
@@ -18,52 +18,39 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from featx import console
 from featx.files import make_directory, printable, read_bounded
+from featx.fitting.candidates import Trial
+from featx.fitting.executors import SearchSettings
+from featx.fitting.partition import FoldSet, Partition
 from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
-
-if TYPE_CHECKING:
-    from featx.fitting.candidates import Trial
-    from featx.fitting.search import FoldSearch, Held
 
 __all__ = ["Entry", "Journal", "ScoreFile"]
 
 KEPT_S = 30 * 24 * 3600.0
 MOST_BYTES = 1 << 30
 PACKAGES = ("featx", "scikit-learn", "imbalanced-learn", "numpy", "scipy", "torch")
-SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: what a plug-in's file says counts too
+SOURCES = ("*.py", "*/*.py", "*/*/*.py")  # of featx: a plug-in's file counts too
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one fit gave.
-
-    Parameters
-    ----------
-    trial : Trial
-    held : tuple of int
-        Folds held out together.
-    scores : list of float
-        On each of them; NaN where there is none.
-    stopped : bool
-        Whether the fit met its iteration limit.
-    company : sequence of Trial, optional
-        Trials that it was fitted along with, itself too, in their order, where that matters.
-    """
+    """What one fit gave."""
 
     trial: Trial
-    held: Held
-    scores: list[float]
-    stopped: bool
-    company: Sequence[Trial] = ()
+    left_out: FoldSet  # folds left out together
+    scores: list[float]  # on each of them; NaN where there is none
+    stopped: bool  # whether the fit met its iteration limit
+    # trials that it was fitted along with, itself too, in their order, where that matters
+    context: Sequence[Trial] = ()
 
 
 class Journal:
@@ -89,9 +76,9 @@ class Journal:
                 if time.time() - path.lstat().st_mtime > KEPT_S:
                     path.unlink()
 
-    def open(self, search: FoldSearch) -> ScoreFile:
-        """The file of what this search found before and finds now."""
-        return ScoreFile(self.folder / f"{_digest(search)[:40]}.jsonl")
+    def open(self, data: Partition, settings: SearchSettings) -> ScoreFile:
+        """The file of what such a search found before and finds now."""
+        return ScoreFile(self.folder / f"{_digest(data, settings)[:40]}.jsonl")
 
 
 class ScoreFile:
@@ -119,28 +106,26 @@ class ScoreFile:
             )
 
     def find(
-        self, trial: Trial, held: Held, company: Sequence[Trial] = ()
+        self, trial: Trial, left_out: FoldSet, context: Sequence[Trial] = ()
     ) -> tuple[list[float], bool] | None:
-        """Scores on each fold held out, and whether the fit met its limit, where they are known."""
-        found = self._known.get(_key(trial, held, company))
-        return found if found is not None and len(found[0]) == len(held) else None
+        """Scores on each fold left out, and whether the fit met its limit, where they are known."""
+        found = self._known.get(_key(trial, left_out, context))
+        return found if found is not None and len(found[0]) == len(left_out) else None
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Write down what is not known yet, in one go; any thread may."""
+    def add(self, entry: Entry) -> None:
+        """Write down what is not known yet; any thread may."""
+        key = _key(entry.trial, entry.left_out, entry.context)
+        scores = [None if np.isnan(s) else float(s) for s in entry.scores]
+        line = seal_line([key, scores, entry.stopped], self._path.stem)
         with self._lock:
-            self._add(entries)
-
-    def _add(self, entries: Iterable[Entry]) -> None:
-        lines: list[bytes] = []
-        for entry in entries:
-            key = _key(entry.trial, entry.held, entry.company)
-            if key not in self._known:
-                self._known[key] = entry.scores, entry.stopped
-                scores = [None if np.isnan(s) else float(s) for s in entry.scores]
-                lines.append(seal_line([key, scores, entry.stopped], self._path.stem))
-        if lines and not self._broken:
+            if key in self._known:
+                return
+            self._known[key] = entry.scores, entry.stopped
+            if self._broken:
+                return
             try:
-                os.write(self._open(), b"".join(lines))
+                # one write a line: what other processes append meanwhile does not tear it
+                os.write(self._open(), line)
             except OSError as error:
                 self._broken = True
                 console.warn(
@@ -148,7 +133,7 @@ class ScoreFile:
                 )
 
     def _read(self, line: bytes) -> bool:
-        """Whether the line is as it was written; what it says is then known."""
+        """Whether the line is as it was written; its scores are then known."""
         try:
             key, scores, stopped = unseal_line(line, self._path.stem)
         except (ValueError, RecursionError):
@@ -159,6 +144,7 @@ class ScoreFile:
     def _open(self) -> int:
         if self._handle is None:
             make_directory(self._path.parent)
+            # O_APPEND: lines of several processes do not overwrite each other; no link is followed
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             self._handle = os.open(self._path, flags, 0o666)
             size = os.fstat(self._handle).st_size
@@ -172,23 +158,23 @@ class ScoreFile:
                 os.close(self._handle)
 
 
-def _key(trial: Trial, held: Held, company: Sequence[Trial]) -> str:
-    key: list[Any] = [asdict(trial), held]
-    if company:
-        params = json.dumps([t.params for t in company], default=repr)
+def _key(trial: Trial, left_out: FoldSet, context: Sequence[Trial]) -> str:
+    key: list[Any] = [asdict(trial), left_out]
+    if context:
+        params = json.dumps([t.params for t in context], default=repr)
         key.append(hashlib.sha256(params.encode()).hexdigest()[:32])
     return json.dumps(key, sort_keys=True, default=repr)
 
 
-def _digest(search: FoldSearch) -> str:
-    """Of everything that a score depends on, besides the trial and the folds held out."""
-    fold = np.ascontiguousarray(search.folds.fold, dtype=np.int64)
+def _digest(data: Partition, settings: SearchSettings) -> str:
+    """Of everything that a score depends on, besides the trial and the folds left out."""
+    fold = np.ascontiguousarray(data.fold, dtype=np.int64)
     document = {
-        "part": search.part.digest,
+        "part": data.part.digest,
         "folds": hashlib.sha256(fold.tobytes()).hexdigest(),
-        "scoring": search.scoring,
-        "seed": search.seed,
-        "device": search.device,
+        "scoring": settings.scoring,
+        "seed": settings.seed,
+        "device": settings.device,
         "made_by": _makers(),
     }
     return hashlib.sha256(canonical_json(document)).hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 
 from featx.extraction import Extraction
 from featx.extraction.overlay import OverlayStore
-from featx.fitting import join_backbones, split_backbones
+from featx.fitting.candidates import backbones_text, read_backbones
 from featx.store import cache_folder
 from featx.types import AUTO_LAYER, PRE_LOGITS, ExtractorSpec
 
@@ -63,7 +63,7 @@ def one_embedding(extractions: Sequence[Extraction], cache: str | None) -> list[
 
 def chosen_layers(backbone: str, chosen: str) -> list[str]:
     """What ``--layer`` names the embedding that a search among those of ``backbone`` chose."""
-    return [name.removeprefix(f"{backbone}/") for name in split_backbones(chosen)]
+    return [name.removeprefix(f"{backbone}/") for name in read_backbones(chosen)]
 
 
 def _by_network(extractions: Sequence[Extraction]) -> list[list[Extraction]]:
@@ -99,7 +99,7 @@ def _join(outputs: Sequence[Extraction], cache: str | None) -> Extraction:
     if len(outputs) > 1:
         store = OverlayStore(cache_folder(cache), spec, allow_memory=True)
         _fill(store, outputs)
-    name = join_backbones([e.name for e in outputs])
+    name = backbones_text([e.name for e in outputs])
     return replace(first, name=name, spec=spec, request=request, store=store)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.data import Part
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
+from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["NearCopies", "find_near_copies", "near_copies_of"]
+__all__ = ["NearCopies", "near_copies_of"]
 
-Float = NDArray[np.float32]
+Embeddings = NDArray[np.float32]
 
 #: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows
 #: what it finds.
 NEAR = 0.95
-#: 1 - cosine of the image to those of that class on the average, from which this says anything:
+#: 1 - cosine of the image to those of that class on the average, from which an image counts:
 #: in a class whose images all look alike, neighbours are near without being copies.
 APART = 0.25
-SAID_SHARE, SAID_IMAGES = 0.05, 5  # of the images judged, from which it is said
+NOTED_SHARE, NOTED_IMAGES = 0.05, 5  # of the images looked at, from which a note is made
 MOST_PRODUCTS = 2e10  # multiplications: a second or so of one core
 FEWEST = 200  # images that are looked at all the same
 _BLOCK_ROWS = 4096
@@ -30,35 +31,25 @@ _BLOCK_ROWS = 4096
 
 @dataclass(frozen=True)
 class NearCopies:
-    """How many of the images that judge are nearly in training, and what that does to the number.
+    """How many evaluation images are nearly in training, and what that does to the estimate."""
 
-    Parameters
-    ----------
-    judged : str
-        Which predictions: ``test``, ``holdout``, ``nested`` and so on.
-    images : int
-        Images looked at: all that judge, or some drawn by the seed where they are many.
-    near : int
-        Those with a nearly identical training image.
-    accuracy_near, accuracy_others : float or None
-        Share predicted right among these, and among the others; None where there are none.
-    """
-
-    judged: str
-    images: int
-    near: int
+    evaluated: str  # which predictions: ``test``, ``holdout``, ``nested`` and so on
+    images: int  # images looked at: all of them, or some drawn by the seed where they are many
+    near: int  # those with a nearly identical training image
+    # share predicted right among these, and among the others; None where there are none
     accuracy_near: float | None
     accuracy_others: float | None
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        document = asdict(self)
+        return {"judged": document.pop("evaluated"), **document}
 
     def notes(self) -> list[str]:
         """One sentence, where there are enough to matter."""
-        if self.near < max(SAID_IMAGES, SAID_SHARE * self.images):
+        if self.near < max(NOTED_IMAGES, NOTED_SHARE * self.images):
             return []
-        kind = "test images" if self.judged == "test" else "held-out images"
+        kind = "test images" if self.evaluated == "test" else "held-out images"
         right = ""
         if self.accuracy_near is not None and self.accuracy_others is not None:
             right = (
@@ -71,74 +62,43 @@ class NearCopies:
         ]
 
 
-def near_copies_of(part: Part, held: Held, backbone: str, *, seed: int) -> NearCopies:
-    """How many of the images that a number is from are nearly in training.
+def near_copies_of(part: Part, held: HeldOut, backbones: Sequence[str], *, seed: int) -> NearCopies:
+    """Look for the nearest training image of each evaluation image.
 
     Parameters
     ----------
     part : Part
         The images that were trained on, in turn or all.
-    held : Held
-        What the number is from.
-    backbone : str
+    held : HeldOut
+        What the estimate is from.
+    backbones : sequence of str
         Whose embeddings to look at.
     seed : int
     """
-    known = part.embeddings(backbone)
+    known = part.embeddings(backbones)
     apart = held.split in {"test", "holdout"}
-    return find_near_copies(
-        held.split,
-        (known, held.part.embeddings(backbone) if apart else known),
-        part,
-        (np.full(len(part), -2) if apart else held.fold, held.fold),
-        held.predicted == held.part.y,
-        seed=seed,
-    )
-
-
-def find_near_copies(
-    judged: str,
-    X: tuple[Float, Float],
-    training: Part,
-    folds: tuple[NDArray[np.int64], NDArray[np.int64]],
-    right: NDArray[np.bool_],
-    *,
-    seed: int,
-) -> NearCopies:
-    """Look for the nearest training image of each image that judges.
-
-    Parameters
-    ----------
-    judged : str
-    X : pair of ndarray of shape (n, n_features), float32
-        Embeddings of the training images, and of those that judge.
-    training : Part
-        Its classes tell how near images of one class are.
-    folds : pair of ndarray of shape (n,), int64
-        Of both; images of one fold were not trained on together with it.
-    right : ndarray of shape (n_judged,), bool
-        Whether each is predicted right.
-    seed : int
-    """
-    known, asked = X
+    asked = held.part.embeddings(backbones) if apart else known
+    # an image is not compared with those of its own fold: they were not trained on
+    fold = np.full(len(part), -2) if apart else held.fold
     n = int(min(len(asked), max(FEWEST, MOST_PRODUCTS / max(1, known.size))))
     rows = np.arange(len(asked))
     if n < len(asked):
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
-    near = _near(known, asked[rows], training, (folds[0], folds[1][rows]))
-    was_right = right[rows]
-    return NearCopies(judged, n, int(near.sum()), _share(was_right[near]), _share(was_right[~near]))
+    near = _near(known, asked[rows], part, (fold, held.fold[rows]))
+    right = (held.y_pred == held.part.y)[rows]
+    return NearCopies(held.split, n, int(near.sum()), _share(right[near]), _share(right[~near]))
 
 
-def _share(right: NDArray[np.bool_]) -> float | None:
+def _share(right: BoolArray) -> float | None:
     return float(right.mean()) if len(right) else None
 
 
 def _near(
-    known: Float, asked: Float, training: Part, folds: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> NDArray[np.bool_]:
+    known: Embeddings, asked: Embeddings, training: Part, folds: tuple[IntArray, IntArray]
+) -> BoolArray:
     mean, spread = _moments(known)
     Q = _standardised(asked, mean, spread)
+    # the training images come in blocks: all products at once would not fit into memory
     best = np.full(len(Q), -1.0, np.float32)
     label = np.zeros(len(Q), np.int64)
     means = np.zeros((len(training.classes), known.shape[1]), np.float32)
@@ -146,7 +106,7 @@ def _near(
         Z = _standardised(known[block], mean, spread)
         np.add.at(means, training.y[block], Z)
         products = Q @ Z.T
-        products[folds[1][:, None] == folds[0][block]] = -1
+        products[folds[1][:, None] == folds[0][block]] = -1  # not trained on together with it
         at = products.argmax(axis=1)
         value = products[np.arange(len(Q)), at]
         nearer = value > best
@@ -161,16 +121,17 @@ def _blocks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + _BLOCK_ROWS, n))
 
 
-def _moments(X: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(X: Embeddings) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of each column, without a copy of all."""
     mean = X.mean(axis=0, dtype=np.float64)
+    # two passes: the difference of large sums would lose the digits of small variances
     variance = np.zeros_like(mean)
     for block in _blocks(len(X)):
         variance += ((X[block] - mean) ** 2).sum(axis=0)
     return mean, np.sqrt(variance / len(X))
 
 
-def _standardised(X: Float, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> Float:
+def _standardised(X: Embeddings, mean: FloatArray, spread: FloatArray) -> Embeddings:
     """Columns by these moments, rows of length 1."""
     Z = (X - mean) / np.where(spread > 1e-6, spread, np.inf)
     return np.asarray(

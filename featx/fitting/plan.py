@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featx.config import FitConfig
-from featx.fitting.candidates import Setup, Trial, plan_grids
+from featx.fitting.candidates import Setup, Trial, is_number, plan_grids
 from featx.heads import HEADS, Choice, Space
 
 __all__ = ["Plan", "Point", "make_plan"]
@@ -23,26 +23,14 @@ DRAWS = 20  # attempts at a point that was not drawn before
 
 @dataclass(frozen=True)
 class Plan:
-    """What a strategy may try.
+    """What a strategy may try."""
 
-    Parameters
-    ----------
-    setups : sequence of Setup
-        Rows of the results table, in their order.
-    grids : mapping of str to list of Point
-        Every point of each head's grid, in scikit-learn's order.
-    spaces : mapping of str to Space
-        What each head's parameters may be. Values that the user gave are choices: nothing else is
-        tried in their place.
-    n_trials : int or None
-        Points to draw for each setup, where that was said.
-    seed : int
-    """
-
-    setups: Sequence[Setup]
-    grids: Mapping[str, Sequence[Point]]
+    setups: Sequence[Setup]  # rows of the results table, in their order
+    grids: Mapping[str, Sequence[Point]]  # every point of each head's grid, in scikit-learn's order
+    # what each head's parameters may be. Values that the user gave are choices: nothing else
+    # is tried in their place.
     spaces: Mapping[str, Space]
-    n_trials: int | None
+    n_trials: int | None  # points to draw for each setup, where that was given
     seed: int
 
     def grid(self, setup: Setup) -> list[Trial]:
@@ -75,6 +63,7 @@ class Plan:
         space = self.spaces[head]
         if (every := self.everything(head)) is not None and len(every) <= n:
             return every
+        # seeded by the head: what one head draws does not depend on which others are tried
         generator = np.random.default_rng([self.seed, *head.encode()])
         points: dict[Point, None] = {}
         for _ in range(DRAWS * n):
@@ -88,7 +77,7 @@ class Plan:
         return tuple(self._rank(trial.setup.head, *item) for item in trial.params)
 
     def _rank(self, head: str, name: str, value: Any) -> tuple[int, float]:
-        if _is_number(value):
+        if is_number(value):
             return 1, float(value) * self._directions[head].get(name, 1)
         values = list(dict.fromkeys(v for point in self.grids[head] for k, v in point if k == name))
         return 0, values.index(value) if value in values else len(values)
@@ -99,13 +88,9 @@ class Plan:
         found: dict[str, dict[str, int]] = {}
         for head in self.grids:
             values = HEADS.get(head).param_grid
-            numbers = {k: [v for v in values[k] if _is_number(v)] for k in values}
+            numbers = {k: [v for v in values[k] if is_number(v)] for k in values}
             found[head] = {k: -1 for k, v in numbers.items() if v and v[0] > v[-1]}
         return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def make_plan(setups: Sequence[Setup], config: FitConfig) -> Plan:

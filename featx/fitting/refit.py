@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.ensemble import EnsembleHead, Voice
-from featx.fitting.candidates import Ensemble, Trial, shifted
-from featx.fitting.data import split_backbones
-from featx.fitting.ensemble import ship_shares
+from featx.fitting.candidates import EnsembleTrial, Trial
+from featx.fitting.ensemble_search import ship_shares
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import fit_head, one_blas_thread, prepare, project
 from featx.interrupts import workers
@@ -56,9 +55,9 @@ class Refits:
     def _begin(self, trial: Trial, pool: ThreadPoolExecutor) -> Future[Any]:
         """What the fit of ``trial`` comes to, which begins in ``pool`` unless it has begun: the
         main thread is to hear of Ctrl-C meanwhile."""
-        with self._lock:
+        with self._lock:  # two threads may ask for the same member
             if trial not in self._begun:
-                fit = self._ensemble if isinstance(trial, Ensemble) else self._pipeline
+                fit = self._ensemble if isinstance(trial, EnsembleTrial) else self._pipeline
                 self._begun[trial] = pool.submit(fit, trial)
             return self._begun[trial]
 
@@ -66,47 +65,38 @@ class Refits:
         """Without the sampler: a fitted one carries training rows and predicts nothing."""
         from sklearn.pipeline import Pipeline
 
-        part, setup, seed = self._search.part, trial.setup, self._search.seed
+        part, settings = self._search.part, self._search.settings
         with one_blas_thread():
-            rows = np.ones(len(part), bool)
-            X, y = part.examples(setup.backbone, rows, n_views=setup.views)
-            together = part.example_components(rows, n_views=setup.views)
-            projected = project(X, y, setup, seed=shifted(seed, trial), together=together)
-            prepared = prepare(
-                projected,
-                setup,
-                classes=part.classes,
-                seed=shifted(seed, trial),
-                device=self._search.device,
-            )
+            projected = project(part, np.ones(len(part), bool), trial, seed=settings.seed)
+            prepared = prepare(projected, trial, seed=settings.seed, device=settings.device)
             labels = np.array(part.classes)[prepared.y]
-            head = fit_head(trial, prepared, labels, seed=seed)
+            head = fit_head(trial, prepared, labels, seed=settings.seed)
         return Pipeline([*prepared.steps, ("head", head)])
 
     def _ensemble(self, ensemble: Trial) -> EnsembleHead:
         from sklearn.pipeline import Pipeline
 
-        assert isinstance(ensemble, Ensemble)
-        part, backbones = self._search.part, split_backbones(ensemble.setup.backbone)
+        assert isinstance(ensemble, EnsembleTrial)
+        part, backbones = self._search.part, ensemble.setup.backbones
         shares = ship_shares(self._search, ensemble)
         classes, stack = np.array(part.classes), None
         if shares.stack is not None:
             shares.stack.classes_ = classes[shares.stack.classes_]
             stack = Pipeline([("head", shares.stack)])
         widths = [part.X[name].shape[1] for name in backbones]
-        voices = [
+        members = [
             Voice(
-                [self(trial) for trial in voice],
-                _columns(split_backbones(voice[0].setup.backbone), backbones, widths),
+                [self(trial) for trial in member],
+                _columns(member[0].setup.backbones, backbones, widths),
                 calibration,
             )
-            for voice, calibration in zip(ensemble.voices, shares.calibrations, strict=True)
+            for member, calibration in zip(ensemble.members, shares.calibrations, strict=True)
         ]
-        return EnsembleHead(classes, sum(widths), voices, stack)
+        return EnsembleHead(classes, sum(widths), members, stack)
 
 
 def _columns(used: Sequence[str], all_: Sequence[str], widths: Sequence[int]) -> tuple[int, int]:
-    """Where the embeddings that a voice uses lie among those of its ensemble."""
+    """Where the embeddings that a member uses lie among those of its ensemble."""
     first = all_.index(used[0])
     start = sum(widths[:first])
     return start, start + sum(widths[first : first + len(used)])

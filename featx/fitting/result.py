@@ -10,11 +10,10 @@ import numpy as np
 
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import without_sampler, without_views
-from featx.fitting.comparing import Comparison
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.fitting.near_copies import NearCopies
 from featx.fitting.search import FoldSearch
+from featx.fitting.selection import CandidateComparison, without_sampler, without_views
 from featx.fitting.trust import FittedTrust
 from featx.types import Components
 
@@ -54,7 +53,7 @@ class Candidate:
         The same of a row with views to the row that trains on the images alone.
     against_chosen : dict, optional
         Mean difference of the fold scores to the chosen row, with ``p_adjusted`` for all
-        comparisons; see `featx.fitting.comparing.Comparison`.
+        comparisons; see `featx.fitting.selection.CandidateComparison`.
     against_chosen_tested : dict, optional
         The same on the test split or what was held out.
     elapsed_s : float
@@ -100,7 +99,7 @@ class Predictions:
     """
 
     classes: list[str]
-    held: list[Held]
+    held: list[HeldOut]
 
     @property
     def columns(self) -> list[str]:
@@ -111,7 +110,7 @@ class Predictions:
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""
         for held in self.held:
-            named = [self.classes[c] for c in held.predicted]
+            named = [self.classes[c] for c in held.y_pred]
             units = held.part.components
             for i, name in enumerate(held.part.ids):
                 fold = int(held.fold[i])
@@ -123,7 +122,7 @@ class Predictions:
                     named[i],
                     int(units[i]),
                     held.part.hashes[i, :8].tobytes().hex(),
-                    *held.probabilities[i].tolist(),
+                    *held.proba[i].tolist(),
                 ]
 
     def __len__(self) -> int:
@@ -141,8 +140,10 @@ class FitResult:
     candidates : list of Candidate
         Every row tried, the one without resampling before the ones with it.
     chosen : Candidate
+    backbones : tuple of str
+        Whose embeddings, side by side, the chosen candidate reads.
     comparison : dict
-        JSON of how candidates were compared on the ``folds`` and, where images judge once,
+        JSON of how candidates were compared on the ``folds`` and, where there are test images,
         ``tested`` on those.
     search : dict
         JSON of what was tried.
@@ -160,16 +161,17 @@ class FitResult:
         labels. Has no sampler.
     trust : FittedTrust
         Calibration, prediction sets and the out-of-distribution score.
-    notes : list of str
-        What was adapted, refused or noteworthy, in sentences.
     settings : dict
         JSON: scoring, folds, seed, images and groups.
+    notes : list of str
+        What was adapted, refused or noteworthy, in sentences.
     elapsed_s : float
     """
 
     classes: list[str]
     candidates: list[Candidate]
     chosen: Candidate
+    backbones: tuple[str, ...]
     comparison: dict[str, Any]
     search: dict[str, Any]
     estimate: dict[str, Any]
@@ -179,9 +181,9 @@ class FitResult:
     predictions: Predictions
     pipeline: Any
     trust: FittedTrust
-    notes: list[str]
     settings: dict[str, Any]
-    elapsed_s: float
+    notes: list[str] = field(default_factory=list)
+    elapsed_s: float = 0.0
 
     @property
     def temperature(self) -> float | None:
@@ -213,13 +215,13 @@ def tabulate(
     search: FoldSearch,
     setups: Sequence[Setup],
     trials: Sequence[Trial],
-    best: dict[Setup, Trial],
-    comparisons: Mapping[str, Comparison | None],
+    best: Mapping[Setup, Trial],
+    *,
+    on_folds: CandidateComparison,
+    on_test: CandidateComparison | None,
 ) -> list[Candidate]:
-    """One candidate for each setup, in the order of ``setups``.
-
-    ``comparisons`` are by the field of `Candidate` that takes their rows.
-    """
+    """One candidate for each setup, in the order of ``setups``."""
+    comparisons = {"against_chosen": on_folds, "against_chosen_tested": on_test}
     return [_candidate(search, setup, trials, best, comparisons) for setup in setups]
 
 
@@ -227,13 +229,13 @@ def _candidate(
     search: FoldSearch,
     setup: Setup,
     trials: Sequence[Trial],
-    best: dict[Setup, Trial],
-    comparisons: Mapping[str, Comparison | None],
+    best: Mapping[Setup, Trial],
+    comparisons: Mapping[str, CandidateComparison | None],
 ) -> Candidate:
     if setup not in best:
-        refusal = search.refused.get(setup)
+        refusal = search.found.refused.get(setup)
         status, why = ("refused", refusal) if refusal else ("not reached", "The budget was spent.")
-        return Candidate(**vars(setup), status=status, notes=[why])
+        return Candidate(**setup.document(), status=status, notes=[why])
     notes = []
     if search.unconverged[setup]:
         notes.append(
@@ -257,7 +259,7 @@ def _candidate(
         if t.setup == setup
     ]
     return Candidate(
-        **vars(setup),
+        **setup.document(),
         status="ok",
         params=dict(best[setup].params),
         cv_mean=_number(search.mean_score(best[setup])),
@@ -265,7 +267,7 @@ def _candidate(
         fold_scores=[_number(score) for score in scores],
         grid=grid,
         **differences,
-        elapsed_s=round(search.elapsed_s[setup], 3),
+        elapsed_s=round(search.found.elapsed_s[setup], 3),
         notes=notes,
     )
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.decision import Costs, Cutoff
 from featx.config import FitConfig
@@ -18,11 +17,9 @@ from featx.errors import ConfigError, DatasetError, UnknownNameError
 from featx.files import printable
 from featx.stats.shares import shares
 from featx.stats.thresholds import tune_cutoff
+from featx.types import FloatArray, IntArray
 
 __all__ = ["CostRule", "CutoffRule", "Rule", "decide_by_fold", "read_rule"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 SEPARATORS = (",", ";", "\t")
 
@@ -36,16 +33,18 @@ class CutoffRule:
     metric: str
     target: float
 
-    def fit(self, y: Int, probabilities: Float) -> Cutoff:
+    def fit(self, y: IntArray, probabilities: FloatArray) -> Cutoff:
         """The cutoff, from images that the classifier was not fitted on."""
         own = probabilities[:, self.column]
         cutoff = tune_cutoff(y == self.column, own, self.metric, self.target)
         return Cutoff(column=self.column, cutoff=cutoff)
 
-    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, **how: Any) -> Any:
+    def achieved(
+        self, y: IntArray, decided: IntArray, likeliest: IntArray, units: IntArray, **how: Any
+    ) -> Any:
         """JSON: recall and precision of the class; ``how`` is what `shares` takes."""
-        true, said = y == self.column, decided == self.column
-        recall, precision = shares([(said, true), (true, said)], units, **how)
+        true, found = y == self.column, decided == self.column
+        recall, precision = shares([(found, true), (true, found)], units, **how)
         asked = f"{self.name}:{self.metric}={self.target:g}"
         return {"asked": asked, "recall": recall, "precision": precision}
 
@@ -54,16 +53,18 @@ class CutoffRule:
 class CostRule:
     """Mistakes have costs."""
 
-    costs: Float
+    costs: FloatArray
 
-    def fit(self, y: Int, probabilities: Float) -> Costs:
-        """Nothing is tuned: the probabilities say which class is expected to cost least."""
+    def fit(self, y: IntArray, probabilities: FloatArray) -> Costs:
+        """Nothing is tuned: the probabilities give the class that is expected to cost least."""
         return Costs(costs=self.costs.tolist())
 
-    def achieved(self, y: Int, decided: Int, likeliest: Int, units: Int, **how: Any) -> Any:
+    def achieved(
+        self, y: IntArray, decided: IntArray, likeliest: IntArray, units: IntArray, **how: Any
+    ) -> Any:
         """JSON: mean cost of an image, beside that of the likeliest class; see `CutoffRule`."""
         everyone = np.ones(len(y), bool)
-        each = [(self.costs[y, said], everyone) for said in (decided, likeliest)]
+        each = [(self.costs[y, y_pred], everyone) for y_pred in (decided, likeliest)]
         own, other = shares(each, units, **how, proportion=False)
         return {"asked": "costs", "mean_cost": own, "mean_cost_of_the_likeliest": other}
 
@@ -71,7 +72,9 @@ class CostRule:
 Rule = CutoffRule | CostRule
 
 
-def decide_by_fold(rule: Rule | None, y: Int, probabilities: Float, fold: Int) -> Int | None:
+def decide_by_fold(
+    rule: Rule | None, y: IntArray, probabilities: FloatArray, fold: IntArray
+) -> IntArray | None:
     """Classes that the rule decides for, each fold's by what the other folds tune; or None."""
     if rule is None:
         return None
@@ -115,7 +118,7 @@ def _read_cutoff(text: str, classes: Sequence[str]) -> CutoffRule:
     return CutoffRule(list(classes).index(name), name, metric, target)
 
 
-def _read_costs(path: str, classes: Sequence[str]) -> Float:
+def _read_costs(path: str, classes: Sequence[str]) -> FloatArray:
     """The CSV file: first row and column name classes, each row a true one.
 
     It may be separated by commas, semicolons or tabs, be UTF-8 or UTF-16, and write decimal commas
@@ -143,7 +146,7 @@ def _read_costs(path: str, classes: Sequence[str]) -> Float:
     )
 
 
-def _cost_cells(shown: str, cells: Sequence[Sequence[str]], delimiter: str) -> Float:
+def _cost_cells(shown: str, cells: Sequence[Sequence[str]], delimiter: str) -> FloatArray:
     """Numbers, as many in every row as there are rows."""
     values = []
     for row in cells:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from featx.artifact.calibration import Calibration
 from featx.data.splits import count_classes
 from featx.errors import FitError
-from featx.fitting.candidates import Setup, Trial, build_estimator
+from featx.fitting.candidates import Trial, build_estimator, shifted
+from featx.fitting.data import Part
 from featx.heads import HEADS, Memo, Scored, Training, Units
 from featx.margins import margin_columns, margin_probabilities
 from featx.samplers import SAMPLERS
-from featx.types import Components
+from featx.types import BoolArray, Components, FloatArray, IntArray
 
 __all__ = [
     "Outputs",
@@ -37,8 +38,6 @@ __all__ = [
     "score_trials",
 ]
 
-Float = NDArray[np.float64]
-
 
 class RefusedError(FitError):
     """A sampler or head cannot work on these training images; other candidates go on."""
@@ -46,21 +45,14 @@ class RefusedError(FitError):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a fitted head says of some images.
+    """What a fitted head gives for some images."""
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes), float64
-        Probabilities, or margins where the head has no probabilities. A class the head was not
-        trained on has probability 0 or margin -inf.
-    margins : bool
-        Which of the two.
-    """
+    # shape (n, n_classes), float64; probabilities, or margins where the head has no
+    # probabilities. A class the head was not trained on has probability 0 or margin -inf.
+    scores: FloatArray
+    margins: bool  # which of the two
 
-    scores: Float
-    margins: bool
-
-    def probabilities(self, calibration: Calibration | None = None) -> Float:
+    def probabilities(self, calibration: Calibration | None = None) -> FloatArray:
         """Probabilities, calibrated; without calibration, margins' are their softmax."""
         if calibration is not None:
             return calibration.apply(self.scores, margins=self.margins)
@@ -69,16 +61,9 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training part, scaled, projected and resampled.
+    """A training part, scaled, projected and resampled."""
 
-    Parameters
-    ----------
-    steps : list of (str, transformer)
-        Fitted ``scaler`` and, where there is one, ``pca``.
-    training : Training
-    """
-
-    steps: list[tuple[str, Any]]
+    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
     training: Training
 
     @property
@@ -93,6 +78,33 @@ class Prepared:
         return X
 
 
+@dataclass(frozen=True)
+class Projected:
+    """A training part, scaled and projected, for every sampler."""
+
+    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
+    X: NDArray[np.float32]  # shape (n, n_features), float32
+    y: IntArray  # shape (n,), int64
+    classes: Sequence[str]
+    together: IntArray  # shape (n,), int64; rows of one number are of one image or group
+    memo: Memo = field(default_factory=Memo)  # what heads know of ``X``
+
+
+def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projected:
+    """Fit the scaler and PCA of a trial to some images of ``part``, by a mask; see `Projected`."""
+    from sklearn.preprocessing import StandardScaler
+
+    setup = trial.setup
+    X, y = part.examples(setup.backbones, rows, n_views=setup.views)
+    together = part.example_components(rows, n_views=setup.views)
+    steps = [("scaler", StandardScaler().fit(X))]
+    X = steps[0][1].transform(X)
+    if setup.pca != "none":
+        steps.append(("pca", _fit_pca(X, setup.pca, seed=shifted(seed, trial))))
+        X = steps[1][1].transform(X)
+    return Projected(steps, X, y, part.classes, together)
+
+
 def _fit_pca(X: NDArray[np.float32], components: Components, *, seed: int) -> Any:
     """scikit-learn's PCA; no more components than these images have."""
     from sklearn.decomposition import PCA
@@ -102,75 +114,23 @@ def _fit_pca(X: NDArray[np.float32], components: Components, *, seed: int) -> An
     return PCA(components, random_state=seed).fit(X)
 
 
-@dataclass(frozen=True)
-class Projected:
-    """A training part, scaled and projected, for every sampler.
-
-    Parameters
-    ----------
-    steps : list of (str, transformer)
-        Fitted ``scaler`` and, where there is one, ``pca``.
-    X : ndarray of shape (n, n_features), float32
-    y : ndarray of shape (n,), int64
-    together : ndarray of shape (n,), int64, optional
-        Rows of one number are of one image or group.
-    memo : Memo
-        What heads know of ``X``.
-    """
-
-    steps: list[tuple[str, Any]]
-    X: NDArray[np.float32]
-    y: NDArray[np.int64]
-    together: NDArray[np.int64] | None = None
-    memo: Memo = field(default_factory=Memo)
-
-
-def project(
-    X: NDArray[np.float32],
-    y: NDArray[np.int64],
-    setup: Setup,
-    *,
-    seed: int,
-    together: NDArray[np.int64] | None = None,
-) -> Projected:
-    """Fit the scaler and PCA of ``setup`` on training images; see `Projected`."""
-    from sklearn.preprocessing import StandardScaler
-
-    steps = [("scaler", StandardScaler().fit(X))]
-    X = steps[0][1].transform(X)
-    if setup.pca != "none":
-        steps.append(("pca", _fit_pca(X, setup.pca, seed=seed)))
-        X = steps[1][1].transform(X)
-    return Projected(steps, X, y, together)
-
-
-def prepare(
-    projected: Projected, setup: Setup, *, classes: Sequence[str], seed: int, device: str = "cpu"
-) -> Prepared:
-    """Run the sampler of ``setup`` on training images, for heads that compute on ``device``.
+def prepare(projected: Projected, trial: Trial, *, seed: int, device: str = "cpu") -> Prepared:
+    """Run the sampler of a trial on training images, for heads that compute on ``device``.
 
     Raises
     ------
     RefusedError
         The sampler cannot work on these images, or took away a whole class.
     """
-    resampled = _resample(projected.X, projected.y, setup.sampler, classes=classes, seed=seed)
-    resampled = replace(resampled, device=device)
-    if resampled.base is projected.X:
-        resampled = replace(resampled, memo=projected.memo)
-    if projected.together is not None:
-        resampled = replace(resampled, units=Units(projected.X, projected.together))
-    return Prepared(projected.steps, resampled)
+    resampled = _resample(projected, trial.setup.sampler, seed=shifted(seed, trial))
+    # what heads work out about the rows before resampling serves every sampler that mixes them
+    memo = projected.memo if resampled.base is projected.X else resampled.memo
+    units = Units(projected.X, projected.together)
+    return Prepared(projected.steps, replace(resampled, device=device, memo=memo, units=units))
 
 
-def _resample(
-    X: NDArray[np.float32],
-    y: NDArray[np.int64],
-    sampler: str,
-    *,
-    classes: Sequence[str],
-    seed: int,
-) -> Training:
+def _resample(projected: Projected, sampler: str, *, seed: int) -> Training:
+    X, y, classes = projected.X, projected.y, projected.classes
     present, counts = np.unique(y, return_counts=True)
     named = count_classes(y, classes)
     resampler = SAMPLERS.get(sampler).build(
@@ -178,7 +138,6 @@ def _resample(
     )
     if resampler is None:
         return Training(X, y)
-    origin = X
     try:
         X, y = resampler.fit_resample(X, y)
     except (ValueError, RuntimeError) as error:
@@ -194,9 +153,7 @@ def _resample(
             hint="Use smote or random-over, or merge the small classes.",
         )
     mixture = getattr(resampler, "mixture_", None)
-    if mixture is None:
-        return Training(X, y)
-    return Training(X, y, origin, mixture)
+    return Training(X, y) if mixture is None else Training(X, y, projected.X, mixture)
 
 
 def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) -> Any:
@@ -222,7 +179,7 @@ def score_trials(
     *,
     seed: int,
 ) -> Iterator[tuple[list[Outputs], bool]]:
-    """Fit each trial of one setup; what it says of embeddings that are not scaled yet.
+    """Fit each trial of one setup and apply it to embeddings that are not scaled yet.
 
     Yields
     ------
@@ -241,15 +198,15 @@ def score_trials(
     estimators = [build_estimator(t, n_images=len(training.y), seed=seed) for t in trials]
     margins = not hasattr(estimators[0], "predict_proba")
     known = np.unique(training.y)
-    share = HEADS.get(trials[0].setup.head).score_grid
+    score_grid = HEADS.get(trials[0].setup.head).score_grid
     with _refusing(trials[0]):
-        together = share(training, estimators, scaled) if share else None
+        together = score_grid(training, estimators, scaled) if score_grid else None
     results = together or _score_each(training, estimators, scaled)
     for trial in trials:
-        with _refusing(trial):
+        with _refusing(trial):  # the head fits the trial here, when its result is asked for
             scored = next(results)
-        said = [_widen(s, known, n_classes, margins) for s in scored.outputs]
-        yield said, scored.stopped_early
+        outputs = [_widen(each, known, n_classes, margins) for each in scored.outputs]
+        yield outputs, scored.stopped_early
 
 
 def _score_each(
@@ -258,14 +215,14 @@ def _score_each(
     """Every classifier fitted by itself."""
     for estimator in estimators:
         estimator.fit(training.X, training.y)
-        says = getattr(estimator, "predict_proba", None) or estimator.decision_function
-        yield Scored([says(X) for X in others], stopped_early(estimator))
+        apply = getattr(estimator, "predict_proba", None) or estimator.decision_function
+        yield Scored([apply(X) for X in others], stopped_early(estimator))
 
 
-def _widen(said: NDArray[Any], known: NDArray[np.int64], n_classes: int, margins: bool) -> Outputs:
+def _widen(outputs: NDArray[Any], known: IntArray, n_classes: int, margins: bool) -> Outputs:
     """Outputs with a column for every class, also those that were not trained on."""
-    scores = np.full((len(said), n_classes), -np.inf if margins else 0.0)
-    scores[:, known] = margin_columns(said) if margins else said
+    scores = np.full((len(outputs), n_classes), -np.inf if margins else 0.0)
+    scores[:, known] = margin_columns(outputs) if margins else outputs
     return Outputs(scores, margins)
 
 
@@ -280,14 +237,14 @@ def _refusing(trial: Trial) -> Iterator[None]:
 
 
 def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
-    """What a fitted head, or pipeline that ends in one, says of ``X``; one column a class."""
+    """What a fitted head, or pipeline that ends in one, gives for ``X``; one column a class."""
     if hasattr(estimator, "predict_proba"):
         return Outputs(np.asarray(estimator.predict_proba(X), dtype=np.float64), margins=False)
     return Outputs(margin_columns(estimator.decision_function(X)), margins=True)
 
 
 def one_blas_thread() -> Any:
-    """One BLAS thread a fit: threads over fits scale better, and sums come out the same."""
+    """One BLAS thread a fit: threads over fits scale better, and sums do not depend on them."""
     import scipy.linalg  # noqa: F401  has a BLAS of its own, which is limited only once it is there
     from threadpoolctl import threadpool_limits
 

@@ -1,7 +1,7 @@
-"""How far to trust the answers of the chosen classifier, fitted on its out-of-fold outputs.
+"""How far to trust the predictions of the chosen classifier, from its out-of-fold outputs.
 
 Calibration, prediction sets and the out-of-distribution score come from the training images alone.
-What they achieve is measured on the images that judge: the test split, what was held out, or the
+What they achieve is measured on the evaluation images: the test split, the share held out, or the
 folds, each of which then has its thresholds from the others.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
@@ -20,8 +19,10 @@ from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
-from featx.fitting.candidates import Ensemble, Trial
+from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
+from featx.fitting.estimate import HeldOut, pool
+from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
@@ -29,45 +30,27 @@ from featx.interrupts import workers
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
-
-if TYPE_CHECKING:
-    from featx.fitting.estimate import Held
-    from featx.fitting.refit import Refits
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["FittedTrust", "fit_trust"]
-
-Float = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class FittedTrust:
-    """What the model says of its own answers, and how well it does.
+    """What the model reports about its own predictions, and how well that holds."""
 
-    Parameters
-    ----------
-    temperature : float or None
-        Of margins' softmax; None when the head has probabilities or another calibration.
-    trust : Trust
-    novelty : Novelty
-        Arrays of the out-of-distribution score.
-    drift : Drift or None
-        What new images can be held against; None of too few training images.
-    document : dict
-        JSON: what was asked, fitted and achieved.
-    """
-
+    # Of margins' softmax; None when the head has probabilities or another calibration
     temperature: float | None
     trust: Trust
-    novelty: Novelty
-    drift: Drift | None
-    document: dict[str, Any]
+    novelty: Novelty  # arrays of the out-of-distribution score
+    drift: Drift | None  # what new images can be held against; None of too few training images
+    document: dict[str, Any]  # JSON: what was asked, fitted and achieved
 
 
 def fit_trust(
     search: FoldSearch,
     chosen: Trial,
-    held: Sequence[Held],
+    held: Sequence[HeldOut],
     refits: Refits,
     calibration: Calibration | None,
     config: FitConfig,
@@ -79,8 +62,8 @@ def fit_trust(
     search : FoldSearch
         Holds the chosen trial's out-of-fold outputs.
     chosen : Trial
-    held : sequence of Held
-        Out-of-fold predictions of ``chosen``, then those of the images that judge, if any.
+    held : sequence of HeldOut
+        Out-of-fold predictions of ``chosen``, then those of the evaluation images, if any.
     refits : Refits
         Asked last for ``chosen`` fitted on all images of the search, so that fitting it may take
         its time meanwhile.
@@ -92,20 +75,21 @@ def fit_trust(
     -------
     FittedTrust
     """
-    oof, judged = held[0], list(held[1:]) or [held[0]]
-    sets, sets_document = _prediction_sets(oof, judged, config)
-    single = chosen.members[0] if isinstance(chosen, Ensemble) else chosen  # its best voice
+    out_of_fold, evaluated = held[0], list(held[1:]) or [held[0]]
+    sets, sets_document = _prediction_sets(out_of_fold, evaluated, config)
+    single = chosen.trials[0] if isinstance(chosen, EnsembleTrial) else chosen  # its best member
     scores = _held_out_scores(search, single)
-    X = search.part.embeddings(chosen.setup.backbone)
-    sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
+    X = search.part.embeddings(chosen.setup.backbones)
+    sample, drift = fit_drift(X, search.part, out_of_fold, seed=config.seed)
     pipeline = refits(chosen)
-    first = pipeline.voices[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
-    limit, novelty, novelty_document = _novelty(search, single, first, scores, judged, config)
+    first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
+    limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
+    # the temperature of margins has a place of its own in a saved model
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
         kept, temperature = None, calibration.temperature
-    rule = search.rule
-    decision = None if rule is None else rule.fit(oof.part.y, oof.probabilities)
+    rule = search.settings.rule
+    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba)
     return FittedTrust(
         temperature,
         Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
@@ -116,46 +100,41 @@ def fit_trust(
                 "asked": config.calibrate,
                 "method": "none" if calibration is None else calibration.method,
             },
-            "decision": None if rule is None else _achieved(rule, judged, config.seed),
+            "decision": None if rule is None else _achieved(rule, evaluated, config.seed),
             "prediction_sets": sets_document,
             "novelty": novelty_document,
         },
     )
 
 
-def _achieved(rule: Rule, judged: Sequence[Held], seed: int) -> Any:
-    """What the rule's decisions achieve on the images that judge."""
-    part, repeats = judged[0].part, len(judged)
-    return rule.achieved(
-        np.tile(part.y, repeats),
-        np.concatenate([held.predicted for held in judged]),
-        np.concatenate([held.probabilities.argmax(axis=1) for held in judged]),
-        np.tile(part.components, repeats),
-        seed=seed,
-        n_folds=judged[0].n_folds,
-    )
+def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
+    """What the rule's decisions achieve on the evaluation images."""
+    pooled = pool(evaluated)
+    likeliest = pooled.proba.argmax(axis=1)
+    how = {"seed": seed, "n_folds": pooled.n_folds}
+    return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)
 
 
 def _prediction_sets(
-    oof: Held, judged: Sequence[Held], config: FitConfig
+    out_of_fold: HeldOut, evaluated: Sequence[HeldOut], config: FitConfig
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
-    fitted = _fit_sets(oof.part.y, oof.probabilities, config)
-    each = [_sets_of(held, fitted, config) for held in judged]
+    fitted = _fit_sets(out_of_fold.part.y, out_of_fold.proba, config)
+    each = [_sets_of(held, fitted, config) for held in evaluated]
     inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
-    part, repeats = judged[0].part, len(judged)
-    y, size = np.tile(part.y, repeats), inside.sum(axis=1)
+    part, pooled = out_of_fold.part, pool(evaluated)
+    y = pooled.y
     covered = inside[np.arange(len(y)), y]
-    right = np.concatenate([held.predicted for held in judged]) == y
+    right = pooled.y_pred == y
     everyone = np.ones(len(y), bool)
     achieved = shares(
         [(covered, everyone), (abstained, everyone), (right, ~abstained)]
         + [(covered, y == c) for c in range(len(part.classes))],
-        np.tile(part.components, repeats),
+        pooled.units,
         seed=config.seed,
-        n_folds=judged[0].n_folds,
+        n_folds=pooled.n_folds,
     )
-    counts = np.bincount(oof.part.y, minlength=len(part.classes))
+    counts = np.bincount(out_of_fold.part.y, minlength=len(part.classes))
     few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
     return fitted, {
         "coverage": config.coverage,
@@ -165,12 +144,12 @@ def _prediction_sets(
         "covered": achieved[0],
         "abstained": achieved[1],
         "accuracy_of_the_others": achieved[2],
-        "mean_size": float(size.mean()),
+        "mean_size": float(inside.sum(axis=1).mean()),
         "covered_by_class": dict(zip(part.classes, achieved[3:], strict=True)),
     }
 
 
-def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> PredictionSets:
+def _fit_sets(y: IntArray, probabilities: FloatArray, config: FitConfig) -> PredictionSets:
     thresholds = set_thresholds(
         y,
         conformities(config.sets, probabilities),
@@ -185,16 +164,18 @@ def _fit_sets(y: NDArray[np.int64], probabilities: Float, config: FitConfig) -> 
     )
 
 
-def _sets_of(held: Held, fitted: PredictionSets, config: FitConfig) -> tuple[Mask, Mask]:
+def _sets_of(
+    held: HeldOut, fitted: PredictionSets, config: FitConfig
+) -> tuple[BoolArray, BoolArray]:
     """Sets, and who abstains; of a fold by the other folds' thresholds, else by ``fitted``."""
-    inside = np.zeros(held.probabilities.shape, bool)
+    inside = np.zeros(held.proba.shape, bool)
     abstained = np.zeros(len(inside), bool)
     for fold in np.unique(held.fold):
         rows, sets = held.fold == fold, fitted
-        if fold >= 0:
-            sets = _fit_sets(held.part.y[~rows], held.probabilities[~rows], config)
-        said = held.probabilities[rows], held.predicted[rows]
-        inside[rows], abstained[rows] = sets.sets(*said), sets.abstains(*said)
+        if fold >= 0:  # thresholds for a fold come from the others, as those for new images do
+            sets = _fit_sets(held.part.y[~rows], held.proba[~rows], config)
+        predictions = held.proba[rows], held.y_pred[rows]
+        inside[rows], abstained[rows] = sets.sets(*predictions), sets.abstains(*predictions)
     return inside, abstained
 
 
@@ -202,8 +183,8 @@ def _novelty(
     search: FoldSearch,
     chosen: Trial,
     pipeline: Any,
-    scores: Float,
-    judged: Sequence[Held],
+    scores: FloatArray,
+    evaluated: Sequence[HeldOut],
     config: FitConfig,
 ) -> tuple[NoveltyLimit, Novelty, dict[str, Any]]:
     """The score, its limit from ``scores`` of held-out folds, and how often it raises false alarms.
@@ -211,17 +192,18 @@ def _novelty(
     It is that of standardised embeddings, before any PCA: what sets an image apart may lie in the
     directions that PCA drops, since the training images hardly differ there.
     """
-    X, y = search.part.X[chosen.setup.backbone], search.part.y
+    X, y = search.part.embeddings(chosen.setup.backbones), search.part.y
     with one_blas_thread():
         novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
-    part = judged[0].part
+    part = evaluated[0].part
     if part is search.part:
-        fold = search.folds.fold
+        fold = search.data.fold
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
         alarms = scores > np.array(limits)[fold]
     else:
-        alarms = novelty.scores(pipeline[:1].transform(part.X[chosen.setup.backbone])) > limit
+        tested = part.embeddings(chosen.setup.backbones)
+        alarms = novelty.scores(pipeline[:1].transform(tested)) > limit
     return (
         NoveltyLimit(rate=config.ood_rate, limit=limit),
         novelty,
@@ -234,13 +216,13 @@ def _novelty(
                 [(alarms, np.ones(len(alarms), bool))],
                 part.components,
                 seed=config.seed,
-                n_folds=judged[0].n_folds,
+                n_folds=evaluated[0].n_folds,
             )[0],
         },
     )
 
 
-def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
+def _held_out_scores(search: FoldSearch, chosen: Trial) -> FloatArray:
     """Score of each image by the images of the other folds, each with its own scaler.
 
     Views take part in the scaler, as in the pipeline, but not in the spread of images.
@@ -248,16 +230,16 @@ def _held_out_scores(search: FoldSearch, chosen: Trial) -> Float:
     from sklearn.preprocessing import StandardScaler
 
     setup, y = chosen.setup, search.part.y
-    X = search.part.X[setup.backbone]
+    X = search.part.embeddings(setup.backbones)
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
-        tested = search.folds.fold == fold
-        seen, _ = search.part.examples(setup.backbone, ~tested, n_views=setup.views)
+        tested = search.data.fold == fold
+        seen, _ = search.part.examples(setup.backbones, ~tested, n_views=setup.views)
         scaler = StandardScaler().fit(seen)
-        spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.seed)
+        spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.settings.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
 
-    with one_blas_thread(), workers(search.jobs) as pool:
-        list(pool.map(score, range(search.folds.n_folds)))
+    with one_blas_thread(), workers(search.executor.jobs) as pool:
+        list(pool.map(score, range(search.data.n_folds)))
     return scores

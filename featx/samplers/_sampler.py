@@ -34,7 +34,7 @@ class Sampler:
         ``build(counts, random_state)``, with the training images of each class, returns an
         unfitted imbalanced-learn sampler that works on these counts, or None for no resampling.
     describe : callable
-        ``describe(counts)`` says how the sampler adapts to these counts, as the end of a
+        ``describe(counts)`` tells how the sampler adapts to these counts, as the end of a
         sentence that its name starts, or None when it need not.
     """
 
@@ -74,12 +74,12 @@ def fit_neighbourhood(counts: Counts) -> Neighbourhood:
 def describe_neighbourhood(counts: Counts) -> str | None:
     """How `fit_neighbourhood` adapted, as a sentence, or None when it did not."""
     neighbourhood = fit_neighbourhood(counts)
-    said = []
+    parts = []
     if neighbourhood.n_neighbors < N_NEIGHBORS:
-        said.append(
+        parts.append(
             f"interpolates between {neighbourhood.n_neighbors} instead of {N_NEIGHBORS} "
             "neighbours, because the smallest class has no more"
         )
     if neighbourhood.strategy != "auto":
-        said.append("leaves classes with a single training image as they are")
-    return "; ".join(said) or None
+        parts.append("leaves classes with a single training image as they are")
+    return "; ".join(parts) or None

@@ -184,14 +184,14 @@ def test_the_pipeline_predicts_labels_and_has_no_sampler():
 
 def test_shared_fits_are_made_once(monkeypatch):
     """Three folds and three pairs of folds, two grid points each, and the refit."""
+    from featx.fitting import executors
     from featx.fitting import refit as module
-    from featx.fitting import search
 
     fits = []
-    refit, score = module.fit_head, search.score_trials
+    refit, score = module.fit_head, executors.score_trials
     monkeypatch.setattr(module, "fit_head", lambda t, *a, **k: fits.append(t) or refit(t, *a, **k))
     monkeypatch.setattr(
-        search, "score_trials", lambda t, *a, **k: fits.extend(t) or score(t, *a, **k)
+        executors, "score_trials", lambda t, *a, **k: fits.extend(t) or score(t, *a, **k)
     )
     config = FitConfig(param_grid={"logreg": {"C": [0.1, 1.0]}}, cv=3, jobs=2)
     fit_heads(make_data([20, 20]), config)
@@ -276,5 +276,5 @@ def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_sp
     except FeatxError:
         return
     json.dumps(result.document(), allow_nan=False)
-    probabilities = np.concatenate([h.probabilities for h in result.predictions.held])
+    probabilities = np.concatenate([h.proba for h in result.predictions.held])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.choice import choose
+from featx.fitting.selection import choose
 from featx.stats.bootstrap import draw_units
 from featx.stats.comparison import corrected_paired_test, holm, paired_bootstrap
 
@@ -69,7 +69,7 @@ def test_equal_predictions_are_no_difference():
 
 def fake_scores(table):
     trials = [
-        Trial(Setup("net", head, sampler, weight), (("C", C),))
+        Trial(Setup(("net",), head, sampler, weight), (("C", C),))
         for head, sampler, weight, C in table
     ]
     scores = dict(zip(trials, map(np.array, table.values()), strict=True))
@@ -91,7 +91,8 @@ def test_one_standard_error_takes_the_simplest_that_is_about_as_good():
     assert 0.02 < error < 0.025
     assert choose(trials, scores, "best").setup.class_weight == "balanced"
     chosen = choose(trials, scores, "1se")
-    assert (chosen.setup, chosen.params) == (Setup("net", "ridge", "none", "none"), (("C", 1.0),))
+    assert chosen.setup == Setup(("net",), "ridge", "none", "none")
+    assert chosen.params == (("C", 1.0),)
 
 
 def test_select_reaches_the_fit_the_nested_folds_and_the_notes():

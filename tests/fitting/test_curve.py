@@ -14,8 +14,10 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, curve, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.data import split_data
+from featx.fitting.executors import SearchSettings, ThreadExecutor
+from featx.fitting.partition import Partition
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 
 RIDGE: dict[str, Any] = {
     "head": ["ridge"],
@@ -43,9 +45,9 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     seen = []
     real = curve.project
 
-    def project(X: np.ndarray, *rest: Any, **more: Any) -> Any:
-        seen.append(X)
-        return real(X, *rest, **more)
+    def project(part: Any, rows: np.ndarray, *rest: Any, **more: Any) -> Any:
+        seen.append(part.X["net"][rows])
+        return real(part, rows, *rest, **more)
 
     monkeypatch.setattr(curve, "project", project)
     return seen
@@ -174,11 +176,11 @@ def test_sizes_that_the_sampler_cannot_work_on_are_left_out_and_said() -> None:
     """ADASYN needs neighbours of another class, which few images of far classes are not."""
     part, _, _ = split_data(make_data([60, 30], n_features=3, distance=5.0), use_test=False)
     folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=0)
-    search = FoldSearch(part, folds, "accuracy", 0, 1)
-    trial = Trial(Setup("net", "ridge", "adasyn", "none"), (("alpha", 1.0),))
-    search.run([trial], search.single, keep=True, label="")
+    search = FoldSearch(SearchSettings("accuracy", 0), Partition(part, folds), ThreadExecutor())
+    trial = Trial(Setup(("net",), "ridge", "adasyn", "none"), (("alpha", 1.0),))
+    search.run([trial], search.data.single, label="")
     found = curve.learning_curve(search, trial, free=True)
-    assert not search.refused
+    assert not search.found.refused
     assert [size["n_images"] for size in found["sizes"]][-1] == 60
     assert len(found["sizes"]) == 4
     assert "of the training images were too few: adasyn cannot resample" in found["notes"][0]

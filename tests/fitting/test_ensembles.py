@@ -21,19 +21,23 @@ from featx.data.splits import Folds, make_folds
 from featx.errors import ConfigError
 from featx.fitting import FitData, fit_heads
 from featx.fitting.calibrate import fit_calibration
-from featx.fitting.candidates import Ensemble, Setup, Trial
-from featx.fitting.data import Part, split_data
-from featx.fitting.ensemble import PENALTIES, plan_ensembles, score_ensembles
+from featx.fitting.candidates import EnsembleTrial, Setup, Trial
+from featx.fitting.data import Part
+from featx.fitting.ensemble import PENALTIES, plan_ensembles
+from featx.fitting.ensemble_search import run_trials, score_ensembles
+from featx.fitting.executors import SearchSettings, ThreadExecutor
 from featx.fitting.exploring import Explorer
+from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 from featx.fitting.training import Outputs
 
-LOGREG = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.01),))
-LDA = Trial(Setup("wide", "lda", "none", "none"), (("shrinkage", 0.5),))
-SVM = Trial(Setup("net", "svm-linear", "none", "none"), (("C", 0.01),))
-LIMITED = Trial(Setup("wide", "logreg", "random-under", "none"), (("C", 0.01),))
+LOGREG = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.01),))
+LDA = Trial(Setup(("wide",), "lda", "none", "none"), (("shrinkage", 0.5),))
+SVM = Trial(Setup(("net",), "svm-linear", "none", "none"), (("C", 0.01),))
+LIMITED = Trial(Setup(("wide",), "logreg", "random-under", "none"), (("C", 0.01),))
 GRID = {"logreg": {"C": [0.01]}, "lda": {"shrinkage": [0.5]}}
 
 
@@ -49,10 +53,12 @@ def make_search(data: FitData, n_folds=4, *, calibrate="none", folds: Folds | No
     part, _, _ = split_data(data, use_test=False)
     if folds is None:
         folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0)
-    return FoldSearch(part, folds, "balanced_accuracy", 0, 2, calibrate=calibrate)
+    return FoldSearch(
+        SearchSettings("balanced_accuracy", 0, calibrate), Partition(part, folds), ThreadExecutor(2)
+    )
 
 
-def together(method: str, *trials: Trial, n_seeds=1) -> Ensemble:
+def together(method: str, *trials: Trial, n_seeds=1) -> EnsembleTrial:
     config = FitConfig(ensemble=[method], seeds=n_seeds)
     found = plan_ensembles({t.setup: t for t in trials}, lambda t: 0.0, config)
     return next(e for e in found if e.setup.head == method)
@@ -64,25 +70,25 @@ def by_hand(trial: Trial, part: Part, train: np.ndarray):
     heads["lda"] = LinearDiscriminantAnalysis(solver="lsqr")
     head = heads[trial.setup.head].set_params(**dict(trial.params))
     return make_pipeline(StandardScaler(), head).fit(
-        part.X[trial.setup.backbone][train], part.y[train]
+        part.embeddings(trial.setup.backbones, train), part.y[train]
     )
 
 
 def test_a_vote_is_the_mean():
     search = make_search(two_backbones())
     vote = together("vote", LOGREG, LDA)
-    search.run([vote], search.single, keep=True, label="")
+    run_trials(search, [vote], label="")
     part = search.part
     for i in range(4):
-        tested = search.folds.fold == i
+        tested = search.data.fold == i
         each = [
-            by_hand(t, part, ~tested).predict_proba(part.X[t.setup.backbone][tested])
+            by_hand(t, part, ~tested).predict_proba(part.embeddings(t.setup.backbones, tested))
             for t in (LOGREG, LDA)
         ]
         np.testing.assert_allclose(
             search.outputs(vote, i).scores, (each[0] + each[1]) / 2, atol=1e-4
         )
-    assert vote.setup == Setup("net + wide", "vote", "none", "none")
+    assert vote.setup == Setup(("net", "wide"), "vote", "none", "none")
 
 
 def summed_log_loss(model, X, y):
@@ -90,15 +96,15 @@ def summed_log_loss(model, X, y):
 
 
 def test_a_stack_is_wolperts():
-    """Nothing that weighs the voices for a fold comes from models that were fitted with it."""
+    """Nothing that weighs the members for a fold comes from models that were fitted with it."""
     search = make_search(two_backbones())
     stack = together("stack", LOGREG, LDA)
-    search.run([stack], search.single, keep=True, label="")
-    part, fold = search.part, search.folds.fold
+    run_trials(search, [stack], label="")
+    part, fold = search.part, search.data.fold
 
     def say(rows, train):
         each = [
-            by_hand(t, part, train).predict_proba(part.X[t.setup.backbone][rows])
+            by_hand(t, part, train).predict_proba(part.embeddings(t.setup.backbones, rows))
             for t in (LOGREG, LDA)
         ]
         return np.log(np.maximum(np.hstack(each), 1e-6))
@@ -119,8 +125,8 @@ def test_margins_vote_by_their_calibration():
     """The temperature of a fold comes from margins that others make of the other folds."""
     search = make_search(two_backbones())
     vote = together("vote", SVM, LDA)
-    search.run([vote], search.single, keep=True, label="")
-    fold, kept = search.folds.fold, search.kept
+    run_trials(search, [vote], label="")
+    fold, kept = search.data.fold, search.found.outputs
     for i in range(4):
         others = [k for k in range(4) if k != i]
         said = [kept[SVM, (min(i, k), max(i, k)), k] for k in others]
@@ -145,22 +151,23 @@ def test_a_fold_takes_no_part_in_what_judges_it(method: str, outer: int):
     """Changing all of fold ``outer`` changes nothing that is fitted for it."""
     data = two_backbones()
     search = make_search(data, calibrate="sigmoid")
-    rows = search.folds.fold == outer
-    other = make_search(turned(data, rows), calibrate="sigmoid", folds=search.folds)
+    rows = search.data.fold == outer
+    other = make_search(turned(data, rows), calibrate="sigmoid", folds=search.data.folds)
     other.part.y[~rows] = search.part.y[~rows]
     ensemble = together(method, LOGREG, SVM, LIMITED, n_seeds=2)
     inner = [i for i in range(4) if i != outer]
     tests = [((min(outer, i), max(outer, i)), i) for i in inner]
     for each in (search, other):
-        each.run([ensemble], each.single, keep=True, label="")
+        run_trials(each, [ensemble], label="")
         score_ensembles(each, [ensemble], tests, label="")
         # the members' answers for images that did not change
         each.part.X["net"][rows], each.part.X["wide"][rows] = 0, 0
     for held, tested in tests:
-        a, b = (s.kept[ensemble, held, tested].scores for s in (search, other))
+        key = ensemble, held, tested
+        a, b = (s.found.outputs[key].scores for s in (search, other))
         np.testing.assert_array_equal(a, b)
-        assert search.scores[ensemble, held, tested] == other.scores[ensemble, held, tested]
-    seen = np.isin(search.folds.fold, inner[0])
+        assert search.found.scores[key] == other.found.scores[key]
+    seen = np.isin(search.data.fold, inner[0])
     assert not np.array_equal(
         search.outputs(ensemble, inner[0]).scores[: seen.sum()],
         other.outputs(ensemble, inner[0]).scores[: seen.sum()],
@@ -176,17 +183,17 @@ def test_the_nested_choice_of_a_fold_does_not_know_it(ensemble: str):
         "grid", make_plan(setups, config), together=partial(plan_ensembles, config=config)
     )
     search = make_search(data)
-    rows = search.folds.fold == 1
-    other = make_search(turned(data, rows), folds=search.folds)
+    rows = search.data.fold == 1
+    other = make_search(turned(data, rows), folds=search.data.folds)
     choices = [explorer.nested(s, "best")[1] for s in (search, other)]
     assert choices[0] == choices[1]
     combined = 0
     for pair, tested in (((0, 1), 0), ((1, 2), 2), ((1, 3), 3)):
-        for trial in {t for t, held, k in search.scores if held == pair and k == tested}:
+        for trial in {t for t, held, k in search.found.scores if held == pair and k == tested}:
             key = trial, pair, tested
-            if key in other.scores:
-                assert search.scores[key] == other.scores[key]
-                combined += isinstance(trial, Ensemble)
+            if key in other.found.scores:
+                assert search.found.scores[key] == other.found.scores[key]
+                combined += isinstance(trial, EnsembleTrial)
     assert combined >= 6  # the vote or stack, and the copies by seed, on three folds
 
 
@@ -203,14 +210,15 @@ def test_copies_differ_by_their_seed_alone():
     assert result.candidates[2].params == {"C": 0.01, "seeds": 3}
     assert result.candidates[2].against_none is None  # logreg alone has no copies
 
-    trial = Trial(Setup("net", "logreg", "random-under", "none"), (("C", 0.01),))
+    trial = Trial(Setup(("net",), "logreg", "random-under", "none"), (("C", 0.01),))
     [copies] = plan_ensembles({trial.setup: trial}, lambda t: 0.0, config)
     shipped = []
     for seed in range(3):
-        search = replace(make_search(data), seed=seed)
+        search = make_search(data)
+        search.settings = replace(search.settings, seed=seed)
         shipped.append(Refits(search)(trial))
     search = make_search(data)
-    search.run([copies], search.single, keep=True, label="")
+    run_trials(search, [copies], label="")
     made = Refits(search)(copies)
     X = data.X["net"]
     expected = np.mean([p.predict_proba(X) for p in shipped], axis=0)
@@ -220,10 +228,10 @@ def test_copies_differ_by_their_seed_alone():
 
 def test_copies_count_as_one_voice():
     vote = together("vote", LOGREG, LIMITED, n_seeds=4)
-    assert [len(voice) for voice in vote.voices] == [1, 4]
+    assert [len(voice) for voice in vote.members] == [1, 4]
     search = make_search(two_backbones())
-    search.run([vote], search.single, keep=True, label="")
-    plain, *copies = [search.kept[t, (0,), 0].scores for t in vote.members]
+    run_trials(search, [vote], label="")
+    plain, *copies = [search.found.outputs[t, (0,), 0].scores for t in vote.trials]
     expected = (plain + np.mean(copies, axis=0)) / 2
     np.testing.assert_allclose(search.outputs(vote, 0).scores, expected, rtol=1e-12)
     assert vote.params == (
@@ -232,14 +240,14 @@ def test_copies_count_as_one_voice():
 
 
 def test_the_best_take_part():
-    points = [replace(LOGREG, setup=replace(LOGREG.setup, backbone=b)) for b in "abcd"]
+    points = [replace(LOGREG, setup=replace(LOGREG.setup, backbones=(b,))) for b in "abcd"]
     means = dict(zip(points, (0.5, 0.9, float("nan"), 0.7), strict=True))
     best = {t.setup: t for t in points}
     [vote] = plan_ensembles(best, means.get, FitConfig(ensemble=["vote"], members=2))
-    assert vote.members == [points[1], points[3]]
+    assert vote.trials == [points[1], points[3]]
     assert vote.setup.backbone == "b + d"
     [every] = plan_ensembles(best, means.get, FitConfig(ensemble=["vote", "vote"]))
-    assert every.members == [points[i] for i in (1, 3, 0, 2)]
+    assert every.trials == [points[i] for i in (1, 3, 0, 2)]
     assert every.setup.backbone == "a + b + c + d"
     assert plan_ensembles(dict([*best.items()][:1]), means.get, FitConfig(ensemble=["vote"])) == []
     seeded = {s: replace(t, setup=replace(s, sampler="smote")) for s, t in best.items()}
@@ -333,14 +341,14 @@ def test_one_candidate_is_no_ensemble():
 
 def test_a_member_that_fails_with_fewer_images_takes_only_the_ensemble_along(monkeypatch):
     """What cannot be fitted without two folds is still a candidate where one is held out."""
-    import featx.fitting.search as module
+    import featx.fitting.executors as module
 
     prepare = module.prepare
 
-    def fussy(projected, setup, **given):
-        if setup.backbone == "wide" and len(projected.y) < 30:
+    def fussy(projected, trial, **given):
+        if trial.setup.backbone == "wide" and len(projected.y) < 30:
             raise module.RefusedError("too few")
-        return prepare(projected, setup, **given)
+        return prepare(projected, trial, **given)
 
     monkeypatch.setattr(module, "prepare", fussy)
     config = FitConfig(
@@ -356,9 +364,11 @@ def test_a_class_that_no_share_has_seen_is_impossible():
     """Of a class in one place only, the shares of its fold know nothing."""
     data = two_backbones((12, 12, 1))
     search = make_search(data, 3)
-    stack = together("stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbone="wide")))
-    search.run([stack], search.single, keep=True, label="")
-    [fold] = search.folds.fold[search.part.y == 2]
+    stack = together(
+        "stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbones=("wide",)))
+    )
+    run_trials(search, [stack], label="")
+    [fold] = search.data.fold[search.part.y == 2]
     said: Outputs = search.outputs(stack, int(fold))
     assert (said.scores[:, 2] == 0).all()
     np.testing.assert_allclose(said.scores.sum(axis=1), 1)
@@ -404,14 +414,15 @@ def test_voices_with_views_and_side_by_side():
     assert len(result.candidates[6].params["members"]) == 6
 
     search = make_search(replace(data, views=views).joined(), 3)
-    trials = [Trial(Setup(b, "logreg", "none", "none", views=2), (("C", 0.01),)) for b in singles]
+    setups = [Setup(b, "logreg", "none", "none", views=2) for b in search.part.competing]
+    trials = [Trial(setup, (("C", 0.01),)) for setup in setups]
     vote = together("vote", *trials)
-    search.run([vote], search.single, keep=True, label="")
+    run_trials(search, [vote], label="")
     refits = Refits(search)
     head = refits(vote)
     assert [voice.columns for voice in head.voices] == [(0, 8), (8, 18), (0, 18)]
     expected = np.mean(
-        [refits(t).predict_proba(search.part.X[t.setup.backbone]) for t in trials], axis=0
+        [refits(t).predict_proba(search.part.embeddings(t.setup.backbones)) for t in trials], axis=0
     )
-    both = search.part.X["net + wide"]
+    both = search.part.embeddings(("net", "wide"))
     np.testing.assert_allclose(head.predict_proba(both), expected, atol=1e-6)

@@ -13,7 +13,7 @@ import featx
 from featx.data.splits import make_folds
 from featx.errors import FeatxError, FitError
 from featx.fitting import FitData, check_labels
-from featx.fitting.data import split_data
+from featx.fitting.splitting import split_data
 from tests.fitting.fit_lab import hashes_of
 
 

@@ -196,7 +196,7 @@ def test_margins_become_calibrated_probabilities():
     margins = result.pipeline.decision_function(data.X["net"][data.splits == "test"])
     test = next(h for h in result.predictions.held if h.split == "test")
     expected = margin_probabilities(margins, result.temperature)
-    np.testing.assert_allclose(test.probabilities, expected)
+    np.testing.assert_allclose(test.proba, expected)
     loss = result.estimate["metrics"]["log_loss"]["value"]
     for wrong in (0.1, 10.0):
         others = margin_probabilities(margins, result.temperature * wrong)
@@ -222,7 +222,7 @@ def test_probabilities_are_not_calibrated_on_the_images_they_are_judged_by():
     for f in range(3):
         temperature = fit_temperature(margins[fold != f], y[fold != f])
         np.testing.assert_allclose(
-            held.probabilities[fold == f],
+            held.proba[fold == f],
             margin_probabilities(margins[fold == f], temperature),
             rtol=1e-4,
         )

@@ -16,7 +16,7 @@ from featx.config import FitConfig, parse_config
 from featx.data.splits import make_folds
 from featx.errors import ConfigError
 from featx.fitting import fit_heads
-from featx.fitting.data import split_data
+from featx.fitting.splitting import split_data
 from featx.heads import HEADS
 
 GRIDS = {

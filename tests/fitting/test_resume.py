@@ -16,10 +16,10 @@ from featx.config import FitConfig
 from featx.fitting import exploring, fit, fit_heads, training
 from featx.fitting.budget import Budget
 from featx.fitting.candidates import Setup, Trial
+from featx.fitting.executors import ClusterExecutor
 from featx.fitting.journal import Entry, Journal, ScoreFile
-from featx.fitting.spread import SpreadSearch
 
-TRIAL = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.1), ("tol", 1e-4)))
+TRIAL = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.1), ("tol", 1e-4)))
 CONFIG = FitConfig(head=["ridge", "knn"], class_weight="balanced", cv=3, jobs=2)
 
 
@@ -159,13 +159,13 @@ def test_more_points_and_more_heads_find_the_old_ones(tmp_path):
 def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(exploring, "Budget", lambda s, weights: Budget(s, weights, lambda: now[0]))
-    original = exploring._score
+    original = exploring._by_share
 
-    def score(*args, **options):
-        original(*args, **options)
+    def by_share(wave):
         now[0] += 1.0
+        return original(wave)
 
-    monkeypatch.setattr(exploring, "_score", score)
+    monkeypatch.setattr(exploring, "_by_share", by_share)
     small, large = (CONFIG.model_copy(update={"budget": b}) for b in ("4s", "1h"))
     result = fit_heads(data(), small, journal=tmp_path)
     assert "not reached" in {c.status for c in result.candidates}
@@ -190,9 +190,9 @@ def test_scores_found_on_other_machines_are_kept_too(tmp_path, monkeypatch):
 
     @contextlib.contextmanager
     def spread(config):
-        yield SpreadSearch(Here(), joblib.Parallel(n_jobs=1))
+        yield ClusterExecutor(Here(), joblib.Parallel(n_jobs=1))
 
-    monkeypatch.setattr(fit, "spread_search", spread)
+    monkeypatch.setattr(fit, "open_executor", spread)
     config = CONFIG.model_copy(update={"head": ["ridge"], "estimate": "cv"})
     first, again = (fit_heads(data(), config, journal=tmp_path) for _ in range(2))
     assert again.document()["search"]["resumed_fits"] == len(lines(tmp_path)) > 0
@@ -205,7 +205,7 @@ def test_scores_found_on_other_machines_are_kept_too(tmp_path, monkeypatch):
 
 def test_scores_come_back_as_they_were(tmp_path):
     scores = [0.1 + 0.2, float("nan"), -np.pi]
-    ScoreFile(tmp_path / "a.jsonl").add([Entry(TRIAL, (0, 1, 2), scores, True)])
+    ScoreFile(tmp_path / "a.jsonl").add(Entry(TRIAL, (0, 1, 2), scores, True))
     found, stopped = ScoreFile(tmp_path / "a.jsonl").find(TRIAL, (0, 1, 2))
     assert stopped is True
     assert found[0] == scores[0]
@@ -218,7 +218,8 @@ def test_scores_come_back_as_they_were(tmp_path):
 
 def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path):
     path = tmp_path / "a.jsonl"
-    ScoreFile(path).add([Entry(TRIAL, (i,), [0.5], False) for i in range(2)])
+    for i in range(2):
+        ScoreFile(path).add(Entry(TRIAL, (i,), [0.5], False))
     whole = path.read_bytes()
     for cut in range(len(whole.split(b"\n")[0]) + 1, len(whole)):
         path.write_bytes(whole[:cut])
@@ -226,7 +227,7 @@ def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path):
         assert file.find(TRIAL, (0,)) == ([0.5], False)
         if cut < len(whole) - 1:
             assert file.find(TRIAL, (1,)) is None
-        file.add([Entry(TRIAL, (2,), [0.25], False)])
+        file.add(Entry(TRIAL, (2,), [0.25], False))
         assert ScoreFile(path).find(TRIAL, (2,)) == ([0.25], False)
 
 
@@ -238,12 +239,12 @@ def test_anything_else_in_the_file_is_left_out(text, tmp_path):
     path.write_text(text + "\n", "latin-1")
     file = ScoreFile(path)
     assert file.find(TRIAL, (0,)) is None
-    file.add([Entry(TRIAL, (0,), [1.0], False)])
+    file.add(Entry(TRIAL, (0,), [1.0], False))
     assert ScoreFile(path).find(TRIAL, (0,)) == ([1.0], False)
 
 
 def test_a_file_that_tells_fewer_scores_than_folds_is_not_believed(tmp_path):
-    ScoreFile(tmp_path / "a.jsonl").add([Entry(TRIAL, (0, 1), [1.0], False)])
+    ScoreFile(tmp_path / "a.jsonl").add(Entry(TRIAL, (0, 1), [1.0], False))
     assert ScoreFile(tmp_path / "a.jsonl").find(TRIAL, (0, 1)) is None
 
 

@@ -17,7 +17,7 @@ from featx.fitting.journal import Entry, ScoreFile
 from featx.kept import read_kept, write_kept
 from featx.sealed import seal_line, unseal_line
 
-TRIAL = Trial(Setup("net", "logreg", "none", "none"), (("C", 0.1),))
+TRIAL = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.1),))
 CONFIG = FitConfig(head=["ridge"], cv=3, estimate="nested", jobs=1)
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
@@ -50,7 +50,8 @@ def test_a_line_is_what_was_sealed_or_nothing(document, place, draw) -> None:
 def test_an_altered_byte_costs_the_line_and_is_said(draw, tmp_path: Path, capsys) -> None:
     path = tmp_path / "a.jsonl"
     path.unlink(missing_ok=True)
-    ScoreFile(path).add(Entry(TRIAL, (i,), [0.1 * i], False) for i in range(3))
+    for i in range(3):
+        ScoreFile(path).add(Entry(TRIAL, (i,), [0.1 * i], False))
     whole = bytearray(path.read_bytes())
     at = draw.draw(st.integers(0, len(whole) - 1).filter(lambda i: whole[i] != ord("\n")))
     byte = draw.draw(st.integers(0, 255).filter(lambda b: b not in (whole[at], ord("\n"))))
@@ -80,7 +81,7 @@ def test_an_altered_score_changes_no_result(tmp_path: Path, capsys) -> None:
 
 
 def test_a_line_of_another_search_is_not_believed(tmp_path: Path) -> None:
-    ScoreFile(tmp_path / "a.jsonl").add([Entry(TRIAL, (0,), [0.5], False)])
+    ScoreFile(tmp_path / "a.jsonl").add(Entry(TRIAL, (0,), [0.5], False))
     (tmp_path / "a.jsonl").rename(tmp_path / "b.jsonl")
     assert ScoreFile(tmp_path / "b.jsonl").find(TRIAL, (0,)) is None
 

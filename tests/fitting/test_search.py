@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fit_lab import make_data
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -15,9 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import ConfigError, UnknownNameError
-from featx.fitting import fit_heads
-from featx.fitting.data import split_data
+from featx.fitting import executors, fit_heads
+from featx.fitting.splitting import split_data
 from featx.heads import HEADS
+
+FITTING = Path(executors.__file__).parent
 
 # At its default tolerance, and in float32 at any, scikit-learn's logistic regression leaves errors
 # of its own, which can turn a prediction: it is asked for more, in float64.
@@ -111,9 +116,7 @@ def test_nested_predictions_equal_the_plain_double_loop(digits):
         inner = fold != outer
         search = plain_search("logreg", None, grid, "balanced_accuracy", fold[inner])
         search.fit(X[inner], y[inner])
-        np.testing.assert_allclose(
-            nested.probabilities[~inner], search.predict_proba(X[~inner]), atol=1e-5
-        )
+        np.testing.assert_allclose(nested.proba[~inner], search.predict_proba(X[~inner]), atol=1e-5)
     assert result.estimate["method"] == "nested"
     assert set(result.estimates) == {"cv"}
 
@@ -176,7 +179,7 @@ def test_rows_stand_beside_the_row_without_resampling(digits):
         ("knn", "none", "none"),
         ("knn", "none", "smote"),
     ]
-    assert "No class weights for knn: they have none." in result.notes
+    assert "Heads that take no class weights: knn." in result.notes
     for candidate in result.candidates:
         assert (candidate.against_none is None) == (candidate.sampler == "none")
     smote = result.candidates[1]
@@ -224,3 +227,27 @@ def test_wrong_grids_are_refused_before_anything_is_fitted(digits, grid, error, 
 def test_unknown_plugins_are_refused(digits, field):
     with pytest.raises(UnknownNameError, match=f"Unknown {field} 'nonsense'"):
         fit_heads(digits, FitConfig(**{field: ["nonsense"]}))
+
+
+def test_a_score_is_seven_calls_from_fit_heads(monkeypatch):
+    """As docs/architecture.md draws it; a layer more would be one more to read."""
+    chains = []
+
+    def calls():
+        return [f.name for f in traceback.extract_stack() if Path(f.filename).parent == FITTING]
+
+    def execute(self, job, found, record):
+        chains.append(calls())
+        original(self, job, found, record)
+
+    def fold_score(*given):
+        chains.append(calls())
+        return score(*given)
+
+    original, score = executors.ThreadExecutor.execute, executors.fold_score
+    monkeypatch.setattr(executors.ThreadExecutor, "execute", execute)
+    monkeypatch.setattr(executors, "fold_score", fold_score)
+    fit_heads(make_data([20, 20]), FitConfig(head=["ridge"], cv=3, estimate="cv"))
+    main, thread = chains[:2]  # the threads of the executor begin a stack of their own
+    assert main[0] == "fit_heads"
+    assert len([*main, "execute", *thread, "fold_score"]) - 1 <= 7

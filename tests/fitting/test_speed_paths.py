@@ -19,7 +19,8 @@ from sklearn.svm import SVC
 from featx.config import FitConfig
 from featx.errors import UsageError
 from featx.fitting import check_config, checking, fit_heads
-from featx.fitting.candidates import Setup
+from featx.fitting.candidates import Setup, Trial
+from featx.fitting.splitting import split_data
 from featx.fitting.training import prepare, project
 from featx.heads import HEADS, Memo, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS
@@ -33,9 +34,9 @@ def training_of(counts, *, n_features=12, sampler="none", seed=0, distance=3.0, 
     X = data.X["net"]
     if spoil is not None:
         spoil(X)
-    classes, y = np.unique(data.y, return_inverse=True)
-    setup = Setup("net", "logreg", sampler, "none")
-    ready = prepare(project(X, y, setup, seed=0), setup, classes=list(classes), seed=0)
+    part, _, _ = split_data(data, use_test=False)
+    trial = Trial(Setup(("net",), "logreg", sampler, "none"), ())
+    ready = prepare(project(part, np.ones(len(X), bool), trial, seed=0), trial, seed=0)
     others = np.random.default_rng(seed + 1).normal(size=(40, n_features)).astype(np.float32)
     return ready.training, others
 
@@ -289,12 +290,32 @@ def test_smote_is_imbalanced_learns_and_says_what_it_mixed(counts):
     y = rng.permutation(np.repeat(list(counts), list(counts.values())))
     X = rng.normal(size=(len(y), 6)).astype(np.float32)
     ours = SAMPLERS.get("smote").build(counts, 3)
-    plain = SMOTE(**ours.get_params())
+    k = ours.k_neighbors.n_neighbors - 1
+    plain = SMOTE(sampling_strategy=ours.sampling_strategy, random_state=3, k_neighbors=k)
     rows, labels = ours.fit_resample(X, y)
     expected, expected_labels = plain.fit_resample(X, y)
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(ours.mixture_ @ X, rows, atol=1e-6)
+
+
+def test_nothing_is_said_of_rows_that_imbalanced_learn_mixed_otherwise(monkeypatch):
+    """Another version may draw otherwise; a head then fits the rows as they are."""
+    original = SMOTE.fit_resample
+
+    def otherwise(self, X, y, **params):
+        rows, labels = original(self, X, y, **params)
+        rows[len(y) :] += 0.1
+        return rows, labels
+
+    monkeypatch.setattr(SMOTE, "fit_resample", otherwise)
+    training, others = training_of([40, 25, 12], sampler="smote")
+    assert training.mixture is None
+    assert len(training.X) == 120
+    grid = [LogisticRegression(C=0.1, max_iter=2000)]
+    [scored] = HEADS.get("logreg").score_grid(training, grid, [others])
+    alone = LogisticRegression(C=0.1, tol=1e-9, max_iter=10_000).fit(training.X, training.y)
+    np.testing.assert_allclose(scored.outputs[0], alone.predict_proba(others), atol=2e-3)
 
 
 def test_a_class_missing_from_a_fold_is_never_predicted_there():
@@ -304,8 +325,8 @@ def test_a_class_missing_from_a_fold_is_never_predicted_there():
         result = fit_heads(data, FitConfig(head=[head], cv=4, estimate="cv"))
         oof = next(h for h in result.predictions.held if h.split == "oof")
         row = np.flatnonzero(oof.part.y == 2)
-        assert oof.probabilities[row, 2] == 0.0
-        assert oof.probabilities[row].sum() == pytest.approx(1.0)
+        assert oof.proba[row, 2] == 0.0
+        assert oof.proba[row].sum() == pytest.approx(1.0)
 
 
 FREE = [

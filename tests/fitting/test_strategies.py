@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import MissingExtraError, UnknownNameError
-from featx.fitting import fit_heads
+from featx.fitting import executors, fit_heads
 from featx.fitting.candidates import Trial, plan_setups
-from featx.fitting.data import split_data
+from featx.fitting.executors import Job, SearchSettings, ThreadExecutor
 from featx.fitting.exploring import Explorer
 from featx.fitting.objective import nested_objectives
+from featx.fitting.partition import Partition, take_share
 from featx.fitting.plan import make_plan
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 from featx.fitting.strategies import STRATEGIES
-from featx.fitting.subsample import smaller, take_share
 
 NAMES = ["bayes", "grid", "halving", "random"]
 
@@ -39,18 +40,13 @@ class Planted:
     def refused(self, setup, share=1.0):
         return setup.head in self._refused
 
-    def at(self, share):
-        part = range(round(900 * share))
-        return type("Folds", (), {"part": part})
-
-    @property
-    def folds(self):
-        return self.at(1.0)
+    def n_images(self, share=1.0):
+        return round(900 * share)
 
 
 def plan_of(**options):
     config = FitConfig(**options)
-    return make_plan(plan_setups(["net"], config)[0], config)
+    return make_plan(plan_setups([("net",)], config)[0], config)
 
 
 def run(name, objective, plan, *, rounds=100):
@@ -254,7 +250,9 @@ def test_a_share_is_stratified():
 def fold_search(data, *, n_folds=4, jobs=2):
     part, _, _ = split_data(data, use_test=False)
     folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0)
-    return FoldSearch(part, folds, "balanced_accuracy", 0, jobs)
+    return FoldSearch(
+        SearchSettings("balanced_accuracy", 0), Partition(part, folds), ThreadExecutor(jobs)
+    )
 
 
 def test_the_objective_of_an_outer_fold_never_sees_it():
@@ -270,22 +268,22 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
     """Its embeddings are replaced by noise: its own choice stays, others' may not."""
     config = FitConfig(head=["ridge", "knn"], search=name, trials=20)
     seen = {}
-    original = Explorer._take_forward
+    original = Explorer._advance
 
     def spy(self, runs, *args, **options):
         original(self, runs, *args, **options)
         seen["order"] = [run.scored() for run in runs]
         seen["scores"] = [{t: run.objective.mean(t) for t in run.scored()} for run in runs]
 
-    monkeypatch.setattr(Explorer, "_take_forward", spy)
+    monkeypatch.setattr(Explorer, "_advance", spy)
 
     def nested(outer=None):
         data = make_data([45, 35, 25], n_features=10, distance=1.5)
         search = fold_search(data)
         if outer is not None:
-            X, rows = search.part.X["net"], search.folds.fold == outer
+            X, rows = search.part.X["net"], search.data.fold == outer
             X[rows] = 50 * np.random.default_rng(1).normal(size=X[rows].shape)
-        plan = make_plan(plan_setups(["net"], config)[0], config)
+        plan = make_plan(plan_setups([("net",)], config)[0], config)
         choices = Explorer(name, plan).nested(search, "best")
         return choices, seen["order"], seen["scores"]
 
@@ -298,11 +296,12 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
 @pytest.mark.parametrize(("n_folds", "jobs"), [(5, 2), (5, 1), (5, 4), (7, 3), (3, 8)])
 def test_threads_begin_and_end_on_folds_of_their_own(n_folds, jobs):
     search = fold_search(make_data([60, 40]), n_folds=n_folds, jobs=jobs)
-    setups = plan_setups(["net"], FitConfig(sampler=["smote"], class_weight="none"))[0]
+    setups = plan_setups([("net",)], FitConfig(sampler=["smote"], class_weight="none"))[0]
     trials = [Trial(setup, (("C", 1.0),)) for setup in setups]
-    batches = search._batches(dict.fromkeys(search.single, trials), {})
-    held = [held for _, held, _ in search._tasks(batches)]
-    assert sorted(held) == sorted(2 * search.single)
+    tasks = search._tasks(dict.fromkeys(search.data.single, trials), {})
+    job = Job(search.data, search.settings, tasks, keep=False)
+    held = [task.left_out for task, _ in executors._in_order(job, jobs)]
+    assert sorted(held) == sorted(2 * search.data.single)
     abreast = min(jobs, n_folds)
     for together in (held[:abreast], held[-abreast:]):
         assert len(set(together)) == abreast
@@ -324,25 +323,25 @@ def test_results_do_not_depend_on_jobs(name):
 
 def test_outer_folds_that_try_the_same_share_their_fits(monkeypatch):
     calls = []
-    original = FoldSearch.fit
+    original = ThreadExecutor.execute
 
-    def spy(self, batches, **options):
-        calls.append([(held, len(batch)) for batch, held in batches])
-        original(self, batches, **options)
+    def spy(self, job, *rest):
+        calls.append(job.tasks)
+        original(self, job, *rest)
 
-    monkeypatch.setattr(FoldSearch, "fit", spy)
+    monkeypatch.setattr(ThreadExecutor, "execute", spy)
     config = FitConfig(head=["ridge"], search="random", trials=4, cv=4, jobs=1)
     fit_heads(make_data([30, 30]), config)
-    pairs = [held for tasks in calls for held, _ in tasks if len(held) == 2]
+    pairs = [task for tasks in calls for task in tasks if len(task.left_out) == 2]
     assert len(pairs) == 6 * 4
-    assert sum(any(len(held) == 2 for held, _ in tasks) for tasks in calls) == 1
+    assert sum(any(len(task.left_out) == 2 for task in tasks) for tasks in calls) == 1
 
 
 def test_shares_of_the_images_serve_outer_folds_in_pairs_too():
     search = fold_search(make_data([40, 40]))
-    fewer = smaller(search, 1 / 3)
-    assert fewer is smaller(search, 1 / 3)
+    fewer = search.at(1 / 3)
+    assert fewer is search.at(1 / 3)
     assert len(fewer.part) == pytest.approx(len(search.part) / 3, abs=8)
-    for held in search.pairs:
-        inside = set(np.array(fewer.part.ids)[fewer.training(held)])
-        assert inside <= set(np.array(search.part.ids)[search.training(held)])
+    for held in search.data.pairs:
+        inside = set(np.array(fewer.part.ids)[fewer.data.training(held)])
+        assert inside <= set(np.array(search.part.ids)[search.data.training(held)])

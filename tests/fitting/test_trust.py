@@ -299,14 +299,14 @@ def test_sets_in_cross_validation_have_their_thresholds_from_the_other_folds() -
     covered = []
     for fold in range(4):
         rows = oof.fold == fold
-        y, p = oof.part.y, oof.probabilities
+        y, p = oof.part.y, oof.proba
         limit = set_thresholds(y[~rows], p[~rows], coverage=0.8)
         inside = p[rows] >= limit
         inside |= np.eye(2, dtype=bool)[p[rows].argmax(axis=1)]
         covered += inside[np.arange(rows.sum()), y[rows]].tolist()
     assert result.trust.document["prediction_sets"]["covered"]["value"] == np.mean(covered)
     assert result.trust.trust.sets.thresholds[0] == set_thresholds(
-        oof.part.y, oof.probabilities, coverage=0.8
+        oof.part.y, oof.proba, coverage=0.8
     )[0]  # fmt: skip
 
 
@@ -371,7 +371,7 @@ def test_costs_are_read_and_lower_what_mistakes_cost(tmp_path: Path) -> None:
     assert decision["mean_cost"]["low"] < decision["mean_cost"]["value"]
     assert result.trust.trust.decision == Costs(costs=[[0.0, 1.0], [20.0, 0.0]])
     held = result.predictions.held[0]
-    cost = np.array([[0, 1], [20, 0]])[held.part.y, held.predicted].mean()
+    cost = np.array([[0, 1], [20, 0]])[held.part.y, held.y_pred].mean()
     assert decision["mean_cost"]["value"] == pytest.approx(cost)
 
 

@@ -18,8 +18,10 @@ from featx.config import FitConfig
 from featx.data.splits import make_folds
 from featx.errors import FitError
 from featx.fitting import FitData, fit_heads
-from featx.fitting.data import split_data
+from featx.fitting.executors import SearchSettings, ThreadExecutor
+from featx.fitting.partition import Partition
 from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 
 QUICK = {"param_grid": {"logreg": {"C": [0.01]}}, "cv": 3}
 
@@ -101,9 +103,9 @@ def test_views_of_one_image_or_of_its_copies_never_straddle_folds(n_views, group
         folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=seed)
     except FitError:
         return
-    search = FoldSearch(part, folds, "accuracy", 0, 1)
-    for (f,) in search.single:
-        seen, y = part.examples("net", search.training((f,)), n_views=n_views)
+    search = FoldSearch(SearchSettings("accuracy", 0), Partition(part, folds), ThreadExecutor())
+    for (f,) in search.data.single:
+        seen, y = part.examples(("net",), search.data.training((f,)), n_views=n_views)
         assert len(seen) == (1 + n_views) * (folds.fold != f).sum() == len(y)
         assert [labels[int(c)] for c in seen[:, 0]] == y.tolist()
         assert not set(seen[:, 0]) & set(part.X["net"][folds.fold == f, 0])
@@ -137,7 +139,7 @@ def test_what_judges_has_no_views_and_the_model_is_trained_on_them():
     assert (part.n_views, test.n_views) == (4, 0)
     result = fit_heads(data, FitConfig(**QUICK))
     assert result.estimate["n_images"] == 20
-    seen, _ = part.examples("net", np.ones(len(part), bool), n_views=result.chosen.views)
+    seen, _ = part.examples(("net",), np.ones(len(part), bool), n_views=result.chosen.views)
     np.testing.assert_allclose(result.pipeline[0].mean_, seen.mean(axis=0), atol=1e-5)
 
 
@@ -223,9 +225,12 @@ def test_side_by_side_embeddings_have_their_views_side_by_side():
     rng = np.random.default_rng(1)
     data = jittered(replace(data, X={**data.X, "wide": rng.normal(size=(12, 3)).astype("f4")}), 2)
     both = data.joined()
-    assert list(both.X) == ["net", "wide", "net + wide"]
-    both.check()
+    part, _, _ = split_data(both, use_test=False)
+    assert part.competing == [("net",), ("wide",), ("net", "wide")]
+    every = np.ones(12, bool)
+    X, _ = part.examples(("net", "wide"), every, n_views=2)
+    views = X[12:].reshape(12, 2, -1)
     for v in range(2):
         expected = np.hstack([data.views[name][:, v] for name in ("net", "wide")])
-        np.testing.assert_array_equal(both.views["net + wide"][:, v], expected)
-    np.testing.assert_array_equal(both.X["net + wide"], np.hstack(list(data.X.values())))
+        np.testing.assert_array_equal(views[:, v], expected)
+    np.testing.assert_array_equal(X[:12], np.hstack(list(data.X.values())))

@@ -211,4 +211,4 @@ def test_a_whole_fit_does_not_depend_on_jobs() -> None:
     assert same(one.pipeline[-1], two.pipeline[-1])
     assert all(c.status == "ok" for c in one.candidates)
     held = one.predictions.held[0]
-    np.testing.assert_array_equal(held.probabilities[held.part.y == 2][:, 2], 0)
+    np.testing.assert_array_equal(held.proba[held.part.y == 2][:, 2], 0)

@@ -52,7 +52,7 @@ def test_the_temperature_of_a_fold_is_that_of_the_others(
         own = held.fold == fold
         temperature = fit_temperature(margins[~own], y[~own])
         expected[own] = margin_probabilities(margins[own], temperature)
-    np.testing.assert_allclose(held.probabilities, expected, atol=1e-4)
+    np.testing.assert_allclose(held.proba, expected, atol=1e-4)
 
     metrics = result.estimate["metrics"]
     assert metrics["log_loss"]["value"] == pytest.approx(log_loss(y, expected), abs=1e-3)
@@ -77,9 +77,9 @@ def test_another_calibration_is_fitted_out_of_fold_too(head: str, method: str) -
         )
         assert calibration is not None
         expected[held.fold == fold] = calibration.apply(margins[held.fold == fold], margins=True)
-    np.testing.assert_allclose(held.probabilities, expected, atol=1e-3)
+    np.testing.assert_allclose(held.proba, expected, atol=1e-3)
     value = result.estimate["metrics"]["log_loss"]["value"]
-    assert value == pytest.approx(log_loss(y, held.probabilities), abs=1e-6)
+    assert value == pytest.approx(log_loss(y, held.proba), abs=1e-6)
 
 
 def test_the_calibration_error_is_of_calibrated_probabilities() -> None:
@@ -88,8 +88,8 @@ def test_the_calibration_error_is_of_calibrated_probabilities() -> None:
     [held] = result.predictions.held
     error = result.estimate["calibration"]["ece"]
     value = error["value"] if isinstance(error, dict) else error
-    hit = held.probabilities.argmax(axis=1) == held.part.y
-    sure = held.probabilities.max(axis=1)
+    hit = held.proba.argmax(axis=1) == held.part.y
+    sure = held.proba.max(axis=1)
     order = np.argsort(sure, kind="stable")
     bins = np.array_split(order, 15)
     expected = sum(abs(hit[b].mean() - sure[b].mean()) * len(b) for b in bins) / len(hit)

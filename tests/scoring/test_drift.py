@@ -16,7 +16,7 @@ from featx.artifact.trust import DriftSample, Trust
 from featx.errors import ModelError
 from featx.fitting.data import Part
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import Held
+from featx.fitting.estimate import HeldOut
 from featx.stats import drift as tests
 from featx.stats.drift import fit_axes, mix_shift, place_shift
 
@@ -114,9 +114,9 @@ def part(n: int, groups: np.ndarray | None = None) -> Part:
                 groups)  # fmt: skip
 
 
-def held(of: Part) -> Held:
+def held(of: Part) -> HeldOut:
     p = np.random.default_rng(1).dirichlet(np.ones(3), len(of))
-    return Held("oof", of, np.arange(len(of)) % 5, p)
+    return HeldOut("oof", of, np.arange(len(of)) % 5, p)
 
 
 def test_the_sample_is_not_what_the_axes_came_from() -> None:
@@ -133,7 +133,7 @@ def test_the_sample_is_not_what_the_axes_came_from() -> None:
     assert set(np.bincount(groups[rows], minlength=40)) == {0, 5}  # no group is torn apart
     others = np.setdiff1d(np.arange(200), rows)
     assert drift.centre == pytest.approx(X[others].mean(axis=0), abs=1e-6)
-    assert drift.predicted.tolist() == held(of).predicted[rows].tolist()
+    assert drift.predicted.tolist() == held(of).y_pred[rows].tolist()
     assert len(np.unique(drift.blocks)) == len(np.unique(groups[rows]))
 
 
@@ -145,7 +145,7 @@ def test_of_a_trained_backbone_only_what_it_has_not_seen_is_the_sample() -> None
     assert sample == DriftSample(images=30, grouped=False)
     assert drift is not None
     assert np.array_equal(drift.places, drift.locate(of.X["b"][unseen]))
-    assert drift.predicted.tolist() == of_these.predicted.tolist()
+    assert drift.predicted.tolist() == of_these.y_pred.tolist()
     few = np.arange(120) >= 110
     assert fit_drift(of.X["b"], of, held(of.take(few)), seed=0, unseen=few) == (None, None)
     tiny = part(30)

@@ -19,21 +19,12 @@ __all__ = ["Ask", "Steps", "Strategy"]
 
 @dataclass(frozen=True)
 class Ask:
-    """Trials to score.
+    """Trials to score."""
 
-    Parameters
-    ----------
-    trials : sequence of Trial
-        Of each setup the most telling first: where time is short, the last are left out.
-    share : float, default 1
-        Of the images.
-    needed : bool, default False
-        Score them even when time is up.
-    """
-
+    # Of each setup the most telling first: where time is short, the last are left out
     trials: Sequence[Trial]
-    share: float = 1.0
-    needed: bool = False
+    share: float = 1.0  # Of the images
+    needed: bool = False  # score them even when time is up
 
 
 #: Yields what to score and is sent whether there is time for more; returns every trial that it had

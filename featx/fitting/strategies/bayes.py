@@ -19,7 +19,7 @@ BATCH = 5  # points asked for before any of them is known; the same whatever ``j
 
 
 def search(objective: Objective, plan: Plan) -> Steps:
-    """Tree-structured Parzen estimators; one for each setup, told of batches.
+    """Tree-structured Parzen estimators; one for each setup, given scores in batches.
 
     Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011; multivariate as
     in Falkner et al., "BOHB", ICML 2018.
@@ -103,7 +103,7 @@ def _distribution(optuna: Any, dimension: Any) -> Any:
 
 PLUGIN = Strategy(
     name="bayes",
-    summary="points where the scores so far promise most; optuna",
+    summary="points with the largest expected improvement; optuna",
     search=search,
     alike=False,
     check=_optuna,

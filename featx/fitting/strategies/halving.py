@@ -22,7 +22,7 @@ def search(objective: Objective, plan: Plan) -> Steps:
         setup: plan.grid(setup) if plan.n_trials is None else plan.draws(setup, plan.n_trials)
         for setup in plan.setups
     }
-    time, judged = True, set[Setup]()
+    time, scored = True, set[Setup]()
     for i, share in enumerate(SHARES):
         most = FACTOR ** (len(SHARES) - 1 - i)  # so many may go on to what follows as they are
         asked = {s: trials for s, trials in left.items() if len(trials) > most}
@@ -33,10 +33,10 @@ def search(objective: Objective, plan: Plan) -> Steps:
             best = _best_first(objective, trials, share)
             kept = math.ceil(len(trials) / FACTOR)
             if best:
-                judged.add(setup)
+                scored.add(setup)
                 left[setup] = best[: kept if time else 1]
             elif not time:
-                left[setup] = trials[:1] if setup in judged else []
+                left[setup] = trials[:1] if setup in scored else []
     finalists = plan.in_order([t for trials in left.values() for t in trials])
     yield Ask(finalists, needed=not time)
     return finalists
@@ -44,7 +44,7 @@ def search(objective: Objective, plan: Plan) -> Steps:
 
 def _is_smaller(objective: Objective, share: float) -> bool:
     """Whether the share is one: of few groups or rare classes more are taken than asked for."""
-    return len(objective.at(share).part) <= 2 * share * len(objective.folds.part)
+    return objective.n_images(share) <= 2 * share * objective.n_images()
 
 
 def _best_first(objective: Objective, trials: list[Trial], share: float) -> list[Trial]:

@@ -1,0 +1,196 @@
+"""Which images are trained on and which are tested, and what is noteworthy about that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.console import counted
+from featx.data.copies import DARK, alike_sentence, copies_sentence, embeddings_alike
+from featx.data.splits import hash_codes, hold_out
+from featx.errors import FitError
+from featx.files import printable
+from featx.fitting.data import FitData, Part
+from featx.fitting.foreseen import check_training_classes, group_codes
+from featx.types import BoolArray, IntArray
+
+__all__ = ["hold_out_part", "split_data"]
+
+
+def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
+    """Split into images to search on and, where there is one, the test split.
+
+    Training and validation images are searched on together, by cross-validation. Images of the
+    training part that the test split holds too (exact copies) are left out of training: the test
+    split stays as it was given.
+
+    Parameters
+    ----------
+    data : FitData
+    use_test : bool
+        False leaves the test split unread even where there is one.
+
+    Returns
+    -------
+    training : Part
+    test : Part or None
+    notes : list of str
+
+    Raises
+    ------
+    FitError
+        Fewer than two classes to train on, test images of a class without training images, or
+        training images that all come out alike.
+    """
+    data.check()
+    n = len(data.y)
+    splits = np.full(n, "train") if data.splits is None else np.asarray(data.splits)
+    in_test = splits == "test"
+    copies = data.copy_codes
+    copied = ~in_test & np.isin(copies, copies[in_test])
+    kept = ~in_test & ~copied
+    notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
+
+    classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
+    names = [str(c) for c in classes]
+    notes += _alike_notes(data, copies, kept)
+    reads_test = use_test and in_test.any()
+    check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
+    groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
+
+    part = Part(
+        X=data.X,
+        y=np.searchsorted(classes, np.asarray(data.y)),
+        classes=names,
+        ids=data.ids,
+        hashes=data.hashes,
+        copies=copies,
+        groups=groups,
+        views=data.views,
+        sets=tuple(data.sets),
+    )
+    training = part.take(kept)
+    _check_finite_views(training)
+    if not reads_test:
+        return training, None, notes
+    notes += _untested_notes(sorted(set(names) - set(np.asarray(data.y)[in_test].tolist())))
+    notes += _shared_group_notes(groups, kept, in_test)
+    return training, replace(part, views={}).take(in_test), notes
+
+
+def _check_finite_views(part: Part) -> None:
+    for name, V in part.views.items():
+        bad = np.flatnonzero(~np.isfinite(V).all(axis=(1, 2)))
+        if len(bad):
+            raise FitError(
+                f"Views of {len(bad)} of {len(part)} training images under {name} hold NaN or "
+                f"infinity, the first those of {part.ids[bad[0]]!r}.",
+                hint="Extract them again with --precision fp32.",
+            )
+
+
+def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, list[str]]:
+    """Split off a share of the images, with groups, exact copies and class shares kept.
+
+    Raises
+    ------
+    FitError
+        See `featx.data.splits.hold_out`.
+    """
+    held, notes = hold_out(part.y, part.components, part.classes, share=share, seed=seed)
+    return part.take(~held), part.take(held), notes
+
+
+def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
+    """How the given splits were read."""
+    notes = []
+    if (splits == "val").any():
+        notes.append(
+            f"The validation split ({counted(int((splits == 'val').sum()), 'image')}) was "
+            "joined to the training split: the search cross-validates on both."
+        )
+    unknown = ~np.isin(splits, ["train", "val", "test"])
+    if unknown.any():
+        notes.append(
+            f"{counted(int(unknown.sum()), 'image')} without a split "
+            f"{'was' if unknown.sum() == 1 else 'were'} trained on."
+        )
+    return notes
+
+
+def _untested_notes(classes: list[str]) -> list[str]:
+    """Which classes the estimate says nothing about."""
+    if not classes:
+        return []
+    named = ", ".join(printable(name) for name in classes[:5])
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return [
+        f"The test split holds no image of {counted(len(classes), 'class')} "
+        f"({named}{more}): the estimate does not show how well "
+        f"{'it is' if len(classes) == 1 else 'they are'} recognised, and the balanced accuracy "
+        "is over the other classes."
+    ]
+
+
+def _shared_group_notes(groups: IntArray | None, kept: BoolArray, in_test: BoolArray) -> list[str]:
+    """Which groups are tested as well as trained on."""
+    if groups is None or not len(shared := np.intersect1d(groups[kept], groups[in_test])):
+        return []
+    return [
+        f"{counted(len(shared), 'group', 'lies/lie')} in both the training and the test split, "
+        "as given: the test number does not hold for new groups."
+    ]
+
+
+def _copy_notes(data: FitData, in_test: BoolArray, copied: BoolArray) -> list[str]:
+    """Which images are exact copies, and what becomes of them."""
+    if not data.equal:
+        return []
+    notes = [f"{copies_sentence(data.equal)}. No two folds hold images of one set."]
+    if copied.any():
+        test_files = hash_codes(data.hashes)
+        same = int((copied & np.isin(test_files, test_files[in_test])).sum())
+        n, first = int(copied.sum()), data.ids[int(np.flatnonzero(copied)[0])]
+        are = "1 training image is an exact copy" if n == 1 else f"{n} training images are copies"
+        notes.append(
+            f"{are} of test images ({same} in equal files, {n - same} of equal pixels; the first: "
+            f"{printable(first)}); {'it was' if n == 1 else 'they were'} left out of training, "
+            "the test split is as given."
+        )
+    clash = [found.rows for found in data.equal if found.across_classes]
+    if clash:
+        a = clash[0][0]
+        b = next(i for i in clash[0] if data.y[i] != data.y[a])
+        one = len(clash) == 1
+        notes.append(
+            f"{'1 image appears' if one else f'{len(clash)} images appear'} as exact copies under "
+            f"different labels, for instance {printable(data.ids[a])} ({printable(data.y[a])}) and "
+            f"{printable(data.ids[b])} ({printable(data.y[b])}): at most one label "
+            f"{'can' if one else 'of each can'} be right."
+        )
+    return notes
+
+
+def _alike_notes(data: FitData, copies: IntArray, kept: BoolArray) -> list[str]:
+    """Refuse training images that are all one picture, or one to a backbone; note it if most are.
+
+    Raises
+    ------
+    FitError
+    """
+    hint = f"Look at them with featx inspect. {DARK}"
+    n = int(kept.sum())
+    sentence = alike_sentence(copies[kept], "training images")
+    if n > 1 and len(np.unique(copies[kept])) == 1:
+        found = sentence or f"All {n} training images are copies of one."
+        raise FitError(f"{found} Nothing can be learned from them.", hint=hint)
+    for name, X in data.X.items():
+        if n > 1 and embeddings_alike(X[kept]):
+            raise FitError(
+                f"All {n:,} training images give the same embedding under {name}: the backbone "
+                "does not distinguish them, and nothing can be learned from them.",
+                hint=hint,
+            )
+    return [] if sentence is None else [f"{sentence} {DARK}"]
