@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from featx import __version__, console
+from featx import console
 from featx.api._options import sections
 from featx.artifact import Model, load_model
 from featx.config import DatasetConfig, ExportConfig, ExtractConfig
@@ -270,5 +271,5 @@ def _metadata(model: Model) -> dict[str, str]:
         "input": "images: uint8 RGB, (n, height, width, 3), upright, any size, one size a batch",
         "outputs": "probabilities: float32 (n, n_classes); predicted: int64 (n,), class index",
         "backbones": json.dumps([spec.backbone for spec in model.specs]),
-        "featx": __version__,
+        "featx": importlib.metadata.version("featx"),
     }

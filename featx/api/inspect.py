@@ -7,7 +7,8 @@ from typing import Any
 
 from featx.api._options import sections
 from featx.config import DatasetConfig
-from featx.data.inspection import Inspection, inspect_manifest
+from featx.data.findings import Inspection
+from featx.data.inspection import inspect_manifest
 from featx.data.opening import open_data
 
 __all__ = ["inspect"]

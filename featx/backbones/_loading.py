@@ -12,7 +12,7 @@ from featx.backbones._unknown import names_holding, said_of_names
 from featx.errors import BackboneError, UsageError
 from featx.registry import Registry
 from featx.shell import as_argument, shell_line
-from featx.types import AUTO_LAYER, BackboneRequest, Preprocess
+from featx.types import AUTO_LAYER, PRE_LOGITS, BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,7 +164,7 @@ class _explained:
 
 def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[BackboneOutput, ...]:
     """Describe each output with the width it really has: attributes of zoos do not always say."""
-    from featx.backbones._taps import PRE_LOGITS, call_for_shapes
+    from featx.backbones._tracing import call_for_shapes
     from featx.backbones._weights import digest
     from featx.data.decode import DECODE_POLICY
     from featx.data.preprocess import PREPROCESS_VERSION

@@ -15,14 +15,9 @@ from torch import Tensor, nn
 
 from featx.backbones._features import LAST_FEATURES
 from featx.backbones._pooling import Layout, as_places, grid, n_places
-from featx.backbones._taps import (
-    PRE_LOGITS,
-    Tap,
-    TappedNetwork,
-    call_for_shapes,
-    first_tensor,
-    trace,
-)
+from featx.backbones._taps import Tap, TappedNetwork, first_tensor
+from featx.backbones._tracing import call_for_shapes, trace
+from featx.types import PRE_LOGITS
 
 __all__ = ["class_activation", "pooled_sources", "roll_out"]
 

@@ -12,7 +12,7 @@ from featx.config import DatasetConfig, extract_command
 from featx.files import printable
 
 if TYPE_CHECKING:
-    from featx.data.inspection import Duplicates, Inspection, Spread
+    from featx.data.findings import Duplicates, Inspection, Spread
 
 __all__ = ["command"]
 

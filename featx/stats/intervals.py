@@ -115,24 +115,19 @@ def describe_predictions(
 
     Parameters
     ----------
-    y : ndarray of shape (n,), int64
-        True classes, indices into ``classes``.
-    probabilities : ndarray of shape (n, n_classes)
-        The class with the largest one is the prediction, unless ``predicted`` is given.
-    classes : sequence of str
+    y, probabilities, classes
+        True classes (n,), indices into ``classes``; probabilities (n, n_classes).
     units : ndarray of shape (n,), int64
-        What is drawn with replacement, numbered from 0: images that share a number (a group,
-        exact copies, repeated predictions of one image) are drawn together.
+        What is drawn with replacement, numbered from 0: images of one group, exact copies and
+        repeated predictions of one image share a number.
     unit : str
         What a unit is called, for instance ``"groups"``.
-    seed : int
-    repeats : int, default 1
-        Predictions of each image among the ``n``.
+    seed, repeats : int
+        ``repeats`` predictions of each image are among the ``n``.
     predicted : ndarray of shape (n,), int64, optional
-        What was decided for; calibration, rankings and top k are of the probabilities still.
+        Predicted classes, for all that counts them; by default the most probable.
     n_folds : int, optional
-        Folds, where the predictions are cross-validated: intervals are wider for it, see
-        `featx.stats.bootstrap.training_stretch`. None for one classifier that judges all.
+        Folds of a cross-validation, which widen the intervals (`training_stretch`).
     resampled : Resampled, optional
         From `resample_metrics` with the same arguments, where it is at hand.
 
@@ -140,23 +135,16 @@ def describe_predictions(
     -------
     dict
         JSON: ``n_images``, ``n_units``, ``interval`` (how, in words), ``metrics`` as
-        ``{name: {value, low, high}}``, ``per_class`` (for each class ``support`` and the same
-        for precision, recall, f1, roc_auc and average_precision), ``calibration`` (see
-        `featx.stats.losses.describe_calibration`), ``confusion_matrix`` (rows are true classes;
-        counts of all repeats). Undefined values are None.
-
-    Notes
-    -----
-    Resamples that lack a class are left out of the intervals of averages over classes, as long
-    as at least half of the resamples lack none.
+        ``{name: {value, low, high}}``, ``per_class`` (``support``, and the same for each metric of
+        a class), ``calibration`` (`featx.stats.losses.describe_calibration`) and
+        ``confusion_matrix`` (rows are true classes). Undefined values are None.
     """
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    if resampled is None:
-        resampled = resample_metrics(y, probabilities, units, seed=seed, predicted=predicted)
-    n_units, stretch = int(units.max()) + 1, training_stretch(n_folds)
-    by_class = _class_intervals(
-        resampled, _units_of_classes(y, predicted, units, len(classes)), stretch
+    resampled = resampled or resample_metrics(
+        y, probabilities, units, seed=seed, predicted=predicted
     )
+    n_units, stretch = int(units.max()) + 1, training_stretch(n_folds)
+    by_class = _class_intervals(resampled, y, predicted, units, stretch)
     support = np.bincount(y, minlength=len(classes)) // repeats
     return {
         "n_images": len(y) // repeats,
@@ -188,22 +176,23 @@ def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> di
 
 
 def _class_intervals(
-    resampled: Resampled, n_units: tuple[Int, Int], stretch: float
+    resampled: Resampled, y: Int, predicted: Int, units: Int, stretch: float
 ) -> list[dict[str, Any]]:
-    """The metrics of each class; ``n_units`` that hold it, and in which it is said."""
-    holding, saying = n_units
+    """Every metric of each class with its interval, as JSON."""
+    n_classes = len(resampled.by_class["recall"])
+    true, called = (_units_with(codes, units, n_classes) for codes in (y, predicted))
     return [
         {
             name: interval(
                 values[c],
                 resampled.class_samples[name][:, c],
-                int((saying if name == "precision" else holding)[c]),
+                int((called if name == "precision" else true)[c]),
                 proportion=name in {"precision", "recall"},
                 stretch=stretch,
             )
             for name, values in resampled.by_class.items()
         }
-        for c in range(len(holding))
+        for c in range(n_classes)
     ]
 
 
@@ -268,15 +257,11 @@ def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
     }
 
 
-def _units_of_classes(y: Int, predicted: Int, units: Int, n_classes: int) -> tuple[Int, Int]:
-    """In how many units each class is, and in how many it is said."""
-    n_units = int(units.max()) + 1
-    tables = []
-    for codes in (y, predicted):
-        table = np.zeros((n_units, n_classes), dtype=bool)
-        table[units, codes] = True
-        tables.append(table.sum(axis=0))
-    return tables[0], tables[1]
+def _units_with(codes: Int, units: Int, n_classes: int) -> Int:
+    """How many units hold each class code, (n_classes,)."""
+    table = np.zeros((int(units.max()) + 1, n_classes), dtype=bool)
+    table[units, codes] = True
+    return np.asarray(table.sum(axis=0))
 
 
 def _resample(
@@ -325,7 +310,7 @@ def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int)
     """Blank class averages of resamples that lack a class, while most resamples lack none.
 
     An average over fewer classes is another quantity: without a class that is always wrong it
-    would leap upwards.
+    would leap upwards. Where most resamples lack one, all of them are kept.
     """
     complete = np.asarray(~np.isnan(recalls[:, present > 0]).any(axis=1))
     if complete.mean() < 0.5:

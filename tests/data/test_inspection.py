@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from featx.config import DatasetConfig
-from featx.data.inspection import Broken, Inspection, Spread, inspect_manifest
+from featx.data.findings import Broken, Inspection, Spread
+from featx.data.inspection import inspect_manifest
 from featx.data.reader import read_manifest
 from featx.errors import QuarantinedError
 
