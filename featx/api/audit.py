@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.api._options import sections
 from featx.auditing import Audit, AuditData, audit_images
 from featx.auditing.document import TABLES, audit_document, audit_tables
 from featx.auditing.looking import look_at
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig
+from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.errors import AuditError, DatasetError, UsageError
 from featx.extraction import Extraction

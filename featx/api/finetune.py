@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featx import console
-from featx.api._options import sections
 from featx.api.report import add_report
 from featx.api.runs import RunContents, run_folder, run_output, write_run
 from featx.artifact import load_model
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
+from featx.config.options import sections
 from featx.console import counted
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data

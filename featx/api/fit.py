@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.api._options import sections
 from featx.api.report import add_report
 from featx.api.runs import RunContents, run_folder, run_output, write_run
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+from featx.config.options import sections
 from featx.data.copies import copies_document
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from featx.api._options import sections
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
+from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.used import check_cache, used_by

@@ -101,7 +101,7 @@ def find_copies(
     weakest = np.ones(n)
     for (a, b), value in zip(pairs.tolist(), alike.tolist(), strict=True):
         weakest[[a, b]] = np.minimum(weakest[[a, b]], value)
-    components = _joined(copies, pairs)
+    components = link_components(copies, pairs=pairs)
     order = np.argsort(components, kind="stable")
     starts = np.flatnonzero(np.diff(components[order], prepend=-1))
     sets = []
@@ -118,16 +118,6 @@ def copy_components(n: int, sets: Sequence[CopySet]) -> Int:
     for found in sets:
         codes[list(found.rows)] = found.rows[0]
     return codes
-
-
-def _joined(copies: Int, pairs: Int) -> Int:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(copies)
-    near = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    codes = connected_components(near, directed=False)[1].astype(np.int64)
-    return link_components(copies, codes)
 
 
 def _candidates(

@@ -166,8 +166,8 @@ def export(
 
     With --dataset, one row per image of it, in its order; without, everything in the store.
     """
-    from featx.api.export_embeddings import export_embeddings
-    from featx.api.project import export_projector
+    from featx.exporting.embeddings import export_embeddings
+    from featx.reporting.projector import export_projector
     from featx.store import cache_folder
 
     values = {

@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Train a backbone on DATASET from the head that its frozen embeddings give, and judge it."""
     if preview is not None:
-        from featx.api.preview import preview as write_sheet
+        from featx.finetuning.preview import preview as write_sheet
 
         write_sheet(preview, data, extract, finetune)
         return

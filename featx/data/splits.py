@@ -45,7 +45,7 @@ def hash_codes(hashes: NDArray[np.uint8]) -> IntArray:
     return np.asarray(np.unique(rows, return_inverse=True)[1], dtype=np.int64)
 
 
-def link_components(*codes: IntArray) -> IntArray:
+def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray:
     """Join images that are linked through any number of shared codes.
 
     Two images of one group are linked, so are two exact copies; a copy that lies in two groups
@@ -55,30 +55,32 @@ def link_components(*codes: IntArray) -> IntArray:
     ----------
     *codes : ndarrays of shape (n,), int64
         One numbering for each reason to stay together, as from `hash_codes`.
+    pairs : ndarray of shape (m, 2), int64, optional
+        Rows that are linked for any other reason.
 
     Returns
     -------
     ndarray of shape (n,), int64
         Component of each image, numbered from 0 in order of first appearance.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(codes[0])
-    parent = list(range(n))
+    if n == 0:
+        return np.empty(0, np.int64)
+    # Each image is linked to the first one of every code it has: no more links than codes.
+    links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]
+    ends = np.concatenate([*links, *([] if pairs is None else [pairs])]).T
+    matrix = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n, n))
+    labels = connected_components(matrix, directed=False)[1]
+    return np.asarray(np.unique(_first_alike(labels), return_inverse=True)[1], dtype=np.int64)
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]  # halving the path keeps it short
-            i = parent[i]
-        return i
 
-    for code in codes:
-        first: dict[int, int] = {}
-        number = np.unique(code, return_inverse=True)[1]
-        shared = np.flatnonzero(np.bincount(number)[number] > 1)  # the others link nothing
-        for i, value in zip(shared.tolist(), number[shared].tolist(), strict=True):
-            a, b = root(first.setdefault(value, i)), root(i)
-            parent[max(a, b)] = min(a, b)  # the root stays the first image of its component
-    roots = np.fromiter((root(i) for i in range(n)), dtype=np.int64, count=n)
-    return np.asarray(np.unique(roots, return_inverse=True)[1], dtype=np.int64)
+def _first_alike(codes: IntArray) -> IntArray:
+    """The first row that has the same code, of each row."""
+    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+    return np.asarray(first[number], dtype=np.int64)
 
 
 def count_classes(y: IntArray, classes: Sequence[str]) -> str:

@@ -123,7 +123,8 @@ def _rows(
 ) -> list[NDArray[np.uint8]]:
     """Pictures of each image, shape (1 + n_views, height, width, 3)."""
     from featx.backbones import open_backbone
-    from featx.finetuning import ImageBank, augmenter
+    from featx.finetuning.augmenting import augmenter
+    from featx.finetuning.images import ImageBank
 
     extract = settle_extract(manifest, extract)
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
