@@ -1,4 +1,4 @@
-"""What a command is going to write, settled before it reads the first image.
+"""What a command is going to write, claimed before it reads the first image.
 
 A command claims its outputs at its start and holds them to its end. A claim refuses, with nothing
 touched, what exists and may not be replaced, what is something that the command reads, what cannot
