@@ -28,6 +28,9 @@ CIRCLES = {
     frozenset({"heads._mlp", "heads._mlp_training"}): "heads",
 }
 
+#: Files of the room of verbs that are no command's; this list only gets shorter.
+NOT_VERBS = {"runs"}
+
 #: What is still too long: a file, or a function of one. This list only gets shorter.
 TOO_LONG = {
     "api/finetune.py",
@@ -117,6 +120,12 @@ def test_what_is_too_long_is_found(tmp_path: Path) -> None:
     (tmp_path / "long.py").write_text("class C:\n  async def g():\n" + body * 60)
     (tmp_path / "longer.py").write_text("\n" * 401)
     assert too_long(tmp_path) == {"long.py:g", "longer.py"}
+
+
+def test_a_file_of_the_verbs_is_named_as_its_command() -> None:
+    verbs = {path.stem for path in (PACKAGE / "api").glob("*.py")} - {"__init__"}
+    commands = {path.stem for path in (PACKAGE / "cli").glob("*.py")}
+    assert verbs - commands == NOT_VERBS
 
 
 @pytest.mark.parametrize(

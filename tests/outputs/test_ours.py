@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from featx.api.audit import AUDIT
 from featx.api.compare import COMPARISON
 from featx.api.runs import RUN
 from featx.artifact.archive import ARCHIVE
 from featx.artifact.folder import MODEL
+from featx.auditing.folder import AUDIT
 from featx.exporting.network import _is_network
 from featx.finetuning.preview import SHEET
 from featx.formats import write_rows
