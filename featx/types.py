@@ -8,7 +8,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:  # this module is loaded before numpy is needed
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "AUTO_LAYER",
@@ -18,9 +22,12 @@ __all__ = [
     "SMALL_BACKBONE",
     "STAGES_LAYER",
     "BackboneRequest",
+    "BoolArray",
     "Components",
     "DecodeMode",
     "ExtractorSpec",
+    "FloatArray",
+    "IntArray",
     "Interpolation",
     "Preprocess",
     "ResizeMode",
@@ -36,6 +43,11 @@ DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"
 #: What ``--layer`` takes beside the names of modules: the input of the classifier; every stage in
 #: one embedding; every stage and the pre-logits as embeddings among which a search chooses.
 PRE_LOGITS, STAGES_LAYER, AUTO_LAYER = "pre-logits", "stages", "auto"
+
+#: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
+FloatArray: TypeAlias = "NDArray[np.float64]"
+IntArray: TypeAlias = "NDArray[np.int64]"
+BoolArray: TypeAlias = "NDArray[np.bool_]"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import CopySet, copy_components, find_copies
@@ -21,6 +20,7 @@ from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
 from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
+from featx.types import FloatArray, IntArray
 
 __all__ = ["Audit", "Copies", "audit_images"]
 
@@ -79,9 +79,9 @@ class Audit:
     data: AuditData
     copies: list[Copies]
     straddling: dict[str, dict[str, int]]
-    rows: NDArray[np.int64]
+    rows: IntArray
     issues: LabelIssues | None
-    outliers: NDArray[np.float64]
+    outliers: FloatArray
     shortcuts: list[Shortcut]
     separability: dict[str, Any] | None
     group_purity: dict[str, float] | None
@@ -241,10 +241,10 @@ def _of_labels(
 
 
 def _describe(
-    y: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
+    y: IntArray,
+    probabilities: FloatArray,
     classes: list[str],
-    units: NDArray[np.int64],
+    units: IntArray,
     folds: Folds,
     seed: int,
 ) -> dict[str, Any]:

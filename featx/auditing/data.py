@@ -12,6 +12,7 @@ from featx.auditing.looking import Look, look_at
 from featx.data.copies import EqualImages, copy_codes, equal_sets
 from featx.errors import DatasetError
 from featx.extraction import Extraction
+from featx.types import IntArray
 
 __all__ = ["AuditData"]
 
@@ -71,7 +72,7 @@ class AuditData:
         return len(self.ids)
 
     @cached_property
-    def copies(self) -> NDArray[np.int64]:
+    def copies(self) -> IntArray:
         """Images with the same number are exact copies; see `featx.data.copies.copy_codes`."""
         pixels = np.frombuffer(b"".join(look.pixel_hash for look in self.looks), np.uint8)
         return copy_codes(self.hashes, pixels.reshape(len(self), -1), [self.X])
@@ -82,7 +83,7 @@ class AuditData:
         return equal_sets(self.copies, self.hashes, self.labels, self.splits)
 
     @cached_property
-    def group_codes(self) -> NDArray[np.int64]:
+    def group_codes(self) -> IntArray:
         """Images with the same number are of one group; those without are alone."""
         names = [f"i{i}" if g is None else f"g{g}" for i, g in enumerate(self.groups)]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from featx.types import BoolArray, IntArray
+
 __all__ = ["aligned_similarity"]
 
-Float = NDArray[np.float32]
-Int = NDArray[np.int64]
 
 _PAIRS = 1024  # at a time
 _BLURS, _STEPS = (1.5, 0.7), (7, 4)  # blur in pixels of images of half the side, and steps there
@@ -17,7 +17,7 @@ _HOPELESS = 0.5  # correlation of blurred images below which no small shift help
 _LARGEST_SHIFT, _LARGEST_ZOOM = 0.16, 0.28  # of the side: what a small crop can need
 
 
-def aligned_similarity(grey: NDArray[np.uint8], pairs: Int) -> Float:
+def aligned_similarity(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     """Correlation of edges, once one image of each pair is scaled and shifted onto the other.
 
     Parameters
@@ -44,7 +44,7 @@ def aligned_similarity(grey: NDArray[np.uint8], pairs: Int) -> Float:
     return found
 
 
-def _align(grey: NDArray[np.uint8], pairs: Int) -> Float:
+def _align(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     used, codes = np.unique(pairs, return_inverse=True)
     codes = codes.reshape(pairs.shape)
     images = grey[used].astype(np.float32)
@@ -72,17 +72,19 @@ def _align(grey: NDArray[np.uint8], pairs: Int) -> Float:
     return found
 
 
-def _normal(images: Float) -> Float:
+def _normal(images: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = images - images.mean(axis=(1, 2), keepdims=True)
     return centred / np.maximum(centred.std(axis=(1, 2), keepdims=True), 1e-3)
 
 
-def _grid(side: int) -> tuple[Float, Float]:
+def _grid(side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     return np.meshgrid(axis, axis, indexing="ij")
 
 
-def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
+def _sample(
+    images: NDArray[np.float32], warp: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], BoolArray]:
     """Images at scaled and shifted places, and which of those lie inside; bilinear."""
     n, side, _ = images.shape
     v, u = _grid(side)
@@ -95,7 +97,7 @@ def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
     fy, fx = y - top, x - left
     flat = images.reshape(n, -1)
 
-    def at(down: int, right: int) -> Float:
+    def at(down: int, right: int) -> NDArray[np.float32]:
         places = ((top + down) * side + left + right).reshape(n, -1)
         return np.take_along_axis(flat, places, axis=1).reshape(n, side, side)
 
@@ -104,7 +106,9 @@ def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
     return above * (1 - fy) + below * fy, inside
 
 
-def _step(fixed: Float, moving: Float, warp: Float) -> Float:
+def _step(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """One Gauss-Newton step on the squared difference, gain and offset removed."""
     side = fixed.shape[1]
     v, u = _grid(side)
@@ -122,7 +126,9 @@ def _step(fixed: Float, moving: Float, warp: Float) -> Float:
     return np.clip(moved, -limits, limits)
 
 
-def _edge_correlation(fixed: Float, moving: Float, warp: Float) -> Float:
+def _edge_correlation(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
+) -> NDArray[np.float32]:
     warped, inside = _sample(moving, warp)
     margin = np.zeros_like(inside)
     margin[:, 1:-1, 1:-1] = True

@@ -16,6 +16,7 @@ from featx.data.examine import ImageFacts, examine_images
 from featx.data.findings import Broken, Duplicates, Groups, Inspection, Spread
 from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
+from featx.types import IntArray
 
 __all__ = ["inspect_manifest"]
 
@@ -118,14 +119,14 @@ def _as_rows(digests: Iterable[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
 
 
-def _copy_codes(whole: Sequence[ImageFacts]) -> NDArray[np.int64]:
+def _copy_codes(whole: Sequence[ImageFacts]) -> IntArray:
     """Which of the files that decode are copies of each other."""
     if not whole:
         return np.empty(0, np.int64)
     return copy_codes(_contents(whole), _as_rows(fact.pixel_hash or b"" for fact in whole))
 
 
-def _alike(whole: Sequence[ImageFacts], copies: NDArray[np.int64]) -> str | None:
+def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
     """What to say where all images, or most of them, come out alike or of one colour."""
     said, n = alike_sentence(copies), len(whole)
     plain = sum(fact.plain for fact in whole)
@@ -143,7 +144,7 @@ def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:
 
 
 def _duplicates(
-    manifest: Manifest, facts: Sequence[ImageFacts], copies: NDArray[np.int64]
+    manifest: Manifest, facts: Sequence[ImageFacts], copies: IntArray
 ) -> list[Duplicates]:
     rows = [row for row, fact in zip(manifest.rows, facts, strict=True) if fact.reason is None]
     whole = [fact for fact in facts if fact.reason is None]

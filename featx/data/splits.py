@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.errors import FitError
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def possible_folds(y: IntArray, components: IntArray, classes: Sequence[str]) ->
     return possible
 
 
-def _table(y: IntArray, components: IntArray, n_classes: int) -> NDArray[np.float64]:
+def _table(y: IntArray, components: IntArray, n_classes: int) -> FloatArray:
     """Images of each class in each component."""
     table = np.zeros((int(components.max()) + 1, n_classes))
     np.add.at(table, (components, y), 1.0)
@@ -164,7 +163,7 @@ def _table(y: IntArray, components: IntArray, n_classes: int) -> NDArray[np.floa
 
 def hold_out(
     y: IntArray, components: IntArray, classes: Sequence[str], *, share: float, seed: int
-) -> tuple[NDArray[np.bool_], list[str]]:
+) -> tuple[BoolArray, list[str]]:
     """Pick a share of the images that no component straddles, class by class where it can be.
 
     Parameters
@@ -204,7 +203,7 @@ def hold_out(
     return held, notes
 
 
-def _assign(table: NDArray[np.float64], portions: NDArray[np.float64], seed: int) -> IntArray:
+def _assign(table: FloatArray, portions: FloatArray, seed: int) -> IntArray:
     """Fold of each component, given the images (components, classes) that each holds.
 
     Parameters
@@ -233,7 +232,7 @@ def _assign(table: NDArray[np.float64], portions: NDArray[np.float64], seed: int
 
 
 def _rare_notes(
-    spread: NDArray[np.int64], n_folds: int, classes: Sequence[str], counts: NDArray[np.int64]
+    spread: IntArray, n_folds: int, classes: Sequence[str], counts: IntArray
 ) -> list[str]:
     """What classes with fewer components than folds mean for the scores."""
     notes = []
@@ -257,7 +256,7 @@ def _rare_notes(
 
 
 def _no_folds(
-    y: IntArray, components: IntArray, classes: Sequence[str], spread: NDArray[np.int64]
+    y: IntArray, components: IntArray, classes: Sequence[str], spread: IntArray
 ) -> FitError:
     """Why no two folds can both hold two classes."""
     n_components = int(components.max()) + 1

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray
 
 __all__ = ["N_RESAMPLES", "draw_units", "expanded_percentiles", "interval", "training_stretch"]
 
-Float = NDArray[np.float64]
 
 N_RESAMPLES = 2000
 TAIL = 0.025  # of a 95 % interval, on either side
 BLOCK_CELLS = 4_000_000  # resamples x units held at once: 32 MB
 
 
-def draw_units(n_units: int, seed: int) -> Iterator[Float]:
+def draw_units(n_units: int, seed: int) -> Iterator[FloatArray]:
     """How often each resample draws each unit, in blocks of shape (some, n_units)."""
     rng = np.random.default_rng(seed)
     size = max(1, min(N_RESAMPLES, BLOCK_CELLS // n_units))
@@ -64,7 +64,7 @@ def training_stretch(n_folds: int | None) -> float:
 
 def interval(
     value: Any,
-    samples: Float,
+    samples: FloatArray,
     n_units: int,
     *,
     proportion: bool = False,

@@ -23,11 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.types import BoolArray, FloatArray, IntArray
+
 __all__ = ["N_PERMUTATIONS", "Axes", "Shift", "fit_axes", "mix_shift", "place_shift"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 MOST_AXES = 32
 IMAGES_PER_AXIS = 10
@@ -95,11 +94,11 @@ class Shift:
 
     statistic: float
     p: float
-    parts: Float
+    parts: FloatArray
     usual: float
 
 
-def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
+def place_shift(places: FloatArray, new: BoolArray, blocks: IntArray, *, seed: int) -> Shift:
     """Whether some images lie elsewhere than others along any axis.
 
     The statistic is the largest of the axes' Kolmogorov-Smirnov distances: how far two cumulative
@@ -122,7 +121,7 @@ def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
     tied = not ends.all()
     cumulative = np.empty(order.shape, np.int64)
 
-    def distances(side: Mask) -> Float:
+    def distances(side: BoolArray) -> FloatArray:
         # both distributions times both numbers of images: whole numbers, added up exactly
         n_new = int(side.sum())
         n_old = len(side) - n_new
@@ -139,7 +138,9 @@ def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
     return _shift(float(parts.max()), parts, others)
 
 
-def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) -> Shift:
+def mix_shift(
+    codes: IntArray, new: BoolArray, blocks: IntArray, n_classes: int, *, seed: int
+) -> Shift:
     """Whether classes have other shares of some images than of others.
 
     The statistic is Pearson's chi-square of the table of two rows. ``parts`` is each class's share
@@ -157,7 +158,7 @@ def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) 
     n, total = len(codes), is_class.sum(axis=0)
     known = total > 0
 
-    def statistics(sides: NDArray[np.float64]) -> Float:
+    def statistics(sides: FloatArray) -> FloatArray:
         n_new = sides.sum(axis=1, keepdims=True)
         expected = total[known] * n_new / n
         squares = ((sides @ is_class)[:, known] - expected) ** 2 / expected
@@ -168,13 +169,13 @@ def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) 
     return _shift(float(statistics(new[None].astype(np.float64))[0]), parts, others)
 
 
-def _shift(statistic: float, parts: Float, others: Float) -> Shift:
+def _shift(statistic: float, parts: FloatArray, others: FloatArray) -> Shift:
     as_large = int((others >= statistic - TIE).sum())
     usual = float(np.quantile(others, 1 - LEVEL, method="higher"))
     return Shift(statistic, (1 + as_large) / (1 + len(others)), parts, usual)
 
 
-def _permuted(new: Mask, blocks: Int, seed: int) -> Iterator[Mask]:
+def _permuted(new: BoolArray, blocks: IntArray, seed: int) -> Iterator[BoolArray]:
     """Which images are new when as many blocks are, drawn at random."""
     _, first, codes = np.unique(blocks, return_index=True, return_inverse=True)
     sides = new[first]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray, IntArray
 
 __all__ = ["group_predictions"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
 
 def group_predictions(
-    y: Int, probabilities: Float, groups: Int, units: Int
-) -> tuple[Int, Float, Int, int]:
+    y: IntArray, probabilities: FloatArray, groups: IntArray, units: IntArray
+) -> tuple[IntArray, FloatArray, IntArray, int]:
     """Mean probabilities of each group whose images are all of one class.
 
     Parameters

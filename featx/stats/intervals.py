@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["describe_predictions", "resampled_curves", "resampled_scores"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 RANKING_CELLS = 600_000_000  # resamples x images x classes: some seconds
 MIN_RANKING_RESAMPLES = 200
@@ -54,15 +52,15 @@ class Resampled:
     """
 
     values: dict[str, float]
-    by_class: dict[str, Float]
-    samples: dict[str, Float]
-    class_samples: dict[str, Float]
+    by_class: dict[str, FloatArray]
+    samples: dict[str, FloatArray]
+    class_samples: dict[str, FloatArray]
     n_ranking: int
 
 
 def metric_values(
-    y: Int, probabilities: Float, predicted: Int
-) -> tuple[dict[str, float], dict[str, Float]]:
+    y: IntArray, probabilities: FloatArray, predicted: IntArray
+) -> tuple[dict[str, float], dict[str, FloatArray]]:
     """Every metric, and every metric of each class (n_classes,); NaN where not defined."""
     counts = class_counts(y, predicted, probabilities.shape[1])
     rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
@@ -76,7 +74,7 @@ def metric_values(
 
 
 def resample_metrics(
-    y: Int, probabilities: Float, units: Int, *, seed: int, predicted: Int
+    y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int, predicted: IntArray
 ) -> Resampled:
     """Every metric on resamples of units; see `describe_predictions`.
 
@@ -99,15 +97,15 @@ def resample_metrics(
 
 
 def describe_predictions(
-    y: Int,
-    probabilities: Float,
+    y: IntArray,
+    probabilities: FloatArray,
     classes: Sequence[str],
-    units: Int,
+    units: IntArray,
     *,
     unit: str,
     seed: int,
     repeats: int = 1,
-    predicted: Int | None = None,
+    predicted: IntArray | None = None,
     n_folds: int | None = None,
     resampled: Resampled | None = None,
 ) -> dict[str, Any]:
@@ -176,7 +174,7 @@ def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> di
 
 
 def _class_intervals(
-    resampled: Resampled, y: Int, predicted: Int, units: Int, stretch: float
+    resampled: Resampled, y: IntArray, predicted: IntArray, units: IntArray, stretch: float
 ) -> list[dict[str, Any]]:
     """Every metric of each class with its interval, as JSON."""
     n_classes = len(resampled.by_class["recall"])
@@ -208,7 +206,9 @@ def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> s
     return method
 
 
-def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, seed: int) -> Float:
+def resampled_scores(
+    scoring: str, y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int
+) -> FloatArray:
     """A score on resamples of units, greater is better, shape (n_resamples,).
 
     The same seed and units give the same resamples, so that scores of two classifiers on the
@@ -218,8 +218,8 @@ def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, 
 
 
 def resampled_curves(
-    scorings: Sequence[str], y: Int, probabilities: Float, units: Int, *, seed: int
-) -> tuple[dict[str, Float], Float]:
+    scorings: Sequence[str], y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int
+) -> tuple[dict[str, FloatArray], FloatArray]:
     """Several scores as `resampled_scores` gives them, and the recall of each class.
 
     Returns
@@ -243,7 +243,7 @@ def resampled_curves(
     return {name: samples[name] for name in scorings}, class_samples["recall"]
 
 
-def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
+def _image_means(y: IntArray, probabilities: FloatArray) -> dict[str, FloatArray]:
     """What is a mean over images, of each image: the losses, and whether it is among the top k."""
     ranks = true_ranks(y, probabilities)
     return {
@@ -257,7 +257,7 @@ def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
     }
 
 
-def _units_with(codes: Int, units: Int, n_classes: int) -> Int:
+def _units_with(codes: IntArray, units: IntArray, n_classes: int) -> IntArray:
     """How many units hold each class code, (n_classes,)."""
     table = np.zeros((int(units.max()) + 1, n_classes), dtype=bool)
     table[units, codes] = True
@@ -265,15 +265,15 @@ def _units_with(codes: Int, units: Int, n_classes: int) -> Int:
 
 
 def _resample(
-    y: Int,
-    probabilities: Float,
-    means: dict[str, Float],
-    units: Int,
+    y: IntArray,
+    probabilities: FloatArray,
+    means: dict[str, FloatArray],
+    units: IntArray,
     *,
     n_ranking: int,
     seed: int,
-    predicted: Int | None = None,
-) -> tuple[dict[str, Float], dict[str, Float]]:
+    predicted: IntArray | None = None,
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
     n_classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
@@ -285,8 +285,8 @@ def _resample(
     )
     sums = {name: np.bincount(units, weights=each) for name, each in means.items()}
     size = np.bincount(units).astype(float)
-    blocks: list[dict[str, Float]] = []
-    class_blocks: list[dict[str, Float]] = []
+    blocks: list[dict[str, FloatArray]] = []
+    class_blocks: list[dict[str, FloatArray]] = []
     done = 0
     for draws in draw_units(len(size), seed):
         counts = draws @ hit, draws @ true, draws @ said
@@ -306,7 +306,9 @@ def _resample(
     return samples, class_samples
 
 
-def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int) -> None:
+def _drop_incomplete(
+    samples: dict[str, FloatArray], recalls: FloatArray, *, present: IntArray
+) -> None:
     """Blank class averages of resamples that lack a class, while most resamples lack none.
 
     An average over fewer classes is another quantity: without a class that is always wrong it
@@ -319,11 +321,11 @@ def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int)
         samples[name][~complete[: len(samples[name])]] = np.nan
 
 
-def _concatenate(blocks: list[dict[str, Float]]) -> dict[str, Float]:
+def _concatenate(blocks: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _unit_counts(units: Int, codes: Int, keep: NDArray[np.bool_], n_classes: int) -> Any:
+def _unit_counts(units: IntArray, codes: IntArray, keep: BoolArray, n_classes: int) -> Any:
     """Kept images by (unit, class code) as a sparse matrix."""
     from scipy.sparse import csr_array
 

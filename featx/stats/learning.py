@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.stats.bootstrap import interval
+from featx.types import FloatArray
 
 __all__ = ["Curve", "PowerLaw", "describe_growth", "draw_noise", "fit_power_law"]
 
-Float = NDArray[np.float64]
 
 SLOWEST, FASTEST = 0.05, 2.0  # of the exponent c; measured curves lie between (Viering and Loog)
 FEWEST_SIZES = 4  # one more than the law has parameters
@@ -36,16 +35,16 @@ VISIBLE = 0.001  # the smallest difference that is printed
 class PowerLaw:
     """``error(n) = a + b * n**-c`` of several curves, each array of shape (n_curves,)."""
 
-    a: Float
-    b: Float
-    c: Float
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
 
-    def error(self, n: float) -> Float:
+    def error(self, n: float) -> FloatArray:
         """Error expected of ``n`` training images, shape (n_curves,)."""
         return np.asarray(self.a + self.b * n**-self.c)
 
 
-def fit_power_law(sizes: Float, errors: Float) -> PowerLaw:
+def fit_power_law(sizes: FloatArray, errors: FloatArray) -> PowerLaw:
     """Fit ``a + b * n**-c`` with ``a >= 0``, ``b >= 0`` and ``c`` in [0.05, 2].
 
     Squares are weighted by ``n`` (Figueroa et al.): the law is one of many images, and classifiers
@@ -76,8 +75,8 @@ def fit_power_law(sizes: Float, errors: Float) -> PowerLaw:
 
 
 def _linear_part(
-    x: Float, errors: Float, weights: Float, exponents: Float
-) -> tuple[Float, Float, Float]:
+    x: FloatArray, errors: FloatArray, weights: FloatArray, exponents: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Best ``a`` and ``b`` for each curve and exponent, and the loss left, (n_curves, n_c)."""
     u = x ** -exponents[:, :, None]
     e = errors[:, None, :]
@@ -92,7 +91,9 @@ def _linear_part(
     return a, b, loss
 
 
-def draw_noise(scores: Float, weights: Float, n_resamples: int, *, seed: int) -> Float:
+def draw_noise(
+    scores: FloatArray, weights: FloatArray, n_resamples: int, *, seed: int
+) -> FloatArray:
     """What drawing other training subsets would have changed, shape (n_resamples, m).
 
     In each fold draws are drawn with replacement; the spread is corrected for their number.
@@ -136,14 +137,16 @@ class Curve:
         See `featx.stats.bootstrap.training_stretch`.
     """
 
-    sizes: Float
-    values: Float
-    samples: Float
+    sizes: FloatArray
+    values: FloatArray
+    samples: FloatArray
     best: float
     n_units: int
     stretch: float
 
-    def interval(self, value: Any, samples: Float, limits: tuple[float, float]) -> dict[str, Any]:
+    def interval(
+        self, value: Any, samples: FloatArray, limits: tuple[float, float]
+    ) -> dict[str, Any]:
         """Value with its 95 % interval, as JSON."""
         return interval(value, samples, self.n_units, stretch=self.stretch, limits=limits)
 

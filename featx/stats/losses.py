@@ -8,17 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.console import counted
+from featx.types import FloatArray, IntArray
 
 __all__ = ["ECE_BINS", "brier_scores", "describe_calibration", "log_losses"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 ECE_BINS = 15
 N_SIMULATIONS = 1000
 
 
-def log_losses(y: Int, probabilities: Float) -> Float:
+def log_losses(y: IntArray, probabilities: FloatArray) -> FloatArray:
     """Minus the natural logarithm of each true class's probability, shape (n,).
 
     Probabilities are clipped to the smallest float64 step, as scikit-learn does.
@@ -27,7 +26,7 @@ def log_losses(y: Int, probabilities: Float) -> Float:
     return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
 
 
-def brier_scores(y: Int, probabilities: Float) -> Float:
+def brier_scores(y: IntArray, probabilities: FloatArray) -> FloatArray:
     """Squared error of each image's probabilities, summed over classes: 0 to 2, shape (n,).
 
     With two classes this is twice the binary Brier score.
@@ -41,7 +40,7 @@ def brier_scores(y: Int, probabilities: Float) -> Float:
     return np.asarray((probabilities**2).sum(axis=1) - 2 * own + 1)
 
 
-def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str, Any]:
+def describe_calibration(y: IntArray, probabilities: FloatArray, *, seed: int) -> dict[str, Any]:
     """Expected calibration error, beside what right probabilities would give by chance.
 
     The error is the mean, over images, of the difference between the probability of the
@@ -83,7 +82,7 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     }
 
 
-def _equal_mass_bins(confidence: Float) -> Int:
+def _equal_mass_bins(confidence: FloatArray) -> IntArray:
     """Bin of each image; equal confidences share one, so the order of images does not matter."""
     ranked = np.sort(confidence)
     n = len(ranked)
@@ -91,6 +90,6 @@ def _equal_mass_bins(confidence: Float) -> Int:
     return np.searchsorted(np.unique(starts), confidence, side="right")
 
 
-def _calibration_error(confidence: Float, right: NDArray[Any], bins: Int) -> float:
+def _calibration_error(confidence: FloatArray, right: NDArray[Any], bins: IntArray) -> float:
     gaps = np.bincount(bins, weights=confidence - right)
     return float(np.abs(gaps).sum() / len(bins))

@@ -7,10 +7,10 @@ many were right (``hit``), how many there were (``true``) and how often it was s
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.losses import log_losses
 from featx.stats.ranking import class_rankings, mean_defined, ratio
+from featx.types import FloatArray, IntArray
 
 __all__ = [
     "HEADLINE",
@@ -22,8 +22,6 @@ __all__ = [
     "metric_name",
 ]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 #: What is shown where not all metrics are.
 HEADLINE = (
@@ -55,13 +53,15 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def confusion_matrix(y: Int, predicted: Int, n_classes: int) -> Int:
+def confusion_matrix(y: IntArray, predicted: IntArray, n_classes: int) -> IntArray:
     """Images by (true class, predicted class), shape (n_classes, n_classes)."""
     cells = np.bincount(y * n_classes + predicted, minlength=n_classes**2)
     return cells.reshape(n_classes, n_classes).astype(np.int64)
 
 
-def class_counts(y: Int, predicted: Int, n_classes: int) -> tuple[Float, Float, Float]:
+def class_counts(
+    y: IntArray, predicted: IntArray, n_classes: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """``hit, true, said`` for each class, each of shape (n_classes,)."""
     hit = np.bincount(y[y == predicted], minlength=n_classes)
     true = np.bincount(y, minlength=n_classes)
@@ -69,7 +69,7 @@ def class_counts(y: Int, predicted: Int, n_classes: int) -> tuple[Float, Float, 
     return hit.astype(float), true.astype(float), said.astype(float)
 
 
-def class_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
+def class_metrics(hit: FloatArray, true: FloatArray, said: FloatArray) -> dict[str, FloatArray]:
     """Precision, recall and F1 of each class; NaN where one is not defined.
 
     Parameters
@@ -88,7 +88,7 @@ def class_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     }
 
 
-def count_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
+def count_metrics(hit: FloatArray, true: FloatArray, said: FloatArray) -> dict[str, FloatArray]:
     """Metrics over all classes, equal to scikit-learn's of the same names.
 
     Parameters
@@ -127,7 +127,7 @@ def count_metrics(hit: Float, true: Float, said: Float) -> dict[str, Float]:
     }
 
 
-def fold_score(scoring: str, y: Int, probabilities: Float) -> float:
+def fold_score(scoring: str, y: IntArray, probabilities: FloatArray) -> float:
     """Score one fold; greater is better.
 
     Parameters

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["class_rankings", "mean_defined", "ratio", "true_ranks"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
-
-def ratio(top: Float, bottom: Float) -> Float:
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """``top / bottom``, NaN where ``bottom`` is 0."""
     return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom != 0)
 
 
-def mean_defined(values: Float) -> Float:
+def mean_defined(values: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(float))
 
 
-def true_ranks(y: Int, probabilities: Float) -> Int:
+def true_ranks(y: IntArray, probabilities: FloatArray) -> IntArray:
     """Place of each image's true class among its classes, from 0; of equals the first wins.
 
     Parameters
@@ -40,7 +38,9 @@ def true_ranks(y: Int, probabilities: Float) -> Int:
     return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(axis=1))
 
 
-def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -> dict[str, Float]:
+def class_rankings(
+    y: IntArray, probabilities: FloatArray, weights: FloatArray | None = None
+) -> dict[str, FloatArray]:
     """Ranking metrics of each class against the rest, equal to scikit-learn's.
 
     Parameters
@@ -66,7 +66,9 @@ def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -
     }
 
 
-def _rank_one(positive: NDArray[np.bool_], score: Float, drawn: Float) -> tuple[Float, Float]:
+def _rank_one(
+    positive: BoolArray, score: FloatArray, drawn: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Weighted ROC area and average precision of one class in each resample.
 
     With images sorted by score, the area is the weighted share of (class, rest) pairs in the
@@ -89,7 +91,9 @@ def _rank_one(positive: NDArray[np.bool_], score: Float, drawn: Float) -> tuple[
     return area, average
 
 
-def _cumulated(score: Float, drawn: Float, levels: Float) -> tuple[Float, Float]:
+def _cumulated(
+    score: FloatArray, drawn: FloatArray, levels: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Weight of the images that score less than each level, and of those that score as much.
 
     Weights are added up between levels first, which are far fewer than images.

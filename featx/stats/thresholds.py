@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import BoolArray, FloatArray
 
 __all__ = ["tune_cutoff"]
 
 
-def tune_cutoff(
-    own: NDArray[np.bool_], probabilities: NDArray[np.float64], metric: str, target: float
-) -> float:
+def tune_cutoff(own: BoolArray, probabilities: FloatArray, metric: str, target: float) -> float:
     """The cutoff that reaches ``target`` at the least loss of the other of the two metrics.
 
     Parameters
