@@ -52,8 +52,8 @@ _REDRAW_S = 0.1
 
 
 def set_verbosity(level: int) -> None:
-    """Set how much is said: -1 only warnings and errors, 0 the story, 1 details and tracebacks; -2
-    nothing, since another process says the same."""
+    """Set how much is printed: -1 only warnings and errors, 0 the story, 1 details and tracebacks;
+    -2 nothing, since another process prints the same."""
     global _verbosity
     _verbosity = level
 
@@ -235,8 +235,8 @@ def counted(n: int, noun: str, verb: str = "") -> str:
         For one and for many, with a stroke between.
     """
     one, _, many = verb.partition("/")
-    said = f"{n:,} {noun if n == 1 else plural(noun)}"
-    return f"{said} {one if n == 1 else many}" if verb else said
+    text = f"{n:,} {noun if n == 1 else plural(noun)}"
+    return f"{text} {one if n == 1 else many}" if verb else text
 
 
 def plural(noun: str) -> str:

@@ -34,7 +34,7 @@ class Lock:
     stand_in : Path, optional
         The file that is the lock where the file system has none of its own.
     left : str
-        What the file said when the lock was taken: the signature of a holder that was killed.
+        The file's text when the lock was taken: the signature of a holder that was killed.
     """
 
     path: Path

@@ -123,7 +123,7 @@ class Claims:
         """Where a claimed output is to be written now.
 
         Its own place; or, should something have come to be there since it was claimed, a free name
-        beside it, which is said: what a command has computed is never thrown away.
+        beside it, with a warning: what a command has computed is never thrown away.
         """
         output = self._outputs[os.fspath(path)]
         target = output.target

@@ -1,4 +1,4 @@
-"""`featx.extract`: images in a data set to cached embeddings, with everything that is said."""
+"""`featx.extract`: images in a data set to cached embeddings, with messages."""
 
 from __future__ import annotations
 

@@ -80,9 +80,9 @@ def family_columns(looks: Sequence[Look], family: str) -> tuple[FloatArray, list
         columns.append([look.numbers[family][name] for look in looks])
         names.append(name)
     for name in sorted({name for look in looks for name in look.words.get(family, {})}):
-        said = [look.words[family].get(name, "") for look in looks]
-        for word, _ in Counter(said).most_common(_MOST_WORDS):
-            columns.append([float(value == word) for value in said])
+        values = [look.words[family].get(name, "") for look in looks]
+        for word, _ in Counter(values).most_common(_MOST_WORDS):
+            columns.append([float(value == word) for value in values])
             names.append(f"{name} {word!r}" if word else f"no {name}")
     X = np.array(columns, dtype=np.float64).T if columns else np.empty((len(looks), 0))
     varying = np.ptp(X, axis=0) > 0 if len(X) else np.zeros(X.shape[1], bool)

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Codes = IntArray
-#: Why images may come out alike: to be said where files of 16 bits are, or may be.
+#: Why images may come out alike, for messages where files of 16 bits are, or may be.
 DARK = (
     "Files of 16 bits that use a small part of their range, such as 0 to 127 of 65,535, come out "
     "black."

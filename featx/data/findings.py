@@ -157,20 +157,20 @@ class Inspection:
 
     def require_all(self) -> None:
         """Raise `QuarantinedError` if any image is broken, or of a kind that is not read."""
-        said = []
+        sentences = []
         if self.broken:
-            said.append(
+            sentences.append(
                 f"{len(self.broken)} of {self.n_images} images cannot be decoded, for instance "
                 f"'{printable(self.broken[0].id)}': {self.broken[0].reason}."
             )
         if self.unread:
-            said.append(
+            sentences.append(
                 f"{len(self.unread):,} {'file' if len(self.unread) == 1 else 'files'} of kinds "
                 f"that may hold images and are not read, for instance "
                 f"'{printable(self.unread[0])}'."
             )
-        if said:
+        if sentences:
             raise QuarantinedError(
-                " ".join(said),
+                " ".join(sentences),
                 hint="Repair or remove them, or go on without --strict: they will be quarantined.",
             )

@@ -128,15 +128,15 @@ def _copy_codes(whole: Sequence[ImageFacts]) -> IntArray:
 
 def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
     """What to say where all images, or most of them, come out alike or of one colour."""
-    said, n = alike_sentence(copies), len(whole)
+    sentence, n = alike_sentence(copies), len(whole)
     plain = sum(fact.plain for fact in whole)
-    if said is None and 2 * plain > max(n, 3):
+    if sentence is None and 2 * plain > max(n, 3):
         which = f"All {n:,}" if plain == n else f"{plain:,} of {n:,}"
-        said = f"{which} images come out in a single colour each: look at some of them."
-    if said is None:
+        sentence = f"{which} images come out in a single colour each: look at some of them."
+    if sentence is None:
         return None
     deep = any((fact.mode or "").startswith(("I", "F")) for fact in whole)
-    return f"{said} {DARK}" if deep else said
+    return f"{sentence} {DARK}" if deep else sentence
 
 
 def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:

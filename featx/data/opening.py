@@ -1,4 +1,4 @@
-"""A data set as every command reads it: with what is odd about it, or passed over, said."""
+"""A data set as every command reads it: with warnings of what is odd or passed over."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def _listen() -> list[Any]:
     """Put handlers into the libtiff that Pillow uses, once; what must be kept alive for it.
 
     Pillow sets none, so libtiff prints to standard error, without the name of any file, and goes
-    on. The handlers pass on what is said outside of `heard_from_libtiff`.
+    on. The handlers pass on messages outside of `heard_from_libtiff`.
     """
     kept: list[Any] = []
     with suppress(OSError, AttributeError):
@@ -195,5 +195,5 @@ def _hear(
     who = (module or b"").decode("ascii", "replace")
     decoding = who == "JPEGLib" or (who.endswith("Decode") and not who.endswith("PreDecode"))
     if strict or decoding:
-        said = _DIRECTIVE.sub("…", (text or b"").decode("ascii", "replace"))
-        messages.append(f"{who}: {said}")
+        message = _DIRECTIVE.sub("…", (text or b"").decode("ascii", "replace"))
+        messages.append(f"{who}: {message}")

@@ -56,7 +56,7 @@ class TorchEngine:
         The network and its preprocessing.
     choice : Choice
         What `featx.engines.choose` gave; ``device`` may name several GPUs, each of which gets a
-        copy of the network. ``batch_size`` is halved, and that is said, when memory runs out.
+        copy of the network. ``batch_size`` is halved, with a message, when memory runs out.
     """
 
     def __init__(self, backbone: Embedder, choice: Choice) -> None:

@@ -29,8 +29,8 @@ def rebuild_extractors(
 
     Engine, device and precision left at ``auto`` are the model's own, so that embeddings are those
     it was fitted on, bit for bit, and the cache is shared. Where this machine lacks one of them, or
-    another device is asked for, the nearest is used and said: its kernels round differently, so
-    embeddings differ slightly and have a store of their own.
+    another device is asked for, the nearest is used, with a warning: its kernels round differently,
+    so embeddings differ slightly and have a store of their own.
 
     Parameters
     ----------

@@ -333,7 +333,7 @@ def describe_held(
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
-        predicted=np.concatenate([h.predicted for h in held]),
+        y_pred=np.concatenate([h.predicted for h in held]),
         n_folds=held[0].n_folds,
     )
     document = {

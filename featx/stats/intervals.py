@@ -59,53 +59,53 @@ class Resampled:
 
 
 def metric_values(
-    y: IntArray, probabilities: FloatArray, predicted: IntArray
+    y: IntArray, proba: FloatArray, y_pred: IntArray
 ) -> tuple[dict[str, float], dict[str, FloatArray]]:
     """Every metric, and every metric of each class (n_classes,); NaN where not defined."""
-    counts = class_counts(y, predicted, probabilities.shape[1])
-    rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
+    counts = class_counts(y, y_pred, proba.shape[1])
+    rankings = {name: values[0] for name, values in class_rankings(y, proba).items()}
     values = {
         **count_metrics(*counts),
         **{RANKINGS[name]: mean_defined(by_class) for name, by_class in rankings.items()},
-        **{name: each.mean() for name, each in _image_means(y, probabilities).items()},
+        **{name: each.mean() for name, each in _image_means(y, proba).items()},
     }
     by_class = {**class_metrics(*counts), **rankings}
     return {name: float(value) for name, value in values.items()}, by_class
 
 
 def resample_metrics(
-    y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int, predicted: IntArray
+    y: IntArray, proba: FloatArray, units: IntArray, *, seed: int, y_pred: IntArray
 ) -> Resampled:
     """Every metric on resamples of units; see `describe_predictions`.
 
     The same seed and units give the same resamples, so that those of two classifiers on the same
     images are paired.
     """
-    n_ranking = max(RANKING_CELLS // max(probabilities.size, 1), MIN_RANKING_RESAMPLES)
+    n_ranking = max(RANKING_CELLS // max(proba.size, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
-    values, by_class = metric_values(y, probabilities, predicted)
+    values, by_class = metric_values(y, proba, y_pred)
     samples, class_samples = _resample(
         y,
-        probabilities,
-        _image_means(y, probabilities),
+        proba,
+        _image_means(y, proba),
         units,
         n_ranking=n_ranking,
         seed=seed,
-        predicted=predicted,
+        y_pred=y_pred,
     )
     return Resampled(values, by_class, samples, class_samples, n_ranking)
 
 
 def describe_predictions(
     y: IntArray,
-    probabilities: FloatArray,
+    proba: FloatArray,
     classes: Sequence[str],
     units: IntArray,
     *,
     unit: str,
     seed: int,
     repeats: int = 1,
-    predicted: IntArray | None = None,
+    y_pred: IntArray | None = None,
     n_folds: int | None = None,
     resampled: Resampled | None = None,
 ) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def describe_predictions(
 
     Parameters
     ----------
-    y, probabilities, classes
+    y, proba, classes
         True classes (n,), indices into ``classes``; probabilities (n, n_classes).
     units : ndarray of shape (n,), int64
         What is drawn with replacement, numbered from 0: images of one group, exact copies and
@@ -122,7 +122,7 @@ def describe_predictions(
         What a unit is called, for instance ``"groups"``.
     seed, repeats : int
         ``repeats`` predictions of each image are among the ``n``.
-    predicted : ndarray of shape (n,), int64, optional
+    y_pred : ndarray of shape (n,), int64, optional
         Predicted classes, for all that counts them; by default the most probable.
     n_folds : int, optional
         Folds of a cross-validation, which widen the intervals (`training_stretch`).
@@ -137,12 +137,10 @@ def describe_predictions(
         a class), ``calibration`` (`featx.stats.losses.describe_calibration`) and
         ``confusion_matrix`` (rows are true classes). Undefined values are None.
     """
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    resampled = resampled or resample_metrics(
-        y, probabilities, units, seed=seed, predicted=predicted
-    )
+    y_pred = proba.argmax(axis=1) if y_pred is None else y_pred
+    resampled = resampled or resample_metrics(y, proba, units, seed=seed, y_pred=y_pred)
     n_units, stretch = int(units.max()) + 1, training_stretch(n_folds)
-    by_class = _class_intervals(resampled, y, predicted, units, stretch)
+    by_class = _class_intervals(resampled, y, y_pred, units, stretch)
     support = np.bincount(y, minlength=len(classes)) // repeats
     return {
         "n_images": len(y) // repeats,
@@ -153,8 +151,8 @@ def describe_predictions(
             name: {"support": int(n), **intervals}
             for name, n, intervals in zip(classes, support, by_class, strict=True)
         },
-        "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, predicted, len(classes)).tolist(),
+        "calibration": describe_calibration(y, proba, seed=seed),
+        "confusion_matrix": confusion_matrix(y, y_pred, len(classes)).tolist(),
     }
 
 
@@ -174,11 +172,11 @@ def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> di
 
 
 def _class_intervals(
-    resampled: Resampled, y: IntArray, predicted: IntArray, units: IntArray, stretch: float
+    resampled: Resampled, y: IntArray, y_pred: IntArray, units: IntArray, stretch: float
 ) -> list[dict[str, Any]]:
     """Every metric of each class with its interval, as JSON."""
     n_classes = len(resampled.by_class["recall"])
-    true, called = (_units_with(codes, units, n_classes) for codes in (y, predicted))
+    true, called = (_units_with(codes, units, n_classes) for codes in (y, y_pred))
     return [
         {
             name: interval(
@@ -207,18 +205,18 @@ def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> s
 
 
 def resampled_scores(
-    scoring: str, y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int
+    scoring: str, y: IntArray, proba: FloatArray, units: IntArray, *, seed: int
 ) -> FloatArray:
     """A score on resamples of units, greater is better, shape (n_resamples,).
 
     The same seed and units give the same resamples, so that scores of two classifiers on the
     same images are paired. Few resamples where rankings of many images would take long.
     """
-    return resampled_curves((scoring,), y, probabilities, units, seed=seed)[0][scoring]
+    return resampled_curves((scoring,), y, proba, units, seed=seed)[0][scoring]
 
 
 def resampled_curves(
-    scorings: Sequence[str], y: IntArray, probabilities: FloatArray, units: IntArray, *, seed: int
+    scorings: Sequence[str], y: IntArray, proba: FloatArray, units: IntArray, *, seed: int
 ) -> tuple[dict[str, FloatArray], FloatArray]:
     """Several scores as `resampled_scores` gives them, and the recall of each class.
 
@@ -229,12 +227,12 @@ def resampled_curves(
     recalls : ndarray of shape (N_RESAMPLES, n_classes)
         NaN where a resample lacks the class.
     """
-    cells = max(probabilities.size, 1)
+    cells = max(proba.size, 1)
     n_ranking = min(max(RANKING_CELLS // cells, MIN_RANKING_RESAMPLES), N_RESAMPLES)
     samples, class_samples = _resample(
         y,
-        probabilities,
-        {"log_loss": log_losses(y, probabilities)},
+        proba,
+        {"log_loss": log_losses(y, proba)},
         units,
         n_ranking=n_ranking if set(scorings) & set(RANKINGS.values()) else 0,
         seed=seed,
@@ -243,17 +241,13 @@ def resampled_curves(
     return {name: samples[name] for name in scorings}, class_samples["recall"]
 
 
-def _image_means(y: IntArray, probabilities: FloatArray) -> dict[str, FloatArray]:
+def _image_means(y: IntArray, proba: FloatArray) -> dict[str, FloatArray]:
     """What is a mean over images, of each image: the losses, and whether it is among the top k."""
-    ranks = true_ranks(y, probabilities)
+    ranks = true_ranks(y, proba)
     return {
-        "log_loss": log_losses(y, probabilities),
-        "brier": brier_scores(y, probabilities),
-        **{
-            f"top_{k}_accuracy": (ranks < k).astype(float)
-            for k in TOP_K
-            if k < probabilities.shape[1]
-        },
+        "log_loss": log_losses(y, proba),
+        "brier": brier_scores(y, proba),
+        **{f"top_{k}_accuracy": (ranks < k).astype(float) for k in TOP_K if k < proba.shape[1]},
     }
 
 
@@ -266,22 +260,22 @@ def _units_with(codes: IntArray, units: IntArray, n_classes: int) -> IntArray:
 
 def _resample(
     y: IntArray,
-    probabilities: FloatArray,
+    proba: FloatArray,
     means: dict[str, FloatArray],
     units: IntArray,
     *,
     n_ranking: int,
     seed: int,
-    predicted: IntArray | None = None,
+    y_pred: IntArray | None = None,
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
-    n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    n_classes = proba.shape[1]
+    y_pred = proba.argmax(axis=1) if y_pred is None else y_pred
     # Counts of each unit; those of a resample are then one product with its draws.
     everyone = np.ones(len(y), dtype=bool)
-    hit, true, said = (
+    hit, support, predictions = (
         _unit_counts(units, codes, keep, n_classes)
-        for codes, keep in ((y, y == predicted), (y, everyone), (predicted, everyone))
+        for codes, keep in ((y, y == y_pred), (y, everyone), (y_pred, everyone))
     )
     sums = {name: np.bincount(units, weights=each) for name, each in means.items()}
     size = np.bincount(units).astype(float)
@@ -289,9 +283,9 @@ def _resample(
     class_blocks: list[dict[str, FloatArray]] = []
     done = 0
     for draws in draw_units(len(size), seed):
-        counts = draws @ hit, draws @ true, draws @ said
+        counts = draws @ hit, draws @ support, draws @ predictions
         ranked = draws[: max(n_ranking - done, 0)]
-        rankings = class_rankings(y, probabilities, ranked[:, units])
+        rankings = class_rankings(y, proba, ranked[:, units])
         blocks.append(
             {
                 **count_metrics(*counts),

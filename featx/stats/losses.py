@@ -17,16 +17,16 @@ ECE_BINS = 15
 N_SIMULATIONS = 1000
 
 
-def log_losses(y: IntArray, probabilities: FloatArray) -> FloatArray:
+def log_losses(y: IntArray, proba: FloatArray) -> FloatArray:
     """Minus the natural logarithm of each true class's probability, shape (n,).
 
     Probabilities are clipped to the smallest float64 step, as scikit-learn does.
     """
-    own = probabilities[np.arange(len(y)), y]
+    own = proba[np.arange(len(y)), y]
     return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
 
 
-def brier_scores(y: IntArray, probabilities: FloatArray) -> FloatArray:
+def brier_scores(y: IntArray, proba: FloatArray) -> FloatArray:
     """Squared error of each image's probabilities, summed over classes: 0 to 2, shape (n,).
 
     With two classes this is twice the binary Brier score.
@@ -36,11 +36,11 @@ def brier_scores(y: IntArray, probabilities: FloatArray) -> FloatArray:
     Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review
     78, 1950.
     """
-    own = probabilities[np.arange(len(y)), y]
-    return np.asarray((probabilities**2).sum(axis=1) - 2 * own + 1)
+    own = proba[np.arange(len(y)), y]
+    return np.asarray((proba**2).sum(axis=1) - 2 * own + 1)
 
 
-def describe_calibration(y: IntArray, probabilities: FloatArray, *, seed: int) -> dict[str, Any]:
+def describe_calibration(y: IntArray, proba: FloatArray, *, seed: int) -> dict[str, Any]:
     """Expected calibration error, beside what right probabilities would give by chance.
 
     The error is the mean, over images, of the difference between the probability of the
@@ -52,7 +52,7 @@ def describe_calibration(y: IntArray, probabilities: FloatArray, *, seed: int) -
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     seed : int
 
     Returns
@@ -66,8 +66,8 @@ def describe_calibration(y: IntArray, probabilities: FloatArray, *, seed: int) -
     Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007
     (the simulation).
     """
-    confidence = np.clip(probabilities.max(axis=1), 0.0, 1.0)
-    right = (probabilities.argmax(axis=1) == y).astype(float)
+    confidence = np.clip(proba.max(axis=1), 0.0, 1.0)
+    right = (proba.argmax(axis=1) == y).astype(float)
     bins = _equal_mass_bins(confidence)
     rng = np.random.default_rng(seed)
     chance = [

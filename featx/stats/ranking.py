@@ -20,33 +20,33 @@ def mean_defined(values: FloatArray) -> FloatArray:
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(float))
 
 
-def true_ranks(y: IntArray, probabilities: FloatArray) -> IntArray:
+def true_ranks(y: IntArray, proba: FloatArray) -> IntArray:
     """Place of each image's true class among its classes, from 0; of equals the first wins.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
 
     Returns
     -------
     ndarray of shape (n,), int64
         0 where the true class is the predicted one, below k where it is among the best k.
     """
-    own = probabilities[np.arange(len(y)), y][:, None]
-    before = np.arange(probabilities.shape[1]) < y[:, None]
-    return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(axis=1))
+    own = proba[np.arange(len(y)), y][:, None]
+    before = np.arange(proba.shape[1]) < y[:, None]
+    return np.asarray(((proba > own) | ((proba == own) & before)).sum(axis=1))
 
 
 def class_rankings(
-    y: IntArray, probabilities: FloatArray, weights: FloatArray | None = None
+    y: IntArray, proba: FloatArray, weights: FloatArray | None = None
 ) -> dict[str, FloatArray]:
     """Ranking metrics of each class against the rest, equal to scikit-learn's.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     weights : ndarray of shape (n_resamples, n), optional
         How often each image is in each resample; once each by default.
 
@@ -59,7 +59,7 @@ def class_rankings(
     """
     weights = np.ones((1, len(y))) if weights is None else weights
     drawn = np.ascontiguousarray(weights.T)
-    both = [_rank_one(y == c, s, drawn) for c, s in enumerate(probabilities.T)]
+    both = [_rank_one(y == c, s, drawn) for c, s in enumerate(proba.T)]
     return {
         name: np.stack([pair[i] for pair in both], axis=-1)
         for i, name in enumerate(("roc_auc", "average_precision"))

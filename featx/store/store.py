@@ -127,7 +127,7 @@ class EmbeddingStore:
 
     @property
     def shards(self) -> tuple[ShardEntry, ...]:
-        """What the index said of each shard when last read."""
+        """The index's entry of each shard, as last read."""
         return self._snapshot.index.shards
 
     @property
