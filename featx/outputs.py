@@ -21,7 +21,7 @@ from featx.errors import UsageError
 from featx.files import make_directory, printable
 from featx.locks import HeldError, Lock, take_lock
 from featx.ours import CLAIM_ENDING, FileKind, FolderKind, is_empty, is_mount
-from featx.places import Place, identity, path_beside, real_paths
+from featx.places import Location, identity, path_beside, real_paths
 from featx.replacing import claim_file, free_name, put_back, tidy, tidy_beside
 from featx.shell import shell_line
 
@@ -294,7 +294,7 @@ def check_clear(output: Output, used: Iterable[Used]) -> None:
     UsageError
         It does; the message names both.
     """
-    place = Place(output.target)
+    place = Location(output.target)
     for one in used:
         there = Path(os.path.realpath(one.path))
         how = place.touches(there)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from featx.backbones._base import Network
 from featx.backbones._features import LAST_FEATURES, pool_features, vectors_agree
-from featx.backbones._pooling import Layout, n_places, pool
+from featx.backbones._pooling import TokenLayout, n_places, pool
 from featx.backbones._stages import find_stages
 from featx.backbones._tracing import trace
 from featx.backbones._unknown import unknown_name
@@ -47,7 +47,7 @@ class _Enough(Exception):
 
 
 #: What a network does to a module's output before it pools it; nothing where it is None.
-Change = Callable[[Tensor], Tensor] | None
+Transform = Callable[[Tensor], Tensor] | None
 
 #: Who takes what passes by the hooks: threads run one network at the same time.
 _taking = threading.local()
@@ -60,7 +60,9 @@ def _pass_on(tap: Tap, passing: object) -> None:
 
 
 # Hooks are functions of this module, so that a network can be sent to another process.
-def _output_hook(tap: Tap, change: Change, _module: nn.Module, _inputs: Any, output: Any) -> None:
+def _output_hook(
+    tap: Tap, change: Transform, _module: nn.Module, _inputs: Any, output: Any
+) -> None:
     _pass_on(tap, output if change is None else change(output))
 
 
@@ -100,7 +102,7 @@ class TappedNetwork(nn.Module):
         """Run the network once and return the pooled, concatenated taps."""
         taken: dict[Tap, Tensor] = {}
         calls = 0
-        layout = Layout.of(self.network, x)
+        layout = TokenLayout.of(self.network, x)
 
         def take(tap: Tap, output: Any) -> None:
             nonlocal calls
@@ -291,7 +293,7 @@ def _pools_alike(
     found: Tensor, output: Tensor, kinds: set[str], network: Network, x: Tensor
 ) -> bool:
     """Whether a layer's output is pooled as the network's features are."""
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     try:
         return all(
             vectors_agree(pool(found, kind, layout, what=""), pool_features(output, kind, network))
@@ -303,7 +305,7 @@ def _pools_alike(
 
 def _last_with_places(network: Network, x: Tensor) -> str | None:
     """Name of the last module whose output still has places: a map or a sequence of tokens."""
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     maps = [
         name
         for name, (_, shape) in trace(network, x).items()

@@ -12,7 +12,7 @@ from featx.config import DatasetConfig, extract_command
 from featx.files import printable
 
 if TYPE_CHECKING:
-    from featx.data.findings import Duplicates, Inspection, Spread
+    from featx.data.findings import Duplicates, Extent, Inspection
 
 __all__ = ["command"]
 
@@ -142,7 +142,7 @@ def _plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{ending}"
 
 
-def _range(spread: Spread) -> str:
+def _range(spread: Extent) -> str:
     return f"{spread.min:,} to {spread.max:,}, median {spread.median:,.0f}"
 
 

@@ -14,7 +14,7 @@ from featx.data.columns import Columns, find_columns
 from featx.data.likeness import loose
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import link_components
-from featx.data.table import Record, is_manifest_name, read_lines, read_table
+from featx.data.table import ManifestRecord, is_manifest_name, read_lines, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 from featx.types import IntArray
@@ -127,7 +127,9 @@ def _listed(source: str, *, grouped: bool) -> list[tuple[str, str]]:
     return [_pair(record, columns, source, grouped=grouped) for record in table.records]
 
 
-def _pair(record: Record, columns: Columns, source: str, *, grouped: bool) -> tuple[str, str]:
+def _pair(
+    record: ManifestRecord, columns: Columns, source: str, *, grouped: bool
+) -> tuple[str, str]:
     """Path and group of one record."""
     try:
         path = cell(record.values.get(columns.path), columns.path, words=False)

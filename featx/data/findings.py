@@ -10,11 +10,11 @@ from typing import Any
 from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
 
-__all__ = ["Broken", "Duplicates", "Groups", "Inspection", "Spread"]
+__all__ = ["Broken", "Duplicates", "Extent", "Groups", "Inspection"]
 
 
 @dataclass(frozen=True)
-class Spread:
+class Extent:
     """Smallest, median and largest of some values."""
 
     min: int
@@ -22,7 +22,7 @@ class Spread:
     max: int
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> Spread:
+    def of(cls, values: Iterable[int]) -> Extent:
         """Summarise at least one value."""
         ordered = sorted(values)
         return cls(ordered[0], statistics.median(ordered), ordered[-1])
@@ -70,14 +70,14 @@ class Groups:
     Parameters
     ----------
     n_groups : int
-    n_images : Spread
+    n_images : Extent
         Images in a group.
     straddling : dict
         Groups with images in more than one split -> split -> images.
     """
 
     n_groups: int
-    n_images: Spread
+    n_images: Extent
     straddling: dict[str, dict[str, int]]
 
 
@@ -100,7 +100,7 @@ class Inspection:
     splits : dict
         Split -> images.
     groups : Groups, optional
-    width_px, height_px, size_bytes : Spread, optional
+    width_px, height_px, size_bytes : Extent, optional
         Upright sizes and file sizes of the images that decode; None if none does.
     formats, modes : dict
         Pillow's name, by content -> images.
@@ -128,9 +128,9 @@ class Inspection:
     imbalance_ratio: float | None
     splits: dict[str, int]
     groups: Groups | None
-    width_px: Spread | None
-    height_px: Spread | None
-    size_bytes: Spread | None
+    width_px: Extent | None
+    height_px: Extent | None
+    size_bytes: Extent | None
     formats: dict[str, int]
     modes: dict[str, int]
     broken: list[Broken]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from featx.data.imagetypes import is_image_name
 from featx.data.kinds import NOT_REGULAR, Kind, kind_of
-from featx.data.layout import Layout, read_layout
+from featx.data.layout import FolderLayout, read_layout
 from featx.data.manifest import Manifest, Passed, Row, Split
 from featx.errors import DatasetError
 from featx.files import printable
@@ -87,7 +87,7 @@ def _folders(id: str) -> tuple[str, ...]:
     return tuple(id.split("/")[:-1])
 
 
-def _lost(found: Listing, layout: Layout) -> Iterator[str]:
+def _lost(found: Listing, layout: FolderLayout) -> Iterator[str]:
     """Folders that would be classes if anything in them were read."""
     read = {layout.home(_folders(id)) for id in found.ids}
     lost: dict[str, Counter[Kind]] = defaultdict(Counter)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featx.data.advice import advise
 from featx.data.copies import DARK, alike_sentence, copy_codes, equal_sets
 from featx.data.examine import ImageFacts, examine_images
-from featx.data.findings import Broken, Duplicates, Groups, Inspection, Spread
+from featx.data.findings import Broken, Duplicates, Extent, Groups, Inspection
 from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
 from featx.types import IntArray
@@ -98,16 +98,16 @@ def _groups(manifest: Manifest) -> Groups | None:
         return None
     return Groups(
         n_groups=len(groups),
-        n_images=Spread.of(splits.total() for splits in groups.values()),
+        n_images=Extent.of(splits.total() for splits in groups.values()),
         straddling={
             group: _in_order(splits) for group, splits in groups.items() if len(splits) > 1
         },
     )
 
 
-def _spread(values: Iterable[int | None]) -> Spread | None:
+def _spread(values: Iterable[int | None]) -> Extent | None:
     known = [value for value in values if value is not None]
-    return Spread.of(known) if known else None
+    return Extent.of(known) if known else None
 
 
 def _most_common(names: Iterable[str | None]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featx import console
 from featx.engines._base import ENGINES, Embedder, Engine
 from featx.engines._check import TOLERANCE, Agreement, measure_agreement
-from featx.engines._choice import Choice, choose
+from featx.engines._choice import EngineChoice, choose
 from featx.errors import BackboneError, UsageError
 from featx.kept import kept_key, read_kept, write_kept
 from featx.types import ExtractorSpec
@@ -34,7 +34,7 @@ class EnginePlan:
 
     Attributes
     ----------
-    choice : Choice
+    choice : EngineChoice
         Engine, device, precision, batch size and streams.
     specs : tuple of ExtractorSpec
         One per output of the backbone.
@@ -42,7 +42,7 @@ class EnginePlan:
         With the reference, where it was measured.
     """
 
-    def __init__(self, choice: Choice, backbone: Embedder) -> None:
+    def __init__(self, choice: EngineChoice, backbone: Embedder) -> None:
         self.choice = choice
         self.backbone = backbone
         self.agreement: Agreement | None = None
@@ -130,12 +130,12 @@ def build_engine(
     ).engine
 
 
-def _build(choice: Choice, backbone: Embedder) -> Engine:
+def _build(choice: EngineChoice, backbone: Embedder) -> Engine:
     engine: Engine = ENGINES.get(choice.engine).build(backbone, choice)
     return engine
 
 
-def _sized(choice: Choice, batch_size: int | str) -> Choice:
+def _sized(choice: EngineChoice, batch_size: int | str) -> EngineChoice:
     if batch_size == "auto":
         return choice
     if not isinstance(batch_size, int) or batch_size < 1:
@@ -143,11 +143,11 @@ def _sized(choice: Choice, batch_size: int | str) -> Choice:
     return replace(choice, batch_size=batch_size)
 
 
-def _reference(backbone: Embedder, choice: Choice, batch_size: int | str) -> EnginePlan:
+def _reference(backbone: Embedder, choice: EngineChoice, batch_size: int | str) -> EnginePlan:
     return EnginePlan(_sized(choose("torch", choice.device, "fp32"), batch_size), backbone)
 
 
-def _conditions(choice: Choice, backbone: Embedder) -> dict[str, Any]:
+def _conditions(choice: EngineChoice, backbone: Embedder) -> dict[str, Any]:
     """All that decides the outcome of a check, but for the images."""
     libraries = sorted({"torch", choice.engine})
     return {
@@ -158,7 +158,7 @@ def _conditions(choice: Choice, backbone: Embedder) -> dict[str, Any]:
     }
 
 
-def _checked(choice: Choice, backbone: Embedder, samples: Samples) -> EnginePlan:
+def _checked(choice: EngineChoice, backbone: Embedder, samples: Samples) -> EnginePlan:
     """The plan with its agreement with the reference, kept from an earlier run or measured now;
     without one where there are no samples."""
     key = f"checks/{kept_key(_conditions(choice, backbone))}"

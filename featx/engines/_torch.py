@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.engines._base import Embedder, check_batch, refuse_non_finite
-from featx.engines._choice import Choice
+from featx.engines._choice import EngineChoice
 from featx.errors import BackboneError
 from featx.types import ExtractorSpec
 
@@ -54,12 +54,12 @@ class TorchEngine:
     ----------
     backbone : Embedder
         The network and its preprocessing.
-    choice : Choice
+    choice : EngineChoice
         What `featx.engines.choose` gave; ``device`` may name several GPUs, each of which gets a
         copy of the network. ``batch_size`` is halved, with a message, when memory runs out.
     """
 
-    def __init__(self, backbone: Embedder, choice: Choice) -> None:
+    def __init__(self, backbone: Embedder, choice: EngineChoice) -> None:
         self.device = choice.device
         self.precision = choice.precision
         self.batch_size = choice.batch_size

@@ -10,7 +10,7 @@ from typing import Any
 from featx import console
 from featx.artifact import Model, ModelExtractor
 from featx.config import ExtractConfig
-from featx.engines import Choice, choose
+from featx.engines import EngineChoice, choose
 from featx.errors import ModelError, UsageError
 from featx.extraction import Extractor
 from featx.files import printable
@@ -106,7 +106,7 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
         raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
 
 
-def _choice_here(fitted: dict[str, Any], device: str) -> Choice:
+def _choice_here(fitted: dict[str, Any], device: str) -> EngineChoice:
     """The model's own numerics where this machine has them, else the nearest that it has."""
     engine, precision = str(fitted.get("engine")), str(fitted.get("precision"))
     own = str(fitted.get("device"))

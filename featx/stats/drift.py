@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["N_PERMUTATIONS", "Axes", "Shift", "fit_axes", "mix_shift", "place_shift"]
+__all__ = ["N_PERMUTATIONS", "DriftAxes", "Shift", "fit_axes", "mix_shift", "place_shift"]
 
 
 MOST_AXES = 32
@@ -37,7 +37,7 @@ TIE = 1e-9  # sums in another order differ by less
 
 
 @dataclass(frozen=True)
-class Axes:
+class DriftAxes:
     """Where along the main directions of some images an embedding lies.
 
     Parameters
@@ -53,7 +53,7 @@ class Axes:
     directions: NDArray[np.float32]
 
 
-def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
+def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
     """The main directions of some embeddings.
 
     Parameters
@@ -64,7 +64,7 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
 
     Returns
     -------
-    Axes
+    DriftAxes
         At most 32, at most one for every 10 images, one at least.
     """
     from sklearn.utils.extmath import randomized_svd
@@ -74,7 +74,7 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
     Z = (X - centre) / scale
     n_axes = max(1, min(MOST_AXES, len(X) // IMAGES_PER_AXIS, X.shape[1] - 1))
     directions = randomized_svd(Z, n_axes, n_iter=POWER_ITERATIONS, random_state=seed)[2]
-    return Axes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
+    return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
 
 
 @dataclass(frozen=True)
