@@ -1,4 +1,4 @@
-"""What featx says to a person: data on stdout, messages and progress on stderr.
+"""Output for people: data on stdout, messages and progress on stderr.
 
 Progress bars appear only on a terminal that can redraw a line; nothing is in colour.
 """

@@ -147,7 +147,7 @@ class FitError(FeatxError):
 
 
 class ComparisonError(FeatxError):
-    """These runs cannot be compared: they did not judge the same images in the same way."""
+    """These runs cannot be compared: they were not evaluated on the same images in the same way."""
 
 
 class AuditError(FeatxError):

@@ -59,7 +59,7 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     UsageError
         Fewer than two runs, a folder that is none, an unknown metric, or output that exists.
     ComparisonError
-        The runs were not judged on the same images in the same way; the message says how.
+        The runs were not evaluated on the same images in the same way; the message says how.
 
     Examples
     --------

@@ -285,14 +285,18 @@ def _group_purity(data: AuditData) -> dict[str, float] | None:
     ]
     for group, label in pairs:
         members[group][label] += 1
-    right = judged = 0
+    right = n_evaluated = 0
     for group, label in pairs:
         others = members[group].copy()
         others[label] -= 1
         if others.total():
-            judged += 1
+            n_evaluated += 1
             right += others[label] == max(others.values())
-    if not judged:
+    if not n_evaluated:
         return None
     commonest = Counter(label for _, label in pairs).most_common(1)[0][1]
-    return {"accuracy": right / judged, "images": judged, "commonest_class": commonest / len(pairs)}
+    return {
+        "accuracy": right / n_evaluated,
+        "images": n_evaluated,
+        "commonest_class": commonest / len(pairs),
+    }

@@ -92,23 +92,23 @@ def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
     """
     n, n_classes = probabilities.shape
     rows = np.arange(n)
-    judged = probabilities[rows, y] > 0
-    calibrated = _calibrated(y, probabilities, judged)
-    quality = np.where(judged, calibrated[rows, y], np.nan)
+    known_to_fold = probabilities[rows, y] > 0
+    calibrated = _calibrated(y, probabilities, known_to_fold)
+    quality = np.where(known_to_fold, calibrated[rows, y], np.nan)
     others = calibrated.copy()
     others[rows, y] = -1.0
-    suspected = judged & (calibrated[rows, y] < BELOW_CHANCE / n_classes)
+    suspected = known_to_fold & (calibrated[rows, y] < BELOW_CHANCE / n_classes)
     return LabelIssues(calibrated, quality, others.argmax(axis=1), suspected)
 
 
-def _calibrated(y: IntArray, probabilities: FloatArray, judged: BoolArray) -> FloatArray:
+def _calibrated(y: IntArray, probabilities: FloatArray, known_to_fold: BoolArray) -> FloatArray:
     """The probabilities at the temperature that suits the given labels best."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
     with np.errstate(divide="ignore"):
         logits = np.log(probabilities)  # -inf for a class that is not known stays so
-    known, given = logits[judged], y[judged, None]
+    known, given = logits[known_to_fold], y[known_to_fold, None]
     if not len(known):
         return probabilities
 

@@ -1,4 +1,4 @@
-"""Can the class be told without looking at what is in the picture?"""
+"""Can the class be predicted without looking at what is in the picture?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Where in an image an embedding comes from: maps of features before they are pooled, attention.
 
-What is shown is held against the embedding itself: the maps are pooled again and must give it. A
+The maps are checked against the embedding itself: pooled again, they must give it. A
 norm or a layer after pooling fails that, and nothing is made up for it.
 """
 

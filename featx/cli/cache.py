@@ -107,7 +107,7 @@ def compact(cache: str | None, as_json: bool) -> None:
 @click.option(
     "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @as_json
 def gc(
     cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool, as_json: bool

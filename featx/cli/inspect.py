@@ -27,7 +27,7 @@ SHOWN = 10  # of a list that may be long; --json has all of it
 @strict
 @as_json
 def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
-    """Say what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
+    """Show what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
     from featx.data.inspection import inspect_manifest
     from featx.data.opening import open_data, tell_passed
     from featx.data.passed import passed_over

@@ -1,4 +1,4 @@
-"""A folder of images to rows: which files are images, and what their folders say of them."""
+"""A folder of images to rows: which files are images, and what their folders mean."""
 
 # ruff: noqa: PTH100, PTH116, PTH118, PTH122
 # Ids are strings: a Path per file would cost more than listing it.

@@ -71,7 +71,7 @@ def _split(row: Row) -> str:
 
 
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
-    """Splits in the order people say them."""
+    """Splits in their usual order."""
     known = {split: counts[split] for split in _SPLIT_ORDER if split in counts}
     return known | dict(counts)
 

@@ -1,4 +1,4 @@
-"""TIFF files: what libtiff says of them, what Pillow would misread, and the kinds not read."""
+"""TIFF files: libtiff's messages, what Pillow would misread, and the kinds not read."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _first(tags: Mapping[int, Any], tag: int) -> int:
 
 @contextmanager
 def heard_from_libtiff() -> Iterator[list[str]]:
-    """Collect what libtiff's decoders say in this thread; nothing is printed meanwhile.
+    """Collect the messages of libtiff's decoders in this thread; nothing is printed meanwhile.
 
     The list stays empty where libtiff cannot be reached, as where Pillow has it built in.
     """

@@ -63,7 +63,7 @@ def extract_manifest(
     allow_memory: bool = False,
     dry_run: bool = False,
 ) -> list[Extraction]:
-    """`extract` for a manifest already read; tells the story on stderr."""
+    """`extract` for a manifest already read; progress goes to stderr."""
     check_cache(manifest, config.cache)
     config = resolve_extract(manifest, config)
     if not config.views and (config.augment, config.upright) != ("medium", True):

@@ -66,7 +66,7 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
 def resolve_rerun(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
     """The configuration of a file; a run's own names the backbones that the run used.
 
-    Runs of versions with another default did not write down which it was; their results tell.
+    Runs of versions with another default did not write down which it was; their results name it.
 
     Parameters
     ----------

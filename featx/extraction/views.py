@@ -59,7 +59,7 @@ class ViewPlan:
 def plan_views(
     manifest: Manifest, config: ExtractConfig, augmentation: Augmentation | None
 ) -> ViewPlan:
-    """Views of all images that are not in the test split, which is only ever judged.
+    """Views of all images that are not in the test split, which is only ever predicted.
 
     Parameters
     ----------

@@ -49,9 +49,9 @@ def expanded_percentiles(n_units: int) -> tuple[float, float]:
 
 
 def training_stretch(n_folds: int | None) -> float:
-    """How much wider an interval is for a cross-validated number; 1 for images judged once.
+    """How much wider an interval is for a cross-validated number; 1 for one classifier's.
 
-    Resampling the judged images leaves out that other training images would have given other
+    Resampling the evaluation images leaves out that other training images would have given other
     classifiers: those of the folds, and the one that is returned, whose luck cross-validation
     does not see (Bates, Hastie and Tibshirani, "Cross-validation: what does it estimate and how
     well does it do it?", JASA 2023). For each of the two the variance grows by tested over

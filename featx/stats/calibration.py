@@ -1,4 +1,4 @@
-"""Functions from what a classifier says to probabilities, fitted on images it has not seen."""
+"""Functions from a classifier's scores to probabilities, fitted on images it has not seen."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ and not save any.
 
 The guarantee is that of split conformal prediction for classifiers of single folds. The one that
 ships is fitted on all folds, and the folds also chose it; what it truly covers is therefore
-measured on the images that judge, and printed.
+measured on the evaluation images, and printed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def set_thresholds(
     Returns
     -------
     ndarray of shape (n_classes,)
-        0 puts the class into every set: there are too few images to promise the coverage.
+        0 puts the class into every set: there are too few images to guarantee the coverage.
     """
     own = conformity[np.arange(len(y)), y]
     n_classes = conformity.shape[1]

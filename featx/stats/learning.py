@@ -6,7 +6,7 @@ and rate of convergence", NIPS 6, 1993; Figueroa, Zeng-Treitler, Kandula and Ngo
 sample size required for classification performance", BMC Medical Informatics and Decision Making
 12:8, 2012; Viering and Loog, "The shape of learning curves: a review", IEEE TPAMI 45, 2023). It is
 fitted by weighted least squares, and again to every bootstrap resample of the curve, which gives
-the intervals of what it foretells.
+the intervals of its forecasts.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     ----------
     curve : Curve
     n_now : int
-        Labelled images there are; the curve is foretold for so many, and for 2 and 4 times as
+        Labelled images there are; the curve is forecast for so many, and for 2 and 4 times as
         many.
     seed : int
 
@@ -176,7 +176,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     -------
     dict
         JSON: ``verdict`` (``rising``, ``flat`` or ``unknown``), ``reason`` (why nothing is
-        foretold; None where something is), ``rise`` and ``last_doubling`` as measured, ``law``
+        forecast; None where something is), ``rise`` and ``last_doubling`` as measured, ``law``
         (``a``, ``b``, ``c`` and ``largest_residual``) and ``ahead``: for each number of images
         ``factor``, ``n_images``, ``score`` and ``gain`` over what is expected now.
     """
@@ -192,7 +192,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     }
     found["reason"] = _refusal(curve, found["rise"])
     if found["reason"] is None:
-        found["law"], found["ahead"] = _foretell(curve, n_now, seed)
+        found["law"], found["ahead"] = _forecast(curve, n_now, seed)
         gain = found["ahead"][1]["gain"]
     else:
         gain = found["last_doubling"]
@@ -201,7 +201,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
 
 
 def _refusal(curve: Curve, rise: dict[str, Any] | None) -> str | None:
-    """Why nothing can be foretold from this curve; None where it can."""
+    """Why nothing can be forecast from this curve; None where it can."""
     n_sizes = len(np.unique(curve.sizes))
     if rise is None or n_sizes < FEWEST_SIZES:
         return f"the curve is defined at {counted(n_sizes, 'size')}, and {FEWEST_SIZES} are needed"
@@ -218,7 +218,7 @@ def _refusal(curve: Curve, rise: dict[str, Any] | None) -> str | None:
     return None
 
 
-def _foretell(curve: Curve, n_now: int, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _forecast(curve: Curve, n_now: int, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The law, and scores and gains that it and its refits expect of more images.
 
     Resamples are drawn around the law and get its residuals with random signs (wild bootstrap:

@@ -85,7 +85,7 @@ def alarm_limit(scores: FloatArray, rate: float) -> float:
     scores : ndarray of shape (n,)
         Of images that the score was not fitted on.
     rate : float
-        In (0, 1). Fewer than ``1 / rate - 1`` images cannot promise it; the largest of their
+        In (0, 1). Fewer than ``1 / rate - 1`` images cannot guarantee it; the largest of their
         scores is then the limit, and the rate ``1 / (n + 1)``.
 
     References

@@ -20,7 +20,7 @@ class Lookup:
     hashes : ndarray of shape (n, 32), uint8
         Hash of every row. A hash may occur twice; the first row counts.
     base : Lookup, optional
-        A lookup of the first ``len(base.hashes)`` rows, to start from instead of sorting anew.
+        A lookup of the first ``len(base.hashes)`` rows, to start from instead of sorting all.
     """
 
     def __init__(self, hashes: np.ndarray, base: Lookup | None = None) -> None:
