@@ -11,7 +11,7 @@ from PIL import Image
 from featx.errors import DecodeError
 from featx.types import BoolArray, FloatArray
 
-__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb", "to_rgb"]
+__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb"]
 
 _UINT16_MAX = 65535
 _NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
@@ -57,11 +57,6 @@ class Values:
     high: float
     inner: tuple[float, float]
     floats: bool = False
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded image to mode RGB as `featx.data.decode.DECODE_POLICY` states."""
-    return scaled_to_rgb(image, Scale())[0]
 
 
 def scaled_to_rgb(image: Image.Image, scale: Scale) -> tuple[Image.Image, Values | None]:

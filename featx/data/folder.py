@@ -65,7 +65,7 @@ def read_folder(folder: str, *, labelled: bool) -> Manifest:
     Raises
     ------
     DatasetError
-        A folder may not be listed, or its layout has two readings (see `label_and_split`).
+        A folder may not be listed, or its layout has two readings (see `read_layout`).
     """
     root = os.path.abspath(folder)
     found = list_images(root)

@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 from featx.data.manifest import SPLITS, Split
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["FolderLayout", "label_and_split", "listed", "read_layout", "split_of"]
+__all__ = ["FolderLayout", "listed", "read_layout", "split_of"]
 
 Parts = tuple[str, ...]
 MOST_WRAPPERS = 8
@@ -81,13 +80,6 @@ class FolderLayout:
         """The folder of the class (and split) that these folders are in or are."""
         depth = max(self.class_at, -1 if self.split_at is None else self.split_at) + 1
         return "/".join(folders[:depth]) if len(folders) >= depth else None
-
-
-def label_and_split(ids: Iterable[str]) -> list[tuple[str | None, Split | None]]:
-    """What the folders in each id mean; see `read_layout`."""
-    folders = [PurePosixPath(id).parts[:-1] for id in ids]
-    layout = read_layout(folders)
-    return [layout.meaning(each) for each in folders]
 
 
 def read_layout(folders: Iterable[Parts]) -> FolderLayout:
