@@ -92,6 +92,8 @@ def take_lock(path: Path) -> Lock:
             stand_in = None
             if fcntl is None or not _flock(fcntl, handle):
                 stand_in = _stand_in(path)
+            # Between our open and our lock the holder may have removed the file: the lock is then
+            # on a file without a name, and somebody else may hold the new one.
             if _still_there(handle, path):
                 lock = Lock(path, handle, stand_in, _read(handle))
                 lock.sign(signature())

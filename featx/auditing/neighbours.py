@@ -58,6 +58,7 @@ def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float3
         best = np.argpartition(products, n - k, axis=1)[:, n - k :] if k else products[:, :0]
         best = np.asarray(best, dtype=np.int64)
         values = np.take_along_axis(products, best, axis=1)
+        # Equals in the order of their numbers: argpartition leaves them in any order.
         order = np.lexsort((best, -values), axis=1)
         neighbours[rows] = np.take_along_axis(best, order, axis=1)
         similarities[rows] = np.take_along_axis(values, order, axis=1)
@@ -81,6 +82,7 @@ def close_codes(bits: BoolArray, distance: int) -> IntArray:
     agree = bits.shape[1] - 2 * distance  # the product of codes that differ in so many bits
     found = []
     for rows in _blocks(len(bits)):
+        # Of codes of ±1 the product is agreements less differences: one product finds all pairs.
         products = signs[rows] @ signs[rows.start :].T
         a, b = np.nonzero(products >= agree)
         keep = b > a

@@ -51,6 +51,7 @@ def _align(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     n, side, _ = images.shape
     halves = images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
     blurred = _normal(gaussian_filter(halves, (0, 2, 2)))
+    # A small shift hardly changes blurs: pairs whose blurs differ end here, which are most.
     hopeful = (blurred[codes[:, 0]] * blurred[codes[:, 1]]).mean(axis=(1, 2)) >= _HOPELESS
     codes = codes[hopeful]
     if not len(codes):
@@ -116,10 +117,13 @@ def _step(
     weight = inside.astype(np.float32)
     dy, dx = np.gradient(warped, axis=(1, 2))
     half = (side - 1) / 2
+    # Derivatives by zoom and shift. The last two columns take up brightness and contrast, so
+    # that a recoloured copy is no worse a fit.
     parts = [dy * v * half, dx * u * half, dy * half, dx * half, warped, np.ones_like(warped)]
     J = np.stack([part * weight for part in parts], axis=-1).reshape(len(fixed), -1, 6)
     residual = ((fixed - warped) * weight).reshape(len(fixed), -1, 1)
     JT = J.transpose(0, 2, 1)
+    # Damped: where an image is flat along an axis, nothing fixes the shift along it.
     H = JT @ J + 1e-2 * side * np.eye(6, dtype=np.float32)
     moved = warp + np.linalg.solve(H, JT @ residual)[:, :4, 0]
     limits = np.array([_LARGEST_ZOOM] * 2 + [_LARGEST_SHIFT] * 2, dtype=np.float32)
@@ -130,6 +134,7 @@ def _edge_correlation(
     fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     warped, inside = _sample(moving, warp)
+    # Differences at the border are one-sided: they are left out.
     margin = np.zeros_like(inside)
     margin[:, 1:-1, 1:-1] = True
     weight = (inside & margin).astype(np.float32)

@@ -130,6 +130,8 @@ class RayPool:
 
     def _assign(self, waiting: Iterator[Any]) -> bool:
         """Give work to those who are ready for it; False once everything is done."""
+        # A first item for everybody before anybody's second: a large chunk in a queue would wait
+        # while others idle at the end.
         for share in range(1, _AHEAD + 1):
             for worker in self._workers:
                 if worker.ready and self._has_room(worker, share):

@@ -69,6 +69,7 @@ def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray
     if n == 0:
         return np.empty(0, np.int64)
     # Each image is linked to the first one of every code it has: no more links than codes.
+    # Each image is linked to the first of its code: n links a code, not one for each pair.
     links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]
     ends = np.concatenate([*links, *([] if pairs is None else [pairs])]).T
     matrix = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n, n))

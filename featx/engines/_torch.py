@@ -73,6 +73,7 @@ class TorchEngine:
         self._family = self.device.partition(":")[0]
         self._threads = torch.get_num_threads()
         if self._family == "cuda":  # for the whole process: several threads compute at once
+            # cuDNN may choose another algorithm at every start, which rounds differently.
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.allow_tf32 = False
@@ -100,6 +101,7 @@ class TorchEngine:
         start = 0
         with self._replica() as replica:
             while start < len(batch):
+                # Read once: another thread may halve it while this batch is computed.
                 size = self.batch_size
                 chunk = np.require(batch[start : start + size], requirements=["C", "W"])
                 try:

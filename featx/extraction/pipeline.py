@@ -100,6 +100,7 @@ class _Run:
         try:
             with console.progress(len(self.manifest), "extract") as bar:
                 self._follow(workers, bar)
+        # Also Ctrl-C and a full disk: what is computed is committed before the error goes on.
         except BaseException:
             for event in workers.abandon():
                 self._keep(event)

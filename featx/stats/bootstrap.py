@@ -24,6 +24,7 @@ def draw_units(n_units: int, seed: int) -> Iterator[FloatArray]:
     for start in range(0, N_RESAMPLES, size):
         n = min(size, N_RESAMPLES - start)
         drawn = rng.integers(0, n_units, size=(n, n_units))
+        # Each resample has numbers of its own, so one bincount counts them all.
         drawn += np.arange(n)[:, None] * n_units
         yield np.bincount(drawn.ravel(), minlength=n * n_units).reshape(n, n_units).astype(float)
 

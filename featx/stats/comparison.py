@@ -86,6 +86,7 @@ def paired_bootstrap(
         p = 1.0 if value == 0 else 2.0 ** (1 - n_units)  # the sign test, where all units agree
         return PairedTest(value, value, value, p)
     low, high = value + stretch * (np.percentile(samples, expanded_percentiles(n_units)) - value)
+    # p is read off the same expanded percentiles as the interval, so that both agree about 0.
     beyond = min((samples <= 0).sum(), (samples >= 0).sum()) + 1
     steps = norm.isf(min(beyond / (len(samples) + 1), 0.5))
     steps /= stretch * np.sqrt(n_units / (n_units - 1))

@@ -70,6 +70,7 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
     from sklearn.utils.extmath import randomized_svd
 
     centre, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    # A column that varies by rounding only would otherwise be blown up to variance 1.
     scale = np.where(scale > 1e-9 * np.maximum(np.abs(centre), 1e-9), scale, 1.0)
     Z = (X - centre) / scale
     n_axes = max(1, min(MOST_AXES, len(X) // IMAGES_PER_AXIS, X.shape[1] - 1))
@@ -170,6 +171,7 @@ def mix_shift(
 
 
 def _shift(statistic: float, parts: FloatArray, others: FloatArray) -> Shift:
+    # The data count as one permutation of themselves: p is never 0 (Phipson and Smyth).
     as_large = int((others >= statistic - TIE).sum())
     usual = float(np.quantile(others, 1 - LEVEL, method="higher"))
     return Shift(statistic, (1 + as_large) / (1 + len(others)), parts, usual)
@@ -178,6 +180,7 @@ def _shift(statistic: float, parts: FloatArray, others: FloatArray) -> Shift:
 def _permuted(new: BoolArray, blocks: IntArray, seed: int) -> Iterator[BoolArray]:
     """Which images are new when as many blocks are, drawn at random."""
     _, first, codes = np.unique(blocks, return_index=True, return_inverse=True)
+    # One side a block: images of a patient are moved together or not at all.
     sides = new[first]
     rng = np.random.default_rng(seed)
     for _ in range(N_PERMUTATIONS):

@@ -58,11 +58,13 @@ def fit_power_law(sizes: FloatArray, errors: FloatArray) -> PowerLaw:
     sizes : ndarray of shape (n_sizes,)
     errors : ndarray of shape (n_curves, n_sizes)
     """
+    # Scaled: powers of thousands of images would leave the weighted sums to rounding.
     x = sizes / sizes.max()
     weights = x / x.sum()
     grid = np.geomspace(SLOWEST, FASTEST, 49)
     exponents, step = grid[None, :], grid[1] / grid[0]
     rows = np.arange(len(errors))
+    # Each pass keeps the best exponent and its neighbours, and divides them more finely.
     for _ in range(4):
         a, b, loss = _linear_part(x, errors, weights, exponents)
         best = loss.argmin(axis=1)
@@ -82,6 +84,8 @@ def _linear_part(
     e = errors[:, None, :]
     mean_u, mean_e = u @ weights, e @ weights
     spread = (u**2 @ weights) - mean_u**2
+    # Weighted regression of e on u. Where its asymptote is negative, the best law with a = 0
+    # is taken, not the clipped one: clipping alone would leave b too small.
     b = np.maximum(((u * e) @ weights - mean_u * mean_e) / spread, 0.0)
     a = mean_e - b * mean_u
     through_zero = np.maximum(((u * e) @ weights) / (u**2 @ weights), 0.0)
@@ -109,9 +113,11 @@ def draw_noise(
     n_draws, n_folds, m = scores.shape
     if n_draws < 2:
         return np.zeros((n_resamples, m))
+    # Bessel's correction: deviations from the mean of few draws are too small.
     parts = np.nan_to_num(scores - scores.mean(axis=0)) * np.sqrt(n_draws / (n_draws - 1))
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, n_draws, size=(n_resamples, n_folds, n_draws))
+    # A resample is a product with how often each draw occurs in it: no loop over resamples.
     times = (drawn[..., None] == np.arange(n_draws)).mean(axis=2)  # of each fold's draws
     by_fold = (parts * weights).transpose(1, 0, 2).reshape(n_folds * n_draws, m)
     return np.asarray(times.reshape(n_resamples, -1) @ by_fold)

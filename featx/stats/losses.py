@@ -36,6 +36,7 @@ def brier_scores(y: IntArray, proba: FloatArray) -> FloatArray:
     Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review
     78, 1950.
     """
+    # The sum over classes of (p - 1 if true)², without the one-hot matrix.
     own = proba[np.arange(len(y)), y]
     return np.asarray((proba**2).sum(axis=1) - 2 * own + 1)
 

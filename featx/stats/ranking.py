@@ -100,6 +100,7 @@ def _cumulated(
     """
     from scipy.sparse import csr_array
 
+    # Odd places are at a level, even ones between two: below and at come out of one product.
     places = np.searchsorted(levels, score, "left") + np.searchsorted(levels, score, "right")
     n = len(score)
     between = csr_array((np.ones(n), (places, np.arange(n))), shape=(2 * len(levels) + 1, n))

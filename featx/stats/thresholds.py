@@ -32,6 +32,8 @@ def tune_cutoff(own: BoolArray, proba: FloatArray, metric: str, target: float) -
     if not own.any():
         return 0.5
     cutoffs, inverse = np.unique(proba, return_inverse=True)
+    # From the largest probability down: how many are decided for at each cutoff, and how many of
+    # those rightly.
     called = np.bincount(inverse)[::-1].cumsum()[::-1]
     right = np.bincount(inverse, weights=own)[::-1].cumsum()[::-1]
     reached = right / (own.sum() if metric == "recall" else called)
