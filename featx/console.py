@@ -1,19 +1,23 @@
-"""What featx says to a person: data on stdout, messages and progress on stderr.
+"""Output for people: data on stdout, messages and progress on stderr.
 
-Progress bars appear only on a terminal. ``NO_COLOR`` and ``TERM=dumb`` are honoured by rich.
+Progress bars appear only on a terminal that can redraw a line; nothing is in colour.
 """
 
 from __future__ import annotations
 
 import codecs
+import datetime
 import json
 import logging
+import os
+import shutil
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 from featx.errors import OutputLostError
 from featx.system_errors import reason
@@ -40,13 +44,16 @@ __all__ = [
 ]
 
 _verbosity = 0
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal's handler may speak while its own thread does
 _last: dict[str, Callable[[str], None]] | None = None
+_bar: Progress | None = None
+_CLEAR = "\r\033[K"  # to the start of the line, and nothing on it
+_REDRAW_S = 0.1
 
 
 def set_verbosity(level: int) -> None:
-    """Set how much is said: -1 only warnings and errors, 0 the story, 1 details and tracebacks; -2
-    nothing, since another process says the same."""
+    """Set how much is printed: -1 only warnings and errors, 0 the story, 1 details and tracebacks;
+    -2 nothing, since another process prints the same."""
     global _verbosity
     _verbosity = level
 
@@ -66,6 +73,8 @@ def out(text: str) -> None:
         It is closed, full, or read by nobody any more.
     """
     with _lock:
+        if _bar is not None:
+            _to_terminal(_CLEAR)
         try:
             _write(text + "\n")
         except (OSError, ValueError) as error:  # ValueError: a stream that was closed
@@ -207,7 +216,11 @@ def _say(message: str) -> None:
     # A stderr that is closed or full must not end the work that is told of.
     with _lock, suppress(OSError, ValueError):
         if sys.stderr is not None:
+            if _bar is not None:
+                sys.stderr.write(_CLEAR)
             print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+            if _bar is not None:
+                _bar.draw()
 
 
 def counted(n: int, noun: str, verb: str = "") -> str:
@@ -222,8 +235,8 @@ def counted(n: int, noun: str, verb: str = "") -> str:
         For one and for many, with a stroke between.
     """
     one, _, many = verb.partition("/")
-    said = f"{n:,} {noun if n == 1 else plural(noun)}"
-    return f"{said} {one if n == 1 else many}" if verb else said
+    text = f"{n:,} {noun if n == 1 else plural(noun)}"
+    return f"{text} {one if n == 1 else many}" if verb else text
 
 
 def plural(noun: str) -> str:
@@ -274,47 +287,60 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-class Progress(Protocol):
-    """What `progress` yields."""
+class Progress:
+    """A bar on the last line of a terminal, or nothing at all; see `progress`."""
+
+    def __init__(self, total: int, label: str) -> None:
+        self._total, self._label = total, label
+        self._done, self._started, self._drawn = 0, time.monotonic(), 0.0
 
     def advance(self, n: int = 1) -> None:
-        """Say that ``n`` more steps are done."""
+        """Count ``n`` more steps as done."""
+        with _lock:
+            self._done += n
+            if _bar is self and time.monotonic() - self._drawn >= _REDRAW_S:
+                self.draw()
+
+    def draw(self) -> None:
+        """Show how far it is, how fast, and how long it will take."""
+        self._drawn = time.monotonic()
+        rate = self._done / max(self._drawn - self._started, 1e-9)
+        text = f"{self._label} {self._done:,}/{self._total:,}"
+        if self._done:
+            left_s = round(max(self._total - self._done, 0) / rate)
+            text += f" {rate:,.0f}/s {datetime.timedelta(seconds=left_s)}"
+        columns = shutil.get_terminal_size().columns
+        width = min(40, columns - len(text) - 4)
+        if width >= 8:
+            filled = width * min(self._done, self._total) // max(self._total, 1)
+            text = f"{text} [{'#' * filled}{'.' * (width - filled)}]"
+        _to_terminal(_CLEAR + text[: columns - 1])
 
 
-class _Silent:
-    def advance(self, n: int = 1) -> None:
-        """Nothing to draw on."""
+def _to_terminal(text: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 @contextmanager
 def progress(total: int, label: str) -> Iterator[Progress]:
     """Show a bar with rate and time left on stderr while the block runs.
 
-    Silent under ``-q`` and where stderr is not a terminal.
+    Silent under ``-q``, where stderr is not a terminal, and within another bar.
     """
-    if _verbosity < 0 or sys.stderr is None or not sys.stderr.isatty():
-        yield _Silent()
+    global _bar
+    bar = Progress(total, label)
+    terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if _verbosity < 0 or not terminal or _bar is not None:
+        yield bar
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-    class _Bar:
-        def advance(self, n: int = 1) -> None:
-            bars.advance(task, n)
-            speed = bars.tasks[0].speed
-            bars.update(task, rate=f"{speed:,.0f}/s" if speed else "")
-
-    with bars:
-        task = bars.add_task(label, total=total, rate="")
-        yield _Bar()
+    with _lock:
+        _bar = bar
+        bar.draw()
+    try:
+        yield bar
+    finally:
+        with _lock:
+            _bar = None
+            _to_terminal(_CLEAR)

@@ -92,14 +92,14 @@ class ConfigError(UsageError):
 class UnknownNameError(UsageError):
     """A name that nothing has; the message lists the choices and the nearest match.
 
-    Where the choices are too many to list, ``said`` stands in the place of the list.
+    Where the choices are too many to list, ``listed`` stands in the place of the list.
     """
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str], *, said: str = "") -> None:
+    def __init__(self, kind: str, name: str, choices: Iterable[str], *, listed: str = "") -> None:
         choices = sorted(choices)
         guess = nearest(name, choices)
         hint = f"Did you mean {guess!r}?" if guess else None
-        listed = said or f"Choose from: {', '.join(choices) if choices else 'none'}."
+        listed = listed or f"Choose from: {', '.join(choices) if choices else 'none'}."
         super().__init__(f"Unknown {kind} {name!r}. {listed}", hint=hint)
 
 
@@ -147,7 +147,7 @@ class FitError(FeatxError):
 
 
 class ComparisonError(FeatxError):
-    """These runs cannot be compared: they did not judge the same images in the same way."""
+    """These runs cannot be compared: they were not evaluated on the same images in the same way."""
 
 
 class AuditError(FeatxError):

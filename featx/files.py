@@ -6,14 +6,16 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 __all__ = [
     "TEMPORARY_PATTERN",
     "OddFileError",
     "atomic_path",
+    "built_files",
     "cut_name",
     "fsync_directory",
     "hidden_name",
@@ -79,9 +81,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
         The disk is full or the folder cannot be written; the old file is untouched and the
         temporary one removed.
     """
-    target = Path(path)
-    temporary = hidden_name(target, "tmp")
-    try:
+    with _renamed_to(Path(path)) as temporary:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             view = memoryview(data).cast("B")
@@ -90,11 +90,6 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(temporary, target)  # noqa: PTH105 - the tests cut the power at this very call
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    fsync_directory(target.parent)
 
 
 @contextlib.contextmanager
@@ -104,20 +99,51 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     For writers that want a file name (pyarrow, zipfile). The temporary file is synced and renamed
     and the folder synced when the block ends well, and removed when it does not.
     """
-    target = Path(path)
+    with _renamed_to(Path(path)) as temporary:
+        yield temporary
+        _fsync_file(temporary)
+
+
+@contextlib.contextmanager
+def built_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Give a scratch folder beside ``names`` in ``folder``; they are moved there one by one, in
+    order, when the block ends well.
+
+    For writers that make several files at once: all of them are whole before the first is moved.
+    """
+    scratch = hidden_name(folder / names[-1], "tmp")
+    scratch.mkdir()
+    try:
+        yield scratch
+        for name in names:
+            _fsync_file(scratch / name)
+        for name in names:
+            os.replace(scratch / name, folder / name)  # noqa: PTH105
+        fsync_directory(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # made above, under a name nobody else has
+
+
+@contextlib.contextmanager
+def _renamed_to(target: Path) -> Iterator[Path]:
+    """Give a hidden name beside ``target``; the synced file there becomes it if the block ends
+    well, and is removed if not."""
     temporary = hidden_name(target, "tmp")
     try:
         yield temporary
-        handle = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
         os.replace(temporary, target)  # noqa: PTH105 - the tests cut the power at this very call
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     fsync_directory(target.parent)
+
+
+def _fsync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def hidden_name(target: Path, ending: str) -> Path:

@@ -129,7 +129,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _end_now(code: int) -> NoReturn:
-    """As `os._exit`, with nothing said lost and no process left behind."""
+    """As `os._exit`, with no message lost and no process left behind."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

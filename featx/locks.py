@@ -34,7 +34,7 @@ class Lock:
     stand_in : Path, optional
         The file that is the lock where the file system has none of its own.
     left : str
-        What the file said when the lock was taken: the signature of a holder that was killed.
+        The file's text when the lock was taken: the signature of a holder that was killed.
     """
 
     path: Path
@@ -92,6 +92,8 @@ def take_lock(path: Path) -> Lock:
             stand_in = None
             if fcntl is None or not _flock(fcntl, handle):
                 stand_in = _stand_in(path)
+            # Between our open and our lock the holder may have removed the file: the lock is then
+            # on a file without a name, and somebody else may hold the new one.
             if _still_there(handle, path):
                 lock = Lock(path, handle, stand_in, _read(handle))
                 lock.sign(signature())

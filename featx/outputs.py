@@ -1,4 +1,4 @@
-"""What a command is going to write, settled before it reads the first image.
+"""What a command is going to write, claimed before it reads the first image.
 
 A command claims its outputs at its start and holds them to its end. A claim refuses, with nothing
 touched, what exists and may not be replaced, what is something that the command reads, what cannot
@@ -21,7 +21,7 @@ from featx.errors import UsageError
 from featx.files import make_directory, printable
 from featx.locks import HeldError, Lock, take_lock
 from featx.ours import CLAIM_ENDING, FileKind, FolderKind, is_empty, is_mount
-from featx.places import Place, identity, path_beside, real_paths
+from featx.places import Location, identity, path_beside, real_paths
 from featx.replacing import claim_file, free_name, put_back, tidy, tidy_beside
 from featx.shell import shell_line
 
@@ -123,7 +123,7 @@ class Claims:
         """Where a claimed output is to be written now.
 
         Its own place; or, should something have come to be there since it was claimed, a free name
-        beside it, which is said: what a command has computed is never thrown away.
+        beside it, with a warning: what a command has computed is never thrown away.
         """
         output = self._outputs[os.fspath(path)]
         target = output.target
@@ -294,7 +294,7 @@ def check_clear(output: Output, used: Iterable[Used]) -> None:
     UsageError
         It does; the message names both.
     """
-    place = Place(output.target)
+    place = Location(output.target)
     for one in used:
         there = Path(os.path.realpath(one.path))
         how = place.touches(there)

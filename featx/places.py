@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["Identity", "Place", "identity", "path_beside", "real_paths"]
+__all__ = ["Identity", "Location", "identity", "path_beside", "real_paths"]
 
 Identity = tuple[int, int]  # device and number
 
 
-class Place:
+class Location:
     """Where something will be written: real folders, and a name that need not exist.
 
     Places are compared by their real paths, and what exists also by what it is on the disk, so

@@ -91,7 +91,7 @@ def exchange(a: Path, b: Path) -> bool:
 
 
 def _clear(old: Path, target: Path, kind: FolderKind) -> None:
-    """Remove a folder that was replaced; what somebody put into it meanwhile is kept, and said."""
+    """Remove a folder that was replaced; files of others in it are kept, with a warning."""
     with contextlib.suppress(OSError):
         if is_empty(old) or (kind.is_one(old) and next(kind.strangers(old), None) is None):
             rest = hidden_name(target, "tmp")  # half removed it must never be put back

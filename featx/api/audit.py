@@ -8,30 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from featx import console
-from featx.api._options import sections
 from featx.auditing import Audit, AuditData, audit_images
-from featx.auditing.document import TABLES, audit_document, audit_tables
-from featx.auditing.looking import look_at
+from featx.auditing.document import audit_document
+from featx.auditing.folder import AUDIT, write_audit
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig
+from featx.config.options import sections
 from featx.data.opening import open_data
-from featx.errors import AuditError, DatasetError, UsageError
-from featx.extraction import Extraction
+from featx.errors import AuditError, UsageError
 from featx.extraction.embedding import extract_manifest
 from featx.extraction.used import used_by
-from featx.files import make_directory, printable, write_atomic
-from featx.formats import write_rows
-from featx.ours import FolderKind, is_page, is_table, read_json
+from featx.files import printable
 from featx.outputs import Claims, Output, claimed
 from featx.reporting.audit_page import audit_page
 from featx.system_errors import writing
 from featx.types import AUTO_LAYER
 
 __all__ = ["FinishedAudit", "audit", "audit_dataset"]
-
-FILES = frozenset({"audit.html", "audit.json", *(f"{name}.csv" for name in TABLES)})
 
 
 @dataclass(frozen=True)
@@ -122,75 +115,16 @@ def _audit(
     claims.spare("the images", manifest.paths)
     extraction = extract_manifest(manifest, extract, allow_memory=True)[0]
     extracted = time.perf_counter()
-    images = _audit_data(extraction, extract.workers)
+    images = AuditData.of(extraction, workers=extract.workers)
     looked = time.perf_counter()
     found = audit_images(images, n_folds=config.folds, seed=config.seed)
     found.times.update(
         extract_s=round(extracted - started, 3), looking_s=round(looked - extracted, 3)
     )
     results = audit_document(found, extraction)
+    paths = {row.id: row.path for row in manifest.rows}
     with writing("the audit", folder, kept="What is in the cache is kept."):
-        _write(folder, found, results, extraction, config)
+        page = audit_page(found, results, paths, shown=config.shown)
+        write_audit(folder, found, results, page)
     console.log(f"Audit written to {printable(str(folder))}")
     return FinishedAudit(folder, results, found)
-
-
-def _is_audit(folder: Path) -> bool:
-    """Whether it has an audit's document, and files of an audit's names are of an audit."""
-    document = read_json(folder / "audit.json")
-    if not {"schema_version", "source", "serious", "summary"} <= document.keys():
-        return False
-    tables = {f"{name}.csv": is_table(columns) for name, columns in TABLES.items()}
-    known = {**tables, "audit.html": is_page}
-    return all(known[p.name](p) for p in folder.iterdir() if p.name in known)
-
-
-#: Its files are replaced one by one: others in the folder stay.
-AUDIT = FolderKind(
-    "an audit",
-    _is_audit,
-    lambda folder: FILES.__contains__,
-    room_bytes=1 << 21,
-    in_place=True,
-)
-
-
-def _audit_data(extraction: Extraction, workers: int | None) -> AuditData:
-    """The images that have an embedding and can still be decoded."""
-    rows = [row for row, ok in zip(extraction.manifest.rows, extraction.ok, strict=True) if ok]
-    looks = look_at([row.path for row in rows], workers=workers)
-    kept = [i for i, look in enumerate(looks) if look is not None]
-    if not kept:
-        raise DatasetError(
-            f"None of {len(extraction.ok):,} images could be read.",
-            hint="featx inspect says why.",
-        )
-    rows = [rows[i] for i in kept]
-    return AuditData(
-        ids=[row.id for row in rows],
-        X=extraction.X[kept],
-        hashes=np.asarray(extraction.hashes[extraction.ok][kept]),
-        labels=[row.label for row in rows],
-        groups=[row.group for row in rows],
-        splits=[row.split for row in rows],
-        looks=[look for look in looks if look is not None],
-    )
-
-
-def _write(
-    folder: Path,
-    found: Audit,
-    results: dict[str, Any],
-    extraction: Extraction,
-    config: AuditConfig,
-) -> None:
-    import json
-
-    make_directory(folder)
-    # First: the rest is recognised by it.
-    write_atomic(folder / "audit.json", json.dumps(results, indent=2, allow_nan=False).encode())
-    for name, (columns, rows) in audit_tables(found).items():
-        write_rows(folder / f"{name}.csv", columns, rows, overwrite=True)
-    paths = {row.id: row.path for row in extraction.manifest.rows}
-    text = audit_page(found, results, paths, shown=config.shown)
-    write_atomic(folder / "audit.html", text.encode("utf-8", "backslashreplace"))

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.api._options import sections
-from featx.api.compare_both import frozen_and_finetuned, refuse_training_options
+from featx.api.finetune import finetune_dataset
+from featx.api.fit import fit_dataset
+from featx.api.runs import run_folder, run_output
 from featx.comparing.compare import Comparison, compare_runs
 from featx.comparing.reports import REPORTS, render
-from featx.config import CompareConfig
+from featx.config import CompareConfig, frozen_and_finetuned
+from featx.config.options import sections
 from featx.errors import UsageError
 from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
@@ -57,7 +59,7 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     UsageError
         Fewer than two runs, a folder that is none, an unknown metric, or output that exists.
     ComparisonError
-        The runs were not judged on the same images in the same way; the message says how.
+        The runs were not evaluated on the same images in the same way; the message says how.
 
     Examples
     --------
@@ -114,9 +116,9 @@ def _compare(
 ) -> Comparison:
     """The comparison itself, once its reports are claimed."""
     if config.finetune:
-        folders = frozen_and_finetuned(folders, config, overrides)
+        folders = _make_runs(folders, config, overrides)
     else:
-        refuse_training_options(config, overrides)
+        _refuse_training_options(config, overrides)
     comparison = compare_runs(
         _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
     )
@@ -142,3 +144,38 @@ def _baseline_first(folders: list[str], baseline: str | None) -> list[str]:
         return folders
     others = [f for f in folders if Path(f).resolve() != Path(baseline).resolve()]
     return [baseline, *others]
+
+
+def _make_runs(datasets: list[str], config: CompareConfig, overrides: tuple[str, ...]) -> list[str]:
+    """Fit a head on frozen embeddings, then fine-tune the backbone on the same folds; the folders
+    of both runs, the frozen one first."""
+    if len(datasets) != 1 or config.baseline is not None:
+        raise UsageError(
+            "--finetune takes one data set and makes both runs itself, the baseline too.",
+            hint="featx compare DATASET --finetune --backbone NAME",
+        )
+    frozen, tuned = frozen_and_finetuned(datasets[0], config, overrides)
+    assert tuned.finetune is not None
+    sections = (frozen.fit, tuned.finetune)  # either may exist: refuse before anything is spent
+    with claimed([run_output(run_folder(datasets[0], each), each) for each in sections]):
+        pass
+    baseline = fit_dataset(frozen)
+    section = tuned.finetune.model_copy(update={"from_run": str(baseline.folder)})
+    finished = finetune_dataset(tuned.model_copy(update={"finetune": section}))
+    return [str(baseline.folder), str(finished.folder)]
+
+
+def _refuse_training_options(config: CompareConfig, overrides: tuple[str, ...]) -> None:
+    """Refuse options for runs to be made where the runs are finished."""
+    given = {
+        "--backbone": config.backbone,
+        "--weights": config.weights,
+        "--name": config.name,
+        "--set": overrides,
+    }
+    for flag, value in given.items():
+        if value:
+            raise UsageError(
+                f"{flag} is for runs that are still to be made; these are finished.",
+                hint="With a data set in their place, add --finetune.",
+            )

@@ -42,6 +42,8 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
         left to choose), ``networks`` (where converted ones are kept), ``cache``, ``weights``,
         ``environment`` and ``advice``, a list of sentences on what is missing.
     """
+    from featx.engines import choose
+
     advice: list[str] = []
     folder = cache_folder(cache)
     return {
@@ -49,7 +51,7 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": _versions(advice),
         "devices": _devices(advice),
-        "engine": str(_choose()),
+        "engine": str(choose()),
         "networks": str(kept_folder()),
         "cache": _cache(folder, advice),
         "weights": _weights(advice),
@@ -85,12 +87,6 @@ def _devices(advice: list[str]) -> list[dict[str, Any]]:
     if len(devices) == 1:
         advice.append("No GPU was found; everything runs on the CPU, only slower.")
     return devices
-
-
-def _choose() -> Any:
-    from featx.engines import choose
-
-    return choose()
 
 
 def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:

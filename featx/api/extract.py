@@ -1,13 +1,13 @@
-"""`featx.extract`: images in a data set to cached embeddings, with everything that is said."""
+"""`featx.extract`: images in a data set to cached embeddings, with messages."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from featx.api._options import sections
 from featx.artifact import Model
 from featx.config import DatasetConfig, ExtractConfig
+from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest, extract_with_model

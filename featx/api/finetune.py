@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featx import console
-from featx.api._options import sections
 from featx.api.report import add_report
 from featx.api.runs import RunContents, run_folder, run_output, write_run
 from featx.artifact import load_model
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
+from featx.config.options import sections
 from featx.console import counted
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
@@ -28,7 +28,7 @@ from featx.durations import read_seconds
 from featx.errors import MissingExtraError, UsageError
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest
-from featx.extraction.settling import settle_extract
+from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import used_by
 from featx.finetuning.baseline import Settled, check_names, check_same_images, settle
 from featx.finetuning.devices import Place, choose_place
@@ -140,7 +140,7 @@ def _finetune(
     manifest = labelled(open_data(config.data))
     claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, settled)
-    config = config.model_copy(update={"extract": settle_extract(manifest, config.extract)})
+    config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
     assert config.finetune is not None
     extraction = _extract(manifest, config.extract)
     part, tested, notes = _separate(extraction, settled)

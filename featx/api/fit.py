@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.api._options import sections
 from featx.api.report import add_report
 from featx.api.runs import RunContents, run_folder, run_output, write_run
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+from featx.config.options import sections
 from featx.data.copies import copies_document
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest
-from featx.extraction.settling import settle_backbone, settle_extract
+from featx.extraction.resolving import resolve_backbone, resolve_extract
 from featx.extraction.used import used_by
 from featx.files import printable
 from featx.fitting import (
@@ -90,10 +90,10 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     """The fit itself, once the run's name is claimed."""
     manifest = labelled(open_data(config.data))
     claims.spare("the images", manifest.paths)
-    extract = settle_backbone(config.extract, compete=True)
+    extract = resolve_backbone(config.extract, compete=True)
     config = config.model_copy(update={"extract": extract})
     _check_before_reading(manifest, config)
-    config = config.model_copy(update={"extract": settle_extract(manifest, config.extract)})
+    config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
     data = gather(extractions)
     if config.fit.concat:

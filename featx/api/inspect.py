@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from featx.api._options import sections
 from featx.config import DatasetConfig
-from featx.data.inspection import Inspection, inspect_manifest
+from featx.config.options import sections
+from featx.data.findings import Inspection
+from featx.data.inspection import inspect_manifest
 from featx.data.opening import open_data
 
 __all__ = ["inspect"]

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.api._options import sections
 from featx.api.runs import again_command
 from featx.artifact import load_model
 from featx.artifact.folder import FolderReader
 from featx.comparing.predictions import Judged
 from featx.comparing.record import LEVELS, JudgedRun, read_run
 from featx.config import ReportConfig, RunConfig, load_config
+from featx.config.options import sections
 from featx.data.reader import read_manifest
 from featx.errors import ComparisonError, FeatxError
 from featx.extraction import Extraction, run_extractors

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from featx.api._options import sections
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
+from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.used import check_cache, used_by
-from featx.outputs import claimed
+from featx.outputs import Claims, claimed
 from featx.scoring.folder import extract_again, outputs_of, predict_rows, write_scores
 from featx.scoring.scores import Scores
 
@@ -29,9 +29,6 @@ def score(
 ) -> Scores:
     """Predict the class of every image of a folder; nothing is left out.
 
-    Embeddings that the cache holds are not computed again; where the cache cannot be written they
-    stay in memory.
-
     Parameters
     ----------
     model : Model or path
@@ -41,11 +38,10 @@ def score(
     output : path, optional
         ``.csv``, ``.jsonl`` or ``.parquet`` file to write. Default None writes nothing.
     config : ScoreConfig, optional
-        What is written; its ``output`` is not read here. ``report`` also asks whether the images
-        are like the training images (`featx.stats.drift`).
+        What is written; its ``output`` is not read here.
     extract : ExtractConfig, optional
-        Cache, device and manners. Of what decides the embedding only ``weights`` is read (a file
-        that has moved since the model was fitted); the rest is the model's.
+        Cache, device and the like. What decides the embedding is the model's, except ``weights``
+        (a file that has moved since the model was fitted).
     **options
         Fields of `featx.config.ScoreConfig` and `featx.config.ExtractConfig`, instead of
         ``config`` and ``extract``.
@@ -75,20 +71,33 @@ def score(
     loaded = model if isinstance(model, Model) else load_model(model)
     if not isinstance(images, DatasetConfig):
         images = DatasetConfig(dataset=os.fspath(images))
+    named = "" if isinstance(model, Model) else os.fspath(model)
     with claimed(outputs_of(output, config), used_by(images, extract, model=model)) as claims:
-        manifest = open_data(images, labelled=False)
-        claims.spare("the images", manifest.paths)
-        check_cache(manifest, extract.cache)
-        extractions = extract_again(loaded, manifest, config, extract)
-        scores = predict_rows(loaded, extractions, config)
-        scores = write_scores(scores, extractions[0], output, config, claims)
-        if config.report is not None:
-            from featx.reporting.score_page import add_page  # drawing is imported where it is used
+        return _score(loaded, named, images, output, config, extract, claims)
 
-            named = "" if isinstance(model, Model) else os.fspath(model)
-            place = claims.place(config.report)
-            scores = add_page(loaded, named, extractions, scores, place, config, images, extract)
+
+def _score(
+    model: Model,
+    named: str,
+    images: DatasetConfig,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+    claims: Claims,
+) -> Scores:
+    """The scoring itself, once its outputs are claimed."""
+    manifest = open_data(images, labelled=False)
+    claims.spare("the images", manifest.paths)
+    check_cache(manifest, extract.cache)
+    extractions = extract_again(model, manifest, config, extract)
+    scores = predict_rows(model, extractions, config)
+    scores = write_scores(scores, extractions[0], output, config, claims)
+    if config.report is None:
         return scores
+    from featx.reporting.score_page import add_page  # drawing is imported where it is used
+
+    place = claims.place(config.report)
+    return add_page(model, named, extractions, scores, place, config, images, extract)
 
 
 def _one_source(

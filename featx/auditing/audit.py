@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import CopySet, copy_components, find_copies
@@ -21,6 +20,7 @@ from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
 from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
+from featx.types import FloatArray, IntArray
 
 __all__ = ["Audit", "Copies", "audit_images"]
 
@@ -79,9 +79,9 @@ class Audit:
     data: AuditData
     copies: list[Copies]
     straddling: dict[str, dict[str, int]]
-    rows: NDArray[np.int64]
+    rows: IntArray
     issues: LabelIssues | None
-    outliers: NDArray[np.float64]
+    outliers: FloatArray
     shortcuts: list[Shortcut]
     separability: dict[str, Any] | None
     group_purity: dict[str, float] | None
@@ -241,10 +241,10 @@ def _of_labels(
 
 
 def _describe(
-    y: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
+    y: IntArray,
+    probabilities: FloatArray,
     classes: list[str],
-    units: NDArray[np.int64],
+    units: IntArray,
     folds: Folds,
     seed: int,
 ) -> dict[str, Any]:
@@ -285,14 +285,18 @@ def _group_purity(data: AuditData) -> dict[str, float] | None:
     ]
     for group, label in pairs:
         members[group][label] += 1
-    right = judged = 0
+    right = n_evaluated = 0
     for group, label in pairs:
         others = members[group].copy()
         others[label] -= 1
         if others.total():
-            judged += 1
+            n_evaluated += 1
             right += others[label] == max(others.values())
-    if not judged:
+    if not n_evaluated:
         return None
     commonest = Counter(label for _, label in pairs).most_common(1)[0][1]
-    return {"accuracy": right / judged, "images": judged, "commonest_class": commonest / len(pairs)}
+    return {
+        "accuracy": right / n_evaluated,
+        "images": n_evaluated,
+        "commonest_class": commonest / len(pairs),
+    }

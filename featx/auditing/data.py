@@ -8,8 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.auditing.looking import Look
+from featx.auditing.looking import Look, look_at
 from featx.data.copies import EqualImages, copy_codes, equal_sets
+from featx.errors import DatasetError
+from featx.extraction import Extraction
+from featx.types import IntArray
 
 __all__ = ["AuditData"]
 
@@ -37,11 +40,39 @@ class AuditData:
     splits: list[str | None]
     looks: list[Look]
 
+    @classmethod
+    def of(cls, extraction: Extraction, *, workers: int | None) -> AuditData:
+        """The images that have an embedding and can still be decoded.
+
+        Raises
+        ------
+        DatasetError
+            There are none.
+        """
+        rows = [row for row, ok in zip(extraction.manifest.rows, extraction.ok, strict=True) if ok]
+        looks = look_at([row.path for row in rows], workers=workers)
+        kept = [i for i, look in enumerate(looks) if look is not None]
+        if not kept:
+            raise DatasetError(
+                f"None of {len(extraction.ok):,} images could be read.",
+                hint="featx inspect says why.",
+            )
+        rows = [rows[i] for i in kept]
+        return cls(
+            ids=[row.id for row in rows],
+            X=extraction.X[kept],
+            hashes=np.asarray(extraction.hashes[extraction.ok][kept]),
+            labels=[row.label for row in rows],
+            groups=[row.group for row in rows],
+            splits=[row.split for row in rows],
+            looks=[look for look in looks if look is not None],
+        )
+
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
-    def copies(self) -> NDArray[np.int64]:
+    def copies(self) -> IntArray:
         """Images with the same number are exact copies; see `featx.data.copies.copy_codes`."""
         pixels = np.frombuffer(b"".join(look.pixel_hash for look in self.looks), np.uint8)
         return copy_codes(self.hashes, pixels.reshape(len(self), -1), [self.X])
@@ -52,7 +83,7 @@ class AuditData:
         return equal_sets(self.copies, self.hashes, self.labels, self.splits)
 
     @cached_property
-    def group_codes(self) -> NDArray[np.int64]:
+    def group_codes(self) -> IntArray:
         """Images with the same number are of one group; those without are alone."""
         names = [f"i{i}" if g is None else f"g{g}" for i, g in enumerate(self.groups)]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}

@@ -12,10 +12,10 @@ from scipy.fft import dctn
 from featx.auditing.neighbours import close_codes
 from featx.auditing.registration import aligned_similarity
 from featx.data.splits import link_components
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["CopySet", "copy_components", "find_copies", "perceptual_hash"]
 
-Int = NDArray[np.int64]
 
 HASH_BITS = 10  # of 63 that may differ
 HASH_SIMILARITY = 0.3  # what images with close hashes must share in the embedding
@@ -48,7 +48,7 @@ class CopySet:
     similarity: float
 
 
-def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def perceptual_hash(grey: NDArray[np.uint8]) -> BoolArray:
     """Signs of the lowest frequencies, shape (n, 63).
 
     The 8 × 8 lowest coefficients of the cosine transform without the mean, each above or below
@@ -61,17 +61,17 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low, axis=1, keepdims=True))
 
 
-def filled_share(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+def filled_share(grey: NDArray[np.uint8]) -> FloatArray:
     """Share of the pixels of each image, (n, side, side), that are not about its median grey."""
     middle = np.median(grey, axis=(1, 2), keepdims=True)
     return np.asarray((np.abs(grey - middle) > _AWAY).mean(axis=(1, 2)))
 
 
 def find_copies(
-    copies: Int,
+    copies: IntArray,
     grey: NDArray[np.uint8],
     Z: NDArray[np.float32],
-    neighbours: Int,
+    neighbours: IntArray,
     similarities: NDArray[np.float32],
 ) -> list[CopySet]:
     """Sets of images that are one picture, joined through any number of others.
@@ -101,7 +101,7 @@ def find_copies(
     weakest = np.ones(n)
     for (a, b), value in zip(pairs.tolist(), alike.tolist(), strict=True):
         weakest[[a, b]] = np.minimum(weakest[[a, b]], value)
-    components = _joined(copies, pairs)
+    components = link_components(copies, pairs=pairs)
     order = np.argsort(components, kind="stable")
     starts = np.flatnonzero(np.diff(components[order], prepend=-1))
     sets = []
@@ -112,7 +112,7 @@ def find_copies(
     return sets
 
 
-def copy_components(n: int, sets: Sequence[CopySet]) -> Int:
+def copy_components(n: int, sets: Sequence[CopySet]) -> IntArray:
     """A number for each of ``n`` images that those of one set share."""
     codes = np.arange(n, dtype=np.int64)
     for found in sets:
@@ -120,23 +120,13 @@ def copy_components(n: int, sets: Sequence[CopySet]) -> Int:
     return codes
 
 
-def _joined(copies: Int, pairs: Int) -> Int:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(copies)
-    near = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    codes = connected_components(near, directed=False)[1].astype(np.int64)
-    return link_components(copies, codes)
-
-
 def _candidates(
-    first: Int,
+    first: IntArray,
     grey: NDArray[np.uint8],
     Z: NDArray[np.float32],
-    neighbours: Int,
+    neighbours: IntArray,
     similarities: NDArray[np.float32],
-) -> Int:
+) -> IntArray:
     """Pairs worth laying over each other, of images that all differ."""
     a, b = np.nonzero(similarities >= SIMILARITY)
     near = np.stack([a, neighbours[a, b]], axis=1)

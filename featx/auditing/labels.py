@@ -11,11 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featx.data.splits import Folds
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["LabelIssues", "doubt_labels", "out_of_fold_probabilities"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 _C = 0.003  # strong: embeddings have hundreds of columns, and wrong labels must not be learned
 BELOW_CHANCE = 0.1  # of 1 / n_classes
@@ -39,15 +38,15 @@ class LabelIssues:
         See `doubt_labels`.
     """
 
-    probabilities: Float
-    quality: Float
-    believed: Int
-    suspected: NDArray[np.bool_]
+    probabilities: FloatArray
+    quality: FloatArray
+    believed: IntArray
+    suspected: BoolArray
 
 
 def out_of_fold_probabilities(
-    X: NDArray[np.float32], y: Int, folds: Folds, n_classes: int
-) -> Float:
+    X: NDArray[np.float32], y: IntArray, folds: Folds, n_classes: int
+) -> FloatArray:
     """Probabilities by logistic regressions that were trained without the image's fold.
 
     Returns
@@ -64,7 +63,7 @@ def out_of_fold_probabilities(
     return found
 
 
-def doubt_labels(y: Int, probabilities: Float) -> LabelIssues:
+def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
     """Suspected label errors from out-of-fold probabilities.
 
     Probabilities are calibrated by one temperature, of the largest likelihood of the given labels.
@@ -93,23 +92,23 @@ def doubt_labels(y: Int, probabilities: Float) -> LabelIssues:
     """
     n, n_classes = probabilities.shape
     rows = np.arange(n)
-    judged = probabilities[rows, y] > 0
-    calibrated = _calibrated(y, probabilities, judged)
-    quality = np.where(judged, calibrated[rows, y], np.nan)
+    known_to_fold = probabilities[rows, y] > 0
+    calibrated = _calibrated(y, probabilities, known_to_fold)
+    quality = np.where(known_to_fold, calibrated[rows, y], np.nan)
     others = calibrated.copy()
     others[rows, y] = -1.0
-    suspected = judged & (calibrated[rows, y] < BELOW_CHANCE / n_classes)
+    suspected = known_to_fold & (calibrated[rows, y] < BELOW_CHANCE / n_classes)
     return LabelIssues(calibrated, quality, others.argmax(axis=1), suspected)
 
 
-def _calibrated(y: Int, probabilities: Float, judged: NDArray[np.bool_]) -> Float:
+def _calibrated(y: IntArray, probabilities: FloatArray, known_to_fold: BoolArray) -> FloatArray:
     """The probabilities at the temperature that suits the given labels best."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
     with np.errstate(divide="ignore"):
         logits = np.log(probabilities)  # -inf for a class that is not known stays so
-    known, given = logits[judged], y[judged, None]
+    known, given = logits[known_to_fold], y[known_to_fold, None]
     if not len(known):
         return probabilities
 

@@ -91,7 +91,7 @@ def _look(path: str) -> Look | None:
 
 
 def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str]]:
-    """What the file says of itself beside the pixels; damaged metadata says nothing."""
+    """Metadata of the file; none where they are damaged."""
     numbers = {"JPEG quantisation": -1.0, "resolution": 0.0}
     words: dict[str, str] = {}
     with silent_pillow():

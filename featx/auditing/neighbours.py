@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.types import BoolArray, IntArray
+
 __all__ = ["close_codes", "nearest", "standardise"]
 
-Float = NDArray[np.float32]
-Int = NDArray[np.int64]
 
 _BLOCK_CELLS = 2**25  # of float32: 128 MiB
 
 
-def standardise(X: NDArray[np.floating]) -> Float:
+def standardise(X: NDArray[np.floating]) -> NDArray[np.float32]:
     """Columns scaled to mean 0 and variance 1, then rows to length 1.
 
     Centred first, because embeddings that are never negative all point the same way.
@@ -27,7 +27,7 @@ def standardise(X: NDArray[np.floating]) -> Float:
     return np.asarray(Z / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-def nearest(Z: Float, k: int) -> tuple[Int, Float]:
+def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float32]]:
     """The ``k`` other rows with the largest cosine similarity to each row.
 
     Parameters
@@ -58,13 +58,14 @@ def nearest(Z: Float, k: int) -> tuple[Int, Float]:
         best = np.argpartition(products, n - k, axis=1)[:, n - k :] if k else products[:, :0]
         best = np.asarray(best, dtype=np.int64)
         values = np.take_along_axis(products, best, axis=1)
+        # Equals in the order of their numbers: argpartition leaves them in any order.
         order = np.lexsort((best, -values), axis=1)
         neighbours[rows] = np.take_along_axis(best, order, axis=1)
         similarities[rows] = np.take_along_axis(values, order, axis=1)
     return neighbours, similarities
 
 
-def close_codes(bits: NDArray[np.bool_], distance: int) -> Int:
+def close_codes(bits: BoolArray, distance: int) -> IntArray:
     """Pairs of rows that differ in at most ``distance`` bits.
 
     Parameters
@@ -81,6 +82,7 @@ def close_codes(bits: NDArray[np.bool_], distance: int) -> Int:
     agree = bits.shape[1] - 2 * distance  # the product of codes that differ in so many bits
     found = []
     for rows in _blocks(len(bits)):
+        # Of codes of ±1 the product is agreements less differences: one product finds all pairs.
         products = signs[rows] @ signs[rows.start :].T
         a, b = np.nonzero(products >= agree)
         keep = b > a

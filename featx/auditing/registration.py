@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from featx.types import BoolArray, IntArray
+
 __all__ = ["aligned_similarity"]
 
-Float = NDArray[np.float32]
-Int = NDArray[np.int64]
 
 _PAIRS = 1024  # at a time
 _BLURS, _STEPS = (1.5, 0.7), (7, 4)  # blur in pixels of images of half the side, and steps there
@@ -17,7 +17,7 @@ _HOPELESS = 0.5  # correlation of blurred images below which no small shift help
 _LARGEST_SHIFT, _LARGEST_ZOOM = 0.16, 0.28  # of the side: what a small crop can need
 
 
-def aligned_similarity(grey: NDArray[np.uint8], pairs: Int) -> Float:
+def aligned_similarity(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     """Correlation of edges, once one image of each pair is scaled and shifted onto the other.
 
     Parameters
@@ -44,13 +44,14 @@ def aligned_similarity(grey: NDArray[np.uint8], pairs: Int) -> Float:
     return found
 
 
-def _align(grey: NDArray[np.uint8], pairs: Int) -> Float:
+def _align(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     used, codes = np.unique(pairs, return_inverse=True)
     codes = codes.reshape(pairs.shape)
     images = grey[used].astype(np.float32)
     n, side, _ = images.shape
     halves = images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
     blurred = _normal(gaussian_filter(halves, (0, 2, 2)))
+    # A small shift hardly changes blurs: pairs whose blurs differ end here, which are most.
     hopeful = (blurred[codes[:, 0]] * blurred[codes[:, 1]]).mean(axis=(1, 2)) >= _HOPELESS
     codes = codes[hopeful]
     if not len(codes):
@@ -72,17 +73,19 @@ def _align(grey: NDArray[np.uint8], pairs: Int) -> Float:
     return found
 
 
-def _normal(images: Float) -> Float:
+def _normal(images: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = images - images.mean(axis=(1, 2), keepdims=True)
     return centred / np.maximum(centred.std(axis=(1, 2), keepdims=True), 1e-3)
 
 
-def _grid(side: int) -> tuple[Float, Float]:
+def _grid(side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     return np.meshgrid(axis, axis, indexing="ij")
 
 
-def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
+def _sample(
+    images: NDArray[np.float32], warp: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], BoolArray]:
     """Images at scaled and shifted places, and which of those lie inside; bilinear."""
     n, side, _ = images.shape
     v, u = _grid(side)
@@ -95,7 +98,7 @@ def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
     fy, fx = y - top, x - left
     flat = images.reshape(n, -1)
 
-    def at(down: int, right: int) -> Float:
+    def at(down: int, right: int) -> NDArray[np.float32]:
         places = ((top + down) * side + left + right).reshape(n, -1)
         return np.take_along_axis(flat, places, axis=1).reshape(n, side, side)
 
@@ -104,7 +107,9 @@ def _sample(images: Float, warp: Float) -> tuple[Float, NDArray[np.bool_]]:
     return above * (1 - fy) + below * fy, inside
 
 
-def _step(fixed: Float, moving: Float, warp: Float) -> Float:
+def _step(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """One Gauss-Newton step on the squared difference, gain and offset removed."""
     side = fixed.shape[1]
     v, u = _grid(side)
@@ -112,18 +117,24 @@ def _step(fixed: Float, moving: Float, warp: Float) -> Float:
     weight = inside.astype(np.float32)
     dy, dx = np.gradient(warped, axis=(1, 2))
     half = (side - 1) / 2
+    # Derivatives by zoom and shift. The last two columns take up brightness and contrast, so
+    # that a recoloured copy is no worse a fit.
     parts = [dy * v * half, dx * u * half, dy * half, dx * half, warped, np.ones_like(warped)]
     J = np.stack([part * weight for part in parts], axis=-1).reshape(len(fixed), -1, 6)
     residual = ((fixed - warped) * weight).reshape(len(fixed), -1, 1)
     JT = J.transpose(0, 2, 1)
+    # Damped: where an image is flat along an axis, nothing fixes the shift along it.
     H = JT @ J + 1e-2 * side * np.eye(6, dtype=np.float32)
     moved = warp + np.linalg.solve(H, JT @ residual)[:, :4, 0]
     limits = np.array([_LARGEST_ZOOM] * 2 + [_LARGEST_SHIFT] * 2, dtype=np.float32)
     return np.clip(moved, -limits, limits)
 
 
-def _edge_correlation(fixed: Float, moving: Float, warp: Float) -> Float:
+def _edge_correlation(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
+) -> NDArray[np.float32]:
     warped, inside = _sample(moving, warp)
+    # Differences at the border are one-sided: they are left out.
     margin = np.zeros_like(inside)
     margin[:, 1:-1, 1:-1] = True
     weight = (inside & margin).astype(np.float32)

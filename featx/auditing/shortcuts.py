@@ -1,4 +1,4 @@
-"""Can the class be told without looking at what is in the picture?"""
+"""Can the class be predicted without looking at what is in the picture?"""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
 from featx.auditing.looking import Look
 from featx.data.splits import Folds
 from featx.stats.bootstrap import draw_units, interval
 from featx.stats.ranking import class_rankings
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["FAMILIES", "Shortcut", "family_columns", "find_shortcuts"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 #: What is tried, alone. Those that may belong to the subject itself are told, not called serious.
 FAMILIES = {
@@ -74,7 +72,7 @@ class Shortcut:
         return {**asdict(self), "serious": self.serious}
 
 
-def family_columns(looks: Sequence[Look], family: str) -> tuple[Float, list[str]]:
+def family_columns(looks: Sequence[Look], family: str) -> tuple[FloatArray, list[str]]:
     """Measurements of one family, shape (n, n_columns), and their names; words one-hot."""
     columns: list[Any] = []
     names = []
@@ -82,9 +80,9 @@ def family_columns(looks: Sequence[Look], family: str) -> tuple[Float, list[str]
         columns.append([look.numbers[family][name] for look in looks])
         names.append(name)
     for name in sorted({name for look in looks for name in look.words.get(family, {})}):
-        said = [look.words[family].get(name, "") for look in looks]
-        for word, _ in Counter(said).most_common(_MOST_WORDS):
-            columns.append([float(value == word) for value in said])
+        values = [look.words[family].get(name, "") for look in looks]
+        for word, _ in Counter(values).most_common(_MOST_WORDS):
+            columns.append([float(value == word) for value in values])
             names.append(f"{name} {word!r}" if word else f"no {name}")
     X = np.array(columns, dtype=np.float64).T if columns else np.empty((len(looks), 0))
     varying = np.ptp(X, axis=0) > 0 if len(X) else np.zeros(X.shape[1], bool)
@@ -92,7 +90,13 @@ def family_columns(looks: Sequence[Look], family: str) -> tuple[Float, list[str]
 
 
 def find_shortcuts(
-    looks: Sequence[Look], y: Int, units: Int, classes: Sequence[str], folds: Folds, *, seed: int
+    looks: Sequence[Look],
+    y: IntArray,
+    units: IntArray,
+    classes: Sequence[str],
+    folds: Folds,
+    *,
+    seed: int,
 ) -> list[Shortcut]:
     """Try each family alone, cross-validated on the folds.
 
@@ -122,10 +126,10 @@ def find_shortcuts(
 
 def _try(
     family: str,
-    X: Float,
+    X: FloatArray,
     names: Sequence[str],
-    y: Int,
-    units: Int,
+    y: IntArray,
+    units: IntArray,
     classes: Sequence[str],
     folds: Folds,
     seed: int,
@@ -168,8 +172,8 @@ def _at_least(auc: dict[str, float | None]) -> float:
 
 
 def _resampled(
-    y: Int, probabilities: Float, predicted: Int, units: Int, seed: int
-) -> tuple[float, Float, Float, Float]:
+    y: IntArray, probabilities: FloatArray, predicted: IntArray, units: IntArray, seed: int
+) -> tuple[float, FloatArray, FloatArray, FloatArray]:
     """Balanced accuracy, ROC-AUC of each class, and both of each resample of units."""
     hit = np.zeros((int(units.max()) + 1, probabilities.shape[1]))
     true = hit.copy()
@@ -194,7 +198,7 @@ def _resampled(
     )
 
 
-def _strongest(X: Float, of_class: NDArray[np.bool_]) -> int:
+def _strongest(X: FloatArray, of_class: BoolArray) -> int:
     """The column that tells a class from the others best, in either direction."""
     from scipy.stats import rankdata
 

@@ -155,13 +155,13 @@ class Fitted:
         has its own random ones: nothing that is taken out of it may depend on them.
     without : tuple of str
         Heads that the file lacks; the identity stands in their places.
-    said : str
+    message : str
         What a person should know of it; may be empty.
     """
 
     absent: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
-    said: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)

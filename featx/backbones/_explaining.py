@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from featx.backbones._loading import load_backbone
 from featx.errors import BackboneError
-from featx.types import BackboneRequest, Preprocess
+from featx.types import BackboneRequest, FloatArray, Preprocess
 
 __all__ = ["Explanation", "explain"]
 
-Float = NDArray[np.float64]
 AT_ONCE = 8  # images, for the memory that their maps take
 
 
@@ -32,14 +31,14 @@ class Explanation:
     """
 
     kind: Literal["activation", "attention"]
-    maps: Float
+    maps: FloatArray
 
 
 def explain(
     request: BackboneRequest,
     document: dict[str, Any],
     pixels: NDArray[np.uint8],
-    directions: Float,
+    directions: FloatArray,
 ) -> Explanation | None:
     """Maps of images: class activation where it is exact, else attention, else None.
 
@@ -82,7 +81,7 @@ def explain(
 
 
 def _whole(
-    kind: Literal["activation", "attention"], maps: list[Float], n_batches: int
+    kind: Literal["activation", "attention"], maps: list[FloatArray], n_batches: int
 ) -> Explanation | None:
     """All maps; None where some are missing."""
     return Explanation(kind, np.concatenate(maps)) if len(maps) == n_batches else None
@@ -96,7 +95,7 @@ def _normalised(pixels: NDArray[np.uint8], preprocess: Preprocess) -> Any:
     return (x - mean) / std
 
 
-def together(maps: Sequence[Float]) -> Float:
+def together(maps: Sequence[FloatArray]) -> FloatArray:
     """The sum of maps (n, rows, columns) of several sizes on the finest grid.
 
     A cell's value is shared out over the cells that it covers, by area: sums stay.
@@ -108,7 +107,7 @@ def together(maps: Sequence[Float]) -> Float:
     )  # fmt: skip
 
 
-def _shared(n: int, m: int) -> Float:
+def _shared(n: int, m: int) -> FloatArray:
     """Which share of each of ``n`` equal cells of a line lies in each of ``m``, shape (m, n)."""
     ends = np.arange(n + 1) / n
     cells = np.arange(m + 1) / m

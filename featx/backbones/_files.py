@@ -257,7 +257,7 @@ def _is_state(value: Any) -> bool:
 
 
 def _set_of(value: Any, path: Path) -> Mapping[str, Tensor]:
-    """The one set of tensors in what a training loop saved; where there are several, it is said."""
+    """The one set of tensors in what a training loop saved; of several, a message names it."""
     for _ in range(_DEEPEST):
         if _is_state(value):
             state: Mapping[str, Tensor] = value

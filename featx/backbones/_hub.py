@@ -125,7 +125,7 @@ def fetch_url(url: str, *, what: str, offline: bool) -> Path:
     WeightsNotFoundError
         Not here and not to be had; says what to fetch and where to put it.
     BackboneError
-        The file is not the one that its name promises.
+        The file's content does not match its name.
     """
     path = _torch_hub_file(url)
     if not path.is_file():
@@ -151,7 +151,7 @@ def _check_hash(file: Path, what: str, *, where: Path) -> None:
         raise BackboneError(
             f"{where} is not what was published for {what}: "
             f"its SHA-256 begins {found[: len(match[1])]}, not {match[1]}.",
-            hint="Delete it if it is there and run again, or copy it here anew.",
+            hint="Delete it if it is there and run again, or copy it here again.",
         )
 
 

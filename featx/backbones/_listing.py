@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from featx.backbones._base import BackboneInfo, LayerInfo, Source
 from featx.backbones._loading import SOURCES, parse_name
 from featx.backbones._unknown import names_holding
+from featx.types import PRE_LOGITS
 
 __all__ = ["count_backbones", "list_backbones", "list_layers"]
 
@@ -61,7 +62,8 @@ def _measured(row: BackboneInfo, source: Source, name: str) -> BackboneInfo:
     """The row with the width and parameters of the network, taken on the meta device."""
     import torch
 
-    from featx.backbones._taps import PRE_LOGITS, Tap, TappedNetwork, call_for_shapes
+    from featx.backbones._taps import Tap, TappedNetwork
+    from featx.backbones._tracing import call_for_shapes
 
     try:
         network = source.sketch(name)
@@ -89,7 +91,7 @@ def list_layers(name: str) -> list[LayerInfo]:
     """
     import torch
 
-    from featx.backbones._taps import trace
+    from featx.backbones._tracing import trace
 
     source, rest = parse_name(name)
     network = source.sketch(rest)

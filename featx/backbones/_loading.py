@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from featx import console
 from featx.backbones._base import Backbone, BackboneOutput, Network, Source
-from featx.backbones._unknown import names_holding, said_of_names
+from featx.backbones._unknown import names_holding, names_message
 from featx.errors import BackboneError, UsageError
 from featx.registry import Registry
 from featx.shell import as_argument, shell_line
-from featx.types import AUTO_LAYER, BackboneRequest, Preprocess
+from featx.types import AUTO_LAYER, PRE_LOGITS, BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,8 +63,8 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
         console.warn(
             f"{network.name} has random weights: its embeddings say little about the images."
         )
-    if network.fitted.said:
-        console.log(f"{network.weights_file}: {network.fitted.said}.")
+    if network.fitted.message:
+        console.log(f"{network.weights_file}: {network.fitted.message}.")
     x = torch.zeros(1, 3, *network.preprocess.size_px)
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
@@ -119,7 +119,7 @@ def _holding(part: str) -> str:
     names = [f"{s}:{name}" for s in SOURCES.names() for name in SOURCES.get(s).names()]
     networks = list(dict.fromkeys(name.partition(".")[0] for name in names))
     found = names_holding(part, networks) or names_holding(part, names)
-    return f" {said_of_names(part, found)}" if found else ""
+    return f" {names_message(part, found)}" if found else ""
 
 
 def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
@@ -164,7 +164,7 @@ class _explained:
 
 def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[BackboneOutput, ...]:
     """Describe each output with the width it really has: attributes of zoos do not always say."""
-    from featx.backbones._taps import PRE_LOGITS, call_for_shapes
+    from featx.backbones._tracing import call_for_shapes
     from featx.backbones._weights import digest
     from featx.data.decode import DECODE_POLICY
     from featx.data.preprocess import PREPROCESS_VERSION

@@ -1,6 +1,6 @@
 """Where in an image an embedding comes from: maps of features before they are pooled, attention.
 
-What is shown is held against the embedding itself: the maps are pooled again and must give it. A
+The maps are checked against the embedding itself: pooled again, they must give it. A
 norm or a layer after pooling fails that, and nothing is made up for it.
 """
 
@@ -14,15 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from featx.backbones._features import LAST_FEATURES
-from featx.backbones._pooling import Layout, as_places, grid, n_places
-from featx.backbones._taps import (
-    PRE_LOGITS,
-    Tap,
-    TappedNetwork,
-    call_for_shapes,
-    first_tensor,
-    trace,
-)
+from featx.backbones._pooling import TokenLayout, as_places, grid, n_places
+from featx.backbones._taps import Tap, TappedNetwork, first_tensor
+from featx.backbones._tracing import call_for_shapes, trace
+from featx.types import PRE_LOGITS
 
 __all__ = ["class_activation", "pooled_sources", "roll_out"]
 
@@ -31,12 +26,12 @@ TRIED = 4  # layers from the end that may be what a backbone pools itself
 
 #: A layer's name, how often it was called before in the pass, what is done to its output, and how
 #: that is pooled.
-Source = tuple[str, int, Callable[[Tensor], Tensor], str]
+PooledSource = tuple[str, int, Callable[[Tensor], Tensor], str]
 #: Rows and columns of a grid, values (n, places, channels), and how they are pooled.
-Part = tuple[tuple[int, int], Tensor, str]
+MapPart = tuple[tuple[int, int], Tensor, str]
 
 
-def pooled_sources(tapped: TappedNetwork, output: int, x: Tensor) -> list[Source] | None:
+def pooled_sources(tapped: TappedNetwork, output: int, x: Tensor) -> list[PooledSource] | None:
     """The layers that an embedding is pooled from; None where it is no pooling over places.
 
     Parameters
@@ -55,7 +50,11 @@ def pooled_sources(tapped: TappedNetwork, output: int, x: Tensor) -> list[Source
 
 
 def class_activation(
-    tapped: TappedNetwork, output: int, x: Tensor, directions: Tensor, sources: Sequence[Source]
+    tapped: TappedNetwork,
+    output: int,
+    x: Tensor,
+    directions: Tensor,
+    sources: Sequence[PooledSource],
 ) -> list[Tensor] | None:
     """What each place of an image adds along a direction in the space of its embedding.
 
@@ -65,7 +64,7 @@ def class_activation(
         See `pooled_sources`, which gives ``sources``.
     directions : Tensor
         float64 (n, n_features): one for each image.
-    sources : sequence of Source
+    sources : sequence of PooledSource
 
     Returns
     -------
@@ -93,12 +92,12 @@ def class_activation(
 
 
 def _pass(
-    tapped: TappedNetwork, output: int, x: Tensor, sources: Sequence[Source]
-) -> list[Part] | None:
+    tapped: TappedNetwork, output: int, x: Tensor, sources: Sequence[PooledSource]
+) -> list[MapPart] | None:
     """The parts of the embeddings as places; None where they do not pool to the embeddings."""
     with torch.no_grad(), _watching(tapped.module, {s[0] for s in sources}) as seen:
         embedding = tapped(x)[output].double()
-    parts = _parts(sources, seen, Layout.of(tapped.network, x))
+    parts = _parts(sources, seen, TokenLayout.of(tapped.network, x))
     if not parts:
         return None
     made = torch.cat([v.mean(1) if k == "avg" else v.amax(1) for _, v, k in parts], dim=1)
@@ -108,7 +107,7 @@ def _pass(
     return parts if bool((off <= NEAR * embedding.norm(dim=1).clamp(min=1e-12)).all()) else None
 
 
-def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[Source]]:
+def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[PooledSource]]:
     """What the embedding may be made of; a pass says which is true."""
     network, taps = tapped.network, tapped.groups[output]
     features, computed = network.features, {PRE_LOGITS}
@@ -130,7 +129,7 @@ def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[
         n = len(network.pre_logits.sizes_px)  # type: ignore[union-attr]
         yield [(name, n - 1 - i, nn.Identity(), "avg") for i in range(n) for name in layers]
         return
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     width = call_for_shapes(tapped, x)[output].shape[1]
     if taps[0].pooling == "avg+max":
         width //= 2
@@ -145,10 +144,10 @@ def _candidates(tapped: TappedNetwork, output: int, x: Tensor) -> Iterator[list[
 
 
 def _parts(
-    sources: Sequence[Source], seen: dict[str, list[Tensor]], layout: Layout
-) -> list[Part] | None:
+    sources: Sequence[PooledSource], seen: dict[str, list[Tensor]], layout: TokenLayout
+) -> list[MapPart] | None:
     """What was seen, as places in the order of the embedding's columns."""
-    parts: list[Part] = []
+    parts: list[MapPart] = []
     for name, call, change, pooling in sources:
         places = as_places(change(seen[name][call]), layout) if len(seen[name]) > call else None
         kinds = ("avg" if pooling == "own" else pooling).split("+")
@@ -213,7 +212,7 @@ def roll_out(tapped: TappedNetwork, output: int, x: Tensor) -> Tensor | None:
     if len(sizes) != 1:
         return None
     [(n_from, n_to)] = sizes
-    shape = grid(n_to - network.n_prefix_tokens, Layout.of(network, x))
+    shape = grid(n_to - network.n_prefix_tokens, TokenLayout.of(network, x))
     if n_from != n_to or shape is None:
         return None
     flow = torch.eye(n_to, dtype=torch.float64).expand(len(x), -1, -1)

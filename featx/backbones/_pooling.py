@@ -15,11 +15,11 @@ from featx.errors import BackboneError
 if TYPE_CHECKING:
     from featx.backbones._base import Network
 
-__all__ = ["Layout", "as_places", "grid", "n_places", "pool", "reduce_places"]
+__all__ = ["TokenLayout", "as_places", "grid", "n_places", "pool", "reduce_places"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """What decides how a layer's output is read.
 
     Parameters
@@ -40,7 +40,7 @@ class Layout:
     name: str
 
     @classmethod
-    def of(cls, network: Network, x: Tensor) -> Layout:
+    def of(cls, network: Network, x: Tensor) -> TokenLayout:
         """The layout of what ``network`` makes of ``x``."""
         return cls(
             aspect=x.shape[2] / x.shape[3],
@@ -52,7 +52,7 @@ class Layout:
         )
 
 
-def pool(x: Tensor, pooling: str, layout: Layout, *, what: str) -> Tensor:
+def pool(x: Tensor, pooling: str, layout: TokenLayout, *, what: str) -> Tensor:
     """Pool ``x`` into ``(n, n_features)``; never a view of it.
 
     Parameters
@@ -64,7 +64,7 @@ def pool(x: Tensor, pooling: str, layout: Layout, *, what: str) -> Tensor:
         ``avg+max`` is the average followed by the maximum, twice as wide. Class and register
         tokens take no part in ``avg`` and ``max``. ``own`` is the backbone's own for tokens and
         ``avg`` for maps.
-    layout : Layout
+    layout : TokenLayout
         How to read ``x``.
     what : str
         Name of the layer, for messages.
@@ -106,7 +106,7 @@ def reduce_places(places: Tensor, pooling: str) -> Tensor:
     return places.mean(dim=1)
 
 
-def _vector(x: Tensor, pooling: str, layout: Layout, what: str) -> Tensor:
+def _vector(x: Tensor, pooling: str, layout: TokenLayout, what: str) -> Tensor:
     if pooling in ("own", "flatten"):
         return x.clone()
     raise BackboneError(
@@ -116,27 +116,27 @@ def _vector(x: Tensor, pooling: str, layout: Layout, what: str) -> Tensor:
     )
 
 
-def _cls(x: Tensor, layout: Layout, what: str) -> Tensor:
+def _cls(x: Tensor, layout: TokenLayout, what: str) -> Tensor:
     if not layout.has_cls_token or not _has_prefix(x, layout):
         raise _no_cls(layout, what, "has no class token")
     return x[:, 0].clone()
 
 
-def _no_cls(layout: Layout, what: str, why: str) -> BackboneError:
+def _no_cls(layout: TokenLayout, what: str, why: str) -> BackboneError:
     return BackboneError(
         f"Pooling 'cls' of layer {what!r} of {layout.name}: it {why}.",
         hint="Use --pooling avg, max or avg+max.",
     )
 
 
-def _has_prefix(x: Tensor, layout: Layout) -> bool:
+def _has_prefix(x: Tensor, layout: TokenLayout) -> bool:
     """Whether the tokens begin with class and register tokens; some layers have only patches."""
     if layout.n_prefix_tokens == 0:
         return False
     return grid(x.shape[1] - layout.n_prefix_tokens, layout) is not None
 
 
-def as_places(x: Tensor, layout: Layout) -> tuple[tuple[int, int], Tensor] | None:
+def as_places(x: Tensor, layout: TokenLayout) -> tuple[tuple[int, int], Tensor] | None:
     """Rows and columns of the grid that ``x`` lies on, and ``x`` as (n, places, channels).
 
     Class and register tokens are left out. None where ``x`` is neither a map nor a grid of tokens.
@@ -151,21 +151,21 @@ def as_places(x: Tensor, layout: Layout) -> tuple[tuple[int, int], Tensor] | Non
     return None if shape is None else (shape, tokens)
 
 
-def grid(n_tokens: int, layout: Layout) -> tuple[int, int] | None:
+def grid(n_tokens: int, layout: TokenLayout) -> tuple[int, int] | None:
     """Rows and columns of so many patches; None where they are not all of a grid."""
     rows = round(math.sqrt(max(n_tokens, 0) * layout.aspect))
     columns = round(math.sqrt(max(n_tokens, 0) / layout.aspect))
     return (rows, columns) if n_tokens > 0 and rows * columns == n_tokens else None
 
 
-def n_places(shape: Sequence[int], layout: Layout) -> int:
+def n_places(shape: Sequence[int], layout: TokenLayout) -> int:
     """Number of places of a map ``(n, ., ., .)`` or of tokens ``(n, tokens, channels)``."""
     if len(shape) == 3:
         return shape[1]
     return shape[1] * shape[2] if _is_channels_last(shape, layout) else shape[2] * shape[3]
 
 
-def _is_channels_last(shape: Sequence[int], layout: Layout) -> bool:
+def _is_channels_last(shape: Sequence[int], layout: TokenLayout) -> bool:
     """Whether the two dimensions shaped like the image come first."""
     _, a, b, c = shape
     first = abs(math.log(a / b / layout.aspect))

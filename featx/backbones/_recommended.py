@@ -97,8 +97,8 @@ def recommended(part: str | None = None) -> list[Recommendation]:
 
 def measured_on() -> str:
     """The processor, engine and precision of `Recommendation.images_per_s`."""
-    said: str = _read()["measured_on"]
-    return said
+    measured_on: str = _read()["measured_on"]
+    return measured_on
 
 
 def _read() -> dict[str, Any]:

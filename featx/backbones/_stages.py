@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from featx.backbones._pooling import Layout, n_places
+from featx.backbones._pooling import TokenLayout, n_places
+from featx.backbones._tracing import trace
 from featx.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ def find_stages(network: Network, x: Tensor) -> list[str]:
 
 def _levels(network: Network, x: Tensor) -> dict[str, int]:
     """Modules that give maps or patches, in the order they finish, and how many places each has."""
-    from featx.backbones._taps import trace
-
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     heads = tuple(f"{head}." for head in network.heads)
     found = {}
     for name, (_, shape) in trace(network, x).items():

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from featx.backbones._base import Network
 from featx.backbones._features import LAST_FEATURES, pool_features, vectors_agree
-from featx.backbones._pooling import Layout, n_places, pool
+from featx.backbones._pooling import TokenLayout, n_places, pool
 from featx.backbones._stages import find_stages
+from featx.backbones._tracing import trace
 from featx.backbones._unknown import unknown_name
 from featx.errors import BackboneError, UnknownNameError, UsageError
 from featx.types import AUTO_LAYER, PRE_LOGITS, STAGES_LAYER
 
-__all__ = ["PRE_LOGITS", "Tap", "TappedNetwork", "call_for_shapes", "choose_taps", "trace"]
+__all__ = ["Tap", "TappedNetwork", "choose_taps"]
 
 POOLINGS = ("avg", "max", "avg+max", "cls", "flatten")
 
@@ -46,7 +47,7 @@ class _Enough(Exception):
 
 
 #: What a network does to a module's output before it pools it; nothing where it is None.
-Change = Callable[[Tensor], Tensor] | None
+Transform = Callable[[Tensor], Tensor] | None
 
 #: Who takes what passes by the hooks: threads run one network at the same time.
 _taking = threading.local()
@@ -59,7 +60,9 @@ def _pass_on(tap: Tap, passing: object) -> None:
 
 
 # Hooks are functions of this module, so that a network can be sent to another process.
-def _output_hook(tap: Tap, change: Change, _module: nn.Module, _inputs: Any, output: Any) -> None:
+def _output_hook(
+    tap: Tap, change: Transform, _module: nn.Module, _inputs: Any, output: Any
+) -> None:
     _pass_on(tap, output if change is None else change(output))
 
 
@@ -99,7 +102,7 @@ class TappedNetwork(nn.Module):
         """Run the network once and return the pooled, concatenated taps."""
         taken: dict[Tap, Tensor] = {}
         calls = 0
-        layout = Layout.of(self.network, x)
+        layout = TokenLayout.of(self.network, x)
 
         def take(tap: Tap, output: Any) -> None:
             nonlocal calls
@@ -179,43 +182,6 @@ def first_tensor(output: Any, layer: str) -> Tensor:
     if not isinstance(output, Tensor):
         raise BackboneError(f"Layer {layer!r} returns a {type(output).__name__}, not a tensor.")
     return output
-
-
-def call_for_shapes(module: nn.Module, x: Tensor) -> Any:
-    """Call ``module`` on ``x`` where only the shapes of what comes out matter.
-
-    Weights and input are replaced by twins on the meta device, where computing costs nothing;
-    a network that looks at numbers on its way is called as it is.
-    """
-    tensors = [*module.named_parameters(), *module.named_buffers()]
-    twins = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    with torch.inference_mode():
-        try:  # tying would swap a module with two names twice, and leave its twins in it
-            return torch.func.functional_call(module, twins, (x.to("meta"),), tie_weights=False)
-        except Exception:  # whatever it is, the real call repeats it
-            return module(x)
-
-
-def trace(network: Network, x: Tensor) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
-    """Every module that a pass calls, by name, in the order they finish, and its output's shape."""
-    seen: dict[str, tuple[nn.Module, tuple[int, ...]]] = {}
-
-    def note(name: str, module: nn.Module, output: Any) -> None:
-        if isinstance(output, tuple | list) and output:
-            output = output[0]
-        if isinstance(output, Tensor):
-            seen.pop(name, None)
-            seen[name] = (module, tuple(output.shape))
-
-    with ExitStack() as hooks:
-        for name, module in network.module.named_modules():
-            if name:
-                handle = module.register_forward_hook(
-                    lambda module, _inputs, output, name=name: note(name, module, output)
-                )
-                hooks.callback(handle.remove)
-        call_for_shapes(network.module, x)
-    return seen
 
 
 def choose_taps(
@@ -327,7 +293,7 @@ def _pools_alike(
     found: Tensor, output: Tensor, kinds: set[str], network: Network, x: Tensor
 ) -> bool:
     """Whether a layer's output is pooled as the network's features are."""
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     try:
         return all(
             vectors_agree(pool(found, kind, layout, what=""), pool_features(output, kind, network))
@@ -339,7 +305,7 @@ def _pools_alike(
 
 def _last_with_places(network: Network, x: Tensor) -> str | None:
     """Name of the last module whose output still has places: a map or a sequence of tokens."""
-    layout = Layout.of(network, x)
+    layout = TokenLayout.of(network, x)
     maps = [
         name
         for name, (_, shape) in trace(network, x).items()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from featx.errors import UnknownNameError
 
-__all__ = ["names_holding", "said_of_names", "unknown_name"]
+__all__ = ["names_holding", "names_message", "unknown_name"]
 
 _SHOWN = 8
 
@@ -34,8 +34,8 @@ def unknown_name(
     choices = list(choices)
     holding = names_holding(name, choices)
     if holding:
-        said = said_of_names(name, [f"{prefix}{choice}" for choice in holding])
-        return UnknownNameError(kind, name, choices, said=f"{said} All names: {command}")
+        message = names_message(name, [f"{prefix}{choice}" for choice in holding])
+        return UnknownNameError(kind, name, choices, listed=f"{message} All names: {command}")
     near = difflib.get_close_matches(name, choices, n=6, cutoff=0.4) or choices[:6]
     some = near if len(choices) > len(near) else choices
     listed = f" ({len(some)} of {len(choices)}; all: {command})" if len(choices) > len(some) else ""
@@ -65,14 +65,14 @@ def names_holding(part: str, names: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda n: (n.casefold().rpartition(":")[2] != wanted, len(n), n))
 
 
-def said_of_names(part: str, names: Sequence[str]) -> str:
+def names_message(part: str, names: Sequence[str]) -> str:
     """``'dinov2' is part of 8 names: …``, the first few of them."""
     some = ", ".join(names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     n = "1 name" if len(names) == 1 else f"{len(names)} names"
     whole = any(part.casefold() in name.casefold() for name in names)
-    said = f"{part!r} is part of" if whole else f"The words of {part!r} are in"
-    return f"{said} {n}: {some}{more}."
+    message = f"{part!r} is part of" if whole else f"The words of {part!r} are in"
+    return f"{message} {n}: {some}{more}."
 
 
 def _words(text: str) -> list[str]:

@@ -197,10 +197,10 @@ def _take(module: nn.Module, fitting: list[_Form], what: str) -> Fitted:
     empty = [k for k, v in module.state_dict().items() if v.device.type == "meta"]
     if empty:
         raise BackboneError(f"{what}: no tensor of the file is {_some(empty)}.")
-    return Fitted(without=tuple(form.dropped), said=_said(form))
+    return Fitted(without=tuple(form.dropped), message=_message(form))
 
 
-def _said(form: _Form) -> str:
+def _message(form: _Form) -> str:
     parts = []
     if form.prefix:
         parts.append(f"the prefix {form.prefix!r} was taken off the names of its tensors")

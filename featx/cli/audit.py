@@ -41,7 +41,7 @@ def command(
 
 
 def _next(data: DatasetConfig, extract: ExtractConfig, finished: FinishedAudit) -> None:
-    """Say how to fit on what is sound; nothing where there are not two classes to fit."""
+    """Suggest a fit on what is sound; nothing where there are not two classes to fit."""
     if len({label for label in finished.found.data.labels if label is not None}) < 2:
         return
     if not finished.found.copies:

@@ -107,7 +107,7 @@ def compact(cache: str | None, as_json: bool) -> None:
 @click.option(
     "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @as_json
 def gc(
     cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool, as_json: bool
@@ -166,8 +166,8 @@ def export(
 
     With --dataset, one row per image of it, in its order; without, everything in the store.
     """
-    from featx.api.export_embeddings import export_embeddings
-    from featx.api.project import export_projector
+    from featx.exporting.embeddings import export_embeddings
+    from featx.reporting.projector import export_projector
     from featx.store import cache_folder
 
     values = {

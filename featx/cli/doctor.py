@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
 @as_json
 def command(cache: str | None, as_json: bool) -> None:
-    """Say what this machine has, what is missing, and how to get it."""
+    """Show what this machine has, what is missing, and how to get it."""
     from featx.api.doctor import doctor
 
     found = doctor(cache)

@@ -58,7 +58,7 @@ def _print(found: list[Any], dry_run: bool) -> None:
 
 
 def _next(data: DatasetConfig, extract: ExtractConfig, extraction: Any, dry_run: bool) -> None:
-    """Say what goes on from here; nothing where it could only fail."""
+    """Suggest the next command; none where it could only fail."""
     if dry_run:
         if extraction.report.images > extraction.report.quarantined:
             console.log(f"Next: {extract_command(data, extract)}")

@@ -24,9 +24,9 @@ def command(
     preview: str | None,
     as_json: bool,
 ) -> None:
-    """Train a backbone on DATASET from the head that its frozen embeddings give, and judge it."""
+    """Train a backbone on DATASET from the head of its frozen embeddings, and evaluate it."""
     if preview is not None:
-        from featx.api.preview import preview as write_sheet
+        from featx.finetuning.preview import preview as write_sheet
 
         write_sheet(preview, data, extract, finetune)
         return

@@ -12,7 +12,7 @@ from featx.config import DatasetConfig, extract_command
 from featx.files import printable
 
 if TYPE_CHECKING:
-    from featx.data.inspection import Duplicates, Inspection, Spread
+    from featx.data.findings import Duplicates, Extent, Inspection
 
 __all__ = ["command"]
 
@@ -27,7 +27,7 @@ SHOWN = 10  # of a list that may be long; --json has all of it
 @strict
 @as_json
 def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
-    """Say what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
+    """Show what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
     from featx.data.inspection import inspect_manifest
     from featx.data.opening import open_data, tell_passed
     from featx.data.passed import passed_over
@@ -142,7 +142,7 @@ def _plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{ending}"
 
 
-def _range(spread: Spread) -> str:
+def _range(spread: Extent) -> str:
     return f"{spread.min:,} to {spread.max:,}, median {spread.median:,.0f}"
 
 

@@ -33,8 +33,8 @@ def _set_verbosity(context: click.Context, parameter: click.Parameter, given: bo
 def _with_verbosity(command: click.Command) -> click.Command:
     """Give a command, and those below it, ``-v`` and ``-q``."""
     for names, text in (
-        (("-v", "--verbose"), "Say more; show tracebacks."),
-        (("-q", "--quiet"), "Say only warnings and errors."),
+        (("-v", "--verbose"), "Print details and tracebacks."),
+        (("-q", "--quiet"), "Print only warnings and errors."),
     ):
         command.params.append(
             click.Option(

@@ -20,11 +20,11 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     resolved = load_config(config, overrides=overrides)
 
     from featx.api.run import run
-    from featx.extraction.settling import settle_again
+    from featx.extraction.resolving import resolve_rerun
     from featx.reporting.summaries.finetune import print_finetune
     from featx.reporting.summaries.fit import print_run
 
-    resolved = settle_again(resolved, config)
+    resolved = resolve_rerun(resolved, config)
     finished = run(resolved)
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results})

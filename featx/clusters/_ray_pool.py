@@ -17,7 +17,7 @@ from featx import console
 from featx.clusters._base import Prepare
 from featx.errors import ClusterError, FeatxError
 
-__all__ = ["Place", "RayPool"]
+__all__ = ["RayPool", "Slot"]
 
 _AHEAD = 2  # items a worker has: the second starts while the first one's result is looked at
 _ATTEMPTS = 3
@@ -25,7 +25,7 @@ _PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Slot:
     """A share of one machine: its node's id, and how many CPUs and GPUs of it."""
 
     node: str
@@ -54,7 +54,7 @@ class _Task:
 class _Worker:
     """An actor, and what it was given and has not finished, in the order given."""
 
-    place: Place
+    place: Slot
     handle: Any
     ready: bool = False
     tasks: list[_Task] = field(default_factory=list)
@@ -69,11 +69,11 @@ class RayPool:
         Ray, initialised.
     prepare : callable
         See `featx.clusters._base.Prepare`.
-    places : sequence of Place
+    places : sequence of Slot
         One worker each.
     """
 
-    def __init__(self, ray: Any, prepare: Prepare, places: Iterable[Place]) -> None:
+    def __init__(self, ray: Any, prepare: Prepare, places: Iterable[Slot]) -> None:
         self._ray = ray
         self._prepare = prepare
         self._actor = ray.remote(_Actor)
@@ -116,7 +116,7 @@ class RayPool:
         taken, self._arrived = self._arrived, []
         return taken
 
-    def _hire(self, place: Place) -> None:
+    def _hire(self, place: Slot) -> None:
         """Start a worker, on its machine if that is still there."""
         strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         handle = self._actor.options(
@@ -130,6 +130,8 @@ class RayPool:
 
     def _assign(self, waiting: Iterator[Any]) -> bool:
         """Give work to those who are ready for it; False once everything is done."""
+        # A first item for everybody before anybody's second: a large chunk in a queue would wait
+        # while others idle at the end.
         for share in range(1, _AHEAD + 1):
             for worker in self._workers:
                 if worker.ready and self._has_room(worker, share):

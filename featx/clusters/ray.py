@@ -18,7 +18,7 @@ from typing import Any
 
 from featx import console
 from featx.clusters._base import Prepare
-from featx.clusters._ray_pool import Place, RayPool
+from featx.clusters._ray_pool import RayPool, Slot
 from featx.errors import ClusterError, MissingExtraError
 from featx.machine import cpu_cores
 
@@ -98,7 +98,7 @@ class RaySession:
                 "starts the search again.",
             ) from error
 
-    def _places(self, gpus: bool) -> list[Place]:
+    def _places(self, gpus: bool) -> list[Slot]:
         """One network a machine (or GPU): its threads share it, as in a run without a cluster."""
         places = []
         for node in self._ray.nodes():
@@ -107,7 +107,7 @@ class RaySession:
             cpus = int(node["Resources"].get("CPU", 0))
             n_gpus = int(node["Resources"].get("GPU", 0)) if gpus else 1
             if cpus and n_gpus:
-                place = Place(node["NodeID"], max(1, cpus // n_gpus), int(gpus))
+                place = Slot(node["NodeID"], max(1, cpus // n_gpus), int(gpus))
                 places += [place] * n_gpus
         if not places:
             what = "GPU" if gpus else "CPU"

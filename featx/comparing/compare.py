@@ -160,7 +160,7 @@ def _describe_run(run: JudgedRun, paired: Paired, measured: Measured, seed: int)
         unit=paired.unit,
         seed=seed,
         repeats=paired.n_repeats,
-        predicted=judged.predicted,
+        y_pred=judged.predicted,
         n_folds=paired.n_folds,
         resampled=measured.resampled,
     )

@@ -42,7 +42,7 @@ class Measured:
 def measure(paired: Paired, judged: Judged, *, seed: int) -> Measured:
     """Metrics of one of the paired runs."""
     resampled = resample_metrics(
-        judged.y, judged.probabilities, paired.units, seed=seed, predicted=judged.predicted
+        judged.y, judged.probabilities, paired.units, seed=seed, y_pred=judged.predicted
     )
     return Measured(judged, resampled, _by_fold(judged) if paired.n_folds else {})
 

@@ -6,7 +6,7 @@ them, and the resolved values are written into every run. A flag left out means 
 
 from featx.config.arguments import arguments, extract_command, fit_command, score_command
 from featx.config.audit import AuditConfig
-from featx.config.compare import CompareConfig
+from featx.config.compare import CompareConfig, frozen_and_finetuned
 from featx.config.dataset import DatasetConfig
 from featx.config.export import ExportConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbone
@@ -35,6 +35,7 @@ __all__ = [
     "dump_config",
     "extract_command",
     "fit_command",
+    "frozen_and_finetuned",
     "load_config",
     "make_config",
     "parse_config",

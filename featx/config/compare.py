@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from pydantic import Field
 
 from featx.config._section import Section
+from featx.config.reading import make_config
+from featx.config.run import RunConfig
 
-__all__ = ["CompareConfig"]
+__all__ = ["CompareConfig", "frozen_and_finetuned"]
 
 
 class CompareConfig(Section):
@@ -39,3 +44,32 @@ class CompareConfig(Section):
         None, description="With --finetune the runs are NAME-frozen and NAME-finetuned. [data set]"
     )
     overwrite: bool = Field(False, description="Replace existing output.")
+
+
+def frozen_and_finetuned(
+    dataset: str, config: CompareConfig, overrides: tuple[str, ...]
+) -> tuple[RunConfig, RunConfig]:
+    """Configurations of the two runs that ``finetune`` asks for; the second takes its backbone from
+    the first.
+
+    ``overrides`` are ``section.key=value`` for the sections ``data``, ``extract``, ``fit`` and
+    ``finetune``.
+    """
+    name = config.name or Path(dataset).stem
+
+    def section(kind: str) -> dict[str, Any]:
+        return {"name": f"{name}-{kind}", "overwrite": config.overwrite}
+
+    values: dict[str, Any] = {
+        "data": {"dataset": dataset},
+        "extract": {
+            "backbone": [config.backbone] if config.backbone else [],
+            "weights": config.weights,
+        },
+        "fit": section("frozen"),
+        "finetune": section("finetuned"),
+    }
+    both = make_config(values, overrides=overrides, source="command line")
+    frozen = both.model_copy(update={"finetune": None})
+    extract = both.extract.model_copy(update={"backbone": [], "weights": None, "views": 0})
+    return frozen, both.model_copy(update={"extract": extract})

@@ -1,4 +1,4 @@
-"""How a classifier is found and judged."""
+"""How a classifier is selected and evaluated."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class FitConfig(Section):
     )
     budget: Duration | None = Field(
         None,
-        description="Time for the search and the nested ones that judge it, such as 5m, 90s or "
+        description="Time for the search and the nested ones that evaluate it, such as 5m, 90s or "
         "2h30m: what is tried then depends on the machine. [no limit]",
     )
     ensemble: list[Literal["vote", "stack"]] = Field(
@@ -128,7 +128,7 @@ class FitConfig(Section):
     )
     learning_curve: bool = Field(
         False,
-        description="Also train the chosen classifier on fewer images, and say what labelling "
+        description="Also train the chosen classifier on fewer images, and forecast what labelling "
         "more would add.",
     )
     coverage: float = Field(

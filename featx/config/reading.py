@@ -52,8 +52,8 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
         )
     if fault["type"] == "missing":
         return f"{key}: this key is required."
-    said = fault["msg"].removeprefix("Value error, ")
-    problem = f"{key}: {said[0].lower()}{said[1:]}. Got {_short(value)}"
+    message = fault["msg"].removeprefix("Value error, ")
+    problem = f"{key}: {message[0].lower()}{message[1:]}. Got {_short(value)}"
     return problem + _yaml_trap(value, wants_text=fault["type"] == "string_type") + "."
 
 

@@ -12,7 +12,7 @@ __all__ = ["HEAT_MAPS", "ReportConfig", "by_default"]
 
 
 def by_default() -> bool:
-    """Whether runs are written with a page; ``FEATX_REPORT=0`` in the environment says no."""
+    """Whether runs are written with a page; ``FEATX_REPORT=0`` in the environment turns it off."""
     return os.environ.get("FEATX_REPORT", "1") != "0"
 
 

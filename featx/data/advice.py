@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from featx.data.findings import Inspection
 from featx.data.manifest import Manifest
 from featx.data.remarks import remarks
 from featx.files import printable
-
-if TYPE_CHECKING:
-    from featx.data.inspection import Inspection
 
 __all__ = ["advise"]
 

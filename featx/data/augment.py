@@ -214,6 +214,7 @@ class View:
         back = np.array([[cos, -sin], [sin, cos]])  # from the view to the image; y points down
         size = np.array(image.size)
         origin = size / 2 - back @ (size / 2 + min(image.size) * np.array(self.shifted))
+        # Where the corners of the view lie in the image tells how wide a reflected border it needs.
         corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size]) @ back.T + origin
         # One pixel more than is needed: rounding must not leave the image.
         before = np.maximum(np.ceil(-corners.min(axis=0)), 0).astype(int) + 1

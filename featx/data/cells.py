@@ -1,4 +1,4 @@
-"""What one cell of a manifest file says."""
+"""The meaning of one cell of a manifest file."""
 
 from __future__ import annotations
 

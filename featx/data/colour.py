@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.errors import DecodeError
+from featx.types import BoolArray, FloatArray
 
-__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb", "to_rgb"]
+__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb"]
 
 _UINT16_MAX = 65535
 _NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
@@ -56,11 +57,6 @@ class Values:
     high: float
     inner: tuple[float, float]
     floats: bool = False
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded image to mode RGB as `featx.data.decode.DECODE_POLICY` states."""
-    return scaled_to_rgb(image, Scale())[0]
 
 
 def scaled_to_rgb(image: Image.Image, scale: Scale) -> tuple[Image.Image, Values | None]:
@@ -168,9 +164,9 @@ def _valid(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.gene
     return values.ravel() if there is None else values[there]
 
 
-def _is_there(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_] | None:
+def _is_there(values: NDArray[np.generic], nodata: float | None) -> BoolArray | None:
     """Which values are measured ones; None if all are."""
-    there: NDArray[np.bool_] | None = None
+    there: BoolArray | None = None
     if np.issubdtype(values.dtype, np.floating):
         there = np.isfinite(values) & (np.abs(values) < _NO_MEASUREMENT)
     if nodata is not None:
@@ -185,7 +181,7 @@ def _fits(value: float, dtype: np.dtype[np.generic]) -> bool:
     return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max  # type: ignore[type-var]
 
 
-def _filled(values: NDArray[np.generic], nodata: float | None, of: Values) -> NDArray[np.float64]:
+def _filled(values: NDArray[np.generic], nodata: float | None, of: Values) -> FloatArray:
     """The values as floats, the smallest where there is none."""
     there = _is_there(values, nodata)
     filled = values.astype(np.float64)
@@ -196,7 +192,7 @@ def _filled(values: NDArray[np.generic], nodata: float | None, of: Values) -> ND
     return filled
 
 
-def _map_linearly(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
+def _map_linearly(values: FloatArray, black: float, white: float) -> NDArray[np.uint8]:
     """Map black..white to 0..255 and clip; with nothing between them everything becomes black."""
     span = max(white - black, np.finfo(np.float64).tiny)
     return np.rint(np.clip((values - black) / span, 0, 1) * 255).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.splits import hash_codes, link_components
+from featx.types import BoolArray, IntArray
 
 __all__ = [
     "DARK",
@@ -22,8 +23,8 @@ __all__ = [
     "equal_sets",
 ]
 
-Codes = NDArray[np.int64]
-#: Why images may come out alike: to be said where files of 16 bits are, or may be.
+Codes = IntArray
+#: Why images may come out alike, for messages where files of 16 bits are, or may be.
 DARK = (
     "Files of 16 bits that use a small part of their range, such as 0 to 127 of 65,535, come out "
     "black."
@@ -72,17 +73,17 @@ def _as_bytes(X: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(X + np.float32(0)).view(np.uint8)  # -0 is 0
 
 
-def _apart(codes: Codes, shared: NDArray[np.bool_]) -> Codes:
+def _apart(codes: Codes, shared: BoolArray) -> Codes:
     """The codes, but a number of its own for each image that may share none."""
     return np.where(shared, codes, codes.max(initial=0) + 1 + np.arange(len(codes)))
 
 
-def _standing_in(codes: Codes, known: NDArray[np.bool_]) -> Codes:
+def _standing_in(codes: Codes, known: BoolArray) -> Codes:
     """Codes of embeddings, but only of those that an image without a hash of pixels has."""
     return _apart(codes, np.isin(codes, codes[~known]))
 
 
-def _shared(codes: Codes) -> NDArray[np.bool_]:
+def _shared(codes: Codes) -> BoolArray:
     """Which images are copies of another one."""
     return np.asarray(np.bincount(codes)[codes] > 1, dtype=bool)
 

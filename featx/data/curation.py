@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.config import DatasetConfig
 from featx.data.cells import cell
@@ -15,9 +14,10 @@ from featx.data.columns import Columns, find_columns
 from featx.data.likeness import loose
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import link_components
-from featx.data.table import Record, is_manifest_name, read_lines, read_table
+from featx.data.table import ManifestRecord, is_manifest_name, read_lines, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
+from featx.types import IntArray
 
 __all__ = ["curate"]
 
@@ -84,7 +84,7 @@ def _grouped(manifest: Manifest, ours: dict[str, str]) -> Manifest:
     )
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+def _numbered(names: Sequence[str]) -> IntArray:
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], dtype=np.int64)
 
@@ -127,7 +127,9 @@ def _listed(source: str, *, grouped: bool) -> list[tuple[str, str]]:
     return [_pair(record, columns, source, grouped=grouped) for record in table.records]
 
 
-def _pair(record: Record, columns: Columns, source: str, *, grouped: bool) -> tuple[str, str]:
+def _pair(
+    record: ManifestRecord, columns: Columns, source: str, *, grouped: bool
+) -> tuple[str, str]:
     """Path and group of one record."""
     try:
         path = cell(record.values.get(columns.path), columns.path, words=False)

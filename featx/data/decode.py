@@ -72,7 +72,7 @@ _COEFFICIENTS = 6  # of a progressive JPEG, where no colour is subsampled
 
 @dataclass(frozen=True)
 class Decoded:
-    """One decoded image and what its file said of itself.
+    """One decoded image and what its file declares.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def decode_image(data: bytes, *, scaled_for: Preprocess | None = None) -> Image.
 def decode(
     data: bytes, *, scaled_for: Preprocess | None = None, range: str = FULL_RANGE
 ) -> Decoded:
-    """Decode like `decode_image`, keeping what the file said of itself.
+    """Decode like `decode_image`, keeping what the file declares.
 
     ``range`` is what becomes black and white where there are more than 8 bits; see `Preprocess`.
     """
@@ -169,10 +169,10 @@ def _load(image: ImageFile.ImageFile, data: bytes, range: str) -> tuple[Image.Im
         return deep_to_rgb(bands, Scale(wanted))
     tiff = image if isinstance(image, TiffImagePlugin.TiffImageFile) else None
     scale = tiff_scale(tiff, wanted) if tiff else Scale(wanted)
-    with heard_from_libtiff() as said:
+    with heard_from_libtiff() as messages:
         image.load()
-    if said:
-        raise DecodeError(f"damaged: {said[0]}")
+    if messages:
+        raise DecodeError(f"damaged: {messages[0]}")
     if tiff:
         check_loaded(tiff)
     if (missing := find_missing_end(data, image)) is not None:

@@ -1,4 +1,4 @@
-"""A folder of images to rows: which files are images, and what their folders say of them."""
+"""A folder of images to rows: which files are images, and what their folders mean."""
 
 # ruff: noqa: PTH100, PTH116, PTH118, PTH122
 # Ids are strings: a Path per file would cost more than listing it.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from featx.data.imagetypes import is_image_name
 from featx.data.kinds import NOT_REGULAR, Kind, kind_of
-from featx.data.layout import Layout, read_layout
+from featx.data.layout import FolderLayout, read_layout
 from featx.data.manifest import Manifest, Passed, Row, Split
 from featx.errors import DatasetError
 from featx.files import printable
@@ -65,7 +65,7 @@ def read_folder(folder: str, *, labelled: bool) -> Manifest:
     Raises
     ------
     DatasetError
-        A folder may not be listed, or its layout has two readings (see `label_and_split`).
+        A folder may not be listed, or its layout has two readings (see `read_layout`).
     """
     root = os.path.abspath(folder)
     found = list_images(root)
@@ -87,7 +87,7 @@ def _folders(id: str) -> tuple[str, ...]:
     return tuple(id.split("/")[:-1])
 
 
-def _lost(found: Listing, layout: Layout) -> Iterator[str]:
+def _lost(found: Listing, layout: FolderLayout) -> Iterator[str]:
     """Folders that would be classes if anything in them were read."""
     read = {layout.home(_folders(id)) for id in found.ids}
     lost: dict[str, Counter[Kind]] = defaultdict(Counter)

@@ -152,7 +152,7 @@ def _other(ending: str) -> Kind:
 
 
 def _first_bytes(path: str) -> bytes:
-    """What the file begins with; nothing where it cannot be read, which is said elsewhere."""
+    """What the file begins with; nothing where it cannot be read, which is reported elsewhere."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a string, one of very many
             return file.read(SNIFFED_BYTES)

@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 from featx.data.manifest import SPLITS, Split
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["Layout", "label_and_split", "listed", "read_layout", "split_of"]
+__all__ = ["FolderLayout", "listed", "read_layout", "split_of"]
 
 Parts = tuple[str, ...]
 MOST_WRAPPERS = 8
@@ -53,7 +52,7 @@ def _squeezed(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """Which of the folders above an image is what.
 
     Parameters
@@ -83,14 +82,7 @@ class Layout:
         return "/".join(folders[:depth]) if len(folders) >= depth else None
 
 
-def label_and_split(ids: Iterable[str]) -> list[tuple[str | None, Split | None]]:
-    """What the folders in each id mean; see `read_layout`."""
-    folders = [PurePosixPath(id).parts[:-1] for id in ids]
-    layout = read_layout(folders)
-    return [layout.meaning(each) for each in folders]
-
-
-def read_layout(folders: Iterable[Parts]) -> Layout:
+def read_layout(folders: Iterable[Parts]) -> FolderLayout:
     """Find out what folders mean.
 
     * ``<class>/**/file``: the first folder is the class, however deep the file lies.
@@ -152,14 +144,14 @@ def _are_splits(tops: set[str], found: Sequence[Parts]) -> bool:
     return len(splits) > 1 or any(len(parts) > 1 for parts in found)
 
 
-def _below_splits(found: Sequence[Parts], tops: set[str], wrappers: int) -> Layout:
+def _below_splits(found: Sequence[Parts], tops: set[str], wrappers: int) -> FolderLayout:
     remarks = []
     odd = sorted(top for top in tops if top.lower() not in SPLITS)
     if odd:
         meant = ", ".join(f"'{printable(top)}' as {split_of(top)}" for top in odd)
         remarks.append(f"Folders are read as splits by their names: {meant}.")
     twice = _twice(found)
-    return Layout(wrappers + 1 + twice, wrappers, remarks)
+    return FolderLayout(wrappers + 1 + twice, wrappers, remarks)
 
 
 def _twice(found: Sequence[Parts]) -> bool:
@@ -169,7 +161,7 @@ def _twice(found: Sequence[Parts]) -> bool:
     ) and bool(any(found))
 
 
-def _splits_below(found: Sequence[Parts]) -> Layout | None:
+def _splits_below(found: Sequence[Parts]) -> FolderLayout | None:
     """``<class>/<split>/**``: every class is divided into splits, and nothing lies beside them."""
     classes = [parts for parts in found if parts]
     splits = {split_of(parts[1]) for parts in classes if len(parts) > 1}
@@ -178,13 +170,15 @@ def _splits_below(found: Sequence[Parts]) -> Layout | None:
     if "train" not in splits or len(splits) < 2:
         return None
     names = sorted({parts[1] for parts in classes})
-    return Layout(0, 1, [f"The folders {listed(names)} in each class are read as its splits."])
+    return FolderLayout(
+        0, 1, [f"The folders {listed(names)} in each class are read as its splits."]
+    )
 
 
-def _plain(found: Sequence[Parts]) -> Layout:
+def _plain(found: Sequence[Parts]) -> FolderLayout:
     """The folders at the top are classes."""
     _refuse_mixture(found)
-    return Layout(remarks=_crossed(found))
+    return FolderLayout(remarks=_crossed(found))
 
 
 def _refuse_mixture(found: Sequence[Parts]) -> None:
@@ -223,7 +217,7 @@ def _are_mixed(names: set[str]) -> bool:
     return "train" in splits and len(splits) > 1
 
 
-def _refuse_hidden_splits(found: Sequence[Parts], layout: Layout) -> None:
+def _refuse_hidden_splits(found: Sequence[Parts], layout: FolderLayout) -> None:
     """Splits below what was taken for a class: train and test images would be one heap."""
     below: dict[Parts, set[str]] = defaultdict(set)
     start = max(layout.class_at, -1 if layout.split_at is None else layout.split_at) + 1

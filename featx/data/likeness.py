@@ -15,7 +15,7 @@ __all__ = ["NO_VALUE", "distinct", "loose", "missing_words", "similar", "without
 #: Texts that are no value in a manifest file, in any case: what programs write for a missing one.
 NO_VALUE = frozenset({"", "nan", "null", "<na>", "#n/a"})
 
-#: Texts that may be a name and may stand for a missing value; they are kept, and said.
+#: Texts that may be a name and may stand for a missing value; they are kept, with a warning.
 _MISSING = (NO_VALUE - {""}) | {
     *("na", "n/a", "n.a.", "none", "nil", "nat", "-", "--", "---", "?", "??"),
     *("unknown", "unk", "undefined", "missing"),

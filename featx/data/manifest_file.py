@@ -11,7 +11,7 @@ from featx.data.cells import cell, is_no_value
 from featx.data.columns import Columns, find_columns
 from featx.data.containment import Root
 from featx.data.manifest import SPLITS, Manifest, Row, Split
-from featx.data.table import Record, read_table
+from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 
@@ -61,7 +61,7 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
     return Manifest(root.folder, source, rows, ignored, remarks=remarks)
 
 
-def _words_for_nothing(records: list[Record], columns: Columns) -> Iterator[str]:
+def _words_for_nothing(records: list[ManifestRecord], columns: Columns) -> Iterator[str]:
     """How many labels are a word such as ``nan`` that counts as none."""
     for column in (columns.label, columns.group, columns.split):
         texts = Counter(
@@ -87,7 +87,7 @@ def _not_utf8(rows: Sequence[Row], source: str) -> Iterator[str]:
                 return
 
 
-def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bool) -> Row:
+def _row(record: ManifestRecord, columns: Columns, root: Root, source: str, labelled: bool) -> Row:
     """One record as a row; every complaint names the file and line."""
     try:
         path = _value(record, columns.path, words=False)
@@ -111,13 +111,13 @@ def _row(record: Record, columns: Columns, root: Root, source: str, labelled: bo
         ) from None
 
 
-def _value(record: Record, column: str | None, *, words: bool = True) -> str | None:
+def _value(record: ManifestRecord, column: str | None, *, words: bool = True) -> str | None:
     if column is None:
         return None
     return cell(record.values.get(column), column, words=words)
 
 
-def _name(record: Record, column: str | None) -> str | None:
+def _name(record: ManifestRecord, column: str | None) -> str | None:
     """A label or group: no NUL, which numpy would cut off, merging two classes."""
     name = _value(record, column)
     if name is not None and "\0" in name:

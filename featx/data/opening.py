@@ -1,4 +1,4 @@
-"""A data set as every command reads it: with what is odd about it, or passed over, said."""
+"""A data set as every command reads it, with warnings of what is odd or passed over."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["open_data", "tell_passed"]
 def open_data(
     config: DatasetConfig, *, labelled: bool | None = None, quiet: bool = False
 ) -> Manifest:
-    """Read a data set, say what is odd about it, and at the end of the command what is left out.
+    """Read a data set and warn of what is odd; list what is left out when the command ends.
 
     Parameters
     ----------
     config, labelled
         See `featx.data.reader.read_manifest`.
     quiet : bool
-        Whether the caller says all of this itself.
+        Whether the caller prints all of this itself.
 
     Raises
     ------

@@ -19,7 +19,7 @@ _BATCH = 4096  # futures waiting at once, so that a million files need no millio
 def map_files(
     function: Callable[[str], T], paths: Sequence[str], *, label: str, workers: int | None = None
 ) -> list[T]:
-    """What ``function`` says of each path.
+    """Call ``function`` on each path, in threads.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def map_files(
         Raises nothing.
     paths : sequence of str
     label : str
-        What the progress bar says.
+        Label of the progress bar.
     workers : int, optional
         Threads. Default: the CPU cores.
     """

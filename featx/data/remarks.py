@@ -1,4 +1,4 @@
-"""What is odd about a data set before any image is opened: said by every command that reads it."""
+"""What is odd about a data set before any image is opened; every command that reads it warns."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.errors import FitError
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def hash_codes(hashes: NDArray[np.uint8]) -> IntArray:
     return np.asarray(np.unique(rows, return_inverse=True)[1], dtype=np.int64)
 
 
-def link_components(*codes: IntArray) -> IntArray:
+def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray:
     """Join images that are linked through any number of shared codes.
 
     Two images of one group are linked, so are two exact copies; a copy that lies in two groups
@@ -55,30 +54,33 @@ def link_components(*codes: IntArray) -> IntArray:
     ----------
     *codes : ndarrays of shape (n,), int64
         One numbering for each reason to stay together, as from `hash_codes`.
+    pairs : ndarray of shape (m, 2), int64, optional
+        Rows that are linked for any other reason.
 
     Returns
     -------
     ndarray of shape (n,), int64
         Component of each image, numbered from 0 in order of first appearance.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(codes[0])
-    parent = list(range(n))
+    if n == 0:
+        return np.empty(0, np.int64)
+    # Each image is linked to the first one of every code it has: no more links than codes.
+    # Each image is linked to the first of its code: n links a code, not one for each pair.
+    links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]
+    ends = np.concatenate([*links, *([] if pairs is None else [pairs])]).T
+    matrix = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n, n))
+    labels = connected_components(matrix, directed=False)[1]
+    return np.asarray(np.unique(_first_alike(labels), return_inverse=True)[1], dtype=np.int64)
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]  # halving the path keeps it short
-            i = parent[i]
-        return i
 
-    for code in codes:
-        first: dict[int, int] = {}
-        number = np.unique(code, return_inverse=True)[1]
-        shared = np.flatnonzero(np.bincount(number)[number] > 1)  # the others link nothing
-        for i, value in zip(shared.tolist(), number[shared].tolist(), strict=True):
-            a, b = root(first.setdefault(value, i)), root(i)
-            parent[max(a, b)] = min(a, b)  # the root stays the first image of its component
-    roots = np.fromiter((root(i) for i in range(n)), dtype=np.int64, count=n)
-    return np.asarray(np.unique(roots, return_inverse=True)[1], dtype=np.int64)
+def _first_alike(codes: IntArray) -> IntArray:
+    """The first row that has the same code, of each row."""
+    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+    return np.asarray(first[number], dtype=np.int64)
 
 
 def count_classes(y: IntArray, classes: Sequence[str]) -> str:
@@ -153,7 +155,7 @@ def possible_folds(y: IntArray, components: IntArray, classes: Sequence[str]) ->
     return possible
 
 
-def _table(y: IntArray, components: IntArray, n_classes: int) -> NDArray[np.float64]:
+def _table(y: IntArray, components: IntArray, n_classes: int) -> FloatArray:
     """Images of each class in each component."""
     table = np.zeros((int(components.max()) + 1, n_classes))
     np.add.at(table, (components, y), 1.0)
@@ -162,7 +164,7 @@ def _table(y: IntArray, components: IntArray, n_classes: int) -> NDArray[np.floa
 
 def hold_out(
     y: IntArray, components: IntArray, classes: Sequence[str], *, share: float, seed: int
-) -> tuple[NDArray[np.bool_], list[str]]:
+) -> tuple[BoolArray, list[str]]:
     """Pick a share of the images that no component straddles, class by class where it can be.
 
     Parameters
@@ -202,7 +204,7 @@ def hold_out(
     return held, notes
 
 
-def _assign(table: NDArray[np.float64], portions: NDArray[np.float64], seed: int) -> IntArray:
+def _assign(table: FloatArray, portions: FloatArray, seed: int) -> IntArray:
     """Fold of each component, given the images (components, classes) that each holds.
 
     Parameters
@@ -231,7 +233,7 @@ def _assign(table: NDArray[np.float64], portions: NDArray[np.float64], seed: int
 
 
 def _rare_notes(
-    spread: NDArray[np.int64], n_folds: int, classes: Sequence[str], counts: NDArray[np.int64]
+    spread: IntArray, n_folds: int, classes: Sequence[str], counts: IntArray
 ) -> list[str]:
     """What classes with fewer components than folds mean for the scores."""
     notes = []
@@ -255,7 +257,7 @@ def _rare_notes(
 
 
 def _no_folds(
-    y: IntArray, components: IntArray, classes: Sequence[str], spread: NDArray[np.int64]
+    y: IntArray, components: IntArray, classes: Sequence[str], spread: IntArray
 ) -> FitError:
     """Why no two folds can both hold two classes."""
     n_components = int(components.max()) + 1

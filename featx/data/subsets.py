@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray, IntArray
 
 __all__ = ["Joining", "joining_order"]
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def joining_order(y: IntArray, components: IntArray, *, seed: int) -> Joining:
     )
 
 
-def _paces(stratum: IntArray, sizes: IntArray, seed: int) -> NDArray[np.float64]:
+def _paces(stratum: IntArray, sizes: IntArray, seed: int) -> FloatArray:
     """The share of all images at which each component joins, in (0, 1)."""
     rng = np.random.default_rng(seed)
     paces = np.empty(len(stratum))

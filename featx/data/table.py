@@ -15,11 +15,11 @@ from featx.errors import DatasetError, MissingExtraError
 from featx.files import printable
 from featx.parsing import parse_json
 
-__all__ = ["Record", "Table", "is_manifest_name", "read_lines", "read_table"]
+__all__ = ["ManifestRecord", "ManifestTable", "is_manifest_name", "read_lines", "read_table"]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ManifestRecord:
     """One row of a manifest file.
 
     Parameters
@@ -35,11 +35,11 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Table:
+class ManifestTable:
     """A manifest file's columns, in order, and its records."""
 
     columns: list[str]
-    records: list[Record]
+    records: list[ManifestRecord]
 
 
 def is_manifest_name(name: str) -> bool:
@@ -47,7 +47,7 @@ def is_manifest_name(name: str) -> bool:
     return _extension(name) in _READERS
 
 
-def read_table(path: str) -> Table:
+def read_table(path: str) -> ManifestTable:
     """Read a CSV, TSV, JSONL or Parquet file.
 
     Text is UTF-8 with or without a byte-order mark (or UTF-16 with one); bytes that are not
@@ -117,24 +117,24 @@ def _text(path: Path) -> str:
     return data.decode("utf-8-sig", "surrogateescape")
 
 
-def _read_csv(path: Path) -> Table:
+def _read_csv(path: Path) -> ManifestTable:
     return _delimited(path, None)
 
 
-def _read_tsv(path: Path) -> Table:
+def _read_tsv(path: Path) -> ManifestTable:
     return _delimited(path, "\t")
 
 
-def _delimited(path: Path, separator: str | None) -> Table:
+def _delimited(path: Path, separator: str | None) -> ManifestTable:
     try:
         columns, lines = parse_delimited(_text(path), separator)
     except DatasetError as error:
         where, _, problem = error.message.partition(": ")
         raise _malformed(path, where, problem, error.hint) from None
-    return Table(columns, [Record(where, dict(values)) for where, values in lines])
+    return ManifestTable(columns, [ManifestRecord(where, dict(values)) for where, values in lines])
 
 
-def _read_jsonl(path: Path) -> Table:
+def _read_jsonl(path: Path) -> ManifestTable:
     """One JSON object a line; the columns are all keys in order of appearance."""
     records = []
     for number, line in enumerate(_text(path).split("\n"), start=1):
@@ -152,12 +152,12 @@ def _read_jsonl(path: Path) -> Table:
             if isinstance(value, float) and not math.isfinite(value):
                 problem = f"key {key!r} holds {json.dumps(value)}, which is not JSON; write null"
                 raise _malformed(path, f"line {number}", problem)
-        records.append(Record(f"line {number}", values))
+        records.append(ManifestRecord(f"line {number}", values))
     columns = list(dict.fromkeys(key for record in records for key in record.values))
-    return Table(columns, records)
+    return ManifestTable(columns, records)
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> ManifestTable:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -170,8 +170,9 @@ def _read_parquet(path: Path) -> Table:
         rows = table.to_pylist()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise _malformed(path, "the file", f"not valid Parquet: {str(error).strip()}") from None
-    return Table(
-        table.column_names, [Record(f"row {i}", values) for i, values in enumerate(rows, start=1)]
+    return ManifestTable(
+        table.column_names,
+        [ManifestRecord(f"row {i}", values) for i, values in enumerate(rows, start=1)],
     )
 
 

@@ -1,4 +1,4 @@
-"""TIFF files: what libtiff says of them, what Pillow would misread, and the kinds not read."""
+"""TIFF files: libtiff's messages, what Pillow would misread, and the kinds not read."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _first(tags: Mapping[int, Any], tag: int) -> int:
 
 @contextmanager
 def heard_from_libtiff() -> Iterator[list[str]]:
-    """Collect what libtiff's decoders say in this thread; nothing is printed meanwhile.
+    """Collect the messages of libtiff's decoders in this thread; nothing is printed meanwhile.
 
     The list stays empty where libtiff cannot be reached, as where Pillow has it built in.
     """
@@ -168,7 +168,7 @@ def _listen() -> list[Any]:
     """Put handlers into the libtiff that Pillow uses, once; what must be kept alive for it.
 
     Pillow sets none, so libtiff prints to standard error, without the name of any file, and goes
-    on. The handlers pass on what is said outside of `heard_from_libtiff`.
+    on. The handlers pass on messages outside of `heard_from_libtiff`.
     """
     kept: list[Any] = []
     with suppress(OSError, AttributeError):
@@ -195,5 +195,5 @@ def _hear(
     who = (module or b"").decode("ascii", "replace")
     decoding = who == "JPEGLib" or (who.endswith("Decode") and not who.endswith("PreDecode"))
     if strict or decoding:
-        said = _DIRECTIVE.sub("…", (text or b"").decode("ascii", "replace"))
-        messages.append(f"{who}: {said}")
+        message = _DIRECTIVE.sub("…", (text or b"").decode("ascii", "replace"))
+        messages.append(f"{who}: {message}")

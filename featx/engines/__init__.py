@@ -1,7 +1,7 @@
 """What runs a backbone's network: one file per engine.
 
-An engine's file has a ``PLUGIN`` with ``choose(device, precision)``, which gives a `Choice` or
-refuses, and ``build(backbone, choice)``, which gives an `Engine`. Importing this package imports
+An engine's file has a ``PLUGIN`` with ``choose(device, precision)``, which gives an `EngineChoice`
+or refuses, and ``build(backbone, choice)``, which gives an `Engine`. Importing this package imports
 no engine.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from featx.engines._base import ENGINES, Embedder, Engine
 from featx.engines._check import TOLERANCE, Agreement, measure_agreement
-from featx.engines._choice import Choice, choose
+from featx.engines._choice import EngineChoice, choose
 from featx.engines._devices import list_devices
 from featx.engines._plan import EnginePlan, Samples, build_engine, plan_engine
 
@@ -17,9 +17,9 @@ __all__ = [
     "ENGINES",
     "TOLERANCE",
     "Agreement",
-    "Choice",
     "Embedder",
     "Engine",
+    "EngineChoice",
     "EnginePlan",
     "Samples",
     "build_engine",

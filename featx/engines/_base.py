@@ -20,7 +20,7 @@ ENGINES = Registry("featx.engines", str(Path(__file__).parent), "engine")
 CPU_BATCH_SIZE = 8
 
 
-class Output(Protocol):
+class NetworkOutput(Protocol):
     """One embedding that an `Embedder` gives; `featx.backbones.BackboneOutput` is one."""
 
     @property
@@ -52,7 +52,7 @@ class Embedder(Protocol):
         """From a normalised batch to a tuple of vectors; may take seconds to load."""
 
     @property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> tuple[NetworkOutput, ...]:
         """In the order of the network's tuple."""
 
 

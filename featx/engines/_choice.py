@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from featx.engines._base import ENGINES
 from featx.engines._devices import may_have_gpu
 
-__all__ = ["Choice", "choose"]
+__all__ = ["EngineChoice", "choose"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class EngineChoice:
     """What runs a network, decided before the network is loaded.
 
     Parameters
@@ -50,7 +50,7 @@ class Choice:
         return self.numerics == {"engine": "torch", "device": "cpu", "precision": "fp32"}
 
 
-def choose(engine: str = "auto", device: str = "auto", precision: str = "auto") -> Choice:
+def choose(engine: str = "auto", device: str = "auto", precision: str = "auto") -> EngineChoice:
     """Decide on engine, device and precision.
 
     Parameters
@@ -73,5 +73,5 @@ def choose(engine: str = "auto", device: str = "auto", precision: str = "auto") 
         on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
         installed = importlib.util.find_spec("openvino") is not None
         engine = "openvino" if on_cpu and installed and precision != "fp16" else "torch"
-    choice: Choice = ENGINES.get(engine).choose(device, precision)
+    choice: EngineChoice = ENGINES.get(engine).choose(device, precision)
     return choice

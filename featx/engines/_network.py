@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Any
 
 from featx import console
 from featx.engines._base import Embedder
 from featx.engines._openvino import import_openvino
 from featx.errors import BackboneError
-from featx.files import make_directory
+from featx.files import built_files, make_directory
 from featx.kept import kept_folder, kept_key, read_kept, write_kept
 
 __all__ = ["kept_network"]
@@ -67,12 +64,9 @@ def _keep(model: Any, name: str, core: Any) -> Any:
     folder = kept_folder() / name
     openvino = import_openvino()
     try:
-        make_directory(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            openvino.save_model(model, Path(scratch) / _FILES[0], compress_to_fp16=False)
-            make_directory(folder)
-            for file in _FILES:
-                os.replace(Path(scratch) / file, folder / file)  # noqa: PTH105
+        make_directory(folder)
+        with built_files(folder, _FILES) as scratch:
+            openvino.save_model(model, scratch / _FILES[0], compress_to_fp16=False)
     except (OSError, RuntimeError) as error:  # OpenVINO raises the second for a full disk
         console.detail(f"the converted network cannot be kept: {error}")
         return model

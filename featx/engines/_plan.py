@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featx import console
 from featx.engines._base import ENGINES, Embedder, Engine
 from featx.engines._check import TOLERANCE, Agreement, measure_agreement
-from featx.engines._choice import Choice, choose
+from featx.engines._choice import EngineChoice, choose
 from featx.errors import BackboneError, UsageError
 from featx.kept import kept_key, read_kept, write_kept
 from featx.types import ExtractorSpec
@@ -34,7 +34,7 @@ class EnginePlan:
 
     Attributes
     ----------
-    choice : Choice
+    choice : EngineChoice
         Engine, device, precision, batch size and streams.
     specs : tuple of ExtractorSpec
         One per output of the backbone.
@@ -42,7 +42,7 @@ class EnginePlan:
         With the reference, where it was measured.
     """
 
-    def __init__(self, choice: Choice, backbone: Embedder, engine: Engine | None = None) -> None:
+    def __init__(self, choice: EngineChoice, backbone: Embedder) -> None:
         self.choice = choice
         self.backbone = backbone
         self.agreement: Agreement | None = None
@@ -50,7 +50,7 @@ class EnginePlan:
             ExtractorSpec({**output.document, "numerics": choice.numerics})
             for output in backbone.outputs
         )
-        self._engine = engine
+        self._engine: Engine | None = None
 
     def __str__(self) -> str:
         return str(self.choice) + (f"; {self.agreement}" if self.agreement else "")
@@ -99,29 +99,19 @@ def plan_engine(
     choice = _sized(choose(name, device, precision), batch_size)
     if choice.is_reference or samples is None:
         return EnginePlan(choice, backbone)
-    key = f"checks/{kept_key(_conditions(choice, backbone))}"
-    agreement = _read(key)
-    if agreement is not None:
-        plan = EnginePlan(choice, backbone)
-    else:
-        images = samples()
-        if len(images) == 0:
-            return EnginePlan(choice, backbone)
-        try:
-            plan = EnginePlan(choice, backbone, _build(choice, backbone))
-        except BackboneError as error:
-            if name != "auto":
-                raise
-            console.warn(f"{error.message} Torch in fp32 runs it instead.")
-            return _reference(backbone, choice, batch_size)
-        agreement = _check(plan, images)
-        write_kept(key, agreement.document())
-    if agreement.within(choice.precision):
-        plan.agreement = agreement
+    try:
+        plan = _checked(choice, backbone, samples)
+    except BackboneError as error:
+        if name != "auto":
+            raise
+        console.warn(f"{error.message} Torch in fp32 runs it instead.")
+        return _reference(backbone, choice, batch_size)
+    if plan.agreement is None or plan.agreement.within(choice.precision):
         return plan
     console.warn(
-        f"{backbone.name} is not itself on {choice.engine} in {choice.precision} ({agreement}; the "
-        f"tolerance is {TOLERANCE[choice.precision]}). Torch in fp32 runs it instead."
+        f"{backbone.name} differs on {choice.engine} in {choice.precision} from the reference "
+        f"({plan.agreement}; the tolerance is {TOLERANCE[choice.precision]}). Torch in fp32 runs "
+        "it instead."
     )
     return _reference(backbone, choice, batch_size)
 
@@ -140,12 +130,12 @@ def build_engine(
     ).engine
 
 
-def _build(choice: Choice, backbone: Embedder) -> Engine:
+def _build(choice: EngineChoice, backbone: Embedder) -> Engine:
     engine: Engine = ENGINES.get(choice.engine).build(backbone, choice)
     return engine
 
 
-def _sized(choice: Choice, batch_size: int | str) -> Choice:
+def _sized(choice: EngineChoice, batch_size: int | str) -> EngineChoice:
     if batch_size == "auto":
         return choice
     if not isinstance(batch_size, int) or batch_size < 1:
@@ -153,11 +143,11 @@ def _sized(choice: Choice, batch_size: int | str) -> Choice:
     return replace(choice, batch_size=batch_size)
 
 
-def _reference(backbone: Embedder, choice: Choice, batch_size: int | str) -> EnginePlan:
+def _reference(backbone: Embedder, choice: EngineChoice, batch_size: int | str) -> EnginePlan:
     return EnginePlan(_sized(choose("torch", choice.device, "fp32"), batch_size), backbone)
 
 
-def _conditions(choice: Choice, backbone: Embedder) -> dict[str, Any]:
+def _conditions(choice: EngineChoice, backbone: Embedder) -> dict[str, Any]:
     """All that decides the outcome of a check, but for the images."""
     libraries = sorted({"torch", choice.engine})
     return {
@@ -168,14 +158,22 @@ def _conditions(choice: Choice, backbone: Embedder) -> dict[str, Any]:
     }
 
 
+def _checked(choice: EngineChoice, backbone: Embedder, samples: Samples) -> EnginePlan:
+    """The plan with its agreement with the reference, kept from an earlier run or measured now;
+    without one where there are no samples."""
+    key = f"checks/{kept_key(_conditions(choice, backbone))}"
+    plan = EnginePlan(choice, backbone)
+    plan.agreement = _read(key)
+    if plan.agreement is None and len(images := samples()):
+        engine = plan.engine  # first: an engine that cannot run this network ends it here
+        reference = _build(choose("torch", "cpu", "fp32"), backbone)
+        plan.agreement = measure_agreement(engine, reference, images)
+        write_kept(key, plan.agreement.document())
+    return plan
+
+
 def _read(key: str) -> Agreement | None:
     try:
         return Agreement(**(read_kept(key) or {}))
     except TypeError:
         return None
-
-
-def _check(plan: EnginePlan, images: NDArray[np.uint8]) -> Agreement:
-    """The agreement with the reference."""
-    reference = _build(choose("torch", "cpu", "fp32"), plan.backbone)
-    return measure_agreement(plan.engine, reference, images)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.engines._base import Embedder, check_batch, refuse_non_finite
-from featx.engines._choice import Choice
+from featx.engines._choice import EngineChoice
 from featx.errors import BackboneError
 from featx.types import ExtractorSpec
 
@@ -54,12 +54,12 @@ class TorchEngine:
     ----------
     backbone : Embedder
         The network and its preprocessing.
-    choice : Choice
+    choice : EngineChoice
         What `featx.engines.choose` gave; ``device`` may name several GPUs, each of which gets a
-        copy of the network. ``batch_size`` is halved, and that is said, when memory runs out.
+        copy of the network. ``batch_size`` is halved, with a message, when memory runs out.
     """
 
-    def __init__(self, backbone: Embedder, choice: Choice) -> None:
+    def __init__(self, backbone: Embedder, choice: EngineChoice) -> None:
         self.device = choice.device
         self.precision = choice.precision
         self.batch_size = choice.batch_size
@@ -73,6 +73,7 @@ class TorchEngine:
         self._family = self.device.partition(":")[0]
         self._threads = torch.get_num_threads()
         if self._family == "cuda":  # for the whole process: several threads compute at once
+            # cuDNN may choose another algorithm at every start, which rounds differently.
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.allow_tf32 = False
@@ -100,6 +101,7 @@ class TorchEngine:
         start = 0
         with self._replica() as replica:
             while start < len(batch):
+                # Read once: another thread may halve it while this batch is computed.
                 size = self.batch_size
                 chunk = np.require(batch[start : start + size], requirements=["C", "W"])
                 try:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine, check_batch, refuse_non_finite
-from featx.engines._choice import Choice
+from featx.engines._choice import EngineChoice
 from featx.engines._network import kept_network
 from featx.engines._openvino import import_openvino
 from featx.errors import BackboneError, UsageError
@@ -36,7 +36,7 @@ class OpenVINOEngine:
     ----------
     backbone : Embedder
         Its network is loaded only where no converted one is kept.
-    choice : Choice
+    choice : EngineChoice
         What `OpenVINOPlugin.choose` gave.
 
     Raises
@@ -45,7 +45,7 @@ class OpenVINOEngine:
         The network cannot be converted.
     """
 
-    def __init__(self, backbone: Embedder, choice: Choice) -> None:
+    def __init__(self, backbone: Embedder, choice: EngineChoice) -> None:
         openvino = import_openvino()
         self.device = choice.device
         self.precision = choice.precision
@@ -108,7 +108,7 @@ class OpenVINOEngine:
 class OpenVINOPlugin:
     """Chooses for and builds `OpenVINOEngine`."""
 
-    def choose(self, device: str, precision: str) -> Choice:
+    def choose(self, device: str, precision: str) -> EngineChoice:
         """Resolve ``auto``; refuse another device than the CPU and what it does not multiply.
 
         Parameters
@@ -137,9 +137,9 @@ class OpenVINOPlugin:
         if precision == "auto":
             precision = "bf16" if native else "fp32"
             why = f"the processor {'multiplies' if native else 'does not multiply'} bf16 natively"
-        return Choice("openvino", "cpu", precision, CPU_BATCH_SIZE, cpu_cores(), why)
+        return EngineChoice("openvino", "cpu", precision, CPU_BATCH_SIZE, cpu_cores(), why)
 
-    def build(self, backbone: Embedder, choice: Choice) -> Engine:
+    def build(self, backbone: Embedder, choice: EngineChoice) -> Engine:
         """The engine."""
         return OpenVINOEngine(backbone, choice)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine
-from featx.engines._choice import Choice
+from featx.engines._choice import EngineChoice
 from featx.errors import UsageError
 from featx.machine import cpu_cores
 
@@ -23,7 +23,7 @@ _PRECISIONS = ("fp32", "bf16", "fp16")
 class TorchPlugin:
     """Chooses for and builds `featx.engines._torch.TorchEngine`; imports torch where it must."""
 
-    def choose(self, device: str, precision: str) -> Choice:
+    def choose(self, device: str, precision: str) -> EngineChoice:
         """Resolve ``auto``; refuse a device that is not here or a precision it does not do.
 
         Parameters
@@ -39,9 +39,9 @@ class TorchPlugin:
         chosen, why = choose_precision(precision, device)
         n_devices = device.count(",") + 1
         streams = cpu_cores() if family == "cpu" else n_devices * _STREAMS_PER_GPU
-        return Choice("torch", device, chosen, _BATCH_SIZE[family], streams, why)
+        return EngineChoice("torch", device, chosen, _BATCH_SIZE[family], streams, why)
 
-    def build(self, backbone: Embedder, choice: Choice) -> Engine:
+    def build(self, backbone: Embedder, choice: EngineChoice) -> Engine:
         """The engine."""
         from featx.engines._torch import TorchEngine
 

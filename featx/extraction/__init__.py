@@ -1,7 +1,7 @@
 """Images to cached embeddings: read, hash, decode, forward and commit, overlapped."""
 
 from featx.extraction.extractor import Extractor
-from featx.extraction.pipeline import extract_embeddings, run_extractors
+from featx.extraction.pipeline import run_extractors
 from featx.extraction.result import (
     Extraction,
     Failure,
@@ -17,7 +17,6 @@ __all__ = [
     "Failure",
     "Report",
     "copies_of",
-    "extract_embeddings",
     "require_all",
     "require_any",
     "run_extractors",

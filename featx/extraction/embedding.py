@@ -14,7 +14,7 @@ from featx.data.manifest import Manifest
 from featx.errors import UsageError
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
-from featx.extraction.settling import settle_extract
+from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import check_cache
 from featx.files import printable
 
@@ -63,9 +63,9 @@ def extract_manifest(
     allow_memory: bool = False,
     dry_run: bool = False,
 ) -> list[Extraction]:
-    """`extract` for a manifest already read; tells the story on stderr."""
+    """`extract` for a manifest already read; progress goes to stderr."""
     check_cache(manifest, config.cache)
-    config = settle_extract(manifest, config)
+    config = resolve_extract(manifest, config)
     if not config.views and (config.augment, config.upright) != ("medium", True):
         console.warn("--augment and --no-upright do nothing without --views.")
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked

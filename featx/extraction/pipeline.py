@@ -30,49 +30,13 @@ from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
-from featx.types import FULL_RANGE, BackboneRequest
+from featx.types import FULL_RANGE
 
-__all__ = ["extract_embeddings", "run_extractors"]
+__all__ = ["run_extractors"]
 
 COMMIT_ROWS = 4096  # at most so many rows in one shard,
 COMMIT_BYTES = 64 << 20  # and at most so many bytes of embeddings
 COMMIT_EVERY_S = 20.0  # at most this much computing is lost to kill -9
-
-
-def extract_embeddings(
-    manifest: Manifest,
-    requests: Sequence[BackboneRequest],
-    config: ExtractConfig,
-    *,
-    allow_memory: bool = False,
-) -> list[Extraction]:
-    """Make sure every image has its embedding under every backbone.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        The images.
-    requests : sequence of BackboneRequest
-        The backbones; those with equal preprocessing share one decode.
-    config : ExtractConfig
-        Cache, engine, device and manners. Its own backbone fields are not read here.
-    allow_memory : bool, default False
-        Keep embeddings in memory when the cache cannot be written.
-
-    Returns
-    -------
-    list of Extraction
-        One for each output of each backbone, in the order asked.
-
-    Raises
-    ------
-    DecodeError
-        An image is unreadable and ``config.on_error`` is ``"fail"``.
-    BackboneError, StoreError
-        The backbone or the cache fails; everything committed so far stays.
-    """
-    extractors = [Extractor.from_request(request, config, manifest.paths) for request in requests]
-    return run_extractors(manifest, extractors, config, allow_memory=allow_memory)
 
 
 def run_extractors(
@@ -136,6 +100,7 @@ class _Run:
         try:
             with console.progress(len(self.manifest), "extract") as bar:
                 self._follow(workers, bar)
+        # Also Ctrl-C and a full disk: what is computed is committed before the error goes on.
         except BaseException:
             for event in workers.abandon():
                 self._keep(event)

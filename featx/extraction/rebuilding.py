@@ -10,7 +10,7 @@ from typing import Any
 from featx import console
 from featx.artifact import Model, ModelExtractor
 from featx.config import ExtractConfig
-from featx.engines import Choice, choose
+from featx.engines import EngineChoice, choose
 from featx.errors import ModelError, UsageError
 from featx.extraction import Extractor
 from featx.files import printable
@@ -29,8 +29,8 @@ def rebuild_extractors(
 
     Engine, device and precision left at ``auto`` are the model's own, so that embeddings are those
     it was fitted on, bit for bit, and the cache is shared. Where this machine lacks one of them, or
-    another device is asked for, the nearest is used and said: its kernels round differently, so
-    embeddings differ slightly and have a store of their own.
+    another device is asked for, the nearest is used, with a warning: its kernels round differently,
+    so embeddings differ slightly and have a store of their own.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
         raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
 
 
-def _choice_here(fitted: dict[str, Any], device: str) -> Choice:
+def _choice_here(fitted: dict[str, Any], device: str) -> EngineChoice:
     """The model's own numerics where this machine has them, else the nearest that it has."""
     engine, precision = str(fitted.get("engine")), str(fitted.get("precision"))
     own = str(fitted.get("device"))

@@ -216,7 +216,7 @@ class Extraction:
         require_all(self.failures, len(self.manifest), hint=hint, unread=self.manifest.unread)
 
     def require_any(self) -> None:
-        """Raise when no image could be read, after it was said why.
+        """Raise when no image could be read, after the reasons were printed.
 
         Raises
         ------
@@ -249,17 +249,17 @@ def require_all(
     failures: Sequence[Failure], n_images: int, *, hint: str, unread: Sequence[Passed] = ()
 ) -> None:
     """Raise `QuarantinedError`, naming the first, when there are failures or unread files."""
-    said = []
+    sentences = []
     if failures:
         first = failures[0]
-        said.append(
+        sentences.append(
             f"{len(failures)} of {n_images} images were quarantined, the first "
             f"{printable(first.id)}: {first.reason}."
         )
     if unread:
-        said.append(unread_sentence(unread))
-    if said:
-        raise QuarantinedError(" ".join(said), hint=hint)
+        sentences.append(unread_sentence(unread))
+    if sentences:
+        raise QuarantinedError(" ".join(sentences), hint=hint)
 
 
 def require_any(failures: Sequence[Failure], n_images: int) -> None:

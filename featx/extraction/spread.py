@@ -115,7 +115,7 @@ class SpreadWorkers:
             self._finished += results
             for result in results:
                 for index, reading in result.readings:
-                    self._settle(reading)
+                    self._count_once(reading)
                     yield Read(index, reading)
             yield self._written()
         self._open.close()
@@ -135,7 +135,7 @@ class SpreadWorkers:
             stop = start + self._rows
             yield Chunk(start, self._paths[start:stop], self._views.part(start, stop))
 
-    def _settle(self, reading: Reading) -> None:
+    def _count_once(self, reading: Reading) -> None:
         """Of equal files in several chunks one counts as computed, as in a run on one machine."""
         if reading.sha256 is None or reading.reason is not None:
             return

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.config import ExtractConfig
 from featx.data.augment import Augmentation, named_augmentation, view_name
 from featx.data.manifest import Manifest
+from featx.types import BoolArray
 
 __all__ = ["ViewPlan", "plan_views"]
 
@@ -30,7 +30,7 @@ class ViewPlan:
 
     augmentation: Augmentation
     n_views: int
-    wanted: NDArray[np.bool_]
+    wanted: BoolArray
 
     @property
     def made_by(self) -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ class ViewPlan:
 def plan_views(
     manifest: Manifest, config: ExtractConfig, augmentation: Augmentation | None
 ) -> ViewPlan:
-    """Views of all images that are not in the test split, which is only ever judged.
+    """Views of all images that are not in the test split, which is only ever predicted.
 
     Parameters
     ----------

@@ -145,6 +145,7 @@ class Workers:
                 yield event
 
     def __iter__(self) -> Iterator[Read | Computed]:
+        # Only this thread raises: the others hand over what they have, so nothing computed is lost.
         error: BaseException | None = None
         while self._running:
             event = self._events.get()

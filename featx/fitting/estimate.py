@@ -345,7 +345,7 @@ def describe_held(
         unit=part.unit,
         seed=config.seed,
         repeats=repeats,
-        predicted=pooled.y_pred,
+        y_pred=pooled.y_pred,
         n_folds=pooled.n_folds,
     )
     document = {

@@ -64,8 +64,8 @@ def extract_again(
     tell_failures(extractions[0])
     if config.average_views:
         console.log(
-            "Probabilities are means over views; what the model promises (estimate, calibration, "
-            "coverage) is of single images."
+            "Probabilities are means over views; the model's guarantees (estimate, calibration, "
+            "coverage) hold for single images."
         )
     return extractions
 
@@ -129,7 +129,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
 
 
 def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:
-    """What the extractors say of the same images, side by side."""
+    """The extractors' embeddings of the same images, side by side."""
     columns = [e.store.gather(e.hashes[rows]) for e in extractions]
     return columns[0] if len(columns) == 1 else np.hstack(columns)
 

@@ -28,7 +28,7 @@ from featx.replacing import built_folder
 __all__ = ["TREE", "UNREADABLE", "Placement", "safe_names", "sort_files"]
 
 UNREADABLE = "_unreadable"
-MARKER = ".featx-sorted.json"  # says that featx made the folder, so that it may replace it
+MARKER = ".featx-sorted.json"  # marks the folder as featx's, so that it may be replaced
 MAX_NAME_BYTES = 200  # common file systems stop at 255; leaves room for numbers
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}
 SHOWN = 10  # files that were not placed, by name

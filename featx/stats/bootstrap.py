@@ -6,24 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray
 
 __all__ = ["N_RESAMPLES", "draw_units", "expanded_percentiles", "interval", "training_stretch"]
 
-Float = NDArray[np.float64]
 
 N_RESAMPLES = 2000
 TAIL = 0.025  # of a 95 % interval, on either side
 BLOCK_CELLS = 4_000_000  # resamples x units held at once: 32 MB
 
 
-def draw_units(n_units: int, seed: int) -> Iterator[Float]:
+def draw_units(n_units: int, seed: int) -> Iterator[FloatArray]:
     """How often each resample draws each unit, in blocks of shape (some, n_units)."""
     rng = np.random.default_rng(seed)
     size = max(1, min(N_RESAMPLES, BLOCK_CELLS // n_units))
     for start in range(0, N_RESAMPLES, size):
         n = min(size, N_RESAMPLES - start)
         drawn = rng.integers(0, n_units, size=(n, n_units))
+        # Each resample has numbers of its own, so one bincount counts them all.
         drawn += np.arange(n)[:, None] * n_units
         yield np.bincount(drawn.ravel(), minlength=n * n_units).reshape(n, n_units).astype(float)
 
@@ -49,9 +50,9 @@ def expanded_percentiles(n_units: int) -> tuple[float, float]:
 
 
 def training_stretch(n_folds: int | None) -> float:
-    """How much wider an interval is for a cross-validated number; 1 for images judged once.
+    """How much wider an interval is for a cross-validated number; 1 for one classifier's.
 
-    Resampling the judged images leaves out that other training images would have given other
+    Resampling the evaluation images leaves out that other training images would have given other
     classifiers: those of the folds, and the one that is returned, whose luck cross-validation
     does not see (Bates, Hastie and Tibshirani, "Cross-validation: what does it estimate and how
     well does it do it?", JASA 2023). For each of the two the variance grows by tested over
@@ -64,7 +65,7 @@ def training_stretch(n_folds: int | None) -> float:
 
 def interval(
     value: Any,
-    samples: Float,
+    samples: FloatArray,
     n_units: int,
     *,
     proportion: bool = False,

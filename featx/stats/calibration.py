@@ -1,19 +1,19 @@
-"""Functions from what a classifier says to probabilities, fitted on images it has not seen."""
+"""Functions from a classifier's scores to probabilities, fitted on images it has not seen."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.margins import margin_probabilities
 from featx.stats.losses import log_losses
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["fit_isotonic", "fit_sigmoids", "fit_temperature"]
 
 LOG_RANGE = (-7.0, 7.0)  # temperatures from 0.001 to 1100
 
 
-def fit_temperature(margins: NDArray[np.float64], y: NDArray[np.int64]) -> float:
+def fit_temperature(margins: FloatArray, y: IntArray) -> float:
     """Temperature at which held-out margins have the smallest log loss.
 
     Parameters
@@ -42,9 +42,7 @@ def fit_temperature(margins: NDArray[np.float64], y: NDArray[np.int64]) -> float
     return float(np.exp(found.x))
 
 
-def fit_sigmoids(
-    odds: NDArray[np.float64], y: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def fit_sigmoids(odds: FloatArray, y: IntArray) -> tuple[FloatArray, FloatArray]:
     """Slope and offset of a logistic function for each class against the rest.
 
     Parameters
@@ -70,7 +68,7 @@ def fit_sigmoids(
     return slopes, offsets
 
 
-def _fit_sigmoid(odds: NDArray[np.float64], own: NDArray[np.bool_]) -> tuple[float, float]:
+def _fit_sigmoid(odds: FloatArray, own: BoolArray) -> tuple[float, float]:
     from scipy.optimize import minimize
 
     n_right, n_wrong = int(own.sum()), int((~own).sum())
@@ -78,7 +76,7 @@ def _fit_sigmoid(odds: NDArray[np.float64], own: NDArray[np.bool_]) -> tuple[flo
     scale = max(float(np.abs(odds).max(initial=0.0)), 1e-12)
     x = odds / scale
 
-    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(w: FloatArray) -> tuple[float, FloatArray]:
         z = w[0] * x + w[1]
         error = 1 / (1 + np.exp(-np.clip(z, -700, 700))) - target
         value = float((np.logaddexp(0, z) - target * z).sum())
@@ -89,9 +87,7 @@ def _fit_sigmoid(odds: NDArray[np.float64], own: NDArray[np.bool_]) -> tuple[flo
     return float(w[0] / scale), float(w[1])
 
 
-def fit_isotonic(
-    odds: NDArray[np.float64], y: NDArray[np.int64]
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def fit_isotonic(odds: FloatArray, y: IntArray) -> list[tuple[FloatArray, FloatArray]]:
     """Ends of the pieces of a rising function for each class against the rest.
 
     Parameters
@@ -124,9 +120,7 @@ def fit_isotonic(
     return functions
 
 
-def _known(
-    odds: NDArray[np.float64], own: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _known(odds: FloatArray, own: BoolArray) -> tuple[FloatArray, BoolArray]:
     """Images that say something about a class."""
     known = np.isfinite(odds)
     return odds[known], own[known]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from featx.stats.bootstrap import expanded_percentiles
+from featx.types import FloatArray
 
 __all__ = ["PairedTest", "corrected_paired_test", "holm", "paired_bootstrap"]
 
@@ -55,7 +56,7 @@ def corrected_paired_test(differences: ArrayLike, *, test_ratio: float) -> Paire
 
 
 def paired_bootstrap(
-    value: float, samples: NDArray[np.float64], n_units: int, *, stretch: float = 1.0
+    value: float, samples: FloatArray, n_units: int, *, stretch: float = 1.0
 ) -> PairedTest:
     """Test of a difference between two classifiers on the same images.
 
@@ -85,6 +86,7 @@ def paired_bootstrap(
         p = 1.0 if value == 0 else 2.0 ** (1 - n_units)  # the sign test, where all units agree
         return PairedTest(value, value, value, p)
     low, high = value + stretch * (np.percentile(samples, expanded_percentiles(n_units)) - value)
+    # p is read off the same expanded percentiles as the interval, so that both agree about 0.
     beyond = min((samples <= 0).sum(), (samples >= 0).sum()) + 1
     steps = norm.isf(min(beyond / (len(samples) + 1), 0.5))
     steps /= stretch * np.sqrt(n_units / (n_units - 1))
@@ -92,7 +94,7 @@ def paired_bootstrap(
     return PairedTest(value, float(low), float(high), p)
 
 
-def holm(p: ArrayLike) -> NDArray[np.float64]:
+def holm(p: ArrayLike) -> FloatArray:
     """p-values adjusted for their number, so that any false one at 0.05 has chance 0.05 at most.
 
     References

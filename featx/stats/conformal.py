@@ -10,18 +10,16 @@ and not save any.
 
 The guarantee is that of split conformal prediction for classifiers of single folds. The one that
 ships is fitted on all folds, and the folds also chose it; what it truly covers is therefore
-measured on the images that judge, and printed.
+measured on the evaluation images, and printed.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray, IntArray
 
 __all__ = ["fewest_images", "set_thresholds"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 def fewest_images(coverage: float) -> int:
@@ -29,7 +27,9 @@ def fewest_images(coverage: float) -> int:
     return int(np.ceil(coverage / (1 - coverage) - 1e-9))
 
 
-def set_thresholds(y: Int, conformity: Float, *, coverage: float, over: str = "images") -> Float:
+def set_thresholds(
+    y: IntArray, conformity: FloatArray, *, coverage: float, over: str = "images"
+) -> FloatArray:
     """The smallest conformity that puts each class into a set.
 
     Parameters
@@ -47,7 +47,7 @@ def set_thresholds(y: Int, conformity: Float, *, coverage: float, over: str = "i
     Returns
     -------
     ndarray of shape (n_classes,)
-        0 puts the class into every set: there are too few images to promise the coverage.
+        0 puts the class into every set: there are too few images to guarantee the coverage.
     """
     own = conformity[np.arange(len(y)), y]
     n_classes = conformity.shape[1]
@@ -60,7 +60,7 @@ def set_thresholds(y: Int, conformity: Float, *, coverage: float, over: str = "i
     return thresholds
 
 
-def _threshold(own: Float, coverage: float) -> float:
+def _threshold(own: FloatArray, coverage: float) -> float:
     """The order statistic above or at which a new true class's conformity lies often enough."""
     rank = int(np.floor((len(own) + 1) * (1 - coverage) + 1e-9))
     return float(np.sort(own)[rank - 1]) if rank >= 1 else 0.0

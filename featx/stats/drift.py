@@ -23,11 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["N_PERMUTATIONS", "Axes", "Shift", "fit_axes", "mix_shift", "place_shift"]
+from featx.types import BoolArray, FloatArray, IntArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+__all__ = ["N_PERMUTATIONS", "DriftAxes", "Shift", "fit_axes", "mix_shift", "place_shift"]
+
 
 MOST_AXES = 32
 IMAGES_PER_AXIS = 10
@@ -38,7 +37,7 @@ TIE = 1e-9  # sums in another order differ by less
 
 
 @dataclass(frozen=True)
-class Axes:
+class DriftAxes:
     """Where along the main directions of some images an embedding lies.
 
     Parameters
@@ -54,7 +53,7 @@ class Axes:
     directions: NDArray[np.float32]
 
 
-def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
+def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
     """The main directions of some embeddings.
 
     Parameters
@@ -65,17 +64,18 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> Axes:
 
     Returns
     -------
-    Axes
+    DriftAxes
         At most 32, at most one for every 10 images, one at least.
     """
     from sklearn.utils.extmath import randomized_svd
 
     centre, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    # A column that varies by rounding only would otherwise be blown up to variance 1.
     scale = np.where(scale > 1e-9 * np.maximum(np.abs(centre), 1e-9), scale, 1.0)
     Z = (X - centre) / scale
     n_axes = max(1, min(MOST_AXES, len(X) // IMAGES_PER_AXIS, X.shape[1] - 1))
     directions = randomized_svd(Z, n_axes, n_iter=POWER_ITERATIONS, random_state=seed)[2]
-    return Axes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
+    return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Shift:
 
     statistic: float
     p: float
-    parts: Float
+    parts: FloatArray
     usual: float
 
 
-def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
+def place_shift(places: FloatArray, new: BoolArray, blocks: IntArray, *, seed: int) -> Shift:
     """Whether some images lie elsewhere than others along any axis.
 
     The statistic is the largest of the axes' Kolmogorov-Smirnov distances: how far two cumulative
@@ -122,7 +122,7 @@ def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
     tied = not ends.all()
     cumulative = np.empty(order.shape, np.int64)
 
-    def distances(side: Mask) -> Float:
+    def distances(side: BoolArray) -> FloatArray:
         # both distributions times both numbers of images: whole numbers, added up exactly
         n_new = int(side.sum())
         n_old = len(side) - n_new
@@ -139,7 +139,9 @@ def place_shift(places: Float, new: Mask, blocks: Int, *, seed: int) -> Shift:
     return _shift(float(parts.max()), parts, others)
 
 
-def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) -> Shift:
+def mix_shift(
+    codes: IntArray, new: BoolArray, blocks: IntArray, n_classes: int, *, seed: int
+) -> Shift:
     """Whether classes have other shares of some images than of others.
 
     The statistic is Pearson's chi-square of the table of two rows. ``parts`` is each class's share
@@ -157,7 +159,7 @@ def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) 
     n, total = len(codes), is_class.sum(axis=0)
     known = total > 0
 
-    def statistics(sides: NDArray[np.float64]) -> Float:
+    def statistics(sides: FloatArray) -> FloatArray:
         n_new = sides.sum(axis=1, keepdims=True)
         expected = total[known] * n_new / n
         squares = ((sides @ is_class)[:, known] - expected) ** 2 / expected
@@ -168,15 +170,17 @@ def mix_shift(codes: Int, new: Mask, blocks: Int, n_classes: int, *, seed: int) 
     return _shift(float(statistics(new[None].astype(np.float64))[0]), parts, others)
 
 
-def _shift(statistic: float, parts: Float, others: Float) -> Shift:
+def _shift(statistic: float, parts: FloatArray, others: FloatArray) -> Shift:
+    # The data count as one permutation of themselves: p is never 0 (Phipson and Smyth).
     as_large = int((others >= statistic - TIE).sum())
     usual = float(np.quantile(others, 1 - LEVEL, method="higher"))
     return Shift(statistic, (1 + as_large) / (1 + len(others)), parts, usual)
 
 
-def _permuted(new: Mask, blocks: Int, seed: int) -> Iterator[Mask]:
+def _permuted(new: BoolArray, blocks: IntArray, seed: int) -> Iterator[BoolArray]:
     """Which images are new when as many blocks are, drawn at random."""
     _, first, codes = np.unique(blocks, return_index=True, return_inverse=True)
+    # One side a block: images of a patient are moved together or not at all.
     sides = new[first]
     rng = np.random.default_rng(seed)
     for _ in range(N_PERMUTATIONS):

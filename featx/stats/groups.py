@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray, IntArray
 
 __all__ = ["group_predictions"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
 
 def group_predictions(
-    y: Int, probabilities: Float, groups: Int, units: Int
-) -> tuple[Int, Float, Int, int]:
+    y: IntArray, proba: FloatArray, groups: IntArray, units: IntArray
+) -> tuple[IntArray, FloatArray, IntArray, int]:
     """Mean probabilities of each group whose images are all of one class.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     groups : ndarray of shape (n,), int64
         Any numbers.
     units : ndarray of shape (n,), int64
@@ -28,7 +26,7 @@ def group_predictions(
     Returns
     -------
     y : ndarray of shape (n_groups,), int64
-    probabilities : ndarray of shape (n_groups, n_classes)
+    proba : ndarray of shape (n_groups, n_classes)
     units : ndarray of shape (n_groups,), int64
         Numbered from 0.
     left_out : int
@@ -37,8 +35,8 @@ def group_predictions(
     _, first, codes, sizes = np.unique(
         groups, return_index=True, return_inverse=True, return_counts=True
     )
-    sums = np.zeros((len(first), probabilities.shape[1]))
-    np.add.at(sums, codes, probabilities)
+    sums = np.zeros((len(first), proba.shape[1]))
+    np.add.at(sums, codes, proba)
     same = np.bincount(codes, weights=y == y[first][codes]) == sizes
     own_units = np.unique(units[first][same], return_inverse=True)[1].astype(np.int64)
     return y[first][same], (sums / sizes[:, None])[same], own_units, int((~same).sum())

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["describe_predictions", "resampled_curves", "resampled_scores"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 RANKING_CELLS = 600_000_000  # resamples x images x classes: some seconds
 MIN_RANKING_RESAMPLES = 200
@@ -54,60 +52,60 @@ class Resampled:
     """
 
     values: dict[str, float]
-    by_class: dict[str, Float]
-    samples: dict[str, Float]
-    class_samples: dict[str, Float]
+    by_class: dict[str, FloatArray]
+    samples: dict[str, FloatArray]
+    class_samples: dict[str, FloatArray]
     n_ranking: int
 
 
 def metric_values(
-    y: Int, probabilities: Float, predicted: Int
-) -> tuple[dict[str, float], dict[str, Float]]:
+    y: IntArray, proba: FloatArray, y_pred: IntArray
+) -> tuple[dict[str, float], dict[str, FloatArray]]:
     """Every metric, and every metric of each class (n_classes,); NaN where not defined."""
-    counts = class_counts(y, predicted, probabilities.shape[1])
-    rankings = {name: values[0] for name, values in class_rankings(y, probabilities).items()}
+    counts = class_counts(y, y_pred, proba.shape[1])
+    rankings = {name: values[0] for name, values in class_rankings(y, proba).items()}
     values = {
         **count_metrics(*counts),
         **{RANKINGS[name]: mean_defined(by_class) for name, by_class in rankings.items()},
-        **{name: each.mean() for name, each in _image_means(y, probabilities).items()},
+        **{name: each.mean() for name, each in _image_means(y, proba).items()},
     }
     by_class = {**class_metrics(*counts), **rankings}
     return {name: float(value) for name, value in values.items()}, by_class
 
 
 def resample_metrics(
-    y: Int, probabilities: Float, units: Int, *, seed: int, predicted: Int
+    y: IntArray, proba: FloatArray, units: IntArray, *, seed: int, y_pred: IntArray
 ) -> Resampled:
     """Every metric on resamples of units; see `describe_predictions`.
 
     The same seed and units give the same resamples, so that those of two classifiers on the same
     images are paired.
     """
-    n_ranking = max(RANKING_CELLS // max(probabilities.size, 1), MIN_RANKING_RESAMPLES)
+    n_ranking = max(RANKING_CELLS // max(proba.size, 1), MIN_RANKING_RESAMPLES)
     n_ranking = min(n_ranking, N_RESAMPLES)
-    values, by_class = metric_values(y, probabilities, predicted)
+    values, by_class = metric_values(y, proba, y_pred)
     samples, class_samples = _resample(
         y,
-        probabilities,
-        _image_means(y, probabilities),
+        proba,
+        _image_means(y, proba),
         units,
         n_ranking=n_ranking,
         seed=seed,
-        predicted=predicted,
+        y_pred=y_pred,
     )
     return Resampled(values, by_class, samples, class_samples, n_ranking)
 
 
 def describe_predictions(
-    y: Int,
-    probabilities: Float,
+    y: IntArray,
+    proba: FloatArray,
     classes: Sequence[str],
-    units: Int,
+    units: IntArray,
     *,
     unit: str,
     seed: int,
     repeats: int = 1,
-    predicted: Int | None = None,
+    y_pred: IntArray | None = None,
     n_folds: int | None = None,
     resampled: Resampled | None = None,
 ) -> dict[str, Any]:
@@ -115,24 +113,19 @@ def describe_predictions(
 
     Parameters
     ----------
-    y : ndarray of shape (n,), int64
-        True classes, indices into ``classes``.
-    probabilities : ndarray of shape (n, n_classes)
-        The class with the largest one is the prediction, unless ``predicted`` is given.
-    classes : sequence of str
+    y, proba, classes
+        True classes (n,), indices into ``classes``; probabilities (n, n_classes).
     units : ndarray of shape (n,), int64
-        What is drawn with replacement, numbered from 0: images that share a number (a group,
-        exact copies, repeated predictions of one image) are drawn together.
+        What is drawn with replacement, numbered from 0: images of one group, exact copies and
+        repeated predictions of one image share a number.
     unit : str
         What a unit is called, for instance ``"groups"``.
-    seed : int
-    repeats : int, default 1
-        Predictions of each image among the ``n``.
-    predicted : ndarray of shape (n,), int64, optional
-        What was decided for; calibration, rankings and top k are of the probabilities still.
+    seed, repeats : int
+        ``repeats`` predictions of each image are among the ``n``.
+    y_pred : ndarray of shape (n,), int64, optional
+        Predicted classes, for all that counts them; by default the most probable.
     n_folds : int, optional
-        Folds, where the predictions are cross-validated: intervals are wider for it, see
-        `featx.stats.bootstrap.training_stretch`. None for one classifier that judges all.
+        Folds of a cross-validation, which widen the intervals (`training_stretch`).
     resampled : Resampled, optional
         From `resample_metrics` with the same arguments, where it is at hand.
 
@@ -140,23 +133,14 @@ def describe_predictions(
     -------
     dict
         JSON: ``n_images``, ``n_units``, ``interval`` (how, in words), ``metrics`` as
-        ``{name: {value, low, high}}``, ``per_class`` (for each class ``support`` and the same
-        for precision, recall, f1, roc_auc and average_precision), ``calibration`` (see
-        `featx.stats.losses.describe_calibration`), ``confusion_matrix`` (rows are true classes;
-        counts of all repeats). Undefined values are None.
-
-    Notes
-    -----
-    Resamples that lack a class are left out of the intervals of averages over classes, as long
-    as at least half of the resamples lack none.
+        ``{name: {value, low, high}}``, ``per_class`` (``support``, and the same for each metric of
+        a class), ``calibration`` (`featx.stats.losses.describe_calibration`) and
+        ``confusion_matrix`` (rows are true classes). Undefined values are None.
     """
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    if resampled is None:
-        resampled = resample_metrics(y, probabilities, units, seed=seed, predicted=predicted)
+    y_pred = proba.argmax(axis=1) if y_pred is None else y_pred
+    resampled = resampled or resample_metrics(y, proba, units, seed=seed, y_pred=y_pred)
     n_units, stretch = int(units.max()) + 1, training_stretch(n_folds)
-    by_class = _class_intervals(
-        resampled, _units_of_classes(y, predicted, units, len(classes)), stretch
-    )
+    by_class = _class_intervals(resampled, y, y_pred, units, stretch)
     support = np.bincount(y, minlength=len(classes)) // repeats
     return {
         "n_images": len(y) // repeats,
@@ -167,8 +151,8 @@ def describe_predictions(
             name: {"support": int(n), **intervals}
             for name, n, intervals in zip(classes, support, by_class, strict=True)
         },
-        "calibration": describe_calibration(y, probabilities, seed=seed),
-        "confusion_matrix": confusion_matrix(y, predicted, len(classes)).tolist(),
+        "calibration": describe_calibration(y, proba, seed=seed),
+        "confusion_matrix": confusion_matrix(y, y_pred, len(classes)).tolist(),
     }
 
 
@@ -188,22 +172,23 @@ def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> di
 
 
 def _class_intervals(
-    resampled: Resampled, n_units: tuple[Int, Int], stretch: float
+    resampled: Resampled, y: IntArray, y_pred: IntArray, units: IntArray, stretch: float
 ) -> list[dict[str, Any]]:
-    """The metrics of each class; ``n_units`` that hold it, and in which it is said."""
-    holding, saying = n_units
+    """Every metric of each class with its interval, as JSON."""
+    n_classes = len(resampled.by_class["recall"])
+    true, called = (_units_with(codes, units, n_classes) for codes in (y, y_pred))
     return [
         {
             name: interval(
                 values[c],
                 resampled.class_samples[name][:, c],
-                int((saying if name == "precision" else holding)[c]),
+                int((called if name == "precision" else true)[c]),
                 proportion=name in {"precision", "recall"},
                 stretch=stretch,
             )
             for name, values in resampled.by_class.items()
         }
-        for c in range(len(holding))
+        for c in range(n_classes)
     ]
 
 
@@ -219,18 +204,20 @@ def _in_words(n_units: int, unit: str, n_ranking: int, n_folds: int | None) -> s
     return method
 
 
-def resampled_scores(scoring: str, y: Int, probabilities: Float, units: Int, *, seed: int) -> Float:
+def resampled_scores(
+    scoring: str, y: IntArray, proba: FloatArray, units: IntArray, *, seed: int
+) -> FloatArray:
     """A score on resamples of units, greater is better, shape (n_resamples,).
 
     The same seed and units give the same resamples, so that scores of two classifiers on the
     same images are paired. Few resamples where rankings of many images would take long.
     """
-    return resampled_curves((scoring,), y, probabilities, units, seed=seed)[0][scoring]
+    return resampled_curves((scoring,), y, proba, units, seed=seed)[0][scoring]
 
 
 def resampled_curves(
-    scorings: Sequence[str], y: Int, probabilities: Float, units: Int, *, seed: int
-) -> tuple[dict[str, Float], Float]:
+    scorings: Sequence[str], y: IntArray, proba: FloatArray, units: IntArray, *, seed: int
+) -> tuple[dict[str, FloatArray], FloatArray]:
     """Several scores as `resampled_scores` gives them, and the recall of each class.
 
     Returns
@@ -240,12 +227,12 @@ def resampled_curves(
     recalls : ndarray of shape (N_RESAMPLES, n_classes)
         NaN where a resample lacks the class.
     """
-    cells = max(probabilities.size, 1)
+    cells = max(proba.size, 1)
     n_ranking = min(max(RANKING_CELLS // cells, MIN_RANKING_RESAMPLES), N_RESAMPLES)
     samples, class_samples = _resample(
         y,
-        probabilities,
-        {"log_loss": log_losses(y, probabilities)},
+        proba,
+        {"log_loss": log_losses(y, proba)},
         units,
         n_ranking=n_ranking if set(scorings) & set(RANKINGS.values()) else 0,
         seed=seed,
@@ -254,59 +241,51 @@ def resampled_curves(
     return {name: samples[name] for name in scorings}, class_samples["recall"]
 
 
-def _image_means(y: Int, probabilities: Float) -> dict[str, Float]:
+def _image_means(y: IntArray, proba: FloatArray) -> dict[str, FloatArray]:
     """What is a mean over images, of each image: the losses, and whether it is among the top k."""
-    ranks = true_ranks(y, probabilities)
+    ranks = true_ranks(y, proba)
     return {
-        "log_loss": log_losses(y, probabilities),
-        "brier": brier_scores(y, probabilities),
-        **{
-            f"top_{k}_accuracy": (ranks < k).astype(float)
-            for k in TOP_K
-            if k < probabilities.shape[1]
-        },
+        "log_loss": log_losses(y, proba),
+        "brier": brier_scores(y, proba),
+        **{f"top_{k}_accuracy": (ranks < k).astype(float) for k in TOP_K if k < proba.shape[1]},
     }
 
 
-def _units_of_classes(y: Int, predicted: Int, units: Int, n_classes: int) -> tuple[Int, Int]:
-    """In how many units each class is, and in how many it is said."""
-    n_units = int(units.max()) + 1
-    tables = []
-    for codes in (y, predicted):
-        table = np.zeros((n_units, n_classes), dtype=bool)
-        table[units, codes] = True
-        tables.append(table.sum(axis=0))
-    return tables[0], tables[1]
+def _units_with(codes: IntArray, units: IntArray, n_classes: int) -> IntArray:
+    """How many units hold each class code, (n_classes,)."""
+    table = np.zeros((int(units.max()) + 1, n_classes), dtype=bool)
+    table[units, codes] = True
+    return np.asarray(table.sum(axis=0))
 
 
 def _resample(
-    y: Int,
-    probabilities: Float,
-    means: dict[str, Float],
-    units: Int,
+    y: IntArray,
+    proba: FloatArray,
+    means: dict[str, FloatArray],
+    units: IntArray,
     *,
     n_ranking: int,
     seed: int,
-    predicted: Int | None = None,
-) -> tuple[dict[str, Float], dict[str, Float]]:
+    y_pred: IntArray | None = None,
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Every metric of every resample: overall (n_resamples,), and by class (n_resamples, C)."""
-    n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    n_classes = proba.shape[1]
+    y_pred = proba.argmax(axis=1) if y_pred is None else y_pred
     # Counts of each unit; those of a resample are then one product with its draws.
     everyone = np.ones(len(y), dtype=bool)
-    hit, true, said = (
+    hit, support, predictions = (
         _unit_counts(units, codes, keep, n_classes)
-        for codes, keep in ((y, y == predicted), (y, everyone), (predicted, everyone))
+        for codes, keep in ((y, y == y_pred), (y, everyone), (y_pred, everyone))
     )
     sums = {name: np.bincount(units, weights=each) for name, each in means.items()}
     size = np.bincount(units).astype(float)
-    blocks: list[dict[str, Float]] = []
-    class_blocks: list[dict[str, Float]] = []
+    blocks: list[dict[str, FloatArray]] = []
+    class_blocks: list[dict[str, FloatArray]] = []
     done = 0
     for draws in draw_units(len(size), seed):
-        counts = draws @ hit, draws @ true, draws @ said
+        counts = draws @ hit, draws @ support, draws @ predictions
         ranked = draws[: max(n_ranking - done, 0)]
-        rankings = class_rankings(y, probabilities, ranked[:, units])
+        rankings = class_rankings(y, proba, ranked[:, units])
         blocks.append(
             {
                 **count_metrics(*counts),
@@ -321,11 +300,13 @@ def _resample(
     return samples, class_samples
 
 
-def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int) -> None:
+def _drop_incomplete(
+    samples: dict[str, FloatArray], recalls: FloatArray, *, present: IntArray
+) -> None:
     """Blank class averages of resamples that lack a class, while most resamples lack none.
 
     An average over fewer classes is another quantity: without a class that is always wrong it
-    would leap upwards.
+    would leap upwards. Where most resamples lack one, all of them are kept.
     """
     complete = np.asarray(~np.isnan(recalls[:, present > 0]).any(axis=1))
     if complete.mean() < 0.5:
@@ -334,11 +315,11 @@ def _drop_incomplete(samples: dict[str, Float], recalls: Float, *, present: Int)
         samples[name][~complete[: len(samples[name])]] = np.nan
 
 
-def _concatenate(blocks: list[dict[str, Float]]) -> dict[str, Float]:
+def _concatenate(blocks: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _unit_counts(units: Int, codes: Int, keep: NDArray[np.bool_], n_classes: int) -> Any:
+def _unit_counts(units: IntArray, codes: IntArray, keep: BoolArray, n_classes: int) -> Any:
     """Kept images by (unit, class code) as a sparse matrix."""
     from scipy.sparse import csr_array
 

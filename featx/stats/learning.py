@@ -6,7 +6,7 @@ and rate of convergence", NIPS 6, 1993; Figueroa, Zeng-Treitler, Kandula and Ngo
 sample size required for classification performance", BMC Medical Informatics and Decision Making
 12:8, 2012; Viering and Loog, "The shape of learning curves: a review", IEEE TPAMI 45, 2023). It is
 fitted by weighted least squares, and again to every bootstrap resample of the curve, which gives
-the intervals of what it foretells.
+the intervals of its forecasts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.stats.bootstrap import interval
+from featx.types import FloatArray
 
 __all__ = ["Curve", "PowerLaw", "describe_growth", "draw_noise", "fit_power_law"]
 
-Float = NDArray[np.float64]
 
 SLOWEST, FASTEST = 0.05, 2.0  # of the exponent c; measured curves lie between (Viering and Loog)
 FEWEST_SIZES = 4  # one more than the law has parameters
@@ -36,16 +35,16 @@ VISIBLE = 0.001  # the smallest difference that is printed
 class PowerLaw:
     """``error(n) = a + b * n**-c`` of several curves, each array of shape (n_curves,)."""
 
-    a: Float
-    b: Float
-    c: Float
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
 
-    def error(self, n: float) -> Float:
+    def error(self, n: float) -> FloatArray:
         """Error expected of ``n`` training images, shape (n_curves,)."""
         return np.asarray(self.a + self.b * n**-self.c)
 
 
-def fit_power_law(sizes: Float, errors: Float) -> PowerLaw:
+def fit_power_law(sizes: FloatArray, errors: FloatArray) -> PowerLaw:
     """Fit ``a + b * n**-c`` with ``a >= 0``, ``b >= 0`` and ``c`` in [0.05, 2].
 
     Squares are weighted by ``n`` (Figueroa et al.): the law is one of many images, and classifiers
@@ -59,11 +58,13 @@ def fit_power_law(sizes: Float, errors: Float) -> PowerLaw:
     sizes : ndarray of shape (n_sizes,)
     errors : ndarray of shape (n_curves, n_sizes)
     """
+    # Scaled: powers of thousands of images would leave the weighted sums to rounding.
     x = sizes / sizes.max()
     weights = x / x.sum()
     grid = np.geomspace(SLOWEST, FASTEST, 49)
     exponents, step = grid[None, :], grid[1] / grid[0]
     rows = np.arange(len(errors))
+    # Each pass keeps the best exponent and its neighbours, and divides them more finely.
     for _ in range(4):
         a, b, loss = _linear_part(x, errors, weights, exponents)
         best = loss.argmin(axis=1)
@@ -76,13 +77,15 @@ def fit_power_law(sizes: Float, errors: Float) -> PowerLaw:
 
 
 def _linear_part(
-    x: Float, errors: Float, weights: Float, exponents: Float
-) -> tuple[Float, Float, Float]:
+    x: FloatArray, errors: FloatArray, weights: FloatArray, exponents: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Best ``a`` and ``b`` for each curve and exponent, and the loss left, (n_curves, n_c)."""
     u = x ** -exponents[:, :, None]
     e = errors[:, None, :]
     mean_u, mean_e = u @ weights, e @ weights
     spread = (u**2 @ weights) - mean_u**2
+    # Weighted regression of e on u. Where its asymptote is negative, the best law with a = 0
+    # is taken, not the clipped one: clipping alone would leave b too small.
     b = np.maximum(((u * e) @ weights - mean_u * mean_e) / spread, 0.0)
     a = mean_e - b * mean_u
     through_zero = np.maximum(((u * e) @ weights) / (u**2 @ weights), 0.0)
@@ -92,7 +95,9 @@ def _linear_part(
     return a, b, loss
 
 
-def draw_noise(scores: Float, weights: Float, n_resamples: int, *, seed: int) -> Float:
+def draw_noise(
+    scores: FloatArray, weights: FloatArray, n_resamples: int, *, seed: int
+) -> FloatArray:
     """What drawing other training subsets would have changed, shape (n_resamples, m).
 
     In each fold draws are drawn with replacement; the spread is corrected for their number.
@@ -108,9 +113,11 @@ def draw_noise(scores: Float, weights: Float, n_resamples: int, *, seed: int) ->
     n_draws, n_folds, m = scores.shape
     if n_draws < 2:
         return np.zeros((n_resamples, m))
+    # Bessel's correction: deviations from the mean of few draws are too small.
     parts = np.nan_to_num(scores - scores.mean(axis=0)) * np.sqrt(n_draws / (n_draws - 1))
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, n_draws, size=(n_resamples, n_folds, n_draws))
+    # A resample is a product with how often each draw occurs in it: no loop over resamples.
     times = (drawn[..., None] == np.arange(n_draws)).mean(axis=2)  # of each fold's draws
     by_fold = (parts * weights).transpose(1, 0, 2).reshape(n_folds * n_draws, m)
     return np.asarray(times.reshape(n_resamples, -1) @ by_fold)
@@ -136,14 +143,16 @@ class Curve:
         See `featx.stats.bootstrap.training_stretch`.
     """
 
-    sizes: Float
-    values: Float
-    samples: Float
+    sizes: FloatArray
+    values: FloatArray
+    samples: FloatArray
     best: float
     n_units: int
     stretch: float
 
-    def interval(self, value: Any, samples: Float, limits: tuple[float, float]) -> dict[str, Any]:
+    def interval(
+        self, value: Any, samples: FloatArray, limits: tuple[float, float]
+    ) -> dict[str, Any]:
         """Value with its 95 % interval, as JSON."""
         return interval(value, samples, self.n_units, stretch=self.stretch, limits=limits)
 
@@ -165,7 +174,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     ----------
     curve : Curve
     n_now : int
-        Labelled images there are; the curve is foretold for so many, and for 2 and 4 times as
+        Labelled images there are; the curve is forecast for so many, and for 2 and 4 times as
         many.
     seed : int
 
@@ -173,7 +182,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     -------
     dict
         JSON: ``verdict`` (``rising``, ``flat`` or ``unknown``), ``reason`` (why nothing is
-        foretold; None where something is), ``rise`` and ``last_doubling`` as measured, ``law``
+        forecast; None where something is), ``rise`` and ``last_doubling`` as measured, ``law``
         (``a``, ``b``, ``c`` and ``largest_residual``) and ``ahead``: for each number of images
         ``factor``, ``n_images``, ``score`` and ``gain`` over what is expected now.
     """
@@ -189,7 +198,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
     }
     found["reason"] = _refusal(curve, found["rise"])
     if found["reason"] is None:
-        found["law"], found["ahead"] = _foretell(curve, n_now, seed)
+        found["law"], found["ahead"] = _forecast(curve, n_now, seed)
         gain = found["ahead"][1]["gain"]
     else:
         gain = found["last_doubling"]
@@ -198,7 +207,7 @@ def describe_growth(curve: Curve, *, n_now: int, seed: int) -> dict[str, Any]:
 
 
 def _refusal(curve: Curve, rise: dict[str, Any] | None) -> str | None:
-    """Why nothing can be foretold from this curve; None where it can."""
+    """Why nothing can be forecast from this curve; None where it can."""
     n_sizes = len(np.unique(curve.sizes))
     if rise is None or n_sizes < FEWEST_SIZES:
         return f"the curve is defined at {counted(n_sizes, 'size')}, and {FEWEST_SIZES} are needed"
@@ -215,7 +224,7 @@ def _refusal(curve: Curve, rise: dict[str, Any] | None) -> str | None:
     return None
 
 
-def _foretell(curve: Curve, n_now: int, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _forecast(curve: Curve, n_now: int, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The law, and scores and gains that it and its refits expect of more images.
 
     Resamples are drawn around the law and get its residuals with random signs (wild bootstrap:

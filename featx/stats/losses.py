@@ -8,26 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.console import counted
+from featx.types import FloatArray, IntArray
 
 __all__ = ["ECE_BINS", "brier_scores", "describe_calibration", "log_losses"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 ECE_BINS = 15
 N_SIMULATIONS = 1000
 
 
-def log_losses(y: Int, probabilities: Float) -> Float:
+def log_losses(y: IntArray, proba: FloatArray) -> FloatArray:
     """Minus the natural logarithm of each true class's probability, shape (n,).
 
     Probabilities are clipped to the smallest float64 step, as scikit-learn does.
     """
-    own = probabilities[np.arange(len(y)), y]
+    own = proba[np.arange(len(y)), y]
     return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
 
 
-def brier_scores(y: Int, probabilities: Float) -> Float:
+def brier_scores(y: IntArray, proba: FloatArray) -> FloatArray:
     """Squared error of each image's probabilities, summed over classes: 0 to 2, shape (n,).
 
     With two classes this is twice the binary Brier score.
@@ -37,11 +36,12 @@ def brier_scores(y: Int, probabilities: Float) -> Float:
     Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review
     78, 1950.
     """
-    own = probabilities[np.arange(len(y)), y]
-    return np.asarray((probabilities**2).sum(axis=1) - 2 * own + 1)
+    # The sum over classes of (p - 1 if true)², without the one-hot matrix.
+    own = proba[np.arange(len(y)), y]
+    return np.asarray((proba**2).sum(axis=1) - 2 * own + 1)
 
 
-def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str, Any]:
+def describe_calibration(y: IntArray, proba: FloatArray, *, seed: int) -> dict[str, Any]:
     """Expected calibration error, beside what right probabilities would give by chance.
 
     The error is the mean, over images, of the difference between the probability of the
@@ -53,7 +53,7 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     seed : int
 
     Returns
@@ -67,8 +67,8 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007
     (the simulation).
     """
-    confidence = np.clip(probabilities.max(axis=1), 0.0, 1.0)
-    right = (probabilities.argmax(axis=1) == y).astype(float)
+    confidence = np.clip(proba.max(axis=1), 0.0, 1.0)
+    right = (proba.argmax(axis=1) == y).astype(float)
     bins = _equal_mass_bins(confidence)
     rng = np.random.default_rng(seed)
     chance = [
@@ -83,7 +83,7 @@ def describe_calibration(y: Int, probabilities: Float, *, seed: int) -> dict[str
     }
 
 
-def _equal_mass_bins(confidence: Float) -> Int:
+def _equal_mass_bins(confidence: FloatArray) -> IntArray:
     """Bin of each image; equal confidences share one, so the order of images does not matter."""
     ranked = np.sort(confidence)
     n = len(ranked)
@@ -91,6 +91,6 @@ def _equal_mass_bins(confidence: Float) -> Int:
     return np.searchsorted(np.unique(starts), confidence, side="right")
 
 
-def _calibration_error(confidence: Float, right: NDArray[Any], bins: Int) -> float:
+def _calibration_error(confidence: FloatArray, right: NDArray[Any], bins: IntArray) -> float:
     gaps = np.bincount(bins, weights=confidence - right)
     return float(np.abs(gaps).sum() / len(bins))

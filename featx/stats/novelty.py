@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.types import FloatArray, IntArray
+
 __all__ = ["Spread", "alarm_limit", "fit_spread"]
 
-Float = NDArray[np.float64]
 
 MOST_COMPONENTS = 64
 IMAGES_PER_COMPONENT = 10
@@ -31,7 +32,7 @@ class Spread(NamedTuple):
     rest: NDArray[np.float32]
 
 
-def fit_spread(X: NDArray[np.float32], y: NDArray[np.int64], *, seed: int) -> Spread:
+def fit_spread(X: NDArray[np.float32], y: IntArray, *, seed: int) -> Spread:
     """Class means, and the covariance within classes.
 
     Parameters
@@ -76,7 +77,7 @@ def fit_spread(X: NDArray[np.float32], y: NDArray[np.int64], *, seed: int) -> Sp
     )
 
 
-def alarm_limit(scores: Float, rate: float) -> float:
+def alarm_limit(scores: FloatArray, rate: float) -> float:
     """The score that a share ``rate`` of new images like these exceeds, at most.
 
     Parameters
@@ -84,7 +85,7 @@ def alarm_limit(scores: Float, rate: float) -> float:
     scores : ndarray of shape (n,)
         Of images that the score was not fitted on.
     rate : float
-        In (0, 1). Fewer than ``1 / rate - 1`` images cannot promise it; the largest of their
+        In (0, 1). Fewer than ``1 / rate - 1`` images cannot guarantee it; the largest of their
         scores is then the limit, and the rate ``1 / (n + 1)``.
 
     References

@@ -68,6 +68,8 @@ def _end(wins: int, losses: int, n: int, inside: float, outside: float) -> float
     """Where Tango's score reaches `Z` between the difference and one of -1 and 1."""
     if abs(_score(outside, wins, losses, n)) <= Z:
         return outside
+    # The score falls as delta moves outwards, so halving finds the one crossing; Newton would
+    # not be safe where the variance reaches 0.
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
         if abs(_score(middle, wins, losses, n)) < Z:

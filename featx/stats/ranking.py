@@ -3,50 +3,50 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["class_rankings", "mean_defined", "ratio", "true_ranks"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
-
-def ratio(top: Float, bottom: Float) -> Float:
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """``top / bottom``, NaN where ``bottom`` is 0."""
     return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom != 0)
 
 
-def mean_defined(values: Float) -> Float:
+def mean_defined(values: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(float))
 
 
-def true_ranks(y: Int, probabilities: Float) -> Int:
+def true_ranks(y: IntArray, proba: FloatArray) -> IntArray:
     """Place of each image's true class among its classes, from 0; of equals the first wins.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
 
     Returns
     -------
     ndarray of shape (n,), int64
         0 where the true class is the predicted one, below k where it is among the best k.
     """
-    own = probabilities[np.arange(len(y)), y][:, None]
-    before = np.arange(probabilities.shape[1]) < y[:, None]
-    return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(axis=1))
+    own = proba[np.arange(len(y)), y][:, None]
+    before = np.arange(proba.shape[1]) < y[:, None]
+    return np.asarray(((proba > own) | ((proba == own) & before)).sum(axis=1))
 
 
-def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -> dict[str, Float]:
+def class_rankings(
+    y: IntArray, proba: FloatArray, weights: FloatArray | None = None
+) -> dict[str, FloatArray]:
     """Ranking metrics of each class against the rest, equal to scikit-learn's.
 
     Parameters
     ----------
     y : ndarray of shape (n,), int64
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     weights : ndarray of shape (n_resamples, n), optional
         How often each image is in each resample; once each by default.
 
@@ -59,14 +59,16 @@ def class_rankings(y: Int, probabilities: Float, weights: Float | None = None) -
     """
     weights = np.ones((1, len(y))) if weights is None else weights
     drawn = np.ascontiguousarray(weights.T)
-    both = [_rank_one(y == c, s, drawn) for c, s in enumerate(probabilities.T)]
+    both = [_rank_one(y == c, s, drawn) for c, s in enumerate(proba.T)]
     return {
         name: np.stack([pair[i] for pair in both], axis=-1)
         for i, name in enumerate(("roc_auc", "average_precision"))
     }
 
 
-def _rank_one(positive: NDArray[np.bool_], score: Float, drawn: Float) -> tuple[Float, Float]:
+def _rank_one(
+    positive: BoolArray, score: FloatArray, drawn: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Weighted ROC area and average precision of one class in each resample.
 
     With images sorted by score, the area is the weighted share of (class, rest) pairs in the
@@ -89,13 +91,16 @@ def _rank_one(positive: NDArray[np.bool_], score: Float, drawn: Float) -> tuple[
     return area, average
 
 
-def _cumulated(score: Float, drawn: Float, levels: Float) -> tuple[Float, Float]:
+def _cumulated(
+    score: FloatArray, drawn: FloatArray, levels: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Weight of the images that score less than each level, and of those that score as much.
 
     Weights are added up between levels first, which are far fewer than images.
     """
     from scipy.sparse import csr_array
 
+    # Odd places are at a level, even ones between two: below and at come out of one product.
     places = np.searchsorted(levels, score, "left") + np.searchsorted(levels, score, "right")
     n = len(score)
     between = csr_array((np.ones(n), (places, np.arange(n))), shape=(2 * len(levels) + 1, n))

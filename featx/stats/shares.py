@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.stats.bootstrap import draw_units, interval, training_stretch
+from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["shares"]
 
-Mask = NDArray[np.bool_]
-
 
 def shares(
-    pairs: Sequence[tuple[NDArray[Any], Mask]],
-    units: NDArray[np.int64],
+    pairs: Sequence[tuple[NDArray[Any], BoolArray]],
+    units: IntArray,
     *,
     seed: int,
     n_folds: int | None = None,
@@ -57,5 +56,5 @@ def shares(
     ]
 
 
-def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import BoolArray, FloatArray
 
 __all__ = ["tune_cutoff"]
 
 
-def tune_cutoff(
-    own: NDArray[np.bool_], probabilities: NDArray[np.float64], metric: str, target: float
-) -> float:
+def tune_cutoff(own: BoolArray, proba: FloatArray, metric: str, target: float) -> float:
     """The cutoff that reaches ``target`` at the least loss of the other of the two metrics.
 
     Parameters
     ----------
     own : ndarray of shape (n,), bool
         Which images are of the class.
-    probabilities : ndarray of shape (n,), float64
+    proba : ndarray of shape (n,), float64
         Of the class, of images that the classifier was not fitted on.
     metric : {"recall", "precision"}
     target : float
@@ -32,10 +31,12 @@ def tune_cutoff(
     """
     if not own.any():
         return 0.5
-    cutoffs, inverse = np.unique(probabilities, return_inverse=True)
-    said = np.bincount(inverse)[::-1].cumsum()[::-1]
+    cutoffs, inverse = np.unique(proba, return_inverse=True)
+    # From the largest probability down: how many are decided for at each cutoff, and how many of
+    # those rightly.
+    called = np.bincount(inverse)[::-1].cumsum()[::-1]
     right = np.bincount(inverse, weights=own)[::-1].cumsum()[::-1]
-    reached = right / (own.sum() if metric == "recall" else said)
+    reached = right / (own.sum() if metric == "recall" else called)
     enough = np.flatnonzero(reached >= target - 1e-12)
     if metric == "recall":
         return float(cutoffs[enough[-1]])

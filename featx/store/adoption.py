@@ -71,7 +71,7 @@ def _identify(reader: ShardReader, name: str) -> ShardEntry:
 def _lost(path: Path, reason: str) -> CorruptStoreError:
     return CorruptStoreError(
         f"{path} cannot be adopted: {reason}.",
-        hint="Extract again: its rows are computed anew, and `featx cache gc` removes the file. "
+        hint="Extract again: its rows are computed again, and `featx cache gc` removes the file. "
         "(gc takes shards that nobody adopts within an hour.)",
     )
 

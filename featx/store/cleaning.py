@@ -79,7 +79,7 @@ def gc(
         Leave orphans and temporary files younger than this: a running process may still commit
         them.
     dry_run : bool, default False
-        Only say what would be removed.
+        Only list what would be removed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The store's errors in one voice: the file, what is wrong with it, the command that helps."""
+"""The store's errors: the file, what is wrong with it, the command that helps."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ _DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """What the index says of one shard.
+    """The index's entry of one shard.
 
     Parameters
     ----------

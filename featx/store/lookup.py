@@ -20,7 +20,7 @@ class Lookup:
     hashes : ndarray of shape (n, 32), uint8
         Hash of every row. A hash may occur twice; the first row counts.
     base : Lookup, optional
-        A lookup of the first ``len(base.hashes)`` rows, to start from instead of sorting anew.
+        A lookup of the first ``len(base.hashes)`` rows, to start from instead of sorting all.
     """
 
     def __init__(self, hashes: np.ndarray, base: Lookup | None = None) -> None:
@@ -43,6 +43,8 @@ class Lookup:
         position[order] = np.searchsorted(self._prefixes, prefixes[order])
         found = np.full(len(wanted), -1, np.int64)
         pending = np.arange(len(wanted))
+        # Equal prefixes lie side by side: what does not match in full looks one entry further, all
+        # together, until none is left. Two rounds are rare.
         while len(pending):
             pending = pending[position[pending] < len(self._prefixes)]
             pending = pending[self._prefixes[position[pending]] == prefixes[pending]]

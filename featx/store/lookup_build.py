@@ -57,6 +57,7 @@ def build_lookup(
     starts = np.cumsum([0, *(shard.rows for shard in covered)], dtype=np.int64).tolist()
     number = {shard.name: start for shard, start in zip(covered, starts, strict=False)}
     n_ranges = max(1, -(-starts[-1] // _RANGE_ROWS))
+    # Hashes are spread evenly, so equal ranges hold about equally many rows.
     bounds = [2**64 * i // n_ranges for i in range(n_ranges + 1)]
 
     def part(runs: _Runs, i: int) -> np.ndarray:

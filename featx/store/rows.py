@@ -223,7 +223,7 @@ class RowMap:
         return hashes if len(hashes) == self.n_distinct else hashes[first_rows(hashes)]
 
     def _sound(self, ask: Callable[[_View], _T]) -> _T:
-        """Ask; where a lookup file turns out damaged, make it anew, or do without any."""
+        """Ask; where a lookup file turns out damaged, rebuild it, or do without any."""
         for use_files in (True, False):
             try:
                 return ask(self._view)

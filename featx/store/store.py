@@ -15,6 +15,7 @@ from featx.errors import StoreError
 from featx.files import fsync_directory
 from featx.shell import shell_line
 from featx.store.adoption import adopt_shards, unindexed_shards
+from featx.store.checking import checked_embeddings, checked_hashes, checked_pixels
 from featx.store.compaction import (
     Compaction,
     compact_shards,
@@ -25,7 +26,7 @@ from featx.store.compaction import (
 from featx.store.extractor import check_spec, create_folder, read_extractor
 from featx.store.faults import storage_errors
 from featx.store.gathering import gather_pixels, gather_rows
-from featx.store.index import HASH_BYTES, INDEX_NAME, PIXELS_BYTES, Index, ShardEntry, write_index
+from featx.store.index import INDEX_NAME, Index, ShardEntry, write_index
 from featx.store.lock import committer_lock
 from featx.store.lookup import first_rows
 from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per_shard
@@ -126,7 +127,7 @@ class EmbeddingStore:
 
     @property
     def shards(self) -> tuple[ShardEntry, ...]:
-        """What the index said of each shard when last read."""
+        """The index's entry of each shard, as last read."""
         return self._snapshot.index.shards
 
     @property
@@ -154,7 +155,7 @@ class EmbeddingStore:
         -------
         ndarray of shape (n,), bool
         """
-        hashes = _checked_hashes(hashes)
+        hashes = checked_hashes(hashes)
         return self._steady(lambda snapshot: snapshot.rows.find(hashes)) >= 0
 
     def gather(self, hashes: np.ndarray) -> np.ndarray:
@@ -177,7 +178,7 @@ class EmbeddingStore:
         CorruptStoreError
             A shard is not what was written; the message names it and the command that repairs.
         """
-        hashes = _checked_hashes(hashes)
+        hashes = checked_hashes(hashes)
         return self._steady(lambda snapshot: self._read(snapshot, hashes, gather_rows))
 
     def pixels(self, hashes: np.ndarray) -> np.ndarray:
@@ -186,7 +187,7 @@ class EmbeddingStore:
         Zeros for rows that were added without, such as those of format version 1; parameters and
         errors as for `gather`.
         """
-        hashes = _checked_hashes(hashes)
+        hashes = checked_hashes(hashes)
         return self._steady(lambda snapshot: self._read(snapshot, hashes, gather_pixels))
 
     def _steady(self, read: Callable[[Snapshot], _T]) -> _T:
@@ -243,9 +244,7 @@ class EmbeddingStore:
         StoreLockedError
             Another process held the lock for too long.
         """
-        hashes = _checked_hashes(hashes)
-        embeddings = self._checked_embeddings(embeddings, len(hashes))
-        pixels = _checked_pixels(pixels, len(hashes))
+        hashes, embeddings, pixels = self._checked(hashes, embeddings, pixels)
         with self._guard:
             self.refresh()
             first = first_rows(hashes)
@@ -292,9 +291,7 @@ class EmbeddingStore:
             Wrong shape or type, no row or more than a shard holds, a value that is not finite, a
             full disk or one that cannot be written. Nothing was written then.
         """
-        hashes = _checked_hashes(hashes)
-        embeddings = self._checked_embeddings(embeddings, len(hashes))
-        pixels = _checked_pixels(pixels, len(hashes))
+        hashes, embeddings, pixels = self._checked(hashes, embeddings, pixels)
         if not 1 <= len(hashes) <= self.rows_per_shard:
             raise StoreError(
                 f"A shard of {self.n_features} features takes 1 to {self.rows_per_shard} rows, "
@@ -389,41 +386,13 @@ class EmbeddingStore:
         self.refresh()
         return done
 
-    def _checked_embeddings(self, embeddings: np.ndarray, n: int) -> np.ndarray:
-        expected = (n, self.n_features)
-        if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
-            found = getattr(embeddings, "dtype", type(embeddings).__name__)
-            raise StoreError(f"Embeddings must be a float32 array, got {found}.")
-        if embeddings.shape != expected:
-            raise StoreError(f"Embeddings have shape {embeddings.shape}, expected {expected}.")
-        bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-        if len(bad):
-            raise StoreError(
-                f"{len(bad)} of {n} embeddings of {self.spec.backbone} are not finite "
-                f"(first: row {bad[0]}).",
-                hint="Try --precision fp32; half precision overflows in some networks.",
-            )
-        return embeddings
-
-
-def _checked_hashes(hashes: np.ndarray, width: int = HASH_BYTES) -> np.ndarray:
-    if (
-        not isinstance(hashes, np.ndarray)
-        or hashes.dtype != np.uint8
-        or hashes.ndim != 2
-        or hashes.shape[1] != width
-    ):
-        found = getattr(hashes, "dtype", type(hashes).__name__)
-        raise StoreError(
-            f"Hashes must be a uint8 array of shape (n, {width}), "
-            f"got {found} of shape {np.shape(hashes)}."
+    def _checked(
+        self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        hashes = checked_hashes(hashes)
+        shape = len(hashes), self.n_features
+        return (
+            hashes,
+            checked_embeddings(embeddings, shape, self.spec.backbone),
+            checked_pixels(pixels, len(hashes)),
         )
-    return hashes
-
-
-def _checked_pixels(pixels: np.ndarray | None, n: int) -> np.ndarray:
-    if pixels is None:
-        return np.zeros((n, PIXELS_BYTES), np.uint8)
-    if len(_checked_hashes(pixels, PIXELS_BYTES)) != n:
-        raise StoreError(f"{len(pixels)} hashes of pixels were given for {n} images.")
-    return pixels

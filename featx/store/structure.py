@@ -14,7 +14,7 @@ import numpy as np
 
 from featx.store.index import FORMAT_VERSION, HASH_BYTES, PIXELS_BYTES, PLAIN_VERSION
 
-__all__ = ["Layout", "StructureError", "inspect_image"]
+__all__ = ["ShardLayout", "StructureError", "inspect_image"]
 
 _DATASETS = {"sha256", "pixels", "embedding"}
 _FLETCHER32 = 3  # HDF5's number of the filter
@@ -25,7 +25,7 @@ class StructureError(Exception):
 
 
 @dataclass(frozen=True)
-class Layout:
+class ShardLayout:
     """Where a shard's rows lie in its file.
 
     Parameters
@@ -43,7 +43,7 @@ class Layout:
     pixels_offset: int = 0
 
 
-def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) -> Layout:
+def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) -> ShardLayout:
     """Check a shard's whole structure.
 
     Parameters
@@ -78,7 +78,7 @@ def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) 
                     file, "pixels", PIXELS_BYTES, "|u1", len(image)
                 )
                 _require(rows == others, f"it has {rows} hashes for {others} of pixels")
-            return Layout(rows, hashes_offset, offset, pixels_offset)
+            return ShardLayout(rows, hashes_offset, offset, pixels_offset)
     except StructureError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... on bad files

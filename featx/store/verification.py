@@ -173,7 +173,7 @@ def _drop(reader: ShardReader, bad: set[ShardEntry]) -> None:
 
 
 def _rebuild_index(reader: ShardReader) -> Index:
-    """List anew the shards that are whole: each one's name holds its own digest."""
+    """List the shards that are whole again: each one's name holds its own digest."""
     with committer_lock(reader.folder):
         empty = Index(reader.fingerprint, reader.n_features)
         entries = [_recognise(reader, name) for name in unindexed_shards(reader, empty)]

@@ -17,7 +17,7 @@ from featx.backbones import list_backbones, load_backbone
 from featx.config import DatasetConfig, ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.errors import BackboneError, WeightsNotFoundError
-from featx.extraction.settling import settle_again, settle_backbone, settle_extract
+from featx.extraction.resolving import resolve_backbone, resolve_extract, resolve_rerun
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE, BackboneRequest
 
 SPEC = json.loads((embedded.FOLDER / "lite0.json").read_text("utf-8"))
@@ -92,25 +92,25 @@ def test_the_default_is_lite0(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_in_a_fit_the_small_one_competes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEATX_BACKBONE")
-    both = settle_backbone(ExtractConfig(), compete=True)
+    both = resolve_backbone(ExtractConfig(), compete=True)
     assert both.backbone == [DEFAULT_BACKBONE, SMALL_BACKBONE]
     for asked in ({"layer": ["auto"]}, {"pooling": ["max"]}):
-        assert settle_backbone(ExtractConfig(**asked), compete=True).backbone == [DEFAULT_BACKBONE]
+        assert resolve_backbone(ExtractConfig(**asked), compete=True).backbone == [DEFAULT_BACKBONE]
     named = ExtractConfig(backbone=["timm:resnet18"])
-    assert settle_backbone(named, compete=True) == named
+    assert resolve_backbone(named, compete=True) == named
     monkeypatch.setenv("FEATX_BACKBONE", "timm:resnet18")
-    assert settle_backbone(ExtractConfig(), compete=True).backbone == ["timm:resnet18"]
+    assert resolve_backbone(ExtractConfig(), compete=True).backbone == ["timm:resnet18"]
 
 
 def test_a_run_made_again_uses_the_backbone_that_it_used(tmp_path: Path) -> None:
     """Configurations of earlier versions named none where it was the default."""
     written = tmp_path / "config.yaml"
     config = RunConfig(data=DatasetConfig(dataset="photos"))
-    assert settle_again(config, written) == config, "a file that is no run's"
+    assert resolve_rerun(config, written) == config, "a file that is no run's"
     (tmp_path / "results.json").write_text('{"extraction": {"featx:mini-v1/layer2:avg": {}}}')
-    assert settle_again(config, written).extract.backbone == ["featx:mini-v1"]
+    assert resolve_rerun(config, written).extract.backbone == ["featx:mini-v1"]
     named = RunConfig(data=config.data, extract=ExtractConfig(backbone=["timm:resnet18"]))
-    assert settle_again(named, written) == named
+    assert resolve_rerun(named, written) == named
 
 
 @pytest.mark.usefixtures("missing")
@@ -118,7 +118,7 @@ def test_without_the_package_the_small_one_is_used_loudly(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("FEATX_BACKBONE")
-    config = settle_extract(Manifest("/", "/", ()), ExtractConfig())
+    config = resolve_extract(Manifest("/", "/", ()), ExtractConfig())
     assert config.backbone == [SMALL_BACKBONE]
     said = capsys.readouterr().err
     assert "Warning:" in said

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from featx import console
 from featx.backbones import _kept, load_backbone, open_backbone
-from featx.engines import Agreement, Choice, _plan, build_engine, choose, plan_engine
+from featx.engines import Agreement, EngineChoice, _plan, build_engine, choose, plan_engine
 from featx.engines import torch as torch_plugin
 from featx.engines._torch import TorchEngine
 from featx.errors import BackboneError, UsageError
@@ -235,7 +235,7 @@ def test_several_gpus_each_get_a_copy(pixels, monkeypatch: pytest.MonkeyPatch) -
             with pytest.raises(UsageError, match="only different GPUs"):
                 torch_plugin.choose_device(device)
     # The same machinery on two copies of the CPU.
-    two = Choice("torch", "cpu:0,cpu:0", "fp32", 4, 4, "")
+    two = EngineChoice("torch", "cpu:0,cpu:0", "fp32", 4, 4, "")
     backbone = load_backbone(REQUEST)
     engine = TorchEngine(backbone, two)
     copies = [engine._free.get() for _ in range(4)]

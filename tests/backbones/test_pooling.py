@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from featx.backbones._pooling import Layout, n_places, pool
+from featx.backbones._pooling import TokenLayout, n_places, pool
 from featx.errors import BackboneError
 
-CNN = Layout(1.0, 0, False, "avg", False, "timm:cnn")
-VIT = Layout(1.0, 1, True, "cls", False, "timm:vit")
-REGISTERS = Layout(1.0, 5, True, "avg", False, "timm:vit_reg4")
-SWIN = Layout(1.0, 0, False, "avg", True, "timm:swin")
+CNN = TokenLayout(1.0, 0, False, "avg", False, "timm:cnn")
+VIT = TokenLayout(1.0, 1, True, "cls", False, "timm:vit")
+REGISTERS = TokenLayout(1.0, 5, True, "avg", False, "timm:vit_reg4")
+SWIN = TokenLayout(1.0, 0, False, "avg", True, "timm:swin")
 
 
 def test_maps_average_and_maximum():
@@ -39,7 +39,7 @@ def test_where_the_shape_leaves_it_open_the_network_decides():
 
 
 def test_channels_last_of_an_oblong_image():
-    tall = Layout(2.0, 0, False, "avg", False, "timm:tall")
+    tall = TokenLayout(2.0, 0, False, "avg", False, "timm:tall")
     x = torch.randn(1, 8, 4, 5)
     torch.testing.assert_close(pool(x, "avg", tall, what="l"), x.mean((1, 2)))
     y = torch.randn(1, 5, 8, 4)

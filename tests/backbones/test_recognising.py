@@ -18,7 +18,7 @@ from featx.backbones._recognising import INDEX, signature
 from featx.backbones.featx import FOLDER
 from featx.config import ExtractConfig
 from featx.errors import BackboneError, UsageError, WeightsNotFoundError
-from featx.extraction.settling import settle_backbone
+from featx.extraction.resolving import resolve_backbone
 
 RECORDED: dict[str, dict[str, list[str]]] = json.loads(INDEX.read_text("utf-8"))
 
@@ -60,7 +60,7 @@ def test_the_index_is_that_of_the_installed_zoos(name: str) -> None:
 @pytest.mark.parametrize("name", ["test_byobnet", "test_convnext", "mobilenetv3_small_050"])
 def test_a_file_is_recognised_and_loads(name: str, saved: Any) -> None:
     path = saved(tensors(name))
-    config = settle_backbone(ExtractConfig(weights=path))
+    config = resolve_backbone(ExtractConfig(weights=path))
     assert config.backbone == [f"timm:{name}"]
     (request,) = config.requests()
     assert load_backbone(request).pretrained
@@ -87,12 +87,12 @@ def test_the_weights_that_come_with_featx_are_recognised() -> None:
 def test_several_backbones_of_the_same_tensors_are_named_not_chosen_from(saved: Any) -> None:
     path = saved(tensors("resnet18"))
     with pytest.raises(UsageError, match=r"are those of [0-9]+ backbones") as caught:
-        settle_backbone(ExtractConfig(weights=path))
+        resolve_backbone(ExtractConfig(weights=path))
     assert "timm:resnet18" in caught.value.message
     assert "torchvision:resnet18" in caught.value.message
     assert "--backbone timm:" in str(caught.value)
     named = ExtractConfig(weights=path, backbone=["torchvision:resnet18"])
-    assert settle_backbone(named) is named
+    assert resolve_backbone(named) is named
 
 
 def test_a_tensor_more_less_or_of_another_shape_is_recognised_as_nothing(saved: Any) -> None:
@@ -111,16 +111,16 @@ def test_a_tensor_more_less_or_of_another_shape_is_recognised_as_nothing(saved: 
 
 def test_files_that_cannot_be_read_are_refused_as_ever(saved: Any, tmp_path: Path) -> None:
     with pytest.raises(WeightsNotFoundError, match="does not exist"):
-        settle_backbone(ExtractConfig(weights=str(tmp_path / "none.pt")))
+        resolve_backbone(ExtractConfig(weights=str(tmp_path / "none.pt")))
     (tmp_path / "page.pt").write_text("<html></html>")
     with pytest.raises(BackboneError):
-        settle_backbone(ExtractConfig(weights=str(tmp_path / "page.pt")))
+        resolve_backbone(ExtractConfig(weights=str(tmp_path / "page.pt")))
 
 
 def test_what_was_recognised_is_said(saved: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(console, "log", said.append)
     path = saved(tensors("test_byobnet"))
-    settle_backbone(ExtractConfig(weights=path))
+    resolve_backbone(ExtractConfig(weights=path))
     assert len(said) == 1
     assert said[0].startswith(f"{path} holds the tensors of timm:test_byobnet, which is used")

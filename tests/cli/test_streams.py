@@ -192,3 +192,71 @@ def test_importing_featx_leaves_the_filters_of_warnings_alone() -> None:
         "assert not logging.getLogger().handlers"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal, and what stands on it in the end."""
+
+    def isatty(self) -> bool:
+        """As a terminal's."""
+        return True
+
+    def lines(self) -> list[str]:
+        """What a person sees: a carriage return and an erasure begin the last line anew."""
+        return [line.split("\r\033[K")[-1] for line in self.getvalue().split("\n")]
+
+
+def stderr_on(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal that stderr is from now on."""
+    found = Terminal()
+    monkeypatch.setattr(sys, "stderr", found)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    return found
+
+
+def test_a_bar_shows_counts_and_goes_and_messages_meanwhile_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = stderr_on(monkeypatch)
+    with console.progress(2000, "Hashing") as bar:
+        assert terminal.lines()[-1].startswith("Hashing 0/2,000 [")
+        console._bar.__dict__["_started"] -= 10  # ten seconds ago
+        bar.advance(500)
+        console.warn("one is odd")
+        assert terminal.lines()[0] == "Warning: one is odd"
+        assert terminal.lines()[1].startswith("Hashing 500/2,000 50/s 0:00:30 [")
+        with console.progress(3, "within") as inner:
+            inner.advance()
+        bar.advance(1500)
+    assert terminal.lines() == ["Warning: one is odd", ""]
+    assert "within" not in terminal.getvalue()
+    assert all(len(part) < 60 for part in terminal.getvalue().split("\r\033[K"))
+
+
+@pytest.mark.parametrize("quiet", ["not a terminal", "-q", "dumb"])
+def test_there_is_no_bar_where_it_cannot_be_drawn_or_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, quiet: str
+) -> None:
+    terminal = stderr_on(monkeypatch)
+    if quiet == "not a terminal":
+        monkeypatch.setattr(terminal, "isatty", lambda: False)
+    elif quiet == "dumb":
+        monkeypatch.setenv("TERM", "dumb")
+    else:
+        monkeypatch.setattr(console, "_verbosity", -1)
+    with console.progress(10, "Hashing") as bar:
+        bar.advance(10)
+    assert terminal.getvalue() == ""
+
+
+def test_a_bar_that_fails_or_loses_its_terminal_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = stderr_on(monkeypatch)
+    with pytest.raises(KeyboardInterrupt), console.progress(10, "Hashing"):
+        raise KeyboardInterrupt
+    assert terminal.lines() == [""]
+    with console.progress(0, "None") as bar:
+        terminal.close()
+        bar.advance(3)

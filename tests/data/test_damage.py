@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featx.data import pillow
-from featx.data.colour import to_rgb
+from featx.data.colour import Scale, scaled_to_rgb
 from featx.data.decode import decode, decode_image
 from featx.data.jpeg import read_jpeg_layout
 from featx.errors import DecodeError
@@ -215,7 +215,7 @@ def test_no_whole_png_is_refused(width, height, mode, flat, level):
     )
     image = Image.new("I;16", image.size, 7) if mode == "I;16" else image.convert(mode)
     data = encode(image, "PNG", compress_level=level)
-    expected = to_rgb(image)
+    expected = scaled_to_rgb(image, Scale())[0]
     assert decode_image(data).tobytes() == expected.tobytes()
 
 

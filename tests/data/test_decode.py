@@ -228,14 +228,17 @@ def test_alpha_is_composited_on_white(mode, colour, expected):
 
 
 def test_premultiplied_and_palette_alpha():
-    from featx.data.colour import to_rgb
+    from featx.data.colour import Scale, scaled_to_rgb
 
     grey = Image.new("LA", (1, 1), (0, 51)).convert("La")
     colour = Image.new("RGBA", (1, 1), (0, 0, 255, 51)).convert("RGBa")
     palette = Image.new("PA", (1, 1), (0, 0))
-    assert to_rgb(grey).getpixel((0, 0)) == (204, 204, 204)
-    assert to_rgb(colour).getpixel((0, 0)) == (204, 204, 255)
-    assert to_rgb(palette).getpixel((0, 0)) == WHITE
+    for image, pixel in (
+        (grey, (204, 204, 204)),
+        (colour, (204, 204, 255)),
+        (palette, WHITE),
+    ):
+        assert scaled_to_rgb(image, Scale())[0].getpixel((0, 0)) == pixel
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from featx.config import DatasetConfig
-from featx.data.inspection import Broken, Inspection, Spread, inspect_manifest
+from featx.data.findings import Broken, Extent, Inspection
+from featx.data.inspection import inspect_manifest
 from featx.data.reader import read_manifest
 from featx.errors import QuarantinedError
 
@@ -56,8 +57,8 @@ def test_everything_there_is_to_know(dataset):
     assert found.imbalance_ratio == pytest.approx(8 / 6)
     assert found.n_unlabelled == 0
     assert found.groups is None
-    assert found.width_px == Spread(8, 8, 20)
-    assert found.height_px == Spread(6, 6, 10)
+    assert found.width_px == Extent(8, 8, 20)
+    assert found.height_px == Extent(6, 6, 10)
     assert found.size_bytes.min == (dataset / "train/cat/0.png").stat().st_size
     assert found.formats == {"PNG": 9, "BMP": 1}
     assert found.modes == {"L": 9, "RGB": 1}
@@ -94,7 +95,7 @@ def test_groups_that_straddle_splits(tmp_path):
     )
     groups = inspect(tmp_path / "m.csv").groups
     assert groups.n_groups == 2
-    assert groups.n_images == Spread(2, 2.5, 3)
+    assert groups.n_images == Extent(2, 2.5, 3)
     assert groups.straddling == {"p": {"train": 2, "test": 1}}
     assert inspect(tmp_path / "m.csv").advice == [
         "Class 'a' has too few images for 5 folds (2): collect more, merge it, or leave it out.",

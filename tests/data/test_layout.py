@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featx.data.layout import label_and_split, read_layout, split_of
+from featx.data.layout import read_layout, split_of
 from featx.data.reader import read_manifest
 from featx.data.remarks import remarks
 from featx.errors import DatasetError
 
 
 def read(*ids: str) -> tuple[set[tuple[str | None, str | None]], list[str]]:
-    """The labels and splits of these images, and what is said of the layout."""
-    layout = read_layout([tuple(id.split("/")[:-1]) for id in ids])
-    return set(label_and_split(ids)), layout.remarks
+    """The labels and splits of these images, and the remarks on their layout."""
+    folders = [tuple(id.split("/")[:-1]) for id in ids]
+    layout = read_layout(folders)
+    return {layout.meaning(each) for each in folders}, layout.remarks
 
 
 def make(root: Path, *names: str) -> str:

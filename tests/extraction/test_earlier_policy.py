@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extraction_lab import extract_embeddings
 from PIL import Image
 
 from featx.config import ExtractConfig
@@ -14,7 +15,7 @@ from featx.data.decode import DECODE_POLICY, EARLIER_POLICY
 from featx.data.hashing import content_hash
 from featx.data.reader import read_manifest
 from featx.engines._torch import TorchEngine
-from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
+from featx.extraction import Extraction, Extractor, run_extractors
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
 
@@ -24,7 +25,7 @@ def before(spec: ExtractorSpec) -> ExtractorSpec:
 
 
 def extract(images: Path, config: ExtractConfig) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config.requests(), config)
+    [found] = extract_embeddings(read_manifest(str(images)), config)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extraction_lab import extract_embeddings
 from PIL import Image
 
 import featx.extraction.reading as reading
@@ -16,14 +17,14 @@ from featx.data.augment import STRENGTHS, Augmentation, draw_view, view_name
 from featx.data.decode import Decoded, decode, decode_image
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.reader import read_manifest
-from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
+from featx.extraction import Extraction, Extractor, run_extractors
 from featx.store.listing import list_extractors
 from featx.store.verification import verify
 from tests.extraction.conftest import interrupted_at
 
 
 def extract(images: Path, config: ExtractConfig) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config.requests(), config)
+    [found] = extract_embeddings(read_manifest(str(images)), config)
     return found
 
 
@@ -157,7 +158,7 @@ def test_one_decode_serves_all_views_and_backbones(
     monkeypatch.setattr(reading, "decode", counted)
     names = ["timm:test_resnet", "timm:test_efficientnet"]
     both = viewed(config, 3, backbone=names)
-    found = extract_embeddings(read_manifest(str(images)), both.requests(), both)
+    found = extract_embeddings(read_manifest(str(images)), both)
     assert len(decoded) == 23  # 22 contents and one unreadable one
     assert [e.views.shape[:2] for e in found] == [(23, 3), (23, 3)]
 

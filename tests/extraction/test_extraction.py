@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from extraction_lab import extract_embeddings
 
 import featx.extraction.pipeline as pipeline
 import featx.extraction.reading as reading
@@ -23,12 +24,12 @@ from featx.data.preprocess import preprocess_image
 from featx.data.reader import read_manifest
 from featx.engines import _torch as torch_engine
 from featx.errors import DecodeError, StoreError
-from featx.extraction import Extraction, Extractor, extract_embeddings, run_extractors
+from featx.extraction import Extraction, Extractor, run_extractors
 from tests.extraction.conftest import interrupted_at
 
 
 def extract(images: Path, config: ExtractConfig, **options: bool) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config.requests(), config, **options)
+    [found] = extract_embeddings(read_manifest(str(images)), config, **options)
     return found
 
 
@@ -119,7 +120,7 @@ def test_one_decode_serves_several_backbones(
     names = ["timm:test_resnet", "timm:test_efficientnet"]
     same = {"crop": 1.0, "interpolation": "bicubic", "resize": "squash"}
     both = config.model_copy(update={"backbone": names, **same})
-    found = extract_embeddings(read_manifest(str(images)), both.requests(), both)
+    found = extract_embeddings(read_manifest(str(images)), both)
     assert [e.name for e in found] == both.backbone
     assert len(decoded) == 23  # 22 contents and one unreadable one
     assert len(preprocessed) == 22
@@ -147,7 +148,7 @@ def test_fail_on_error_names_the_file(images: Path, config: ExtractConfig) -> No
 def test_a_vanished_file_is_quarantined(images: Path, config: ExtractConfig) -> None:
     manifest = read_manifest(str(images))
     (images / "a" / "00.png").unlink()
-    [found] = extract_embeddings(manifest, config.requests(), config)
+    [found] = extract_embeddings(manifest, config)
     assert "a/00.png" in [f.id for f in found.failures]
     [failure] = [f for f in found.failures if f.id == "a/00.png"]
     assert failure.sha256 is None

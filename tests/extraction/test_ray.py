@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extraction_lab import extract_embeddings
 
 import featx.extraction.spread as spread
 from featx.cli.main import main
@@ -27,7 +28,7 @@ from featx.clusters.ray import RaySession
 from featx.config import ExtractConfig
 from featx.data.reader import read_manifest
 from featx.errors import ClusterError, DecodeError, MissingExtraError, StoreError, UsageError
-from featx.extraction import Extraction, Extractor, extract_embeddings
+from featx.extraction import Extraction, Extractor
 from featx.extraction.chunks import Chunk, ChunkResult, ChunkWork, extract_chunk
 from featx.store import EmbeddingStore
 
@@ -65,7 +66,7 @@ def on_ray(machines: str, config: ExtractConfig, tmp_path: Path) -> ExtractConfi
 
 
 def extract(images: Path, config: ExtractConfig) -> list[Extraction]:
-    return extract_embeddings(read_manifest(str(images)), config.requests(), config)
+    return extract_embeddings(read_manifest(str(images)), config)
 
 
 def chunks_of(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
@@ -268,9 +269,7 @@ def test_embeddings_are_not_kept_in_memory(images: Path, on_ray: ExtractConfig) 
     (images.parent / "file").write_text("not a folder")
     blocked = on_ray.model_copy(update={"cache": str(images.parent / "file" / "cache")})
     with pytest.raises((StoreError, OSError)):
-        extract_embeddings(
-            read_manifest(str(images)), blocked.requests(), blocked, allow_memory=True
-        )
+        extract_embeddings(read_manifest(str(images)), blocked, allow_memory=True)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,14 @@ def test_a_copy_in_two_groups_joins_the_groups():
     np.testing.assert_array_equal(link_components(groups, copies), [0, 0, 0, 0, 1])
 
 
+def test_pairs_join_components_and_numbers_follow_the_first_appearance():
+    codes = np.array([7, 3, 7, 1, 0, 9])
+    np.testing.assert_array_equal(link_components(codes), [0, 1, 0, 2, 3, 4])
+    joined = link_components(codes, pairs=np.array([[4, 3], [3, 5]]))
+    np.testing.assert_array_equal(joined, [0, 1, 0, 2, 2, 2])
+    assert len(link_components(np.empty(0, np.int64))) == 0
+
+
 def test_equal_hashes_get_equal_codes():
     hashes = np.zeros((4, 32), np.uint8)
     hashes[1, 31] = hashes[3, 31] = 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from featx.engines import Choice
+from featx.engines import EngineChoice
 from featx.errors import MissingExtraError, UsageError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -30,13 +30,13 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             del sys.modules[name]
 
 
-def without_bf16(engine: str, device: str, precision: str) -> Choice:
+def without_bf16(engine: str, device: str, precision: str) -> EngineChoice:
     """A processor that multiplies no bf16, and no OpenVINO."""
     if engine == "openvino":
         raise MissingExtraError("The engine openvino", "openvino")
     if precision == "bf16":
         raise UsageError("The CPU does not multiply bf16 natively.", hint="Use fp32.")
-    return Choice(engine, device, precision, 8, 1, "")
+    return EngineChoice(engine, device, precision, 8, 1, "")
 
 
 def test_engines_and_precisions_that_are_not_here_are_named_and_left_out(

@@ -12,7 +12,7 @@ import pytest
 from outputs_lab import Written
 
 import featx.replacing
-from featx.files import atomic_path, write_atomic
+from featx.files import atomic_path, built_files, write_atomic
 from featx.formats import FORMATS, write_rows
 
 
@@ -88,6 +88,21 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with atomic_path(tmp_path / "other" / "b") as temporary:
         temporary.write_bytes(b"b")
     disk.check(tmp_path / "a", tmp_path / "other" / "b")
+
+
+def test_files_that_are_built_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    (tmp_path / "n.xml").write_text("old")
+    with pytest.raises(FileNotFoundError), built_files(tmp_path, ["n.xml", "n.bin"]) as scratch:
+        (scratch / "n.xml").write_text("without its weights")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"n.xml": "old"}
+    with built_files(tmp_path, ["n.bin", "n.xml"]) as scratch:
+        for name in ("n.xml", "n.bin", "not asked for"):
+            (scratch / name).write_text(f"new {name}")
+    assert [path.name for path in disk.named] == ["n.bin", "n.xml"]
+    assert not disk.loose
+    found = {p.name: p.read_text() for p in tmp_path.iterdir()}
+    assert found == {"n.xml": "new n.xml", "n.bin": "new n.bin"}
 
 
 @pytest.mark.parametrize("suffix", ["h5", "npz", "parquet"])

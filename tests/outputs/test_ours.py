@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from featx.api.audit import AUDIT
 from featx.api.compare import COMPARISON
-from featx.api.export import _is_network
-from featx.api.preview import SHEET
-from featx.api.project import PROJECTOR
 from featx.api.runs import RUN
 from featx.artifact.archive import ARCHIVE
 from featx.artifact.folder import MODEL
+from featx.auditing.folder import AUDIT
+from featx.exporting.network import _is_network
+from featx.finetuning.preview import SHEET
 from featx.formats import write_rows
 from featx.ours import FileKind
 from featx.pages import page
 from featx.reporting.files import FIGURES
+from featx.reporting.projector import PROJECTOR
 from featx.scoring.folder import PAGE, SCORES
 from featx.scoring.sorting import TREE
 from featx.store.export import EXPORT

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featx.api.project import export_projector
 from featx.cli.main import main
 from featx.config import DatasetConfig
 from featx.data.hashing import content_hash
 from featx.errors import UsageError
+from featx.reporting.projector import export_projector
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
 

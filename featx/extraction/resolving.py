@@ -1,4 +1,4 @@
-"""What a configuration leaves open, settled before the first embedding: the backbone, the range."""
+"""What a configuration leaves open, resolved before the first embedding: backbone and range."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from featx.data.valuerange import range_of_files
 from featx.parsing import parse_json
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE
 
-__all__ = ["settle_again", "settle_backbone", "settle_extract"]
+__all__ = ["resolve_backbone", "resolve_extract", "resolve_rerun"]
 
 
-def settle_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
+def resolve_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     """The configuration with its backbone named and the range that ``auto`` means here."""
-    return _settle_range(manifest, settle_backbone(config))
+    return _resolve_range(manifest, resolve_backbone(config))
 
 
-def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractConfig:
+def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractConfig:
     """The configuration with a backbone named: the one that its weights belong to, or the default.
 
     Which it is, is printed; a configuration that names one is returned as it is.
@@ -63,10 +63,10 @@ def settle_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractC
     return config.model_copy(update={"backbone": names})
 
 
-def settle_again(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
+def resolve_rerun(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
     """The configuration of a file; a run's own names the backbones that the run used.
 
-    Runs of versions with another default did not write down which it was; their results tell.
+    Runs of versions with another default did not write down which it was; their results name it.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def settle_again(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
     )
 
 
-def _settle_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
+def _resolve_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     """The configuration with the range that ``auto`` means for these images; else as it is.
 
     Images of the test split play no part.

@@ -14,7 +14,7 @@ from featx.data.hashing import content_hash, read_bytes
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DecodeError, UsageError
-from featx.extraction.settling import settle_extract
+from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import used_by
 from featx.files import atomic_path, printable
 from featx.ours import FileKind
@@ -123,9 +123,10 @@ def _rows(
 ) -> list[NDArray[np.uint8]]:
     """Pictures of each image, shape (1 + n_views, height, width, 3)."""
     from featx.backbones import open_backbone
-    from featx.finetuning import ImageBank, augmenter
+    from featx.finetuning.augmenting import augmenter
+    from featx.finetuning.images import ImageBank
 
-    extract = settle_extract(manifest, extract)
+    extract = resolve_extract(manifest, extract)
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
     found: list[NDArray[np.uint8]] = []
     for path in _spread(manifest):

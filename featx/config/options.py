@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from featx.config import parse_config
+from featx.config.reading import parse_config
 from featx.errors import UnknownNameError
 
 __all__ = ["sections"]

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from featx.api.export_embeddings import AlignedRows, ExportReport, aligned_rows
 from featx.config import DatasetConfig
+from featx.exporting.embeddings import AlignedRows, ExportReport, aligned_rows
 from featx.extraction.used import kept_in, used_by
 from featx.files import atomic_path, printable, write_atomic
 from featx.formats.csv import escape
@@ -48,7 +48,7 @@ def export_projector(
     Parameters
     ----------
     cache, extractor, data
-        See `featx.api.export_embeddings.export_embeddings`. With a data set there are labels, names
+        See `featx.exporting.embeddings.export_embeddings`. With a data set there are labels, names
         and, of up to 262,144 images, thumbnails: at most 64 px, smaller beyond 16,384 images.
     output : path
         A folder: ``vectors.tsv`` (float32, to the bit), ``metadata.tsv``, ``sprite.png`` and
@@ -61,7 +61,7 @@ def export_projector(
     UsageError
         The output is a file, or a folder with something in it.
     UnknownNameError, DatasetError, StoreError, CorruptStoreError
-        See `featx.api.export_embeddings.export_embeddings`.
+        See `featx.exporting.embeddings.export_embeddings`.
     """
     folder = Path(output).expanduser()
     used = [*used_by(data), *kept_in(cache)]
