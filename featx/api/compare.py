@@ -19,7 +19,7 @@ from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
 from featx.ours import FileKind, file_start, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
-from featx.runs.finished import Run
+from featx.runs import Run
 from featx.system_errors import writing
 
 __all__ = ["compare", "compare_folders"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from featx.api.finetune import finetune_dataset
 from featx.api.fit import fit_dataset
-from featx.api.runs import run_folder, run_output
 from featx.config import CompareConfig, RunConfig, make_config
 from featx.errors import UsageError
 from featx.outputs import claimed
+from featx.runs import run_folder, run_output
 
 __all__ = ["frozen_and_finetuned", "refuse_training_options"]
 

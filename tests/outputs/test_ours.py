@@ -17,13 +17,13 @@ from featx.api.compare import COMPARISON
 from featx.api.export import _is_network
 from featx.api.preview import SHEET
 from featx.api.project import PROJECTOR
-from featx.api.runs import RUN
 from featx.artifact.archive import ARCHIVE
 from featx.artifact.folder import MODEL
 from featx.formats import write_rows
 from featx.ours import FileKind
 from featx.pages import page
 from featx.reporting.files import FIGURES
+from featx.runs import RUN
 from featx.scoring.folder import PAGE, SCORES
 from featx.scoring.sorting import TREE
 from featx.store.export import EXPORT
