@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from featx.api.report import report
     from featx.api.score import score
     from featx.artifact import load_model
+    from featx.runs import load_run
 
 __all__ = [
     "__version__",
@@ -36,6 +37,7 @@ __all__ = [
     "fit",
     "inspect",
     "load_model",
+    "load_run",
     "report",
     "score",
 ]
@@ -49,6 +51,7 @@ _HOMES = {
     "fit": "featx.api.fit",
     "inspect": "featx.api.inspect",
     "load_model": "featx.artifact",
+    "load_run": "featx.runs",
     "report": "featx.api.report",
     "score": "featx.api.score",
 }

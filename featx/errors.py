@@ -16,6 +16,8 @@
     │   └── StoreLockedError      another process holds the lock
     ├── ClusterError              the machines that were to share the work cannot
     ├── FitError                  no honest classifier can be fitted to these data
+    ├── RunError                  a finished run cannot be read
+    │   └── NoRunError            there is no run (a UsageError too: exit code 2)
     ├── ComparisonError           these runs cannot be compared
     ├── AuditError                under --strict: the data hold something serious
     ├── ModelError                a saved model cannot be read or does not match
@@ -45,8 +47,10 @@ __all__ = [
     "FitError",
     "MissingExtraError",
     "ModelError",
+    "NoRunError",
     "OutputLostError",
     "QuarantinedError",
+    "RunError",
     "StoreError",
     "StoreLockedError",
     "UnknownNameError",
@@ -144,6 +148,16 @@ class ClusterError(FeatxError):
 
 class FitError(FeatxError):
     """No honest classifier can be fitted to these data as asked."""
+
+
+class RunError(FeatxError):
+    """A finished run cannot be read: a file of it is missing, damaged, or of a newer version."""
+
+
+class NoRunError(RunError, UsageError):
+    """There is no run where one was named."""
+
+    exit_code = 2
 
 
 class ComparisonError(FeatxError):

@@ -26,6 +26,7 @@ __all__ = [
     "Components",
     "DecodeMode",
     "ExtractorSpec",
+    "Failure",
     "FloatArray",
     "IntArray",
     "Interpolation",
@@ -235,3 +236,25 @@ class ExtractorSpec:
         """Name of the extractor's folder in a cache: a readable slug and 12 digits."""
         slug = "".join(c if c.isalnum() or c in "._" else "-" for c in self.backbone)
         return f"{slug[:80].strip('.-')}-{self.fingerprint[:12]}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One quarantined image.
+
+    Parameters
+    ----------
+    id : str
+        The row's id in the manifest.
+    path : str
+        Where the file is.
+    sha256 : str or None
+        Content hash in hexadecimal; None when the file could not be read.
+    reason : str
+        What was wrong.
+    """
+
+    id: str
+    path: str
+    sha256: str | None
+    reason: str

@@ -25,6 +25,30 @@ TUNING: dict[str, Any] = {
 }
 
 
+_NOTHING: dict[str, Any] = {"value": None, "low": None, "high": None}
+
+#: The least that the results of a run hold; the run tried five candidates.
+RESULTS: dict[str, Any] = {
+    "classes": ["a", "b"],
+    "scoring": "accuracy",
+    "n_groups": None,
+    "chosen": {"backbone": "timm:resnet18", "head": "logreg", "sampler": "none"},
+    "search": {"trials": 5},
+    "estimate": {
+        "method": "test",
+        "description": "",
+        "n_images": 0,
+        "interval": "",
+        "metrics": {"accuracy": _NOTHING},
+        "per_class": {},
+        "confusion_matrix": [],
+    },
+    "dataset": {"source": "photos", "images": 0, "classes": {}},
+    "extraction": {},
+    "cost": {"extract_s": 1.0, "fit_s": 1.0},
+}
+
+
 def flags(options: dict[str, Any]) -> list[str]:
     """The same for the command line."""
     found = []

@@ -11,7 +11,6 @@ from typing import Any
 from featx import console
 from featx.api.finetune import finetune_dataset
 from featx.api.fit import fit_dataset
-from featx.api.runs import run_folder, run_output
 from featx.comparing.compare import Comparison, compare_runs
 from featx.comparing.reports import REPORTS, render
 from featx.config import CompareConfig, frozen_and_finetuned
@@ -21,7 +20,7 @@ from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
 from featx.ours import FileKind, file_start, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
-from featx.runs.finished import Run
+from featx.runs import Run, run_folder, run_output
 from featx.system_errors import writing
 
 __all__ = ["compare", "compare_folders"]

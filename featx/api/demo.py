@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from featx import console
-from featx.api.runs import RUN
 from featx.errors import FeatxError
 from featx.files import make_directory, write_atomic
 from featx.ours import FolderKind, remove_known
 from featx.outputs import Output, claimed
+from featx.runs import RUN
 from featx.scoring.sorting import TREE
 from featx.shell import as_argument, shell_line
 from featx.system_errors import writing

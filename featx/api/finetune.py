@@ -16,8 +16,6 @@ import numpy as np
 
 from featx import console
 from featx.api.report import add_report
-from featx.api.runs import RunContents, run_folder, run_output, write_run
-from featx.artifact import load_model
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 from featx.config.options import sections
 from featx.console import counted
@@ -48,7 +46,9 @@ from featx.fitting.splitting import hold_out_part, split_data
 from featx.machine import cpu_cores
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed
-from featx.runs.finished import Run
+from featx.reporting.card import card_of
+from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
@@ -169,7 +169,7 @@ def _finetune(
     notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]
     for note in notes:
         console.log(f"Note: {note}")
-    results = {
+    document = {
         **settings(config, extraction, part, folds, tested),
         **found.document(extraction.name, config.finetune),
         "near_copies": near.document(),
@@ -180,24 +180,24 @@ def _finetune(
         },
         "notes": notes,
     }
-    contents = RunContents(
+    results = Results.model_validate(document)
+    run = Run.made(
+        claims.place(folder),
+        results,
         config=config,
-        results=results,
-        failures=extraction.failures,
         predictions=predictions(found.judged, found.answer.kind),
-        model=replace(found.answer.model, metrics=results["estimate"]),
-        section="finetune",
-        tables={"curves.csv": curves(found.records)},
+        failures=extraction.failures,
+        model=replace(found.answer.model, metrics=results.estimate.document()),
+        epochs=curves(found.records),
     )
-    folder = claims.place(folder)
-    with writing("the run", folder, kept="Checkpoints are kept."):
-        write_run(folder, contents)
+    with writing("the run", run.folder, kept="Checkpoints are kept."):
+        write_run(run, card=card_of)
     remove_known(working, WORKING)
-    console.log(f"Run written to {folder}")
+    console.log(f"Run written to {run.folder}")
     if config.finetune.report:
-        add_report(folder, [found.answer.extraction], heat_maps=config.finetune.heat_maps)
-    track_run(target, folder, config, "finetune")
-    return Run(folder, results, load_model(folder))
+        add_report(run, [found.answer.extraction], heat_maps=config.finetune.heat_maps)
+    track_run(target, run)
+    return run
 
 
 def _named(config: RunConfig, folder: Path) -> RunConfig:

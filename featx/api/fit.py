@@ -11,7 +11,6 @@ from typing import Any
 
 from featx import console
 from featx.api.report import add_report
-from featx.api.runs import RunContents, run_folder, run_output, write_run
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.config.options import sections
 from featx.data.copies import copies_document
@@ -34,8 +33,10 @@ from featx.fitting.data import only_one
 from featx.fitting.gathering import content_digest, fitted_model, gather, labelled, resting_on
 from featx.fitting.layers import one_embedding, side_by_side
 from featx.outputs import Claims, Used, claimed
+from featx.reporting.card import card_of
 from featx.reporting.summaries.curve import complete_curve
-from featx.runs.finished import Run
+from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 from featx.types import AUTO_LAYER
@@ -113,16 +114,22 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     target = config.fit.mlflow
     kept = {"name": folder.name, "mlflow": without_password(target)}
     config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
-    contents = RunContents(config, results, extractions[0].failures, result.predictions, model)
-    folder = claims.place(folder)
-    searches = printable(str(folder.parent / ".searches"))
-    with writing("the run", folder, kept=f"What is in the cache and in {searches} is kept."):
-        write_run(folder, contents)
-    console.log(f"Run written to {folder}")
+    run = Run.made(
+        claims.place(folder),
+        results,
+        config=config,
+        predictions=result.predictions,
+        failures=extractions[0].failures,
+        model=model,
+    )
+    searches = printable(str(run.folder.parent / ".searches"))
+    with writing("the run", run.folder, kept=f"What is in the cache and in {searches} is kept."):
+        write_run(run, card=card_of)
+    console.log(f"Run written to {run.folder}")
     if config.fit.report:
-        add_report(folder, chosen, heat_maps=config.fit.heat_maps)
-    track_run(target, folder, config, "fit")
-    return Run(folder, results, model)
+        add_report(run, chosen, heat_maps=config.fit.heat_maps)
+    track_run(target, run)
+    return run
 
 
 def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
@@ -150,10 +157,10 @@ def _results_document(
     extractions: Sequence[Extraction],
     result: FitResult,
     extracted_s: float,
-) -> dict[str, Any]:
+) -> Results:
     labels: Counter[str] = Counter(str(label) for label in manifest.labels)
     curve = result.learning_curve
-    return {
+    document = {
         **result.document(),
         "learning_curve": curve and complete_curve(curve, extractions[0].report),
         "dataset": {
@@ -168,3 +175,4 @@ def _results_document(
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},
         "cost": {"extract_s": round(extracted_s, 3), "fit_s": round(result.elapsed_s, 3)},
     }
+    return Results.model_validate(document)

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featx import console
-from featx.api.runs import again_command
-from featx.artifact import load_model
-from featx.artifact.folder import FolderReader
-from featx.comparing.predictions import Judged
-from featx.comparing.record import LEVELS, JudgedRun, read_run
-from featx.config import ReportConfig, RunConfig, load_config
+from featx.config import ReportConfig, RunConfig
 from featx.config.options import sections
 from featx.data.reader import read_manifest
-from featx.errors import ComparisonError, FeatxError
+from featx.errors import FeatxError, RunError
 from featx.extraction import Extraction, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
-from featx.files import printable, write_atomic
+from featx.files import write_atomic
 from featx.ours import FileKind, is_page
 from featx.outputs import Claims, Output, Used, claimed
-from featx.parsing import parse_json
 from featx.reporting import FIGURES, Embedded, Subject, lay_out, write_figures, write_page
 from featx.reporting.heat_maps import find_heats
+from featx.runs import LEVELS, Predictions, Run, load_run
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
 from featx.system_errors import in_words, writing
@@ -39,7 +32,6 @@ __all__ = ["add_report", "report", "report_folder"]
 
 PAGE = "report.html"
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
-MOST_BYTES = 1 << 28  # of a small file of a run
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
 
@@ -63,8 +55,8 @@ def report(run: Any, **options: Any) -> Path:
     UsageError
         It is no run, or output exists and ``overwrite`` is not set. The page in the run itself
         is made of the run alone, and always made anew.
-    ComparisonError
-        What is in the run cannot be read.
+    RunError
+        A file of the run cannot be read, is not what featx writes, or is of a newer version.
 
     Notes
     -----
@@ -77,12 +69,12 @@ def report(run: Any, **options: Any) -> Path:
 
 def report_folder(folder: str, config: ReportConfig) -> Path:
     """`report` from a checked configuration."""
-    run = read_run(Path(folder), Path(folder).resolve().name)
-    with claimed(_outputs(folder, config), _used(folder, config)) as claims:
+    run = load_run(folder)
+    with claimed(_outputs(config), _used(run, config)) as claims:
         return _report(run, config, claims)
 
 
-def _outputs(folder: str, config: ReportConfig) -> list[Output]:
+def _outputs(config: ReportConfig) -> list[Output]:
     """What will be written, to be claimed before any work is done."""
     found = []
     if config.output is not None:
@@ -92,22 +84,21 @@ def _outputs(folder: str, config: ReportConfig) -> list[Output]:
     return found
 
 
-def _used(folder: str, config: ReportConfig) -> list[Used]:
+def _used(run: Run, config: ReportConfig) -> list[Used]:
     """What is read: the run and, as far as it says, what it was made of."""
-    settings = load_config(str(Path(folder) / "config.yaml"))
-    images = config.dataset or settings.data.dataset
-    cache = cache_folder(config.cache or settings.extract.cache)
-    return [Used("the run", folder), Used("the images", images), Used("the cache", cache)]
+    images = config.dataset or run.config.data.dataset
+    cache = cache_folder(config.cache or run.config.extract.cache)
+    return [Used("the run", run.folder), Used("the images", images), Used("the cache", cache)]
 
 
-def _report(run: JudgedRun, config: ReportConfig, claims: Claims) -> Path:
+def _report(run: Run, config: ReportConfig, claims: Claims) -> Path:
     """The report itself, once its outputs are claimed."""
     folder = run.folder
     if config.output is None:
         claims.add(Output(folder / PAGE, "-o", REPORT, overwrite=True))
     target = claims.place(config.output or folder / PAGE)
     figures = None if config.figures is None else claims.place(config.figures)
-    settings = load_config(str(folder / "config.yaml"))
+    settings = run.config
     if config.dataset is not None:
         data = settings.data.model_copy(update={"dataset": config.dataset, "root": None})
         settings = settings.model_copy(update={"data": data})
@@ -115,7 +106,7 @@ def _report(run: JudgedRun, config: ReportConfig, claims: Claims) -> Path:
         extract = settings.extract.model_copy(update={"cache": config.cache})
         settings = settings.model_copy(update={"extract": extract})
     try:
-        extractions, missing = _extract_again(folder, settings), ""
+        extractions, missing = _extract_again(run, settings), ""
     except FeatxError as error:
         extractions, missing = [], f"This page has no pictures: {error.message}"
         console.warn(missing)
@@ -123,28 +114,27 @@ def _report(run: JudgedRun, config: ReportConfig, claims: Claims) -> Path:
     return target
 
 
-def add_report(folder: Path, extractions: Sequence[Extraction], *, heat_maps: bool) -> None:
+def add_report(run: Run, extractions: Sequence[Extraction], *, heat_maps: bool) -> None:
     """Write the page of a run just made; a page that cannot be made costs nothing but itself."""
     try:
-        run = read_run(folder, folder.name)
-        _write(run, extractions, "", folder / PAGE, None, heat_maps=heat_maps)
+        _write(run, extractions, "", run.folder / PAGE, None, heat_maps=heat_maps)
     except Exception as error:
         console.warn(
             f"the run is whole, but its page could not be made ({in_words(error)}); "
-            f"{shell_line('featx', 'report', as_argument(folder))} tries again"
+            f"{shell_line('featx', 'report', as_argument(run.folder))} tries again"
         )
 
 
-def _extract_again(folder: Path, config: RunConfig) -> list[Extraction]:
+def _extract_again(run: Run, config: RunConfig) -> list[Extraction]:
     """The run's images under its model's backbone; what the cache holds is not computed."""
     manifest = read_manifest(config.data)
     extract = config.extract.model_copy(update={"views": 0, "cluster": None, "address": None})
-    extractors = rebuild_extractors(load_model(folder), extract, manifest.paths)
+    extractors = rebuild_extractors(run.model, extract, manifest.paths)
     return run_extractors(manifest, extractors, extract, allow_memory=True)
 
 
 def _write(
-    run: JudgedRun,
+    run: Run,
     extractions: Sequence[Extraction],
     missing: str,
     target: Path,
@@ -156,13 +146,13 @@ def _write(
     try:
         subject = _subject(run, extractions, missing)
         if heat_maps and subject.embedded is not None:
-            subject = replace(subject, heats=find_heats(subject, load_model(run.folder)))
-        seed = int(run.results.get("seed") or 0)
+            subject = replace(subject, heats=find_heats(subject, run.model))
+        seed = run.results.seed or 0
         layout = None if subject.embedded is None else lay_out(subject.embedded, seed=seed)
         text = write_page(subject, layout)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ComparisonError(
-            f"{printable(str(run.folder))!r} was not written by this version of featx: "
+        raise RunError(
+            f"{run.named} was not written by this version of featx: "
             f"{type(error).__name__} {error}.",
             hint="Fit the run again with --overwrite.",
         ) from error
@@ -177,61 +167,39 @@ def _write(
         console.log(f"{len(written)} figures and tables written to {figures}")
 
 
-def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) -> Subject:
+def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subject:
     """The run as a report needs it."""
-    level, judged = next(iter(run.judged.items()), (None, None))
-    if level is None or judged is None:
-        raise ComparisonError(f"{run.named} has no predictions to report.")
-    reader = FolderReader(run.folder)
-    embedded, absent = _embedded(run, level, judged, extractions)
-    section = "finetune" if run.tuned else "fit"
+    level, shown = next(iter(run.levels.items()), (None, None))
+    if level is None or shown is None:
+        raise RunError(f"{run.named} has no predictions to report.")
+    embedded, absent = _embedded(run, level, shown, extractions)
     return Subject(
-        name=run.label,
-        results=run.results,
-        environment=_environment(run, reader),
+        name=run.name,
+        results=run.results.document(),
+        environment=run.environment.document(),
         judged_on=LEVELS[level],
-        ids=judged.ids.tolist(),
-        repeat=judged.repeat,
-        fold=judged.fold,
-        y=judged.y,
-        predicted=judged.predicted,
-        probabilities=judged.probabilities,
-        failures=_rows(reader, run.folder, "failures.csv"),
-        training=_rows(reader, run.folder, "curves.csv"),
-        command=again_command(run.folder, section),
+        ids=shown.ids.tolist(),
+        repeat=shown.repeat,
+        fold=shown.fold,
+        y=shown.y,
+        predicted=shown.y_pred,
+        probabilities=shown.proba,
+        failures=[asdict(failure) for failure in run.failures],
+        training=[{k: "" if v is None else str(v) for k, v in e.items()} for e in run.epochs],
+        command=run.command,
         embedded=embedded,
         missing=missing or absent,
     )
 
 
-def _environment(run: JudgedRun, reader: FolderReader) -> dict[str, Any]:
-    try:
-        found = parse_json(reader.read("environment.json", MOST_BYTES))
-    except ValueError as error:
-        raise ComparisonError(
-            f"{printable(str(run.folder))}/environment.json is not what featx writes: {error}.",
-            hint="Fit the run again with --overwrite.",
-        ) from None
-    return dict(found)
-
-
-def _rows(reader: FolderReader, folder: Path, name: str) -> list[dict[str, str]]:
-    """A table of the run as it was before `featx.formats.csv.escape`; empty where there is none."""
-    if not (folder / name).is_file():
-        return []
-    text = reader.read(name, MOST_BYTES).decode("utf-8", "surrogateescape")
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    return [{k: (v or "").removeprefix("'") for k, v in row.items() if k} for row in rows]
-
-
 def _embedded(
-    run: JudgedRun, level: str, judged: Judged, extractions: Sequence[Extraction]
+    run: Run, level: str, shown: Predictions, extractions: Sequence[Extraction]
 ) -> tuple[Embedded | None, str]:
     """The run's images that are still those it was made of, and what is to be said of it."""
     if not extractions:
         return None, ""
     first = extractions[0]
-    contents = {} if judged.content is None else dict(zip(judged.ids, judged.content, strict=True))
+    contents = {} if shown.content is None else dict(zip(shown.ids, shown.content, strict=True))
     code = {name: i for i, name in enumerate(run.classes)}
     kept, changed = [], 0
     for i in np.flatnonzero(first.ok):
@@ -242,12 +210,13 @@ def _embedded(
             continue
         kept.append(int(i))
     width = sum(e.spec.n_features for e in extractions)
-    if not kept or not any(first.manifest.rows[i].id in set(judged.ids) for i in kept):
+    shown_ids = set(shown.ids)
+    if not kept or not any(first.manifest.rows[i].id in shown_ids for i in kept):
         return None, "This page has no pictures: the images are no longer those of the run."
     if len(kept) * width * 4 > MOST_EMBEDDED:
         return None, f"This page has no pictures: the embeddings of {len(kept):,} images are many."
     rows = [first.manifest.rows[i] for i in kept]
-    tested = set(judged.ids) if level in {"test", "holdout"} else set()
+    tested = shown_ids if level in {"test", "holdout"} else set()
     embedded = Embedded(
         ids=[row.id for row in rows],
         paths=[row.path for row in rows],

@@ -8,7 +8,7 @@ from featx.api.score import score
 from featx.config import DatasetConfig, RunConfig
 from featx.extraction.used import used_by
 from featx.outputs import claimed
-from featx.runs.finished import Run
+from featx.runs import Run
 from featx.scoring.folder import outputs_of
 
 __all__ = ["run"]

@@ -36,6 +36,6 @@ def command(
 
     run = finetune_dataset(RunConfig(data=data, extract=extract, finetune=finetune))
     if as_json:
-        console.print_json({"run": str(run.folder), **run.results})
+        console.print_json({"run": str(run.folder), **run.results.document()})
     else:
         print_finetune(run, extract)

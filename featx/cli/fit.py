@@ -23,6 +23,6 @@ def command(data: DatasetConfig, extract: ExtractConfig, fit: FitConfig, as_json
 
     run = fit_dataset(RunConfig(data=data, extract=extract, fit=fit))
     if as_json:
-        console.print_json({"run": str(run.folder), **run.results})
+        console.print_json({"run": str(run.folder), **run.results.document()})
     else:
         print_run(run, extract)

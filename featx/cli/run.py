@@ -27,7 +27,7 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     resolved = resolve_rerun(resolved, config)
     finished = run(resolved)
     if as_json:
-        console.print_json({"run": str(finished.folder), **finished.results})
+        console.print_json({"run": str(finished.folder), **finished.results.document()})
     elif resolved.finetune is not None:
         print_finetune(finished, resolved.extract)
     else:

@@ -12,10 +12,10 @@ import numpy as np
 from featx.comparing.cost import describe_costs, lower_is_better, pareto_front
 from featx.comparing.differences import Measured, adjust, describe_difference, measure
 from featx.comparing.pairing import Paired, pair_runs
-from featx.comparing.record import LEVELS, JudgedRun, read_runs
 from featx.comparing.verdict import describe_run, verdict
 from featx.errors import UnknownNameError, UsageError
 from featx.files import printable
+from featx.runs import LEVELS, Run, load_run
 from featx.stats.intervals import describe_predictions
 
 __all__ = ["SCHEMA_VERSION", "Comparison", "compare_runs"]
@@ -61,16 +61,16 @@ class Comparison:
         none is.
         """
         first = self._paired.first
-        said = np.stack([judged.predicted for judged in self._paired.judged], axis=1)
+        y_pred = np.stack([part.y_pred for part in self._paired.predictions], axis=1)
         classes = self._paired.classes
-        for i in np.flatnonzero((said != said[:, :1]).any(axis=1)):
-            who = [x for x, c in zip(self._labels, said[i], strict=True) if c == first.y[i]]
+        for i in np.flatnonzero((y_pred != y_pred[:, :1]).any(axis=1)):
+            who = [x for x, c in zip(self._labels, y_pred[i], strict=True) if c == first.y[i]]
             yield [
                 first.ids[i],
                 _split_name(self._paired, int(first.repeat[i])),
                 int(first.fold[i]) if first.fold[i] >= 0 else None,
                 classes[first.y[i]],
-                *(classes[c] for c in said[i]),
+                *(classes[c] for c in y_pred[i]),
                 " | ".join(who),
             ]
 
@@ -93,7 +93,9 @@ def compare_runs(
     Raises
     ------
     UsageError
-        Fewer than two runs, a folder that is none, or an unknown metric.
+        Fewer than two runs, one named twice, a folder that is none, or an unknown metric.
+    RunError
+        What is in a run cannot be read.
     ComparisonError
         The runs cannot be compared; see `featx.comparing.pairing.pair_runs`.
     """
@@ -102,9 +104,9 @@ def compare_runs(
             f"A comparison needs two runs; got {len(folders)}.",
             hint="Name two or more: featx compare RUN RUN",
         )
-    runs = read_runs(folders)
+    runs = _read_runs(folders)
     paired = pair_runs(runs)
-    measured = [measure(paired, judged, seed=seed) for judged in paired.judged]
+    measured = [measure(paired, part, seed=seed) for part in paired.predictions]
     metric = _metric(metric, runs[0], measured[0])
     described = [_describe_run(r, paired, m, seed) for r, m in zip(runs, measured, strict=True)]
     costs, cost_notes = describe_costs(runs)
@@ -130,7 +132,7 @@ def compare_runs(
         ],
         "notes": paired.notes + cost_notes,
     }
-    comparison = Comparison(document, paired, [printable(run.label) for run in runs])
+    comparison = Comparison(document, paired, [printable(run.name) for run in runs])
     rows = list(comparison.disagreements())
     document["disagreements"] = {
         "n": len(rows),
@@ -140,32 +142,46 @@ def compare_runs(
     return comparison
 
 
-def _metric(asked: str | None, baseline: JudgedRun, measured: Measured) -> str:
+def _read_runs(folders: Sequence[str | Path]) -> list[Run]:
+    """All runs, each with a name of its own: the whole path where two share one."""
+    places = [Path(folder).resolve() for folder in folders]
+    for i, folder in enumerate(folders):
+        if places[i] in places[:i]:
+            raise UsageError(f"The run {printable(str(folder))!r} is named twice.")
+    runs = [load_run(folder) for folder in folders]
+    names = [run.name for run in runs]
+    for run in runs:
+        if names.count(run.name) > 1:
+            run.name = str(run.folder)
+    return runs
+
+
+def _metric(asked: str | None, baseline: Run, measured: Measured) -> str:
     known = measured.resampled.values
     if asked is None:
-        scoring = str(baseline.results.get("scoring")).removeprefix("neg_")
+        scoring = baseline.results.scoring.removeprefix("neg_")
         return scoring if scoring in known else "balanced_accuracy"
     if asked not in known:
         raise UnknownNameError("metric", asked, known)
     return asked
 
 
-def _describe_run(run: JudgedRun, paired: Paired, measured: Measured, seed: int) -> dict[str, Any]:
-    judged = measured.judged
+def _describe_run(run: Run, paired: Paired, measured: Measured, seed: int) -> dict[str, Any]:
+    predictions = measured.predictions
     numbers = describe_predictions(
-        judged.y,
-        judged.probabilities,
+        predictions.y,
+        predictions.proba,
         paired.classes,
         paired.units,
         unit=paired.unit,
         seed=seed,
         repeats=paired.n_repeats,
-        y_pred=judged.predicted,
+        y_pred=predictions.y_pred,
         n_folds=paired.n_folds,
         resampled=measured.resampled,
     )
     return {
-        "label": run.label,
+        "label": run.name,
         "folder": str(run.folder),
         "what": describe_run(run),
         "metrics": numbers["metrics"],

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from featx.comparing.record import JudgedRun
+from featx.runs import Run
+from featx.runs.extracted import Report
 
 __all__ = ["describe_costs", "lower_is_better", "pareto_front"]
 
@@ -20,7 +21,7 @@ def lower_is_better(metric: str) -> bool:
     return metric in LOWER
 
 
-def describe_costs(runs: Sequence[JudgedRun]) -> tuple[list[dict[str, Any]], list[str]]:
+def describe_costs(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[str]]:
     """Times and sizes of runs, as JSON, on one footing; and what had to be done for it.
 
     Embeddings from the cache cost nothing, so a run that found them there would look cheaper than
@@ -49,22 +50,21 @@ def describe_costs(runs: Sequence[JudgedRun]) -> tuple[list[dict[str, Any]], lis
     return costs, _notes(runs, costs, known)
 
 
-def _describe(run: JudgedRun, seconds: Mapping[str, float]) -> dict[str, Any]:
-    cost = _mapping(run.results.get("cost"))
-    passes = _passes(run)
-    cached = {name: int(_number(report.get("cached")) or 0) for name, report in passes.items()}
+def _describe(run: Run, seconds: Mapping[str, float]) -> dict[str, Any]:
+    cost = run.results.cost
+    cached = {name: report.cached for name, report in _passes(run).items()}
     priced = all(name in seconds for name, n in cached.items() if n)
-    chosen = str(run.chosen.get("backbone", "")).split(JOINT)
+    chosen = run.results.chosen.backbone.split(JOINT)
     return {
-        **{name: _number(cost.get(name)) for name in (*STAGES, "score_s")},
+        **{name: getattr(cost, name) for name in (*STAGES, "score_s")},
         "cached": sum(cached.values()),
         "cached_s": sum(n * seconds[name] for name, n in cached.items() if n) if priced else None,
-        "images_per_s": _rate([_report(run, name) for name in chosen]),
+        "images_per_s": _rate(run, chosen),
         "model_bytes": _size(run.folder / "model"),
     }
 
 
-def _notes(runs: Sequence[JudgedRun], costs: Sequence[Mapping[str, Any]], known: bool) -> list[str]:
+def _notes(runs: Sequence[Run], costs: Sequence[Mapping[str, Any]], known: bool) -> list[str]:
     cached = [(run, cost["cached"]) for run, cost in zip(runs, costs, strict=True)]
     counts = ", ".join(f"{run.named} {n:,}" for run, n in cached if n)
     if not counts:
@@ -80,42 +80,34 @@ def _notes(runs: Sequence[JudgedRun], costs: Sequence[Mapping[str, Any]], known:
     ]
 
 
-def _passes(run: JudgedRun) -> dict[str, Mapping[str, Any]]:
+def _passes(run: Run) -> dict[str, Report]:
     """Reports of a run's extractions by fingerprint; outputs of one pass share a report."""
-    passes: dict[str, Mapping[str, Any]] = {}
-    for each in _mapping(run.results.get("extraction")).values():
-        document = _mapping(each)
-        report = _mapping(document.get("report"))
-        if report not in passes.values():
-            passes[str(document.get("fingerprint"))] = report
+    passes: dict[str, Report] = {}
+    for each in run.results.extraction.values():
+        if each.report not in passes.values():
+            passes[each.fingerprint] = each.report
     return passes
 
 
-def _seconds_an_image(runs: Sequence[JudgedRun]) -> dict[str, float]:
+def _seconds_an_image(runs: Sequence[Run]) -> dict[str, float]:
     """What one image costs by fingerprint, from the run that computed most of them."""
-    most: dict[str, tuple[float, float]] = {}
+    most: dict[str, Report] = {}
     for run in runs:
         for name, report in _passes(run).items():
-            computed, elapsed_s = _number(report.get("computed")), _number(report.get("elapsed_s"))
-            if computed and elapsed_s and computed > most.get(name, (0.0, 0.0))[0]:
-                most[name] = computed, elapsed_s / computed
-    return {name: each for name, (_, each) in most.items()}
+            known = most.get(name)
+            if report.elapsed_s and report.computed > (known.computed if known else 0):
+                most[name] = report
+    return {name: report.elapsed_s / report.computed for name, report in most.items()}
 
 
-def _report(run: JudgedRun, name: str) -> Mapping[str, Any]:
-    """Of the extraction called ``name``."""
-    extraction = _mapping(_mapping(run.results.get("extraction")).get(name))
-    return _mapping(extraction.get("report"))
-
-
-def _rate(reports: Sequence[Mapping[str, Any]]) -> float | None:
+def _rate(run: Run, names: Sequence[str]) -> float | None:
     """Images through all backbones in a second; None where one computed nothing."""
     seconds = 0.0
-    for report in reports:
-        computed, elapsed_s = _number(report.get("computed")), _number(report.get("elapsed_s"))
-        if not computed or not elapsed_s:
+    for name in names:
+        extracted = run.results.extraction.get(name)
+        if extracted is None or not extracted.report.computed or not extracted.report.elapsed_s:
             return None
-        seconds += elapsed_s / computed
+        seconds += extracted.report.elapsed_s / extracted.report.computed
     return 1 / seconds if seconds else None
 
 
@@ -147,13 +139,3 @@ def pareto_front(qualities: Sequence[float | None], costs: Sequence[float | None
         return bool(no_worse - {(quality, cost)})
 
     return [q is not None and c is not None and not beaten(q, c) for q, c in points]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: Any) -> float | None:
-    """A finite number from 0; what a damaged file says instead is not known."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if usable and 0 <= value < float("inf") else None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.comparing.pairing import Paired
-from featx.comparing.predictions import Judged
+from featx.runs import Predictions
 from featx.stats.bootstrap import training_stretch
 from featx.stats.comparison import PairedTest, corrected_paired_test, holm, paired_bootstrap
 from featx.stats.intervals import Resampled, metric_values, resample_metrics
@@ -27,33 +27,37 @@ class Measured:
 
     Parameters
     ----------
-    judged : Judged
+    predictions : Predictions
     resampled : Resampled
     by_fold : dict of str to ndarray of shape (n_folds,)
         NaN where a metric is not defined; empty where one classifier judged all images. Folds of
         several partitions follow each other.
     """
 
-    judged: Judged
+    predictions: Predictions
     resampled: Resampled
     by_fold: dict[str, Float]
 
 
-def measure(paired: Paired, judged: Judged, *, seed: int) -> Measured:
+def measure(paired: Paired, predictions: Predictions, *, seed: int) -> Measured:
     """Metrics of one of the paired runs."""
     resampled = resample_metrics(
-        judged.y, judged.probabilities, paired.units, seed=seed, y_pred=judged.predicted
+        predictions.y,
+        predictions.proba,
+        paired.units,
+        seed=seed,
+        y_pred=predictions.y_pred,
     )
-    return Measured(judged, resampled, _by_fold(judged) if paired.n_folds else {})
+    return Measured(predictions, resampled, _by_fold(predictions) if paired.n_folds else {})
 
 
-def _by_fold(judged: Judged) -> dict[str, Float]:
-    cells = np.unique(np.stack([judged.repeat, judged.fold], axis=1), axis=0)
+def _by_fold(predictions: Predictions) -> dict[str, Float]:
+    cells = np.unique(np.stack([predictions.repeat, predictions.fold], axis=1), axis=0)
     each = []
     for repeat, fold in cells:
-        rows = (judged.repeat == repeat) & (judged.fold == fold)
-        part = judged.take(rows)
-        each.append(metric_values(part.y, part.probabilities, part.predicted)[0])
+        rows = (predictions.repeat == repeat) & (predictions.fold == fold)
+        part = predictions.take(rows)
+        each.append(metric_values(part.y, part.proba, part.y_pred)[0])
     return {name: np.array([values[name] for values in each]) for name in each[0]}
 
 
@@ -71,7 +75,7 @@ def describe_difference(paired: Paired, run: Measured, baseline: Measured) -> di
         ``recall``, the difference.
     """
     y = paired.first.y
-    right, before = run.judged.predicted == y, baseline.judged.predicted == y
+    right, before = run.predictions.y_pred == y, baseline.predictions.y_pred == y
     wins, losses = right & ~before, before & ~right
     metrics = {
         name: {
@@ -87,7 +91,7 @@ def describe_difference(paired: Paired, run: Measured, baseline: Measured) -> di
             "wins": int(wins.sum()),
             "losses": int(losses.sum()),
             "neither": int((~right & ~before).sum()),
-            "told_apart": int((run.judged.predicted != baseline.judged.predicted).sum()),
+            "told_apart": int((run.predictions.y_pred != baseline.predictions.y_pred).sum()),
         },
         "per_class": {
             name: _of_class(y == c, wins, losses) for c, name in enumerate(paired.classes)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.comparing.predictions import Judged
-from featx.comparing.record import LEVELS, JudgedRun
 from featx.console import counted
 from featx.data.splits import link_components
 from featx.errors import ComparisonError
 from featx.files import printable
+from featx.runs import LEVELS, Predictions, Run
 
 __all__ = ["Paired", "pair_runs"]
 
@@ -29,9 +28,9 @@ class Paired:
     Parameters
     ----------
     level : str
-        How they were judged; a key of `featx.comparing.record.LEVELS`.
+        How they were judged; a key of `featx.runs.LEVELS`.
     classes : list of str
-    judged : list of Judged
+    predictions : list of Predictions
         One for each run, the baseline first; row i is the same image everywhere, and ``ids``,
         ``repeat``, ``fold`` and ``y`` are the same.
     units : ndarray of shape (n,), int64
@@ -43,15 +42,15 @@ class Paired:
 
     level: str
     classes: list[str]
-    judged: list[Judged]
+    predictions: list[Predictions]
     units: Int
     unit: str
     notes: list[str]
 
     @property
-    def first(self) -> Judged:
+    def first(self) -> Predictions:
         """The baseline's."""
-        return self.judged[0]
+        return self.predictions[0]
 
     @property
     def n_units(self) -> int:
@@ -79,12 +78,12 @@ class Paired:
         return self.n_units == len(self.first)
 
 
-def pair_runs(runs: Sequence[JudgedRun]) -> Paired:
+def pair_runs(runs: Sequence[Run]) -> Paired:
     """Pair by image and, where images judge in folds, by fold.
 
     Parameters
     ----------
-    runs : sequence of JudgedRun
+    runs : sequence of Run
         At least two, the baseline first.
 
     Raises
@@ -97,24 +96,24 @@ def pair_runs(runs: Sequence[JudgedRun]) -> Paired:
     first, *others = runs
     for run in others:
         _check_classes(first, run)
-    common = [level for level in LEVELS if all(level in run.judged for run in runs)]
+    common = [level for level in LEVELS if all(level in run.levels for run in runs)]
     if not common:
         raise _nothing_in_common(runs)
     refusals: list[ComparisonError] = []
     for level in common:
         try:
-            judged = [_aligned(first, run, level) for run in runs]
+            predictions = [_aligned(first, run, level) for run in runs]
         except ComparisonError as error:
             refusals.append(error)
             continue
-        units, unit, notes = _units(runs, judged)
+        units, unit, notes = _units(runs, predictions)
         notes += [f"Not compared on {LEVELS[common[0]]}: {e.message}" for e in refusals[:1]]
         notes += _level_notes(runs, level) + _training_notes(runs, level)
-        return Paired(level, first.classes, judged, units, unit, notes)
+        return Paired(level, first.classes, predictions, units, unit, notes)
     raise refusals[0]
 
 
-def _check_classes(first: JudgedRun, run: JudgedRun) -> None:
+def _check_classes(first: Run, run: Run) -> None:
     if run.classes == first.classes:
         return
     sides = [
@@ -129,9 +128,9 @@ def _check_classes(first: JudgedRun, run: JudgedRun) -> None:
     )
 
 
-def _nothing_in_common(runs: Sequence[JudgedRun]) -> ComparisonError:
+def _nothing_in_common(runs: Sequence[Run]) -> ComparisonError:
     ways = "; ".join(
-        f"{run.named} on {' and '.join(LEVELS[level] for level in run.judged) or 'nothing'}"
+        f"{run.named} on {' and '.join(LEVELS[level] for level in run.levels) or 'nothing'}"
         for run in runs
     )
     return ComparisonError(
@@ -140,9 +139,9 @@ def _nothing_in_common(runs: Sequence[JudgedRun]) -> ComparisonError:
     )
 
 
-def _aligned(first: JudgedRun, run: JudgedRun, level: str) -> Judged:
+def _aligned(first: Run, run: Run, level: str) -> Predictions:
     """The run's predictions in the order of the first one's, which judged the same images."""
-    one, other = first.judged[level], run.judged[level]
+    one, other = first.levels[level], run.levels[level]
     if run is first:
         return one
     rows = {key: i for i, key in enumerate(other.keys)}
@@ -159,7 +158,7 @@ def _aligned(first: JudgedRun, run: JudgedRun, level: str) -> Judged:
 
 
 def _other_images(
-    first: JudgedRun, run: JudgedRun, level: str, missing: list[str], extra: list[str]
+    first: Run, run: Run, level: str, missing: list[str], extra: list[str]
 ) -> ComparisonError:
     sides = [
         f"{len(ids):,} only in {one.named} (the first: {printable(ids[0])})"
@@ -176,12 +175,12 @@ def _other_images(
     return ComparisonError(message, hint="Fit both on the same data set, splits and --seed.")
 
 
-def _check_labels(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) -> None:
+def _check_labels(first: Run, run: Run, one: Predictions, other: Predictions) -> None:
     wrong = np.flatnonzero(one.y != other.y)
     if not len(wrong):
         return
     i = int(wrong[0])
-    labels = [repr(printable(first.classes[judged.y[i]])) for judged in (one, other)]
+    labels = [repr(printable(first.classes[part.y[i]])) for part in (one, other)]
     raise ComparisonError(
         f"{run.named} has other labels than {first.named} for "
         f"{counted(len(wrong), 'image')}, the first {printable(one.ids[i])}: "
@@ -190,7 +189,7 @@ def _check_labels(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) 
     )
 
 
-def _check_content(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) -> None:
+def _check_content(first: Run, run: Run, one: Predictions, other: Predictions) -> None:
     """Where both runs say which bytes they judged, these are the same."""
     if one.content is None or other.content is None:
         return
@@ -204,15 +203,15 @@ def _check_content(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged)
         )
 
 
-def _check_folds(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) -> None:
+def _check_folds(first: Run, run: Run, one: Predictions, other: Predictions) -> None:
     """Both are tested in the same folds; where not, whether one of them leaks."""
     if _same_partition(one, other):
         return
-    for (knows, units), (tested, judged) in (
+    for (knows, units), (tested, folds) in (
         ((first, one), (run, other)),
         ((run, other), (first, one)),
     ):
-        torn = _torn(units, judged)
+        torn = _torn(units, folds)
         if torn:
             raise ComparisonError(
                 f"{tested.named} leaks: its folds tear apart "
@@ -228,7 +227,7 @@ def _check_folds(first: JudgedRun, run: JudgedRun, one: Judged, other: Judged) -
     )
 
 
-def _same_partition(one: Judged, other: Judged) -> bool:
+def _same_partition(one: Predictions, other: Predictions) -> bool:
     for repeat in np.unique(one.repeat):
         rows = one.repeat == repeat
         pairs = np.unique(np.stack([one.fold[rows], other.fold[rows]]), axis=1).shape[1]
@@ -237,23 +236,23 @@ def _same_partition(one: Judged, other: Judged) -> bool:
     return True
 
 
-def _torn(units: Judged, judged: Judged) -> int:
+def _torn(units: Predictions, folds: Predictions) -> int:
     """How many units of the one lie in several folds of the other."""
     if units.unit is None:
         return 0
-    cells = np.unique(np.stack([judged.repeat, units.unit, judged.fold]), axis=1)
-    of_unit, folds = np.unique(cells[:2], axis=1, return_counts=True)
-    return len(np.unique(of_unit[1, folds > 1]))
+    cells = np.unique(np.stack([folds.repeat, units.unit, folds.fold]), axis=1)
+    of_unit, n_folds = np.unique(cells[:2], axis=1, return_counts=True)
+    return len(np.unique(of_unit[1, n_folds > 1]))
 
 
-def _units(runs: Sequence[JudgedRun], judged: Sequence[Judged]) -> tuple[Int, str, list[str]]:
+def _units(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tuple[Int, str, list[str]]:
     """What any of the runs keeps together, its name, and what is not known of it."""
     notes = []
     number: dict[str, int] = {}
-    images = np.array([number.setdefault(i, len(number)) for i in judged[0].ids], np.int64)
-    known = [part.unit for part in judged if part.unit is not None]
+    images = np.array([number.setdefault(i, len(number)) for i in predictions[0].ids], np.int64)
+    known = [part.unit for part in predictions if part.unit is not None]
     grouped = [run for run in runs if run.grouped]
-    older = [run for run, part in zip(runs, judged, strict=True) if part.unit is None]
+    older = [run for run, part in zip(runs, predictions, strict=True) if part.unit is None]
     if older and not known and grouped:
         raise ComparisonError(
             f"{grouped[0].named} has groups, but was written by a version of featx that did not "
@@ -282,7 +281,7 @@ def _units(runs: Sequence[JudgedRun], judged: Sequence[Judged]) -> tuple[Int, st
     return units, "groups" if grouped else "images" if alone else "distinct images", notes
 
 
-def _level_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
+def _level_notes(runs: Sequence[Run], level: str) -> list[str]:
     if level == "oof":
         return [
             "Candidates were chosen on the folds that evaluate them: all numbers are too high on "
@@ -297,13 +296,13 @@ def _level_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
     ]
 
 
-def _training_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
+def _training_notes(runs: Sequence[Run], level: str) -> list[str]:
     """Whether runs that were judged on the same images were also trained on the same."""
     if level not in {"test", "holdout"}:
         return []
     trained = [_trained(run) for run in runs]
     if None in trained:  # a fine-tune that was judged once says nothing of its training images
-        if len({run.data_digest for run in runs}) == 1:
+        if len({run.results.dataset.sha256 for run in runs}) == 1:
             return []
         return ["Whether the runs were trained on the same images is not known."]
     if len(set(trained)) == 1:
@@ -316,9 +315,9 @@ def _training_notes(runs: Sequence[JudgedRun], level: str) -> list[str]:
     return [f"The runs were trained on different images: {counts}."]
 
 
-def _trained(run: JudgedRun) -> frozenset[tuple[str, str, str]] | None:
+def _trained(run: Run) -> frozenset[tuple[str, str, str]] | None:
     """Names, contents and labels of the images that a run searched on; None where not said."""
-    folds = run.judged.get("oof")
+    folds = run.levels.get("oof")
     if folds is None:
         return None
     content = [""] * len(folds) if folds.content is None else folds.content.tolist()

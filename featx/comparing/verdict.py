@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from featx.comparing.cost import lower_is_better
-from featx.comparing.record import JudgedRun
 from featx.files import printable
+from featx.runs import Run
 from featx.stats.metrics import metric_name
 
 __all__ = ["ALPHA", "describe_run", "verdict"]
@@ -19,17 +19,15 @@ TUNED = "fine-tuned "
 UNBOUNDED = frozenset({"log_loss", "brier", "matthews", "cohen_kappa"})
 
 
-def describe_run(run: JudgedRun) -> str:
+def describe_run(run: Run) -> str:
     """What a run is: ``fine-tuned timm:resnet18``, ``logreg on timm:resnet18, smote``."""
-    backbone, head = run.chosen.get("backbone"), run.chosen.get("head")
-    if not isinstance(backbone, str) or not isinstance(head, str):
-        return ""
-    if run.tuned and run.chosen.get("kind") == "finetuned":
-        return printable(f"{TUNED}{backbone}")
+    chosen = run.results.chosen
+    if chosen.kind == "finetuned":
+        return printable(f"{TUNED}{chosen.backbone}")
     if run.tuned:
-        return printable(f"frozen {backbone}, fine-tuning not kept")
-    sampler = run.chosen.get("sampler", "none")
-    return printable(f"{head} on {backbone}" + (f", {sampler}" if sampler != "none" else ""))
+        return printable(f"frozen {chosen.backbone}, fine-tuning not kept")
+    sampler = "" if chosen.sampler == "none" else f", {chosen.sampler}"
+    return printable(f"{chosen.head} on {chosen.backbone}{sampler}")
 
 
 def verdict(

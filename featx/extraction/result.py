@@ -16,31 +16,9 @@ from featx.errors import DatasetError, QuarantinedError
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.views import ViewPlan
 from featx.files import printable
-from featx.types import ExtractorSpec
+from featx.types import ExtractorSpec, Failure
 
 __all__ = ["Extraction", "Failure", "Report", "copies_of", "require_all", "require_any"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One quarantined image.
-
-    Parameters
-    ----------
-    id : str
-        The row's id in the manifest.
-    path : str
-        Where the file is.
-    sha256 : str or None
-        Content hash in hexadecimal; None when the file could not be read.
-    reason : str
-        What was wrong.
-    """
-
-    id: str
-    path: str
-    sha256: str | None
-    reason: str
 
 
 @dataclass

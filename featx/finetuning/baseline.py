@@ -2,81 +2,58 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from featx.config import BACKBONE_FIELDS, ExtractConfig, RunConfig, load_config
+from featx.config import BACKBONE_FIELDS, ExtractConfig, RunConfig
 from featx.console import counted
 from featx.data.splits import Folds
-from featx.errors import UsageError
+from featx.errors import RunError, UsageError
 from featx.files import printable
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet
 from featx.fitting.layers import chosen_layers
-from featx.parsing import parse_json
-from featx.replacing import recover
+from featx.runs import Run, load_run
 from featx.types import AUTO_LAYER
 
-__all__ = ["Baseline", "Settled", "check_names", "check_same_images", "settle"]
+__all__ = ["Settled", "check_names", "check_same_images", "settle"]
 
 _ONCE = {"test", "holdout"}  # estimates that judge one model
 _DEFAULTS = {"seed": 0, "folds": 5, "scoring": "balanced_accuracy"}
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """A finished run of ``featx fit``.
+def _read(path: str) -> Run:
+    """The run, with all that is needed of it.
 
-    Parameters
-    ----------
-    folder : Path
-    config : RunConfig
-    results : dict
-        Its ``results.json``.
-    folds : dict of dict
-        Split -> id -> fold, -1 where there is none, of its ``predictions.csv``.
+    Raises
+    ------
+    UsageError
+        There is no run there, or it is damaged.
     """
+    try:
+        run = load_run(path)
+        run.predictions  # noqa: B018 - read now, before anything is spent
+    except RunError as error:
+        raise UsageError(
+            f"--from {printable(path)} is not a run that can be read: {error.message}",
+            hint="A run is a folder written by: featx fit DATASET --name NAME",
+        ) from None
+    return run
 
-    folder: Path
-    config: RunConfig
-    results: dict[str, Any]
-    folds: Mapping[str, Mapping[str, int]]
 
-    @classmethod
-    def read(cls, path: str) -> Baseline:
-        """Read a run's folder.
+def _method(run: Run) -> str:
+    """``test``, ``holdout`` or ``cv``: what can be evaluated on the same images."""
+    method = run.results.estimate.method
+    return method if method in _ONCE else "cv"
 
-        Raises
-        ------
-        UsageError
-            There is no run there.
-        """
-        folder = Path(path)
-        recover(folder)  # a command that was replacing it may have been killed
-        folds: dict[str, dict[str, int]] = {}
-        try:
-            results = parse_json((folder / "results.json").read_text("utf-8"))
-            with (folder / "predictions.csv").open(
-                encoding="utf-8", errors="surrogateescape", newline=""
-            ) as file:
-                for row in csv.DictReader(file):
-                    split = folds.setdefault(row["split"], {})
-                    split[row["id"].removeprefix("'")] = int(row["fold"]) if row["fold"] else -1
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(
-                f"--from {printable(path)} is not a run: {error}.",
-                hint="A run is a folder written by: featx fit DATASET --name NAME",
-            ) from None
-        return cls(folder, load_config(str(folder / "config.yaml")), results, folds)
 
-    @property
-    def method(self) -> str:
-        """``test``, ``holdout`` or ``cv``: what can be judged on the same images."""
-        method = str(self.results["estimate"]["method"])
-        return method if method in _ONCE else "cv"
+def _folds(run: Run) -> dict[str, dict[str, int]]:
+    """Split -> id -> fold, -1 where there is none."""
+    return {
+        split: dict(zip(part.ids.tolist(), part.fold.tolist(), strict=True))
+        for split, part in run.predictions.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -86,14 +63,15 @@ class Settled:
     Parameters
     ----------
     config : RunConfig
-    baseline : Baseline or None
+    baseline : Run or None
+        The finished run of ``featx fit``.
     method : {"auto", "test", "holdout", "cv"}
     holdout : float
         Share held out, for ``holdout``.
     """
 
     config: RunConfig
-    baseline: Baseline | None
+    baseline: Run | None
     method: str
     holdout: float
 
@@ -112,7 +90,7 @@ def settle(config: RunConfig) -> Settled:
     known: dict[str, Any] = dict(_DEFAULTS)
     baseline, method, extract = None, str(asked.estimate), config.extract
     if asked.from_run is not None:
-        baseline = Baseline.read(asked.from_run)
+        baseline = _read(asked.from_run)
         fit = baseline.config.fit
         known = {"seed": fit.seed, "folds": fit.cv, "scoring": fit.scoring}
         if baseline.config.finetune is not None:
@@ -121,9 +99,10 @@ def settle(config: RunConfig) -> Settled:
             given = getattr(asked, key)
             if given not in (None, known[key]):
                 raise _other(asked.from_run, key, given, known[key])
-        if method not in {"auto", baseline.method}:
-            raise _other(asked.from_run, "estimate", method, baseline.method)
-        method = baseline.method
+        theirs = _method(baseline)
+        if method not in {"auto", theirs}:
+            raise _other(asked.from_run, "estimate", method, theirs)
+        method = theirs
         extract = _same_backbone(extract, baseline)
     if len(extract.requests()) != 1:
         raise UsageError(
@@ -150,30 +129,30 @@ def _other(run: str, key: str, given: object, known: object) -> UsageError:
     )
 
 
-def _same_backbone(extract: ExtractConfig, baseline: Baseline) -> ExtractConfig:
+def _same_backbone(extract: ExtractConfig, baseline: Run) -> ExtractConfig:
     """The backbone that is named or, where none is, the one that the run chose."""
     if extract.backbone:
         return extract
     theirs = baseline.config.extract
     values = {k: getattr(theirs, k) for k in (*BACKBONE_FIELDS, "weights")}
-    chosen = baseline.results["chosen"].get("backbone")
+    chosen = baseline.results.chosen.backbone
     if not theirs.backbone:  # a run of a featx with another default
-        values["backbone"] = [str(chosen).partition("/")[0]]
+        values["backbone"] = [chosen.partition("/")[0]]
     if len(theirs.backbone) > 1:
         if chosen not in theirs.backbone:
             raise UsageError(
-                f"The run {printable(str(baseline.folder))} rests on {printable(str(chosen))}.",
+                f"The run {printable(str(baseline.folder))} rests on {printable(chosen)}.",
                 hint="Name the one to fine-tune with --backbone.",
             )
         values["backbone"] = [chosen]
     if AUTO_LAYER in theirs.layer:
-        layers = chosen_layers(values["backbone"][0], str(chosen))
+        layers = chosen_layers(values["backbone"][0], chosen)
         values |= {"layer": layers, "pooling": []}
     values |= {"views": 0}
     return extract.model_copy(update=values)
 
 
-def check_names(baseline: Baseline, ids: Sequence[str]) -> None:
+def check_names(baseline: Run, ids: Sequence[str]) -> None:
     """Refuse a data set that lacks an image of the run, before any is read.
 
     Raises
@@ -181,13 +160,13 @@ def check_names(baseline: Baseline, ids: Sequence[str]) -> None:
     UsageError
         Names the first.
     """
-    theirs = {name for images in baseline.folds.values() for name in images}
+    theirs = {name for part in baseline.predictions.values() for name in part.ids}
     gone = sorted(theirs - set(ids))
     if gone:
         raise _others(baseline, len(gone), gone[0], "the run", "its images")
 
 
-def _others(baseline: Baseline, n: int, name: str, where: str, among: str) -> UsageError:
+def _others(baseline: Run, n: int, name: str, where: str, among: str) -> UsageError:
     return UsageError(
         f"The run {printable(str(baseline.folder))} was made on other images: "
         f"{counted(n, 'image', 'differs/differ')}, for instance {printable(name)}, which only "
@@ -199,13 +178,13 @@ def _others(baseline: Baseline, n: int, name: str, where: str, among: str) -> Us
 
 
 def check_same_images(
-    baseline: Baseline, digest: str, part: Part, folds: Folds, tested: EvaluationSet | None
+    baseline: Run, digest: str, part: Part, folds: Folds, tested: EvaluationSet | None
 ) -> None:
     """Refuse a run whose images or folds are others.
 
     Parameters
     ----------
-    baseline : Baseline
+    baseline : Run
     digest : str
         `featx.fitting.gathering.content_digest` of the images here.
     part : Part
@@ -221,8 +200,9 @@ def check_same_images(
     if tested is not None:
         mine[tested.method] = dict.fromkeys(tested.part.ids, -1)
     name = printable(str(baseline.folder))
+    known = _folds(baseline)
     for split, images in mine.items():
-        theirs = baseline.folds.get(split)
+        theirs = known.get(split)
         if theirs is None and split == "oof":  # a run that judged one model has no folds
             continue
         theirs = theirs or {}
@@ -237,7 +217,7 @@ def check_same_images(
                 f"{theirs[moved[0]]} there and in fold {images[moved[0]]} here.",
                 hint="Labels, groups or image contents have changed; fit the run again.",
             )
-    if baseline.results["dataset"].get("sha256", digest) != digest:
+    if baseline.results.dataset.sha256 not in (None, digest):
         raise UsageError(
             f"The run {name} was made on other images: names are equal, contents or labels are "
             "not.",

@@ -17,11 +17,13 @@ from featx.files import printable
 from featx.finetuning.folds import Record
 from featx.finetuning.guard import Change
 from featx.finetuning.model import Answer
-from featx.fitting import Predictions
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held
 from featx.fitting.gathering import content_digest
-from featx.fitting.result import SCHEMA_VERSION
+from featx.fitting.result import prediction_table
+from featx.runs import PredictionTable
+from featx.runs.results import SCHEMA_VERSION
+from featx.runs.tuning import Epoch
 
 __all__ = ["Found", "Judged", "curves", "predictions", "settings"]
 
@@ -123,13 +125,11 @@ def _estimates(
     return {"estimate": described.pop(kind), "estimates": described}
 
 
-def predictions(judged: Judged, kind: str) -> Predictions:
+def predictions(judged: Judged, kind: str) -> PredictionTable:
     """What the model that ships says, under the split's name, and the other, under its own."""
     answer = judged.of(kind)
     other = "frozen" if kind == "finetuned" else "finetuned"
-    held = judged.of(other)
-    renamed = HeldOut(other, held.part, held.fold, held.proba)
-    return Predictions(answer.part.classes, [answer, renamed])
+    return prediction_table(answer.part.classes, {answer.split: answer, other: judged.of(other)})
 
 
 def settings(
@@ -167,10 +167,6 @@ def settings(
     }
 
 
-def curves(records: Sequence[Record]) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of ``curves.csv``: one row an epoch of each training."""
-    rows: list[Mapping[str, Any]] = [
-        {"training": record.name, **row} for record in records for row in record.history
-    ]
-    columns = list(rows[0])
-    return columns, [[row[c] for c in columns] for row in rows]
+def curves(records: Sequence[Record]) -> list[Epoch]:
+    """Every epoch of each training."""
+    return [Epoch(training=record.name, **row) for record in records for row in record.history]

@@ -6,14 +6,13 @@ from featx.fitting.checking import check_config
 from featx.fitting.data import FitData
 from featx.fitting.fit import fit_heads
 from featx.fitting.foreseen import check_labels
-from featx.fitting.result import Candidate, FitResult, Predictions
+from featx.fitting.result import Candidate, FitResult
 from featx.fitting.rules import read_rule
 
 __all__ = [
     "Candidate",
     "FitData",
     "FitResult",
-    "Predictions",
     "check_config",
     "check_labels",
     "fit_heads",

@@ -21,6 +21,7 @@ from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import pipeline_outputs
+from featx.runs.estimates import Estimate
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.metrics import metric_name
@@ -162,8 +163,8 @@ def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
 class Evaluation:
     """The estimate, others for comparison, and the predictions behind them."""
 
-    estimate: dict[str, Any]
-    others: dict[str, dict[str, Any]]
+    estimate: Estimate
+    others: dict[str, Estimate]
     held: list[HeldOut]
     notes: list[str]
 
@@ -300,13 +301,11 @@ WHERE = {
 }
 
 
-def _group_note(
-    estimates: Mapping[str, Mapping[str, Any]], method: str, scoring: str, *, free: bool
-) -> str:
+def _group_note(estimates: Mapping[str, Estimate], method: str, scoring: str, *, free: bool) -> str:
     """What groups change, by the same folds of the search with and without them, and which number
     to report: the one that played no part in the choice, where there is one."""
     metric = scoring.removeprefix("neg_")
-    values = {name: e["metrics"][metric]["value"] for name, e in estimates.items()}
+    values = {name: e.metrics[metric].value for name, e in estimates.items()}
     shown = {name: "undefined" if v is None else f"{v:.4f}" for name, v in values.items()}
     name = metric_name(metric)
     both = f"{shown['cv']} with groups kept together and {shown['image_level']} with groups ignored"
@@ -331,8 +330,8 @@ def _group_note(
 
 def describe_held(
     held: Sequence[HeldOut], method: str, description: str, config: FitConfig
-) -> dict[str, Any]:
-    """JSON of one estimate: how it was made, for whom it holds, and every metric.
+) -> Estimate:
+    """One estimate: how it was made, for whom it holds, and every metric.
 
     Several predictions of the same images are pooled, and an image's are drawn together.
     """
@@ -359,7 +358,7 @@ def describe_held(
     if repeats > 1:
         right = [float((h.y_pred == part.y).mean()) for h in held]
         document["repeats"] = {"n": repeats, "accuracy": right}
-    return document
+    return Estimate.model_validate(document)
 
 
 def _by_group(held: Sequence[HeldOut], config: FitConfig) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ from featx.fitting.near_copies import near_copies_of
 from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
-from featx.fitting.result import FitResult, Predictions, tabulate
+from featx.fitting.result import FitResult, tabulate
 from featx.fitting.rules import read_rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import (
@@ -211,7 +211,7 @@ def _evaluated(
         learning_curve=learning_curve(search, chosen, free=explorer.free)
         if config.learning_curve
         else None,
-        predictions=Predictions(search.part.classes, evaluation.held),
+        held=evaluation.held,
         pipeline=refits(chosen),
         trust=trust,
         settings=_settings(search.data, test, config),

@@ -106,7 +106,7 @@ def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: F
         novelty=result.trust.novelty,
         drift=result.trust.drift,
         augmentation=extractions[0].plan.made_by,
-        metrics=result.estimate,
+        metrics=result.estimate.document(),
         provenance={
             "dataset": printable(config.data.dataset),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

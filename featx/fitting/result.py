@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,118 +15,48 @@ from featx.fitting.near_copies import NearCopies
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import CandidateComparison, without_sampler, without_views
 from featx.fitting.trust import FittedTrust
-from featx.types import Components
+from featx.runs import Predictions, PredictionTable
+from featx.runs.estimates import Estimate
+from featx.runs.predictions import text_column
+from featx.runs.results import SCHEMA_VERSION
+from featx.runs.search import Candidate
 
-__all__ = ["SCHEMA_VERSION", "Candidate", "FitResult", "Predictions", "tabulate"]
+__all__ = ["Candidate", "FitResult", "prediction_table", "tabulate"]
 
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One row of the results table: a setup at the best point of its grid.
-
-    Parameters
-    ----------
-    backbone, head, sampler : str
-    class_weight : {"none", "balanced"}
-    views : int
-        Augmented views of each training image, beside the image itself.
-    status : {"ok", "refused", "not reached"}
-        Whether it has scores, cannot be fitted, or the budget ended before.
-    pca : {"none"} or int or float
-        Components kept, or their share of the variance.
-    params : dict
-        Best grid point; empty without scores.
-    cv_mean, cv_std : float or None
-        Mean and standard deviation of ``fold_scores``.
-    fold_scores : list of float or None
-        None where a fold has no score: a ROC area needs two classes.
-    grid : list of dict
-        Every point tried, as ``{"params", "cv_mean", "cv_std"}``.
-    against_none : dict, optional
-        Mean difference of the fold scores to the same row without resampling, as ``{"mean",
-        "low", "high", "p"}`` of the corrected resampled t-test.
-    against_class_weight : dict, optional
-        The same to the row with class weights instead of a sampler.
-    against_no_views : dict, optional
-        The same of a row with views to the row that trains on the images alone.
-    against_chosen : dict, optional
-        Mean difference of the fold scores to the chosen row, with ``p_adjusted`` for all
-        comparisons; see `featx.fitting.selection.CandidateComparison`.
-    against_chosen_tested : dict, optional
-        The same on the test split or what was held out.
-    elapsed_s : float
-        Seconds of fitting and scoring, summed over threads.
-    notes : list of str
-    """
-
-    backbone: str
-    head: str
-    sampler: str
-    class_weight: str
-    views: int
-    status: str
-    pca: Components = "none"
-    params: dict[str, Any] = field(default_factory=dict)
-    cv_mean: float | None = None
-    cv_std: float | None = None
-    fold_scores: list[float | None] = field(default_factory=list)
-    grid: list[dict[str, Any]] = field(default_factory=list)
-    against_none: dict[str, float] | None = None
-    against_class_weight: dict[str, float] | None = None
-    against_no_views: dict[str, float] | None = None
-    against_chosen: dict[str, float] | None = None
-    against_chosen_tested: dict[str, float] | None = None
-    elapsed_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    def document(self) -> dict[str, Any]:
-        """The row as JSON."""
-        return dict(vars(self))
+#: Of a row without scores.
+UNSCORED: dict[str, Any] = {
+    "params": {},
+    "cv_mean": None,
+    "cv_std": None,
+    "fold_scores": [],
+    "grid": [],
+    "against_none": None,
+    "against_class_weight": None,
+    "against_no_views": None,
+    "against_chosen": None,
+    "against_chosen_tested": None,
+    "elapsed_s": 0.0,
+}
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions for held-out images, ready for a table.
-
-    Columns: ``id``, ``split`` (``oof``: by the chosen candidate, trained on the other folds;
-    ``nested``: by what a search on the other folds chose; ``test``), ``fold`` (None in the test
-    split), ``y_true``, ``y_pred``; ``unit``, a number that images share which stay together
-    (groups, exact copies) among those of one split; ``content``, the first 16 hexadecimal digits
-    of the SHA-256 of the image's bytes; and ``p_<class>``, the probability of each class. By unit
-    and content `featx.compare` knows what it may pair and what to draw together.
-    """
-
-    classes: list[str]
-    held: list[HeldOut]
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns."""
-        of_classes = [f"p_{c}" for c in self.classes]
-        return ["id", "split", "fold", "y_true", "y_pred", "unit", "content", *of_classes]
-
-    def rows(self) -> Iterator[list[Any]]:
-        """One list of plain values for each prediction."""
-        for held in self.held:
-            named = [self.classes[c] for c in held.y_pred]
-            units = held.part.components
-            for i, name in enumerate(held.part.ids):
-                fold = int(held.fold[i])
-                yield [
-                    name,
-                    held.split,
-                    fold if fold >= 0 else None,
-                    self.classes[held.part.y[i]],
-                    named[i],
-                    int(units[i]),
-                    held.part.hashes[i, :8].tobytes().hex(),
-                    *held.proba[i].tolist(),
-                ]
-
-    def __len__(self) -> int:
-        return sum(len(held.part) for held in self.held)
+def prediction_table(classes: list[str], held: Mapping[str, HeldOut]) -> PredictionTable:
+    """What ``predictions.csv`` holds, by the name of the split."""
+    return PredictionTable(
+        classes,
+        {
+            split: Predictions(
+                ids=text_column(one.part.ids),
+                fold=one.fold,
+                y=one.part.y,
+                y_pred=one.y_pred,
+                proba=one.proba,
+                unit=one.part.components,
+                content=text_column([sha[:8].tobytes().hex() for sha in one.part.hashes]),
+                repeat=np.zeros(len(one.part), np.int64),
+            )
+            for split, one in held.items()
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -147,15 +77,16 @@ class FitResult:
         ``tested`` on those.
     search : dict
         JSON of what was tried.
-    estimate : dict
-        JSON of the number to report; see `featx.stats.intervals.describe_predictions`.
-    estimates : dict of dict
+    estimate : Estimate
+        The number to report; see `featx.stats.intervals.describe_predictions`.
+    estimates : dict of Estimate
         The same for other ways to evaluate, by name, for comparison.
     near_copies : NearCopies
         How many of the images that the number is from are nearly in training.
     learning_curve : dict or None
         JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
-    predictions : Predictions
+    held : list of HeldOut
+        Predictions for held-out images, by split.
     pipeline : sklearn.pipeline.Pipeline or featx.artifact.ensemble.EnsembleHead
         Fitted ``scaler``, ``pca`` where there is one, and ``head``; takes embeddings, gives
         labels. Has no sampler.
@@ -174,11 +105,11 @@ class FitResult:
     backbones: tuple[str, ...]
     comparison: dict[str, Any]
     search: dict[str, Any]
-    estimate: dict[str, Any]
-    estimates: dict[str, dict[str, Any]]
+    estimate: Estimate
+    estimates: dict[str, Estimate]
     near_copies: NearCopies
     learning_curve: dict[str, Any] | None
-    predictions: Predictions
+    held: list[HeldOut]
     pipeline: Any
     trust: FittedTrust
     settings: dict[str, Any]
@@ -190,6 +121,11 @@ class FitResult:
         """For `featx.margins.margin_probabilities`; None when the head has probabilities."""
         return self.trust.temperature
 
+    @property
+    def predictions(self) -> PredictionTable:
+        """Predictions for held-out images, ready for a table."""
+        return prediction_table(self.classes, {one.split: one for one in self.held})
+
     def document(self) -> dict[str, Any]:
         """The body of ``results.json``: JSON without NaN, schema versioned."""
         return {
@@ -200,8 +136,8 @@ class FitResult:
             "chosen": self.chosen.document(),
             "comparison": self.comparison,
             "search": self.search,
-            "estimate": self.estimate,
-            "estimates": self.estimates,
+            "estimate": self.estimate.document(),
+            "estimates": {name: each.document() for name, each in self.estimates.items()},
             "near_copies": self.near_copies.document(),
             "learning_curve": self.learning_curve,
             "temperature": self.temperature,
@@ -235,7 +171,7 @@ def _candidate(
     if setup not in best:
         refusal = search.found.refused.get(setup)
         status, why = ("refused", refusal) if refusal else ("not reached", "The budget was spent.")
-        return Candidate(**setup.document(), status=status, notes=[why])
+        return _row(setup, status=status, notes=[why])
     notes = []
     if search.unconverged[setup]:
         notes.append(
@@ -258,8 +194,8 @@ def _candidate(
         for t in trials
         if t.setup == setup
     ]
-    return Candidate(
-        **setup.document(),
+    return _row(
+        setup,
         status="ok",
         params=dict(best[setup].params),
         cv_mean=_number(search.mean_score(best[setup])),
@@ -270,6 +206,11 @@ def _candidate(
         elapsed_s=round(search.found.elapsed_s[setup], 3),
         notes=notes,
     )
+
+
+def _row(setup: Setup, **values: Any) -> Candidate:
+    """Every field, those without a value too."""
+    return Candidate.model_validate({**setup.document(), **UNSCORED, **values})
 
 
 def _number(value: Any) -> float | None:

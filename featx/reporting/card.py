@@ -19,11 +19,10 @@ from featx.reporting.limits import limits
 from featx.reporting.markdown import escaped, fenced, table
 from featx.reporting.tables import headline
 from featx.reporting.words import interval, metric
+from featx.runs import Run
 
-__all__ = ["CARD", "Carded", "write_card"]
+__all__ = ["Carded", "card_of", "write_card"]
 
-#: The only name under which the Hub shows a page.
-CARD = "README.md"
 MOST_CLASSES = 200  # rows of the table
 LOADERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 # Ids of https://huggingface.co/metrics, the arguments that make them ours, and what to call them.
@@ -53,6 +52,20 @@ class Carded(Finished):
 
     document: Mapping[str, Any]
     asked: Mapping[str, Any]
+
+
+def card_of(run: Run) -> str:
+    """The card of a run's model."""
+    return write_card(
+        Carded(
+            name=run.name,
+            results=run.results.document(),
+            environment=run.environment.document(),
+            document=run.model_document,
+            asked=run.config.model_dump(mode="json", exclude_defaults=True),
+            command=run.command,
+        )
+    )
 
 
 def write_card(model: Carded) -> str:

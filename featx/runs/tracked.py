@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from featx.config import RunConfig
 from featx.files import printable
+from featx.runs.estimates import Estimate
+from featx.runs.finished import Run
+from featx.runs.tuning import Epoch
 
 __all__ = ["Curve", "Tracked", "describe_run"]
 
@@ -38,7 +38,7 @@ class Tracked:
     tags: dict[str, str]
 
 
-def describe_run(folder: Path, config: RunConfig, section: str) -> Tracked:
+def describe_run(run: Run) -> Tracked:
     """What of a run is logged.
 
     Parameters are the settings by their dotted keys. Metrics are those of the estimate, each with
@@ -46,41 +46,39 @@ def describe_run(folder: Path, config: RunConfig, section: str) -> Tracked:
     estimates beside it after their name and a slash, and seconds. Curves have one step an epoch;
     those of the training that made the model have no name before the slash.
     """
-    results = json.loads((folder / "results.json").read_bytes())
-    document = json.loads((folder / "model" / "model.json").read_bytes())
-    metrics = dict(_estimate(results["estimate"], ""))
-    for name, estimate in results["estimates"].items():
+    results = run.results
+    metrics = dict(_estimate(results.estimate, ""))
+    for name, estimate in results.estimates.items():
         metrics |= _estimate(estimate, f"{name}/")
-    metrics |= {key: float(value) for key, value in results["cost"].items()}
-    settings = config.model_dump(mode="json", include={"data", "extract", section})
+    metrics |= {key: float(value) for key, value in results.cost.items()}
+    settings = run.config.model_dump(mode="json", include={"data", "extract", run.section})
     return Tracked(
         parameters=dict(_flat(settings)),
         metrics={_key(key): value for key, value in metrics.items()},
-        curves=list(_curves(folder / "curves.csv")),
-        tags=_tags(folder, results, document, section),
+        curves=list(_curves(run.epochs)),
+        tags=_tags(run),
     )
 
 
-def _tags(
-    folder: Path, results: Mapping[str, Any], document: Mapping[str, Any], section: str
-) -> dict[str, str]:
+def _tags(run: Run) -> dict[str, str]:
+    results, document = run.results, run.model_document
     backbones = [str(e["document"]["backbone"]) for e in document["extractors"]]
     tags = {
-        "featx.command": section,
-        "featx.run": printable(str(folder.absolute())),
+        "featx.command": run.section,
+        "featx.run": printable(str(run.folder.absolute())),
         "featx.version": document["versions"]["featx"],
         "featx.backbone": printable(" + ".join(backbones)),
-        "featx.head": printable(str(results["chosen"]["head"])),
-        "featx.estimate": results["estimate"]["method"],
-        "featx.dataset": printable(str(results["dataset"]["source"])),
-        "featx.dataset_sha256": results["dataset"]["sha256"],
+        "featx.head": printable(results.chosen.head),
+        "featx.estimate": results.estimate.method,
+        "featx.dataset": printable(results.dataset.source),
+        "featx.dataset_sha256": str(results.dataset.sha256),
         "featx.model_sha256": document["sha256"],
     }
     return {name: text[:LONGEST_TAG] for name, text in tags.items()}
 
 
-def _estimate(estimate: Mapping[str, Any], before: str) -> Iterator[tuple[str, float]]:
-    for name, row in estimate["metrics"].items():
+def _estimate(estimate: Estimate, before: str) -> Iterator[tuple[str, float]]:
+    for name, row in estimate.metrics.items():
         for end, key in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
             if row[end] is not None:
                 yield before + key, float(row[end])
@@ -102,14 +100,9 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. /]", "_", name, flags=re.ASCII)[:LONGEST_KEY]
 
 
-def _curves(path: Path) -> Iterator[Curve]:
-    if not path.is_file():
-        return
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    last = rows[-1]["training"] if rows else ""
-    for row in rows:
-        before = "" if row["training"] == last else f"{row['training']}/"
+def _curves(epochs: Sequence[Epoch]) -> Iterator[Curve]:
+    for epoch in epochs:
+        before = "" if epoch.training == epochs[-1].training else f"{epoch.training}/"
         for column in CURVES:
-            if row.get(column):
-                yield Curve(_key(before + column), float(row[column]), int(row["epoch"]))
+            if (value := epoch.get(column)) is not None:
+                yield Curve(_key(before + column), value, epoch.epoch)

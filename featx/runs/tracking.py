@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.config import RunConfig
 from featx.errors import MissingExtraError, UsageError
 from featx.files import make_directory, printable
 from featx.ours import FolderKind
 from featx.outputs import Output, Used, check_clear, check_writable
+from featx.runs.finished import Run
 from featx.runs.tracked import Tracked, describe_run
 
 __all__ = ["check_tracking", "track_run", "without_password"]
@@ -67,18 +67,14 @@ def check_tracking(target: str | None, used: Sequence[Used] = ()) -> None:
         check_writable(output)
 
 
-def track_run(target: str | None, folder: Path, config: RunConfig, section: str) -> None:
+def track_run(target: str | None, run: Run) -> None:
     """Log a finished run; one that cannot be logged is said, and is whole all the same.
 
     Parameters
     ----------
     target : str or None
         Address of a tracking server or database, or a folder; None logs nothing.
-    folder : Path
-        Of the run.
-    config : RunConfig
-    section : {"fit", "finetune"}
-        Which of its sections made the run.
+    run : Run
 
     Notes
     -----
@@ -90,11 +86,11 @@ def track_run(target: str | None, folder: Path, config: RunConfig, section: str)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of MLflow's own dependencies
-            name = _log(target, folder, describe_run(folder, config, section))
+            name = _log(target, run.folder, describe_run(run))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         console.warn(
-            f"the run in {printable(str(folder))} is whole, but MLflow at {shown} did not "
+            f"the run in {printable(str(run.folder))} is whole, but MLflow at {shown} did not "
             f"take it ({type(error).__name__}: {printable(reason)})"
         )
         return

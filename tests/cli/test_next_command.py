@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import featx as package
-from featx.api.runs import again_command
 from featx.cli.options import config_options
 from featx.config import (
     AuditConfig,
@@ -34,6 +33,7 @@ from featx.config import (
     fit_command,
     score_command,
 )
+from featx.runs import again_command
 from featx.shell import as_argument, shell_line
 from tests.cli.conftest import Featx
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featx.formats import write_rows
+from tests.lab import RESULTS
 
 CLASSES = ["a", "b"]
 
@@ -43,16 +44,7 @@ def write_run(
     columns = ["id", "split", "fold", "y_true", "y_pred", *added, *(f"p_{c}" for c in classes)]
     folder.mkdir(parents=True)
     write_rows(folder / "predictions.csv", columns, rows)
-    document = {
-        "classes": list(classes),
-        "scoring": "accuracy",
-        "n_groups": None,
-        "search": {"trials": 5},
-        "chosen": {"backbone": "timm:resnet18", "head": "logreg", "sampler": "none"},
-        "cost": {"extract_s": 1.0, "fit_s": 1.0},
-        "extraction": {},
-        **(results or {}),
-    }
+    document = {**RESULTS, "classes": list(classes), **(results or {})}
     (folder / "results.json").write_text(json.dumps(document))
     (folder / "model").mkdir()
     (folder / "model" / "model.json").write_bytes(b"x" * 1000)

@@ -9,7 +9,8 @@ import pytest
 from runs_lab import answers, write_run
 
 from featx.comparing.compare import compare_runs
-from featx.errors import ComparisonError, UnknownNameError, UsageError
+from featx.errors import ComparisonError, RunError, UnknownNameError, UsageError
+from tests.lab import RESULTS
 
 Y = np.arange(40) % 2
 FOLDS = np.arange(40) // 8
@@ -163,7 +164,12 @@ def test_trained_on_other_images_is_said(tmp_path):
 @pytest.mark.parametrize("other", [["test", "oof"], "test"])
 def test_without_training_images_the_data_sets_are_compared(tmp_path, digests, notes, other):
     runs = [
-        run(tmp_path / name, split=split, folds=FOLDS, results={"dataset": {"sha256": digest}})
+        run(
+            tmp_path / name,
+            split=split,
+            folds=FOLDS,
+            results={"dataset": {**RESULTS["dataset"], "sha256": digest}},
+        )
         for name, split, digest in zip("ab", (other, "test"), digests, strict=True)
     ]
     assert compare_runs(runs).document["notes"] == notes
@@ -224,7 +230,8 @@ def test_damaged_predictions(tmp_path, change, problem):
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
     path = b / "predictions.csv"
     path.write_text(change(path.read_text()))
-    message = refusal(a, b)
+    message = refusal(a, b, kind=RunError)
+    assert message.startswith(f"'{path}' is not what featx writes: ")
     assert problem in message
     assert message.endswith("Fit the run again with --overwrite.")
 
@@ -233,15 +240,22 @@ def test_damaged_predictions(tmp_path, change, problem):
 def test_damaged_results(tmp_path, text):
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
     (b / "results.json").write_text(text)
-    assert "results.json is not what featx writes" in refusal(a, b)
+    assert "results.json' is not what featx writes" in refusal(a, b, kind=RunError)
 
 
-def test_odd_numbers_and_kinds_in_the_results_are_not_known(tmp_path):
-    cost = {"extract_s": "1", "fit_s": -1, "finetune_s": float("nan")}
-    odd = {"cost": cost, "chosen": 5, "extraction": [], "search": "x", "scoring": ["x"]}
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ({"cost": {"extract_s": "x"}}, "cost.extract_s is 'x', but input should be a valid number"),
+        ({"cost": {"fit_s": -1}}, "cost.fit_s is -1, but input should be greater than or equal"),
+        ({"cost": {"fit_s": float("nan")}}, "NaN is no number of JSON"),
+        ({"chosen": 5}, "chosen is 5, but input should be a valid"),
+        ({"extraction": []}, "extraction is [], but input should be a valid"),
+        ({"search": "x", "scoring": ["x"]}, "scoring is ['x'], but input should be a valid"),
+        ({"estimate": {}}, "it has no estimate.method (and 6 more)"),
+    ],
+)
+def test_odd_numbers_and_kinds_in_the_results_are_named(tmp_path, odd, problem):
     runs = [run(tmp_path / name, results=odd) for name in ("a", "b")]
-    document = compare_runs(runs).document
-    assert document["metric"] == "balanced_accuracy"
-    assert [r["cost"]["total_s"] for r in document["runs"]] == [None, None]
-    assert [r["pareto"] for r in document["runs"]] == [False, False]
-    json.dumps(document, allow_nan=False)
+    message = refusal(*runs, kind=RunError)
+    assert message.startswith(f"'{tmp_path}/a/results.json' is not what featx writes: {problem}")

@@ -141,7 +141,7 @@ def test_copies_with_different_labels_are_named():
         "1 image appears as exact copies under different labels, for instance 0000.png (c0) and "
         "0020.png (c1): at most one label can be right."
     ) in result.notes
-    fold = result.predictions.held[0].fold
+    fold = result.held[0].fold
     assert fold[0] == fold[20]
 
 
@@ -276,5 +276,5 @@ def test_any_data_are_fitted_or_refused_in_words(rows, sampler, grouped, with_sp
     except FeatxError:
         return
     json.dumps(result.document(), allow_nan=False)
-    probabilities = np.concatenate([h.proba for h in result.predictions.held])
+    probabilities = np.concatenate([h.proba for h in result.held])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)

@@ -60,7 +60,7 @@ def test_malaria_by_patient_differs_from_malaria_by_image(shared_data):
     grouped = result.estimates["cv"]["metrics"]["balanced_accuracy"]["value"]
     by_image = result.estimates["image_level"]["metrics"]["balanced_accuracy"]["value"]
     assert grouped != by_image
-    fold = result.predictions.held[0].fold
+    fold = result.held[0].fold
     for group in set(data.groups):
         assert len(set(fold[data.groups == group])) == 1
 

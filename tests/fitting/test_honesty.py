@@ -194,7 +194,7 @@ def test_margins_become_calibrated_probabilities():
     grid = {"svm-linear": {"C": [0.01]}}
     result = fit_heads(data, FitConfig(head=["svm-linear"], param_grid=grid, cv=3))
     margins = result.pipeline.decision_function(data.X["net"][data.splits == "test"])
-    test = next(h for h in result.predictions.held if h.split == "test")
+    test = next(h for h in result.held if h.split == "test")
     expected = margin_probabilities(margins, result.temperature)
     np.testing.assert_allclose(test.proba, expected)
     loss = result.estimate["metrics"]["log_loss"]["value"]
@@ -213,7 +213,7 @@ def test_probabilities_are_not_calibrated_on_the_images_they_are_judged_by():
     grid = {"svm-linear": {"C": [0.01]}}
     config = FitConfig(head=["svm-linear"], param_grid=grid, cv=3, estimate="cv")
     result = fit_heads(data, config)
-    held = result.predictions.held[0]
+    held = result.held[0]
     X, y, fold = data.X["net"], held.part.y, held.fold
     margins = np.zeros((160, 3))
     for f in range(3):

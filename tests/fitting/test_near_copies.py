@@ -45,7 +45,7 @@ def test_near_copies_of_test_images_are_counted_and_said() -> None:
     result = fit_heads(data(copied=16), FitConfig(**QUICK))
     found = result.document()["near_copies"]
     assert (found["judged"], found["images"], found["near"]) == ("test", 40, 16)
-    test = result.predictions.held[-1]
+    test = result.held[-1]
     right = test.y_pred == test.part.y
     assert found["accuracy_near"] == pytest.approx(right[:16].mean())
     assert found["accuracy_others"] == pytest.approx(right[16:].mean())

@@ -109,7 +109,7 @@ def test_nested_predictions_equal_the_plain_double_loop(digits):
     grid = {"C": [0.0001, 0.001, 0.01], **TIGHT}
     config = FitConfig(param_grid={"logreg": grid}, cv=4, estimate="nested", jobs=2)
     result = fit_heads(digits, config)
-    nested = next(h for h in result.predictions.held if h.split == "nested")
+    nested = next(h for h in result.held if h.split == "nested")
     part, fold = search_folds(digits)
     X, y = part.X["pixels"].astype(np.float64), part.y
     for outer in range(4):

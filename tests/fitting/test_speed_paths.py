@@ -323,7 +323,7 @@ def test_a_class_missing_from_a_fold_is_never_predicted_there():
     data = make_data([20, 20, 1])
     for head in ("logreg", "svm-linear", "svm-rbf"):
         result = fit_heads(data, FitConfig(head=[head], cv=4, estimate="cv"))
-        oof = next(h for h in result.predictions.held if h.split == "oof")
+        oof = next(h for h in result.held if h.split == "oof")
         row = np.flatnonzero(oof.part.y == 2)
         assert oof.proba[row, 2] == 0.0
         assert oof.proba[row].sum() == pytest.approx(1.0)

@@ -295,7 +295,7 @@ def test_sets_in_cross_validation_have_their_thresholds_from_the_other_folds() -
     data = make_data([40, 40], distance=1.0)
     config = FitConfig(cv=4, estimate="cv", coverage=0.8, param_grid={"logreg": {"C": [0.01]}})
     result = fit_heads(data, config)
-    oof = result.predictions.held[0]
+    oof = result.held[0]
     covered = []
     for fold in range(4):
         rows = oof.fold == fold
@@ -370,7 +370,7 @@ def test_costs_are_read_and_lower_what_mistakes_cost(tmp_path: Path) -> None:
     assert decision["mean_cost"]["value"] < decision["mean_cost_of_the_likeliest"]["value"]
     assert decision["mean_cost"]["low"] < decision["mean_cost"]["value"]
     assert result.trust.trust.decision == Costs(costs=[[0.0, 1.0], [20.0, 0.0]])
-    held = result.predictions.held[0]
+    held = result.held[0]
     cost = np.array([[0, 1], [20, 0]])[held.part.y, held.y_pred].mean()
     assert decision["mean_cost"]["value"] == pytest.approx(cost)
 

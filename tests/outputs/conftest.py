@@ -7,15 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from outputs_lab import Written
 
-from featx.api import runs
-from featx.api.runs import RUN, RunContents, write_run
-from featx.artifact import Model
 from featx.artifact.folder import MODEL, write_folder
 from featx.config import DatasetConfig, RunConfig
+from featx.runs import RUN, Predictions, PredictionTable, Run, load_run, write_run, writing
+from featx.runs.predictions import text_column
+from featx.runs.results import Environment, Results
 from featx.scoring.sorting import TREE, Placement, sort_files
+from tests.lab import RESULTS
 
 DOCUMENT = b'{"format": "featx-model", "files": {"head.skops": {}}}'
 
@@ -32,15 +34,18 @@ def write_model(path: Path, text: str) -> None:
 
 
 def _run(path: Path, text: str) -> None:
-    predictions = SimpleNamespace(columns=["id", "y_pred"], rows=lambda: [["0.png", text]])
-    contents: Any = RunContents(
-        RunConfig(data=DatasetConfig(dataset="photos")),
-        {"classes": [text]},
-        [],
-        predictions,  # type: ignore[arg-type]
-        model=text,  # type: ignore[arg-type]
+    zero, name = np.zeros(1, np.int64), text_column([text])
+    one = Predictions(name, zero, zero, zero, np.ones((1, 1)), zero, name, zero)
+    model: Any = SimpleNamespace(extractors=[], name=text)
+    run = Run.made(
+        path,
+        Results.model_validate({**RESULTS, "classes": [text]}),
+        config=RunConfig(data=DatasetConfig(dataset="photos")),
+        predictions=PredictionTable([text], {"test": one}),
+        failures=[],
+        model=model,
     )
-    write_run(path, contents)
+    write_run(run, card=lambda run: "")
 
 
 @pytest.fixture
@@ -49,12 +54,11 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]
     images = tmp_path / "images"
     images.mkdir()
 
-    def save(model: Model, folder: Path) -> None:
-        write_model(folder, str(model))
+    def save(model: Any, folder: Path) -> None:
+        write_model(folder, model.name)
 
-    monkeypatch.setattr(runs, "save_model", save)
-    monkeypatch.setattr(runs, "_add_card", lambda *arguments: None)
-    monkeypatch.setattr(runs, "_environment", dict)
+    monkeypatch.setattr(writing, "save_model", save)
+    monkeypatch.setattr(Environment, "here", Environment.model_construct)
 
     def tree(path: Path, text: str) -> None:
         (images / f"{text}.png").write_text(text)
@@ -62,9 +66,7 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]
         sort_files(path, placements, root=images, mode="copy")
 
     return {
-        "run": Written(
-            RUN, _run, lambda path: [(path / "predictions.csv").read_text().split(",")[-1].strip()]
-        ),
+        "run": Written(RUN, _run, lambda path: [load_run(path).classes[0]]),
         "model": Written(
             MODEL, write_model, lambda path: [(path / "head.skops").read_text()], claims=True
         ),

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featx.api.compare import COMPARISON
-from featx.api.runs import RUN
 from featx.artifact.archive import ARCHIVE
 from featx.artifact.folder import MODEL
 from featx.auditing.folder import AUDIT
@@ -24,6 +23,7 @@ from featx.ours import FileKind
 from featx.pages import page
 from featx.reporting.files import FIGURES
 from featx.reporting.projector import PROJECTOR
+from featx.runs import RUN
 from featx.scoring.folder import PAGE, SCORES
 from featx.scoring.sorting import TREE
 from featx.store.export import EXPORT

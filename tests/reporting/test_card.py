@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import featx
-from featx.api.runs import again_command
 from featx.files import printable
 from featx.reporting.card import Carded, write_card
 from featx.reporting.markdown import escaped, fenced, table
+from featx.runs import again_command
 
 HOSTILE = ["a|b", "`x`", "---", "new\nline", "<script>alert(1)</script>", "[x](http://e.vil)",
            "*b* _c_ __d__", "$1$ ~~s~~", "\\|", "&lt;", "![i](j)", "www.e.vil", ":tada:", "\u202e",
@@ -91,7 +91,7 @@ def test_the_configuration_in_it_makes_the_same_run(run: Any) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_is_more_than_text(run: Any, name: str) -> None:
     renamed = json.dumps(
-        [run.results, json.loads((run.folder / "model" / "model.json").read_text())]
+        [run.results.document(), json.loads((run.folder / "model" / "model.json").read_text())]
     ).replace('"green"', json.dumps(name))
     results, document = json.loads(renamed)
     environment = json.loads((run.folder / "environment.json").read_text())

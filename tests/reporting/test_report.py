@@ -14,7 +14,7 @@ import pytest
 
 import featx
 from featx.cli import main as cli
-from featx.errors import ComparisonError, UsageError
+from featx.errors import RunError, UsageError
 from featx.reporting import Embedded, lay_out
 from tests.lab import NETWORK
 
@@ -110,7 +110,7 @@ def test_a_run_is_whole_where_its_page_and_card_cannot_be_made(
         raise RuntimeError("no ink")
 
     monkeypatch.setattr("featx.api.report.write_page", fail)
-    monkeypatch.setattr("featx.api.runs.write_card", fail)
+    monkeypatch.setattr("featx.reporting.card.write_card", fail)
     made = featx.fit(photos, **NETWORK, cv=3, estimate="cv", report=True, runs=tmp_path, name="x",
                      cache=photos.parent / "cache")  # fmt: skip
     assert featx.load_model(made.folder).classes == made.results["classes"]
@@ -140,7 +140,9 @@ def test_what_is_no_run_is_refused(run: Any, tmp_path: Path) -> None:
     results = json.loads((old / "results.json").read_text())
     del results["estimate"]
     (old / "results.json").write_text(json.dumps(results))
-    with pytest.raises(ComparisonError, match="not written by this version"):
+    with pytest.raises(
+        RunError, match=r"results\.json' is not what featx writes: it has no estimate"
+    ):
         featx.report(old)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import featx
 from featx.cli import main as cli
-from featx.config import load_config
 from featx.errors import MissingExtraError, UsageError
 from featx.runs.tracking import track_run, without_password
 from tests.lab import NETWORK
@@ -39,8 +38,7 @@ def logged(client: Any, name: str) -> Any:
 
 def test_a_fit_is_in_mlflow(client: Any, photos: Path, run: Any) -> None:
     folder, connect = client
-    config = load_config(str(run.folder / "config.yaml"))
-    track_run(str(folder), run.folder, config, "fit")
+    track_run(str(folder), featx.load_run(run.folder))
     there = logged(connect(), "first")
     assert there.info.status == "FINISHED"
     for name in ("accuracy", "balanced_accuracy"):
@@ -84,8 +82,7 @@ def test_a_server_that_is_gone_costs_nothing_but_a_warning(
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
         address = f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}"
-        config = load_config(str(run.folder / "config.yaml"))
-        track_run(address, run.folder, config, "fit")
+        track_run(address, run)
     said = capsys.readouterr().err
     assert "is whole, but MLflow at http://127.0.0.1" in " ".join(said.split())
     assert featx.load_model(run.folder).classes == run.results["classes"]

@@ -9,11 +9,10 @@ from featx import console
 from featx.extraction import Report
 from featx.files import printable
 
-__all__ = ["CURVE_COLUMNS", "complete_curve", "curve_rows", "print_curve"]
+__all__ = ["complete_curve", "print_curve"]
 
 MOST_CLASSES = 20
 MOST_NAMED = 3
-CURVE_COLUMNS = ("kind", "n_images", "metric", "class", "value", "low", "high")
 VERDICTS = {
     "rising": "the curve is still rising",
     "flat": "the curve is nearly flat",
@@ -168,23 +167,3 @@ def _print_classes(curve: Mapping[str, Any]) -> None:
     ]
     columns = ("class", "images", "recall", "twice adds", "", "s to embed as many")
     console.table(title, columns, cells)
-
-
-def curve_rows(curve: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """Rows of ``learning_curve.csv``: measured, expected, and the recall of each class."""
-    for size in curve["sizes"]:
-        for name, row in size["metrics"].items():
-            yield ["measured", size["n_images"], name, None, *_ends(row)]
-    for name, growth in curve["growth"].items():
-        for ahead in growth["ahead"]:
-            yield ["expected", ahead["n_images"], name, None, *_ends(ahead["score"])]
-    for row in curve["classes"]:
-        for point in row["by_size"][:-1]:
-            yield ["measured", point["n_images"], "recall", row["class"], point["recall"], "", ""]
-        if row["by_size"]:
-            last = row["by_size"][-1]
-            yield ["measured", last["n_images"], "recall", row["class"], *_ends(row["recall"])]
-
-
-def _ends(row: Mapping[str, Any]) -> list[Any]:
-    return [row["value"], row["low"], row["high"]]

@@ -7,7 +7,7 @@ from typing import Any
 from featx import console
 from featx.config import ExtractConfig, score_command
 from featx.reporting.summaries.fit import print_classes, print_estimate
-from featx.runs.finished import Run
+from featx.runs import Run
 
 __all__ = ["print_finetune"]
 

@@ -10,7 +10,7 @@ from featx.config import ExtractConfig, score_command
 from featx.files import printable
 from featx.reporting.summaries.curve import print_curve
 from featx.reporting.summaries.trust import trust_sentences
-from featx.runs.finished import Run
+from featx.runs import Run
 from featx.stats.metrics import HEADLINE
 
 __all__ = ["print_classes", "print_estimate", "print_run"]

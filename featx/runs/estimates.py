@@ -1,0 +1,154 @@
+"""How good a model is and how far to trust it, as ``results.json`` has it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from featx.runs.record import Record
+
+__all__ = [
+    "Calibrated",
+    "CalibrationError",
+    "ClassScores",
+    "Decided",
+    "Estimate",
+    "GroupEstimate",
+    "Interval",
+    "NearCopies",
+    "NoveltyAchieved",
+    "Repeats",
+    "SetsAchieved",
+    "Trusted",
+]
+
+
+class Interval(Record):
+    """A value with its 95 % interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class ClassScores(Record):
+    """How well one class is predicted; ``support`` is its number of images."""
+
+    support: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    roc_auc: Interval | None = None
+    average_precision: Interval | None = None
+
+
+class CalibrationError(Record):
+    """Expected calibration error, and what right probabilities would give by chance."""
+
+    ece: float
+    bins: str
+    if_right_mean: float
+    if_right_high: float
+
+
+class GroupEstimate(Record):
+    """The same metrics on groups of images instead of images."""
+
+    groups_of_several_classes: int
+    n_units: int
+    interval: str
+    metrics: dict[str, Interval]
+    per_class: dict[str, ClassScores]
+    calibration: CalibrationError | None = None
+    confusion_matrix: list[list[int]]
+    n_predicted_groups: int
+
+
+class Repeats(Record):
+    """Several partitions: how many, and the accuracy on each."""
+
+    n: int
+    accuracy: list[float]
+
+
+class Estimate(Record):
+    """How good the model is: how that was found, and every metric with its interval.
+
+    ``method`` is ``test``, ``holdout``, ``nested``, ``repeated``, ``cv`` or ``image_level``; rows
+    of ``confusion_matrix`` are true classes.
+    """
+
+    method: str
+    description: str
+    n_groups: int | None = None
+    n_images: int
+    n_units: int | None = None
+    interval: str
+    metrics: dict[str, Interval]
+    per_class: dict[str, ClassScores]
+    calibration: CalibrationError | None = None
+    confusion_matrix: list[list[int]]
+    by_group: GroupEstimate | None = None
+    repeats: Repeats | None = None
+
+
+class NearCopies(Record):
+    """Of held-out images, how many have a nearly identical training image.
+
+    ``judged`` is the split that they are of. Accuracies are None where there is no such image.
+    """
+
+    judged: str
+    images: int
+    near: int
+    accuracy_near: float | None
+    accuracy_others: float | None
+
+
+class Calibrated(Record):
+    """The calibration that was asked for, and that was fitted."""
+
+    asked: str
+    method: str
+
+
+class Decided(Record):
+    """What a threshold or costs achieve on the images that judge."""
+
+    asked: str
+    recall: Interval | None = None
+    precision: Interval | None = None
+    mean_cost: Interval | None = None
+    mean_cost_of_the_likeliest: Interval | None = None
+
+
+class SetsAchieved(Record):
+    """What prediction sets achieve on the images that judge."""
+
+    coverage: float
+    over: str
+    method: str = "lac"
+    pooled_classes: list[str] = Field(default_factory=list)
+    covered: Interval
+    abstained: Interval
+    accuracy_of_the_others: Interval
+    mean_size: float
+    covered_by_class: dict[str, Interval]
+
+
+class NoveltyAchieved(Record):
+    """The limit of the out-of-distribution score, and its false alarms."""
+
+    method: str
+    rate: float
+    limit: float
+    typical: float
+    false_alarms: Interval
+
+
+class Trusted(Record):
+    """How far to trust the answers: what was asked for and what it achieved."""
+
+    calibration: Calibrated
+    decision: Decided | None = None
+    prediction_sets: SetsAchieved
+    novelty: NoveltyAchieved

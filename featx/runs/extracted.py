@@ -1,0 +1,80 @@
+"""The images of a run and what embedding them took, as ``results.json`` has it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from featx.runs.record import Record
+
+__all__ = ["Cost", "Dataset", "ExactCopies", "Extracted", "Report"]
+
+
+class ExactCopies(Record):
+    """Sets of images with equal bytes or pixels."""
+
+    sets: int
+    images: int
+    equal_files: int
+    equal_pixels: int
+    within: int
+    across_classes: int
+    across_splits: int
+
+
+class Dataset(Record):
+    """The images; ``sha256`` is that of all names, contents and labels."""
+
+    source: str
+    images: int
+    classes: dict[str, int]
+    quarantined: int = 0
+    passed_over: dict[str, int] = Field(default_factory=dict)
+    exact_copies: ExactCopies | None = None
+    sha256: str | None = None
+
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Report(Record):
+    """Counts and times of an extraction."""
+
+    images: int = 0
+    cached: Annotated[int, Field(ge=0)] = 0
+    computed: Annotated[int, Field(ge=0)] = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    views: int = 0
+    views_computed: int = 0
+    size_bytes: int = 0
+    setup_s: float = 0.0
+    read_s: float = 0.0
+    decode_s: float = 0.0
+    forward_s: float = 0.0
+    commit_s: float = 0.0
+    elapsed_s: Seconds = 0.0
+    narrow: str | None = None
+
+
+class Extracted(Record):
+    """One extraction; ``failures`` is their number or, of a fine-tune, all of them."""
+
+    name: str = ""
+    n_features: int | None = None
+    fingerprint: str
+    store: str = ""
+    views: dict[str, Any] | None = None
+    report: Report
+    failures: int | list[dict[str, Any]] = 0
+    passed_over: dict[str, int] = Field(default_factory=dict)
+
+
+class Cost(Record):
+    """Seconds of each stage."""
+
+    extract_s: Seconds | None = None
+    fit_s: Seconds | None = None
+    finetune_s: Seconds | None = None
+    score_s: Seconds | None = None

@@ -1,0 +1,114 @@
+"""How a fine-tune went, as ``results.json`` has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from featx.runs.extracted import Extracted
+from featx.runs.record import Record
+
+__all__ = [
+    "Change",
+    "Changed",
+    "Finetuning",
+    "Stage",
+    "Training",
+    "TuningSearch",
+    "Untrained",
+    "Validated",
+]
+
+
+class Validated(Record):
+    """Loss and score of the validation images."""
+
+    validation_loss: float
+    validation_score: float | None
+
+
+class Changed(Record):
+    """A number of both models, and a test of their difference."""
+
+    frozen: float | None
+    finetuned: float | None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
+class Change(Record):
+    """What fine-tuning did to the loss and the score of some images."""
+
+    loss: Changed
+    score: Changed
+
+
+class Stage(Record):
+    """A stage of the network, and how fast it was trained: 0 where it was frozen."""
+
+    name: str
+    n_parameters: int
+    learning_rate_share: float
+
+
+class TuningSearch(Record):
+    """What a search of settings tried; the names of the settings are among the keys."""
+
+    chosen: dict[str, Any]
+    ended: str
+    trials: list[dict[str, Any]]
+
+
+class Training(Record):
+    """One training: that of a fold, or on all images."""
+
+    name: str
+    n_training: int | None = None
+    n_validation: int
+    watched: str = "loss"
+    below_warm_start: str | None = None
+    validation_change: Change | None = None
+    best_epoch: int
+    epochs: int
+    stopped: str
+    frozen: Validated
+    finetuned: Validated
+    last: Validated | None = None
+    stages: list[Stage] = Field(default_factory=list)
+    elapsed_s: float
+    search: TuningSearch | None = None
+
+
+class Epoch(Record):
+    """A row of ``curves.csv``: epoch 0 is the model before training."""
+
+    training: str
+    epoch: int
+    step: int | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_score: float | None = None
+    learning_rate: float | None = None
+    images_per_s: float | None = None
+
+
+class Untrained(Record):
+    """Of how many trainings none was better than their warm start."""
+
+    trainings: int
+    of: int
+
+
+class Finetuning(Record):
+    """How fine-tuning went; ``answer`` is ``frozen`` or ``finetuned``."""
+
+    answer: str
+    not_kept: str | None = None
+    untrained: Untrained | None = None
+    change: Change | None = None
+    trainings: list[Training] = Field(default_factory=list)
+    extraction: Extracted | None = None
