@@ -12,13 +12,13 @@ from featx import console
 from featx.api._options import sections
 from featx.api.compare_both import frozen_and_finetuned, refuse_training_options
 from featx.comparing.compare import Comparison, compare_runs
-from featx.comparing.reports import REPORTS, render
 from featx.config import CompareConfig
 from featx.errors import UsageError
 from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
 from featx.ours import FileKind, file_start, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
+from featx.reporting.formats import REPORTS, render
 from featx.runs.finished import Run
 from featx.system_errors import writing
 

@@ -29,8 +29,11 @@ from featx.files import printable, write_atomic
 from featx.ours import FileKind, is_page
 from featx.outputs import Claims, Output, Used, claimed
 from featx.parsing import parse_json
-from featx.reporting import FIGURES, Embedded, Subject, lay_out, write_figures, write_page
+from featx.reporting.contents import Embedded, Subject
+from featx.reporting.files import FIGURES, write_figures
 from featx.reporting.heat_maps import find_heats
+from featx.reporting.map import lay_out
+from featx.reporting.run_page import write_page
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
 from featx.system_errors import in_words, writing
@@ -194,8 +197,8 @@ def _subject(run: JudgedRun, extractions: Sequence[Extraction], missing: str) ->
         repeat=judged.repeat,
         fold=judged.fold,
         y=judged.y,
-        predicted=judged.predicted,
-        probabilities=judged.probabilities,
+        y_pred=judged.predicted,
+        proba=judged.probabilities,
         failures=_rows(reader, run.folder, "failures.csv"),
         training=_rows(reader, run.folder, "curves.csv"),
         command=again_command(run.folder, section),
