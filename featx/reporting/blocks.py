@@ -77,11 +77,10 @@ class Points:
     role: Literal["", "verdict"] = ""
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A share of the longest bar, beside its number."""
+class Bar(float):
+    """A share of the longest bar, drawn on a page beside its number."""
 
-    share: float
+    __slots__ = ()
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,14 @@ def _table(table: Table) -> str:
 def _line(text: Text) -> str:
     """A line of text, which begins no list, rule or heading."""
     parts = [text] if isinstance(text, str) else text
-    joined = "".join(_part(part) for part in parts)
+    joined = "".join(_part(part) for part in parts).strip()  # four spaces begin a block of code
     return STARTS_A_BLOCK.sub(lambda found: f"{found[1] or ''}\\", joined)
 
 
 def _part(part: str) -> str:
     if isinstance(part, Code):
-        return f"`{printable(part)}`"
+        ticks = _ticks(part, 1)
+        return f"{ticks}{printable(part)}{ticks}"
     return f"**{escaped(part)}**" if isinstance(part, Strong) else escaped(part)
 
 
@@ -84,6 +85,10 @@ def escaped(text: str) -> str:
 
 def fenced(text: str, language: str = "") -> str:
     """A block of code that ends where it should, whatever rows of backticks are in it."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = _ticks(text, 3)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _ticks(text: str, least: int) -> str:
+    """More backticks than there are in a row in the text."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
