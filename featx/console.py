@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from featx.errors import OutputLostError
+from featx.numbers import cell
 from featx.system_errors import reason
 
 __all__ = [
@@ -124,7 +125,7 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 #: What the tables are drawn with, where only ASCII can be.
-_PLAIN = {"─": "-", "→": ">", "–": "-", "…": "...", "×": "x", "·": "-"}
+_PLAIN = {"─": "-", "−": "-", "→": ">", "–": "-", "…": "...", "×": "x", "·": "-"}
 _BYTES_OR_ESCAPES = "featx.bytes_or_escapes"
 codecs.register_error(_BYTES_OR_ESCAPES, _bytes_or_escapes)
 
@@ -280,11 +281,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return str(value)
+    return "" if value is None else cell(str(value) if isinstance(value, bool) else value)
 
 
 class Progress:

@@ -12,7 +12,6 @@ from featx import console
 from featx.api.finetune import finetune_dataset
 from featx.api.fit import fit_dataset
 from featx.comparing.compare import Comparison, compare_runs
-from featx.comparing.reports import REPORTS, render
 from featx.config import CompareConfig, frozen_and_finetuned
 from featx.config.options import sections
 from featx.errors import UsageError
@@ -20,6 +19,7 @@ from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
 from featx.ours import FileKind, file_start, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
+from featx.reporting.formats import REPORTS, render
 from featx.runs import Run, run_folder, run_output
 from featx.system_errors import writing
 

@@ -21,8 +21,11 @@ from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import write_atomic
 from featx.ours import FileKind, is_page
 from featx.outputs import Claims, Output, Used, claimed
-from featx.reporting import FIGURES, Embedded, Subject, lay_out, write_figures, write_page
+from featx.reporting.contents import Embedded, Subject
+from featx.reporting.files import FIGURES, write_figures
 from featx.reporting.heat_maps import find_heats
+from featx.reporting.map import lay_out
+from featx.reporting.run_page import write_page
 from featx.runs import LEVELS, Predictions, Run, load_run
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
@@ -182,8 +185,8 @@ def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subje
         repeat=shown.repeat,
         fold=shown.fold,
         y=shown.y,
-        predicted=shown.y_pred,
-        probabilities=shown.proba,
+        y_pred=shown.y_pred,
+        proba=shown.proba,
         failures=[asdict(failure) for failure in run.failures],
         training=[{k: "" if v is None else str(v) for k, v in e.items()} for e in run.epochs],
         command=run.command,

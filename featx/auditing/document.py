@@ -15,6 +15,7 @@ from featx.auditing.shortcuts import FAMILIES, Shortcut
 from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
+from featx.numbers import interval
 
 __all__ = ["TABLES", "audit_document", "audit_sentences", "audit_tables"]
 
@@ -180,7 +181,7 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
         auc = shortcut.by_class[label]
         yield (
             f"Shortcut: {what} alone give{'' if what.endswith('s') else 's'} class "
-            f"{printable(label)!r} away, ROC-AUC {_interval(auc)}; most by: "
+            f"{printable(label)!r} away, ROC-AUC {interval(auc, 2)}; most by: "
             f"{printable(shortcut.strongest[label])}."
         )
     if len(shortcut.given_away) > MOST_NAMED:
@@ -188,7 +189,7 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     if not shortcut.given_away and (accuracy["low"] or 0) > 2 * shortcut.chance:
         yield (
             f"{what[0].upper()}{what[1:]} alone predict{'' if what.endswith('s') else 's'} the "
-            f"class with a balanced accuracy of {_interval(accuracy)} (chance "
+            f"class with a balanced accuracy of {interval(accuracy, 2)} (chance "
             f"{shortcut.chance:.2f})."
         )
 
@@ -216,12 +217,6 @@ def _label_sentences(found: Audit) -> Iterator[str]:
     yield "Hardest classes by recall, out of fold: " + ", ".join(
         f"{printable(k)} {v:.2f}" for v, k in worst
     ) + "."  # fmt: skip
-
-
-def _interval(row: dict[str, float | None]) -> str:
-    if row["low"] is None or row["high"] is None:
-        return f"{row['value']:.2f}"
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from featx.cli.options import config_options
-from featx.comparing.reports import REPORTS
 from featx.config import CompareConfig
+from featx.reporting.formats import REPORTS
 
 __all__ = ["command"]
 

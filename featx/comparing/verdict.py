@@ -7,6 +7,7 @@ from typing import Any
 
 from featx.comparing.cost import lower_is_better
 from featx.files import printable
+from featx.numbers import bounds, interval, number
 from featx.runs import Run
 from featx.stats.metrics import metric_name
 
@@ -68,12 +69,10 @@ def verdict(
 
 def _unclear(subject: str, before: str, metric: str, test: Mapping[str, float]) -> str:
     mean, low, high, unit = _scaled(metric, test)
-    interval = f"[{_signed(low, unit)}, {_signed(high, unit)}]"
-    shown = _signed(mean, unit)
-    plus = "+" if mean > 0 and shown.strip("0.") else ""
+    row = {"mean": mean, "low": low, "high": high}
     return (
         f"No reliable difference between {subject} and {before} in {metric_name(metric)}: "
-        f"{plus}{shown}{unit} {interval}"
+        + interval(row, 1 if unit else 3, signed=True, unit=unit)
     )
 
 
@@ -86,14 +85,13 @@ def _reliable(subject: str, before: str, metric: str, test: Mapping[str, float])
     digits = 1 if unit else 3
     while mean and round(mean, digits) == 0 and digits < MOST_DIGITS:
         digits += 1
-    shown = _signed(mean, unit, digits)
-    interval = f"[{_signed(low, unit, digits)}, {_signed(high, unit, digits)}]"
+    shown, ends = number(mean, digits), bounds({"low": low, "high": high}, digits)
     if lower_is_better(metric):
         change = f"{'lowers' if lost else 'raises'} {metric_name(metric)} by {shown}"
     else:
         of = f"{unit} of" if unit else " in"
         change = f"{'loses ' if lost else 'adds +'}{shown}{of} {metric_name(metric)}"
-    return f"{subject} {change} {interval} against {before}"
+    return f"{subject} {change} {ends} against {before}"
 
 
 def _scaled(metric: str, test: Mapping[str, float]) -> tuple[float, float, float, str]:
@@ -125,9 +123,3 @@ def _price(cost: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
         shown = f"{times:.2g}" if times < 10 else f"{times:,.0f}"
         text = f"for {shown} times the compute"
     return text if cost["with_extraction"] else f"{text} after extraction"
-
-
-def _signed(value: float, unit: str, digits: int | None = None) -> str:
-    """With a true minus sign; what rounds to nothing has none."""
-    text = f"{value:.{(1 if unit else 3) if digits is None else digits}f}"
-    return text.replace("-", "−" if float(text) else "")

@@ -1,21 +1,4 @@
-"""A finished run as one page for people, and its figures and tables as files for papers.
+"""Every page, card, figure and printed summary: a result becomes blocks, and blocks a format.
 
-matplotlib is imported here only, and only when something is drawn.
+matplotlib and Jinja2 are imported only when something is drawn or a page is written.
 """
-
-from featx.reporting.contents import Embedded, Heat, Heats, Subject
-from featx.reporting.document import write_page
-from featx.reporting.files import FIGURES, write_figures
-from featx.reporting.map import Layout, lay_out
-
-__all__ = [
-    "FIGURES",
-    "Embedded",
-    "Heat",
-    "Heats",
-    "Layout",
-    "Subject",
-    "lay_out",
-    "write_figures",
-    "write_page",
-]

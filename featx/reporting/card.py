@@ -14,12 +14,14 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
+from featx.numbers import interval
+from featx.reporting.blocks import Block, Code, Listing, Paragraph, Points, Section, Table
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
-from featx.reporting.markdown import escaped, fenced, table
-from featx.reporting.tables import headline
-from featx.reporting.words import interval, metric
+from featx.reporting.markdown import markdown
+from featx.reporting.tables import class_table, estimate_table, hardest_first
 from featx.runs import Run
+from featx.stats.metrics import metric_name
 
 __all__ = ["Carded", "card_of", "write_card"]
 
@@ -69,24 +71,18 @@ def card_of(run: Run) -> str:
 
 
 def write_card(model: Carded) -> str:
-    """The card as Markdown with a head of YAML.
-
-    Every name is escaped; the head holds ASCII only, one key a line.
-    """
-    sections = {
-        "What it does": _does(model),
-        "How it was made": _made(model),
-        "Data": _data(model),
-        "How good it is": _estimate(model),
-        "How far to trust an answer": _trust(model),
-        "Limits": (f"- {escaped(sentence)}" for sentence in limits(model.results, model.document)),
-        "How to use it": _use(model),
-        "How to make it again": _again(model),
-    }
-    parts = [_head(model), f"# {escaped(model.name)}"]
-    for title, lines in sections.items():
-        parts += [f"## {title}", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    """The card as Markdown with a head of YAML, which holds ASCII only, one key a line."""
+    blocks = [
+        Section("does", "What it does", list(_does(model))),
+        Section("made", "How it was made", [Points(list(_made(model)))]),
+        Section("data", "Data", list(_data(model))),
+        Section("estimate", "How good it is", list(_estimate(model))),
+        Section("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
+        Section("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
+        Section("use", "How to use it", list(_use(model))),
+        Section("again", "How to make it again", list(_again(model))),
+    ]
+    return f"{_head(model)}\n\n{markdown(model.name, blocks)}"
 
 
 def _head(model: Carded) -> str:
@@ -137,33 +133,28 @@ def _sources(document: Mapping[str, Any]) -> list[str]:
     return sorted(found & {"timm", "torchvision"})
 
 
-def _does(model: Carded) -> Iterator[str]:
+def _does(model: Carded) -> Iterator[Block]:
     classes = model.document["classes"]
-    yield (
-        f"It says which of {counted(len(classes), 'class')} an image shows, how probable "
-        "each is, and "
-        "whether the image is like those that it was made from. It was made by featx: embeddings "
-        f"of {_backbones(model.document)} and a classifier on them. The classes:\n"
+    backbones = " and ".join(str(e["document"]["backbone"]) for e in model.document["extractors"])
+    yield Paragraph(
+        f"It predicts which of {counted(len(classes), 'class')} an image shows, how probable each "
+        "is, and whether the image is like those that it was made from. It was made by featx: "
+        f"embeddings of {backbones} and a classifier on them. The classes:"
     )
     shown = classes[:MOST_CLASSES]
     more = "" if len(shown) == len(classes) else f" and {len(classes) - len(shown):,} more"
-    yield ", ".join(map(escaped, shown)) + f"{more}."
-
-
-def _backbones(document: Mapping[str, Any]) -> str:
-    return " and ".join(escaped(str(e["document"]["backbone"])) for e in document["extractors"])
+    yield Paragraph(", ".join(shown) + f"{more}.")
 
 
 def _made(model: Carded) -> Iterator[str]:
     results, document = model.results, model.document
     for extractor in document["extractors"]:
-        yield f"- {_backbone(extractor)}"
+        yield _backbone(extractor)
     chosen = results["chosen"]
-    described = [f"head {escaped(str(chosen['head']))}"]
+    described = f"head {chosen['head']}"
     if params := chosen.get("params"):
-        settings = ", ".join(f"{escaped(str(k))} {_value(v)}" for k, v in params.items())
-        described.append(f"with {settings}")
-    yield f"- Classifier: {' '.join(described)}, on standardised embeddings."
+        described += " with " + ", ".join(f"{k} {_value(v)}" for k, v in params.items())
+    yield f"Classifier: {described}, on standardised embeddings."
     options = {
         "sampler": "Resampling of the training images",
         "class_weight": "Weights of the classes",
@@ -171,29 +162,29 @@ def _made(model: Carded) -> Iterator[str]:
     }
     for key, words in options.items():
         if chosen.get(key) not in {None, "none"}:
-            yield f"- {words}: {escaped(str(chosen[key]))}."
+            yield f"{words}: {chosen[key]}."
     if chosen.get("views"):
-        yield f"- Augmented views of each training image: {chosen['views']}."
+        yield f"Augmented views of each training image: {chosen['views']}."
     yield from _search(results)
     if "finetuning" in results:
         yield from _finetuned(model)
 
 
 def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else escaped(str(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _backbone(extractor: Mapping[str, Any]) -> str:
     document, request = extractor["document"], extractor["request"]
     height, width = document["preprocess"]["size_px"]
     output = " and ".join(
-        " ".join(escaped(str(part[k])) for k in ("layer", "pooling") if part[k] != "own")
+        " ".join(str(part[k]) for k in ("layer", "pooling") if part[k] != "own")
         for part in document["output"]
     )
     if extractor.get("weights"):
         weights = "fine-tuned weights, which are part of this model"
     elif request["weights"]:
-        weights = f"weights from the file {escaped(PurePath(request['weights']).name)}"
+        weights = f"weights from the file {PurePath(request['weights']).name}"
     elif request["pretrained"]:
         weights = "pretrained weights of that name"
     else:
@@ -201,7 +192,7 @@ def _backbone(extractor: Mapping[str, Any]) -> str:
     tensors = document.get("weights_sha256")
     digest = f" (SHA-256 of the tensors {tensors})" if tensors else ""
     return (
-        f"Backbone: {escaped(document['backbone'])} with {weights}{digest}; "
+        f"Backbone: {document['backbone']} with {weights}{digest}; "
         f"{document['n_features']:,} features from {output} at {height} × {width} pixels."
     )
 
@@ -212,12 +203,12 @@ def _search(results: Mapping[str, Any]) -> Iterator[str]:
         return
     rows = len(results["candidates"])
     if search["trials"] == rows == 1:
-        yield "- One setting was tried: nothing was chosen."
+        yield "One setting was tried: nothing was selected."
         return
     yield (
-        f"- Chosen by {metric(results['scoring'])} in cross-validation on {results['n_folds']} "
-        f"folds, among {counted(search['trials'], 'setting')} of "
-        f"{counted(rows, 'kind')} of classifier ({escaped(search['strategy'])} search)."
+        f"Selected by {metric_name(results['scoring'])} in cross-validation on "
+        f"{results['n_folds']} folds, among {counted(search['trials'], 'setting')} of "
+        f"{counted(rows, 'kind')} of classifier ({search['strategy']} search)."
     )
 
 
@@ -227,20 +218,20 @@ def _finetuned(model: Carded) -> Iterator[str]:
     if tuning["answer"] == "frozen":
         why = tuning.get("not_kept")
         yield (
-            f"- Fine-tuning was tried and not kept{f': {escaped(why)}' if why else ''}. This is "
+            f"Fine-tuning was tried and not kept{f': {why}' if why else ''}. This is "
             "the frozen backbone with a head fitted on "
             f"{counted(model.results['n_images'], 'image')}."
         )
         return
     yield (
-        f"- The backbone was trained too, for {counted(last['epochs'], 'epoch')}, of which number "
+        f"The backbone was trained too, for {counted(last['epochs'], 'epoch')}, of which number "
         f"{last['best_epoch']} was kept, by its {_watched(last)} on "
         f"{counted(last['n_validation'], 'validation image')}."
     )
     shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
     settings = [f"{key.replace('_', ' ')} {_value(asked[key])}" for key in shown if key in asked]
     if settings:
-        yield f"- Asked for: {', '.join(settings)}."
+        yield f"Asked for: {', '.join(settings)}."
 
 
 def _watched(training: Mapping[str, Any]) -> str:
@@ -250,7 +241,7 @@ def _watched(training: Mapping[str, Any]) -> str:
     return f"{name}, which went from {before:.4f} to {after:.4f}," if before is not None else name
 
 
-def _data(model: Carded) -> Iterator[str]:
+def _data(model: Carded) -> Iterator[Block]:
     results = model.results
     data = results["dataset"]
     copies = data.get("exact_copies")
@@ -258,68 +249,52 @@ def _data(model: Carded) -> Iterator[str]:
         known = [e["report"].get("duplicates", 0) for e in results["extraction"].values()]
         copies = {"images": known[0], "sets": 0}
     rows = [
-        ["labelled images", f"{data['images']:,}"],
-        ["of them to train and choose on", f"{results['n_images']:,}"],
-        ["of them to judge once", f"{results['n_test_images']:,}"],
-        ["groups that stay together", f"{results['n_groups']:,}" if results["n_groups"] else "–"],
-        ["exact copies of another image", f"{copies['images'] - copies['sets']:,}"],
-        ["files that could not be read", f"{data['quarantined']:,}"],
+        ["labelled images", data["images"]],
+        ["of them to train and select on", results["n_images"]],
+        ["of them to test on once", results["n_test_images"]],
+        ["groups that stay together", results["n_groups"] or None],
+        ["exact copies of another image", copies["images"] - copies["sets"]],
+        ["files that could not be read", data["quarantined"]],
     ]
-    yield f"Data set {escaped(PurePath(data['source']).name)}.\n"
-    yield table(["", "number"], rows)
-    yield f"\nSHA-256 of all names, contents and labels: {data['sha256']}."
+    yield Paragraph(f"Data set {PurePath(data['source']).name}.")
+    yield Table(["", "number"], rows)
+    yield Paragraph(f"SHA-256 of all names, contents and labels: {data['sha256']}.")
 
 
-def _estimate(model: Carded) -> Iterator[str]:
+def _estimate(model: Carded) -> Iterator[Block]:
     estimate = model.results["estimate"]
-    yield (
-        f"Measured on {counted(estimate['n_images'], 'image')}: {escaped(estimate['description'])}."
-        f" {estimate['interval']}.\n"
+    yield Paragraph(
+        f"Measured on {counted(estimate['n_images'], 'image')}: {estimate['description']}. "
+        f"{estimate['interval']}."
     )
-    yield table(
-        ["", "value [95 % interval]"],
-        [[metric(name), interval(row)] for name, row in headline(estimate)],
-    )
-    yield "\nEach class, the hardest by F1 first:\n"
-    measures = ("recall", "precision", "f1", "average_precision")
-    ranked = sorted(
-        estimate["per_class"].items(), key=lambda item: (item[1]["f1"]["value"] or 0.0, item[0])
-    )
-    trained = model.results["class_counts"]
-    lines = [
-        [
-            escaped(label),
-            f"{trained.get(label, 0):,}",
-            f"{row['support']:,}",
-            *(interval(row[m]) for m in measures),
-        ]
-        for label, row in ranked[:MOST_CLASSES]
-    ]
-    yield table(["class", "trained on", "judged on", *map(metric, measures)], lines)
+    yield estimate_table(estimate, {})
+    yield Paragraph("Each class, the hardest by F1 first:")
+    ranked = hardest_first(estimate["per_class"])
+    yield class_table(ranked[:MOST_CLASSES], trained=model.results["class_counts"])
     if len(ranked) > MOST_CLASSES:
         other = counted(len(ranked) - MOST_CLASSES, "other class", "is/are")
-        yield f"\n{other} in results.json of the run."
+        yield Paragraph(f"{other} in results.json of the run.")
 
 
 def _trust(model: Carded) -> Iterator[str]:
     trust, measured = model.document.get("trust"), model.results.get("trust") or {}
     error = model.results["estimate"]["calibration"]
     yield (
-        f"- Calibration: expected calibration error {error['ece']:.3f} "
+        f"Calibration: expected calibration error {error['ece']:.3f} "
         f"({error['bins']}; a perfectly calibrated model would show about "
         f"{error['if_right_mean']:.3f})."
     )
     if trust is None:
         return
     if trust["calibration"] is not None:
-        yield f"- Probabilities are calibrated by {trust['calibration']['method']}, out of fold."
+        yield f"Probabilities are calibrated by {trust['calibration']['method']}, out of fold."
     elif model.document["temperature"] is not None:
-        yield "- Probabilities are calibrated by a temperature, out of fold."
+        yield "Probabilities are calibrated by a temperature, out of fold."
     yield from _decision(model)
     if (sets := trust["sets"]) is not None:
         over = "the images" if sets["over"] == "images" else "each class"
         line = (
-            f"- Prediction sets ({sets['method']}) are meant to hold the true class of "
+            f"Prediction sets ({sets['method']}) are meant to hold the true class of "
             f"{100 * sets['coverage']:g} % of {over}"
         )
         if seen := measured.get("prediction_sets"):
@@ -327,7 +302,7 @@ def _trust(model: Carded) -> Iterator[str]:
         yield line + "."
     if (novelty := trust["novelty"]) is not None:
         line = (
-            f"- Out-of-distribution score ({novelty['method']}): above {novelty['limit']:.3f} an "
+            f"Out-of-distribution score ({novelty['method']}): above {novelty['limit']:.3f} an "
             f"image is flagged, meant for {100 * novelty['rate']:g} % of images like those it was "
             "made from"
         )
@@ -354,43 +329,44 @@ def _decision(model: Carded) -> Iterator[str]:
     if decision is None:
         return
     if decision["by"] == "costs":
-        yield "- It decides for the class of the least expected cost, not the likeliest."
+        yield "It predicts the class of the least expected cost, not the likeliest."
         return
     name = model.document["classes"][decision["column"]]
-    yield f"- It decides for {escaped(name)} from a probability of {decision['cutoff']:.3f} on."
+    yield f"It predicts {name} from a probability of {decision['cutoff']:.3f} on."
 
 
-def _use(model: Carded) -> Iterator[str]:
-    yield "In the folder that holds this page:\n"
-    yield fenced("featx score . PHOTOS -o scores.csv", "console")
-    yield "\nIn Python:\n"
-    yield fenced(
+def _use(model: Carded) -> Iterator[Block]:
+    yield Paragraph("In the folder that holds this page:")
+    yield Listing("featx score . PHOTOS -o scores.csv", "console")
+    yield Paragraph("In Python:")
+    yield Listing(
         'import featx\n\nmodel = featx.load_model(".")\n'
         'featx.score(model, "PHOTOS", output="scores.csv")',
         "python",
     )
     if any(e["request"]["weights"] and not e.get("weights") for e in model.document["extractors"]):
-        yield "\nElsewhere the file of weights is named with `--weights FILE`."
-    yield "\nLoading verifies every file and runs no code from it."
+        yield Paragraph(["Elsewhere, name the file of weights with ", Code("--weights FILE"), "."])
+    yield Paragraph("Loading verifies every file and runs no code from it.")
 
 
-def _again(model: Carded) -> Iterator[str]:
+def _again(model: Carded) -> Iterator[Block]:
     import yaml
 
     environment, document = model.environment, model.document
-    yield "Where it was made:\n"
-    yield fenced(model.command, "console")
-    yield "\nElsewhere, with this as `config.yaml`, `featx run config.yaml`:\n"
-    yield fenced(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
-    if (model.asked.get("finetune") or {}).get("from_run"):
-        yield "\nIt goes on from the run that `from_run` names, which must be there too."
-    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items() if k != "python")
-    yield (
-        f"\nMade {escaped(str(document['provenance'].get('date', '')))} with Python "
-        f"{environment['python']} on {escaped(environment['platform'])}; {escaped(versions)}; "
-        f"seed {model.results['seed']}.\n"
+    yield Paragraph("Where it was made:")
+    yield Listing(model.command, "console")
+    yield Paragraph(
+        ["Elsewhere, with this as ", Code("config.yaml"), ", ", Code("featx run config.yaml"), ":"]
     )
-    files = [[escaped(n), f"{f['size_bytes']:,}", f["sha256"]]
-             for n, f in document["files"].items()]  # fmt: skip
-    yield table(["file", "bytes", "SHA-256"], [*files, ["model.json", "", document["sha256"]]])
-    yield "\n(Of model.json: of its content without that key.)"
+    yield Listing(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
+    if (model.asked.get("finetune") or {}).get("from_run"):
+        from_run = Code("from_run")
+        yield Paragraph(["It continues the run named by ", from_run, ", which must be there too."])
+    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items() if k != "python")
+    yield Paragraph(
+        f"Made {document['provenance'].get('date', '')} with Python {environment['python']} on "
+        f"{environment['platform']}; {versions}; seed {model.results['seed']}."
+    )
+    files = [[name, f["size_bytes"], f["sha256"]] for name, f in document["files"].items()]
+    yield Table(["file", "bytes", "SHA-256"], [*files, ["model.json", "", document["sha256"]]])
+    yield Paragraph("(Of model.json: of its content without that key.)")

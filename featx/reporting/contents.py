@@ -116,9 +116,9 @@ class Subject(Finished):
     ids : list of str of length n
     repeat, fold : ndarray of shape (n,), int64
         Which prediction of several, from 0; -1 of ``fold`` where one classifier judges all.
-    y, predicted : ndarray of shape (n,), int64
+    y, y_pred : ndarray of shape (n,), int64
         Indices into the run's classes.
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
     failures : sequence of mapping
         Rows of ``failures.csv``.
     training : sequence of mapping
@@ -136,8 +136,8 @@ class Subject(Finished):
     repeat: Int
     fold: Int
     y: Int
-    predicted: Int
-    probabilities: Float
+    y_pred: Int
+    proba: Float
     failures: Sequence[Mapping[str, str]]
     training: Sequence[Mapping[str, str]]
     embedded: Embedded | None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
-from featx.pages import Markup
-from featx.reporting.figures import SIZE, Figure
+from featx.reporting.blocks import Figure
 from featx.reporting.fonts import USUAL, families_for, texts_of
 from featx.reporting.ink import INLINE, PRINTED, VARIABLES, Ink
 
-__all__ = ["inline_svg", "picture"]
+__all__ = ["Inline", "inline_svg", "picture"]
 
 DPI = 200  # of PNG files
 
@@ -28,26 +27,27 @@ def picture(figure: Figure, kind: str) -> bytes:
     return _render(figure, PRINTED, kind)
 
 
-def inline_svg(figure: Figure) -> Markup:
-    """The figure as an ``svg`` element whose colours are those of the page around it."""
+class Inline(NamedTuple):
+    """The content of an ``svg`` element, and its ``viewBox``."""
+
+    inside: Any
+    box: str
+
+
+def inline_svg(figure: Figure) -> Inline:
+    """The figure for a page, in the colours of the page around it."""
+    from markupsafe import Markup
+
     text = _render(figure, INLINE, "svg").decode()
-    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]", lambda m: VARIABLES.get(m[0], m[0]), text)
     # Ids are unique in a figure; in a page they must be among figures too.
     mark = figure.name.replace("_", "-")
-    text = re.sub(r'\bid="', f'id="{mark}-', text)
-    text = re.sub(r'href="#', f'href="#{mark}-', text)
-    text = re.sub(r"url\(#", f"url(#{mark}-", text)
-    head = re.match(r"<svg[^>]*>", text)
-    assert head is not None
-    box = re.search(r'viewBox="[^"]*"', head[0])
-    assert box is not None
-    start = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'{box[0]} aria-hidden="true" class="drawn">'
-    )
-    return Markup(start + text[head.end() :])
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{mark}-", text)
+    found = re.search(r'<svg[^>]*viewBox="([^"]*)"[^>]*>(.*)</svg>', text, re.DOTALL)
+    assert found is not None
+    # matplotlib escapes what is written on a figure.
+    return Inline(Markup(found[2]), found[1])
 
 
 def _render(figure: Figure, ink: Ink, kind: str) -> bytes:
@@ -77,7 +77,7 @@ def _drawn(figure: Figure, ink: Ink) -> Any:
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=figure.size)
-    if figure.size == SIZE:  # laying out costs more than drawing; the usual needs none
+    if figure.size == Figure.size:  # laying out costs more than drawing; the usual needs none
         canvas.subplots_adjust(left=0.15, bottom=0.125, right=0.975, top=0.975)
     else:
         canvas.set_layout_engine("constrained")

@@ -5,8 +5,8 @@ Nothing here imports matplotlib: a figure is given axes to draw on (`featx.repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,47 +14,20 @@ import numpy as np
 
 from featx.console import counted
 from featx.files import printable
+from featx.numbers import percent
+from featx.reporting.blocks import Figure, Table
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
-from featx.reporting.tables import Table
-from featx.reporting.words import metric, percent
-from featx.stats.metrics import confusion_matrix
+from featx.stats.metrics import confusion_matrix, metric_name
 
-__all__ = ["SIZE", "Figure", "figures"]
+__all__ = ["MOST_NUMBERED", "figures", "short"]
 
 MOST_NUMBERED = 15  # classes of a confusion matrix whose cells have numbers,
 MOST_LABELLED = 40  # and whose rows have names
 MOST_CURVES = 8  # classes that have a line and a name of their own
 MOST_POINTS = 200  # of a line
 N_BINS = 10
-SIZE = (5.2, 3.9)
 MOST_TRAININGS = 6
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure.
-
-    Parameters
-    ----------
-    name : str
-        Of the files, without ending.
-    title, words : str
-        Above it, and what it shows, for whoever does not see it too.
-    draw : callable
-        ``draw(axes, ink)`` on matplotlib's axes.
-    table : Table
-        The numbers that are drawn.
-    size : tuple of float
-        Width and height in inches.
-    """
-
-    name: str
-    title: str
-    words: str
-    draw: Callable[[Any, Ink], None]
-    table: Table
-    size: tuple[float, float] = SIZE
 
 
 def figures(subject: Subject) -> Iterator[Figure]:
@@ -87,7 +60,7 @@ def _in_legend(name: str) -> str:
 def _confusions(subject: Subject) -> Iterator[Figure]:
     """The whole matrix twice, and the part of a large one where most mistakes are."""
     n = len(subject.classes)
-    counts = confusion_matrix(subject.y, subject.predicted, n)
+    counts = confusion_matrix(subject.y, subject.y_pred, n)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     everything = np.arange(n)
     words = "Rows are true classes, columns predicted ones; the diagonal is right. "
@@ -114,7 +87,7 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
 
 
 def most_confused(counts: np.ndarray) -> np.ndarray:
-    """The classes in most wrong answers, true or said, in their order."""
+    """The classes in most wrong answers, true or predicted, in their order."""
     wrong = counts - np.diag(np.diag(counts))
     often = wrong.sum(axis=0) + wrong.sum(axis=1)
     return np.sort(np.argsort(-often, kind="stable")[:MOST_NUMBERED])
@@ -203,9 +176,9 @@ def _ranking(subject: Subject, name: str) -> Figure:
         if not own.any() or own.all():
             continue
         if roc:
-            x, y, _ = roc_curve(own, subject.probabilities[:, c])
+            x, y, _ = roc_curve(own, subject.proba[:, c])
         else:
-            y, x, _ = precision_recall_curve(own, subject.probabilities[:, c])
+            y, x, _ = precision_recall_curve(own, subject.proba[:, c])
         lines[c] = _thinned(np.column_stack([x, y]))
     key = "roc_auc" if roc else "average_precision"
     per_class = subject.estimate["per_class"]
@@ -242,18 +215,18 @@ def _unit_axes(axes: Any, x: str, y: str) -> None:
 
 
 def _confidence(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of what was said, and whether it is right, the surest first."""
-    sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
+    """Probability of the predicted class, and whether it is right, the surest first."""
+    sure = subject.proba[np.arange(len(subject.y)), subject.y_pred]
     order = np.argsort(-sure, kind="stable")
-    return sure[order], (subject.predicted == subject.y)[order]
+    return sure[order], (subject.y_pred == subject.y)[order]
 
 
 def _reliability(subject: Subject) -> Figure:
-    """How often images were right, by how probable that was said to be."""
+    """How often images were right, by how probable the model found it."""
     from scipy.stats import binomtest
 
-    likeliest = subject.probabilities.argmax(axis=1)  # of which the calibration error is too
-    sure, right = _confidence(replace(subject, predicted=likeliest))
+    likeliest = subject.proba.argmax(axis=1)  # of which the calibration error is too
+    sure, right = _confidence(replace(subject, y_pred=likeliest))
     bins = [b for b in np.array_split(np.arange(len(sure)), N_BINS) if len(b)][::-1]
     rows = []
     for b in bins:
@@ -262,9 +235,9 @@ def _reliability(subject: Subject) -> Figure:
         rows.append([float(sure[b].mean()), hit / n, float(ends.low), float(ends.high), n])
 
     def draw(axes: Any, ink: Ink) -> None:
-        said, was, low, high, _ = np.array(rows).T
+        proba, was, low, high, _ = np.array(rows).T
         axes.plot([0, 1], [0, 1], color=ink.soft, linewidth=0.8, linestyle=":")
-        axes.errorbar(said, was, yerr=np.clip([was - low, high - was], 0, 1), color=ink.accent,
+        axes.errorbar(proba, was, yerr=np.clip([was - low, high - was], 0, 1), color=ink.accent,
                       marker="o", markersize=4, linewidth=1, ecolor=ink.soft,
                       elinewidth=0.8)  # fmt: skip
         _unit_axes(axes, "probability of the likeliest class", "share that was right")
@@ -376,7 +349,7 @@ def _training(subject: Subject, what: str) -> Figure:
     }[what]
     kept = {t["name"]: t["best_epoch"] for t in subject.results["finetuning"]["trainings"]}
     scoring = subject.results["scoring"]
-    named_score = "negative " * scoring.startswith("neg_") + metric(scoring)
+    named_score = "negative " * scoring.startswith("neg_") + metric_name(scoring)
     trainings = list(dict.fromkeys(row["training"] for row in subject.training))
     rows = [
         [row["training"], int(row["epoch"]), *(_number(row.get(c)) for c in sides)]

@@ -9,12 +9,13 @@ from pathlib import Path
 from featx.files import make_directory, write_atomic
 from featx.formats import write_rows
 from featx.ours import FolderKind, read_json
+from featx.reporting.blocks import Table
 from featx.reporting.contents import Subject
 from featx.reporting.drawing import picture
 from featx.reporting.figures import figures
 from featx.reporting.gallery import cases, cases_table, least_certain, worst_mistakes
 from featx.reporting.map import Layout, layout_table
-from featx.reporting.tables import Table, candidates, class_rows, confused_pairs, estimates
+from featx.reporting.tables import candidates, class_rows, confused_pairs, estimates
 
 __all__ = ["FIGURES", "write_figures"]
 

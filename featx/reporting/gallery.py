@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featx.files import printable
-from featx.pages import Markup, breakable, element
+from featx.reporting.blocks import Block, Card, Gallery, Group, Heading, Strong, Table
 from featx.reporting.contents import Subject, standardised
 from featx.reporting.heat import heat_words, overlay
-from featx.reporting.pictures import shown_picture, small_pictures
-from featx.reporting.tables import Table
+from featx.reporting.pictures import by_path, picture
 
 __all__ = [
     "Case",
+    "case_cards",
     "cases",
     "cases_table",
-    "draw_cards",
     "least_certain",
     "other",
+    "sample_group",
     "worst_mistakes",
 ]
 
@@ -53,15 +52,15 @@ class Case:
 
 def worst_mistakes(subject: Subject) -> NDArray[np.int64]:
     """Rows that are wrong, the surest first; one a file."""
-    sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
-    wrong = (subject.y != subject.predicted) & (subject.repeat == 0)
+    sure = subject.proba[np.arange(len(subject.y)), subject.y_pred]
+    wrong = (subject.y != subject.y_pred) & (subject.repeat == 0)
     order = np.argsort(-sure, kind="stable")
     return order[wrong[order]][:N_CASES]
 
 
 def least_certain(subject: Subject) -> NDArray[np.int64]:
     """Rows whose two likeliest classes are nearest to each other, the nearest first."""
-    top = np.sort(subject.probabilities, axis=1)[:, -2:]
+    top = np.sort(subject.proba, axis=1)[:, -2:]
     order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
     return order[(subject.repeat == 0)[order]][:N_CASES]
 
@@ -95,119 +94,87 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
     return found
 
 
-def other(p: NDArray[np.float64], true: int, said: int) -> int:
-    """The class that what was said is held against: the true one or, where that is it, the next."""
-    if true != said:
-        return true
+def other(p: NDArray[np.float64], y: int, y_pred: int) -> int:
+    """The class that the predicted one is compared with: the true one or, where the prediction is
+    right, the next likeliest."""
+    if y != y_pred:
+        return y
     order = np.argsort(-p, kind="stable")
-    return int(order[order != said][0])
+    return int(order[order != y_pred][0])
 
 
 def cases_table(subject: Subject, shown: Sequence[Case]) -> Table:
     """The cases as a table."""
+    names = [] if subject.embedded is None else subject.embedded.ids
     rows = []
     for case in shown:
-        said, true = subject.predicted[case.row], subject.y[case.row]
-        p = subject.probabilities[case.row]
-        names = [] if subject.embedded is None else subject.embedded.ids
-        rows.append(
-            [
-                subject.ids[case.row],
-                subject.classes[true],
-                subject.classes[said],
-                float(p[said]),
-                float(p[true]),
-                "; ".join(names[i] for i, _ in case.nearest),
-            ]
-        )
+        y, y_pred, p = (part[case.row] for part in (subject.y, subject.y_pred, subject.proba))
+        labels = [subject.classes[y], subject.classes[y_pred], float(p[y_pred]), float(p[y])]
+        near = "; ".join(names[i] for i, _ in case.nearest)
+        rows.append([subject.ids[case.row], *labels, near])
     return Table(("id", "true", "said", "p_said", "p_true", "nearest_training_images"), rows)
 
 
-def draw_cards(subject: Subject, shown: Sequence[Case]) -> Markup:
-    """One card a case: the picture, what it is and was said to be, and its nearest."""
-    embedded = subject.embedded
-    large: dict[int, Image.Image | None] = {}
-    small: dict[int, Image.Image | None] = {}
+def case_cards(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> Gallery:
+    """One card a judged image: its picture, what it is and was predicted to be, and its nearest."""
+    shown, embedded = cases(subject, rows), subject.embedded
+    large: dict[str, Image.Image | None] = {}
+    small: dict[str, Image.Image | None] = {}
     if embedded is not None:
-        own = sorted({c.image for c in shown if c.image is not None})
-        near = sorted({i for c in shown for i, _ in c.nearest})
         paths = embedded.paths
-        large = dict(zip(own, small_pictures([paths[i] for i in own], LARGE_PX), strict=True))
-        small = dict(zip(near, small_pictures([paths[i] for i in near], SMALL_PX), strict=True))
-    cards = [_card(subject, case, large, small) for case in shown]
-    return element("div", *cards, class_="cards")
+        large = by_path((paths[c.image] for c in shown if c.image is not None), LARGE_PX)
+        small = by_path((paths[i] for c in shown for i, _ in c.nearest), SMALL_PX)
+    return Gallery([_card(subject, case, large, small) for case in shown], "cards")
 
 
 def _card(
     subject: Subject,
     case: Case,
-    large: dict[int, Image.Image | None],
-    small: dict[int, Image.Image | None],
-) -> Markup:
-    p = subject.probabilities[case.row]
-    true, said = int(subject.y[case.row]), int(subject.predicted[case.row])
-    names = [printable(c) for c in subject.classes]
-    name = printable(subject.ids[case.row])
-    parts = []
-    if case.image is not None:
-        picture = large.get(case.image)
-        shown = [shown_picture(picture, LARGE_PX, f"{names[true]}: {name}", "large")]
-        heat = subject.heats.of.get(case.row)
-        if heat is not None and picture is not None:
-            words = heat_words(heat, subject.heats.kind, names[said], names[other(p, true, said)])
-            shown.append(shown_picture(overlay(picture, heat), LARGE_PX, words, "large"))
-        parts.append(element("div", *shown, class_="pair"))
-    if true == said:
-        second = other(p, true, said)
-        verdict = element("strong", breakable(names[said]))
-        lines = [verdict, f" {p[said]:.0%}, right; next ", breakable(names[second]),
-                 f" {p[second]:.0%}"]  # fmt: skip
-    else:
-        verdict = element("strong", breakable(names[said]))
-        truth = element("strong", breakable(names[true]))
-        lines = ["said ", verdict, f" {p[said]:.0%}; is ", truth, f" {p[true]:.0%}"]
-    parts.append(element("figcaption", *lines, element("span", breakable(name), class_="file")))
-    if case.nearest:
-        parts.append(_nearest(subject, case, small, names))
-    return element("figure", *parts, class_="card")
-
-
-def _nearest(
-    subject: Subject, case: Case, small: dict[int, Image.Image | None], names: Sequence[str]
-) -> Markup:
-    embedded = subject.embedded
-    assert embedded is not None
-    items = []
+    large: Mapping[str, Image.Image | None],
+    small: Mapping[str, Image.Image | None],
+) -> Card:
+    p, embedded, names = subject.proba[case.row], subject.embedded, subject.classes
+    y, y_pred, name = int(subject.y[case.row]), int(subject.y_pred[case.row]), subject.ids[case.row]
+    against = other(p, y, y_pred)
+    pictures = []
+    if case.image is not None and embedded is not None:
+        image, heat = large.get(embedded.paths[case.image]), subject.heats.of.get(case.row)
+        pictures.append(picture(image, f"{names[y]}: {name}"))
+        if heat is not None and image is not None:
+            words = heat_words(heat, subject.heats.kind, names[y_pred], names[against])
+            pictures.append(picture(overlay(image, heat), words))
+    relation = "labelled" if y != y_pred else "which is right; next"
+    caption = ["predicted ", Strong(names[y_pred]), f" ({p[y_pred]:.0%}), {relation} ",
+               Strong(names[against]), f" ({p[against]:.0%})"]  # fmt: skip
+    nearest = []
     for i, cosine in case.nearest:
+        assert embedded is not None
         label = names[int(embedded.y[i])] if embedded.y[i] >= 0 else "another class"
-        words = f"training image of {label}: {printable(embedded.ids[i])}"
-        picture = shown_picture(small.get(i), SMALL_PX, words, "small")
-        items.append(element("li", picture, element("span", breakable(label)), f" {cosine:.2f}"))
-    return element("ul", *items, class_="nearest", aria_label="nearest training images")
+        words = f"training image of {label}: {embedded.ids[i]}"
+        nearest.append(
+            Card([picture(small[embedded.paths[i]], words)], lines=[f"{label} {cosine:.2f}"])
+        )
+    return Card(pictures, caption, [name], nearest)
 
 
-def draw_samples(subject: Subject, per_class: int, most: int) -> Iterator[Markup]:
+def sample_group(subject: Subject, per_class: int, most: int) -> Group:
     """Some training images of each class, or of the ``most`` largest classes."""
     embedded = subject.embedded
-    if embedded is None:
-        return
+    assert embedded is not None
     counts = np.bincount(embedded.y[embedded.y >= 0], minlength=len(subject.classes))
     order = np.argsort(-counts, kind="stable")[:most]
     chosen = {
         int(c): _spread(np.flatnonzero(embedded.y == c), per_class) for c in order if counts[c]
     }
-    flat = [i for rows in chosen.values() for i in rows]
-    pictures = dict(zip(flat, small_pictures([embedded.paths[i] for i in flat], SMALL_PX),
-                        strict=True))  # fmt: skip
-    rows = []
+    small = by_path((embedded.paths[i] for rows in chosen.values() for i in rows), SMALL_PX)
+    blocks: list[Block] = []
     for c, images in chosen.items():
-        name = printable(subject.classes[c])
-        shown = [
-            shown_picture(pictures[i], SMALL_PX, f"{name}: {printable(embedded.ids[i])}", "small")
-            for i in images
+        name = subject.classes[c]
+        cards = [
+            Card([picture(small[embedded.paths[i]], f"{name}: {embedded.ids[i]}")]) for i in images
         ]
-        rows.append(element("div", element("h4", name), element("div", *shown, class_="strip")))
-    yield element("div", *rows, class_="samples")
+        blocks.append(Group([Heading(name, 4), Gallery(cards, "strip")], "sample"))
+    return Group(blocks, "samples")
 
 
 def _spread(rows: NDArray[np.int64], n: int) -> list[int]:

@@ -55,18 +55,18 @@ def _strength(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.
     return np.asarray(smooth / max(float(np.abs(smooth).max()), 1.0))
 
 
-def heat_words(heat: Heat, kind: str, said: str, against: str) -> str:
+def heat_words(heat: Heat, kind: str, y_pred: str, against: str) -> str:
     """What a map shows, for those who do not see it."""
     place = _place(heat.values)
     if kind == "attention":
         return f"Attention of the backbone: most of it to the {place}."
     total = float(heat.values.sum())
     if not (heat.values > 0).any():
-        return f"Nothing in the image is evidence for {said} rather than {against}."
+        return f"Nothing in the image is evidence for {y_pred} rather than {against}."
     sign = "more" if total > 0 else "less"
     return (
-        f"Evidence for {said} rather than {against}: most of it in the {place}; all places "
-        f"together are {sign} evidence for {said} than against it."
+        f"Evidence for {y_pred} rather than {against}: most of it in the {place}; all places "
+        f"together are {sign} evidence for {y_pred} than against it."
     )
 
 

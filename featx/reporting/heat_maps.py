@@ -13,7 +13,7 @@ from featx.data.hashing import read_bytes
 from featx.data.preprocess import preprocess_image, resized_size
 from featx.errors import DecodeError, FeatxError
 from featx.files import printable
-from featx.reporting import Heat, Heats, Subject
+from featx.reporting.contents import Heat, Heats, Subject
 from featx.reporting.gallery import least_certain, other, worst_mistakes
 from featx.types import Preprocess
 
@@ -36,7 +36,7 @@ def find_heats(subject: Subject, model: Model) -> Heats:
     Returns
     -------
     Heats
-        Of what was said over the true class or, where that was said, the next likeliest. None, and
+        Of the predicted class over the true one or, where that is it, the next likeliest. None, and
         half a sentence why, where the head is not linear, several backbones lie side by side, or
         the backbone's embedding is no average or maximum over places.
     """
@@ -51,7 +51,7 @@ def find_heats(subject: Subject, model: Model) -> Heats:
     if not seen:
         return Heats()
     pairs = [_pair(subject, row) for row in seen]
-    along = np.array([planes[0][said] - planes[0][against] for said, against in pairs])
+    along = np.array([planes[0][y_pred] - planes[0][against] for y_pred, against in pairs])
     pixels = np.stack([image for image, _ in seen.values()])
     try:
         found = explain(extractor.backbone_request, extractor.document, pixels, along)
@@ -68,9 +68,9 @@ def find_heats(subject: Subject, model: Model) -> Heats:
 
 
 def _pair(subject: Subject, row: int) -> tuple[int, int]:
-    """What was said, and what it is held against."""
-    said = int(subject.predicted[row])
-    return said, other(subject.probabilities[row], int(subject.y[row]), said)
+    """The predicted class, and the one it is compared with."""
+    y_pred = int(subject.y_pred[row])
+    return y_pred, other(subject.proba[row], int(subject.y[row]), y_pred)
 
 
 def _seen(subject: Subject, preprocess: Preprocess) -> dict[int, tuple[Pixels, Box]]:

@@ -1,45 +1,195 @@
-"""Tables: the same rows for the page and for CSV files."""
+"""Tables of a run: for people, the same in a page, a card and a terminal; and for CSV files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from featx.console import counted
+from featx.numbers import interval, p_value
+from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.reporting.contents import Subject
-from featx.stats.metrics import HEADLINE, confusion_matrix
+from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
 
-__all__ = ["Table", "candidates", "class_rows", "confused_pairs", "estimates"]
+__all__ = [
+    "candidate_blocks",
+    "candidates",
+    "class_rows",
+    "class_table",
+    "confused_pairs",
+    "estimate_blocks",
+    "estimate_table",
+    "estimates",
+    "hardest_first",
+    "setting",
+]
+
+Row = Mapping[str, Any]
+
+KEYS = ("backbone", "head", "sampler", "class_weight", "pca", "views")
+MEASURES = ("recall", "precision", "f1", "average_precision")
 
 
-@dataclass(frozen=True)
-class Table:
-    """Columns and rows of plain values."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+def is_chosen(row: Row, results: Row) -> bool:
+    """Whether a candidate is the one that was chosen."""
+    return all(row[k] == results["chosen"].get(k) for k in KEYS)
 
 
-def candidates(results: Mapping[str, Any]) -> Table:
+def setting(value: Any) -> str:
+    """A setting as it is shown; of an ensemble's members how many there are."""
+    if isinstance(value, list | tuple):
+        return str(len(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def candidate_blocks(results: Row) -> Iterator[Block]:
+    """The best of each kind of classifier, the best first, and how each differs from the chosen."""
+    rows = results.get("candidates", [])
+    if not rows:
+        return
+    ranked = sorted(rows, key=lambda r: (r["cv_mean"] is None, -(r["cv_mean"] or 0)))
+    varied = [k for k in KEYS if k == "head" or len({str(r[k]) for r in rows}) > 1]
+    columns = [*(k.replace("_", " ") for k in varied), metric_name(results["scoring"]), "sd",
+               "minus chosen", "p", "minus no sampler", "minus no views", "best setting",
+               "s"]  # fmt: skip
+    cells = [_candidate(row, varied, is_chosen(row, results)) for row in ranked]
+    yield Table(columns, cells, range(len(varied))).kept()
+    method = results["comparison"]["folds"]
+    same = [f"{k} {rows[0][k]}" for k in KEYS if k not in varied and rows[0][k] not in ("none", 0)]
+    yield Paragraph(
+        (f"All with {', '.join(same)}. " if same else "")
+        + "The best of each kind, on the folds that selected among them: use this to rank them, "
+        f"not as an estimate. Differences with 95 % intervals: {method['method']}; p-values "
+        "adjusted for all pairs (Holm).",
+        "note",
+    )
+    tested = [r for r in ranked if r.get("against_chosen_tested")]
+    if tested:
+        yield Heading("The same differences on the test images")
+        yield Table(
+            ("candidate", "minus chosen", "p"),
+            [
+                [" ".join(str(r[k]) for k in varied), *_against(r["against_chosen_tested"])]
+                for r in tested
+            ],
+        )
+
+
+def _candidate(row: Row, varied: Sequence[str], chosen: bool) -> list[Any]:
+    first, *others = (str(row[k]) for k in varied)
+    return [
+        f"{'→' if chosen else ' '} {first}",
+        *others,
+        row["status"] if row["cv_mean"] is None else row["cv_mean"],
+        "" if row["cv_std"] is None else row["cv_std"],
+        *(("chosen", "") if chosen else _against(row["against_chosen"])),
+        _against(row["against_none"])[0],
+        _against(row.get("against_no_views"))[0],
+        ", ".join(f"{k}={setting(v)}" for k, v in row["params"].items()),
+        f"{row['elapsed_s']:.1f}",
+    ]
+
+
+def _against(row: Row | None) -> tuple[str, str]:
+    """A difference with its interval, and its p-value."""
+    if row is None:
+        return "", ""
+    return interval(row, signed=True), p_value(row.get("p_adjusted", row["p"]))
+
+
+def headline(estimate: Row) -> dict[str, Row]:
+    """The metrics that are shown, where they are defined."""
+    metrics = estimate["metrics"]
+    shown = [n for n in HEADLINE if n in metrics and metrics[n]["value"] is not None]
+    return {name: metrics[name] for name in shown}
+
+
+def estimate_table(estimate: Row, others: Mapping[str, Row]) -> Table:
+    """The headline metrics with their intervals, beside those of other estimates."""
+    named = {n.replace("_", " "): headline(one) for n, one in others.items()}
+    rows = [
+        [metric_name(name), row, *(one.get(name, "") for one in named.values())]
+        for name, row in headline(estimate).items()
+    ]
+    return Table(["", "estimate", *named], rows)
+
+
+def estimate_blocks(results: Row) -> Iterator[Block]:
+    """The estimate, what it rests on, its calibration, and the same by group."""
+    estimate, others = results["estimate"], results["estimates"]
+    yield estimate_table(estimate, others)
+    yield Paragraph(f"Estimate: {estimate['description']}. {_images(estimate)}.", "note")
+    for name, one in others.items():
+        yield Paragraph(f"{name.replace('_', ' ')}: {one['description']}. {_images(one)}.", "note")
+    calibration = estimate["calibration"]
+    yield Paragraph(
+        f"Calibration error {calibration['ece']:.3f} ({calibration['bins']}). A perfectly "
+        f"calibrated model would show about {calibration['if_right_mean']:.3f}, rarely above "
+        f"{calibration['if_right_high']:.3f}.",
+        "note",
+    )
+    if "repeats" in estimate:
+        values = estimate["repeats"]["accuracy"]
+        yield Paragraph(
+            f"Accuracy on each of {len(values)} partitions: {min(values):.3f} to "
+            f"{max(values):.3f}.",
+            "note",
+        )
+    if by_group := estimate.get("by_group"):
+        yield Heading("By group: the mean probability of each group's images")
+        n_groups = counted(by_group["n_predicted_groups"], "group")
+        rows = [[metric_name(name), row] for name, row in headline(by_group).items()]
+        yield Table(("", n_groups), rows)
+        yield Paragraph(f"{by_group['interval']}.", "note")
+
+
+def _images(estimate: Row) -> str:
+    return f"{counted(estimate['n_images'], 'image')}; {estimate['interval']}"
+
+
+def hardest_first(per_class: Mapping[str, Row]) -> list[tuple[str, Row]]:
+    """Classes by their F1, those for which it is not defined first."""
+    return sorted(per_class.items(), key=lambda item: item[1]["f1"]["value"] or 0.0)
+
+
+def class_table(
+    rows: Sequence[tuple[str, Row]],
+    measures: Sequence[str] = MEASURES,
+    trained: Mapping[str, int] | None = None,
+) -> Table:
+    """What is known of each class, with the images that it was ``trained`` on where they are given.
+
+    Parameters
+    ----------
+    rows : sequence of (str, mapping)
+        Of ``per_class``, in the order of the table.
+    measures : sequence of str
+    trained : mapping of str to int, optional
+    """
+    heads = ["class", "images"] if trained is None else ["class", "trained on", "tested on"]
+    lines = [
+        [label, *([] if trained is None else [trained.get(label, 0)]), row["support"]]
+        + [row[m] for m in measures]
+        for label, row in rows
+    ]
+    return Table([*heads, *map(metric_name, measures)], lines)
+
+
+def candidates(results: Row) -> Table:
     """Every candidate with its score on the folds and its difference to the chosen one."""
-    columns = ("backbone", "head", "sampler", "class_weight", "pca", "views", "chosen", "status",
-               "mean", "sd", "against_chosen", "low", "high", "p_adjusted", "against_none",
-               "elapsed_s")  # fmt: skip
-    keys = ("backbone", "head", "sampler", "class_weight", "pca", "views")
-    chosen = [results["chosen"].get(k) for k in keys]
+    columns = (*KEYS, "chosen", "status", "mean", "sd", "against_chosen", "low", "high",
+               "p_adjusted", "against_none", "elapsed_s")  # fmt: skip
     rows = []
     for row in results.get("candidates", []):
-        other, none = row["against_chosen"] or {}, row["against_none"] or {}
+        against, none = row["against_chosen"] or {}, row["against_none"] or {}
         rows.append(
             [
-                *(str(row[k]) for k in keys),
-                [row[k] for k in keys] == chosen,
-                row["status"],
-                row["cv_mean"],
-                row["cv_std"],
-                *(other.get(k) for k in ("mean", "low", "high", "p_adjusted")),
+                *(str(row[k]) for k in KEYS),
+                is_chosen(row, results),
+                *(row[k] for k in ("status", "cv_mean", "cv_std")),
+                *(against.get(k) for k in ("mean", "low", "high", "p_adjusted")),
                 none.get("mean"),
                 row["elapsed_s"],
             ]
@@ -47,25 +197,20 @@ def candidates(results: Mapping[str, Any]) -> Table:
     return Table(columns, rows)
 
 
-def estimates(results: Mapping[str, Any]) -> Table:
+def estimates(results: Row) -> Table:
     """The metrics of the estimate, and of those beside it."""
-    rows = []
-    for name, one in {"estimate": results["estimate"], **results["estimates"]}.items():
-        for metric, value in one["metrics"].items():
-            rows.append([name, metric, value["value"], value["low"], value["high"]])
+    rows = [
+        [name, metric, *(value[k] for k in ("value", "low", "high"))]
+        for name, one in {"estimate": results["estimate"], **results["estimates"]}.items()
+        for metric, value in one["metrics"].items()
+    ]
     return Table(("estimate", "metric", "value", "low", "high"), rows)
 
 
-def headline(estimate: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The metrics that are shown, where they are defined."""
-    metrics = estimate["metrics"]
-    return [(n, metrics[n]) for n in HEADLINE if n in metrics and metrics[n]["value"] is not None]
-
-
 def confused_pairs(subject: Subject) -> Table:
-    """Which class was taken for which, the most frequent mistake first."""
+    """Which class was predicted for which, the most frequent mistake first."""
     classes = subject.classes
-    counts = confusion_matrix(subject.y, subject.predicted, len(classes))
+    counts = confusion_matrix(subject.y, subject.y_pred, len(classes))
     totals = counts.sum(axis=1)
     np.fill_diagonal(counts, 0)
     order = np.argsort(-counts, axis=None, kind="stable")[: int((counts > 0).sum())]
@@ -77,15 +222,14 @@ def confused_pairs(subject: Subject) -> Table:
     return Table(("true", "said", "images", "share_of_true"), rows)
 
 
-def class_rows(results: Mapping[str, Any]) -> Table:
+def class_rows(results: Row) -> Table:
     """What is known of each class."""
     measures = ("recall", "precision", "f1", "roc_auc", "average_precision")
-    columns = ["class", "images", "judged"]
-    for m in measures:
-        columns += [m, f"{m}_low", f"{m}_high"]
+    ends = {"": "value", "_low": "low", "_high": "high"}
     counts = results["dataset"]["classes"]
-    rows = []
-    for label, row in results["estimate"]["per_class"].items():
-        ends = [row[m][k] for m in measures for k in ("value", "low", "high")]
-        rows.append([label, counts.get(label), row["support"], *ends])
-    return Table(columns, rows)
+    rows = [
+        [label, counts.get(label), row["support"], *(row[m][k] for m in measures
+                                                     for k in ends.values())]
+        for label, row in results["estimate"]["per_class"].items()
+    ]  # fmt: skip
+    return Table(["class", "images", "judged", *(m + end for m in measures for end in ends)], rows)

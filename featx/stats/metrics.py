@@ -50,7 +50,8 @@ NAMES = {
 
 
 def metric_name(metric: str) -> str:
-    """A metric in words."""
+    """A metric in words; of scikit-learn's negated scorings that of what they negate."""
+    metric = metric.removeprefix("neg_")
     return NAMES.get(metric, metric.replace("_", " "))
 
 

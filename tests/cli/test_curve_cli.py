@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featx.reporting.summaries.curve import complete_curve, print_curve
+from featx.reporting.summaries.curve import complete_curve, curve_blocks
+from featx.reporting.terminal import show
 from tests.cli.conftest import BACKBONE, COLOURS, Featx, paint
 
 FLAGS = ["--head", "ridge", "--estimate", "cv", "--cv", "3", "-j", "1", "--overwrite"]
@@ -158,7 +159,7 @@ def test_sentences_where_nothing_can_be_told() -> None:
     completed = complete_curve(curve, Cached)
     assert completed["summary"] == [
         "What more labelled images would add to accuracy is not forecast: it is short. From 100 to "
-        "200 images trained on it changed by +0.1 points [-0.4, 0.6]: the curve is nearly flat.",
+        "200 images trained on it changed by +0.1 points [−0.4, 0.6]: the curve is nearly flat.",
         "For no class by itself is it clear that more of its images would raise its recall.",
         "Every embedding was in the cache, so what one more costs was not measured.",
     ]
@@ -174,7 +175,7 @@ def test_groups_are_new_groups_and_many_classes_are_shortened(
     curve["n_groups"] = 12
     curve["classes"] = [{**curve["classes"][0], "class": f"k{i}"} for i in range(25)]
     completed = complete_curve(curve, Measured)
-    print_curve(completed)
+    show(list(curve_blocks(completed)))
     shown = capsys.readouterr().out
     assert "to 6,136, in new groups like these, would add about +2.0 points" in shown
     assert "(20 largest gains of 25; all are in results.json)" in shown

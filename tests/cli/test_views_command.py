@@ -25,7 +25,7 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
     result = featx("fit", "photos", *flags, "--name", "viewed", "--cv", "3", "-j", "1")
     assert result.code == 0, result.err
     assert "56 augmented views: 0 computed." in result.err
-    assert "vs no views" in result.out
+    assert "minus no views" in result.out
     folder = workspace / "runs" / "viewed"
     document = json.loads((folder / "results.json").read_text())
     assert document["n_views"] == 2

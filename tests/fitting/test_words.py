@@ -15,8 +15,8 @@ from featx.config import FitConfig
 from featx.finetuning.guard import Change, no_better_epoch
 from featx.fitting import fit_heads
 from featx.reporting.contents import standardised
+from featx.reporting.sentences import calibrated
 from featx.reporting.summaries.trust import trust_sentences
-from featx.reporting.words import calibrated
 from featx.stats.comparison import paired_bootstrap
 from featx.stats.losses import describe_calibration
 from featx.stats.metrics import metric_name

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from featx.reporting import fonts
+from featx.reporting.blocks import Figure, Table
 from featx.reporting.drawing import picture
-from featx.reporting.figures import Figure, _in_legend
-from featx.reporting.tables import Table
+from featx.reporting.figures import _in_legend
 
 NAMES = ["猫", "日本語", "عربي", "עברית", "कुत्ता", "🐱", "ไทย", "\U0001f600",
          "$x_1$", r"\alpha", "$",

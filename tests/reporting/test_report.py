@@ -15,7 +15,8 @@ import pytest
 import featx
 from featx.cli import main as cli
 from featx.errors import RunError, UsageError
-from featx.reporting import Embedded, lay_out
+from featx.reporting.contents import Embedded
+from featx.reporting.map import lay_out
 from tests.lab import NETWORK
 
 
@@ -25,7 +26,7 @@ def text_of(run: Any) -> str:
 
 def test_the_page_says_what_results_say(run: Any) -> None:
     page, results = text_of(run), run.results
-    assert page.count('class="verdict lead"') == 5
+    assert page.count('<p class="verdict">') == 5
     accuracy = results["estimate"]["metrics"]["accuracy"]
     shown = f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
     assert page.count(shown) >= 2

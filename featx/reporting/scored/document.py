@@ -2,190 +2,222 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.trust import Trust
 from featx.console import counted
-from featx.files import printable
-from featx.pages import Markup, element, page, table
-from featx.reporting.look import LOOK
-from featx.reporting.parts import bar, drawings, folded, sectioned
-from featx.reporting.scored.contents import LEVEL, Scored
+from featx.numbers import NOTHING, percent
+from featx.reporting.blocks import (
+    Bar,
+    Block,
+    Card,
+    Figures,
+    Folded,
+    Gallery,
+    Group,
+    Heading,
+    Listing,
+    Paragraph,
+    Points,
+    Section,
+    Strong,
+    Table,
+)
+from featx.reporting.html import page
+from featx.reporting.pictures import picture, small_pictures
+from featx.reporting.run_page import folded
+from featx.reporting.scored.contents import Scored
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
-from featx.reporting.scored.sheet import TILES, contact_sheet, tiles
 from featx.reporting.scored.words import rests_on, sentences
-from featx.reporting.words import percent
+from featx.scoring.drift import LEVEL
 
 __all__ = ["write_scored_page"]
+
+Int = NDArray[np.int64]
 
 MOST_SHOWN = 24  # pictures of abstained images and of those far away
 MOST_NAMED = 500  # names of them
 N_PULLING = 8
-
-HEADINGS = {
-    "found": "Asked and found",
-    "drift": "Drift",
-    "classes": "Predicted classes",
-    "confidence": "Confidence",
-    "ood": "Out of distribution",
-    "abstained": "Abstained",
-    "unreadable": "Unreadable files",
-    "sheet": "Contact sheet",
-    "again": "Time, versions, and how to make it again",
-}
+SIDE_PX = 88
+MOST_A_SIDE = 8  # most and least confident images of a class
+MOST_TILES = 1200  # of a contact sheet: about 2 MB
+LONGEST = 40  # name below a picture
 
 
 def write_scored_page(scored: Scored) -> str:
-    """The page as one self-contained HTML document.
-
-    Parameters
-    ----------
-    scored : Scored
-
-    Returns
-    -------
-    str
-        Without any script.
-    """
+    """The page as one self-contained HTML document, without any script."""
     some = len(scored.read) > 0
-    sections = {
-        "found": [element("p", text, class_="verdict lead") for text in sentences(scored)],
-        "drift": list(_drift(scored)) if some else [],
-        "classes": list(_classes(scored)) if some else [],
-        "confidence": [drawings([confidence(scored)])] if some else [],
-        "ood": list(_far(scored)),
-        "abstained": list(_abstained(scored)),
-        "unreadable": list(_unreadable(scored)),
-        "sheet": list(contact_sheet(scored)),
-        "again": list(_again(scored)),
-    }
-    body = sectioned(HEADINGS, sections)
-    return page(f"Scores of {printable(scored.source)}", *body, style=LOOK + TILES)
+    blocks: list[Block] = [
+        Section("found", "Asked and found", [Points(sentences(scored), "verdict")]),
+        Section("drift", "Drift", list(_drift(scored)) if some else []),
+        Section("classes", "Predicted classes", list(_classes(scored)) if some else []),
+        Section("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),
+        Section("ood", "Out of distribution", list(_far(scored))),
+        Section("abstained", "Abstained", list(_abstained(scored))),
+        Section("unreadable", "Unreadable files", list(_unreadable(scored))),
+        Section("sheet", "Contact sheet", list(_contact_sheet(scored))),
+        Section("again", "Time, versions, and how to make it again", list(_again(scored))),
+    ]
+    return page(f"Scores of {scored.source}", blocks, broad=True)
 
 
-def _drift(scored: Scored) -> Iterator[Markup]:
+def _drift(scored: Scored) -> Iterator[Block]:
     drift = scored.drift
     if drift is None:
         return
-    yield drawings(list(drift_figures(drift)))
+    yield Figures(list(drift_figures(drift)))
     if drift.p_place <= LEVEL:
         k, up = moved_most(drift)
         places = drift.new_places[:, k]
         order = np.argsort(-places if up else places, kind="stable")[:N_PULLING]
-        yield element("h3", "New images farthest that way")
-        yield tiles(scored, drift.rows[order])
-    yield element("p", rests_on(drift), class_="note")
+        yield Heading("New images farthest that way")
+        yield _tiles(scored, drift.rows[order])
+    yield Paragraph(rests_on(drift), "note")
 
 
-def _classes(scored: Scored) -> Iterator[Markup]:
-    counts, n, sure = scored.counts, len(scored.read), scored.sure
-    drift = scored.drift
-    columns = ["class", "images", "share"]
-    columns += [] if drift is None else ["share of training images"]
-    columns += ["", "median probability"]
-    columns += [] if scored.abstained is None else ["abstained"]
-    rows: list[list[str]] = []
+def _classes(scored: Scored) -> Iterator[Block]:
+    counts, n, drift, abstained = (
+        scored.counts,
+        len(scored.read),
+        scored.drift,
+        scored.scores.abstained,
+    )
+    rows: list[list[Any]] = []
     for c in np.argsort(-counts, kind="stable").tolist():
-        own = scored.predicted == c
-        row = [printable(scored.classes[c]), f"{counts[c]:,}", percent(counts[c] / n)]
-        row += [] if drift is None else [percent(float(drift.old_shares[c]))]
-        row += [bar(counts[c] / counts.max()), f"{np.median(sure[own]):.2f}" if own.any() else "–"]
-        row += [] if scored.abstained is None else [f"{int((scored.abstained & own).sum()):,}"]
-        rows.append(row)
-    yield folded(columns, rows, f"all {len(rows):,} classes")
+        own = scored.y_pred == c
+        rows.append(
+            [
+                scored.classes[c],
+                int(counts[c]),
+                percent(counts[c] / n),
+                "" if drift is None else percent(float(drift.old_shares[c])),
+                Bar(counts[c] / counts.max()),
+                f"{np.median(scored.sure[own]):.2f}" if own.any() else NOTHING,
+                "" if abstained is None else int((abstained & own).sum()),
+            ]
+        )
+    columns = ("class", "images", "share", "share of training images", "", "median probability",
+               "abstained")  # fmt: skip
+    yield from folded(Table(columns, rows).kept(), f"all {len(rows):,} classes")
     if drift is not None:
-        yield element(
-            "p",
+        yield Paragraph(
             f"Training images: what was predicted for {len(drift.old_places):,} of them by "
             "classifiers that had not seen them.",
-            class_="note",
+            "note",
         )
 
 
-def _far(scored: Scored) -> Iterator[Markup]:
-    if scored.ood is None or scored.ood_scores is None:
+def _far(scored: Scored) -> Iterator[Block]:
+    far, values = scored.scores.ood, scored.scores.ood_scores
+    novelty = (scored.model.trust or Trust()).novelty
+    if far is None or values is None or novelty is None:
         return
-    far = np.flatnonzero(scored.ood)
-    if not len(far):
-        yield element("p", "No image lies farther from the training images than the limit.")
-        return
-    far = far[np.argsort(-scored.ood_scores[far], kind="stable")]
-    yield element(
-        "p",
-        f"{counted(len(far), 'image')} with a score above {scored.ood_limit:.2f}, the farthest "
-        "first: something else than the classes, another camera, or a spoiled picture. What is "
-        "predicted for them means little.",
-    )
-    yield tiles(scored, far[:MOST_SHOWN])
-    scores = scored.ood_scores
-    yield _names(scored, far, "score", lambda i: f"{scores[i]:.2f}")
-
-
-def _abstained(scored: Scored) -> Iterator[Markup]:
-    if scored.abstained is None:
-        return
-    rows = np.flatnonzero(scored.abstained)
+    rows = np.flatnonzero(far)
     if not len(rows):
-        yield element("p", "The model abstains from no image.")
+        yield Paragraph("No image lies farther from the training images than the limit.")
+        return
+    rows = rows[np.argsort(-values[rows], kind="stable")]
+    yield Paragraph(
+        f"{counted(len(rows), 'image')} with a score above {novelty.limit:.2f}, the farthest "
+        "first: something else than the classes, another camera, or a spoiled picture. What is "
+        "predicted for them means little."
+    )
+    yield _tiles(scored, rows[:MOST_SHOWN])
+    yield _named(scored, rows, "score", [f"{values[i]:.2f}" for i in rows[:MOST_NAMED]])
+
+
+def _abstained(scored: Scored) -> Iterator[Block]:
+    if scored.scores.abstained is None:
+        return
+    rows = np.flatnonzero(scored.scores.abstained)
+    if not len(rows):
+        yield Paragraph("The model abstains from no image.")
         return
     rows = rows[np.argsort(scored.sure[rows], kind="stable")]
-    yield element(
-        "p",
+    yield Paragraph(
         f"{counted(len(rows), 'image')}, the least sure first: several classes are likely, or none "
-        "is likely enough. A person is to look at them.",
+        "is likely enough. A person should look at them."
     )
-    yield tiles(scored, rows[:MOST_SHOWN])
-    yield _names(scored, rows, "next", lambda i: _next(scored, i))
+    yield _tiles(scored, rows[:MOST_SHOWN])
+    yield _named(scored, rows, "next", [_next(scored, i) for i in rows[:MOST_NAMED].tolist()])
 
 
 def _next(scored: Scored, i: int) -> str:
     """The likeliest class beside the predicted one."""
-    p = scored.probabilities[i].copy()
-    p[scored.predicted[i]] = -1.0
+    p = scored.scores.probabilities[i].copy()
+    p[scored.y_pred[i]] = -1.0
     c = int(p.argmax())
-    return f"{printable(scored.classes[c])} {p[c]:.0%}"
+    return f"{scored.classes[c]} {p[c]:.0%}"
 
 
-def _names(
-    scored: Scored, rows: NDArray[np.int64], column: str, say: Callable[[int], str]
-) -> Markup:
+def _named(scored: Scored, rows: Int, column: str, values: Sequence[str]) -> Folded:
     """The images by name, on demand."""
-    sure = scored.sure
     cells = [
-        [
-            printable(scored.ids[i]),
-            f"{printable(scored.classes[scored.predicted[i]])} {sure[i]:.0%}",
-            say(i),
-        ]
-        for i in rows[:MOST_NAMED].tolist()
+        [scored.scores.ids[i], f"{scored.classes[scored.y_pred[i]]} {scored.sure[i]:.0%}", value]
+        for i, value in zip(rows[:MOST_NAMED].tolist(), values, strict=True)
     ]
     words = f"all {len(rows):,} by name"
     if len(rows) > MOST_NAMED:
         words = f"the first {MOST_NAMED:,} of {len(rows):,} by name; the output file has all"
-    named = table(("file", "predicted", column), cells)
-    return element("details", element("summary", words), named)
+    return Folded(words, [Table(("file", "predicted", column), cells)])
 
 
-def _unreadable(scored: Scored) -> Iterator[Markup]:
-    if not scored.failures:
+def _unreadable(scored: Scored) -> Iterator[Block]:
+    failures = scored.scores.failures
+    if not failures:
         return
-    rows = [[printable(name), printable(why)] for name, why in scored.failures[:MOST_NAMED]]
-    yield element(
-        "p",
-        f"{counted(len(scored.failures), 'file')} could not be read, and nothing is predicted for "
-        + ("it." if len(scored.failures) == 1 else "them."),
+    rows = [[failure.id, failure.reason] for failure in failures[:MOST_NAMED]]
+    yield Paragraph(
+        f"{counted(len(failures), 'file')} could not be read, and nothing is predicted for "
+        + ("it." if len(failures) == 1 else "them.")
     )
-    words = f"all {len(rows):,}"
-    if len(rows) < len(scored.failures):
-        words = f"the first {len(rows):,}; the output file has all"
-    yield folded(("file", "why"), rows, words, words=range(2))
+    more = f"the first {len(rows):,}; the output file has all"
+    more = f"all {len(rows):,}" if len(rows) == len(failures) else more
+    yield from folded(Table(("file", "why"), rows, range(2)), more)
 
 
-def _again(scored: Scored) -> Iterator[Markup]:
-    for fact in scored.facts:
-        yield element("p", fact)
+def _tiles(scored: Scored, rows: Int, *, named: bool = True) -> Gallery:
+    """One tile an image: its picture, what is predicted and how surely, and its name.
+
+    Where all have the same predicted class, ``named`` is False and it is not repeated.
+    """
+    pictures = small_pictures([scored.paths[i] for i in rows], SIDE_PX)
+    cards = []
+    for i, image in zip(rows.tolist(), pictures, strict=True):
+        label, name = scored.classes[scored.y_pred[i]], scored.scores.ids[i]
+        caption = f"{label} {scored.sure[i]:.0%}" if named else f"{scored.sure[i]:.0%}"
+        short = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
+        shown = picture(image, f"predicted {label}: {name}")
+        cards.append(Card([shown], [Strong(caption)], [short]))
+    return Gallery(cards)
+
+
+def _contact_sheet(scored: Scored) -> Iterator[Block]:
+    """The most and the least confident images of each class, the largest class first."""
+    counts = scored.counts
+    order = [c for c in np.argsort(-counts, kind="stable").tolist() if counts[c]]
+    a_side = max(1, min(MOST_A_SIDE, MOST_TILES // (2 * max(len(order), 1))))
+    shown = order[: MOST_TILES // (2 * a_side)]
+    if len(shown) < len(order):
+        yield Paragraph(f"Of the {len(shown):,} classes found most often, of {len(order):,}.")
+    for c in shown:
+        rows = np.flatnonzero(scored.y_pred == c)
+        rows = rows[np.argsort(-scored.sure[rows], kind="stable")]
+        sides = {"All, the most confident first": rows}
+        if len(rows) > 2 * a_side:  # both ends of a large class
+            sides = {"Most confident": rows[:a_side], "Least confident": rows[: -a_side - 1 : -1]}
+        blocks: list[Block] = [Heading(f"{scored.classes[c]}: {counted(len(rows), 'image')}")]
+        for words, side in sides.items():
+            blocks += [Paragraph(words, "note"), _tiles(scored, side, named=False)]
+        yield Group(blocks, "sheet")
+
+
+def _again(scored: Scored) -> Iterator[Block]:
+    yield from map(Paragraph, scored.facts)
     if scored.command:
-        yield element("p", "This makes the page again:")
-        yield element("pre", scored.command, tabindex=0)
+        yield Paragraph("This makes the page again:")
+        yield Listing(scored.command)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from featx.reporting.figures import Figure
+from featx.reporting.blocks import Figure, Table
 from featx.reporting.ink import Ink, hue
-from featx.reporting.scored.contents import Drifted, Scored
-from featx.reporting.tables import Table
+from featx.reporting.scored.contents import Scored
+from featx.scoring.drift import Drifted
 
 __all__ = ["confidence", "drift_figures", "moved_most"]
 

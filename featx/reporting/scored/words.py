@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from featx.artifact.ensemble import EnsembleHead
+from featx.artifact.trust import Trust
 from featx.console import counted
-from featx.files import printable
-from featx.reporting.scored.contents import LEVEL, Drifted, Scored
-from featx.reporting.words import interval, percent
+from featx.numbers import interval, percent
+from featx.reporting.scored.contents import Scored
+from featx.scoring.drift import LEVEL, Drifted
 
 __all__ = ["drift_sentences", "rests_on", "sentences"]
 
@@ -16,15 +18,17 @@ N_NAMED = 3  # classes
 
 def sentences(scored: Scored) -> list[str]:
     """Asked, found, how sure, how far away, and whether images have changed."""
-    said = [_asked(scored)]
-    if len(scored.read):
-        said += [_found(scored), _sure(scored), *_away(scored)]
-        said.append(" ".join(drift_sentences(scored)))
-    return said
+    if not len(scored.read):
+        return [_asked(scored)]
+    drift = " ".join(drift_sentences(scored))
+    return [_asked(scored), _found(scored), _sure(scored), *_away(scored), drift]
 
 
 def _asked(scored: Scored) -> str:
-    model, metrics = scored.model, scored.model["estimate"].get("metrics", {})
+    model, metrics = scored.model, scored.model.metrics.get("metrics", {})
+    kind = "ensemble" if isinstance(model.head, EnsembleHead) else "classifier's"
+    head = (model.provenance.get("chosen") or {}).get("head", kind)
+    backbones = " and ".join(spec.backbone for spec in model.specs)
     expected = ""
     if "accuracy" in metrics:
         expected = (
@@ -33,8 +37,8 @@ def _asked(scored: Scored) -> str:
         )
     return (
         f"Asked: which of {counted(len(scored.classes), 'class')} is in each of "
-        f"{counted(len(scored.ids), 'file')} of {printable(scored.source)}? By a "
-        f"{printable(model['head'])} head on embeddings of {printable(model['backbone'])}."
+        f"{counted(len(scored.scores.ids), 'file')} of {scored.source}? By a "
+        f"{head} head on embeddings of {backbones}."
         f"{expected}"
     )
 
@@ -42,21 +46,19 @@ def _asked(scored: Scored) -> str:
 def _found(scored: Scored) -> str:
     counts, n = scored.counts, len(scored.read)
     order = np.argsort(-counts, kind="stable")[:N_NAMED]
-    named = ", ".join(
-        f"{printable(scored.classes[c])!r} {percent(counts[c] / n)}" for c in order if counts[c]
-    )
-    unread = f"; {counted(len(scored.failures), 'file')} could not be read"
+    named = ", ".join(f"{scored.classes[c]!r} {percent(counts[c] / n)}" for c in order if counts[c])
+    unread = f"; {counted(len(scored.scores.failures), 'file')} could not be read"
     none = int((counts == 0).sum())
     missing = f"; {none:,} of {counted(len(counts), 'class')} never" if none else ""
-    return f"Found most often: {named}{missing}{unread if scored.failures else ''}."
+    return f"Found most often: {named}{missing}{unread if scored.scores.failures else ''}."
 
 
 def _sure(scored: Scored) -> str:
     n, sure = len(scored.read), scored.sure[scored.read]
     text = f"Half of the predictions have a probability of {np.median(sure):.2f} or more"
-    if scored.abstained is None:
+    if scored.scores.abstained is None:
         return text + "; this model never abstains."
-    abstained = int(scored.abstained.sum())
+    abstained = int(scored.scores.abstained.sum())
     return (
         f"{text}; the model abstains from {abstained:,} of {n:,} ({percent(abstained / n)}), whose "
         "prediction is not to be relied on."
@@ -64,13 +66,14 @@ def _sure(scored: Scored) -> str:
 
 
 def _away(scored: Scored) -> list[str]:
-    if scored.ood is None or scored.ood_rate is None:
+    novelty = (scored.model.trust or Trust()).novelty
+    if scored.scores.ood is None or novelty is None:
         return []
-    far, n = int(scored.ood.sum()), len(scored.read)
+    far, n = int(scored.scores.ood.sum()), len(scored.read)
     return [
         f"{far:,} of {n:,} ({percent(far / n)}) {'lies' if far == 1 else 'lie'} farther "
         "from the training images than "
-        f"{100 * (1 - scored.ood_rate):g} % of held-out training images do: out of distribution."
+        f"{100 * (1 - novelty.rate):g} % of held-out training images do: out of distribution."
     ]
 
 
@@ -79,19 +82,20 @@ def drift_sentences(scored: Scored) -> list[str]:
     drift = scored.drift
     if drift is None:
         return [f"Drift: not tested. {scored.no_drift}"]
-    said = [_place(drift), _mix(scored, drift)]
-    if drift.moved:
-        said[0] = f"Drift: {said[0]}"
-        said.append(
-            "What is known of the model's accuracy is of images like the training images, and "
-            "need not hold here: label some of these and look."
-        )
-        if drift.p_place <= LEVEL and drift.p_mix <= LEVEL:
-            said.append("Other shares of classes alone would move the embeddings too.")
-    else:
-        said[0] = f"Drift: none is found. {said[0]}"
-        said.append("A small change, or one that this backbone does not see, can be missed.")
-    return said
+    if not drift.moved:
+        return [
+            f"Drift: none is found. {_place(drift)}",
+            _mix(scored, drift),
+            "A small change, or one that this backbone does not see, can be missed.",
+        ]
+    both = drift.p_place <= LEVEL and drift.p_mix <= LEVEL
+    return [
+        f"Drift: {_place(drift)}",
+        _mix(scored, drift),
+        "The model's accuracy was estimated on images like the training images, and need not hold "
+        "here: label some of these and check.",
+        *(["Other shares of classes alone would move the embeddings too."] if both else []),
+    ]
 
 
 def _place(drift: Drifted) -> str:
@@ -115,7 +119,7 @@ def _mix(scored: Scored, drift: Drifted) -> str:
     old = float(drift.old_shares[c])
     return (
         f"Predicted classes have other shares (p = {drift.p_mix:.3g}): "
-        f"{printable(scored.classes[c])!r} is predicted for {percent(old + drift.mix.parts[c])}, "
+        f"{scored.classes[c]!r} is predicted for {percent(old + drift.mix.parts[c])}, "
         f"where it was for {percent(old)} of the training images."
     )
 

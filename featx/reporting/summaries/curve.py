@@ -8,8 +8,10 @@ from typing import Any
 from featx import console
 from featx.extraction import Report
 from featx.files import printable
+from featx.numbers import interval
+from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
 
-__all__ = ["complete_curve", "print_curve"]
+__all__ = ["complete_curve", "curve_blocks"]
 
 MOST_CLASSES = 20
 MOST_NAMED = 3
@@ -113,57 +115,46 @@ def _cost_sentence(image_s: float | None, curve: Mapping[str, Any]) -> str:
 
 def _points(row: Mapping[str, Any], *, of: str = "") -> str:
     """``+1.2 points [0.3, 2.2]``, the unit only where the score is named; log loss has none."""
-    factor, unit, digits = (1, "", 3) if of == "neg_log_loss" else (100, " points", 1)
-    value = f"{factor * row['value']:+.{digits}f}{unit if of else ''}"
-    if row["low"] is None or row["high"] is None:
-        return value
-    return f"{value} [{factor * row['low']:.{digits}f}, {factor * row['high']:.{digits}f}]"
+    if of == "neg_log_loss":
+        return interval(row, signed=True)
+    return interval(row, 1, scale=100, signed=True, unit=" points" if of else "")
 
 
-def print_curve(curve: Mapping[str, Any]) -> None:
-    """Print the curve, what is expected of more images, the classes, and the sentences."""
-    rows: list[tuple[Any, ...]] = []
-    for size in curve["sizes"]:
-        shown = [_interval(size["metrics"][name]) for name in curve["scorings"]]
-        rows.append((f"{size['n_images']:,}", "trained on", *shown))
-    for i, ahead in enumerate(curve["growth"][curve["scorings"][0]]["ahead"]):
-        each = [curve["growth"][name]["ahead"] for name in curve["scorings"]]
-        shown = [_interval(one[i]["score"]) if one else "" for one in each]
-        rows.append((f"{ahead['n_images']:,}", "expected", *shown))
-    console.table("\nLearning curve", ("images", "", *curve["scorings"]), rows)
-    console.out(curve["interval"])
-    _print_classes(curve)
-    for note in curve["notes"]:
-        console.out(note)
-    for sentence in curve["summary"]:
-        console.out(sentence)
+def curve_blocks(curve: Mapping[str, Any]) -> Iterator[Block]:
+    """The curve, what is expected of more images, the classes, and the sentences."""
+    scorings = curve["scorings"]
+    rows: list[tuple[Any, ...]] = [
+        (f"{size['n_images']:,}", "trained on", *(size["metrics"][name] for name in scorings))
+        for size in curve["sizes"]
+    ]
+    for i, ahead in enumerate(curve["growth"][scorings[0]]["ahead"]):
+        each = [curve["growth"][name]["ahead"] for name in scorings]
+        scores = [one[i]["score"] if one else "" for one in each]
+        rows.append((f"{ahead['n_images']:,}", "expected", *scores))
+    yield Heading("Learning curve")
+    yield Table(("images", "", *scorings), rows)
+    yield Paragraph(curve["interval"])
+    yield from _classes(curve)
+    yield Points([*curve["notes"], *curve["summary"]])
 
 
-def _interval(row: Mapping[str, Any]) -> str:
-    if row["value"] is None:
-        return ""
-    if row["low"] is None or row["high"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-
-
-def _print_classes(curve: Mapping[str, Any]) -> None:
+def _classes(curve: Mapping[str, Any]) -> Iterator[Block]:
     """Images, recall, expected gain and cost of each class, the largest gains first if many."""
     rows = list(curve["classes"])
-    title = "\nWhat to label: recall by class, and the points that twice the images would add"
+    title = "What to label: recall by class, and the points that twice the images would add"
     if len(rows) > MOST_CLASSES:
         rows.sort(key=lambda row: -(_doubled(row) or {"value": 0.0})["value"])
         title += f" ({MOST_CLASSES} largest gains of {len(rows)}; all are in results.json)"
     cells = [
         (
-            printable(row["class"]),
+            row["class"],
             row["n_images"],
-            _interval(row["recall"]),
+            row["recall"],
             _points(_doubled(row)) if _doubled(row) else "not forecast",
             row["growth"]["verdict"],
             "" if row["embed_s"] is None else f"{row['embed_s']:.3g}",
         )
         for row in rows[:MOST_CLASSES]
     ]
-    columns = ("class", "images", "recall", "twice adds", "", "s to embed as many")
-    console.table(title, columns, cells)
+    yield Heading(title)
+    yield Table(("class", "images", "recall", "twice adds", "", "s to embed as many"), cells)

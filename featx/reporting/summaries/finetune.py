@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from featx import console
 from featx.config import ExtractConfig, score_command
-from featx.reporting.summaries.fit import print_classes, print_estimate
+from featx.reporting.blocks import Block, Heading, Table
+from featx.reporting.summaries.fit import judged_blocks
+from featx.reporting.terminal import show
 from featx.runs import Run
 
 __all__ = ["print_finetune"]
@@ -14,27 +17,21 @@ __all__ = ["print_finetune"]
 
 def print_finetune(run: Run, extract: ExtractConfig) -> None:
     """Print how training went, both estimates, the classes, and what to do next."""
-    results = run.results
-    rows = [_row(training) for training in results["finetuning"]["trainings"]]
+    trainings = run.results["finetuning"]["trainings"]
     columns = (
         *("training", "epochs", "best", "ended by"),
         *("score: frozen", "best", "last", "loss: frozen", "best", "last", "s"),
     )
-    watched = results["finetuning"]["trainings"][0]["watched"]
     title = (
-        f"Validation images: {results['scoring']} and loss, before training (frozen) and after the "
-        f"best and the last epoch; best by {watched}"
+        f"Validation images: {run.results['scoring']} and loss, before training (frozen) and after "
+        f"the best and the last epoch; best by {trainings[0]['watched']}"
     )
-    console.table(title, columns, rows)
-    _print_searches(results["finetuning"]["trainings"])
-    print_estimate("", results["estimate"])
-    for name, estimate in results["estimates"].items():
-        print_estimate(name, estimate)
-    print_classes(results["estimate"]["per_class"])
+    rows = [_row(training) for training in trainings]
+    show([Heading(title), Table(columns, rows), *_searches(trainings), *judged_blocks(run.results)])
     console.log(f"\nNext: {score_command(str(run.folder), extract)}")
 
 
-def _print_searches(trainings: list[dict[str, Any]]) -> None:
+def _searches(trainings: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     """What each search chose, and all that the last one tried: the one whose network ships."""
     searched = [t for t in trainings if "search" in t]
     if not searched:
@@ -50,8 +47,8 @@ def _print_searches(trainings: list[dict[str, Any]]) -> None:
         )
         for training in searched
     ]
-    columns = ("training", "trials", "pruned", "ended by", "chosen", *names)
-    console.table("\nSearched, each on the validation images of its own training", columns, rows)
+    yield Heading("Searched, each on the validation images of its own training")
+    yield Table(("training", "trials", "pruned", "ended by", "chosen", *names), rows)
     rows = [
         (
             *(_plain(trial[k]) for k in ("number", *names, "trained_epochs", "stopped")),
@@ -60,8 +57,8 @@ def _print_searches(trainings: list[dict[str, Any]]) -> None:
         )
         for trial in searched[-1]["search"]["trials"]
     ]
-    columns = ("trial", *names, "trained", "ended by", "score", "loss")
-    console.table(f"\nTried for {searched[-1]['name']}", columns, rows)
+    yield Heading(f"Tried for {searched[-1]['name']}")
+    yield Table(("trial", *names, "trained", "ended by", "score", "loss"), rows)
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +66,7 @@ def _plain(value: Any) -> Any:
     return f"{value:.3g}" if isinstance(value, float) else value
 
 
-def _row(training: dict[str, Any]) -> tuple[Any, ...]:
+def _row(training: Mapping[str, Any]) -> tuple[Any, ...]:
     each = [training[k] for k in ("frozen", "finetuned", "last")]
     return (
         training["name"],

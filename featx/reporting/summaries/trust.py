@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featx.files import printable
+from featx.numbers import interval
 
 __all__ = ["trust_sentences"]
 
@@ -68,14 +69,8 @@ def _sets_sentence(sets: Mapping[str, Any]) -> str:
 
 
 def _share(row: Mapping[str, float | None]) -> str:
-    value, low, high = row["value"], row["low"], row["high"]
-    if value is None:
-        return "–"
-    bounds = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * value:.1f} %{bounds}"
+    return interval(row, 1, scale=100, unit=" %")
 
 
 def _number(row: Mapping[str, float | None]) -> str:
-    low, high = row["low"], row["high"]
-    bounds = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
-    return f"{row['value']:.3g}{bounds}"
+    return interval(row, kind="g")

@@ -9,10 +9,11 @@ import numpy as np
 
 from featx.console import counted
 from featx.files import printable
+from featx.numbers import interval, percent
 from featx.reporting.contents import Subject
 from featx.stats.metrics import metric_name
 
-__all__ = ["calibrated", "interval", "metric", "percent", "sentences"]
+__all__ = ["calibrated", "sentences"]
 
 
 def sentences(subject: Subject) -> list[str]:
@@ -24,25 +25,6 @@ def sentences(subject: Subject) -> list[str]:
         _hardest(subject),
         _trusted(subject),
     ]
-
-
-def metric(name: str) -> str:
-    """A metric in words."""
-    return metric_name(name.removeprefix("neg_"))
-
-
-def percent(value: float | None) -> str:
-    """``93.1 %``."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def interval(row: Mapping[str, float | None]) -> str:
-    """``0.853 [0.821, 0.884]``."""
-    if row["value"] is None:
-        return "–"
-    if row["low"] is None or row["high"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def _asked(subject: Subject) -> str:
@@ -60,7 +42,7 @@ def _asked(subject: Subject) -> str:
     return (
         f"Asked: which of {counted(len(subject.classes), 'class')} is in an image? From "
         f"{counted(data['images'], 'image')}{of} of {data['source']}, by embeddings of "
-        f"{printable(results['chosen']['backbone'])}{how}."
+        f"{results['chosen']['backbone']}{how}."
     )
 
 
@@ -69,22 +51,22 @@ def _found(subject: Subject) -> str:
     scoring = subject.results["scoring"].removeprefix("neg_")
     metrics = estimate["metrics"]
     named = [n for n in dict.fromkeys((scoring, "accuracy")) if n in metrics]
-    said = " and ".join(f"{metric(n)} {interval(metrics[n])}" for n in named)
+    reached = " and ".join(f"{metric_name(n)} {interval(metrics[n])}" for n in named)
     kind = f" ({chosen['kind']})" if "kind" in chosen else ""
-    head = f"a {printable(str(chosen['head']))} head{kind}"
+    head = f"a {chosen['head']!s} head{kind}"
     tried = subject.results.get("search", {}).get("trials", 1)
     reaches = f"{head} reaches"
     if estimate["method"] in {"nested", "repeated"} and tried > 1:  # each fold has its own choice
         reaches = f"{head}. Models searched the same way reach"
     return (
-        f"Found: {reaches} {said}, with 95 % intervals, on {subject.judged_on} "
+        f"Found: {reaches} {reached}, with 95 % intervals, on {subject.judged_on} "
         f"({counted(estimate['n_images'], 'image')})."
     )
 
 
 def _compared(subject: Subject) -> str:
     often = np.bincount(subject.y, minlength=len(subject.classes))
-    base = f"Always saying {printable(subject.classes[int(often.argmax())])!r} would be right for "
+    base = f"Always saying {subject.classes[int(often.argmax())]!r} would be right for "
     base += f"{percent(often.max() / often.sum())} of the same images"
     if "finetuning" in subject.results:
         other = next(iter(subject.results["estimates"].items()), None)
@@ -101,7 +83,7 @@ def _compared(subject: Subject) -> str:
                 f"fitted without the validation images, has accuracy {accuracy}."
             )
         called = {"finetuned": "fine-tuned"}.get(name, name)
-        return f"{base}; the {printable(called)} model has accuracy {accuracy}."
+        return f"{base}; the {called} model has accuracy {accuracy}."
     rivals = [
         row for row in subject.results.get("candidates", []) if row["against_chosen"] is not None
     ]
@@ -111,9 +93,8 @@ def _compared(subject: Subject) -> str:
     against = best["against_chosen"]
     return (
         f"{base}; of {counted(len(rivals), 'other kind')} tried, the nearest "
-        f"({_kind(best)}) differs by {against['mean']:+.3f} "
-        f"[{against['low']:+.3f}, {against['high']:+.3f}] in "
-        f"{metric(subject.results['scoring'])} on the folds of the search."
+        f"({_kind(best)}) differs by {interval(against, signed=True)} in "
+        f"{metric_name(subject.results['scoring'])} on the folds of the search."
     )
 
 
@@ -136,26 +117,26 @@ def _hardest(subject: Subject) -> str:
         return "No class could be judged by itself."
     _, label, row = min(rows, key=lambda r: (r[0], r[1]))
     c = subject.classes.index(label)
-    said = np.bincount(subject.predicted[subject.y == c], minlength=len(subject.classes))
-    said[c] = 0
+    counts = np.bincount(subject.y_pred[subject.y == c], minlength=len(subject.classes))
+    counts[c] = 0
     taken = ""
-    if said.any():
-        taken = f", most often taken for {printable(subject.classes[int(said.argmax())])!r}"
+    if counts.any():
+        taken = f", most often taken for {subject.classes[int(counts.argmax())]!r}"
     few = " (few images: little is known of it)" if row["support"] < 20 else ""
     return (
-        f"Hardest is {printable(label)!r}: {interval(row['recall'])} of its "
+        f"Hardest is {label!r}: {interval(row['recall'])} of its "
         f"{counted(row['support'], 'image', 'is/are')} recognised{taken}{few}."
     )
 
 
 def _trusted(subject: Subject) -> str:
     calibration = subject.estimate["calibration"]
-    sure = subject.probabilities[np.arange(len(subject.y)), subject.predicted]
+    sure = subject.proba[np.arange(len(subject.y)), subject.y_pred]
     half = np.argsort(-sure, kind="stable")[: max(1, len(sure) // 2)]
-    right = percent(float((subject.predicted == subject.y)[half].mean()))
+    right = percent(float((subject.y_pred == subject.y)[half].mean()))
     # Calibration is of the likeliest class, whatever a threshold or costs decide for.
-    mean = float(subject.probabilities.max(axis=1).mean())
-    accuracy = float((subject.probabilities.argmax(axis=1) == subject.y).mean())
+    mean = float(subject.proba.max(axis=1).mean())
+    accuracy = float((subject.proba.argmax(axis=1) == subject.y).mean())
     return (
         f"{calibrated(calibration, mean, accuracy)} Of the images with the higher confidence, one "
         f"half, {right} are predicted right."

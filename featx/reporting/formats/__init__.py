@@ -1,7 +1,8 @@
 """A comparison as a file: one module for each format, each with a ``PLUGIN``.
 
-``PLUGIN`` is ``write(document) -> str``: from the document of a `featx.comparing.Comparison` to
-the whole text of the file. The command line has one flag for each module.
+``PLUGIN`` is ``write(document) -> str``: from the document of a
+`featx.comparing.compare.Comparison` to the whole text of the file. The command line has one flag
+for each module.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from featx.registry import Registry
 
 __all__ = ["REPORTS", "render"]
 
-REPORTS = Registry("featx.comparing.reports", __path__[0], "report format")
+REPORTS = Registry("featx.reporting.formats", __path__[0], "report format")
 
 
 def render(document: Mapping[str, Any], name: str) -> str:

@@ -1,0 +1,252 @@
+"""What a page, a card or a printed summary is made of, before any format.
+
+A result becomes a list of blocks; `featx.reporting.html`, `featx.reporting.markdown` and
+`featx.reporting.terminal` write them. Text is plain text in all of them: each format escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from featx.reporting.ink import Ink
+
+__all__ = [
+    "Bar",
+    "Block",
+    "Card",
+    "Code",
+    "Figure",
+    "Figures",
+    "Folded",
+    "Gallery",
+    "Group",
+    "Heading",
+    "Listing",
+    "Map",
+    "Mark",
+    "Paragraph",
+    "Picture",
+    "Points",
+    "Section",
+    "Strong",
+    "Table",
+    "Text",
+    "readable",
+]
+
+
+class Strong(str):
+    """Text that stands out."""
+
+    __slots__ = ()
+
+
+class Code(str):
+    """Text to be typed."""
+
+    __slots__ = ()
+
+
+#: Plain text, or its parts, some of which are `Strong` or `Code`.
+Text = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below that of a section."""
+
+    text: str
+    level: int = 3
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A few sentences."""
+
+    text: Text
+    role: Literal["", "verdict", "note"] = ""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Sentences one below the other; as verdicts they are what the page is read for."""
+
+    texts: Sequence[Text]
+    role: Literal["", "verdict"] = ""
+
+
+class Bar(float):
+    """A share of the longest bar, drawn on a page beside its number."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values, which `featx.numbers.cell` writes; ``words`` are the columns of text."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    words: Collection[int] = frozenset({0})
+
+    def kept(self) -> Table:
+        """Without the columns that are empty in every row."""
+        kept = [i for i in range(len(self.columns)) if any(row[i] not in ("", None)
+                                                           for row in self.rows)]  # fmt: skip
+        rows = [[row[i] for i in kept] for row in self.rows]
+        words = frozenset(k for k, i in enumerate(kept) if i in self.words)
+        return Table([self.columns[i] for i in kept], rows, words)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the files, without ending.
+    title, words : str
+        Above it, and what it shows, for whoever does not see it too.
+    draw : callable
+        ``draw(axes, ink)`` on matplotlib's axes.
+    table : Table
+        The numbers that are drawn.
+    size : tuple of float
+        Width and height in inches.
+    """
+
+    name: str
+    title: str
+    words: str
+    draw: Callable[[Any, Ink], None]
+    table: Table
+    size: tuple[float, float] = (5.2, 3.9)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures, as many beside each other as there is room for."""
+
+    figures: Sequence[Figure]
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture as a ``data:`` address, empty where there is none, and what it shows."""
+
+    address: str
+    words: str
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Card:
+    """Pictures with a caption, lines below it, and cards of images that are near."""
+
+    pictures: Sequence[Picture]
+    caption: Text = ""
+    lines: Sequence[str] = ()
+    nearest: Sequence[Card] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards beside each other, large or small."""
+
+    cards: Sequence[Card]
+    kind: Literal["cards", "figures", "tiles", "strip"] = "tiles"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Code on lines of its own."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that are shown on demand."""
+
+    summary: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks that belong together; ``kind`` says how they are placed."""
+
+    blocks: Sequence[Block]
+    kind: Literal["sets", "set", "samples", "sample", "sheet"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One image on a map: where, its look (a hue and a shape, or none), and what it is."""
+
+    x: int
+    y: int
+    look: int | None
+    wrong: bool
+    words: str
+    code: int
+
+
+@dataclass(frozen=True)
+class Map:
+    """Maps of the same images.
+
+    Parameters
+    ----------
+    maps : sequence of (str, sequence of Mark)
+        Titles and marks, in the same order in each.
+    legend : sequence of (int, str)
+        Looks and names.
+    more : str
+        What has no look of its own.
+    choices : sequence of (int, str)
+        Codes and names of the classes that can be pointed out.
+    sheet : Picture
+        The pictures of all marks, row by row, in cells of ``cell_px``.
+    """
+
+    maps: Sequence[tuple[str, Sequence[Mark]]]
+    legend: Sequence[tuple[int, str]]
+    more: str
+    choices: Sequence[tuple[int, str]]
+    sheet: Picture
+    cell_px: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under a heading, linked to by ``key``; without blocks it is left out."""
+
+    key: str
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = (
+    Heading | Paragraph | Points | Table | Figures | Gallery | Listing | Folded | Group | Map
+    | Section
+)  # fmt: skip
+
+
+def readable(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks without figures, pictures and what is shown on demand, for formats of text alone;
+    sections of nothing else are left out."""
+    found: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Section):
+            block = replace(block, blocks=readable(block.blocks))
+            found += [block] if block.blocks else []
+        elif isinstance(block, Heading | Paragraph | Points | Table | Listing):
+            found.append(block)
+    return found

@@ -1,0 +1,188 @@
+"""The page of a run, from what was asked to the command that makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from featx.console import counted
+from featx.numbers import percent
+from featx.reporting.blocks import (
+    Bar,
+    Block,
+    Figures,
+    Folded,
+    Heading,
+    Listing,
+    Paragraph,
+    Points,
+    Section,
+    Table,
+)
+from featx.reporting.contents import Subject
+from featx.reporting.figures import MOST_NUMBERED, figures
+from featx.reporting.gallery import case_cards, least_certain, sample_group, worst_mistakes
+from featx.reporting.heat import heats_words
+from featx.reporting.html import page
+from featx.reporting.map import Layout, map_blocks
+from featx.reporting.sentences import sentences
+from featx.reporting.tables import (
+    candidate_blocks,
+    class_table,
+    confused_pairs,
+    estimate_blocks,
+    hardest_first,
+)
+
+__all__ = ["folded", "write_page"]
+
+SAMPLES = 5  # images of a class,
+MOST_SAMPLED = 12  # and classes of which some are shown
+MOST_FAILURES = 50
+MOST_PAIRS = 15
+MOST_ROWS = 24  # of a table before the rest is folded away
+FIRST_ROWS = 10
+LEARNING = ("learning_curve", "training_")  # figures of it
+
+
+def write_page(subject: Subject, layout: Layout | None) -> str:
+    """The report as one self-contained HTML document.
+
+    Parameters
+    ----------
+    subject : Subject
+    layout : Layout, optional
+        From `featx.reporting.map.lay_out`; None leaves the map out.
+
+    Returns
+    -------
+    str
+        Its only script is featx's own, allowed by its hash; without it the page is whole but for
+        the pictures beside the map's marks.
+    """
+    drawn = list(figures(subject))
+    confusion = [f for f in drawn if "confusion" in f.name]
+    learning = [f for f in drawn if f.name.startswith(LEARNING)]
+    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    blocks: list[Block] = [
+        Section("found", "Asked and found", [Points(sentences(subject), "verdict")]),
+        Section("data", "Data", list(_data(subject))),
+        Section("candidates", "Candidates", list(candidate_blocks(subject.results))),
+        Section("estimate", "How good it is", list(_estimate(subject))),
+        Section("confusion", "What is mistaken for what",
+                [Figures(confusion, wide=True), *_pairs(subject)]),
+        Section("curves", "Curves", [Figures(curves)]),
+        Section("learning", "Learning and training", [Figures(learning)] if learning else []),
+        Section("map", "Map of the embeddings",
+                [] if layout is None else list(map_blocks(subject, layout))),
+        Section("mistakes", "Worst mistakes", list(_mistakes(subject))),
+        Section("uncertain", "Least certain images", list(_uncertain(subject))),
+        Section("again", "Time, versions, and how to make it again", list(_again(subject))),
+    ]  # fmt: skip
+    return page(f"Run {subject.name}", blocks, broad=True)
+
+
+def folded(table: Table, more: str) -> Iterator[Block]:
+    """A table; one of more than 24 rows shows 10, and all of them on demand, as ``more`` says."""
+    if len(table.rows) <= MOST_ROWS:
+        yield table
+        return
+    yield Table(table.columns, table.rows[:FIRST_ROWS], table.words)
+    yield Folded(more, [table])
+
+
+def _data(subject: Subject) -> Iterator[Block]:
+    results, data = subject.results, subject.results["dataset"]
+    parts = [
+        f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
+    ]
+    if results.get("n_test_images"):
+        parts.append(f"{results['n_images']:,} to train and select on")
+        parts.append(f"{counted(results['n_test_images'], 'test image')}, used once")
+    if results.get("n_groups"):
+        shared = results.get("n_groups_also_tested")
+        parts.append(f"{counted(results['n_groups'], 'group')}, none of which the folds split")
+        if shared:
+            parts.append(f"{counted(shared, 'group', 'has/have')} images in the test split too")
+    yield Paragraph("; ".join(parts) + f". Evaluated on {subject.judged_on}.")
+    counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
+    most = max(n for _, n in counts)
+    rows = [[name, n, percent(n / data["images"]), Bar(n / most)] for name, n in counts]
+    yield from folded(Table(("class", "images", "share", ""), rows), f"all classes ({len(rows)})")
+    if data["quarantined"]:
+        failures = [[f["id"], f["reason"]] for f in subject.failures[:MOST_FAILURES]]
+        yield Heading(f"{counted(data['quarantined'], 'file')} could not be read")
+        yield Table(("file", "why"), failures, range(2))
+    if subject.missing:
+        yield Paragraph(subject.missing, "note")
+    if subject.embedded is not None:
+        n = len(subject.classes)
+        of = "each class" if n <= MOST_SAMPLED else f"the {MOST_SAMPLED} largest of {n} classes"
+        yield Heading(f"Some images of {of}")
+        yield sample_group(subject, SAMPLES, MOST_SAMPLED)
+
+
+def _estimate(subject: Subject) -> Iterator[Block]:
+    yield from estimate_blocks(subject.results)
+    yield Heading("Each class")
+    table = class_table(hardest_first(subject.estimate["per_class"]))
+    yield from folded(table, f"all classes, hardest first ({len(table.rows)})")
+
+
+def _pairs(subject: Subject) -> Iterator[Block]:
+    """The most frequent mistakes, where the matrix has no numbers."""
+    rows = confused_pairs(subject).rows[:MOST_PAIRS]
+    if len(subject.classes) <= MOST_NUMBERED or not rows:
+        return
+    lines = [[*row[:3], percent(row[3])] for row in rows]
+    yield Heading("The most frequent mistakes")
+    yield Table(("true", "predicted", "images", "share of the true class"), lines, range(2))
+
+
+def _mistakes(subject: Subject) -> Iterator[Block]:
+    rows = worst_mistakes(subject)
+    wrong = int(((subject.y != subject.y_pred) & (subject.repeat == 0)).sum())
+    if not wrong:
+        yield Paragraph("No image was predicted wrong.")
+        return
+    most = f"The {len(rows)} most confident of {wrong:,} wrong predictions"
+    yield Paragraph(
+        ("The one wrong prediction" if wrong == 1 else most)
+        + ": a wrong label, an image that shows both, or what the model has not learned. "
+        + _why(subject)
+    )
+    yield case_cards(subject, rows)
+
+
+def _uncertain(subject: Subject) -> Iterator[Block]:
+    yield Paragraph(
+        "Images that the model was torn on: review these first, or label more like them. "
+        + _why(subject)
+    )
+    yield case_cards(subject, least_certain(subject))
+
+
+def _why(subject: Subject) -> str:
+    if subject.embedded is None:
+        return ""
+    return heats_words(subject.heats) + (
+        "Below each are the training images that the backbone finds nearest, with the cosine of "
+        "their standardised embeddings."
+    )
+
+
+def _again(subject: Subject) -> Iterator[Block]:
+    results, environment = subject.results, subject.environment
+    cost = "; ".join(
+        f"{k.removesuffix('_s')} {v:,.1f} s" for k, v in results.get("cost", {}).items()
+    )
+    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items())
+    yield Paragraph(f"Time: {cost}. Seed {results.get('seed')}.")
+    yield Paragraph(
+        f"Python {environment.get('python')} on {environment.get('platform')}, "
+        f"{counted(environment.get('cores') or 0, 'core')}; {versions}."
+    )
+    yield Paragraph("The resolved configuration is in the run; this makes the run again:")
+    yield Listing(subject.command)
+    if notes := results.get("notes"):
+        yield Heading("Notes of the run")
+        yield Points(notes)

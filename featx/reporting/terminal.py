@@ -1,0 +1,41 @@
+"""Blocks as a person reads them in a terminal: titles, tables and sentences on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from featx import console
+from featx.files import printable
+from featx.numbers import cell
+from featx.reporting.blocks import Block, Heading, Paragraph, Points, Section, Table, Text, readable
+
+__all__ = ["show"]
+
+
+def show(blocks: Sequence[Block]) -> None:
+    """Print the blocks; figures, pictures and empty sections are left out."""
+    for place, block in enumerate(readable(blocks)):
+        match block:
+            case Section(_, title, inside):
+                console.out("\n" * (place > 0) + printable(title))
+                show(inside)
+            case Heading(text):
+                console.out("\n" * (place > 0) + printable(text))
+            case Paragraph(words):
+                console.out(_line(words))
+            case Points(texts):
+                console.out("\n".join(f"→ {_line(words)}" for words in texts))
+            case Table(columns, rows):
+                console.table("", [*map(printable, columns)], [[*map(_plain, r)] for r in rows])
+
+
+def _line(text: Text) -> str:
+    return printable("".join(text))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers stay numbers, which align right; an interval is text."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    return printable(cell(value))
