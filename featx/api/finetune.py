@@ -163,7 +163,7 @@ def _finetune(
     near = near_copies_of(
         part,
         found.judged.of(found.answer.kind),
-        extraction.name,
+        (extraction.name,),
         seed=int(config.finetune.seed or 0),
     )
     notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]

@@ -29,7 +29,7 @@ __all__ = [
 JOINT = " + "
 
 
-def backbones_text(names: Sequence[str]) -> str:
+def backbones_text(names: tuple[str, ...]) -> str:
     """Names of embeddings that lie side by side, as they are shown and written."""
     return JOINT.join(names)
 

@@ -232,13 +232,13 @@ class Part:
         return [*((name,) for name in self.X), *self.sets]
 
     def embeddings(
-        self, backbones: Sequence[str], rows: BoolArray | slice = slice(None)
+        self, backbones: tuple[str, ...], rows: BoolArray | slice = slice(None)
     ) -> NDArray[np.float32]:
         """Embeddings of one backbone, or of several side by side."""
         return _side_by_side([self.X[name][rows] for name in backbones])
 
     def examples(
-        self, backbones: Sequence[str], rows: BoolArray, *, n_views: int
+        self, backbones: tuple[str, ...], rows: BoolArray, *, n_views: int
     ) -> tuple[NDArray[np.float32], IntArray]:
         """What to train on: some images by a mask, and after them the views of each."""
         X, y = self.embeddings(backbones, rows), self.y[rows]

@@ -88,7 +88,7 @@ def content_digest(extraction: Extraction) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def resting_on(extractions: Sequence[Extraction], backbones: Sequence[str]) -> list[Extraction]:
+def resting_on(extractions: Sequence[Extraction], backbones: tuple[str, ...]) -> list[Extraction]:
     """Those whose embeddings a candidate reads."""
     return [e for e in extractions if e.name in backbones]
 

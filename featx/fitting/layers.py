@@ -99,7 +99,7 @@ def _join(outputs: Sequence[Extraction], cache: str | None) -> Extraction:
     if len(outputs) > 1:
         store = OverlayStore(cache_folder(cache), spec, allow_memory=True)
         _fill(store, outputs)
-    name = backbones_text([e.name for e in outputs])
+    name = backbones_text(tuple(e.name for e in outputs))
     return replace(first, name=name, spec=spec, request=request, store=store)
 
 

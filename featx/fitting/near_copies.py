@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,7 +62,9 @@ class NearCopies:
         ]
 
 
-def near_copies_of(part: Part, held: HeldOut, backbones: Sequence[str], *, seed: int) -> NearCopies:
+def near_copies_of(
+    part: Part, held: HeldOut, backbones: tuple[str, ...], *, seed: int
+) -> NearCopies:
     """Look for the nearest training image of each evaluation image.
 
     Parameters
@@ -71,7 +73,7 @@ def near_copies_of(part: Part, held: HeldOut, backbones: Sequence[str], *, seed:
         The images that were trained on, in turn or all.
     held : HeldOut
         What the estimate is from.
-    backbones : sequence of str
+    backbones : tuple of str
         Whose embeddings to look at.
     seed : int
     """

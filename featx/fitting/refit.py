@@ -95,7 +95,9 @@ class Refits:
         return EnsembleHead(classes, sum(widths), members, stack)
 
 
-def _columns(used: Sequence[str], all_: Sequence[str], widths: Sequence[int]) -> tuple[int, int]:
+def _columns(
+    used: tuple[str, ...], all_: tuple[str, ...], widths: Sequence[int]
+) -> tuple[int, int]:
     """Where the embeddings that a member uses lie among those of its ensemble."""
     first = all_.index(used[0])
     start = sum(widths[:first])

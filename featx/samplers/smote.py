@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def build(counts: Counts, random_state: int) -> Any:
     )
 
 
+@functools.cache
 def _classes() -> tuple[Any, Any]:
     """imbalanced-learn's SMOTE, which also reports what each new row was made of.
 

@@ -58,7 +58,7 @@ from featx.cli.main import main
 main(sys.argv[1:])
 """
 STUCK = {
-    "in a thread": ("search", "score_trials", "arguments[0][0].setup.head == 'svm-rbf'"),
+    "in a thread": ("executors", "score_trials", "arguments[0][0].setup.head == 'svm-rbf'"),
     "in the refit": ("refit", "fit_head", "True"),
     "in the main thread": ("fit", "fit_trust", "True"),
 }
