@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.data import Part
 from featx.fitting.estimate import Held
+from featx.runs.estimates import NearCopies as NearCopiesRecord
 
 __all__ = ["NearCopies", "find_near_copies", "near_copies_of"]
 
@@ -28,31 +27,11 @@ FEWEST = 200  # images that are looked at all the same
 _BLOCK_ROWS = 4096
 
 
-@dataclass(frozen=True)
-class NearCopies:
+class NearCopies(NearCopiesRecord):
     """How many of the images that judge are nearly in training, and what that does to the number.
 
-    Parameters
-    ----------
-    judged : str
-        Which predictions: ``test``, ``holdout``, ``nested`` and so on.
-    images : int
-        Images looked at: all that judge, or some drawn by the seed where they are many.
-    near : int
-        Those with a nearly identical training image.
-    accuracy_near, accuracy_others : float or None
-        Share predicted right among these, and among the others; None where there are none.
+    ``images`` are all that judge, or some drawn by the seed where they are many.
     """
-
-    judged: str
-    images: int
-    near: int
-    accuracy_near: float | None
-    accuracy_others: float | None
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
     def notes(self) -> list[str]:
         """One sentence, where there are enough to matter."""
@@ -127,7 +106,13 @@ def find_near_copies(
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], training, (folds[0], folds[1][rows]))
     was_right = right[rows]
-    return NearCopies(judged, n, int(near.sum()), _share(was_right[near]), _share(was_right[~near]))
+    return NearCopies(
+        judged=judged,
+        images=n,
+        near=int(near.sum()),
+        accuracy_near=_share(was_right[near]),
+        accuracy_others=_share(was_right[~near]),
+    )
 
 
 def _share(right: NDArray[np.bool_]) -> float | None:
