@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from featx import console
 from featx.api.report import add_report
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.config.options import sections
-from featx.data.copies import copies_document
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.extraction import Extraction
@@ -30,7 +28,7 @@ from featx.fitting import (
     read_rule,
 )
 from featx.fitting.data import only_one
-from featx.fitting.gathering import content_digest, fitted_model, gather, labelled, resting_on
+from featx.fitting.gathering import describe_dataset, fitted_model, gather, labelled, resting_on
 from featx.fitting.layers import one_embedding, side_by_side
 from featx.outputs import Claims, Used, claimed
 from featx.reporting.card import card_of
@@ -158,20 +156,11 @@ def _results_document(
     result: FitResult,
     extracted_s: float,
 ) -> Results:
-    labels: Counter[str] = Counter(str(label) for label in manifest.labels)
     curve = result.learning_curve
     document = {
         **result.document(),
         "learning_curve": curve and complete_curve(curve, extractions[0].report),
-        "dataset": {
-            "source": printable(config.data.dataset),
-            "images": len(manifest),
-            "classes": {printable(k): labels[k] for k in sorted(labels)},
-            "quarantined": len(extractions[0].failures),
-            "passed_over": dict(manifest.ignored),
-            "exact_copies": copies_document(data.equal),
-            "sha256": content_digest(extractions[0]),
-        },
+        "dataset": describe_dataset(config.data.dataset, manifest, extractions[0], data.equal),
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},
         "cost": {"extract_s": round(extracted_s, 3), "fit_s": round(result.elapsed_s, 3)},
     }

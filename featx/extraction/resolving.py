@@ -10,7 +10,7 @@ from featx.backbones import recognise_backbone
 from featx.config import ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
-from featx.parsing import parse_json
+from featx.errors import RunError
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE
 
 __all__ = ["resolve_backbone", "resolve_extract", "resolve_rerun"]
@@ -75,14 +75,15 @@ def resolve_rerun(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
     path : path
         The file; a run's has its ``results.json`` beside it.
     """
-    results = Path(path).with_name("results.json")
-    if config.extract.backbone or not results.is_file():
+    from featx.runs import load_run
+
+    if config.extract.backbone:
         return config
     try:
-        used = parse_json(results.read_text("utf-8"))["extraction"]
-        names = list(dict.fromkeys(str(name).partition("/")[0] for name in used))
-    except (OSError, ValueError, KeyError, TypeError):
+        used = load_run(Path(path).parent).results.extraction
+    except RunError:
         return config
+    names = list(dict.fromkeys(name.partition("/")[0] for name in used))
     return config.model_copy(
         update={"extract": config.extract.model_copy(update={"backbone": names})}
     )

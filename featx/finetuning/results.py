@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +9,14 @@ from typing import Any
 import numpy as np
 
 from featx.config import FinetuneConfig, FitConfig, RunConfig
-from featx.data.copies import copies_document
 from featx.data.splits import Folds
 from featx.extraction import Extraction
-from featx.files import printable
 from featx.finetuning.folds import Record
 from featx.finetuning.guard import Change
 from featx.finetuning.model import Answer
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held
-from featx.fitting.gathering import content_digest
+from featx.fitting.gathering import describe_dataset
 from featx.fitting.result import prediction_table
 from featx.runs import PredictionTable
 from featx.runs.results import SCHEMA_VERSION
@@ -143,7 +140,6 @@ def settings(
     asked = config.finetune
     assert asked is not None
     counts = np.bincount(part.y, minlength=len(part.classes))
-    labels: Counter[str] = Counter(str(label) for label in extraction.manifest.labels)
     return {
         "schema_version": SCHEMA_VERSION,
         "classes": part.classes,
@@ -155,15 +151,9 @@ def settings(
         "n_test_images": 0 if tested is None else len(tested.part),
         "n_groups": None if part.groups is None else len(np.unique(part.groups)),
         "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
-        "dataset": {
-            "source": printable(config.data.dataset),
-            "images": len(extraction.manifest),
-            "classes": {printable(k): labels[k] for k in sorted(labels)},
-            "quarantined": len(extraction.failures),
-            "passed_over": dict(extraction.manifest.ignored),
-            "exact_copies": copies_document(extraction.equal),
-            "sha256": content_digest(extraction),
-        },
+        "dataset": describe_dataset(
+            config.data.dataset, extraction.manifest, extraction, extraction.equal
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,14 +15,16 @@ import numpy as np
 from featx import console
 from featx.artifact import Model, ModelExtractor
 from featx.config import RunConfig
+from featx.data.copies import EqualImages, copies_document
 from featx.data.manifest import Manifest
 from featx.errors import FitError
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
 from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
+from featx.runs.extracted import Dataset
 
-__all__ = ["content_digest", "fitted_model", "gather", "labelled", "resting_on"]
+__all__ = ["content_digest", "describe_dataset", "fitted_model", "gather", "labelled", "resting_on"]
 
 
 def gather(extractions: Sequence[Extraction]) -> FitData:
@@ -86,6 +89,22 @@ def content_digest(extraction: Extraction) -> str:
     rows = zip(extraction.ids, extraction.y, extraction.hashes[extraction.ok], strict=True)
     lines = sorted(f"{name}\0{label}\0{sha.tobytes().hex()}\n" for name, label, sha in rows)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def describe_dataset(
+    source: str, manifest: Manifest, extraction: Extraction, equal: Sequence[EqualImages]
+) -> Dataset:
+    """The images that a run was made of, as its results have them."""
+    labels = Counter(str(label) for label in manifest.labels)
+    return Dataset(
+        source=printable(source),
+        images=len(manifest),
+        classes={printable(name): labels[name] for name in sorted(labels)},
+        quarantined=len(extraction.failures),
+        passed_over=dict(manifest.ignored),
+        exact_copies=copies_document(equal),
+        sha256=content_digest(extraction),
+    )
 
 
 def resting_on(extractions: Sequence[Extraction], backbones: tuple[str, ...]) -> list[Extraction]:

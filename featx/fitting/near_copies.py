@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut
+from featx.runs.estimates import NearCopies as NearCopiesRecord
 from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["NearCopies", "near_copies_of"]
@@ -29,27 +28,17 @@ FEWEST = 200  # images that are looked at all the same
 _BLOCK_ROWS = 4096
 
 
-@dataclass(frozen=True)
-class NearCopies:
-    """How many evaluation images are nearly in training, and what that does to the estimate."""
+class NearCopies(NearCopiesRecord):
+    """How many evaluation images are nearly in training, and what that does to the estimate.
 
-    evaluated: str  # which predictions: ``test``, ``holdout``, ``nested`` and so on
-    images: int  # images looked at: all of them, or some drawn by the seed where they are many
-    near: int  # those with a nearly identical training image
-    # share predicted right among these, and among the others; None where there are none
-    accuracy_near: float | None
-    accuracy_others: float | None
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        document = asdict(self)
-        return {"judged": document.pop("evaluated"), **document}
+    ``images`` are all evaluation images, or some drawn by the seed where they are many.
+    """
 
     def notes(self) -> list[str]:
         """One sentence, where there are enough to matter."""
         if self.near < max(NOTED_IMAGES, NOTED_SHARE * self.images):
             return []
-        kind = "test images" if self.evaluated == "test" else "held-out images"
+        kind = "test images" if self.judged == "test" else "held-out images"
         right = ""
         if self.accuracy_near is not None and self.accuracy_others is not None:
             right = (
@@ -88,7 +77,13 @@ def near_copies_of(
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], part, (fold, held.fold[rows]))
     right = (held.y_pred == held.part.y)[rows]
-    return NearCopies(held.split, n, int(near.sum()), _share(right[near]), _share(right[~near]))
+    return NearCopies(
+        judged=held.split,
+        images=n,
+        near=int(near.sum()),
+        accuracy_near=_share(right[near]),
+        accuracy_others=_share(right[~near]),
+    )
 
 
 def _share(right: BoolArray) -> float | None:

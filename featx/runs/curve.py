@@ -14,11 +14,8 @@ __all__ = [
     "CURVE_COLUMNS",
     "Ahead",
     "ClassCurve",
-    "ClassPoint",
-    "CurveCost",
     "CurveSize",
     "Growth",
-    "Law",
     "LearningCurve",
     "Rise",
 ]
@@ -46,15 +43,6 @@ class Rise(Record):
     high: float | None
 
 
-class Law(Record):
-    """The fitted power law."""
-
-    a: float
-    b: float
-    c: float
-    largest_residual: float
-
-
 class Ahead(Record):
     """What so many images are expected to give, and to add to what is expected now."""
 
@@ -71,15 +59,8 @@ class Growth(Record):
     reason: str | None
     rise: Rise | None
     last_doubling: Rise | None
-    law: Law | None
+    law: dict[str, float] | None
     ahead: list[Ahead]
-
-
-class ClassPoint(Record):
-    """Recall of a class by its training images."""
-
-    n_images: float
-    recall: float | None
 
 
 class ClassCurve(Record):
@@ -89,15 +70,8 @@ class ClassCurve(Record):
     n_images: int
     recall: Interval
     growth: Growth
-    by_size: list[ClassPoint]
+    by_size: list[dict[str, float | None]]
     embed_s: float | None = None
-
-
-class CurveCost(Record):
-    """What embedding an image cost."""
-
-    images_computed: int
-    embed_s_per_image: float | None
 
 
 class LearningCurve(Record):
@@ -115,7 +89,7 @@ class LearningCurve(Record):
     classes: list[ClassCurve]
     notes: list[str]
     elapsed_s: float
-    cost: CurveCost | None = None
+    cost: dict[str, int | float | None] | None = None
     summary: list[str] = Field(default_factory=list)
 
     def rows(self) -> Iterator[list[Any]]:
@@ -128,7 +102,8 @@ class LearningCurve(Record):
                 row = ahead.score
                 yield ["expected", ahead.n_images, name, None, row.value, row.low, row.high]
         for one in self.classes:
-            *smaller, last = [["measured", p.n_images, "recall", one.label] for p in one.by_size]
-            for cells, point in zip(smaller, one.by_size, strict=False):
-                yield [*cells, point.recall, "", ""]
-            yield [*last, one.recall.value, one.recall.low, one.recall.high]
+            for i, point in enumerate(one.by_size, 1):
+                ends = [point["recall"], "", ""]
+                if i == len(one.by_size):  # of the largest there is an interval
+                    ends = [one.recall.value, one.recall.low, one.recall.high]
+                yield ["measured", point["n_images"], "recall", one.label, *ends]

@@ -8,19 +8,7 @@ from pydantic import Field
 
 from featx.runs.record import Record
 
-__all__ = ["Cost", "Dataset", "ExactCopies", "Extracted", "Report"]
-
-
-class ExactCopies(Record):
-    """Sets of images with equal bytes or pixels."""
-
-    sets: int
-    images: int
-    equal_files: int
-    equal_pixels: int
-    within: int
-    across_classes: int
-    across_splits: int
+__all__ = ["Cost", "Dataset", "Extracted", "Report"]
 
 
 class Dataset(Record):
@@ -31,7 +19,7 @@ class Dataset(Record):
     classes: dict[str, int]
     quarantined: int = 0
     passed_over: dict[str, int] = Field(default_factory=dict)
-    exact_copies: ExactCopies | None = None
+    exact_copies: dict[str, int] | None = None
     sha256: str | None = None
 
 

@@ -58,23 +58,6 @@ class Run:
         plain JSON.
     name : str, optional
         What tables call it. By default the folder's name.
-
-    Attributes
-    ----------
-    predictions : PredictionTable
-        By split, what it predicts for images that it was not fitted on.
-    config : RunConfig
-        Its resolved settings.
-    environment : Environment
-        What it was made with.
-    failures : list of Failure
-        Images that could not be read.
-    epochs : list of Epoch
-        Of every training; empty where no backbone was trained.
-    model : Model
-        The fitted model, as `featx.load_model` returns it.
-    model_document : dict
-        The content of ``model.json``.
     """
 
     def __init__(self, folder: Path, results: Results, *, name: str | None = None) -> None:
@@ -112,7 +95,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> PredictionTable:
-        """Predictions by split."""
+        """By split, what it predicts for images that it was not fitted on."""
         data = self._read("predictions.csv", MOST_PREDICTIONS)
         try:
             return PredictionTable.parse(data, self.results.classes)
@@ -139,7 +122,7 @@ class Run:
 
     @cached_property
     def epochs(self) -> list[Epoch]:
-        """Epochs of every training."""
+        """Epochs of every training; empty where no backbone was trained."""
         if not self._at("curves.csv").is_file():
             return []
         return [
@@ -149,7 +132,7 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The fitted model."""
+        """The fitted model, as `featx.load_model` returns it."""
         return load_model(self.folder)
 
     @cached_property

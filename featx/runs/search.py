@@ -9,7 +9,7 @@ from pydantic import Field
 from featx.runs.record import Record
 from featx.types import Components
 
-__all__ = ["Candidate", "Compared", "Comparisons", "Difference", "GridPoint", "Rung", "Search"]
+__all__ = ["Candidate", "Compared", "Comparisons", "Difference", "GridPoint", "Search"]
 
 
 class Difference(Record):
@@ -79,20 +79,13 @@ class Comparisons(Record):
     tested: Compared | None
 
 
-class Rung(Record):
-    """How many trials there were on which share of the images."""
-
-    share: float
-    trials: int
-
-
 class Search(Record):
     """What was tried, and what ended it."""
 
     strategy: str = "grid"
     trials: int
     trials_by_row: dict[str, int] = Field(default_factory=dict)
-    rungs: list[Rung] = Field(default_factory=list)
+    rungs: list[dict[str, int | float]] = Field(default_factory=list)
     budget: str | None = None
     ended_by_budget: list[str] = Field(default_factory=list)
     resumed_fits: int = 0

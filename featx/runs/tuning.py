@@ -16,7 +16,6 @@ __all__ = [
     "Stage",
     "Training",
     "TuningSearch",
-    "Untrained",
     "Validated",
 ]
 
@@ -96,19 +95,12 @@ class Epoch(Record):
     images_per_s: float | None = None
 
 
-class Untrained(Record):
-    """Of how many trainings none was better than their warm start."""
-
-    trainings: int
-    of: int
-
-
 class Finetuning(Record):
     """How fine-tuning went; ``answer`` is ``frozen`` or ``finetuned``."""
 
     answer: str
     not_kept: str | None = None
-    untrained: Untrained | None = None
+    untrained: dict[str, int] | None = None
     change: Change | None = None
     trainings: list[Training] = Field(default_factory=list)
     extraction: Extracted | None = None

@@ -19,6 +19,7 @@ from featx.data.manifest import Manifest
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.extraction.resolving import resolve_backbone, resolve_extract, resolve_rerun
 from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE, BackboneRequest
+from tests.lab import RESULTS
 
 SPEC = json.loads((embedded.FOLDER / "lite0.json").read_text("utf-8"))
 MODULE = SPEC["weights"]["module"]
@@ -107,7 +108,9 @@ def test_a_run_made_again_uses_the_backbone_that_it_used(tmp_path: Path) -> None
     written = tmp_path / "config.yaml"
     config = RunConfig(data=DatasetConfig(dataset="photos"))
     assert resolve_rerun(config, written) == config, "a file that is no run's"
-    (tmp_path / "results.json").write_text('{"extraction": {"featx:mini-v1/layer2:avg": {}}}')
+    used = {"featx:mini-v1/layer2:avg": {"fingerprint": "f", "report": {}}}
+    (tmp_path / "results.json").write_text(json.dumps({**RESULTS, "extraction": used}))
+    (tmp_path / "predictions.csv").touch()
     assert resolve_rerun(config, written).extract.backbone == ["featx:mini-v1"]
     named = RunConfig(data=config.data, extract=ExtractConfig(backbone=["timm:resnet18"]))
     assert resolve_rerun(named, written) == named
