@@ -29,6 +29,7 @@ __all__ = [
     "detail",
     "ending",
     "error",
+    "first_few",
     "flush",
     "hush_libraries",
     "log",
@@ -246,6 +247,12 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}s"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """``a, b, c and 4 more``: names for a sentence, no more than ``most`` of them."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
