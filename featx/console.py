@@ -315,7 +315,7 @@ class Progress:
         text = f"{self._label} {self._done:,}/{self._total:,}"
         if self._done:
             left_s = round(max(self._total - self._done, 0) / rate)
-            text += f" {rate:,.0f}/s {datetime.timedelta(seconds=left_s)}"
+            text += f", {rate:,.0f}/s, {datetime.timedelta(seconds=left_s)} left"
         columns = shutil.get_terminal_size().columns
         width = min(40, columns - len(text) - 4)
         if width >= 8:
