@@ -55,7 +55,7 @@ def _label_rows(found: Audit, issues: LabelIssues) -> Iterator[Sequence[Any]]:
     for k in found.suspects:
         believed = int(issues.believed[k])
         known = (data.ids[found.rows[k]], data.labels[found.rows[k]], data.classes[believed])
-        yield (*known, _short(issues.quality[k]), _short(issues.probabilities[k, believed]))
+        yield (*known, _short(issues.quality[k]), _short(issues.proba[k, believed]))
 
 
 def _short(value: float) -> float:

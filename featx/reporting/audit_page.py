@@ -151,7 +151,7 @@ def _labels(found: Audit, pictures: _Pictures, shown: int) -> Iterable[Markup]:
     figures = []
     for k in found.suspects[:shown]:
         believed = issues.believed[k]
-        probability = issues.probabilities[k, believed]
+        probability = issues.proba[k, believed]
         said = f"more like {printable(names[believed])} ({probability:.2f})"
         figures.append(pictures.figure(int(found.rows[k]), said))
     yield element("div", *figures, class_="cards")
