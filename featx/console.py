@@ -30,6 +30,7 @@ __all__ = [
     "detail",
     "ending",
     "error",
+    "first_few",
     "flush",
     "hush_libraries",
     "log",
@@ -249,6 +250,12 @@ def plural(noun: str) -> str:
     return f"{noun}s"
 
 
+def first_few(names: Sequence[str], most: int) -> str:
+    """``a, b, c and 4 more``: names for a sentence, no more than ``most`` of them."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table to stdout; numbers align right, one line per row whatever the width.
 
@@ -305,7 +312,7 @@ class Progress:
         text = f"{self._label} {self._done:,}/{self._total:,}"
         if self._done:
             left_s = round(max(self._total - self._done, 0) / rate)
-            text += f" {rate:,.0f}/s {datetime.timedelta(seconds=left_s)}"
+            text += f", {rate:,.0f}/s, {datetime.timedelta(seconds=left_s)} left"
         columns = shutil.get_terminal_size().columns
         width = min(40, columns - len(text) - 4)
         if width >= 8:

@@ -294,13 +294,13 @@ def check_clear(output: Output, used: Iterable[Used]) -> None:
     UsageError
         It does; the message names both.
     """
-    place = Location(output.target)
+    location = Location(output.target)
     for one in used:
         there = Path(os.path.realpath(one.path))
-        how = place.touches(there)
+        how = location.touches(there)
         # Of a folder whose files are replaced one by one, a folder in it is no concern.
         is_file = os.path.isfile(there)  # noqa: PTH113 - it never raises
-        if how == "holds" and output.in_place and not (is_file and there.parent == place.path):
+        if how == "holds" and output.in_place and not (is_file and there.parent == location.path):
             continue
         if how == "lies inside" and one.around:
             continue

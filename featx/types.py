@@ -86,7 +86,7 @@ def parse_range(text: str) -> tuple[float, float] | None:
     low, high = (float(end) for end in found.groups()) if found else (0.0, 0.0)
     if not (low < high and math.isfinite(high - low)):
         raise ValueError(
-            f"{text!r} is no range of pixel values: give full, auto or LOW-HIGH with LOW below "
+            f"{text!r} is not a range of pixel values: give full, auto or LOW-HIGH with LOW below "
             "HIGH, such as 0-4095"
         )
     return low, high

@@ -223,10 +223,10 @@ def _of_labels(
         folds = make_folds(y, units, classes, n_folds=n_folds, seed=seed)
     except FitError as error:
         return replace(found, notes=[f"Labels, classes and shortcuts: {error.message}"])
-    probabilities = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
-    issues = doubt_labels(y, probabilities)
+    proba = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
+    issues = doubt_labels(y, proba)
     clock.lap("labels_s")
-    separability = _describe(y, probabilities, classes, units, folds, seed)
+    separability = _describe(y, proba, classes, units, folds, seed)
     clock.lap("classes_s")
     looks = [data.looks[i] for i in rows]
     shortcuts = find_shortcuts(looks, y, units, classes, folds, seed=seed)
@@ -242,14 +242,14 @@ def _of_labels(
 
 def _describe(
     y: IntArray,
-    probabilities: FloatArray,
+    proba: FloatArray,
     classes: list[str],
     units: IntArray,
     folds: Folds,
     seed: int,
 ) -> dict[str, Any]:
     return describe_predictions(
-        y, probabilities, classes, units, unit="separate images or groups", seed=seed,
+        y, proba, classes, units, unit="separate images or groups", seed=seed,
         n_folds=folds.n_folds,
     )  # fmt: skip
 

@@ -56,7 +56,7 @@ def _label_rows(found: Audit, issues: LabelIssues) -> Iterator[Sequence[Any]]:
     for k in found.suspects:
         believed = int(issues.believed[k])
         known = (data.ids[found.rows[k]], data.labels[found.rows[k]], data.classes[believed])
-        yield (*known, _short(issues.quality[k]), _short(issues.probabilities[k, believed]))
+        yield (*known, _short(issues.quality[k]), _short(issues.proba[k, believed]))
 
 
 def _short(value: float) -> float:
@@ -146,7 +146,7 @@ def audit_sentences(found: Audit) -> Iterator[str]:
     if found.group_purity is not None:
         purity = found.group_purity
         yield (
-            f"The other images of a group tell the class of {100 * purity['accuracy']:.0f} % of "
+            f"The other images of a group predict the class of {100 * purity['accuracy']:.0f} % of "
             f"{purity['images']:,} images (the commonest class alone: "
             f"{100 * purity['commonest_class']:.0f} %): keep groups together in every split."
         )
@@ -157,7 +157,7 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
     if found.alike is not None:
         yield found.alike
     if not found.copies:
-        yield "No copies: every image is there once."
+        yield "No copies: every image occurs once."
         return
     yield f"{copies_sentence(found.data.equal)}."
     near = [c for c in found.copies if not c.found.exact]
@@ -220,5 +220,4 @@ def _label_sentences(found: Audit) -> Iterator[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(printable(name) for name in names[:MOST_NAMED]) + more
+    return console.first_few([printable(name) for name in names], MOST_NAMED)

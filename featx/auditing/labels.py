@@ -27,7 +27,7 @@ class LabelIssues:
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
         Calibrated.
     quality : ndarray of shape (n,)
         Probability of the given label, in (0, 1]; low is suspicious. NaN where the classifier was
@@ -38,7 +38,7 @@ class LabelIssues:
         See `doubt_labels`.
     """
 
-    probabilities: FloatArray
+    proba: FloatArray
     quality: FloatArray
     believed: IntArray
     suspected: BoolArray
@@ -63,7 +63,7 @@ def out_of_fold_probabilities(
     return found
 
 
-def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
+def doubt_labels(y: IntArray, proba: FloatArray) -> LabelIssues:
     """Suspected label errors from out-of-fold probabilities.
 
     Probabilities are calibrated by one temperature, of the largest likelihood of the given labels.
@@ -73,7 +73,7 @@ def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
     ----------
     y : ndarray of shape (n,), int64
         Given labels.
-    probabilities : ndarray of shape (n, n_classes)
+    proba : ndarray of shape (n, n_classes)
         0 for a class that the classifier was not trained on.
 
     Notes
@@ -90,10 +90,10 @@ def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
     doubt half of all labels where there are a hundred classes that are hard to tell apart: see
     docs/audit.md.
     """
-    n, n_classes = probabilities.shape
+    n, n_classes = proba.shape
     rows = np.arange(n)
-    known_to_fold = probabilities[rows, y] > 0
-    calibrated = _calibrated(y, probabilities, known_to_fold)
+    known_to_fold = proba[rows, y] > 0
+    calibrated = _calibrated(y, proba, known_to_fold)
     quality = np.where(known_to_fold, calibrated[rows, y], np.nan)
     others = calibrated.copy()
     others[rows, y] = -1.0
@@ -101,16 +101,16 @@ def doubt_labels(y: IntArray, probabilities: FloatArray) -> LabelIssues:
     return LabelIssues(calibrated, quality, others.argmax(axis=1), suspected)
 
 
-def _calibrated(y: IntArray, probabilities: FloatArray, known_to_fold: BoolArray) -> FloatArray:
+def _calibrated(y: IntArray, proba: FloatArray, known_to_fold: BoolArray) -> FloatArray:
     """The probabilities at the temperature that suits the given labels best."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
     with np.errstate(divide="ignore"):
-        logits = np.log(probabilities)  # -inf for a class that is not known stays so
+        logits = np.log(proba)  # -inf for a class that is not known stays so
     known, given = logits[known_to_fold], y[known_to_fold, None]
     if not len(known):
-        return probabilities
+        return proba
 
     def loss(log_sharpness: float) -> float:
         scaled = log_softmax(np.exp(log_sharpness) * known, axis=1)

@@ -135,17 +135,17 @@ def _try(
     seed: int,
 ) -> Shortcut:
     n_classes = len(classes)
-    probabilities = np.zeros((len(y), n_classes))
+    proba = np.zeros((len(y), n_classes))
     for fold in range(folds.n_folds):
         tested = folds.fold == fold
         trees = ExtraTreesClassifier(
             _TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
         )
         trees.fit(X[~tested], y[~tested])
-        probabilities[np.ix_(tested, trees.classes_)] = trees.predict_proba(X[tested])
-    predicted = probabilities.argmax(axis=1).astype(np.int64)
+        proba[np.ix_(tested, trees.classes_)] = trees.predict_proba(X[tested])
+    y_pred = proba.argmax(axis=1).astype(np.int64)
     units = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    accuracy, aucs, samples, auc_samples = _resampled(y, probabilities, predicted, units, seed)
+    accuracy, aucs, samples, auc_samples = _resampled(y, proba, y_pred, units, seed)
     n_units, counts = int(units.max()) + 1, np.bincount(y, minlength=n_classes)
     by_class = {
         label: interval(aucs[c], auc_samples[:, c], n_units) for c, label in enumerate(classes)
@@ -172,27 +172,27 @@ def _at_least(auc: dict[str, float | None]) -> float:
 
 
 def _resampled(
-    y: IntArray, probabilities: FloatArray, predicted: IntArray, units: IntArray, seed: int
+    y: IntArray, proba: FloatArray, y_pred: IntArray, units: IntArray, seed: int
 ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
     """Balanced accuracy, ROC-AUC of each class, and both of each resample of units."""
-    hit = np.zeros((int(units.max()) + 1, probabilities.shape[1]))
+    hit = np.zeros((int(units.max()) + 1, proba.shape[1]))
     true = hit.copy()
     np.add.at(true, (units, y), 1)
-    np.add.at(hit, (units, y), predicted == y)
+    np.add.at(hit, (units, y), y_pred == y)
     accuracies, aucs, done = [], [], 0
-    n_ranked = int(np.clip(1e8 // probabilities.size, 100, 400))
+    n_ranked = int(np.clip(1e8 // proba.size, 100, 400))
     for draws in draw_units(len(hit), seed):
         with np.errstate(invalid="ignore"):
             accuracies.append(np.nanmean((draws @ hit) / (draws @ true), axis=1))
         ranked = draws[: max(n_ranked - done, 0)]
         if len(ranked):
-            aucs.append(class_rankings(y, probabilities, ranked[:, units])["roc_auc"])
+            aucs.append(class_rankings(y, proba, ranked[:, units])["roc_auc"])
         done += len(draws)
     whole = hit.sum(axis=0) / np.maximum(true.sum(axis=0), 1)
     present = true.sum(axis=0) > 0
     return (
         float(whole[present].mean()),
-        class_rankings(y, probabilities)["roc_auc"][0],
+        class_rankings(y, proba)["roc_auc"][0],
         np.concatenate(accuracies),
         np.concatenate(aucs),
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from featx import console
 from featx.backbones._kinds import PICKLE, SAFETENSORS, TORCH_ZIP, kind_of, not_weights
+from featx.console import first_few
 from featx.errors import BackboneError, WeightsNotFoundError
 
 __all__ = ["find_file", "read_weights"]
@@ -96,10 +97,9 @@ def _in_folder(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     files = sorted(p.name for p in folder.iterdir() if p.is_file())
-    some = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
     raise BackboneError(
         f"{str(folder)!r} is a folder, and none of its files is {' or '.join(_IN_FOLDERS)}; "
-        f"it holds {some or 'no files'}.",
+        f"it holds {first_few(files, 4) or 'no files'}.",
         hint="Give --weights the file of weights itself.",
     )
 

@@ -103,7 +103,7 @@ def parse_name(name: str) -> tuple[Source, str]:
     prefix, colon, rest = name.partition(":")
     if not colon or not rest:
         raise UsageError(
-            f"Backbone {name!r} does not say where it comes from; "
+            f"Backbone {name!r} has no prefix that names its source; "
             f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.{_holding(name)}",
             hint=f"{shell_line('featx', 'backbones', as_argument(name or 'resnet'))} lists "
             "backbones whose name holds this.",

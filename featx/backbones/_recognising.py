@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featx.console import first_few
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,11 +54,9 @@ def recognise_backbone(path: str | Path) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        some = ", ".join(names[:_SHOWN])
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise UsageError(
             f"The tensors of {str(path)!r} are those of {len(names)} backbones, which compute or "
-            f"preprocess differently: {some}{more}.",
+            f"preprocess differently: {first_few(names, _SHOWN)}.",
             hint=f"Name the one that the file was saved from, for instance --backbone {names[0]}",
         )
     raise UsageError(

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from featx.console import first_few
 from featx.errors import UnknownNameError
 
 __all__ = ["names_holding", "names_message", "unknown_name"]
@@ -67,12 +68,10 @@ def names_holding(part: str, names: Sequence[str]) -> list[str]:
 
 def names_message(part: str, names: Sequence[str]) -> str:
     """``'dinov2' is part of 8 names: …``, the first few of them."""
-    some = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     n = "1 name" if len(names) == 1 else f"{len(names)} names"
     whole = any(part.casefold() in name.casefold() for name in names)
     message = f"{part!r} is part of" if whole else f"The words of {part!r} are in"
-    return f"{message} {n}: {some}{more}."
+    return f"{message} {n}: {first_few(names, _SHOWN)}."
 
 
 def _words(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from featx.backbones._base import Fitted
 from featx.backbones._building import emptied
 from featx.backbones._prefixes import under_prefixes
+from featx.console import first_few
 from featx.errors import BackboneError
 
 __all__ = ["State", "digest", "fit_weights"]
@@ -229,8 +230,7 @@ def _misfit(form: _Form, what: str) -> BackboneError:
 
 
 def _some(names: list[str], most: int = 6) -> str:
-    more = f", and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return first_few(names, most)
 
 
 def digest(module: nn.Module) -> str:

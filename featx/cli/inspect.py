@@ -63,11 +63,10 @@ def _print(found: Inspection, passed: str) -> None:
 
 
 def _headline(found: Inspection) -> str:
-    text = f"{printable(found.source)}: {_plural(found.n_images, 'image')}"
+    text = f"{printable(found.source)}: {console.counted(found.n_images, 'image')}"
     if found.classes:
-        text += (
-            f" in {_plural(len(found.classes), 'class')}, imbalance {found.imbalance_ratio:.1f} : 1"
-        )
+        classes = console.counted(len(found.classes), "class")
+        text += f" in {classes}, imbalance {found.imbalance_ratio:.1f} : 1"
     if found.n_unlabelled:
         text += f", {found.n_unlabelled:,} without a label"
     return text
@@ -135,11 +134,6 @@ def _where(duplicate: Duplicates) -> str:
     """What the copies lie across."""
     crossed = (("splits", duplicate.across_splits), ("classes", duplicate.across_classes))
     return " and ".join(name for name, crosses in crossed if crosses) or "neither"
-
-
-def _plural(n: int, noun: str) -> str:
-    ending = "" if n == 1 else "es" if noun.endswith("s") else "s"
-    return f"{n:,} {noun}{ending}"
 
 
 def _range(spread: Extent) -> str:

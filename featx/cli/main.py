@@ -131,7 +131,7 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _say_interrupted() -> None:
-    console.tell("Interrupted. Nothing computed is lost; the same command goes on.")
+    console.tell("Interrupted. Nothing computed is lost; run the same command to continue.")
 
 
 def _in_plain_words(error: Exception) -> str:

@@ -54,7 +54,7 @@ class _Task:
 class _Worker:
     """An actor, and what it was given and has not finished, in the order given."""
 
-    place: Slot
+    slot: Slot
     handle: Any
     ready: bool = False
     tasks: list[_Task] = field(default_factory=list)
@@ -69,11 +69,11 @@ class RayPool:
         Ray, initialised.
     prepare : callable
         See `featx.clusters._base.Prepare`.
-    places : sequence of Slot
+    slots : sequence of Slot
         One worker each.
     """
 
-    def __init__(self, ray: Any, prepare: Prepare, places: Iterable[Slot]) -> None:
+    def __init__(self, ray: Any, prepare: Prepare, slots: Iterable[Slot]) -> None:
         self._ray = ray
         self._prepare = prepare
         self._actor = ray.remote(_Actor)
@@ -82,8 +82,8 @@ class RayPool:
         self._again: deque[_Task] = deque()
         self._arrived: list[Any] = []
         self._stillborn = 0
-        for place in places:
-            self._hire(place)
+        for slot in slots:
+            self._hire(slot)
 
     @property
     def size(self) -> int:
@@ -116,17 +116,17 @@ class RayPool:
         taken, self._arrived = self._arrived, []
         return taken
 
-    def _hire(self, place: Slot) -> None:
+    def _hire(self, slot: Slot) -> None:
         """Start a worker, on its machine if that is still there."""
         strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         handle = self._actor.options(
-            num_cpus=place.cpus,
-            num_gpus=place.gpus,
-            scheduling_strategy=strategy(place.node, soft=True),
+            num_cpus=slot.cpus,
+            num_gpus=slot.gpus,
+            scheduling_strategy=strategy(slot.node, soft=True),
         ).remote()
-        worker = _Worker(place, handle)
+        worker = _Worker(slot, handle)
         self._workers.append(worker)
-        self._calls[handle.start.remote(self._prepare, place.cpus)] = worker, None
+        self._calls[handle.start.remote(self._prepare, slot.cpus)] = worker, None
 
     def _assign(self, waiting: Iterator[Any]) -> bool:
         """Give work to those who are ready for it; False once everything is done."""
@@ -221,4 +221,4 @@ class RayPool:
                 hint="Is there memory for the network? What Ray says of it: ray logs",
             )
         console.warn(f"a Ray worker was lost, its unfinished work is done again: {reason}")
-        self._hire(worker.place)
+        self._hire(worker.slot)

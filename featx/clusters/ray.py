@@ -69,10 +69,10 @@ class RaySession:
 
     def pool(self, prepare: Prepare, *, gpus: bool) -> RayPool:
         """One worker for each machine, or with ``gpus`` one for each GPU."""
-        places = self._places(gpus)
-        threads = sum(place.cpus for place in places)
-        console.log(f"Ray: {len(places)} worker(s), {threads} threads in all.")
-        return RayPool(self._ray, prepare, places)
+        slots = self._slots(gpus)
+        threads = sum(slot.cpus for slot in slots)
+        console.log(f"Ray: {len(slots)} worker(s), {threads} threads in all.")
+        return RayPool(self._ray, prepare, slots)
 
     def share(self, value: Any) -> Callable[[], Any]:
         """Put ``value`` into Ray's object store, once, whatever the number of tasks."""
@@ -98,24 +98,24 @@ class RaySession:
                 "starts the search again.",
             ) from error
 
-    def _places(self, gpus: bool) -> list[Slot]:
+    def _slots(self, gpus: bool) -> list[Slot]:
         """One network a machine (or GPU): its threads share it, as in a run without a cluster."""
-        places = []
+        slots = []
         for node in self._ray.nodes():
             if not node["Alive"]:
                 continue
             cpus = int(node["Resources"].get("CPU", 0))
             n_gpus = int(node["Resources"].get("GPU", 0)) if gpus else 1
             if cpus and n_gpus:
-                place = Slot(node["NodeID"], max(1, cpus // n_gpus), int(gpus))
-                places += [place] * n_gpus
-        if not places:
+                slot = Slot(node["NodeID"], max(1, cpus // n_gpus), int(gpus))
+                slots += [slot] * n_gpus
+        if not slots:
             what = "GPU" if gpus else "CPU"
             raise ClusterError(
                 f"No machine of the Ray cluster has a {what} to give.",
                 hint="See what there is with: ray status",
             )
-        return places
+        return slots
 
 
 class _Shared:

@@ -22,7 +22,7 @@ class CompareConfig(Section):
     )
     metric: str | None = Field(
         None,
-        description="What verdicts are of, such as accuracy. [what the baseline's fit maximised]",
+        description="Metric of the verdicts, such as accuracy. [that of the baseline's fit]",
     )
     disagreements: str | None = Field(
         None,
@@ -35,7 +35,7 @@ class CompareConfig(Section):
         "the backbone on the same folds, and compare the two.",
     )
     backbone: str | None = Field(
-        None, description="Of both runs, with --finetune. [the embedded backbone]"
+        None, description="Backbone of both runs, with --finetune. [the embedded backbone]"
     )
     weights: str | None = Field(
         None, description="With --finetune, local weights of the backbone of both runs."

@@ -122,7 +122,7 @@ class ExtractConfig(Section):
     on_error: Literal["skip", "fail"] = Field(
         "skip", description="skip quarantines an unreadable image; fail stops at the first."
     )
-    offline: bool = Field(False, description="Never ask a model hub.")
+    offline: bool = Field(False, description="Never contact a model hub.")
     cluster: str | None = Field(None, description=CLUSTER)
     address: str | None = Field(None, description=ADDRESS)
 

@@ -103,7 +103,7 @@ class FitConfig(Section):
     )
     estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = Field(
         "auto",
-        description="Where the honest number comes from: the test split, a share held out where "
+        description="How performance is estimated: the test split, a share held out where "
         "there is none, nested cross-validation, the same repeated, or the search's own "
         "folds (too high on average; a note says so). [test if there is one, else nested]",
     )

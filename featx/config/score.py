@@ -34,7 +34,7 @@ class ScoreConfig(Section):
     )
     report: str | None = Field(
         None,
-        description="File of a page on the images: classes, confidence, pictures, drift.",
+        description="File for a page about the images: classes, confidence, pictures, drift.",
     )
     all_files: bool = Field(
         False,

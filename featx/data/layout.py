@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from featx.console import first_few
 from featx.data.manifest import SPLITS, Split
 from featx.errors import DatasetError
 from featx.files import printable
@@ -260,6 +261,4 @@ def _crossed(found: Sequence[Parts]) -> list[str]:
 
 def listed(names: Iterable[str]) -> str:
     """The first five names, and how many there are beyond them."""
-    names = sorted(names)
-    shown = ", ".join(printable(name) for name in names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return first_few([printable(name) for name in sorted(names)], 5)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.console import counted
+from featx.console import counted, first_few
 from featx.errors import FitError
 from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
+
+
+MOST_NAMED = 8  # classes in a sentence
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,8 @@ def hold_out(
         )
     notes = []
     if len(missing):
-        names = ", ".join(classes[c] for c in missing[:8])
-        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-        notes.append(f"Too few separate images or groups to hold any out of: {names}{more}.")
+        names = first_few([classes[c] for c in missing], MOST_NAMED)
+        notes.append(f"Too few separate images or groups to hold any out of: {names}.")
     return held, notes
 
 
@@ -237,21 +239,20 @@ def _rare_notes(
 ) -> list[str]:
     """What classes with fewer components than folds mean for the scores."""
     notes = []
+    named = [f"{c} ({counted(int(n), 'image')})" for c, n in zip(classes, counts, strict=True)]
     rare = [i for i in range(len(classes)) if 1 < spread[i] < n_folds]
     if rare:
-        names = ", ".join(f"{classes[i]} ({counted(int(counts[i]), 'image')})" for i in rare[:8])
-        more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+        names = first_few([named[i] for i in rare], MOST_NAMED)
         notes.append(
             f"Fewer separate images or groups than the {n_folds} folds, so missing from some "
-            f"folds' scores: {names}{more}."
+            f"folds' scores: {names}."
         )
     single = [i for i in range(len(classes)) if spread[i] == 1]
     if single:
-        names = ", ".join(f"{classes[i]} ({counted(int(counts[i]), 'image')})" for i in single[:8])
-        more = f" and {len(single) - 8} more" if len(single) > 8 else ""
+        names = first_few([named[i] for i in single], MOST_NAMED)
         notes.append(
             "In one place only, so never trained on while tested and always wrong in "
-            f"cross-validation: {names}{more}. Add images from elsewhere."
+            f"cross-validation: {names}. Add images from elsewhere."
         )
     return notes
 

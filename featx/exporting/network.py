@@ -133,7 +133,10 @@ def _is_network(path: Path) -> bool:
         if path.suffix == ".bin":
             return _is_network(path.with_suffix(".xml"))
         if path.suffix == ".xml":
-            return b"<featx>" in file.read()
+            text = file.read()
+            return text.startswith(b"<?xml") and b"<featx>" in text
+        if file.read(1) != b"\x08":  # the first field of every ONNX file, its version
+            return False
         file.seek(max(0, path.stat().st_size - (1 << 20)))  # what is said of it stands at the end
         return b"\x0a\x05featx\x12" in file.read()  # a key of the format's metadata
 

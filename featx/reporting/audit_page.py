@@ -125,7 +125,7 @@ def _labels(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
     issues, names, suspects = found.issues, found.data.classes, found.suspects[:shown]
     believed = [int(issues.believed[k]) for k in suspects]
     lines = [
-        f"more like {names[c]} ({issues.probabilities[k, c]:.2f})"
+        f"more like {names[c]} ({issues.proba[k, c]:.2f})"
         for k, c in zip(suspects, believed, strict=True)
     ]
     yield _gallery(found, paths, [int(found.rows[k]) for k in suspects], lines)

@@ -37,9 +37,9 @@ def score_augmentation(model: Model) -> Augmentation:
 
 
 def average_views(
-    model: Model, extractions: Sequence[Extraction], rows: np.ndarray, probabilities: np.ndarray
+    model: Model, extractions: Sequence[Extraction], rows: np.ndarray, proba: np.ndarray
 ) -> np.ndarray:
-    """Mean of ``probabilities`` of some images and of those of their views, all alike.
+    """Mean of ``proba`` of some images and of those of their views, all alike.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def average_views(
         Whose embeddings, side by side, the model takes.
     rows : ndarray of shape (n,), int
         Of the manifest.
-    probabilities : ndarray of shape (n, n_classes), float64
+    proba : ndarray of shape (n, n_classes), float64
         Of the images themselves.
 
     Returns
     -------
     ndarray of shape (n, n_classes), float64
     """
-    total, n_views = probabilities, extractions[0].plan.n_views
+    total, n_views = proba, extractions[0].plan.n_views
     for k in range(n_views):
         X = np.hstack([extraction.gather_view(rows, k) for extraction in extractions])
         total = total + model.predict_proba(X)

@@ -82,7 +82,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
     extraction = extractions[0]
     n = len(extraction.manifest)
     predictions = np.full(n, None, dtype=object)
-    probabilities = np.full((n, n_classes), np.nan)
+    proba = np.full((n, n_classes), np.nan)
     trust = model.trust or Trust()
     position = {name: i for i, name in enumerate(model.classes)}
     sets = None if trust.sets is None else np.zeros((n, n_classes), bool)
@@ -94,9 +94,9 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
         X = _embeddings(extractions, chunk)
-        probabilities[chunk] = p = model.predict_proba(X)
+        proba[chunk] = p = model.predict_proba(X)
         if config.average_views:
-            probabilities[chunk] = p = average_views(model, extractions, chunk, p)
+            proba[chunk] = p = average_views(model, extractions, chunk, p)
             predictions[chunk] = np.array(model.classes, object)[trust.decide(p)]
         else:
             predictions[chunk] = model.predict(X)
@@ -112,7 +112,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
         ids=extraction.manifest.ids,
         classes=list(model.classes),
         predictions=predictions,
-        probabilities=probabilities,
+        probabilities=proba,
         failures=extraction.failures,
         report=extraction.report.document(),
         averaged=extraction.plan.document(),

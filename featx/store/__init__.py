@@ -5,8 +5,7 @@
 for other tools.
 """
 
-from featx.store.listing import list_extractors
-from featx.store.location import cache_folder
+from featx.store.listing import cache_folder, list_extractors
 from featx.store.store import EmbeddingStore
 
 __all__ = ["EmbeddingStore", "cache_folder", "list_extractors"]

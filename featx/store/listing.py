@@ -1,7 +1,8 @@
-"""What a cache holds: one folder per extractor; anything else there is not ours."""
+"""Where a cache is and what it holds: one folder per extractor; anything else is not ours."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from featx.types import ExtractorSpec
 
 __all__ = [
     "ExtractorInfo",
+    "cache_folder",
     "extractor_folders",
     "find_extractor",
     "list_extractors",
@@ -54,6 +56,22 @@ class ExtractorInfo:
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
+
+
+def cache_folder(value: str | os.PathLike[str] | None = None) -> Path:
+    """Return the cache folder: ``value``, else ``$FEATX_CACHE``, else ``cache`` here.
+
+    Parameters
+    ----------
+    value : str or path, optional
+        What the user asked for; ``~`` is expanded. Empty counts as not given.
+
+    Returns
+    -------
+    Path
+        Absolute; it need not exist.
+    """
+    return Path(value or os.environ.get("FEATX_CACHE") or "cache").expanduser().absolute()
 
 
 def extractor_folders(cache: str | Path) -> list[Path]:

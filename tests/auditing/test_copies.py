@@ -132,7 +132,7 @@ def test_a_label_far_below_chance_is_suspected() -> None:
     assert found.suspected.nonzero()[0].tolist() == [2]
     assert found.quality.argsort()[:2].tolist() == [2, 7]
     assert found.believed[[2, 7, 60]].tolist() == [1, 1, 0]
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(found.proba.sum(axis=1), 1)
 
 
 def test_timid_probabilities_are_calibrated_before_labels_are_doubted() -> None:
@@ -144,8 +144,8 @@ def test_timid_probabilities_are_calibrated_before_labels_are_doubted() -> None:
     timid = truth**0.3 / (truth**0.3).sum(axis=1, keepdims=True)
     timid[:, 4] = np.where(np.arange(2000) < 50, 0, timid[:, 4])  # a class that a fold lacks
     found, expected = doubt_labels(y[50:], timid[50:]), doubt_labels(y[50:], truth[50:])
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
-    np.testing.assert_allclose(found.probabilities, truth[50:], atol=0.05)
+    np.testing.assert_allclose(found.proba, expected.proba, atol=1e-4)
+    np.testing.assert_allclose(found.proba, truth[50:], atol=0.05)
     lacking = doubt_labels(y, timid)
     unknown = (np.arange(2000) < 50) & (y == 4)
     assert unknown.any()

@@ -112,7 +112,7 @@ def test_layers_need_a_name():
     result = CliRunner().invoke(command, ["--layers"])
     assert result.exit_code == 2
     assert "needs the name of one backbone" in result.output
-    with pytest.raises(UsageError, match="does not say where it comes from"):
+    with pytest.raises(UsageError, match="has no prefix that names its source"):
         list_layers("resnet18")
 
 

@@ -93,5 +93,5 @@ def test_ranges_have_stores_of_their_own_and_full_keeps_the_one_it_has(featx: Fe
 def test_a_wrong_range_is_a_usage_error(featx: Featx, photos: Path, text: str):
     outcome = featx("extract", photos, *BACKBONE, "--range", text)
     assert outcome.code == 2
-    assert f"'{text}' is no range of pixel values: give full, auto or LOW-HIGH" in outcome.err
+    assert f"'{text}' is not a range of pixel values: give full, auto or LOW-HIGH" in outcome.err
     assert ".." not in outcome.err.replace(text, "")

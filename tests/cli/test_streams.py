@@ -225,7 +225,7 @@ def test_a_bar_shows_counts_and_goes_and_messages_meanwhile_stay(
         bar.advance(500)
         console.warn("one is odd")
         assert terminal.lines()[0] == "Warning: one is odd"
-        assert terminal.lines()[1].startswith("Hashing 500/2,000 50/s 0:00:30 [")
+        assert terminal.lines()[1].startswith("Hashing 500/2,000, 50/s, 0:00:30 left [")
         with console.progress(3, "within") as inner:
             inner.advance()
         bar.advance(1500)

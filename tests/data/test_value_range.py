@@ -61,7 +61,7 @@ def test_ranges_are_read(text, ends):
 
 @pytest.mark.parametrize("text", ["", "4095", "4095-0", "5-5", "a-b", "0-nan", "0-1e999", "0,5-1"])
 def test_what_is_no_range_is_refused(text):
-    with pytest.raises(ValueError, match="is no range of pixel values"):
+    with pytest.raises(ValueError, match="is not a range of pixel values"):
         parse_range(text)
 
 

@@ -26,6 +26,7 @@ from featx.artifact.calibration import Isotonic, Sigmoid, Temperature
 from featx.artifact.ensemble import EnsembleHead, Voice, head_probabilities
 from featx.data.preprocess import preprocess_image
 from featx.errors import ModelError, UsageError
+from featx.exporting.network import _is_network
 from featx.exports import Part
 from featx.exports._graph import pixels
 from featx.exports._head import head_module
@@ -151,6 +152,7 @@ def test_a_file_says_what_featx_says(
     assert done.other_class == 0
     assert done.n_images == 9
     assert len(list(tmp_path.iterdir())) == {"onnx": 1, "openvino": 2}[name]
+    assert all(map(_is_network, tmp_path.iterdir())), "--overwrite would refuse its own"
     with pytest.raises(UsageError, match="exists"):
         featx.export_model(model, target, to=name, images=str(photos))
     if name == "onnx":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -46,6 +46,8 @@ SIGNED = [
 
 @settings(max_examples=100)
 @given(st.lists(st.sampled_from(SIGNED) | st.binary(max_size=40), min_size=1, max_size=4))
+@example([b"\n\x05featx\x12"])
+@example([b"<?xml", b"<featx>"])
 def test_no_file_of_others_is_taken_for_ours(parts: list[bytes]) -> None:
     data = b"mine" + b"".join(parts)
     with tempfile.TemporaryDirectory() as folder:
