@@ -243,7 +243,9 @@ def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: Int) -> Outputs:
     trained = np.isin(np.arange(len(part)), rows)
     X, y = part.examples(setup.backbone, trained, n_views=setup.views)
     together = part.example_components(trained, n_views=setup.views)
-    projected = project(X, y, setup, seed=seed, together=together)
+    projected = project(
+        X, y, setup, seed=seed, widths=part.widths(setup.backbone), together=together
+    )
     prepared = prepare(projected, setup, classes=part.classes, seed=seed, device=search.device)
     tested = part.X[setup.backbone][search.folds.fold == fold]
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=search.seed)

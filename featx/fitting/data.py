@@ -260,6 +260,13 @@ class Part:
             return self.X[backbone]
         return np.hstack([self.X[name] for name in split_backbones(backbone)])
 
+    def widths(self, backbone: str) -> list[int]:
+        """How many features each of the embeddings that lie side by side under a name has."""
+        names = [name for name in split_backbones(backbone) if name in self.X]
+        whole = self.X[backbone].shape[1]
+        widths = [self.X[name].shape[1] for name in names]
+        return widths if sum(widths) == whole else [whole]
+
     def examples(
         self, backbone: str, rows: NDArray[np.bool_], *, n_views: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -50,7 +50,10 @@ UNCHOSEN = 0.01  # where no fold can be left out
 
 
 def plan_ensembles(
-    best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float], config: FitConfig
+    best: Mapping[Setup, Trial],
+    mean_score: Callable[[Trial], float],
+    config: FitConfig,
+    order: Sequence[str] = (),
 ) -> list[Ensemble]:
     """What ``--seeds`` and ``--ensemble`` ask for, of the chosen grid points.
 
@@ -62,6 +65,8 @@ def plan_ensembles(
         Of a trial, by what chose it.
     config : FitConfig
         ``ensemble``, ``members`` and ``seeds`` are read.
+    order : sequence of str, optional
+        Embeddings in the order of a model's columns; else as they are met in ``best``.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def plan_ensembles(
             hint="Give a smaller --members or --seeds.",
         )
     if len(ranked) > 1:
-        order = [name for setup in best for name in split_backbones(setup.backbone)]
+        order = order or [name for setup in best for name in split_backbones(setup.backbone)]
         for method in dict.fromkeys(config.ensemble):
             found.append(_of_voices(method, tuple(voices[t] for t in ranked), order))
     return found
@@ -104,7 +109,9 @@ def _of_copies(voice: tuple[Trial, ...]) -> Ensemble:
     return Ensemble(setup, params, voices=tuple((trial,) for trial in voice))
 
 
-def _of_voices(method: str, voices: tuple[tuple[Trial, ...], ...], order: list[str]) -> Ensemble:
+def _of_voices(
+    method: str, voices: tuple[tuple[Trial, ...], ...], order: Sequence[str]
+) -> Ensemble:
     used = {name for v in voices for name in split_backbones(v[0].setup.backbone)}
     backbone = join_backbones([name for name in dict.fromkeys(order) if name in used])
     names = tuple(_name(voice) for voice in voices)

@@ -144,7 +144,7 @@ def _fit(
     explorer = Explorer(
         config.search,
         make_plan(setups, config),
-        together=partial(plan_ensembles, config=config),
+        together=partial(plan_ensembles, config=config, order=list(part.X)),
         budget=config.budget,
         n_nested=n_nested,
     )

@@ -71,7 +71,14 @@ class Refits:
             rows = np.ones(len(part), bool)
             X, y = part.examples(setup.backbone, rows, n_views=setup.views)
             together = part.example_components(rows, n_views=setup.views)
-            projected = project(X, y, setup, seed=shifted(seed, trial), together=together)
+            projected = project(
+                X,
+                y,
+                setup,
+                seed=shifted(seed, trial),
+                widths=part.widths(setup.backbone),
+                together=together,
+            )
             prepared = prepare(
                 projected,
                 setup,

@@ -364,7 +364,14 @@ class FoldSearch:
             setup, rows = trial.setup, self.training(held)
             X, y = self.part.examples(setup.backbone, rows, n_views=setup.views)
             together = self.part.example_components(rows, n_views=setup.views)
-            return project(X, y, setup, seed=shifted(self.seed, trial), together=together)
+            return project(
+                X,
+                y,
+                setup,
+                seed=shifted(self.seed, trial),
+                widths=self.part.widths(setup.backbone),
+                together=together,
+            )
 
         return make
 

@@ -131,12 +131,22 @@ def project(
     setup: Setup,
     *,
     seed: int,
+    widths: Sequence[int] = (),
     together: NDArray[np.int64] | None = None,
 ) -> Projected:
-    """Fit the scaler and PCA of ``setup`` on training images; see `Projected`."""
+    """Fit the scaler and PCA of ``setup`` on training images; see `Projected`.
+
+    Embeddings side by side, of so many features each (``widths``), are given the same total
+    variance: a wide one would otherwise outweigh a narrow one by its width alone (block scaling:
+    Eriksson et al., "Multi- and megavariate data analysis", 2006).
+    """
     from sklearn.preprocessing import StandardScaler
 
-    steps = [("scaler", StandardScaler().fit(X))]
+    scaler = StandardScaler().fit(X)
+    if len(widths) > 1:
+        mean = sum(widths) / len(widths)
+        scaler.scale_ /= np.repeat([np.sqrt(mean / width) for width in widths], widths)
+    steps = [("scaler", scaler)]
     X = steps[0][1].transform(X)
     if setup.pca != "none":
         steps.append(("pca", _fit_pca(X, setup.pca, seed=seed)))
