@@ -42,8 +42,8 @@ BACKBONES: dict[str, list[str]] = {
     "SqueezeNet": ["--backbone", "torchvision:squeezenet1_0", "--weights", "WEIGHTS"],
     "lite0, last layer": ["--backbone", "featx:lite0"],
     "lite0, stages": ["--backbone", "featx:lite0", "--layer", "stages"],
-    "lite0, auto": ["--backbone", "featx:lite0", "--layer", "auto"],
     "default: lite0 and mini-v1 compete": [],
+    "--layer auto: their stages compete too": ["--layer", "auto"],
 }
 
 

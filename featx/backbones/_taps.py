@@ -256,8 +256,11 @@ def _stage_taps(
             hint="Give only one of them, or name the layers yourself.",
         )
     stages = find_stages(network, x)
-    taps = tuple(Tap(name, pooling) for name in stages for pooling in poolings or ("avg",))
-    return (*taps, Tap(PRE_LOGITS, "own")) if AUTO_LAYER in layers else taps
+    asked = poolings or ("avg",)
+    if AUTO_LAYER in layers:  # the stages of one pooling lie together, as they compete together
+        auto = [Tap(name, pooling) for pooling in asked for name in stages]
+        return (*auto, Tap(PRE_LOGITS, "own"))
+    return tuple(Tap(name, pooling) for name in stages for pooling in asked)
 
 
 def _features_layer(network: Network, poolings: tuple[str, ...], x: Tensor) -> str:

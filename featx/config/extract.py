@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from featx.config._section import ADDRESS, CLUSTER, Section
 from featx.errors import ConfigError
 from featx.types import (
+    AUTO_LAYER,
     DEFAULT_BACKBONE,
     FULL_RANGE,
     SMALL_BACKBONE,
@@ -134,12 +135,14 @@ class ExtractConfig(Section):
                 f"--weights {self.weights!r} belongs to one backbone, but {len(names)} are named.",
                 hint="Run one extract per weights file; the cache keeps both.",
             )
+        # Beside another, the small backbone competes as it is: it pools its own stages.
+        beside = self.layer == [AUTO_LAYER] and not self.pooling and len(names) > 1
         return [
             BackboneRequest(
                 name=name,
                 weights=self.weights,
                 pretrained=self.pretrained,
-                layers=tuple(self.layer),
+                layers=() if beside and name == SMALL_BACKBONE else tuple(self.layer),
                 poolings=tuple(self.pooling),
                 separate=self.separate,
                 size_px=self.size,

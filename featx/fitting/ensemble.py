@@ -32,7 +32,10 @@ UNCHOSEN = 0.01  # where no fold can be left out
 
 
 def plan_ensembles(
-    best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float], config: FitConfig
+    best: Mapping[Setup, Trial],
+    mean_score: Callable[[Trial], float],
+    config: FitConfig,
+    order: Sequence[str] = (),
 ) -> list[EnsembleTrial]:
     """What ``--seeds`` and ``--ensemble`` ask for, of the chosen grid points.
 
@@ -44,6 +47,8 @@ def plan_ensembles(
         Of a trial, by what chose it.
     config : FitConfig
         ``ensemble``, ``members`` and ``seeds`` are read.
+    order : sequence of str, optional
+        Embeddings in the order of a model's columns; else as they are met in ``best``.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def plan_ensembles(
             hint="Give a smaller --members or --seeds.",
         )
     if len(ranked) > 1:
-        order = [name for setup in best for name in setup.backbones]
+        order = order or [name for setup in best for name in setup.backbones]
         for method in dict.fromkeys(config.ensemble):
             found.append(_of_members(method, tuple(copies[t] for t in ranked), order))
     return found
@@ -87,7 +92,7 @@ def _of_copies(member: tuple[Trial, ...]) -> EnsembleTrial:
 
 
 def _of_members(
-    method: str, members: tuple[tuple[Trial, ...], ...], order: list[str]
+    method: str, members: tuple[tuple[Trial, ...], ...], order: Sequence[str]
 ) -> EnsembleTrial:
     used = {name for member in members for name in member[0].setup.backbones}
     backbones = tuple(name for name in dict.fromkeys(order) if name in used)

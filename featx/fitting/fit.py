@@ -142,7 +142,7 @@ def _select(
     explorer = Explorer(
         config.search,
         make_plan(setups, config),
-        together=partial(plan_ensembles, config=config),
+        together=partial(plan_ensembles, config=config, order=list(search.part.X)),
         budget=config.budget,
         n_nested=0 if test is not None else n_nested_searches(config),
     )

@@ -24,20 +24,19 @@ __all__ = ["chosen_layers", "one_embedding", "side_by_side"]
 def side_by_side(extractions: Sequence[Extraction]) -> list[tuple[str, ...]]:
     """Names of the embeddings that compete side by side too.
 
-    For every backbone with ``--layer auto`` and every pooling: all stages, the last two, all
-    stages and the pre-logits, the last stage and the pre-logits.
+    With ``--layer auto``: all stages of one backbone, for every pooling, and everything together.
     """
+    networks = _by_network(extractions)
     found: dict[tuple[str, ...], None] = {}
-    for outputs in _by_network(extractions):
-        last = [e.name for e in outputs if _taps(e)[0]["layer"] == PRE_LOGITS]
-        for pooling in dict.fromkeys(_taps(e)[0]["pooling"] for e in outputs):
-            stages = [
-                e.name for e in outputs if _taps(e)[0]["pooling"] == pooling and e.name not in last
-            ]
-            for names in (stages, stages[-2:], [*stages, *last], [*stages[-1:], *last]):
-                if len(names) > 1 and stages:
-                    found[tuple(names)] = None
-    return list(found)
+    for outputs in networks:
+        poolings: dict[str, list[str]] = {}
+        for e in outputs:
+            if _taps(e)[0]["layer"] != PRE_LOGITS:
+                poolings.setdefault(_taps(e)[0]["pooling"], []).append(e.name)
+        found |= dict.fromkeys(map(tuple, poolings.values()))
+    if networks:
+        found[tuple(e.name for e in extractions)] = None
+    return [names for names in found if len(names) > 1]
 
 
 def one_embedding(extractions: Sequence[Extraction], cache: str | None) -> list[Extraction]:

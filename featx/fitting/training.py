@@ -91,13 +91,23 @@ class Projected:
 
 
 def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projected:
-    """Fit the scaler and PCA of a trial to some images of ``part``, by a mask; see `Projected`."""
+    """Fit the scaler and PCA of a trial to some images of ``part``, by a mask; see `Projected`.
+
+    Embeddings side by side are given the same total variance: a wide one would otherwise outweigh
+    a narrow one by its width alone (block scaling: Eriksson et al., "Multi- and megavariate data
+    analysis", 2006).
+    """
     from sklearn.preprocessing import StandardScaler
 
     setup = trial.setup
     X, y = part.examples(setup.backbones, rows, n_views=setup.views)
     together = part.example_components(rows, n_views=setup.views)
-    steps = [("scaler", StandardScaler().fit(X))]
+    scaler = StandardScaler().fit(X)
+    widths = [part.X[name].shape[1] for name in setup.backbones]
+    if len(widths) > 1:
+        mean = sum(widths) / len(widths)
+        scaler.scale_ /= np.repeat([np.sqrt(mean / width) for width in widths], widths)
+    steps = [("scaler", scaler)]
     X = steps[0][1].transform(X)
     if setup.pca != "none":
         steps.append(("pca", _fit_pca(X, setup.pca, seed=shifted(seed, trial))))

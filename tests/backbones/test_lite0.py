@@ -95,7 +95,9 @@ def test_in_a_fit_the_small_one_competes_with_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("FEATX_BACKBONE")
     both = resolve_backbone(ExtractConfig(), compete=True)
     assert both.backbone == [DEFAULT_BACKBONE, SMALL_BACKBONE]
-    for asked in ({"layer": ["auto"]}, {"pooling": ["max"]}):
+    stages = resolve_backbone(ExtractConfig(layer=["auto"]), compete=True)
+    assert stages.backbone == both.backbone, "their stages compete too"
+    for asked in ({"layer": ["stages"]}, {"pooling": ["max"]}):
         assert resolve_backbone(ExtractConfig(**asked), compete=True).backbone == [DEFAULT_BACKBONE]
     named = ExtractConfig(backbone=["timm:resnet18"])
     assert resolve_backbone(named, compete=True) == named

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import featx as library
 from featx.artifact import load_model
 from featx.extraction import Extraction
-from featx.fitting.layers import one_embedding
+from featx.fitting.layers import one_embedding, side_by_side
 from tests.lab import NETWORK, NUMERICS, Featx, flags
 
 BACKBONE = flags(NETWORK)
@@ -39,12 +41,28 @@ def test_stages_pre_logits_and_their_unions_compete(run: Path) -> None:
     assert len(alone) > 3
     beside = [name.split(" + ") for name in names if " + " in name]
     stages = alone[:-1]
-    assert beside == [
-        stages,
-        stages[-2:],
-        [*stages, alone[-1]],
-        [stages[-1], alone[-1]],
+    assert beside == [stages, [*stages, alone[-1]]]
+
+
+def test_what_lies_side_by_side_lies_together() -> None:
+    """Each union is a run of the model's columns: a voice of an ensemble reads one such run."""
+    taps = [("s1", "avg"), ("s2", "avg"), ("s1", "max"), ("s2", "max"), ("pre-logits", "own")]
+    found: list[Any] = [
+        SimpleNamespace(
+            name=f"{network}/{layer}:{pooling}",
+            request={"name": network, "layers": ["auto"]},
+            spec=SimpleNamespace(document={"output": [{"layer": layer, "pooling": pooling}]}),
+        )
+        for network in ("a", "b")
+        for layer, pooling in taps
     ]
+    names = [e.name for e in found]
+    unions = side_by_side(found)
+    assert unions[-1] == tuple(names)
+    assert len(unions) == 5, "all stages of each network by each pooling, and everything"
+    for union in unions:
+        first = names.index(union[0])
+        assert names[first : first + len(union)] == list(union)
 
 
 def test_new_images_go_through_one_network_once(featx: Featx, run: Path) -> None:
