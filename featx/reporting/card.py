@@ -14,12 +14,18 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
-from featx.numbers import interval
 from featx.reporting.blocks import Block, Code, Listing, Paragraph, Points, Section, Table
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
 from featx.reporting.markdown import markdown
-from featx.reporting.tables import class_table, estimate_table, hardest_first
+from featx.reporting.summaries.trust import novelty_sentence, sets_sentence
+from featx.reporting.tables import (
+    calibration_sentence,
+    class_table,
+    estimate_table,
+    hardest_first,
+    setting,
+)
 from featx.stats.metrics import metric_name
 
 __all__ = ["CARD", "Carded", "write_card"]
@@ -140,7 +146,7 @@ def _made(model: Carded) -> Iterator[str]:
     chosen = results["chosen"]
     described = f"head {chosen['head']}"
     if params := chosen.get("params"):
-        described += " with " + ", ".join(f"{k} {_value(v)}" for k, v in params.items())
+        described += " with " + ", ".join(f"{k} {setting(v)}" for k, v in params.items())
     yield f"Classifier: {described}, on standardised embeddings."
     options = {
         "sampler": "Resampling of the training images",
@@ -155,10 +161,6 @@ def _made(model: Carded) -> Iterator[str]:
     yield from _search(results)
     if "finetuning" in results:
         yield from _finetuned(model)
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _backbone(extractor: Mapping[str, Any]) -> str:
@@ -216,7 +218,7 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{counted(last['n_validation'], 'validation image')}."
     )
     shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
-    settings = [f"{key.replace('_', ' ')} {_value(asked[key])}" for key in shown if key in asked]
+    settings = [f"{key.replace('_', ' ')} {setting(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"Asked for: {', '.join(settings)}."
 
@@ -265,12 +267,7 @@ def _estimate(model: Carded) -> Iterator[Block]:
 
 def _trust(model: Carded) -> Iterator[str]:
     trust, measured = model.document.get("trust"), model.results.get("trust") or {}
-    error = model.results["estimate"]["calibration"]
-    yield (
-        f"Calibration: expected calibration error {error['ece']:.3f} "
-        f"({error['bins']}; a perfectly calibrated model would show about "
-        f"{error['if_right_mean']:.3f})."
-    )
+    yield calibration_sentence(model.results["estimate"]["calibration"])
     if trust is None:
         return
     if trust["calibration"] is not None:
@@ -279,36 +276,9 @@ def _trust(model: Carded) -> Iterator[str]:
         yield "Probabilities are calibrated by a temperature, out of fold."
     yield from _decision(model)
     if (sets := trust["sets"]) is not None:
-        over = "the images" if sets["over"] == "images" else "each class"
-        line = (
-            f"Prediction sets ({sets['method']}) are meant to hold the true class of "
-            f"{100 * sets['coverage']:g} % of {over}"
-        )
-        if seen := measured.get("prediction_sets"):
-            line += f"; measured, as shares: {interval(seen['covered'])}. {_abstains(seen)}"
-        yield line + "."
+        yield sets_sentence(sets, measured.get("prediction_sets")) + "."
     if (novelty := trust["novelty"]) is not None:
-        line = (
-            f"Out-of-distribution score ({novelty['method']}): above {novelty['limit']:.3f} an "
-            f"image is flagged, meant for {100 * novelty['rate']:g} % of images like those it was "
-            "made from"
-        )
-        if seen := measured.get("novelty"):
-            line += f"; measured, as a share: {interval(seen['false_alarms'])}"
-        yield line + "."
-
-
-def _abstains(sets: Mapping[str, Any]) -> str:
-    """How many answers are held back, and how right the rest is."""
-    right = sets["accuracy_of_the_others"]
-    if right["value"] is None:
-        return "It abstains from all of them"
-    if not sets["abstained"]["value"]:
-        return f"It abstains from none of them, and {interval(right)} are right"
-    return (
-        f"It abstains from {interval(sets['abstained'])}, and of the rest {interval(right)} "
-        "are right"
-    )
+        yield novelty_sentence(novelty, measured.get("novelty")) + "."
 
 
 def _decision(model: Carded) -> Iterator[str]:

@@ -11,9 +11,10 @@ from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
 from featx.reporting.blocks import Block, Figure, Figures, Paragraph, Points, Section, Table
 from featx.reporting.ink import Ink
+from featx.reporting.terminal import show
 from featx.stats.metrics import HEADLINE, metric_name
 
-__all__ = ["comparison_blocks"]
+__all__ = ["comparison_blocks", "print_comparison"]
 
 MOST_CLASSES = 20
 MOST_IMAGES = 10
@@ -42,6 +43,12 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Section]:
         *_images(document),
         Section("notes", "Notes", notes),
     ]
+
+
+def print_comparison(document: Mapping[str, Any]) -> None:
+    """Print the sections, the verdict last: it is what stays on the screen."""
+    verdict, *others = comparison_blocks(document)
+    show([*others, verdict])
 
 
 def _evaluated(judged: Mapping[str, Any]) -> str:

@@ -172,7 +172,7 @@ def test_numbers() -> None:
 
 def test_a_fit_without_a_page_loads_neither_matplotlib_nor_jinja2(tmp_path: Path) -> None:
     probe = (
-        "import sys, featx.api.fit, featx.api.report, featx.reporting.summaries.fit\n"
+        "import sys, featx.api.fit, featx.api.report, featx.reporting.summaries.run\n"
         "import featx.reporting.formats as f\nassert f.REPORTS.names()\n"
         "print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
     )
