@@ -14,7 +14,7 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
-from featx.reporting.blocks import Block, Code, Listing, Paragraph, Points, Section, Table
+from featx.reporting.blocks import Block, Chapter, Code, CodeBlock, Paragraph, Points, Table
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
 from featx.reporting.markdown import markdown
@@ -66,14 +66,14 @@ class Carded(Finished):
 def write_card(model: Carded) -> str:
     """The card as Markdown with a head of YAML, which holds ASCII only, one key a line."""
     blocks = [
-        Section("does", "What it does", list(_does(model))),
-        Section("made", "How it was made", [Points(list(_made(model)))]),
-        Section("data", "Data", list(_data(model))),
-        Section("estimate", "How good it is", list(_estimate(model))),
-        Section("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
-        Section("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
-        Section("use", "How to use it", list(_use(model))),
-        Section("again", "How to make it again", list(_again(model))),
+        Chapter("does", "What it does", list(_does(model))),
+        Chapter("made", "How it was made", [Points(list(_made(model)))]),
+        Chapter("data", "Data", list(_data(model))),
+        Chapter("estimate", "How good it is", list(_estimate(model))),
+        Chapter("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
+        Chapter("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
+        Chapter("use", "How to use it", list(_use(model))),
+        Chapter("again", "How to make it again", list(_again(model))),
     ]
     return f"{_head(model)}\n\n{markdown(model.name, blocks)}"
 
@@ -294,9 +294,9 @@ def _decision(model: Carded) -> Iterator[str]:
 
 def _use(model: Carded) -> Iterator[Block]:
     yield Paragraph("In the folder that holds this page:")
-    yield Listing("featx score . PHOTOS -o scores.csv", "console")
+    yield CodeBlock("featx score . PHOTOS -o scores.csv", "console")
     yield Paragraph("In Python:")
-    yield Listing(
+    yield CodeBlock(
         'import featx\n\nmodel = featx.load_model(".")\n'
         'featx.score(model, "PHOTOS", output="scores.csv")',
         "python",
@@ -311,11 +311,11 @@ def _again(model: Carded) -> Iterator[Block]:
 
     environment, document = model.environment, model.document
     yield Paragraph("Where it was made:")
-    yield Listing(model.command, "console")
+    yield CodeBlock(model.command, "console")
     yield Paragraph(
         ["Elsewhere, with this as ", Code("config.yaml"), ", ", Code("featx run config.yaml"), ":"]
     )
-    yield Listing(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
+    yield CodeBlock(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
     if (model.asked.get("finetune") or {}).get("from_run"):
         from_run = Code("from_run")
         yield Paragraph(["It continues the run named by ", from_run, ", which must be there too."])
