@@ -32,10 +32,10 @@ def command(
         return
 
     from featx.api.finetune import finetune_dataset
-    from featx.reporting.summaries.finetune import print_finetune
+    from featx.reporting.summaries.run import print_run
 
     run = finetune_dataset(RunConfig(data=data, extract=extract, finetune=finetune))
     if as_json:
         console.print_json({"run": str(run.folder), **run.results.document()})
     else:
-        print_finetune(run, extract)
+        print_run(run, extract)

@@ -19,7 +19,7 @@ __all__ = ["command"]
 def command(data: DatasetConfig, extract: ExtractConfig, fit: FitConfig, as_json: bool) -> None:
     """Search a classifier for DATASET, estimate it honestly, and save it as a run."""
     from featx.api.fit import fit_dataset
-    from featx.reporting.summaries.fit import print_run
+    from featx.reporting.summaries.run import print_run
 
     run = fit_dataset(RunConfig(data=data, extract=extract, fit=fit))
     if as_json:

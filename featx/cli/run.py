@@ -21,14 +21,11 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     from featx.api.run import run
     from featx.extraction.resolving import resolve_rerun
-    from featx.reporting.summaries.finetune import print_finetune
-    from featx.reporting.summaries.fit import print_run
+    from featx.reporting.summaries.run import print_run
 
     resolved = resolve_rerun(resolved, config)
     finished = run(resolved)
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results.document()})
-    elif resolved.finetune is not None:
-        print_finetune(finished, resolved.extract)
     else:
         print_run(finished, resolved.extract)

@@ -12,11 +12,11 @@ from featx.numbers import interval, number
 from featx.reporting.blocks import (
     Block,
     Card,
+    Chapter,
     Gallery,
     Group,
     Paragraph,
     Points,
-    Section,
     Strong,
     Table,
 )
@@ -50,15 +50,15 @@ def audit_page(
     blocks: list[Block] = [
         Points([first], "verdict"),
         Points(rest),
-        Section("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
-        Section("labels", f"Doubted labels: {len(found.suspects):,}",
+        Chapter("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
+        Chapter("labels", f"Doubted labels: {len(found.suspects):,}",
                 list(_labels(found, paths, shown))),
-        Section("shortcuts", "Can the class be predicted without the picture?",
+        Chapter("shortcuts", "Can the class be predicted without the picture?",
                 list(_shortcuts(found))),
-        Section("outliers", f"Outliers: {len(found.strange):,}",
+        Chapter("outliers", f"Outliers: {len(found.strange):,}",
                 list(_outliers(found, paths, shown))),
-        Section("classes", "Classes", list(_classes(found))),
-        Section("confused", "Most confused", [confused] if confused.rows else []),
+        Chapter("classes", "Classes", list(_classes(found))),
+        Chapter("confused", "Most confused", [confused] if confused.rows else []),
         Paragraph(
             f"{results['images']:,} images, {len(results['quarantined']):,} quarantined; "
             f"embeddings of {results['backbone']}.",

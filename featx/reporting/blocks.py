@@ -16,20 +16,20 @@ __all__ = [
     "Bar",
     "Block",
     "Card",
+    "Chapter",
     "Code",
+    "CodeBlock",
     "Figure",
     "Figures",
     "Folded",
     "Gallery",
     "Group",
     "Heading",
-    "Listing",
     "Map",
     "Mark",
     "Paragraph",
     "Picture",
     "Points",
-    "Section",
     "Strong",
     "Table",
     "Text",
@@ -163,7 +163,7 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class Listing:
+class CodeBlock:
     """Code on lines of its own."""
 
     text: str
@@ -225,7 +225,7 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Section:
+class Chapter:
     """Blocks under a heading, linked to by ``key``; without blocks it is left out."""
 
     key: str
@@ -234,8 +234,8 @@ class Section:
 
 
 Block = (
-    Heading | Paragraph | Points | Table | Figures | Gallery | Listing | Folded | Group | Map
-    | Section
+    Heading | Paragraph | Points | Table | Figures | Gallery | CodeBlock | Folded | Group | Map
+    | Chapter
 )  # fmt: skip
 
 
@@ -244,9 +244,9 @@ def readable(blocks: Sequence[Block]) -> list[Block]:
     sections of nothing else are left out."""
     found: list[Block] = []
     for block in blocks:
-        if isinstance(block, Section):
+        if isinstance(block, Chapter):
             block = replace(block, blocks=readable(block.blocks))
             found += [block] if block.blocks else []
-        elif isinstance(block, Heading | Paragraph | Points | Table | Listing):
+        elif isinstance(block, Heading | Paragraph | Points | Table | CodeBlock):
             found.append(block)
     return found

@@ -14,12 +14,18 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
-from featx.numbers import interval
-from featx.reporting.blocks import Block, Code, Listing, Paragraph, Points, Section, Table
+from featx.reporting.blocks import Block, Chapter, Code, CodeBlock, Paragraph, Points, Table
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
 from featx.reporting.markdown import markdown
-from featx.reporting.tables import class_table, estimate_table, hardest_first
+from featx.reporting.summaries.trust import novelty_sentence, sets_sentence
+from featx.reporting.tables import (
+    calibration_sentence,
+    class_table,
+    estimate_table,
+    hardest_first,
+    setting,
+)
 from featx.runs import Run
 from featx.stats.metrics import metric_name
 
@@ -73,14 +79,14 @@ def card_of(run: Run) -> str:
 def write_card(model: Carded) -> str:
     """The card as Markdown with a head of YAML, which holds ASCII only, one key a line."""
     blocks = [
-        Section("does", "What it does", list(_does(model))),
-        Section("made", "How it was made", [Points(list(_made(model)))]),
-        Section("data", "Data", list(_data(model))),
-        Section("estimate", "How good it is", list(_estimate(model))),
-        Section("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
-        Section("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
-        Section("use", "How to use it", list(_use(model))),
-        Section("again", "How to make it again", list(_again(model))),
+        Chapter("does", "What it does", list(_does(model))),
+        Chapter("made", "How it was made", [Points(list(_made(model)))]),
+        Chapter("data", "Data", list(_data(model))),
+        Chapter("estimate", "How good it is", list(_estimate(model))),
+        Chapter("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
+        Chapter("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
+        Chapter("use", "How to use it", list(_use(model))),
+        Chapter("again", "How to make it again", list(_again(model))),
     ]
     return f"{_head(model)}\n\n{markdown(model.name, blocks)}"
 
@@ -153,7 +159,7 @@ def _made(model: Carded) -> Iterator[str]:
     chosen = results["chosen"]
     described = f"head {chosen['head']}"
     if params := chosen.get("params"):
-        described += " with " + ", ".join(f"{k} {_value(v)}" for k, v in params.items())
+        described += " with " + ", ".join(f"{k} {setting(v)}" for k, v in params.items())
     yield f"Classifier: {described}, on standardised embeddings."
     options = {
         "sampler": "Resampling of the training images",
@@ -168,10 +174,6 @@ def _made(model: Carded) -> Iterator[str]:
     yield from _search(results)
     if "finetuning" in results:
         yield from _finetuned(model)
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _backbone(extractor: Mapping[str, Any]) -> str:
@@ -229,7 +231,7 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{counted(last['n_validation'], 'validation image')}."
     )
     shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
-    settings = [f"{key.replace('_', ' ')} {_value(asked[key])}" for key in shown if key in asked]
+    settings = [f"{key.replace('_', ' ')} {setting(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"Asked for: {', '.join(settings)}."
 
@@ -278,12 +280,7 @@ def _estimate(model: Carded) -> Iterator[Block]:
 
 def _trust(model: Carded) -> Iterator[str]:
     trust, measured = model.document.get("trust"), model.results.get("trust") or {}
-    error = model.results["estimate"]["calibration"]
-    yield (
-        f"Calibration: expected calibration error {error['ece']:.3f} "
-        f"({error['bins']}; a perfectly calibrated model would show about "
-        f"{error['if_right_mean']:.3f})."
-    )
+    yield calibration_sentence(model.results["estimate"]["calibration"])
     if trust is None:
         return
     if trust["calibration"] is not None:
@@ -292,36 +289,9 @@ def _trust(model: Carded) -> Iterator[str]:
         yield "Probabilities are calibrated by a temperature, out of fold."
     yield from _decision(model)
     if (sets := trust["sets"]) is not None:
-        over = "the images" if sets["over"] == "images" else "each class"
-        line = (
-            f"Prediction sets ({sets['method']}) are meant to hold the true class of "
-            f"{100 * sets['coverage']:g} % of {over}"
-        )
-        if seen := measured.get("prediction_sets"):
-            line += f"; measured, as shares: {interval(seen['covered'])}. {_abstains(seen)}"
-        yield line + "."
+        yield sets_sentence(sets, measured.get("prediction_sets")) + "."
     if (novelty := trust["novelty"]) is not None:
-        line = (
-            f"Out-of-distribution score ({novelty['method']}): above {novelty['limit']:.3f} an "
-            f"image is flagged, meant for {100 * novelty['rate']:g} % of images like those it was "
-            "made from"
-        )
-        if seen := measured.get("novelty"):
-            line += f"; measured, as a share: {interval(seen['false_alarms'])}"
-        yield line + "."
-
-
-def _abstains(sets: Mapping[str, Any]) -> str:
-    """How many answers are held back, and how right the rest is."""
-    right = sets["accuracy_of_the_others"]
-    if right["value"] is None:
-        return "It abstains from all of them"
-    if not sets["abstained"]["value"]:
-        return f"It abstains from none of them, and {interval(right)} are right"
-    return (
-        f"It abstains from {interval(sets['abstained'])}, and of the rest {interval(right)} "
-        "are right"
-    )
+        yield novelty_sentence(novelty, measured.get("novelty")) + "."
 
 
 def _decision(model: Carded) -> Iterator[str]:
@@ -337,9 +307,9 @@ def _decision(model: Carded) -> Iterator[str]:
 
 def _use(model: Carded) -> Iterator[Block]:
     yield Paragraph("In the folder that holds this page:")
-    yield Listing("featx score . PHOTOS -o scores.csv", "console")
+    yield CodeBlock("featx score . PHOTOS -o scores.csv", "console")
     yield Paragraph("In Python:")
-    yield Listing(
+    yield CodeBlock(
         'import featx\n\nmodel = featx.load_model(".")\n'
         'featx.score(model, "PHOTOS", output="scores.csv")',
         "python",
@@ -354,11 +324,11 @@ def _again(model: Carded) -> Iterator[Block]:
 
     environment, document = model.environment, model.document
     yield Paragraph("Where it was made:")
-    yield Listing(model.command, "console")
+    yield CodeBlock(model.command, "console")
     yield Paragraph(
         ["Elsewhere, with this as ", Code("config.yaml"), ", ", Code("featx run config.yaml"), ":"]
     )
-    yield Listing(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
+    yield CodeBlock(yaml.safe_dump(dict(model.asked), sort_keys=False), "yaml")
     if (model.asked.get("finetune") or {}).get("from_run"):
         from_run = Code("from_run")
         yield Paragraph(["It continues the run named by ", from_run, ", which must be there too."])

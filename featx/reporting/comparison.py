@@ -9,11 +9,12 @@ from typing import Any
 from featx.comparing.cost import lower_is_better
 from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
-from featx.reporting.blocks import Block, Figure, Figures, Paragraph, Points, Section, Table
+from featx.reporting.blocks import Block, Chapter, Figure, Figures, Paragraph, Points, Table
 from featx.reporting.ink import Ink
+from featx.reporting.terminal import show
 from featx.stats.metrics import HEADLINE, metric_name
 
-__all__ = ["comparison_blocks"]
+__all__ = ["comparison_blocks", "print_comparison"]
 
 MOST_CLASSES = 20
 MOST_IMAGES = 10
@@ -21,7 +22,7 @@ COSTS = {"extract_s": "extraction s", "cached_s": "cached s", "fit_s": "search s
          "finetune_s": "training s", "score_s": "scoring s", "total_s": "total s"}  # fmt: skip
 
 
-def comparison_blocks(document: Mapping[str, Any]) -> list[Section]:
+def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
     """The sections of a comparison, the verdict first.
 
     Parameters
@@ -32,16 +33,22 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Section]:
     verdicts = [each["verdict"] for each in document["differences"]]
     notes = [Points(document["notes"])] if document["notes"] else []
     return [
-        Section("verdict", "Verdict", [Points(verdicts, "verdict")]),
-        Section("judged", "Evaluated on", [Points([_evaluated(document["judged"])])]),
-        Section("metrics", "Metrics", list(_metrics(document))),
-        Section("quality", "Quality against cost", list(_plot(document))),
-        Section("cost", "Cost", list(_costs(document))),
+        Chapter("verdict", "Verdict", [Points(verdicts, "verdict")]),
+        Chapter("judged", "Evaluated on", [Points([_evaluated(document["judged"])])]),
+        Chapter("metrics", "Metrics", list(_metrics(document))),
+        Chapter("quality", "Quality against cost", list(_plot(document))),
+        Chapter("cost", "Cost", list(_costs(document))),
         *_differences(document),
         *_classes(document),
         *_images(document),
-        Section("notes", "Notes", notes),
+        Chapter("notes", "Notes", notes),
     ]
+
+
+def print_comparison(document: Mapping[str, Any]) -> None:
+    """Print the sections, the verdict last: it is what stays on the screen."""
+    verdict, *others = comparison_blocks(document)
+    show([*others, verdict])
 
 
 def _evaluated(judged: Mapping[str, Any]) -> str:
@@ -141,7 +148,7 @@ def _costs(document: Mapping[str, Any]) -> Iterator[Block]:
                     "little.", "note")  # fmt: skip
 
 
-def _differences(document: Mapping[str, Any]) -> Iterator[Section]:
+def _differences(document: Mapping[str, Any]) -> Iterator[Chapter]:
     several = len(document["differences"]) > 1
     baseline = document["runs"][0]["label"]
     for k, each in enumerate(document["differences"], start=1):
@@ -159,7 +166,7 @@ def _differences(document: Mapping[str, Any]) -> Iterator[Section]:
         if document["judged"]["n_folds"] is not None:
             note += " Differences of the t-test are means over folds; the metrics above are of "
             note += "all folds together."
-        yield Section(f"difference-{k}", f"{each['run']} minus {baseline}",
+        yield Chapter(f"difference-{k}", f"{each['run']} minus {baseline}",
                       [Table(columns, rows), Paragraph(note, "note")])  # fmt: skip
 
 
@@ -183,7 +190,7 @@ def _outcomes(images: Mapping[str, int]) -> str:
     )
 
 
-def _classes(document: Mapping[str, Any]) -> Iterator[Section]:
+def _classes(document: Mapping[str, Any]) -> Iterator[Chapter]:
     """Where each run wins and loses, the classes with the most changes first."""
     for k, each in enumerate(document["differences"], start=1):
         found = sorted(each["per_class"].items(), key=lambda c: -c[1]["wins"] - c[1]["losses"])
@@ -197,10 +204,10 @@ def _classes(document: Mapping[str, Any]) -> Iterator[Section]:
         if len(found) > MOST_CLASSES:
             note += f" {MOST_CLASSES} of {len(found)} classes."
         columns = ["class", "predictions", "won", "lost", "recall difference"]
-        yield Section(f"classes-{k}", title, [Table(columns, rows), Paragraph(note, "note")])
+        yield Chapter(f"classes-{k}", title, [Table(columns, rows), Paragraph(note, "note")])
 
 
-def _images(document: Mapping[str, Any]) -> Iterator[Section]:
+def _images(document: Mapping[str, Any]) -> Iterator[Chapter]:
     found = document["disagreements"]
     if not found["n"]:
         return
@@ -211,4 +218,4 @@ def _images(document: Mapping[str, Any]) -> Iterator[Section]:
     blocks: list[Block] = [Table(columns, rows, words).kept()]
     if found["n"] > len(rows):
         blocks.append(Paragraph("The first of them; --disagreements FILE writes all.", "note"))
-    yield Section("images", f"Predicted differently: {found['n']:,}", blocks)
+    yield Chapter("images", f"Predicted differently: {found['n']:,}", blocks)

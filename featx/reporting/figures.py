@@ -18,6 +18,7 @@ from featx.numbers import percent
 from featx.reporting.blocks import Figure, Table
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
+from featx.reporting.tables import confused_pairs
 from featx.stats.metrics import confusion_matrix, metric_name
 
 __all__ = ["MOST_NUMBERED", "figures", "short"]
@@ -64,7 +65,7 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     everything = np.arange(n)
     words = "Rows are true classes, columns predicted ones; the diagonal is right. "
-    words += _confused(counts, subject.classes)
+    words += _confused(subject)
     if n > MOST_LABELLED:
         words += (
             f" {counted(n, 'name', 'has/have')} no room here: the last of these figures "
@@ -117,17 +118,12 @@ def _cells(
     )
 
 
-def _confused(counts: Any, classes: Sequence[str]) -> str:
+def _confused(subject: Subject) -> str:
     """The pairs that are confused most, in words."""
-    off = counts.copy()
-    np.fill_diagonal(off, 0)
-    order = np.argsort(-off, axis=None, kind="stable")[:3]
-    pairs = [divmod(int(k), len(classes)) for k in order if off.flat[int(k)]]
+    pairs = confused_pairs(subject).rows[:3]
     if not pairs:
         return "No image was taken for another class."
-    named = "; ".join(
-        f"{short(classes[i])} for {short(classes[j])} ({off[i, j]:,})" for i, j in pairs
-    )
+    named = "; ".join(f"{short(y)} for {short(y_pred)} ({n:,})" for y, y_pred, n, _ in pairs)
     return f"Most often mistaken: {named}."
 
 

@@ -14,7 +14,7 @@ from featx.reporting.contents import Subject
 from featx.reporting.drawing import picture
 from featx.reporting.figures import figures
 from featx.reporting.gallery import cases, cases_table, least_certain, worst_mistakes
-from featx.reporting.map import Layout, layout_table
+from featx.reporting.map import MapLayout, layout_table
 from featx.reporting.tables import candidates, class_rows, confused_pairs, estimates
 
 __all__ = ["FIGURES", "write_figures"]
@@ -23,7 +23,7 @@ MARKER = ".featx-figures.json"  # lists what featx wrote, so that it may be repl
 MADE_BY = "featx report --figures"
 
 
-def write_figures(folder: Path, subject: Subject, layout: Layout | None) -> list[str]:
+def write_figures(folder: Path, subject: Subject, layout: MapLayout | None) -> list[str]:
     """Write each figure as SVG and PNG, and each table as CSV; the same run gives the same bytes.
 
     Parameters
@@ -31,7 +31,7 @@ def write_figures(folder: Path, subject: Subject, layout: Layout | None) -> list
     folder : Path
         Made where it is not there; figures and tables of before are replaced.
     subject : Subject
-    layout : Layout, optional
+    layout : MapLayout, optional
         Of the map; None leaves its table out.
 
     Returns
@@ -77,7 +77,7 @@ FIGURES = FolderKind(
 )
 
 
-def _tables(subject: Subject, layout: Layout | None) -> Iterator[tuple[str, Table]]:
+def _tables(subject: Subject, layout: MapLayout | None) -> Iterator[tuple[str, Table]]:
     if subject.results.get("candidates"):
         yield "candidates", candidates(subject.results)
     yield "estimates", estimates(subject.results)

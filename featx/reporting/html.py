@@ -11,7 +11,7 @@ from typing import Any
 
 from featx.files import printable
 from featx.numbers import cell
-from featx.reporting.blocks import Bar, Block, Code, Map, Section, Strong
+from featx.reporting.blocks import Bar, Block, Chapter, Code, Map, Strong
 from featx.reporting.drawing import inline_svg
 from featx.reporting.ink import HUES
 
@@ -66,8 +66,8 @@ def page(title: str, blocks: Sequence[Block], *, broad: bool = False) -> str:
     """
     from markupsafe import Markup
 
-    blocks = [block for block in blocks if not isinstance(block, Section) or block.blocks]
-    sections = [block for block in blocks if isinstance(block, Section)]
+    blocks = [block for block in blocks if not isinstance(block, Chapter) or block.blocks]
+    sections = [block for block in blocks if isinstance(block, Chapter)]
     mapped = any(isinstance(block, Map) for section in sections for block in section.blocks)
     script = _file(MAP_SCRIPT) if mapped else ""
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -13,7 +13,7 @@ from featx.reporting.contents import Embedded, Subject, standardised
 from featx.reporting.ink import HUES
 from featx.reporting.pictures import small_pictures, sprite_sheet
 
-__all__ = ["Layout", "lay_out", "layout_table", "map_blocks"]
+__all__ = ["MapLayout", "lay_out", "layout_table", "map_blocks"]
 
 MOST_POINTS = 1000
 LEAST_POINTS = 12  # fewer make no map
@@ -30,7 +30,7 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Layout:
+class MapLayout:
     """Where images lie.
 
     Parameters
@@ -49,7 +49,7 @@ class Layout:
     tsne: Float
 
 
-def lay_out(embedded: Embedded, *, seed: int) -> Layout | None:
+def lay_out(embedded: Embedded, *, seed: int) -> MapLayout | None:
     """Principal components and t-SNE of the standardised embeddings; None of very few.
 
     Of many images about 1,000 are drawn, every class in proportion and each at least once. One
@@ -80,7 +80,7 @@ def lay_out(embedded: Embedded, *, seed: int) -> Layout | None:
             perplexity=perplexity, max_iter=ITERATIONS, init="pca", random_state=seed, n_jobs=1
         ).fit_transform(flat)
     explained = float(pca.explained_variance_ratio_[:2].sum())
-    return Layout(rows, flat[:, :2], explained, tsne.astype(np.float64))
+    return MapLayout(rows, flat[:, :2], explained, tsne.astype(np.float64))
 
 
 def _sample(y: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -96,7 +96,7 @@ def _sample(y: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate(kept))
 
 
-def layout_table(subject: Subject, layout: Layout) -> Table:
+def layout_table(subject: Subject, layout: MapLayout) -> Table:
     """The map's points as a table."""
     embedded = subject.embedded
     assert embedded is not None
@@ -111,7 +111,7 @@ def _label(subject: Subject, code: int) -> str:
     return subject.classes[code] if code >= 0 else "(another class)"
 
 
-def map_blocks(subject: Subject, layout: Layout) -> Iterator[Block]:
+def map_blocks(subject: Subject, layout: MapLayout) -> Iterator[Block]:
     """Both maps, what they show in words, and the pictures of their marks."""
     embedded = subject.embedded
     assert embedded is not None
@@ -152,7 +152,11 @@ def _looks(subject: Subject) -> dict[int, int]:
 
 
 def _marks(
-    subject: Subject, layout: Layout, places: Float, looks: Mapping[int, int], wrong: frozenset[str]
+    subject: Subject,
+    layout: MapLayout,
+    places: Float,
+    looks: Mapping[int, int],
+    wrong: frozenset[str],
 ) -> list[Mark]:
     """One mark an image, in a square of `SIDE`."""
     embedded = subject.embedded

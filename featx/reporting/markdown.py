@@ -9,12 +9,12 @@ from featx.files import printable
 from featx.numbers import cell
 from featx.reporting.blocks import (
     Block,
+    Chapter,
     Code,
+    CodeBlock,
     Heading,
-    Listing,
     Paragraph,
     Points,
-    Section,
     Strong,
     Table,
     Text,
@@ -42,7 +42,7 @@ def markdown(title: str, blocks: Sequence[Block]) -> str:
 def _all(blocks: Sequence[Block]) -> Iterator[str]:
     for block in readable(blocks):
         match block:
-            case Section(_, title, inside):
+            case Chapter(_, title, inside):
                 yield f"## {escaped(title)}"
                 yield from _all(inside)
             case Heading(text, level):
@@ -53,7 +53,7 @@ def _all(blocks: Sequence[Block]) -> Iterator[str]:
                 yield "\n".join(f"- {_line(text)}" for text in texts)
             case Table():
                 yield _table(block)
-            case Listing(text, language):
+            case CodeBlock(text, language):
                 yield fenced(text, language)
 
 

@@ -9,13 +9,13 @@ from featx.numbers import percent
 from featx.reporting.blocks import (
     Bar,
     Block,
+    Chapter,
+    CodeBlock,
     Figures,
     Folded,
     Heading,
-    Listing,
     Paragraph,
     Points,
-    Section,
     Table,
 )
 from featx.reporting.contents import Subject
@@ -23,7 +23,7 @@ from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import case_cards, least_certain, sample_group, worst_mistakes
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
-from featx.reporting.map import Layout, map_blocks
+from featx.reporting.map import MapLayout, map_blocks
 from featx.reporting.sentences import sentences
 from featx.reporting.tables import (
     candidate_blocks,
@@ -44,13 +44,13 @@ FIRST_ROWS = 10
 LEARNING = ("learning_curve", "training_")  # figures of it
 
 
-def write_page(subject: Subject, layout: Layout | None) -> str:
+def write_page(subject: Subject, layout: MapLayout | None) -> str:
     """The report as one self-contained HTML document.
 
     Parameters
     ----------
     subject : Subject
-    layout : Layout, optional
+    layout : MapLayout, optional
         From `featx.reporting.map.lay_out`; None leaves the map out.
 
     Returns
@@ -64,19 +64,19 @@ def write_page(subject: Subject, layout: Layout | None) -> str:
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
     blocks: list[Block] = [
-        Section("found", "Asked and found", [Points(sentences(subject), "verdict")]),
-        Section("data", "Data", list(_data(subject))),
-        Section("candidates", "Candidates", list(candidate_blocks(subject.results))),
-        Section("estimate", "How good it is", list(_estimate(subject))),
-        Section("confusion", "What is mistaken for what",
+        Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
+        Chapter("data", "Data", list(_data(subject))),
+        Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
+        Chapter("estimate", "How good it is", list(_estimate(subject))),
+        Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
-        Section("curves", "Curves", [Figures(curves)]),
-        Section("learning", "Learning and training", [Figures(learning)] if learning else []),
-        Section("map", "Map of the embeddings",
+        Chapter("curves", "Curves", [Figures(curves)]),
+        Chapter("learning", "Learning and training", [Figures(learning)] if learning else []),
+        Chapter("map", "Map of the embeddings",
                 [] if layout is None else list(map_blocks(subject, layout))),
-        Section("mistakes", "Worst mistakes", list(_mistakes(subject))),
-        Section("uncertain", "Least certain images", list(_uncertain(subject))),
-        Section("again", "Time, versions, and how to make it again", list(_again(subject))),
+        Chapter("mistakes", "Worst mistakes", list(_mistakes(subject))),
+        Chapter("uncertain", "Least certain images", list(_uncertain(subject))),
+        Chapter("again", "Time, versions, and how to make it again", list(_again(subject))),
     ]  # fmt: skip
     return page(f"Run {subject.name}", blocks, broad=True)
 
@@ -182,7 +182,7 @@ def _again(subject: Subject) -> Iterator[Block]:
         f"{counted(environment.get('cores') or 0, 'core')}; {versions}."
     )
     yield Paragraph("The resolved configuration is in the run; this makes the run again:")
-    yield Listing(subject.command)
+    yield CodeBlock(subject.command)
     if notes := results.get("notes"):
         yield Heading("Notes of the run")
         yield Points(notes)

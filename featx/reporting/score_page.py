@@ -13,7 +13,7 @@ from featx.artifact import Model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig, arguments
 from featx.extraction import Extraction
 from featx.files import printable, write_atomic
-from featx.reporting.scored.contents import Scored
+from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.scored.document import write_scored_page
 from featx.scoring.drift import find_drift, known_groups
 from featx.scoring.scores import Scores
@@ -50,7 +50,7 @@ def add_page(
     extract : ExtractConfig
         How they were embedded, as it was asked for.
     """
-    scored = Scored(
+    scored = ScoredFolder(
         source=images.dataset,
         model=model,
         scores=scores,

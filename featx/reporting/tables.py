@@ -14,6 +14,7 @@ from featx.reporting.contents import Subject
 from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
 
 __all__ = [
+    "calibration_sentence",
     "candidate_blocks",
     "candidates",
     "class_rows",
@@ -113,7 +114,7 @@ def estimate_table(estimate: Row, others: Mapping[str, Row]) -> Table:
         [metric_name(name), row, *(one.get(name, "") for one in named.values())]
         for name, row in headline(estimate).items()
     ]
-    return Table(["", "estimate", *named], rows)
+    return Table(["", "estimate [95 % interval]", *named], rows)
 
 
 def estimate_blocks(results: Row) -> Iterator[Block]:
@@ -123,13 +124,7 @@ def estimate_blocks(results: Row) -> Iterator[Block]:
     yield Paragraph(f"Estimate: {estimate['description']}. {_images(estimate)}.", "note")
     for name, one in others.items():
         yield Paragraph(f"{name.replace('_', ' ')}: {one['description']}. {_images(one)}.", "note")
-    calibration = estimate["calibration"]
-    yield Paragraph(
-        f"Calibration error {calibration['ece']:.3f} ({calibration['bins']}). A perfectly "
-        f"calibrated model would show about {calibration['if_right_mean']:.3f}, rarely above "
-        f"{calibration['if_right_high']:.3f}.",
-        "note",
-    )
+    yield Paragraph(calibration_sentence(estimate["calibration"]), "note")
     if "repeats" in estimate:
         values = estimate["repeats"]["accuracy"]
         yield Paragraph(
@@ -143,6 +138,15 @@ def estimate_blocks(results: Row) -> Iterator[Block]:
         rows = [[metric_name(name), row] for name, row in headline(by_group).items()]
         yield Table(("", n_groups), rows)
         yield Paragraph(f"{by_group['interval']}.", "note")
+
+
+def calibration_sentence(calibration: Row) -> str:
+    """The calibration error beside that of perfectly calibrated probabilities."""
+    return (
+        f"Calibration error {calibration['ece']:.3f} ({calibration['bins']}). A perfectly "
+        f"calibrated model would show about {calibration['if_right_mean']:.3f}, rarely above "
+        f"{calibration['if_right_high']:.3f}."
+    )
 
 
 def _images(estimate: Row) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from featx import console
 from featx.files import printable
 from featx.numbers import cell
-from featx.reporting.blocks import Block, Heading, Paragraph, Points, Section, Table, Text, readable
+from featx.reporting.blocks import Block, Chapter, Heading, Paragraph, Points, Table, Text, readable
 
 __all__ = ["show"]
 
@@ -17,7 +17,7 @@ def show(blocks: Sequence[Block]) -> None:
     """Print the blocks; figures, pictures and empty sections are left out."""
     for place, block in enumerate(readable(blocks)):
         match block:
-            case Section(_, title, inside):
+            case Chapter(_, title, inside):
                 console.out("\n" * (place > 0) + printable(title))
                 show(inside)
             case Heading(text):

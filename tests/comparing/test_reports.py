@@ -17,7 +17,7 @@ from featx.comparing.compare import compare_runs
 from featx.errors import UnknownNameError
 from featx.files import printable
 from featx.formats import write_rows
-from featx.reporting.blocks import Figures, Section
+from featx.reporting.blocks import Chapter, Figures
 from featx.reporting.comparison import comparison_blocks
 from featx.reporting.drawing import inline_svg
 from featx.reporting.formats import REPORTS, render
@@ -196,7 +196,7 @@ def plotted(points):
         run["what"] = ""
         run["cost"] |= dict.fromkeys((*names, "images_per_s", "model_bytes"))
     [section] = [s for s in comparison_blocks(document) if s.key == "quality"]
-    assert isinstance(section, Section)
+    assert isinstance(section, Chapter)
     [figures] = section.blocks
     assert isinstance(figures, Figures)
     return figures.figures[0]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
@@ -81,7 +82,7 @@ def test_the_search_for_markup_finds_it(source: str, holds: bool) -> None:
 
 ROW = {"value": 0.853, "low": 0.821, "high": 0.884}
 BLOCKS = [
-    b.Section(
+    b.Chapter(
         "one",
         "A <b>title</b>",
         [
@@ -89,14 +90,20 @@ BLOCKS = [
             b.Heading("Below"),
             b.Table(("name", "n", "share", "bar"), [["a_b", 1234, ROW, b.Bar(0.5)]]),
             b.Paragraph(["type ", b.Code("x & y")], "note"),
-            b.Listing("featx fit"),
+            b.CodeBlock("featx fit"),
             b.Folded("more", [b.Table(("x",), [["folded"]])]),
             b.Gallery([b.Card([b.Picture("", "words")], [b.Strong("cat")], ["cat.png"])]),
         ],
     ),
-    b.Section("two", "Only to be seen", [b.Gallery([])]),
-    b.Section("three", "Empty", []),
+    b.Chapter("two", "Only to be seen", [b.Gallery([])]),
+    b.Chapter("three", "Empty", []),
 ]
+
+
+def test_every_kind_of_block_has_its_branch() -> None:
+    template = (PACKAGE / "reporting" / "templates" / "blocks.html").read_text("utf-8")
+    kinds = set(re.findall(r'kind == "(\w+)"', template))
+    assert kinds == {kind.__name__ for kind in get_args(b.Block)}
 
 
 def test_a_page_holds_every_block() -> None:
@@ -172,7 +179,7 @@ def test_numbers() -> None:
 
 def test_a_fit_without_a_page_loads_neither_matplotlib_nor_jinja2(tmp_path: Path) -> None:
     probe = (
-        "import sys, featx.api.fit, featx.api.report, featx.reporting.summaries.fit\n"
+        "import sys, featx.api.fit, featx.api.report, featx.reporting.summaries.run\n"
         "import featx.reporting.formats as f\nassert f.REPORTS.names()\n"
         "print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
     )

@@ -13,14 +13,14 @@ from featx.artifact import Model
 from featx.scoring.drift import Drifted
 from featx.scoring.scores import Scores
 
-__all__ = ["Scored"]
+__all__ = ["ScoredFolder"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredFolder:
     """New images and what a model predicts for them.
 
     Parameters

@@ -15,22 +15,22 @@ from featx.reporting.blocks import (
     Bar,
     Block,
     Card,
+    Chapter,
+    CodeBlock,
     Figures,
     Folded,
     Gallery,
     Group,
     Heading,
-    Listing,
     Paragraph,
     Points,
-    Section,
     Strong,
     Table,
 )
 from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
 from featx.reporting.run_page import folded
-from featx.reporting.scored.contents import Scored
+from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
 from featx.reporting.scored.words import rests_on, sentences
 from featx.scoring.drift import LEVEL
@@ -48,24 +48,24 @@ MOST_TILES = 1200  # of a contact sheet: about 2 MB
 LONGEST = 40  # name below a picture
 
 
-def write_scored_page(scored: Scored) -> str:
+def write_scored_page(scored: ScoredFolder) -> str:
     """The page as one self-contained HTML document, without any script."""
     some = len(scored.read) > 0
     blocks: list[Block] = [
-        Section("found", "Asked and found", [Points(sentences(scored), "verdict")]),
-        Section("drift", "Drift", list(_drift(scored)) if some else []),
-        Section("classes", "Predicted classes", list(_classes(scored)) if some else []),
-        Section("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),
-        Section("ood", "Out of distribution", list(_far(scored))),
-        Section("abstained", "Abstained", list(_abstained(scored))),
-        Section("unreadable", "Unreadable files", list(_unreadable(scored))),
-        Section("sheet", "Contact sheet", list(_contact_sheet(scored))),
-        Section("again", "Time, versions, and how to make it again", list(_again(scored))),
+        Chapter("found", "Asked and found", [Points(sentences(scored), "verdict")]),
+        Chapter("drift", "Drift", list(_drift(scored)) if some else []),
+        Chapter("classes", "Predicted classes", list(_classes(scored)) if some else []),
+        Chapter("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),
+        Chapter("ood", "Out of distribution", list(_far(scored))),
+        Chapter("abstained", "Abstained", list(_abstained(scored))),
+        Chapter("unreadable", "Unreadable files", list(_unreadable(scored))),
+        Chapter("sheet", "Contact sheet", list(_contact_sheet(scored))),
+        Chapter("again", "Time, versions, and how to make it again", list(_again(scored))),
     ]
     return page(f"Scores of {scored.source}", blocks, broad=True)
 
 
-def _drift(scored: Scored) -> Iterator[Block]:
+def _drift(scored: ScoredFolder) -> Iterator[Block]:
     drift = scored.drift
     if drift is None:
         return
@@ -79,7 +79,7 @@ def _drift(scored: Scored) -> Iterator[Block]:
     yield Paragraph(rests_on(drift), "note")
 
 
-def _classes(scored: Scored) -> Iterator[Block]:
+def _classes(scored: ScoredFolder) -> Iterator[Block]:
     counts, n, drift, abstained = (
         scored.counts,
         len(scored.read),
@@ -111,7 +111,7 @@ def _classes(scored: Scored) -> Iterator[Block]:
         )
 
 
-def _far(scored: Scored) -> Iterator[Block]:
+def _far(scored: ScoredFolder) -> Iterator[Block]:
     far, values = scored.scores.ood, scored.scores.ood_scores
     novelty = (scored.model.trust or Trust()).novelty
     if far is None or values is None or novelty is None:
@@ -130,7 +130,7 @@ def _far(scored: Scored) -> Iterator[Block]:
     yield _named(scored, rows, "score", [f"{values[i]:.2f}" for i in rows[:MOST_NAMED]])
 
 
-def _abstained(scored: Scored) -> Iterator[Block]:
+def _abstained(scored: ScoredFolder) -> Iterator[Block]:
     if scored.scores.abstained is None:
         return
     rows = np.flatnonzero(scored.scores.abstained)
@@ -146,7 +146,7 @@ def _abstained(scored: Scored) -> Iterator[Block]:
     yield _named(scored, rows, "next", [_next(scored, i) for i in rows[:MOST_NAMED].tolist()])
 
 
-def _next(scored: Scored, i: int) -> str:
+def _next(scored: ScoredFolder, i: int) -> str:
     """The likeliest class beside the predicted one."""
     p = scored.scores.probabilities[i].copy()
     p[scored.y_pred[i]] = -1.0
@@ -154,7 +154,7 @@ def _next(scored: Scored, i: int) -> str:
     return f"{scored.classes[c]} {p[c]:.0%}"
 
 
-def _named(scored: Scored, rows: Int, column: str, values: Sequence[str]) -> Folded:
+def _named(scored: ScoredFolder, rows: Int, column: str, values: Sequence[str]) -> Folded:
     """The images by name, on demand."""
     cells = [
         [scored.scores.ids[i], f"{scored.classes[scored.y_pred[i]]} {scored.sure[i]:.0%}", value]
@@ -166,7 +166,7 @@ def _named(scored: Scored, rows: Int, column: str, values: Sequence[str]) -> Fol
     return Folded(words, [Table(("file", "predicted", column), cells)])
 
 
-def _unreadable(scored: Scored) -> Iterator[Block]:
+def _unreadable(scored: ScoredFolder) -> Iterator[Block]:
     failures = scored.scores.failures
     if not failures:
         return
@@ -180,7 +180,7 @@ def _unreadable(scored: Scored) -> Iterator[Block]:
     yield from folded(Table(("file", "why"), rows, range(2)), more)
 
 
-def _tiles(scored: Scored, rows: Int, *, named: bool = True) -> Gallery:
+def _tiles(scored: ScoredFolder, rows: Int, *, named: bool = True) -> Gallery:
     """One tile an image: its picture, what is predicted and how surely, and its name.
 
     Where all have the same predicted class, ``named`` is False and it is not repeated.
@@ -196,7 +196,7 @@ def _tiles(scored: Scored, rows: Int, *, named: bool = True) -> Gallery:
     return Gallery(cards)
 
 
-def _contact_sheet(scored: Scored) -> Iterator[Block]:
+def _contact_sheet(scored: ScoredFolder) -> Iterator[Block]:
     """The most and the least confident images of each class, the largest class first."""
     counts = scored.counts
     order = [c for c in np.argsort(-counts, kind="stable").tolist() if counts[c]]
@@ -216,8 +216,8 @@ def _contact_sheet(scored: Scored) -> Iterator[Block]:
         yield Group(blocks, "sheet")
 
 
-def _again(scored: Scored) -> Iterator[Block]:
+def _again(scored: ScoredFolder) -> Iterator[Block]:
     yield from map(Paragraph, scored.facts)
     if scored.command:
         yield Paragraph("This makes the page again:")
-        yield Listing(scored.command)
+        yield CodeBlock(scored.command)

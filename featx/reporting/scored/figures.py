@@ -9,7 +9,7 @@ import numpy as np
 
 from featx.reporting.blocks import Figure, Table
 from featx.reporting.ink import Ink, hue
-from featx.reporting.scored.contents import Scored
+from featx.reporting.scored.contents import ScoredFolder
 from featx.scoring.drift import Drifted
 
 __all__ = ["confidence", "drift_figures", "moved_most"]
@@ -17,7 +17,7 @@ __all__ = ["confidence", "drift_figures", "moved_most"]
 BINS = np.linspace(0, 1, 21)
 
 
-def confidence(scored: Scored) -> Figure:
+def confidence(scored: ScoredFolder) -> Figure:
     """How probable predictions are."""
     sure = scored.sure[scored.read]
     new = np.histogram(sure, BINS)[0] / len(sure)

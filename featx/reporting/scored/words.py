@@ -8,7 +8,7 @@ from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.trust import Trust
 from featx.console import counted
 from featx.numbers import interval, percent
-from featx.reporting.scored.contents import Scored
+from featx.reporting.scored.contents import ScoredFolder
 from featx.scoring.drift import LEVEL, Drifted
 
 __all__ = ["drift_sentences", "rests_on", "sentences"]
@@ -16,7 +16,7 @@ __all__ = ["drift_sentences", "rests_on", "sentences"]
 N_NAMED = 3  # classes
 
 
-def sentences(scored: Scored) -> list[str]:
+def sentences(scored: ScoredFolder) -> list[str]:
     """Asked, found, how sure, how far away, and whether images have changed."""
     if not len(scored.read):
         return [_asked(scored)]
@@ -24,7 +24,7 @@ def sentences(scored: Scored) -> list[str]:
     return [_asked(scored), _found(scored), _sure(scored), *_away(scored), drift]
 
 
-def _asked(scored: Scored) -> str:
+def _asked(scored: ScoredFolder) -> str:
     model, metrics = scored.model, scored.model.metrics.get("metrics", {})
     kind = "ensemble" if isinstance(model.head, EnsembleHead) else "classifier's"
     head = (model.provenance.get("chosen") or {}).get("head", kind)
@@ -43,7 +43,7 @@ def _asked(scored: Scored) -> str:
     )
 
 
-def _found(scored: Scored) -> str:
+def _found(scored: ScoredFolder) -> str:
     counts, n = scored.counts, len(scored.read)
     order = np.argsort(-counts, kind="stable")[:N_NAMED]
     named = ", ".join(f"{scored.classes[c]!r} {percent(counts[c] / n)}" for c in order if counts[c])
@@ -53,7 +53,7 @@ def _found(scored: Scored) -> str:
     return f"Found most often: {named}{missing}{unread if scored.scores.failures else ''}."
 
 
-def _sure(scored: Scored) -> str:
+def _sure(scored: ScoredFolder) -> str:
     n, sure = len(scored.read), scored.sure[scored.read]
     text = f"Half of the predictions have a probability of {np.median(sure):.2f} or more"
     if scored.scores.abstained is None:
@@ -65,7 +65,7 @@ def _sure(scored: Scored) -> str:
     )
 
 
-def _away(scored: Scored) -> list[str]:
+def _away(scored: ScoredFolder) -> list[str]:
     novelty = (scored.model.trust or Trust()).novelty
     if scored.scores.ood is None or novelty is None:
         return []
@@ -77,7 +77,7 @@ def _away(scored: Scored) -> list[str]:
     ]
 
 
-def drift_sentences(scored: Scored) -> list[str]:
+def drift_sentences(scored: ScoredFolder) -> list[str]:
     """Whether the images are other ones than the model was fitted on."""
     drift = scored.drift
     if drift is None:
@@ -112,7 +112,7 @@ def _place(drift: Drifted) -> str:
     )
 
 
-def _mix(scored: Scored, drift: Drifted) -> str:
+def _mix(scored: ScoredFolder, drift: Drifted) -> str:
     if drift.p_mix > LEVEL:
         return f"Predicted classes have like shares (p = {drift.p_mix:.3g})."
     c = int(np.abs(drift.mix.parts).argmax())

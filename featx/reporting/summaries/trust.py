@@ -8,7 +8,7 @@ from typing import Any
 from featx.files import printable
 from featx.numbers import interval
 
-__all__ = ["trust_sentences"]
+__all__ = ["novelty_sentence", "sets_sentence", "trust_sentences"]
 
 
 def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
@@ -24,12 +24,8 @@ def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
             f"Decided by costs: {_number(decision['mean_cost'])} an image; by the likeliest class "
             f"it would be {_number(decision['mean_cost_of_the_likeliest'])}"
         )
-    yield _sets_sentence(trust["prediction_sets"])
-    novelty = trust["novelty"]
-    yield (
-        f"Out-of-distribution score: {_share(novelty['false_alarms'])} of these images are flagged "
-        f"({100 * novelty['rate']:g} % asked for)"
-    )
+    yield sets_sentence(trust["prediction_sets"], trust["prediction_sets"])
+    yield novelty_sentence(trust["novelty"], trust["novelty"])
 
 
 def _threshold_sentence(decision: Mapping[str, Any]) -> str:
@@ -50,20 +46,30 @@ def _threshold_sentence(decision: Mapping[str, Any]) -> str:
     return f"{sentence}; its {metric} is below the {100 * float(target):g} % asked for"
 
 
-def _sets_sentence(sets: Mapping[str, Any]) -> str:
-    """Coverage, and who is abstained from; there may be nobody, or nobody else."""
+def novelty_sentence(limit: Mapping[str, Any], seen: Mapping[str, Any] | None) -> str:
+    """How many images like the training images are flagged, as ``seen`` or else as meant."""
+    method = f" ({limit['method']}, limit {limit['limit']:.3f})" if "method" in limit else ""
+    score, rate = f"Out-of-distribution score{method}", f"{100 * limit['rate']:g} %"
+    if seen is None:
+        return f"{score}: meant to flag {rate} of images like these"
+    return f"{score}: {_share(seen['false_alarms'])} of these images are flagged ({rate} asked for)"
+
+
+def sets_sentence(sets: Mapping[str, Any], seen: Mapping[str, Any] | None) -> str:
+    """Coverage as ``seen``, and who is abstained from; there may be nobody, or nobody else."""
     over = " of every class" if sets.get("over") == "classes" else ""
-    sentence = (
-        f"Prediction sets meant for {100 * sets['coverage']:g} %{over} hold the true class of "
-        f"{_share(sets['covered'])} of the images"
-    )
-    abstained, right = sets["abstained"]["value"], sets["accuracy_of_the_others"]
+    method = f" ({sets['method']})" if "method" in sets else ""
+    meant = f"Prediction sets{method} meant for {100 * sets['coverage']:g} %{over}"
+    if seen is None:
+        return f"{meant} of the images; what they cover was not measured"
+    sentence = f"{meant} hold the true class of {_share(seen['covered'])} of the images"
+    abstained, right = seen["abstained"], seen["accuracy_of_the_others"]
     if right["value"] is None:
         return f"{sentence}; the model abstains on all of them"
-    if not abstained:
+    if not abstained["value"]:
         return f"{sentence}; the model abstains on none, and {_share(right)} are predicted right"
     return (
-        f"{sentence}; the model abstains on {_share(sets['abstained'])}, where a set has several "
+        f"{sentence}; the model abstains on {_share(abstained)}, where a set has several "
         f"classes or no class is likely enough, and {_share(right)} of the rest are predicted right"
     )
 

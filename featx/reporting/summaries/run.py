@@ -1,4 +1,4 @@
-"""A finished fine-tune as tables for a person."""
+"""A finished run as tables for a person."""
 
 from __future__ import annotations
 
@@ -7,28 +7,58 @@ from typing import Any
 
 from featx import console
 from featx.config import ExtractConfig, score_command
-from featx.reporting.blocks import Block, Heading, Table
-from featx.reporting.summaries.fit import judged_blocks
+from featx.reporting.blocks import Block, Heading, Points, Table
+from featx.reporting.summaries.curve import curve_blocks
+from featx.reporting.summaries.trust import trust_sentences
+from featx.reporting.tables import candidate_blocks, class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
 from featx.runs import Run
 
-__all__ = ["print_finetune"]
+__all__ = ["print_run"]
+
+MOST_CLASSES = 20
 
 
-def print_finetune(run: Run, extract: ExtractConfig) -> None:
-    """Print how training went, both estimates, the classes, and what to do next."""
-    trainings = run.results["finetuning"]["trainings"]
+def print_run(run: Run, extract: ExtractConfig) -> None:
+    """Print how the model was made, its estimates, its classes, and what to do next."""
+    show(list(_blocks(run.results)))
+    console.log(f"\nNext: {score_command(str(run.folder), extract)}")
+
+
+def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
+    if "finetuning" in results:
+        yield from _trainings(results["finetuning"]["trainings"], results["scoring"])
+    else:
+        yield Heading(f"Search by {results['scoring']}, cross-validated")
+        yield from candidate_blocks(results)
+    yield Heading("Estimate")
+    yield from estimate_blocks(results)
+    if results.get("trust"):
+        yield Heading("How far to trust a prediction")
+        yield Points(list(trust_sentences(results["trust"])))
+    per_class, title = results["estimate"]["per_class"], "Classes"
+    rows = list(per_class.items())
+    if len(rows) > MOST_CLASSES:
+        rows = hardest_first(per_class)[:MOST_CLASSES]
+        title += f" ({MOST_CLASSES} hardest of {len(per_class)}; all are in results.json)"
+    yield Heading(title)
+    yield class_table(rows, ("recall", "precision", "f1"))
+    if results.get("learning_curve") is not None:
+        yield from curve_blocks(results["learning_curve"])
+
+
+def _trainings(trainings: Sequence[Mapping[str, Any]], scoring: str) -> Iterator[Block]:
+    """How each training went, and what was searched."""
     columns = (
         *("training", "epochs", "best", "ended by"),
         *("score: frozen", "best", "last", "loss: frozen", "best", "last", "s"),
     )
-    title = (
-        f"Validation images: {run.results['scoring']} and loss, before training (frozen) and after "
-        f"the best and the last epoch; best by {trainings[0]['watched']}"
+    yield Heading(
+        f"Validation images: {scoring} and loss, before training (frozen) and after the best and "
+        f"the last epoch; best by {trainings[0]['watched']}"
     )
-    rows = [_row(training) for training in trainings]
-    show([Heading(title), Table(columns, rows), *_searches(trainings), *judged_blocks(run.results)])
-    console.log(f"\nNext: {score_command(str(run.folder), extract)}")
+    yield Table(columns, [_row(training) for training in trainings])
+    yield from _searches(trainings)
 
 
 def _searches(trainings: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
