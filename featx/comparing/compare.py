@@ -168,6 +168,8 @@ def _describe_run(run: JudgedRun, paired: Paired, measured: Measured, seed: int)
         "label": run.label,
         "folder": str(run.folder),
         "what": describe_run(run),
+        "tried": run.tried,
+        "searched": run.searched,
         "metrics": numbers["metrics"],
         "per_class": numbers["per_class"],
         "interval": numbers["interval"],

@@ -75,6 +75,24 @@ class JudgedRun:
         return "finetuning" in self.results
 
     @property
+    def tried(self) -> str | None:
+        """What its fine-tuning tried, in words; None of a run without fine-tuning."""
+        if not self.tuned:
+            return None
+        tuning = self.results["finetuning"]
+        tried = tuning.get("tried") if isinstance(tuning, dict) else None
+        said = tried.get("said") if isinstance(tried, dict) else None
+        return printable(said) if isinstance(said, str) else "one recipe, of a featx before presets"
+
+    @property
+    def searched(self) -> bool:
+        """Whether its fine-tuning tried several recipes."""
+        tuning = self.results.get("finetuning")
+        trainings = tuning.get("trainings") if isinstance(tuning, dict) else None
+        first = trainings[0] if isinstance(trainings, list) and trainings else None
+        return isinstance(first, dict) and "search" in first
+
+    @property
     def grouped(self) -> bool:
         """Whether it knows of groups."""
         return self.results.get("n_groups") is not None
