@@ -1,17 +1,22 @@
-"""Is fine-tuning worth it? Frozen backbones, their last stages and all of them, by one command.
+"""Fine-tuning on real images: featx's defaults against frozen features and plain loops.
 
-    python benchmarks/finetune_real.py --data clothing/ --weights FILE --folder FOLDER
+    python benchmarks/finetune_real.py --data DATA --weights SQUEEZENET --folder FOLDER
+    python benchmarks/finetune_real.py ... --only clothing-1000/lite0 --seeds 0 1 2
 
-Runs `featx fit` and `featx finetune` on a data set with a test split, for torchvision's SqueezeNet
-with the ImageNet weights of FILE and the embedded backbone, and `featx compare` on all of them and
-on those of each backbone. FOLDER keeps cache, runs and pages: what is there is not run again, and a
-run that was killed goes on. Writes benchmarks/results/finetune_real.json, with the time and the
-processor time of each command.
+A row is a data set and a backbone, a column a way to train, a cell a seed. Each cell is written to
+benchmarks/results/finetune_real.json as it ends, and is not run again; ``--only`` takes the
+beginning of ``SET/BACKBONE/COLUMN/SEED``. DATA holds ``clothing/``, ``plankton/``, ``pacs.csv`` and
+``bccd.csv``. Sets: 250, 500, 1,000 or all training photographs of clothing, 2,000 of plankton
+(tested on the rest), pacs without one domain (tested on it, and on a fifth of the others), bccd in
+five grouped folds. Columns: ``frozen`` (`featx fit`), ``old`` (defaults before presets, as flags),
+``quick``, ``new`` (the balanced preset), ``fitted`` (the same from the fitted head), ``plain`` (the
+loop of plain_loop.py) and ``best`` (the best such loop that was found).
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import datetime
 import json
 import os
@@ -21,137 +26,270 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from measuring import asked, cpu_of_children_s, keep, machine
 
 RESULTS = Path(__file__).parent / "results" / "finetune_real.json"
-SQUEEZENET = ["--backbone", "torchvision:squeezenet1_0", "--weights"]
-GRADUAL = ["--unfreeze", "gradual", "--augment", "light", "--epochs", "6", "--learning-rate"]
-LAST = ["--unfreeze", "last-2", "--augment", "none", "--epochs", "10", "--learning-rate", "5e-5"]
-MINI_LAST = ["--unfreeze", "last-1", "--augment", "light", "--epochs", "5", "--learning-rate"]
-FITS = {"squeezenet-frozen": SQUEEZENET, "mini-frozen": []}
-FINETUNES = {  # name: the run it starts from, and how it is trained
-    "squeezenet-last2": ("squeezenet-frozen", LAST),
-    "squeezenet-gradual": ("squeezenet-frozen", [*GRADUAL, "1e-4"]),
-    "mini-last1": ("mini-frozen", [*MINI_LAST, "2e-4"]),
-    "mini-gradual": ("mini-frozen", [*GRADUAL, "2e-4"]),
+SETS = ("clothing-1000", "pacs-sketch", "bccd", "plankton", "clothing-all", "clothing-250",
+        "clothing-500")  # fmt: skip
+BACKBONES = {
+    "lite0": ["--backbone", "featx:lite0", "--size", "128"],
+    "squeezenet": ["--backbone", "torchvision:squeezenet1_0", "--size", "128"],
+    "mini": ["--backbone", "featx:mini-v1"],
 }
-COMPARED = {
-    "all": ["squeezenet-frozen", "squeezenet-last2", "squeezenet-gradual",
-            "mini-frozen", "mini-last1", "mini-gradual"],
-    "squeezenet": ["squeezenet-frozen", "squeezenet-last2", "squeezenet-gradual"],
-    "mini": ["mini-frozen", "mini-last1", "mini-gradual"],
-}  # fmt: skip
+OLD = ["--start", "fitted", "--head-rate", "1", "--learning-rate", "1e-4", "--layer-decay", "0.75",
+       "--epochs", "10", "--warmup", "0.1", "--label-smoothing", "0", "--augment", "light",
+       "--monitor", "loss", "--patience", "5"]  # fmt: skip
+COLUMNS: dict[str, list[str]] = {
+    "frozen": [],
+    "old": OLD,
+    "quick": ["--preset", "quick"],
+    "new": [],
+    "fitted": ["--start", "fitted", "--head-rate", "1"],
+    "plain": [],
+    "best": [],
+}
+BEST: dict[str, dict[str, Any]] = {
+    "lite0": {},
+    "squeezenet": {"rate": 1e-4, "head_rate": 1e-3},
+    "mini": {},
+}
+PLAIN = ("plain", "best")
+METRICS = ("accuracy", "balanced_accuracy", "log_loss")
 
 
 def main() -> None:
-    """Run what is not there, compare, and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    """Run the cells that are not there, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", action="append", help="the beginning of cells' names")
+    parser.add_argument("--columns", nargs="+", choices=tuple(COLUMNS), default=list(COLUMNS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     options = asked(parser, needs=["data", "weights"], folders=["folder"])
-    more: list[str] = []
-    if options.quick:
-        options.data = (
-            options.data if (options.data / "train").is_dir() else options.data / "clothing"
-        )
-        more = ["--size", "64", "--no-report"]
-        for _, how in FINETUNES.values():
-            how[how.index("--epochs") + 1] = "1"
-            how += ["--no-report"]
+    options.data, options.weights = options.data.resolve(), options.weights.resolve()
+    if options.child:
+        print(json.dumps(plain_cell(options, *options.child.split("/"))))
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
-    data, weights = str(options.data.resolve()), str(options.weights.resolve())
-    for name, backbone in FITS.items():
-        of = [*backbone, weights] if backbone else []
-        run(options.folder, name, ["fit", data, *of, *(more if backbone else [])])
-    for name, (start, how) in FINETUNES.items():
-        run(options.folder, name, ["finetune", data, "--from", f"runs/{start}", *how])
-    document = {
-        "data": options.data.name,
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "runs": {name: described(options.folder, name) for name in COMPARED["all"]},
-        "comparisons": {name: compared(options.folder, name) for name in COMPARED},
+    document = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.quick else {}
+    cells = document.get("cells", {})
+    for name in wanted(options):
+        if name in cells:
+            continue
+        cells[name] = run_cell(options, name)
+        print(name, cells[name], flush=True)
+        document = {"date": datetime.date.today().isoformat(), "machine": machine(), "cells": cells}
+        keep(RESULTS, document, quick=options.quick)
+    print(table(cells))
+
+
+def wanted(options: argparse.Namespace) -> list[str]:
+    """Names of cells, in the order in which they are run."""
+    if options.quick:
+        return ["clothing-250/mini/frozen/0", "clothing-250/mini/quick/0"]
+    names = [
+        f"{data}/{backbone}/{column}/{seed}"
+        for seed in options.seeds
+        for backbone in BACKBONES
+        for data in SETS
+        for column in options.columns
+    ]
+    return [n for n in names if not options.only or n.startswith(tuple(options.only))]
+
+
+def rows_of(data: Path, name: str) -> list[dict[str, str]]:
+    """``path``, ``label``, ``split``, ``group`` and ``domain`` of each image, the same every time;
+    of bccd, which is judged in folds, the split is the fold."""
+    rng = np.random.default_rng(0)
+    kind, _, which = name.partition("-")
+    if kind == "clothing":
+        splits = ("train", "validation") if which == "all" else ("train",)
+        train = [p for split in splits for p in sorted((data / "clothing" / split).glob("*/*.jpg"))]
+        if which != "all":
+            train = [train[i] for i in sorted(rng.permutation(len(train))[: int(which)])]
+        test = sorted((data / "clothing" / "test").glob("*/*.jpg"))
+        return [row(p, "train") for p in train] + [row(p, "test") for p in test]
+    if kind == "plankton":
+        paths = sorted((data / "plankton").glob("*/*.*"))
+        chosen = set(rng.permutation(len(paths))[:2000].tolist())
+        return [row(p, "train" if i in chosen else "test") for i, p in enumerate(paths)]
+    with (data / f"{kind}.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    if kind == "bccd":
+        return in_folds(data, listed)
+    rest = [r for r in listed if r["domain"] != which]
+    held = set(rng.permutation(len(rest))[: len(rest) // 5].tolist())
+    kept = [
+        row(data / r["path"], "test" if i in held else "train", domain=r["domain"])
+        for i, r in enumerate(rest)
+    ]
+    left_out = [r for r in listed if r["domain"] == which]
+    return kept + [row(data / r["path"], "test", domain=which) for r in left_out]
+
+
+def row(path: Path, split: str, *, group: str = "", domain: str = "") -> dict[str, str]:
+    """One image; its label is its folder."""
+    named = {"path": str(path), "label": path.parent.name, "split": split}
+    return {**named, "group": group, "domain": domain}
+
+
+def in_folds(data: Path, listed: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Each image with the fold that judges it, by the rule of featx."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups, labels = [r["group"] for r in listed], [r["label"] for r in listed]
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(labels, labels, groups)
+    fold = {i: k for k, (_, judged) in enumerate(folds) for i in judged}
+    return [row(data / r["path"], str(fold[i]), group=r["group"]) for i, r in enumerate(listed)]
+
+
+def run_cell(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What one way to train reaches, and what it took."""
+    data, backbone, column, seed = name.split("/")
+    started, cpu = time.perf_counter(), cpu_of_children_s()
+    if column in PLAIN:
+        shared = ["--data", options.data, "--weights", options.weights, "--folder", options.folder]
+        command = [sys.executable, __file__, *map(str, shared), "--child", name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+    manifest = write_manifest(options, data)
+    words = [*manifest, "--no-report", "--name", name.replace("/", "_")]
+    if column == "frozen":
+        weights = ["--weights", str(options.weights)] if backbone == "squeezenet" else []
+        words = ["fit", *words, *BACKBONES[backbone], *weights, "--seed", seed]
+        words += ["--cv", "5"] if data == "bccd" else []
+    else:
+        start = name.replace(f"/{column}/", "/frozen/").replace("/", "_")
+        words = ["finetune", *words, "--from", f"runs/{start}", *COLUMNS[column]]
+    featx(options.folder, words, f"{name.replace('/', '_')}.log")
+    took = {
+        "clock_s": round(time.perf_counter() - started, 1),
+        "processor_s": round(cpu_of_children_s() - cpu, 1),
     }
-    keep(RESULTS, document, quick=options.quick)
-    print(table(document))
+    folder = options.folder / "runs" / name.replace("/", "_")
+    return {**took, **judged(folder, rows_of(options.data, data)), **trained(folder)}
 
 
-def featx(folder: Path, arguments: list[str], log: str) -> dict[str, float]:
-    """One command in ``folder``; what it took."""
+def write_manifest(options: argparse.Namespace, data: str) -> list[str]:
+    """A table of the images for featx, as the words of its command line."""
+    path = options.folder / f"{data}.csv"
+    columns = ["path", "label", "group"] if data == "bccd" else ["path", "label", "split"]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows_of(options.data, data))
+    return [str(path.resolve()), "--root", str(options.data)]
+
+
+def featx(folder: Path, arguments: list[str], log: str) -> None:
+    """One command in ``folder``."""
     environment = {**os.environ, "FEATX_CACHE": "cache"}
-    before, started = cpu_of_children_s(), time.perf_counter()
     with (folder / log).open("w") as stream:
         command = [sys.executable, "-m", "featx", *arguments]
         subprocess.run(
             command, cwd=folder, env=environment, stdout=stream, stderr=stream, check=True
         )
-    cpu_s = cpu_of_children_s() - before
-    return {"clock_s": round(time.perf_counter() - started, 1), "processor_s": round(cpu_s, 1)}
 
 
-def run(folder: Path, name: str, arguments: list[str]) -> None:
-    """One run, unless it is there, and its time beside it."""
-    if not (folder / "runs" / name / "results.json").exists():
-        took = featx(folder, [*arguments, "--name", name], f"{name}.log")
-        (folder / f"{name}.time.json").write_text(json.dumps(took))
-        print(name, took, flush=True)
+def judged(folder: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
+    """Metrics of a run's predictions: of all images that judge, and of each domain."""
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    classes = results["classes"]
+    domain = {r["path"].rpartition("/")[2]: r["domain"] for r in rows}
+    split = {"test": "test", "nested": "nested", "cv": "oof"}[results["estimate"]["method"]]
+    with (folder / "predictions.csv").open() as file:
+        said = [r for r in csv.DictReader(file) if r["split"] == split]
+    y = np.array([classes.index(r["y_true"]) for r in said])
+    p = np.array([[float(r[f"p_{c}"]) for c in classes] for r in said])
+    return measured(y, p, [domain[r["id"].rpartition("/")[2]] for r in said])
 
 
-def described(folder: Path, name: str) -> dict[str, Any]:
-    """What a run found, and what its command took."""
-    results = json.loads((folder / "runs" / name / "results.json").read_text("utf-8"))
-    found = {
-        "command": FINETUNES.get(name, (None, []))[1],
-        **json.loads((folder / f"{name}.time.json").read_text()),
-        "metrics": {
-            metric: results["estimate"]["metrics"][metric]
-            for metric in ("balanced_accuracy", "accuracy", "log_loss")
-        },
-        "images_judged": results["estimate"]["n_images"],
-    }
-    if "finetuning" in results:
-        training = results["finetuning"]["trainings"][0]
-        found |= {
-            "answer": results["finetuning"]["answer"],
-            "epochs": training["epochs"],
-            "best_epoch": training["best_epoch"],
-            "validation": {side: training[side] for side in ("frozen", "finetuned")},
-        }
+def measured(y: Any, p: Any, domains: list[str]) -> dict[str, Any]:
+    """Metrics of all images and, where there are domains, of each."""
+    found = {"metrics": metrics(y, p)}
+    for name in sorted(set(domains) - {""}):
+        here = np.array(domains) == name
+        found[name] = metrics(y[here], p[here])
     return found
 
 
-def compared(folder: Path, name: str) -> dict[str, Any]:
-    """Verdicts on some of the runs, the first of them the baseline."""
-    pages = [f"--{kind}={name}.{end}" for kind, end in
-             (("json", "json"), ("html", "html"), ("markdown", "md"))]  # fmt: skip
-    runs = [f"runs/{run}" for run in COMPARED[name]]
-    took = featx(folder, ["compare", *runs, *pages, "--overwrite"], f"compare-{name}.log")
-    document = json.loads((folder / f"{name}.json").read_text("utf-8"))
+def metrics(y: Any, p: Any) -> dict[str, float]:
+    """Accuracy, mean recall and log loss."""
+    right = p.argmax(axis=1) == y
+    recalls = [right[y == c].mean() for c in np.unique(y)]
+    losses = -np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1))
+    values = right.mean(), np.mean(recalls), losses.mean()
+    return {k: round(float(v), 4) for k, v in zip(METRICS, values, strict=True)}
+
+
+def trained(folder: Path) -> dict[str, Any]:
+    """Which model a fine-tune kept."""
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    tuning = results.get("finetuning")
+    if tuning is None:
+        return {}
+    other = next(iter(results["estimates"].values()))["metrics"]
     return {
-        **took,
-        "verdicts": [difference["verdict"] for difference in document["differences"]],
-        "predicted_differently": document["disagreements"]["n"],
+        "answer": tuning["answer"],
+        "tried": tuning["tried"]["said"],
+        "other": {k: round(other[k]["value"], 4) for k in METRICS},
     }
 
 
-def table(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
-    lines = [
-        "| run | balanced accuracy | accuracy | log loss | minutes | processor minutes |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, found in document["runs"].items():
-        metrics = found["metrics"]
-        balanced = metrics["balanced_accuracy"]
-        lines.append(
-            f"| {name} | {balanced['value']:.3f} [{balanced['low']:.3f}, {balanced['high']:.3f}] "
-            f"| {metrics['accuracy']['value']:.3f} | {metrics['log_loss']['value']:.3f} "
-            f"| {found['clock_s'] / 60:.1f} | {found['processor_s'] / 60:.1f} |"
-        )
-    for comparison in document["comparisons"].values():
-        lines += ["", *(f"- {verdict}" for verdict in comparison["verdicts"])]
+def plain_cell(
+    options: argparse.Namespace, data: str, backbone: str, column: str, seed: str
+) -> dict[str, Any]:
+    """The plain loop, in a process of its own."""
+    from plain_loop import Pictures, Plain, train_plain
+
+    from featx.backbones import load_backbone
+    from featx.finetuning.memory import keeping_memory
+    from featx.types import BackboneRequest
+
+    name, *size = (word for word in BACKBONES[backbone] if not word.startswith("--"))
+    weights = str(options.weights) if backbone == "squeezenet" else None
+    request = BackboneRequest(name, weights=weights, size_px=int(size[0]) if size else None)
+    loaded = load_backbone(request)
+    rows = rows_of(options.data, data)
+    pictures = Pictures([Path(r["path"]) for r in rows], loaded.preprocess)
+    classes = sorted({r["label"] for r in rows})
+    y = np.array([classes.index(r["label"]) for r in rows])
+    recipe = Plain(**(BEST[backbone] if column == "best" else {}))
+    splits = np.array([r["split"] for r in rows])
+    held = sorted(set(splits) - {"train"})
+    p, took = np.zeros((len(y), len(classes))), {"clock_s": 0.0, "processor_s": 0.0}
+    for fold in held:
+        train, test = np.flatnonzero(splits != fold), np.flatnonzero(splits == fold)
+        width = loaded.outputs[0].n_features
+        with keeping_memory("cpu"):
+            p[test], more = train_plain(
+                loaded.network, width, pictures, y, train, test, recipe, int(seed)
+            )
+        took = {k: round(took[k] + more[k], 1) for k in took}
+    judges = np.isin(splits, held)
+    domains = [r["domain"] for r in rows if r["split"] != "train"]
+    return {**took, **measured(y[judges], p[judges], domains)}
+
+
+def table(cells: dict[str, Any]) -> str:
+    """Accuracy and balanced accuracy of each row and column, the mean over seeds."""
+    lines = ["| row | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    rows = list(dict.fromkeys("/".join(name.split("/")[:2]) for name in cells))
+    for name in rows:
+        shown = [_cell([v for k, v in cells.items() if k.startswith(f"{name}/{c}/")])
+                 for c in COLUMNS]  # fmt: skip
+        lines.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(lines)
+
+
+def _cell(found: list[dict[str, Any]]) -> str:
+    if not found:
+        return ""
+    values = [np.mean([f["metrics"][k] for f in found]) for k in METRICS[:2]]
+    return f"{values[0]:.3f} ({values[1]:.3f})" + (f", {len(found)} seeds" if found[1:] else "")
 
 
 if __name__ == "__main__":

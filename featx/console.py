@@ -243,7 +243,7 @@ def counted(n: int, noun: str, verb: str = "") -> str:
 
 def plural(noun: str) -> str:
     """``images``, ``classes``, ``copies``."""
-    if noun.endswith(("s", "x", "ch", "sh")):
+    if noun.endswith(("s", "x", "ch", "sh")) and not noun.endswith("epoch"):
         return f"{noun}es"
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"

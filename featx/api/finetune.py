@@ -29,7 +29,7 @@ from featx.extraction.embedding import extract_manifest
 from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import used_by
 from featx.finetuning.baseline import Settled, check_names, check_same_images, settle
-from featx.finetuning.devices import Place, choose_place
+from featx.finetuning.devices import Place, choose_place, suit_network
 from featx.finetuning.folders import WORKING, curves_output
 from featx.finetuning.folds import Outcome, Record, Workshop
 from featx.finetuning.guard import Change, compare_models
@@ -54,6 +54,7 @@ from featx.system_errors import writing
 from featx.types import Preprocess, canonical_json
 
 if TYPE_CHECKING:
+    from featx.backbones import Backbone
     from featx.finetuning import ImageBank
 
 __all__ = ["finetune", "finetune_dataset"]
@@ -135,6 +136,8 @@ def _finetune(
     settled: Settled, folder: Path, target: str | None, claims: Claims, place: Place, started: float
 ) -> Run:
     """The fine-tuning itself, once the run's name is claimed."""
+    from featx.backbones import load_backbone
+
     config = settled.config
     assert config.finetune is not None
     manifest = labelled(open_data(config.data))
@@ -154,11 +157,15 @@ def _finetune(
     if settled.baseline is not None:
         check_same_images(settled.baseline, content_digest(extraction), part, folds, tested)
     extracted_s = time.perf_counter() - started
+    [request] = config.extract.requests()
+    backbone = load_backbone(request, offline=config.extract.offline)
+    place = suit_network(place, config.extract.precision, backbone.network)
     working = _working_folder(config, place, extraction)
     claims.add(Output(working, "--runs", WORKING, overwrite=True))
     with closing(_bank(extraction, part, config.finetune)) as bank:
         n_trainings = folds.n_folds + 1 if tested is None else 1
-        workshop = _workshop(config, place, extraction, part, bank, n_trainings)
+        workshop = _workshop(config, place, extraction, part, bank, backbone, n_trainings)
+        workshop.foresee(n_trainings)
         found = _train(workshop, config, extraction, folds, tested)
     near = near_copies_of(
         part,
@@ -171,7 +178,7 @@ def _finetune(
         console.log(f"Note: {note}")
     document = {
         **settings(config, extraction, part, folds, tested),
-        **found.document(extraction.name, config.finetune),
+        **found.document(extraction.name, workshop.config),
         "near_copies": near.document(),
         "extraction": {extraction.name: extraction.document()},
         "cost": {
@@ -297,10 +304,11 @@ def _workshop(
     extraction: Extraction,
     part: Part,
     bank: ImageBank,
+    backbone: Backbone,
     n_trainings: int,
 ) -> Workshop:
     """The backbone on its device, to be copied for each training."""
-    from featx.backbones import load_backbone
+    from featx.finetuning import settle_rates
 
     extract = config.extract
     assert config.finetune is not None
@@ -310,12 +318,11 @@ def _workshop(
         f"Fine-tuning {extraction.name} with torch in {place.precision} on {place}; "
         f"checkpoints in {working}."
     )
-    [request] = extract.requests()
     return Workshop(
         part=part,
-        backbone=load_backbone(request, offline=extract.offline),
+        backbone=backbone,
         bank=bank,
-        config=config.finetune,
+        config=settle_rates(config.finetune, backbone.network),
         device=place.device,
         precision=place.precision,
         upright=extract.upright,
@@ -366,6 +373,8 @@ def _choose(
     The guard: a fine-tune that ends below its own warm start, on the validation images or out of
     fold, is not the answer. The test split chooses nothing.
     """
+    from featx.finetuning import describe_recipe
+
     frozen = frozen_answer(config, extraction, final)
     tuned = tuned_answer(
         config, extraction, workshop, final, None if judged is None else judged.finetuned
@@ -377,10 +386,15 @@ def _choose(
     fell = final.fell
     if tested is None and fell is None:
         fell = change.below(workshop.config.monitor)
+    if final.still_improving:
+        more = 2 * workshop.config.epochs
+        for answer in (frozen, tuned):
+            answer.notes.append(f"The last epoch was the best: more may help (--epochs {more}).")
     if fell is not None:
         frozen.notes.append(
-            f"Fine-tuning is not kept: {fell}. The model is the frozen backbone with a head fitted "
-            f"on all {counted(len(workshop.part), 'training image')}."
+            f"Fine-tuning is not kept: {fell}. Tried: {describe_recipe(workshop.config)}; another "
+            "recipe may do better (--preset thorough, --trials 10). The model is the frozen "
+            f"backbone with a head fitted on all {counted(len(workshop.part), 'training image')}."
         )
         return replace(frozen, not_tuned=fell), judged, change
     for seen in [c for c in (final.change, change if tested is None else None) if c is not None]:

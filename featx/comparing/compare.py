@@ -184,6 +184,8 @@ def _describe_run(run: Run, paired: Paired, measured: Measured, seed: int) -> di
         "label": run.name,
         "folder": str(run.folder),
         "what": describe_run(run),
+        "tried": run.tried,
+        "searched": run.searched,
         "metrics": numbers["metrics"],
         "per_class": numbers["per_class"],
         "interval": numbers["interval"],

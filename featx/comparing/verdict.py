@@ -17,6 +17,7 @@ ALPHA = 0.05
 MOST_DIGITS = 8  # of a difference that is reliable, however small
 SAME_PRICE = 1.1  # times the cost, either way
 TUNED = "fine-tuned "
+ONE_RECIPE = "This says nothing of other recipes: --preset thorough and --trials try more."
 UNBOUNDED = frozenset({"log_loss", "brier", "matthews", "cohen_kappa"})
 
 
@@ -39,18 +40,43 @@ def verdict(
     *,
     n_compared: int,
 ) -> str:
-    """What is known of one run against the baseline.
+    """What is known of one run against the baseline, and of a fine-tune what was tried.
 
     Parameters
     ----------
     run, baseline : mapping
-        Of the document of a `Comparison`: ``label``, ``what``, ``cost``.
+        Of the document of a `Comparison`: ``label``, ``what``, ``tried``, ``searched``, ``cost``.
     difference : mapping
         From `featx.comparing.differences.describe_difference`, adjusted.
     metric : str
     n_compared : int
         Runs compared with the baseline.
     """
+    found = _found(run, baseline, difference, metric, n_compared=n_compared)
+    tuned = next((side for side in (run, baseline) if side["tried"] is not None), None)
+    if tuned is None:
+        return found
+    test = next(iter(difference["metrics"][metric]["tests"]), None)
+    sign = (-1 if lower_is_better(metric) else 1) * (1 if tuned is run else -1)
+    better = test is not None and sign * test["mean"] > 0 and _p(difference, metric) < ALPHA
+    won = better and tuned["what"].startswith(TUNED)
+    more = "" if won or tuned["searched"] else f" {ONE_RECIPE}"
+    return f"{found} Tried: {tuned['tried']}.{more}"
+
+
+def _p(difference: Mapping[str, Any], metric: str) -> float:
+    return float(difference["metrics"][metric]["p_adjusted"])
+
+
+def _found(
+    run: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    difference: Mapping[str, Any],
+    metric: str,
+    *,
+    n_compared: int,
+) -> str:
+    """What is known of one run against the baseline, in a sentence."""
     found = difference["metrics"][metric]
     name, subject, before = metric_name(metric), _subject(run), printable(baseline["label"])
     if not found["tests"]:

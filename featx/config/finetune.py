@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from featx.config._section import MLFLOW, NAME, OVERWRITE, RUNS, Duration, Scoring, Section
+from featx.config.presets import fill_in
 from featx.config.report import HEAT_MAPS, by_default
 
 __all__ = ["FinetuneConfig"]
@@ -21,15 +22,30 @@ def _unfreezing(value: str) -> str:
 
 
 class FinetuneConfig(Section):
-    """A backbone unfrozen and trained on, from the linear head that its embeddings give."""
+    """A backbone unfrozen and trained on, with a head."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_preset(cls, given: Any) -> Any:
+        return fill_in(given) if isinstance(given, dict) else given
 
     from_run: str | None = Field(
         None,
         description="Run of featx fit on the same images, whose folds, test split, seed, scoring "
         "and backbone are taken.",
     )
+    preset: Literal["quick", "balanced", "thorough"] | None = Field(
+        "balanced",
+        description="Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other flags "
+        "win. [balanced]",
+    )
     head: Literal["logreg", "mlp"] = Field(
-        "logreg", description="Head that is fitted on the frozen embeddings and trained on."
+        "logreg", description="Head that is fitted on the frozen embeddings, and trained."
+    )
+    start: Literal["fitted", "random"] = Field(
+        "random",
+        description="What the head is before training: as it was fitted on the frozen embeddings, "
+        "or random weights.",
     )
     unfreeze: Annotated[str, AfterValidator(_unfreezing)] = Field(
         "all",
@@ -43,13 +59,26 @@ class FinetuneConfig(Section):
         description="Train corrections of this rank to the attention of a transformer, in the "
         "stages of --unfreeze, instead of its weights. [none]",
     )
-    epochs: int = Field(10, ge=1, le=10000, description="The most times that all images are seen.")
-    learning_rate: float = Field(1e-4, gt=0, le=100, description="Of the head.")
-    layer_decay: float = Field(
-        0.75,
+    epochs: int = Field(
+        12,
+        ge=1,
+        le=10000,
+        description="The most times that all images are seen. [by --preset]",
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="Of the backbone, before --layer-decay. [by the kind of network]",
+    )
+    head_rate: float = Field(
+        10.0, gt=0, le=1000, description="Times --learning-rate, for the head."
+    )
+    layer_decay: float | None = Field(
+        None,
         gt=0,
         le=1,
-        description="Factor of the rate from each stage to the one below.",
+        description="Factor of the rate from each stage to the one below. [by the kind of network]",
     )
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
         "adamw", description="sgd has Nesterov's momentum of 0.9."
@@ -58,9 +87,9 @@ class FinetuneConfig(Section):
     schedule: Literal["cosine", "one-cycle", "step", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate goes on after the warm-up."
     )
-    warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps that it rises over.")
+    warmup: float = Field(0.2, ge=0, lt=1, description="Share of all steps that it rises over.")
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Share of the target that is spread over all classes."
+        0.05, ge=0, lt=1, description="Share of the target that is spread over all classes."
     )
     focal: float = Field(
         0.0, ge=0, le=10, description="Focusing exponent of the focal loss; 0 is cross-entropy."
@@ -73,8 +102,8 @@ class FinetuneConfig(Section):
     )
     mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup; 0 does none.")
     cutmix: float = Field(0.0, ge=0, le=10, description="Alpha of cutmix; 0 does none.")
-    augment: Literal["none", "light", "medium", "strong", "randaugment"] = Field(
-        "light", description="How training images are changed, anew in each step."
+    augment: Literal["none", "crop", "light", "medium", "strong", "randaugment"] = Field(
+        "crop", description="How training images are changed, anew in each step."
     )
     train_batch: int = Field(32, ge=1, le=65536, description="Images in a step.")
     processes: int = Field(
@@ -93,12 +122,23 @@ class FinetuneConfig(Section):
     )
     train_batch_norm: bool = Field(False, description="Let statistics of batch normalisation move.")
     validation: float = Field(
-        0.15, gt=0, le=0.5, description="Share of the training images that says when to stop."
+        0.15,
+        gt=0,
+        le=0.5,
+        description="Share of the training images that the frozen and the tuned network are "
+        "compared on before either is kept.",
     )
-    monitor: Literal["loss", "score"] = Field(
-        "loss", description="What of the validation images the best epoch is chosen by."
+    monitor: Literal["last", "score", "loss"] = Field(
+        "last",
+        description="Which epoch is kept: the last one, or the best by the score (of equal ones by "
+        "the loss) or by the loss of the validation images.",
     )
-    patience: int = Field(5, ge=1, description="Epochs without a better one before it stops.")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs without a better one before it stops. [none; 5 where the schedule is "
+        "plateau or constant]",
+    )
     trials: int | None = Field(
         None,
         ge=1,

@@ -9,9 +9,11 @@ from featx.finetuning.augmenting import augmenter
 from featx.finetuning.classifier import Classifier, HeadWeights
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import predict
+from featx.finetuning.recipes import describe_recipe, settle_rates
 from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
 from featx.finetuning.task import Task, Trained
+from featx.finetuning.timing import time_images
 from featx.finetuning.training import train
 
 __all__ = [
@@ -22,8 +24,11 @@ __all__ = [
     "Task",
     "Trained",
     "augmenter",
+    "describe_recipe",
     "predict",
     "save_backbone",
     "search",
+    "settle_rates",
+    "time_images",
     "train",
 ]

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from featx.config import FinetuneConfig
 
-__all__ = ["Mixture", "draw_mixture", "order_rows", "step_seed"]
+__all__ = ["Mixture", "draw_mixture", "head_seed", "order_rows", "step_seed"]
 
-_ORDER, _MIX, _NETWORK = 0, 1, 2  # what is drawn for, so that no two draws are related
+_ORDER, _MIX, _NETWORK, _HEAD = 0, 1, 2, 3  # what is drawn for, so that no two draws are related
 
 
 def order_rows(y: NDArray[np.int64], epoch: int, seed: int, *, balanced: bool) -> NDArray[np.int64]:
@@ -38,6 +38,11 @@ def order_rows(y: NDArray[np.int64], epoch: int, seed: int, *, balanced: bool) -
         rounds = [random.permutation(own) for _ in range(-(-n // len(own)))]
         drawn.append(np.concatenate(rounds)[:n])
     return random.permutation(np.concatenate(drawn))
+
+
+def head_seed(seed: int) -> int:
+    """Seed of a head of random weights."""
+    return int(np.random.default_rng([seed, _HEAD]).integers(2**63))
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class HeadWeights:
     layers: list[tuple[NDArray[Any], NDArray[Any]]]
     activation: str = "relu"
     dropout: float = 0.0
+
+    def cooled(self, temperature: float) -> HeadWeights:
+        """The same classes, their scores divided by a temperature."""
+        *layers, (W, b) = self.layers
+        return replace(self, layers=[*layers, (W / temperature, b / temperature)])
 
     @classmethod
     def of(cls, pipeline: Any) -> HeadWeights:
@@ -119,6 +124,23 @@ class Classifier(nn.Module):
             for i, layer in enumerate(self.layers):
                 z = layer(z) if i == 0 else layer(self.between(z))
         return z
+
+    @torch.no_grad()
+    def forget_head(self, seed: int) -> None:
+        """Give the head's layers random weights, as torch does, from a seed; the scaler stays."""
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.layers:
+            weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+            bound = weight.shape[1] ** -0.5
+            for values in (weight, bias):
+                drawn = torch.rand(values.shape, generator=generator)
+                values.copy_(bound * (2 * drawn - 1))
+
+    @torch.no_grad()
+    def cool(self, temperature: float) -> None:
+        """Divide scores by a temperature: the same classes, with calibrated probabilities."""
+        for p in list(self.layers)[-1].parameters():
+            p.div_(temperature)
 
     def head_weights(self) -> HeadWeights:
         """The head as it is now."""

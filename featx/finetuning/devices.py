@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from featx import console
 from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import UsageError
 
-__all__ = ["Place", "choose_place"]
+__all__ = ["Place", "choose_place", "suit_network"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,23 @@ def choose_place(extract: ExtractConfig, config: FinetuneConfig) -> Place:
             hint=f"Give --train-batch {len(devices)} or more, or fewer devices.",
         )
     return Place(devices[0], choice.precision, devices if len(devices) > 1 else ())
+
+
+def suit_network(place: Place, asked: str, network: Any) -> Place:
+    """The place with the precision in which this network trains fastest, where none is asked for.
+
+    Parameters
+    ----------
+    place : Place
+    asked : str
+        ``--precision``.
+    network : Module
+    """
+    from featx.finetuning.timing import suits_bf16
+
+    if asked != "auto" or place.family != "cpu" or suits_bf16(network):
+        return place
+    return replace(place, precision="fp32")
 
 
 def _refuse_torchrun() -> None:

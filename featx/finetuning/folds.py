@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
+from featx.artifact.calibration import Temperature
 from featx.config import FinetuneConfig, FitConfig
+from featx.console import counted
 from featx.data.splits import hold_out
+from featx.durations import read_seconds, say_seconds
 from featx.errors import FitError
-from featx.finetuning.guard import Change, compare_models, no_better_epoch
+from featx.finetuning.guard import Change, calibrated, compare_models, no_better_epoch
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
@@ -57,7 +61,7 @@ class Outcome:
     change : Change, optional
         What training did to the predictions of the validation images; without it no epoch was
         better than none.
-    monitor : {"loss", "score"}
+    monitor : {"last", "score", "loss"}
     scoring : str
     searched : Searched, optional
         What was tried, where hyperparameters were searched.
@@ -69,7 +73,7 @@ class Outcome:
     trained: Trained
     validation: Mask
     change: Change | None = None
-    monitor: str = "loss"
+    monitor: str = "last"
     scoring: str = "balanced_accuracy"
     searched: Searched | None = None
 
@@ -84,6 +88,15 @@ class Outcome:
         return self.change.below(self.monitor)
 
     @property
+    def still_improving(self) -> bool:
+        """Whether the last epoch, which no patience ended, was the best of the validation images
+        by the score, and of equal ones by the loss."""
+        from featx.finetuning.task import epoch_rank
+
+        _, *ranks = [epoch_rank(row, "score") for row in self.trained.history]
+        return self.trained.stopped == "epochs" and len(ranks) > 1 and ranks[-1] < min(ranks[:-1])
+
+    @property
     def record(self) -> Record:
         """What to remember when the network is let go."""
         document = {
@@ -92,6 +105,7 @@ class Outcome:
             "n_validation": int(self.validation.sum()),
             "watched": self.monitor,
             "below_warm_start": self.fell,
+            "still_improving": self.still_improving,
             "validation_change": None if self.change is None else self.change.document(),
             **self.trained.document(),
         }
@@ -141,6 +155,40 @@ class Workshop:
         [X] = self.part.X.values()
         return X
 
+    def foresee(self, n_trainings: int) -> None:
+        """Say what is tried and about how long it will take, from a measured step.
+
+        Raises
+        ------
+        UsageError
+            The network has not the stages or the attention that are asked for.
+        """
+        from featx.finetuning import describe_recipe, time_images
+        from featx.finetuning.searching import TRIALS
+
+        config, n = self.config, len(self.part)
+        train_s, predict_s = time_images(
+            self.backbone.network,
+            self.backbone.preprocess,
+            self.X.shape[1],
+            config,
+            self.device,
+            self.precision,
+        )
+        share = config.validation
+        train_s /= max(1, len(self.devices) if self.device != "cpu" else 1)
+        seconds = config.epochs * n * (train_s * (1 - share) + predict_s * share)
+        seconds *= max(1, n_trainings - 1)  # those of k folds together leave all images out once
+        at_most = "about"
+        if config.trials or config.budget:
+            seconds, at_most = seconds * (config.trials or TRIALS), "at most about"
+        if config.budget:
+            seconds = min(seconds, read_seconds(config.budget))
+        console.log(
+            f"To be tried: {describe_recipe(config)}, in {counted(n_trainings, 'training')}: "
+            f"{at_most} {say_seconds(seconds)} on this machine."
+        )
+
     def finetune(self, rows: Mask, name: str) -> Outcome:
         """Fine-tune on some images of the part.
 
@@ -153,14 +201,17 @@ class Workshop:
 
         validation = self._validation(rows)
         training = rows & ~validation
-        frozen, warm = self._fit(rows), self._fit(training)
+        frozen, warm = self._fit(rows), self._fit(training, calibrate="temperature")
+        calibration = warm.trust.trust.calibration
+        # A head that is too sure is cooled; none is made surer, which a few images would ask for.
+        sure = calibration.temperature if isinstance(calibration, Temperature) else 1.0
         known = np.searchsorted(self.part.classes, warm.classes)
         local = np.full(len(self.part.classes), -1)
         local[known] = np.arange(len(known))
         task = Task(
             name=name,
             backbone=copy.deepcopy(self.backbone.network),
-            head=HeadWeights.of(warm.pipeline),
+            head=HeadWeights.of(warm.pipeline).cooled(max(1.0, sure)),
             bank=self.bank,
             y=local[self.part.y],
             training=np.flatnonzero(training),
@@ -189,7 +240,8 @@ class Workshop:
         )
 
     def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> Change | None:
-        """The best epoch against the warm start, on the validation images."""
+        """The kept epoch against the frozen model, on the validation images, each calibrated on
+        them by a temperature: a sure head is not to lose for being sure alone."""
         from featx.finetuning import predict
 
         if trained.best_epoch == 0:
@@ -197,8 +249,12 @@ class Workshop:
         part = self.part.take(validation)
         said = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
         rows = np.flatnonzero(validation)
-        tuned = predict(trained.classifier, self.bank, rows, self.precision)
         classes = self.part.classes
+        y = np.searchsorted(np.searchsorted(classes, warm.classes), part.y)
+        said = calibrated(said, y)[0]
+        tuned = predict(trained.classifier, self.bank, rows, self.precision)
+        tuned, temperature = calibrated(tuned, y)
+        trained.classifier.cool(temperature)  # as what ships is
         return compare_models(
             "validation images",
             part.y,
@@ -264,7 +320,7 @@ class Workshop:
             refused.message, hint="Fine-tuning needs a validation part: add images or groups."
         )
 
-    def _fit(self, rows: Mask) -> FitResult:
+    def _fit(self, rows: Mask, calibrate: Literal["none", "temperature"] = "none") -> FitResult:
         """The head on frozen embeddings, its parameters chosen on these images alone."""
         part = self.part.take(rows)
         names = np.array(part.classes)
@@ -278,6 +334,7 @@ class Workshop:
             seed=int(self.config.seed or 0),
             jobs=self.config.jobs,
             estimate="cv",
+            calibrate=calibrate,
         )
         return fit_heads(data, config)
 

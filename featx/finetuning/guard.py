@@ -2,7 +2,8 @@
 
 A score of a few hundred images moves by points from luck alone, and a fall within that luck says
 nothing. So a fine-tune has to be better in what ``--monitor`` watched, which is what it was chosen
-by, and its score must not have fallen by more than luck explains.
+by, and its score must not have fallen by more than luck explains. Where the last epoch is kept,
+nothing was chosen by either: then it is below where both its score and its loss are worse.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.margins import margin_probabilities
 from featx.stats.bootstrap import training_stretch
 from featx.stats.comparison import PairedTest, paired_bootstrap
 from featx.stats.intervals import resampled_scores
+from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score, metric_name
 
-__all__ = ["Change", "compare_models", "no_better_epoch"]
+__all__ = ["Change", "calibrated", "compare_models", "no_better_epoch"]
 
 LOSS = "neg_log_loss"
+SPREAD = 0.5  # of the logarithm of temperatures, before any image is seen
+MOST = 3.0  # that logarithm at most, either way
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -53,8 +58,8 @@ class Change:
 
         Parameters
         ----------
-        monitor : {"loss", "score"}
-            What has to be better; of equal scores the loss.
+        monitor : {"last", "score", "loss"}
+            What has to be better, of equal scores the loss; with ``last`` either of the two.
         """
         rise, fall = self.loss[1] - self.loss[0], self.score[0] - self.score[1]
         if monitor == "loss" and not rise < 0:
@@ -62,6 +67,11 @@ class Change:
             return f"the loss of the {self.images} {went} {_change(self.loss)}"
         if monitor == "score" and not (-fall, -rise) > (0, 0):
             return f"the score of the {self.images} went from {_change(self.score)}"
+        if monitor == "last" and not (fall < 0 or rise < 0):
+            return (
+                f"the score of the {self.images} went from {_change(self.score)}, and their loss "
+                f"from {_change(self.loss)}"
+            )
         if self.score_test is not None and self.score_test.high < 0:
             return (
                 f"the score of the {self.images} fell from {_change(self.score)}, more than luck "
@@ -147,6 +157,25 @@ def compare_models(
     return Change(images, loss, values[scoring], _negative(tests[LOSS]), tests[scoring])
 
 
+def calibrated(probabilities: Float, y: Int) -> tuple[Float, float]:
+    """Probabilities at the temperature that suits the labels, and that temperature.
+
+    It is sought around 1, so that a handful of images that are all right do not make a model
+    certain: its logarithm is normal around 0 before any image is seen.
+    """
+    from scipy.optimize import minimize_scalar
+
+    logs = np.log(np.clip(probabilities, np.finfo(np.float64).tiny, None))
+
+    def cost(log_t: float) -> float:
+        losses = log_losses(y, margin_probabilities(logs, np.exp(log_t)))
+        return float(losses.sum() + (log_t / SPREAD) ** 2 / 2)
+
+    found = minimize_scalar(cost, bounds=(-MOST, MOST), method="bounded")
+    temperature = float(np.exp(found.x))
+    return margin_probabilities(logs, temperature), temperature
+
+
 def _negative(test: PairedTest | None) -> PairedTest | None:
     return None if test is None else PairedTest(-test.mean, -test.high, -test.low, test.p)
 
@@ -160,8 +189,8 @@ def no_better_epoch(
     ----------
     history : sequence of mapping
         See `featx.finetuning.task.Trained`.
-    monitor : {"loss", "score"}
-        What had to be better.
+    monitor : {"last", "score", "loss"}
+        What had to be better; ``last`` says as much of the score.
     scoring : str
         A name of ``FitConfig.scoring``.
     stopped : str
@@ -172,7 +201,7 @@ def no_better_epoch(
     loss, score = "validation loss", f"validation {metric_name(scoring)}"
     watched_here = ", which was watched,"
     loss += watched_here if monitor == "loss" else ""
-    score += watched_here if monitor == "score" else ""
+    score += "" if monitor == "loss" else watched_here
     losses = [row["validation_loss"] for row in history]
     scores = [np.nan if row["validation_score"] is None else row["validation_score"]
               for row in history]  # fmt: skip

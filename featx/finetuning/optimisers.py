@@ -11,17 +11,21 @@ import torch
 from featx.config import FinetuneConfig
 from featx.finetuning.unfreezing import Unfreezing
 
-__all__ = ["build_optimizer", "rate_factor", "set_rate"]
+__all__ = ["build_optimizer", "patience_of", "rate_factor", "set_rate"]
 
 _BUILD: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
+    "adamw": lambda groups, **kw: torch.optim.AdamW(groups, fused=True, **kw),
+    "adam": lambda groups, **kw: torch.optim.Adam(groups, fused=True, **kw),
     "sgd": lambda groups, **kw: torch.optim.SGD(groups, momentum=0.9, nesterov=True, **kw),
     "rmsprop": lambda groups, **kw: torch.optim.RMSprop(groups, momentum=0.9, **kw),
 }
 _STEPS = 3  # of the schedule "step", each to a tenth
 _PATIENCE = 2  # epochs without a better one, of the schedule "plateau"
 _LEAST = 1e-3  # what one-cycle begins and ends with
+
+#: Schedules that do not come down by themselves: they end where nothing gets better.
+OPEN_ENDED = frozenset({"plateau", "constant"})
+OPEN_PATIENCE = 5  # epochs
 
 
 def build_optimizer(unfreezing: Unfreezing, config: FinetuneConfig) -> torch.optim.Optimizer:
@@ -38,7 +42,18 @@ def build_optimizer(unfreezing: Unfreezing, config: FinetuneConfig) -> torch.opt
             if chosen:
                 decay = config.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "weight_decay": decay, "share": share})
-    return _BUILD[config.optimizer](groups, lr=config.learning_rate)
+    return _BUILD[config.optimizer](groups, lr=float(config.learning_rate or 0))
+
+
+def patience_of(config: FinetuneConfig) -> int:
+    """Epochs without a better one before training ends; more than there are where it does not end.
+
+    A schedule that comes down is gone through to its end: before it has come down, nothing says
+    that a training gets no better.
+    """
+    if config.patience is not None:
+        return config.patience
+    return OPEN_PATIENCE if config.schedule in OPEN_ENDED else config.epochs + 1
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

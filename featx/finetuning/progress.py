@@ -48,14 +48,20 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def last_is_best(self, monitor: str) -> bool:
-        """Whether the last epoch is better than the best one so far.
+        """Whether the last epoch is to be kept rather than the one kept so far.
 
         Parameters
         ----------
-        monitor : {"loss", "score"}
-            Of the validation images; of equal scores the smaller loss is better.
+        monitor : {"last", "score", "loss"}
+            Of the validation images; of equal scores the smaller loss is better. ``last`` keeps
+            each epoch in turn.
         """
         *before, last = self.history
-        if not before:
+        if not before or monitor == "last":
             return True
         return epoch_rank(last, monitor) < epoch_rank(before[self.best_epoch], monitor)
+
+    def since_best(self, monitor: str) -> int:
+        """Epochs since the best one of the validation images; of epochs kept in turn, by score."""
+        ranks = [epoch_rank(row, monitor) for row in self.history]
+        return len(ranks) - 1 - ranks.index(min(ranks))

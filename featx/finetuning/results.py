@@ -29,6 +29,11 @@ HOW = {
     "holdout": "a share held out, read once by a model fitted on other images",
     "cv": "each fold predicted by a model fitted on images of the other folds",
 }
+RECIPE = {
+    "start", "unfreeze", "lora", "epochs", "learning_rate", "head_rate", "layer_decay", "optimizer",
+    "weight_decay", "schedule", "warmup", "label_smoothing", "augment", "mixup", "cutmix", "ema",
+    "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
+}  # fmt: skip
 CHOSEN = (
     "; these folds also took part in the choice between it and the other, which makes the number "
     "slightly too high on average"
@@ -75,6 +80,7 @@ class Found:
             **_estimates(self.judged, kind, config, self._which()),
             "finetuning": {
                 "answer": kind,
+                "tried": _tried(config),
                 "not_kept": self.answer.not_tuned,
                 "untrained": self._untrained(),
                 "change": self.change.document(),
@@ -105,6 +111,14 @@ class Found:
         elif n:
             tuned += f" (in {n} of {of} trainings no epoch was better, so there {warm})"
         return {"frozen": "the frozen backbone with a head", "finetuned": tuned}
+
+
+def _tried(config: FinetuneConfig) -> dict[str, Any]:
+    """What was tried: in words, and the settings that make the recipe."""
+    from featx.finetuning import describe_recipe
+
+    settings = config.model_dump(include=RECIPE)
+    return {"said": describe_recipe(config), "preset": config.preset, **settings}
 
 
 def _estimates(

@@ -20,6 +20,7 @@ from featx import console
 from featx.config import FinetuneConfig
 from featx.files import make_directory, printable
 from featx.finetuning.classifier import Classifier
+from featx.finetuning.recipes import settle_rates
 from featx.finetuning.space import Point, Study, asked_point, find_space
 from featx.finetuning.task import Task, Trained, epoch_rank
 from featx.finetuning.training import train
@@ -128,6 +129,7 @@ def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
     MissingExtraError
         optuna is not installed.
     """
+    config = settle_rates(config, task.backbone)
     journal = _Journal(task.folder / _FILE)
     study = Study(find_space(config, _count_stages(task)), config.monitor, task.seed)
     if limit is not None:

@@ -48,14 +48,15 @@ def find_space(config: FinetuneConfig, n_stages: int) -> dict[str, Any]:
         depths.insert(0, "head")
     if config.unfreeze not in depths:
         depths.append(config.unfreeze)
-    rate, decay = config.learning_rate, config.weight_decay
+    rate, decay = float(config.learning_rate or 0), config.weight_decay
+    layers = 1.0 if config.layer_decay is None else config.layer_decay
     low, high = _DECAYS
     real, choice = distributions.FloatDistribution, distributions.CategoricalDistribution
     everything = {
         "learning_rate": real(rate / _RATES, min(rate * _RATES, 100.0), log=True),
         "weight_decay": real(min(low, decay or low), max(high, decay), log=True),
         "unfreeze": choice(depths),
-        "layer_decay": real(min(0.5, config.layer_decay), 1.0),
+        "layer_decay": real(min(0.5, layers), 1.0),
         "augment": choice(get_args(FinetuneConfig.model_fields["augment"].annotation)),
         "epochs": distributions.IntDistribution(-(-config.epochs // 4), config.epochs),
     }
@@ -73,7 +74,7 @@ class Study:
     ----------
     space : dict
         From `find_space`.
-    monitor : {"loss", "score"}
+    monitor : {"last", "score", "loss"}
     seed : int
     """
 
@@ -126,11 +127,15 @@ class Study:
         state = states.FAIL if not values else states.PRUNED if pruned else states.COMPLETE
         return self._optuna.trial.create_trial(
             state=state,
-            value=min(values.values()) if state == states.COMPLETE else None,
+            value=self._kept(values) if state == states.COMPLETE else None,
             params=self._within(trial.values),
             distributions=self.space,
             intermediate_values=values,
         )
+
+    def _kept(self, values: dict[int, float]) -> float:
+        """Of the epoch that is kept."""
+        return values[max(values)] if self.monitor == "last" else min(values.values())
 
     def _values(self, history: Sequence[dict[str, Any]]) -> dict[int, float]:
         """What is minimised, after each epoch of training."""

@@ -30,11 +30,12 @@ def epoch_rank(row: dict[str, Any], monitor: str) -> tuple[float, ...]:
     ----------
     row : dict
         Of `Trained.history`.
-    monitor : {"loss", "score"}
+    monitor : {"last", "score", "loss"}
+        ``last`` ranks as ``score`` does: so trainings are compared that keep their last epoch.
     """
     score = math.inf if row["validation_score"] is None else -row["validation_score"]
     loss = row["validation_loss"]
-    return (score, loss) if monitor == "score" else (loss,)
+    return (loss,) if monitor == "loss" else (score, loss)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from featx.config import FinetuneConfig
 from featx.engines._torch import is_out_of_memory
 from featx.finetuning.augmenting import augmenter
 from featx.finetuning.averaging import Average
-from featx.finetuning.batches import Mixture, draw_mixture, order_rows, step_seed
+from featx.finetuning.batches import Mixture, draw_mixture, head_seed, order_rows, step_seed
 from featx.finetuning.checkpoints import (
     load_optimizer,
     optimizer_tensors,
@@ -39,9 +39,10 @@ from featx.finetuning.launching import Ask, run_together
 from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.memory import keeping_memory
-from featx.finetuning.optimisers import build_optimizer, rate_factor, set_rate
+from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
 from featx.finetuning.progress import Progress
+from featx.finetuning.recipes import settle_rates
 from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
@@ -140,14 +141,18 @@ class _Training:
     """One training under way."""
 
     def __init__(self, task: Task, config: FinetuneConfig, world: World = ALONE) -> None:
-        self.task, self.config, self.world = task, config, world
+        self.task, self.world = task, world
+        self.config = config = settle_rates(config, task.backbone)
         self.classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
         stages = find_stages(self.classifier, task.bank.preprocess.size_px)
         if config.lora is not None:
             stages = adapt(stages, config, task.seed)
-        self.unfreezing = Unfreezing(stages, config.unfreeze, config.epochs, config.layer_decay)
+        decay = 1.0 if config.layer_decay is None else config.layer_decay
+        self.unfreezing = Unfreezing(
+            stages, config.unfreeze, config.epochs, decay, config.head_rate
+        )
         for p in self.classifier.parameters():
             p.requires_grad_(False)
         self.unfreezing.apply(config.epochs)
@@ -184,7 +189,7 @@ class _Training:
             console.warn(
                 f"{self.task.name}: training diverged in epoch {self.progress.epoch + 1}: "
                 f"{diverged}. Kept is epoch {self.progress.best_epoch}. Try a smaller "
-                f"--learning-rate than {self.config.learning_rate:g}, or --clip."
+                f"--learning-rate than {self._highest_rate:g}, or --clip."
             )
 
     def _tick(self) -> None:
@@ -197,6 +202,9 @@ class _Training:
     def _epoch(self) -> None:
         """The steps of one epoch that are left."""
         progress, task = self.progress, self.task
+        if not progress.step and self.config.start == "random":
+            self.classifier.forget_head(head_seed(task.seed))
+            self.average = Average(self.classifier, self.config.ema)
         self.unfreezing.apply(progress.epoch)
         y = task.y[task.training]
         order = order_rows(y, progress.epoch, task.seed, balanced=self.config.balanced_sampling)
@@ -339,11 +347,15 @@ class _Training:
         return scores
 
     def _rate(self) -> float:
-        """The head's learning rate at the next step."""
+        """The learning rate of the next step."""
         total = self.n_batches * self.config.epochs
         losses = [row["validation_loss"] for row in self.progress.history]
         factor = rate_factor(self.config, self.progress.step, total, losses)
-        return self.config.learning_rate * factor
+        return self._highest_rate * factor
+
+    @property
+    def _highest_rate(self) -> float:
+        return float(self.config.learning_rate or 0)
 
     def _check_finite(self) -> None:
         """Clip gradients, and refuse to go on where something is not a number."""
@@ -372,7 +384,7 @@ class _Training:
         if len(progress.history) > 1:
             progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.n_seen, progress.n_right = 0.0, 0, 0
-        if progress.epoch - progress.best_epoch >= self.config.patience:
+        if progress.since_best(self.config.monitor) >= patience_of(self.config):
             progress.stopped = "patience"
         if progress.epoch == self.config.epochs:
             progress.stopped = "epochs"

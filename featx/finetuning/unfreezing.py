@@ -122,13 +122,22 @@ class Unfreezing:
     epochs : int
     layer_decay : float
         Factor from the learning rate of a stage to that of the one below it.
+    head_rate : float
+        Learning rate of the head, by that of a stage without decay.
     """
 
-    def __init__(self, stages: list[Stage], mode: str, epochs: int, layer_decay: float) -> None:
+    def __init__(
+        self,
+        stages: list[Stage],
+        mode: str,
+        epochs: int,
+        layer_decay: float,
+        head_rate: float = 1.0,
+    ) -> None:
         self.stages = stages
         self.epochs = epochs
         self.mode = mode
-        self.rates = [layer_decay**k for k in reversed(range(len(stages)))]
+        self.rates = [*(layer_decay**k for k in reversed(range(1, len(stages)))), head_rate]
         last = len(stages) - 1
         if mode.startswith("last-") and int(mode[5:]) > last:
             raise UsageError(

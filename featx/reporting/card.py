@@ -218,9 +218,10 @@ def _finetuned(model: Carded) -> Iterator[str]:
     tuning, asked = model.results["finetuning"], model.asked.get("finetune") or {}
     last = tuning["trainings"][-1]
     if tuning["answer"] == "frozen":
-        why = tuning.get("not_kept")
+        why, said = tuning.get("not_kept"), tuning.get("tried", {}).get("said")
+        tried = f" ({said})" if said else ""
         yield (
-            f"Fine-tuning was tried and not kept{f': {why}' if why else ''}. This is "
+            f"Fine-tuning was tried{tried} and not kept{f': {why}' if why else ''}. This is "
             "the frozen backbone with a head fitted on "
             f"{counted(model.results['n_images'], 'image')}."
         )
@@ -230,7 +231,9 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{last['best_epoch']} was kept, by its {_watched(last)} on "
         f"{counted(last['n_validation'], 'validation image')}."
     )
-    shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
+    asked = {**asked, **tuning.get("tried", {})}
+    shown = ("preset", "unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup",
+             "cutmix")  # fmt: skip
     settings = [f"{key.replace('_', ' ')} {setting(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"Asked for: {', '.join(settings)}."
@@ -238,7 +241,7 @@ def _finetuned(model: Carded) -> Iterator[str]:
 
 def _watched(training: Mapping[str, Any]) -> str:
     """The quantity that chose the epoch, before and after."""
-    name = training.get("watched", "loss")
+    name = training.get("watched", "loss").replace("last", "score")
     before, after = (training[k][f"validation_{name}"] for k in ("frozen", "finetuned"))
     return f"{name}, which went from {before:.4f} to {after:.4f}," if before is not None else name
 

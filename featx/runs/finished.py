@@ -156,6 +156,20 @@ class Run:
         return self.results.finetuning is not None
 
     @property
+    def tried(self) -> str | None:
+        """What its fine-tuning tried, in words; None of a run without fine-tuning."""
+        if self.results.finetuning is None:
+            return None
+        tried = self.results.finetuning.tried
+        return printable(tried.said) if tried else "one recipe, of a featx before presets"
+
+    @property
+    def searched(self) -> bool:
+        """Whether its fine-tuning tried several recipes."""
+        tuning = self.results.finetuning
+        return tuning is not None and any(t.search is not None for t in tuning.trainings)
+
+    @property
     def grouped(self) -> bool:
         """Whether its images have groups."""
         return self.results.n_groups is not None

@@ -15,6 +15,7 @@ __all__ = [
     "Finetuning",
     "Stage",
     "Training",
+    "Tried",
     "TuningSearch",
     "Validated",
 ]
@@ -69,6 +70,7 @@ class Training(Record):
     n_validation: int
     watched: str = "loss"
     below_warm_start: str | None = None
+    still_improving: bool = False
     validation_change: Change | None = None
     best_epoch: int
     epochs: int
@@ -95,10 +97,18 @@ class Epoch(Record):
     images_per_s: float | None = None
 
 
+class Tried(Record):
+    """The recipe that was tried, in words; its settings are among the keys."""
+
+    said: str
+    preset: str | None = None
+
+
 class Finetuning(Record):
     """How fine-tuning went; ``answer`` is ``frozen`` or ``finetuned``."""
 
     answer: str
+    tried: Tried | None = None
     not_kept: str | None = None
     untrained: dict[str, int] | None = None
     change: Change | None = None

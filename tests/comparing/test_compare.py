@@ -15,8 +15,9 @@ from featx.stats.comparison import corrected_paired_test
 from featx.stats.paired import mcnemar
 
 Y = np.arange(100) % 2
+TRIED = "balanced preset, one recipe of 12 epochs at learning rate 0.0005"
 TUNED = {
-    "finetuning": {"answer": "finetuned"},
+    "finetuning": {"answer": "finetuned", "tried": {"said": TRIED}, "trainings": [{}]},
     "chosen": {"backbone": "timm:resnet18", "head": "linear", "kind": "finetuned"},
     "cost": {"extract_s": 2.0, "finetune_s": 124.0},
     "search": None,
@@ -228,11 +229,43 @@ def test_the_verdict_names_the_price_of_fine_tuning(tmp_path):
     comparison = compare_runs([base, tuned])
     assert comparison.verdicts == [
         "Fine-tuning timm:resnet18 (tuned) adds +20.0 points of accuracy [10.0, 30.3] against "
-        "frozen, p < 0.001, for 63 times the compute."
+        f"frozen, p < 0.001, for 63 times the compute. Tried: {TRIED}."
     ]
     page = Path(__file__).resolve().parents[2] / "docs" / "compare.md"
     assert f"> {comparison.verdicts[0]}\n" in page.read_text("utf-8")
     assert [run["pareto"] for run in comparison.document["runs"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "trainings", "turned", "said"),
+    [
+        (25, 5, [{}], False, False),
+        (6, 5, [{}], False, True),
+        (5, 25, [{}], False, True),
+        (6, 5, [{"search": {}}], False, False),
+        (25, 5, [{}], True, False),
+        (5, 25, [{}], True, True),
+    ],
+)
+def test_one_recipe_that_does_not_win_is_no_verdict_on_fine_tuning(
+    tmp_path, wins, losses, trainings, turned, said
+):
+    before, right = outcomes(60, wins, losses, 40 - wins - losses)
+    results = {**TUNED, "finetuning": {**TUNED["finetuning"], "trainings": trainings}}
+    base = write_run(tmp_path / "frozen", Y, answers(Y, before))
+    tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results=results)
+    [verdict] = compare_runs([tuned, base] if turned else [base, tuned]).verdicts
+    assert f"Tried: {TRIED}." in verdict
+    assert ("This says nothing of other recipes" in verdict) == said
+
+
+def test_a_run_of_an_older_featx_tried_one_recipe(tmp_path):
+    before, right = outcomes(60, 6, 5, 29)
+    base = write_run(tmp_path / "frozen", Y, answers(Y, before))
+    old = {**TUNED, "finetuning": {"answer": "finetuned"}}
+    tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results=old)
+    [verdict] = compare_runs([base, tuned]).verdicts
+    assert "Tried: one recipe, of a featx before presets. This says nothing of other" in verdict
 
 
 def test_a_fine_tune_on_the_folds_of_a_nested_search(tmp_path):

@@ -89,10 +89,10 @@ def test_a_run_is_like_any_other(tuned: Path) -> None:
     assert found["cost"]["finetune_s"] > 0
     [training] = found["finetuning"]["trainings"]
     change = training["validation_change"]
-    for name in ("loss", "score"):
-        for kind in ("frozen", "finetuned"):
-            said = training[kind][f"validation_{name}"]
-            assert change[name][kind] == pytest.approx(said, abs=1e-4)
+    for kind in ("frozen", "finetuned"):
+        said = training[kind]["validation_score"]
+        assert change["score"][kind] == pytest.approx(said, abs=1e-4)
+    assert change["loss"]["finetuned"] <= training["finetuned"]["validation_loss"]  # calibrated
     assert change["loss"]["low"] <= change["loss"]["difference"] <= change["loss"]["high"]
     header, *lines = (tuned / "curves.csv").read_text().splitlines()
     assert header.startswith("training,epoch,step,train_loss")
@@ -251,8 +251,8 @@ def test_a_search_is_made_inside_every_fold_and_told(
     assert [len(t["search"]["trials"]) for t in trainings] == [2, 2, 2]
     for training in trainings:
         first, second = training["search"]["trials"]
-        assert (first["learning_rate"], first["augment"]) == (1e-3, "light")
-        assert (second["learning_rate"], second["augment"]) != (1e-3, "light")
+        assert (first["learning_rate"], first["augment"]) == (1e-3, "crop")
+        assert (second["learning_rate"], second["augment"]) != (1e-3, "crop")
         losses = [trial["validation_loss"] for trial in (first, second)]
         assert training["finetuned"]["validation_loss"] == min(losses)
     fold = {name: int(row["fold"]) for name, row in rows(fitted, "oof").items()}

@@ -28,8 +28,10 @@ pytest.importorskip("optuna")
 
 
 def config(**options: Any) -> FinetuneConfig:
-    options = {"epochs": 1, "train_batch": 8, "learning_rate": 1e-3, "trials": 3, **options}
-    return FinetuneConfig(**options)
+    rates = {"learning_rate": 1e-3, "layer_decay": 1.0, "head_rate": 1.0}
+    kept = {"start": "fitted", "monitor": "loss"}
+    fixed = {"epochs": 1, "train_batch": 8, "trials": 3, **rates, **kept}
+    return FinetuneConfig(**{**fixed, **options})
 
 
 def without_times(found: Searched) -> list[dict[str, Any]]:
@@ -83,7 +85,8 @@ def test_a_bad_trial_is_pruned_after_an_epoch(
 ) -> None:
     rates = [2e-3, 3e-3, 4e-5, 4e-3]
     monkeypatch.setattr(Study, "ask", lambda self, done: {"learning_rate": rates[len(done) - 1]})
-    asked = config(trials=5, epochs=2, tune=["learning_rate"])
+    plain = {"augment": "light", "warmup": 0.1, "label_smoothing": 0.0, "layer_decay": 0.75}
+    asked = config(trials=5, epochs=2, tune=["learning_rate"], **plain)
     found = search(lab.task(folder=tmp_path), asked, None)
     assert [t.stopped for t in found.trials] == ["epochs"] * 3 + ["pruned", "epochs"]
     assert len(found.trials[3].history) == 2
@@ -98,7 +101,7 @@ def test_pruned_is_what_is_worse_than_the_median() -> None:
     def hopeless(finished: Sequence[Trial], *losses: float) -> bool:
         return study.hopeless(finished, {"learning_rate": 1e-4}, history(*losses))
 
-    asked = FinetuneConfig(tune=["learning_rate"])
+    asked = FinetuneConfig(learning_rate=1e-4, tune=["learning_rate"])
     study = Study(find_space(asked, 4), "loss", 0)
     done = [
         Trial(i, {"learning_rate": 1e-4}, history(loss, loss / 2), 2, "epochs", 1.0)
@@ -185,7 +188,7 @@ def test_nothing_is_tried_twice(lab: Lab, tmp_path: Path) -> None:
     asked = config(trials=20, tune=["augment"], unfreeze="head")
     found = search(lab.task(folder=tmp_path), asked, None)
     tried = [t.values["augment"] for t in found.trials]
-    assert sorted(tried) == ["light", "medium", "none", "randaugment", "strong"]
+    assert sorted(tried) == ["crop", "light", "medium", "none", "randaugment", "strong"]
     assert found.ended == "nothing new to try"
 
 

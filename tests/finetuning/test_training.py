@@ -94,7 +94,7 @@ def test_lower_stages_learn_more_slowly(lab: Lab, tmp_path: Path) -> None:
     shares = [s["learning_rate_share"] for s in trained.stages]
     names = [s["name"] for s in trained.stages]
     assert names[-2:] == ["layer4", "head"]
-    assert shares[-3:] == [0.25, 0.5, 1.0]
+    assert shares[-3:] == [0.25, 0.5, 10.0]  # the head has a rate of its own
 
 
 def test_statistics_of_batch_normalisation_move_only_when_asked(lab: Lab, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_a_number_is_caught(
 
 
 def test_it_learns_and_stops_when_it_no_longer_does(lab: Lab, tmp_path: Path) -> None:
-    trained = train(lab.task(folder=tmp_path), config(epochs=40, patience=2, learning_rate=3e-3))
+    trained = train(lab.task(folder=tmp_path), config(epochs=40, patience=2, monitor="loss"))
     first, best = trained.row(0), trained.row(trained.best_epoch)
     assert best["validation_loss"] < first["validation_loss"]
     if trained.stopped == "patience":
