@@ -65,7 +65,7 @@ class Training(Record):
     """One training: that of a fold, or on all images."""
 
     name: str
-    n_training: int
+    n_training: int | None = None
     n_validation: int
     watched: str = "loss"
     below_warm_start: str | None = None
@@ -75,7 +75,7 @@ class Training(Record):
     stopped: str
     frozen: Validated
     finetuned: Validated
-    last: Validated
+    last: Validated | None = None
     stages: list[Stage] = Field(default_factory=list)
     elapsed_s: float
     search: TuningSearch | None = None
