@@ -23,21 +23,6 @@ from featx.runs.search import Candidate
 
 __all__ = ["Candidate", "FitResult", "prediction_table", "tabulate"]
 
-#: Of a row without scores.
-UNSCORED: dict[str, Any] = {
-    "params": {},
-    "cv_mean": None,
-    "cv_std": None,
-    "fold_scores": [],
-    "grid": [],
-    "against_none": None,
-    "against_class_weight": None,
-    "against_no_views": None,
-    "against_chosen": None,
-    "against_chosen_tested": None,
-    "elapsed_s": 0.0,
-}
-
 
 def prediction_table(classes: list[str], held: Mapping[str, HeldOut]) -> PredictionTable:
     """What ``predictions.csv`` holds, by the name of the split."""
@@ -209,8 +194,9 @@ def _candidate(
 
 
 def _row(setup: Setup, **values: Any) -> Candidate:
-    """Every field, those without a value too."""
-    return Candidate.model_validate({**setup.document(), **UNSCORED, **values})
+    """A candidate with every field in it, those without a value too."""
+    fields = Candidate(**setup.document()).model_dump(exclude={"kind"})
+    return Candidate.model_validate({**fields, **values})
 
 
 def _number(value: Any) -> float | None:

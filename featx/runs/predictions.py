@@ -186,9 +186,12 @@ def _codes(values: Sequence[str], code: dict[str, int], column: str) -> Int:
 def _numbers(values: Sequence[str], column: str) -> Int:
     """Whole numbers from 0; -1 where a cell is empty."""
     try:
-        return np.array([int(value) if value else -1 for value in values], dtype=np.int64)
+        numbers = np.array([int(value) if value else -1 for value in values], dtype=np.int64)
     except (ValueError, OverflowError):
-        raise ValueError(f"{column} holds something else than whole numbers") from None
+        numbers = np.array([-2])
+    if (numbers < -1).any():
+        raise ValueError(f"{column} holds something else than whole numbers from 0")
+    return numbers
 
 
 def _probabilities(columns: Sequence[Sequence[str]]) -> Float:

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
@@ -37,7 +37,7 @@ class Results(Record):
     classes: list[str]
     scoring: str = "balanced_accuracy"
     select: str | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     n_folds: int | None = None
     n_images: int | None = None
     n_views: int = 0

@@ -32,6 +32,7 @@ def test_imports_run_downward_only() -> None:
         ("data/manifest.py", "from featx.cli import main"),
         ("store/store.py", "import featx.data.manifest"),
         ("extraction/__init__.py", "def late():\n    import featx.fitting"),
+        ("runs/finished.py", "def late():\n    import featx.extraction"),
         ("api/fit.py", "import torch"),
         ("heads/_mlp.py", "def late():\n    import torch"),
     ],

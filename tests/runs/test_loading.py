@@ -28,6 +28,7 @@ from tests.lab import RESULTS
 #: fine-tune with a search. The first version of the results, schema 1.
 OLD = Path(__file__).parent / "old"
 KINDS = ["fit", "finetune"]
+LATER = {"n_training", "watched", "validation_change", "last", "search"}
 
 
 @pytest.fixture
@@ -136,6 +137,20 @@ def test_what_came_later_may_be_missing(folder: Path, later: str) -> None:
     results = featx.load_run(folder).results
     assert later not in results
     assert results.document() == document
+
+
+def test_the_first_fine_tunes_said_less_of_their_trainings(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(OLD / "finetune", tmp_path / "tuned"))
+    document = json.loads((folder / "results.json").read_text())
+    document["finetuning"] = {
+        "answer": document["finetuning"]["answer"],
+        "trainings": [
+            {k: v for k, v in each.items() if k not in LATER}
+            for each in document["finetuning"]["trainings"]
+        ],
+    }
+    (folder / "results.json").write_text(json.dumps(document))
+    assert featx.load_run(folder).results.document() == document
 
 
 def test_the_least_that_a_run_holds_is_read(folder: Path) -> None:
