@@ -77,9 +77,9 @@ def interval(
     return f"{text} {bounds(row, digits, scale=scale, kind=kind)}".rstrip()
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, digits: int = 1) -> str:
     """``93.1 %``."""
-    return NOTHING if share is None else f"{number(share, 1, scale=100)} %"
+    return NOTHING if share is None else f"{number(share, digits, scale=100)} %"
 
 
 def p_value(p: float) -> str:

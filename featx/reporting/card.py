@@ -14,6 +14,7 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
+from featx.numbers import bounds
 from featx.reporting.blocks import Block, Chapter, Code, CodeBlock, Paragraph, Points, Table
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
@@ -128,9 +129,8 @@ def _head(model: Carded) -> str:
 
 
 def _between(title: str, row: Mapping[str, Any]) -> str:
-    if row["low"] is None or row["high"] is None:
-        return title
-    return f"{title} (95 % interval {row['low']:.3f} to {row['high']:.3f})"
+    ends = bounds(row)
+    return f"{title} (95 % interval {ends})" if ends else title
 
 
 def _sources(document: Mapping[str, Any]) -> list[str]:

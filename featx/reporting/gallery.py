@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from featx.numbers import percent
 from featx.reporting.blocks import Block, Card, Gallery, Group, Heading, Strong, Table
 from featx.reporting.contents import Subject, standardised
 from featx.reporting.heat import heat_words, overlay
@@ -144,8 +145,8 @@ def _card(
             words = heat_words(heat, subject.heats.kind, names[y_pred], names[against])
             pictures.append(picture(overlay(image, heat), words))
     relation = "labelled" if y != y_pred else "which is right; next"
-    caption = ["predicted ", Strong(names[y_pred]), f" ({p[y_pred]:.0%}), {relation} ",
-               Strong(names[against]), f" ({p[against]:.0%})"]  # fmt: skip
+    caption = ["predicted ", Strong(names[y_pred]), f" ({percent(p[y_pred], 0)}), {relation} ",
+               Strong(names[against]), f" ({percent(p[against], 0)})"]  # fmt: skip
     nearest = []
     for i, cosine in case.nearest:
         assert embedded is not None

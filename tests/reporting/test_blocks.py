@@ -7,12 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from page_lab import WIDTH, opened
 
 import featx
 from featx.files import printable
@@ -80,6 +81,9 @@ def test_the_search_for_markup_finds_it(source: str, holds: bool) -> None:
     assert bool(strings_with_markup(source)) == holds
 
 
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+KINDS = get_type_hints(b.Gallery)["kind"]
+GROUPS = get_type_hints(b.Group)["kind"]
 ROW = {"value": 0.853, "low": 0.821, "high": 0.884}
 BLOCKS = [
     b.Chapter(
@@ -185,3 +189,26 @@ def test_a_fit_without_a_page_loads_neither_matplotlib_nor_jinja2(tmp_path: Path
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_long_names_do_not_widen_a_page(chromium: Any, tmp_path: Path, width: int) -> None:
+    n = "x" * 300
+    table, picture = b.Table((n, "v", n), [[n, 1, n]]), b.Picture(PIXEL, n, 80, 80)
+    near = b.Card([picture], lines=[n])
+    card = b.Card([picture, picture], ["predicted ", b.Strong(n)], [n], [near])
+    marks = [b.Mark(10, 10, 1, False, n, 0)]
+    blocks = [
+        b.Points([n], "verdict"),
+        b.Points([n]),
+        b.Chapter("a", n, [b.Heading(n), table, b.CodeBlock(n), b.Folded(n, [table])]),
+        b.Chapter("b", n, [b.Gallery([card], kind) for kind in get_args(KINDS)]),
+        b.Chapter("c", n, [b.Group([b.Gallery([card])], kind) for kind in get_args(GROUPS)]),
+        b.Chapter("d", n, [b.Map([(n, marks)] * 2, [(1, n)], n, [(0, n)], picture, 80)]),
+    ]
+    (tmp_path / "p.html").write_text(page(n, blocks, broad=True), "utf-8")
+    heard: list[str] = []
+    opened_page = opened(chromium, tmp_path / "p.html", width, "light", heard)
+    assert heard == []
+    assert opened_page.evaluate(WIDTH) <= width
+    opened_page.close()

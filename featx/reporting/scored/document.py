@@ -151,13 +151,17 @@ def _next(scored: ScoredFolder, i: int) -> str:
     p = scored.scores.probabilities[i].copy()
     p[scored.y_pred[i]] = -1.0
     c = int(p.argmax())
-    return f"{scored.classes[c]} {p[c]:.0%}"
+    return f"{scored.classes[c]} {percent(p[c], 0)}"
 
 
 def _named(scored: ScoredFolder, rows: Int, column: str, values: Sequence[str]) -> Folded:
     """The images by name, on demand."""
     cells = [
-        [scored.scores.ids[i], f"{scored.classes[scored.y_pred[i]]} {scored.sure[i]:.0%}", value]
+        [
+            scored.scores.ids[i],
+            f"{scored.classes[scored.y_pred[i]]} {percent(scored.sure[i], 0)}",
+            value,
+        ]
         for i, value in zip(rows[:MOST_NAMED].tolist(), values, strict=True)
     ]
     words = f"all {len(rows):,} by name"
@@ -189,7 +193,8 @@ def _tiles(scored: ScoredFolder, rows: Int, *, named: bool = True) -> Gallery:
     cards = []
     for i, image in zip(rows.tolist(), pictures, strict=True):
         label, name = scored.classes[scored.y_pred[i]], scored.scores.ids[i]
-        caption = f"{label} {scored.sure[i]:.0%}" if named else f"{scored.sure[i]:.0%}"
+        sure = percent(scored.sure[i], 0)
+        caption = f"{label} {sure}" if named else sure
         short = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
         shown = picture(image, f"predicted {label}: {name}")
         cards.append(Card([shown], [Strong(caption)], [short]))
