@@ -8,7 +8,7 @@ from typing import Any
 
 from featx.config import FitConfig
 from featx.errors import ConfigError, UnknownNameError
-from featx.heads import HEADS, Head
+from featx.heads import HEADS, Head, check_parameters
 from featx.types import Components
 
 __all__ = [
@@ -146,7 +146,7 @@ def _check_params(head: str, params: Mapping[str, Any]) -> None:
         if name not in estimator.get_params():
             raise UnknownNameError(f"parameter of {head}", name, estimator.get_params())
     try:
-        estimator.set_params(**params)._validate_params()
+        check_parameters(estimator.set_params(**params))
     except ValueError as error:
         raise ConfigError(f"param_grid.{head}: {error}") from None
 

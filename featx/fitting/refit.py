@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featx.artifact.ensemble import EnsembleHead, Voice
+from featx.artifact.ensemble import EnsembleHead, Member
 from featx.fitting.candidates import Ensemble, Trial, shifted
 from featx.fitting.data import split_backbones
 from featx.fitting.ensemble import ship_shares
@@ -94,15 +94,15 @@ class Refits:
             shares.stack.classes_ = classes[shares.stack.classes_]
             stack = Pipeline([("head", shares.stack)])
         widths = [part.X[name].shape[1] for name in backbones]
-        voices = [
-            Voice(
+        members = [
+            Member(
                 [self(trial) for trial in voice],
                 _columns(split_backbones(voice[0].setup.backbone), backbones, widths),
                 calibration,
             )
             for voice, calibration in zip(ensemble.voices, shares.calibrations, strict=True)
         ]
-        return EnsembleHead(classes, sum(widths), voices, stack)
+        return EnsembleHead(classes, sum(widths), members, stack)
 
 
 def _columns(used: Sequence[str], all_: Sequence[str], widths: Sequence[int]) -> tuple[int, int]:

@@ -99,7 +99,7 @@ def fit_trust(
     X = search.part.embeddings(chosen.setup.backbone)
     sample, drift = fit_drift(X, search.part, oof, seed=config.seed)
     pipeline = refits(chosen)
-    first = pipeline.voices[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
+    first = pipeline.members[0].heads[0] if isinstance(chosen, Ensemble) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, judged, config)
     kept, temperature = calibration, None
     if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):

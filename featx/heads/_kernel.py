@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.vectors import votes
 from featx.heads._head import Scored, Training
+from featx.heads._private import fill_svc, pair_machine
+from featx.heads._vectors import votes
 
 __all__ = ["refit", "score_grid"]
 
@@ -107,20 +108,18 @@ def refit(training: Training, classifier: Any) -> Any:
         intercepts.append(intercept)
     used = [rows[dual[:, rows].any(axis=0)] for rows in solver.members]
     support = np.concatenate(used)
-    # scikit-learn itself makes whatever else a fitted machine has, from an image of each class
-    few = np.array([rows[0] for rows in solver.members])
-    classifier.fit(training.X[few], training.y[few])
+    fill_svc(
+        classifier,
+        np.unique(training.y),
+        training.X[support].astype(np.float64),
+        np.array([len(rows) for rows in used]),
+        dual[:, support],
+        np.array(intercepts),
+        _scale(classifier, training),
+    )
     classifier.support_ = support.astype(np.int32)
-    classifier.support_vectors_ = training.X[support].astype(np.float64)
-    classifier._n_support = np.array([len(rows) for rows in used], np.int32)
-    classifier._dual_coef_ = np.ascontiguousarray(dual[:, support])
-    classifier._intercept_ = np.array(intercepts)
-    sign = -1.0 if k == 2 else 1.0
-    classifier.dual_coef_ = sign * classifier._dual_coef_
-    classifier.intercept_ = sign * classifier._intercept_
-    classifier._num_iter = classifier.n_iter_ = np.array(solver.iterations, np.int32)
+    classifier.n_iter_ = np.array(solver.iterations, np.int32)
     classifier.class_weight_ = np.array(solver.class_weights[0])
-    classifier._gamma = _scale(classifier, training)
     classifier.shape_fit_ = training.X.shape
     return classifier
 
@@ -138,8 +137,6 @@ class _Solver:
     def __init__(self, training: Training, classifiers: Sequence[Any]) -> None:
         from sklearn.utils.class_weight import compute_class_weight
 
-        from featx.heads._duel import Duel
-
         classes, codes = np.unique(training.y, return_inverse=True)
         self.n_classes = len(classes)
         self.members = [np.flatnonzero(codes == c) for c in range(self.n_classes)]
@@ -149,7 +146,7 @@ class _Solver:
         self.iterations: list[int] = []
         self.gammas = _gammas(classifiers, training)
         self.n_features = training.X.shape[1]
-        self._machines = [Duel.like(c) for c in classifiers]
+        self._machines = [pair_machine(c) for c in classifiers]
         largest = sum(sorted(len(rows) for rows in self.members)[-2:])
         self._buffer = np.empty(largest**2)  # fresh memory for every pair would cost more
         self._rows = [_Rows(training, rows) for rows in self.members]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
+from featx.heads._linear import LOG_ODDS
 from featx.heads._logistic import Axes, solve_path
 from featx.heads._place import Place, find_place
 from featx.heads._problems import Problems
@@ -108,6 +109,8 @@ PLUGIN = Head(
     name="logreg",
     summary="logistic regression with an L2 penalty",
     build=build,
+    estimator="LogisticRegression",
+    form=LOG_ODDS,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]},
     supports_class_weight=True,
     score_grid=score_grid,

@@ -409,7 +409,7 @@ def test_voices_with_views_and_side_by_side():
     search.run([vote], search.single, keep=True, label="")
     refits = Refits(search)
     head = refits(vote)
-    assert [voice.columns for voice in head.voices] == [(0, 8), (8, 18), (0, 18)]
+    assert [voice.columns for voice in head.members] == [(0, 8), (8, 18), (0, 18)]
     expected = np.mean(
         [refits(t).predict_proba(search.part.X[t.setup.backbone]) for t in trials], axis=0
     )

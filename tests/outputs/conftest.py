@@ -17,7 +17,7 @@ from featx.artifact.folder import MODEL, write_folder
 from featx.config import DatasetConfig, RunConfig
 from featx.scoring.sorting import TREE, Placement, sort_files
 
-DOCUMENT = b'{"format": "featx-model", "files": {"head.skops": {}}}'
+DOCUMENT = b'{"format": "featx-model", "files": {"head.safetensors": {}}}'
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _spare_the_real_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_model(path: Path, text: str) -> None:
-    files = {"model.json": DOCUMENT, "head.skops": text.encode()}
+    files = {"model.json": DOCUMENT, "head.safetensors": text.encode()}
     write_folder(path, files, overwrite=True)
 
 
@@ -66,7 +66,7 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]
             RUN, _run, lambda path: [(path / "predictions.csv").read_text().split(",")[-1].strip()]
         ),
         "model": Written(
-            MODEL, write_model, lambda path: [(path / "head.skops").read_text()], claims=True
+            MODEL, write_model, lambda path: [(path / "head.safetensors").read_text()], claims=True
         ),
         "tree": Written(
             TREE, tree, lambda path: [file.read_text() for file in (path / "cat").iterdir()]
