@@ -135,10 +135,11 @@ class Form:
         arrays = {}
         for name, wanted in self.fields(settings).items():
             array = np.asarray(values[name])
-            whole = wanted.dtypes[0] if array.dtype.kind in "iu" else array.dtype
+            widest = wanted.dtypes[-1]  # a narrower type loses nothing by it
+            narrower = array.dtype.name not in wanted.dtypes and np.can_cast(array.dtype, widest)
             missing = len(wanted.shape) - array.ndim  # one plane may be a vector
             array = array.reshape((1,) * missing + array.shape)
-            arrays[name] = np.ascontiguousarray(array, dtype=whole)
+            arrays[name] = np.ascontiguousarray(array, dtype=widest if narrower else array.dtype)
         return arrays, settings
 
     def fault(

@@ -21,13 +21,15 @@ __all__ = [
     "svc_gamma",
 ]
 
-#: Private name, and why it is used; ratios are measured by benchmarks/fit.py.
+#: Private name, and why it is used. Ratios of whole searches: benchmarks/results/fit.json.
 NAMES = {
-    "SVC._n_support": "a machine put together from kernels that a whole grid shares: KERNELS",
+    "SVC._n_support": "a machine of kernels that a grid shares: svm-linear 10, svm-rbf 13 times "
+    "as fast as scikit-learn's own search",
     "SVC._dual_coef_": "as _n_support",
     "SVC._intercept_": "as _n_support",
-    "SVC._gamma": "gamma='scale' is a number only after the fit, and there is no public one",
-    "SVC._validate_targets": "looking at labels takes as long as a small fit: LABELS",
+    "SVC._gamma": "gamma='scale' is a number only once fitted, and no public one",
+    "SVC._validate_targets": "labels are looked at in every fit of two classes: without, 2.5 times as "
+    "fast with 30 images, 2.1 with 100, 1.6 with 300",
     "HistGradientBoostingClassifier._predictors": "the nodes of trees have no public name",
     "HistGradientBoostingClassifier._baseline_prediction": "where scores start; as _predictors",
     "BaseEstimator._validate_params": "values of --param-grid are refused before any fit",
