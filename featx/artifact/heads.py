@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.artifact.arrays import encode_arrays, read_arrays
 from featx.artifact.document import SAFETENSORS_VERSION, Document, Ensemble
 from featx.artifact.document import Head as HeadDocument
 from featx.artifact.document import Member as MemberDocument
@@ -87,8 +88,6 @@ def encode_heads(
 
 
 def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, HeadDocument]]:
-    from safetensors.numpy import save
-
     files, documents = {}, {}
     for name, head in heads.items():
         frozen = freeze(head)
@@ -96,7 +95,7 @@ def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, Head
             raise ModelError(f"This head cannot be saved: {fault}.")
         steps = {key: getattr(frozen.steps, field) for field, key in STEPS.items()}
         arrays = {**frozen.arrays, **{k: v for k, v in steps.items() if v is not None}}
-        files[name] = save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+        files[name] = encode_arrays(arrays)
         documents[name] = HeadDocument(
             head=frozen.head, settings=dict(frozen.settings), parameters=dict(frozen.parameters)
         )
@@ -170,21 +169,13 @@ def _decoded(
 def _from_safetensors(
     document: Document, data: bytes, name: str, n_features: int, source: str
 ) -> FittedHead:
-    from safetensors.numpy import load
-
     described = document.heads[name]
     if described.head not in HEADS.names():
         raise ModelError(
             f"{source}: {name} is of the head {printable(described.head)!r}, which is not here.",
             hint=f"Install what brings it. Known heads: {', '.join(HEADS.names())}.",
         )
-    try:
-        arrays = load(data)
-    except Exception:  # safetensors raises several kinds for bytes that are not its own
-        known = " It looks like a pickle, which can run code and is never loaded."
-        raise ModelError(
-            f"{source}: {name} is not safetensors data." + (known if data[:1] == b"\x80" else "")
-        ) from None
+    arrays = read_arrays(data, what=f"{source}: {name}")
     steps = {field: arrays.pop(key, None) for field, key in STEPS.items()}
     return FittedHead(
         described.head,

@@ -7,7 +7,15 @@ arrays are once fitted, and how it predicts from them (``form``); nothing else k
 from __future__ import annotations
 
 from featx.heads._fitted import FittedHead, Steps, freeze
-from featx.heads._form import Form
+from featx.heads._form import (
+    Field,
+    Form,
+    doubles,
+    fields_fault,
+    floats,
+    integers,
+    singles,
+)
 from featx.heads._head import Head, Memo, Scored, Training, Units
 from featx.heads._private import check_parameters
 from featx.heads._registry import HEADS
@@ -17,6 +25,7 @@ __all__ = [
     "HEADS",
     "Choice",
     "Dimension",
+    "Field",
     "FittedHead",
     "Form",
     "Head",
@@ -29,5 +38,10 @@ __all__ = [
     "Training",
     "Units",
     "check_parameters",
+    "doubles",
+    "fields_fault",
+    "floats",
     "freeze",
+    "integers",
+    "singles",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featx.arrays import cast, namespace
 from featx.errors import ModelError
-from featx.heads._form import Form
+from featx.heads._form import Form, fields_fault, floats
 from featx.heads._registry import HEADS
 
 __all__ = ["FittedHead", "Steps", "freeze"]
@@ -21,6 +21,12 @@ Array = Any  # of NumPy, or a tensor of torch
 
 FLOATS = (np.float32, np.float64, np.float16)  # what scikit-learn standardises as it is
 CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
+SCALER = {"mean": floats("n_features"), "scale": floats("n_features")}
+PROJECTION = {
+    "components": floats("n_components", "n_features"),
+    "centre": floats("n_features"),
+    "variance": floats("n_components"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,23 +118,15 @@ class FittedHead:
 
     def fault(self) -> str | None:
         """What is wrong with its arrays; None where they are what the form asks for."""
-        width, steps = self.n_features_in_, self.steps
-        for name, array in (("mean", steps.mean), ("scale", steps.scale), ("centre", steps.centre)):
-            if array is not None and array.shape != (width,):
-                return f"the scaler's or projection's {name} has the shape {array.shape}"
-        if any((a is None) != (steps.components is None) for a in (steps.centre, steps.variance)):
-            return "its projection is not whole"
-        if steps.components is not None:
-            if steps.components.ndim != 2 or steps.components.shape[1] != width:
-                return f"the projection has the shape {steps.components.shape}"
-            width = len(steps.components)
-            if steps.variance.shape != (width,):
-                return f"the projection's variance has the shape {steps.variance.shape}"
-        given = [a for a in vars(steps).values() if a is not None]
-        if not all(a.dtype in (np.float32, np.float64) and np.isfinite(a).all() for a in given):
-            return "its scaler or projection is not of finite numbers"
-        if steps.scale is not None and not (steps.scale > 0).all():
+        steps = {name: a for name, a in vars(self.steps).items() if a is not None}
+        projected = PROJECTION if steps.keys() & PROJECTION.keys() else {}
+        wanted = {name: SCALER[name] for name in SCALER if name in steps} | projected
+        sizes = {"n_features": self.n_features_in_}
+        if wrong := fields_fault(steps, wanted, sizes):
+            return f"before the head {wrong}"
+        if self.steps.scale is not None and not (self.steps.scale > 0).all():
             return "its scaler divides by numbers that are not positive"
+        width = sizes.get("n_components", self.n_features_in_)
         return self.form.fault(self.arrays, self.settings, width, len(self.classes_))
 
     def scaler(self, X: NDArray[Any]) -> NDArray[Any]:

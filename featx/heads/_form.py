@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Field", "Form", "doubles", "floats", "integers", "singles"]
+__all__ = ["Field", "Form", "doubles", "fields_fault", "floats", "integers", "singles"]
 
 Array = Any  # of NumPy, or a tensor of torch
 Planes = tuple[Array, Array]
@@ -72,6 +72,14 @@ def integers(*shape: int | str) -> Field:
 
 
 Fields = Mapping[str, Field]
+
+
+def fields_fault(arrays: Mapping[str, Array], fields: Fields, sizes: dict[str, int]) -> str | None:
+    """What is wrong with arrays by name, for lengths that are known; adds the others to them."""
+    if surplus := sorted(arrays.keys() - fields.keys()):
+        return f"{surplus[0]!r} is no array of its"
+    faults = ((name, field.fault(arrays.get(name), sizes)) for name, field in fields.items())
+    return next((f"{name} {fault}" for name, fault in faults if fault), None)
 
 
 @dataclass(frozen=True)
@@ -155,14 +163,10 @@ class Form:
         for name, rule in self.settings.items():
             if not rule(settings[name]):
                 return f"{name} is {settings[name]!r}"[:200]
-        fields = self.fields(settings)
-        if surplus := sorted(arrays.keys() - fields.keys()):
-            return f"{surplus[0]!r} is no array of its"
         sizes = {"n_features": n_features, "n_classes": n_classes}
         sizes["n_outputs"] = 1 if n_classes == 2 else n_classes
-        for name, wanted in fields.items():
-            if wrong := wanted.fault(arrays.get(name), sizes):
-                return f"{name} {wrong}"
+        if wrong := fields_fault(arrays, self.fields(settings), sizes):
+            return wrong
         together = SimpleNamespace(**arrays, **settings)
         if self.sound is not None and not self.sound(together, n_features, n_classes):
             return "its arrays contradict each other"

@@ -49,14 +49,14 @@ def _score_each(
 ) -> Iterator[Scored]:
     solver = _Solver(training, classifiers)
     first, second = np.triu_indices(solver.n_classes, 1)
-    duel = _linear_margins if solver.gammas[0] is None else _radial_margins
-    margins = duel(solver, len(classifiers), others)
+    of_pairs = _linear_margins if solver.gammas[0] is None else _radial_margins
+    margins = of_pairs(solver, len(classifiers), others)
     for i in range(len(classifiers)):
         outputs = []
-        for of_pairs in (m[i] for m in margins):
-            said = np.zeros((len(of_pairs), solver.n_classes, solver.n_classes))
-            said[:, first, second], said[:, second, first] = of_pairs, -of_pairs
-            outputs.append(votes(said) if solver.n_classes > 2 else said[:, 1, 0])
+        for logits in (m[i] for m in margins):
+            duels = np.zeros((len(logits), solver.n_classes, solver.n_classes))
+            duels[:, first, second], duels[:, second, first] = logits, -logits
+            outputs.append(votes(duels) if solver.n_classes > 2 else duels[:, 1, 0])
         yield Scored(outputs, False)
 
 
@@ -87,9 +87,9 @@ def _radial_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32
         for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
             kernels = [[_radial(near[c], gamma) for c in (a, b)] for near in distances]
             for i, weights, intercept in fitted:
-                for said, kernel in zip(margins, kernels, strict=True):
+                for logits, kernel in zip(margins, kernels, strict=True):
                     sums = kernel[0] @ weights[:of_a] + kernel[1] @ weights[of_a:]
-                    said[i, :, j] = sums + intercept
+                    logits[i, :, j] = sums + intercept
     return margins
 
 

@@ -28,8 +28,8 @@ NAMES = {
     "SVC._dual_coef_": "as _n_support",
     "SVC._intercept_": "as _n_support",
     "SVC._gamma": "gamma='scale' is a number only once fitted, and no public one",
-    "SVC._validate_targets": "labels are looked at in every fit of two classes: without, 2.5 times as "
-    "fast with 30 images, 2.1 with 100, 1.6 with 300",
+    "SVC._validate_targets": "every fit of two classes looks at labels: without, 2.5 times as fast "
+    "with 30 images, 2.1 with 100, 1.6 with 300",
     "HistGradientBoostingClassifier._predictors": "the nodes of trees have no public name",
     "HistGradientBoostingClassifier._baseline_prediction": "where scores start; as _predictors",
     "BaseEstimator._validate_params": "values of --param-grid are refused before any fit",

@@ -20,8 +20,7 @@ PLUGIN = '''
 """Gaussian classes with independent features."""
 
 from featx.arrays import cast, namespace
-from featx.heads import Head, Real
-from featx.heads._form import Form, doubles
+from featx.heads import Form, Head, Real, doubles
 from featx.margins import margin_probabilities
 
 
