@@ -51,7 +51,10 @@ PENALTIES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 ROWS: dict[str, tuple[str, dict[str, list[Any]] | None]] = {
     "logreg": ("logreg", {"C": PENALTIES}),
     "logreg-tight": ("logreg", {"C": PENALTIES, "tol": [1e-6]}),
-    **{head: (head, None) for head in ("svm-linear", "svm-rbf", "ridge", "lda", "knn")},
+    **{
+        head: (head, None)
+        for head in ("elastic-net", "svm-linear", "svm-rbf", "ridge", "lda", "knn")
+    },
 }
 
 

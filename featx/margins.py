@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import Any
+
+from featx.arrays import cast, namespace
 
 __all__ = ["log_odds", "margin_columns", "margin_probabilities"]
 
 LEAST = 1e-12  # a probability of 0 or 1 is taken for one so far from it
 
 
-def margin_columns(decision: ArrayLike) -> NDArray[np.float64]:
+def margin_columns(decision: Any) -> Any:
     """One margin column per class.
 
     Parameters
     ----------
-    decision : array-like of shape (n,) or (n, n_classes)
+    decision : array-like or tensor of shape (n,) or (n, n_classes)
         What ``decision_function`` returned. One-dimensional means two classes and the margin
         ``d`` of the second; it becomes the columns ``[-d / 2, d / 2]``.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float64
+    ndarray or tensor of shape (n, n_classes), float64
     """
-    margins = np.asarray(decision, dtype=np.float64)
+    margins = cast(decision, "float64")
     if margins.ndim == 1:
-        return np.column_stack([-margins / 2, margins / 2])
+        return namespace(margins).stack([-margins / 2, margins / 2], axis=1)
     return margins
 
 
-def margin_probabilities(decision: ArrayLike, temperature: float) -> NDArray[np.float64]:
+def margin_probabilities(decision: Any, temperature: float) -> Any:
     """Softmax of margins divided by a temperature.
 
     Parameters
     ----------
-    decision : array-like of shape (n,) or (n, n_classes)
+    decision : array-like or tensor of shape (n,) or (n, n_classes)
         What ``decision_function`` returned; ``-inf`` marks a class that cannot be.
     temperature : float
         Above 0. Larger is less sure. Fitted by `featx.stats.calibration.fit_temperature`.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float64
+    ndarray or tensor of shape (n, n_classes), float64
         Rows sum to 1; the largest probability is where the largest margin is.
 
     References
@@ -49,27 +50,29 @@ def margin_probabilities(decision: ArrayLike, temperature: float) -> NDArray[np.
     Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
     margins = margin_columns(decision)
-    scaled = (margins - margins.max(axis=1, keepdims=True)) / temperature
-    weights = np.exp(scaled)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    xp = namespace(margins)
+    # the largest margin is taken off first, so that no exponential overflows
+    weights = xp.exp((margins - xp.amax(margins, axis=1, keepdims=True)) / temperature)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
-def log_odds(scores: NDArray[np.float64], *, margins: bool) -> NDArray[np.float64]:
+def log_odds(scores: Any, *, margins: bool) -> Any:
     """What a calibration of each class against the rest starts from.
 
     Parameters
     ----------
-    scores : ndarray of shape (n, n_classes), float64
+    scores : ndarray or tensor of shape (n, n_classes), float64
         Probabilities, or margins.
     margins : bool
         Which of the two. Margins are returned as they are.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float64
+    ndarray or tensor of shape (n, n_classes), float64
         Logarithm of ``p / (1 - p)``, in [-28, 28].
     """
     if margins:
         return scores
-    clipped = np.clip(scores, LEAST, 1 - LEAST)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+    xp = namespace(scores)
+    clipped = xp.clip(scores, LEAST, 1 - LEAST)
+    return xp.log(clipped) - xp.log1p(-clipped)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from pathlib import Path
+from collections.abc import MutableSequence
 from typing import Any
 
 from featx.errors import UnknownNameError
@@ -23,20 +23,20 @@ class Registry:
     ----------
     package : str
         Dotted name of the package, for instance ``"featx.heads"``.
-    folder : str
-        The package's ``__path__[0]``.
+    path : list of str
+        The package's ``__path__``; a folder that is added to it later is looked into too.
     kind : str
         What one plug-in is called in messages, for instance ``"head"``.
     """
 
-    def __init__(self, package: str, folder: str, kind: str) -> None:
+    def __init__(self, package: str, path: str | MutableSequence[str], kind: str) -> None:
         self.package = package
-        self.folder = Path(folder)
+        self.path = [path] if isinstance(path, str) else path
         self.kind = kind
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted, without importing them."""
-        modules = pkgutil.iter_modules([str(self.folder)])
+        modules = pkgutil.iter_modules(self.path)
         return sorted(m.name.replace("_", "-") for m in modules if not m.name.startswith("_"))
 
     def get(self, name: str) -> Any:

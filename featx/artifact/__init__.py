@@ -1,11 +1,10 @@
 """A fitted classifier on disk: a folder or one ``.featx`` file, without pickle.
 
 ``model`` predicts; ``extractor`` is what its embeddings come from; ``bundle`` saves and loads it;
-``document`` is ``model.json``; ``ensemble`` is several heads in one, which ``heads`` puts into
-files; ``head`` is the scikit-learn part as skops data, of which ``saved``
-reads the arrays, so that NumPy computes heads that are ``linear`` or of support ``vectors``;
-``trust``, with ``calibration`` and ``novelty``, is how far to believe an answer; ``drift`` is what
-new images are held against; ``folder`` and ``archive`` are the containers.
+``document`` is ``model.json``; ``heads`` puts the arrays of `featx.heads` into files; ``ensemble``
+is several heads in one; ``format_1`` reads heads of featx 0.1; ``trust``, with ``calibration`` and
+``novelty``, is how far to believe an answer; ``drift`` is what new images are held against;
+``folder`` and ``archive`` are the containers.
 """
 
 from featx.artifact.bundle import load_model, save_model

@@ -15,8 +15,8 @@ from featx.artifact.archive import ArchiveReader, write_archive
 from featx.artifact.document import (
     FORMAT,
     FORMAT_VERSION,
+    SAFETENSORS_VERSION,
     Document,
-    Ensemble,
     decode,
     encode,
     plain,
@@ -26,7 +26,7 @@ from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.folder import FolderReader, write_folder
-from featx.artifact.heads import decode_heads, encode_heads, head_files
+from featx.artifact.heads import MAX_FEATURES, decode_heads, encode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import Trust
@@ -46,7 +46,6 @@ WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
-MAX_FEATURES = 1 << 24
 
 
 def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -69,12 +68,12 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     OSError
         The disk is full or the folder cannot be written.
     """
+    files, heads, ensemble = encode_heads(model.head)
     _check_consistent(model, "this model")
     trust = model.trust or Trust()
     for name in ("novelty", "drift"):
         if (getattr(trust, name) is None) != (getattr(model, name) is None):
             raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
-    files, ensemble = encode_heads(model.pipeline)
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
     if model.drift is not None:
@@ -82,13 +81,20 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
-    files[DOCUMENT] = encode(_describe(model, ensemble, files))
+    files[DOCUMENT] = encode(
+        _describe(
+            model,
+            files,
+            heads={name: head.model_dump() for name, head in heads.items()},
+            ensemble=None if ensemble is None else ensemble.model_dump(),
+        )
+    )
     target = Path(folder)
     write = write_archive if target.suffix == SUFFIX else write_folder
     write(target, files, overwrite=overwrite)
 
 
-def _describe(model: Model, ensemble: Ensemble | None, files: Mapping[str, bytes]) -> Document:
+def _describe(model: Model, files: Mapping[str, bytes], **fields: Any) -> Document:
     """What ``model.json`` says of the model."""
     values = {
         "format": FORMAT,
@@ -103,7 +109,7 @@ def _describe(model: Model, ensemble: Ensemble | None, files: Mapping[str, bytes
             }
             for i, extractor in enumerate(model.extractors)
         ],
-        "ensemble": None if ensemble is None else ensemble.model_dump(),
+        **fields,
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
         "augmentation": None if model.augmentation is None else plain(model.augmentation),
@@ -163,7 +169,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 def _needed(document: Document, source: str) -> set[str]:
     """The files that the document speaks of."""
-    needed = head_files(document.ensemble)
+    needed = head_files(document)
+    if document.format_version >= SAFETENSORS_VERSION and set(document.heads) != needed:
+        raise ModelError(f"{source}: model.json must describe a head for each file of one.")
     if document.trust is not None and document.trust.novelty is not None:
         needed.add(NOVELTY)
     if document.trust is not None and document.trust.drift is not None:
@@ -242,7 +250,8 @@ def _build(
     source: str,
 ) -> Model:
     """The model itself, once every byte is known to be what was written."""
-    advice = compare_versions(document.versions)
+    old = document.format_version < SAFETENSORS_VERSION
+    advice = compare_versions(document.versions) if old else None
     try:
         declared = [e.fingerprint for e in document.extractors]
         if [extractor.spec.fingerprint for extractor in extractors] != declared:
@@ -262,7 +271,7 @@ def _build(
         if NOVELTY in files:
             width = model.n_features
             if isinstance(model.head, EnsembleHead):
-                start, stop = model.head.voices[0].columns
+                start, stop = model.head.members[0].columns
                 width = stop - start
             model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
         if DRIFT in files:
@@ -277,7 +286,7 @@ def _build(
             method(trial)
     except FeatxError as error:
         raise ModelError(error.message, hint=advice or error.hint) from error
-    except Exception as error:  # a head of another version may raise anything when used
+    except Exception as error:  # a plug-in's head may raise anything when used
         raise ModelError(f"{source}: the head does not work: {error}", hint=advice) from error
     if advice:
         console.warn(f"{source}: {advice}")

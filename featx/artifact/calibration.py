@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from featx.arrays import cast, interpolate, namespace
 from featx.margins import log_odds, margin_probabilities
 
 __all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
 
-Float = NDArray[np.float64]
+Array = Any  # of NumPy, or a tensor of torch, float64
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,11 +28,11 @@ class Temperature(_Part):
     method: Literal["temperature"] = "temperature"
     temperature: Positive
 
-    def apply(self, scores: Float, *, margins: bool) -> Float:
+    def apply(self, scores: Array, *, margins: bool) -> Array:
         """Probabilities, shape (n, n_classes); see `Calibration`."""
         if not margins:
             with np.errstate(divide="ignore"):
-                scores = np.log(scores)
+                scores = namespace(scores).log(scores)
         return margin_probabilities(scores, self.temperature)
 
 
@@ -43,12 +43,14 @@ class Sigmoid(_Part):
     slopes: list[Finite]
     offsets: list[Finite]
 
-    def apply(self, scores: Float, *, margins: bool) -> Float:
+    def apply(self, scores: Array, *, margins: bool) -> Array:
         """Probabilities, shape (n, n_classes); see `Calibration`."""
         odds = log_odds(scores, margins=margins)
+        xp = namespace(odds)
+        slopes, offsets = (xp.asarray(v, dtype=xp.float64) for v in (self.slopes, self.offsets))
         with np.errstate(over="ignore"):  # exp of a large number: the probability is then 0
-            own = 1 / (1 + np.exp(-(np.array(self.slopes) * odds + np.array(self.offsets))))
-        return _shares(own, possible=np.isfinite(odds))
+            own = 1 / (1 + xp.exp(-(slopes * odds + offsets)))
+        return _shares(own, possible=xp.isfinite(odds))
 
 
 class Isotonic(_Part):
@@ -65,12 +67,13 @@ class Isotonic(_Part):
                 raise ValueError("scores and probabilities must rise together")
         return self
 
-    def apply(self, scores: Float, *, margins: bool) -> Float:
+    def apply(self, scores: Array, *, margins: bool) -> Array:
         """Probabilities, shape (n, n_classes); see `Calibration`."""
         odds = log_odds(scores, margins=margins)
-        functions = zip(odds.T, self.scores, self.probabilities, strict=True)
-        own = np.column_stack([np.interp(each, x, y) for each, x, y in functions])
-        return _shares(own, possible=np.isfinite(odds))
+        functions = enumerate(zip(self.scores, self.probabilities, strict=True))
+        own = [interpolate(odds[:, i], x, y) for i, (x, y) in functions]
+        xp = namespace(odds)
+        return _shares(xp.stack(own, axis=1), possible=xp.isfinite(odds))
 
 
 #: Each has ``apply(scores, margins=...)``: ``scores`` of shape (n, n_classes) are the head's
@@ -78,9 +81,11 @@ class Isotonic(_Part):
 Calibration = Annotated[Temperature | Sigmoid | Isotonic, Field(discriminator="method")]
 
 
-def _shares(own: Float, *, possible: NDArray[Any]) -> Float:
+def _shares(own: Array, *, possible: Array) -> Array:
     """Each class's own probability over the sum; a class that cannot be has none."""
-    own = np.where(possible, own, 0.0)
+    xp = namespace(own)
+    possible = cast(possible, "float64")
+    own = xp.where(possible > 0, own, 0.0)
     total = own.sum(axis=1, keepdims=True)
-    even = possible / np.maximum(possible.sum(axis=1, keepdims=True), 1)
-    return np.divide(own, total, out=even, where=total > 0)
+    even = possible / xp.clip(possible.sum(axis=1, keepdims=True), 1, None)
+    return xp.where(total > 0, own / xp.where(total > 0, total, 1.0), even)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from featx.arrays import namespace
 
 __all__ = ["Costs", "Cutoff", "Decision"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+Array = Any  # of NumPy, or a tensor of torch
 
 
 class _Part(BaseModel):
@@ -36,12 +35,13 @@ class Cutoff(_Part):
         """Whether it is for a model of so many classes."""
         return self.column < n_classes
 
-    def decide(self, probabilities: Float) -> Int:
+    def decide(self, probabilities: Array) -> Array:
         """Class indices, shape (n,), of probabilities of shape (n, n_classes)."""
-        others = probabilities.copy()
-        others[:, self.column] = -1
+        xp = namespace(probabilities)
+        own = xp.arange(probabilities.shape[1]) == self.column
+        others = xp.where(own, -1.0, probabilities)
         reached = probabilities[:, self.column] >= self.cutoff
-        return np.where(reached, self.column, others.argmax(axis=1))
+        return xp.where(reached, self.column, others.argmax(axis=1))
 
 
 class Costs(_Part):
@@ -60,9 +60,10 @@ class Costs(_Part):
         """Whether it is for a model of so many classes."""
         return [len(row) for row in self.costs] == [n_classes] * n_classes
 
-    def decide(self, probabilities: Float) -> Int:
+    def decide(self, probabilities: Array) -> Array:
         """Class indices, shape (n,); see `Cutoff.decide`."""
-        return np.asarray((probabilities @ np.array(self.costs)).argmin(axis=1))
+        xp = namespace(probabilities)
+        return (probabilities @ xp.asarray(self.costs, dtype=xp.float64)).argmin(axis=1)
 
 
 Decision = Annotated[Cutoff | Costs, Field(discriminator="by")]

@@ -21,9 +21,12 @@ __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "MAX_HEADS",
+    "SAFETENSORS_VERSION",
     "Document",
     "Ensemble",
     "FileEntry",
+    "Head",
+    "Member",
     "decode",
     "encode",
     "plain",
@@ -31,9 +34,10 @@ __all__ = [
 ]
 
 FORMAT = "featx-model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_HEADS = 200
-OLDEST_VERSION = 1  # one extractor, and its request beside it
+#: Format 1 has one extractor, its request beside it; in 1 and 2 the heads are skops data.
+OLDEST_VERSION, SAFETENSORS_VERSION = 1, 3
 
 
 class _Strict(BaseModel):
@@ -56,8 +60,16 @@ class Extractor(_Strict):
     weights: str | None = None  # name of the file, where they are part of the model
 
 
-class Voice(_Strict):
-    """One voice of an ensemble: its heads, the columns it reads, and its calibration."""
+class Head(_Strict):
+    """What the arrays of one file are; `featx.heads` has the plug-in."""
+
+    head: str
+    settings: dict[str, Any]
+    parameters: dict[str, bool | int | float | str | None]
+
+
+class Member(_Strict):
+    """One member of an ensemble: its heads, the columns it reads, and its calibration."""
 
     heads: int = Field(ge=1, le=MAX_HEADS)
     start: int = Field(ge=0)
@@ -69,7 +81,7 @@ class Ensemble(_Strict):
     """How several heads answer together."""
 
     method: Literal["vote", "stack"]
-    voices: list[Voice] = Field(min_length=1, max_length=MAX_HEADS)
+    members: list[Member] = Field(min_length=1, max_length=MAX_HEADS)
 
 
 class Document(_Strict):
@@ -79,6 +91,7 @@ class Document(_Strict):
     format_version: int
     classes: list[str] = Field(min_length=2)
     extractors: list[Extractor] = Field(min_length=1)
+    heads: dict[str, Head] = Field(default_factory=dict)
     ensemble: Ensemble | None = None
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
@@ -120,11 +133,6 @@ def encode(document: Document) -> bytes:
     JSON escapes, everything else as readable UTF-8.
     """
     values = document.model_dump()
-    for extractor in values["extractors"]:
-        if extractor["weights"] is None:  # what older versions of format 2 know nothing of
-            del extractor["weights"]
-    if values["trust"] is not None and values["trust"]["drift"] is None:
-        del values["trust"]["drift"]
     values["sha256"] = _digest(values)
     return _utf8(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)) + b"\n"
 
@@ -156,14 +164,19 @@ def decode(data: bytes, *, source: str) -> Document:
 
 
 def _in_present_format(values: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 as format 2; what is not as it must be is left for `validate` to find."""
-    if values["format_version"] == FORMAT_VERSION:
+    """Older formats with the keys of now; what is not as it must be `validate` is to find."""
+    if values["format_version"] >= SAFETENSORS_VERSION:
         return values
     kept = {k: v for k, v in values.items() if k not in {"extractor", "request"}}
+    if isinstance(ensemble := values.get("ensemble"), dict) and "members" not in ensemble:
+        renamed = {"members" if k == "voices" else k: v for k, v in ensemble.items()}
+        kept["ensemble"] = renamed
+    if values["format_version"] > 1:
+        return kept
     only = values.get("extractor")
     if isinstance(only, dict) and "request" in values:
         only = {**only, "request": values["request"]}
-    return {**kept, "format_version": FORMAT_VERSION, "extractors": [only]}
+    return {**kept, "extractors": [only]}
 
 
 def validate(values: dict[str, Any], *, source: str) -> Document:
@@ -181,7 +194,7 @@ def validate(values: dict[str, Any], *, source: str) -> Document:
     if len(set(document.classes)) < len(document.classes):
         raise ModelError(f"{source}: model.json names a class twice.")
     fault = None if document.trust is None else document.trust.fault(len(document.classes))
-    if document.ensemble and sum(v.heads for v in document.ensemble.voices) > MAX_HEADS:
+    if document.ensemble and sum(m.heads for m in document.ensemble.members) > MAX_HEADS:
         fault = f"ensemble has more than {MAX_HEADS} heads"
     if fault:
         raise ModelError(f"{source}: model.json is malformed: {fault}.")

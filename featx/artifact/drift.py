@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.arrays import decode_arrays, encode_arrays
 from featx.errors import ModelError
+from featx.heads import integers, singles
 
 __all__ = ["Drift", "locate"]
 
 Float = NDArray[np.float64]
 
-FLOATS = ("centre", "scale", "directions", "places", "probabilities")
-NAMES = (*FLOATS, "blocks", "predicted")
+FIELDS = {
+    "centre": singles("n_features"),
+    "scale": singles("n_features"),
+    "directions": singles("n_axes", "n_features"),
+    "places": singles("n", "n_places"),
+    "blocks": integers("n"),
+    "predicted": integers("n"),
+    "probabilities": singles("n"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +64,7 @@ class Drift:
 
     def encode(self) -> bytes:
         """The arrays as safetensors."""
-        from safetensors.numpy import save
-
-        return save({name: np.ascontiguousarray(getattr(self, name)) for name in NAMES})
+        return encode_arrays({name: getattr(self, name) for name in FIELDS})
 
     @classmethod
     def decode(cls, data: bytes, *, n_features: int, n_classes: int, source: str) -> Drift:
@@ -68,32 +75,18 @@ class Drift:
         ModelError
             It is something else, or its arrays do not fit each other or the model.
         """
-        from safetensors.numpy import load
-
-        try:
-            drift = cls(**load(data))
-            sound = drift._sound(n_features, n_classes)
-        except Exception:  # safetensors raises several kinds for bytes that are not its own
-            sound = False
-        if not sound:
-            raise ModelError(f"{source}: what new images are to be held against is malformed.")
+        what = f"{source}: what new images are to be held against"
+        drift = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
+        predicted, n_places = drift.predicted, len(drift.directions) + 1
+        if not (
+            len(predicted)
+            and drift.places.shape[1] == n_places
+            and (drift.scale > 0).all()
+            and predicted.min() >= 0
+            and predicted.max() < n_classes
+        ):
+            raise ModelError(f"{what} is malformed.")
         return drift
-
-    def _sound(self, n_features: int, n_classes: int) -> bool:
-        floats = [getattr(self, name) for name in FLOATS]
-        n, n_axes = len(self.places), len(self.directions)
-        return bool(
-            all(a.dtype == np.float32 and np.isfinite(a).all() for a in floats)
-            and self.centre.shape == self.scale.shape == (n_features,)
-            and (self.scale > 0).all()
-            and self.directions.shape == (n_axes, n_features)
-            and self.places.shape == (n, n_axes + 1)
-            and n > 0
-            and self.blocks.dtype == self.predicted.dtype == np.int64
-            and self.blocks.shape == self.predicted.shape == self.probabilities.shape == (n,)
-            and self.predicted.min() >= 0
-            and self.predicted.max() < n_classes
-        )
 
 
 def locate(

@@ -9,24 +9,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.arrays import cast, namespace
 from featx.artifact.calibration import Calibration
-from featx.artifact.linear import ArrayHead
+from featx.heads import FittedHead
 from featx.margins import margin_columns, margin_probabilities
 
-__all__ = ["LEAST", "EnsembleHead", "Voice", "head_probabilities", "scaler_of", "stack_features"]
+__all__ = [
+    "LEAST",
+    "EnsembleHead",
+    "Member",
+    "head_probabilities",
+    "mean_of",
+    "scaler_of",
+    "stack_features",
+]
 
-Float = NDArray[np.float64]
+Array = Any  # of NumPy, or a tensor of torch
 
-LEAST = 1e-6  # smaller probabilities are taken for this one: no voice may outvote all by certainty
+LEAST = 1e-6  # smaller probabilities are taken for this one: no member may outvote all by certainty
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
-    """One voice of an ensemble: the mean of heads that differ by nothing but their seed.
+class Member:
+    """One member of an ensemble: the mean of heads that differ by nothing but their seed.
 
     Parameters
     ----------
-    heads : list of sklearn.pipeline.Pipeline or ArrayHead
+    heads : list of sklearn.pipeline.Pipeline or FittedHead
         At least one; as `featx.artifact.Model` has them.
     columns : tuple of int
         First column of the embeddings that it reads, and the one after the last.
@@ -38,28 +47,36 @@ class Voice:
     columns: tuple[int, int]
     calibration: Calibration | None = None
 
-    def probabilities(self, X: NDArray[Any]) -> Float:
+    def probabilities(self, X: Array) -> Array:
         """Probabilities, shape (n, n_classes), from embeddings of all columns."""
         own = self.own(X)
         return mean_of([head_probabilities(head, own, self.calibration) for head in self.heads])
 
-    def own(self, X: NDArray[Any]) -> NDArray[Any]:
+    def own(self, X: Array) -> Array:
         """The columns that it reads."""
-        return np.ascontiguousarray(X[:, slice(*self.columns)])
+        own = X[:, slice(*self.columns)]
+        return np.ascontiguousarray(own) if namespace(own) is np else own
+
+    def columns_fault(self, n_features: int) -> str | None:
+        """What is wrong with its columns; None where they are among so many."""
+        start, stop = self.columns
+        if 0 <= start < stop <= n_features:
+            return None
+        return f"reads columns {start} to {stop} of {n_features}"
 
 
 @dataclass(frozen=True, eq=False)
 class EnsembleHead:
-    """Voices whose probabilities are averaged, or weighed by a logistic regression (stacking).
+    """Members whose probabilities are averaged, or weighed by a logistic regression (stacking).
 
     Parameters
     ----------
     classes_ : ndarray of shape (n_classes,), str
     n_features_in_ : int
         Width of the embeddings, of all extractors together.
-    voices : list of Voice
+    members : list of Member
         The best one first.
-    stack : sklearn.pipeline.Pipeline or ArrayHead, optional
+    stack : sklearn.pipeline.Pipeline or FittedHead, optional
         Takes what `stack_features` gives. Default None averages.
 
     References
@@ -69,15 +86,15 @@ class EnsembleHead:
 
     classes_: NDArray[Any]
     n_features_in_: int
-    voices: list[Voice]
+    members: list[Member]
     stack: Any | None = None
 
-    def predict_proba(self, X: NDArray[Any]) -> Float:
+    def predict_proba(self, X: Array) -> Array:
         """Probabilities, shape (n, n_classes)."""
-        each = [voice.probabilities(X) for voice in self.voices]
+        each = [member.probabilities(X) for member in self.members]
         if self.stack is None:
             return mean_of(each)
-        return np.asarray(self.stack.predict_proba(stack_features(each)), dtype=np.float64)
+        return cast(self.stack.predict_proba(stack_features(each)), "float64")
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Likeliest classes, shape (n,)."""
@@ -86,25 +103,25 @@ class EnsembleHead:
     def fault(self) -> str | None:
         """What does not fit together; None where all does."""
         labels = [str(label) for label in self.classes_]
-        for i, voice in enumerate(self.voices, start=1):
-            start, stop = voice.columns
-            if not 0 <= start < stop <= self.n_features_in_:
-                return f"voice {i} reads columns {start} to {stop} of {self.n_features_in_}"
-            if not all(_takes(head, stop - start, labels) for head in voice.heads):
-                return f"a head of voice {i} is of other classes or columns"
-            for name, value in voice.calibration or ():
+        for i, member in enumerate(self.members, start=1):
+            if fault := member.columns_fault(self.n_features_in_):
+                return f"member {i} {fault}"
+            width = member.columns[1] - member.columns[0]
+            if not all(_takes(head, width, labels) for head in member.heads):
+                return f"a head of member {i} is of other classes or columns"
+            for name, value in member.calibration or ():
                 if isinstance(value, list) and len(value) != len(labels):
-                    return f"the {name} of voice {i} have {len(value)} entries"
+                    return f"the {name} of member {i} have {len(value)} entries"
         if self.stack is None:
             return None
-        width = len(self.voices) * len(labels)
+        width = len(self.members) * len(labels)
         if hasattr(self.stack, "predict_proba") and _takes(self.stack, width, labels):
             return None
-        return f"the stack does not weigh {len(self.voices)} voices of {len(labels)} classes"
+        return f"the stack does not weigh {len(self.members)} members of {len(labels)} classes"
 
     def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
-        """The best voice's columns, standardised as its first head does."""
-        first = self.voices[0]
+        """The best member's columns, standardised as its first head does."""
+        first = self.members[0]
         return scaler_of(first.heads[0])(first.own(X))
 
 
@@ -115,26 +132,26 @@ def _takes(head: Any, n_features: int, labels: list[str]) -> bool:
 
 def head_probabilities(
     head: Any,
-    X: NDArray[Any],
+    X: Array,
     calibration: Calibration | None = None,
     temperature: float | None = None,
-) -> Float:
+) -> Array:
     """Probabilities of one head, calibrated.
 
     Parameters
     ----------
-    head : sklearn.pipeline.Pipeline, ArrayHead or EnsembleHead
-    X : ndarray of shape (n, n_features)
+    head : sklearn.pipeline.Pipeline, FittedHead or EnsembleHead
+    X : ndarray or tensor of shape (n, n_features)
     calibration : Calibration, optional
     temperature : float, optional
         Of margins' softmax where there is no calibration; None is 1.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float64
+    ndarray or tensor of shape (n, n_classes), float64
     """
     if hasattr(head, "predict_proba"):
-        scores = np.asarray(head.predict_proba(X), dtype=np.float64)
+        scores = cast(head.predict_proba(X), "float64")
         return scores if calibration is None else calibration.apply(scores, margins=False)
     margins = margin_columns(head.decision_function(X))
     if calibration is not None:
@@ -144,18 +161,19 @@ def head_probabilities(
 
 def scaler_of(head: Any) -> Any:
     """What standardises embeddings in a head: a function of an array (n, n_features)."""
-    if isinstance(head, ArrayHead | EnsembleHead):
+    if isinstance(head, FittedHead | EnsembleHead):
         return head.scaler
     return head[:1].transform
 
 
-def mean_of(probabilities: Sequence[Float]) -> Float:
-    """Mean over voices, or over copies of one; of a single array that array itself."""
+def mean_of(probabilities: Sequence[Array]) -> Array:
+    """Mean over members, or over copies of one; of a single array that array itself."""
     if len(probabilities) == 1:
         return probabilities[0]
-    return np.asarray(np.mean(probabilities, axis=0))
+    return namespace(probabilities[0]).stack(list(probabilities)).mean(axis=0)
 
 
-def stack_features(probabilities: Sequence[Float]) -> Float:
-    """What a stack weighs: log-probabilities of all voices side by side, (n, voices × classes)."""
-    return np.log(np.maximum(np.hstack(probabilities), LEAST))
+def stack_features(probabilities: Sequence[Array]) -> Array:
+    """What a stack weighs: all members' log-probabilities side by side, (n, members × classes)."""
+    xp = namespace(probabilities[0])
+    return xp.log(xp.clip(xp.concatenate(list(probabilities), axis=1), LEAST, None))

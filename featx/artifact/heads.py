@@ -1,4 +1,8 @@
-"""The head of a model as files: one for a single head, one a member for an ensemble."""
+"""The head of a model as files: arrays in safetensors, and what they are in ``model.json``.
+
+One file for a single head, one a head for an ensemble. No code is in them: names of heads are
+looked up among the plug-ins, and every array is checked against the plug-in's form before use.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,54 @@ from typing import Any
 
 import numpy as np
 
-from featx.artifact.document import Document, Ensemble
-from featx.artifact.document import Voice as VoiceDocument
-from featx.artifact.ensemble import EnsembleHead, Voice
-from featx.artifact.head import dump_head, load_head
-from featx.artifact.linear import ArrayHead
+from featx.artifact.arrays import encode_arrays, read_arrays
+from featx.artifact.document import SAFETENSORS_VERSION, Document, Ensemble
+from featx.artifact.document import Head as HeadDocument
+from featx.artifact.document import Member as MemberDocument
+from featx.artifact.ensemble import EnsembleHead, Member
+from featx.errors import ModelError
+from featx.files import printable
+from featx.heads import HEADS, FittedHead, freeze
+from featx.heads import Steps as HeadSteps
 
-__all__ = ["decode_heads", "encode_heads", "head_files"]
+__all__ = ["MAX_FEATURES", "decode_heads", "encode_heads", "head_files"]
 
-HEAD = "head.skops"  # of an ensemble: what weighs its voices
+MAX_FEATURES = 1 << 24
+#: Names in a file of the arrays of scaler and projection.
+STEPS = {
+    "mean": "scaler.mean",
+    "scale": "scaler.scale",
+    "components": "pca.components",
+    "centre": "pca.mean",
+    "variance": "pca.variance",
+}
 
 
-def head_files(ensemble: Ensemble | None) -> set[str]:
+def head_files(document: Document) -> set[str]:
     """Names of the files that hold the head."""
+    old = document.format_version < SAFETENSORS_VERSION
+    ensemble = document.ensemble
     if ensemble is None:
-        return {HEAD}
-    names = {name for i, voice in enumerate(ensemble.voices) for name in _names(i, voice.heads)}
-    return names | {HEAD} if ensemble.method == "stack" else names
+        return {_single(old)}
+    members = enumerate(ensemble.members)
+    names = {name for i, member in members for name in _names(i, member.heads, old)}
+    return names | {_single(old)} if ensemble.method == "stack" else names
 
 
-def _names(voice: int, n_heads: int) -> list[str]:
-    return [f"voice-{voice + 1}-{k + 1}.skops" for k in range(n_heads)]
+def _single(old: bool) -> str:
+    """Of the only head; of an ensemble, what weighs its members."""
+    return "head.skops" if old else "head.safetensors"
 
 
-def encode_heads(head: Any) -> tuple[dict[str, bytes], Ensemble | None]:
-    """The files of a head and, for an ensemble, what ``model.json`` says of it.
+def _names(member: int, n_heads: int, old: bool = False) -> list[str]:
+    kind = "voice-{}-{}.skops" if old else "member-{}-{}.safetensors"
+    return [kind.format(member + 1, k + 1) for k in range(n_heads)]
+
+
+def encode_heads(
+    head: Any,
+) -> tuple[dict[str, bytes], dict[str, HeadDocument], Ensemble | None]:
+    """The files of a head, what ``model.json`` says of each and, for an ensemble, of it.
 
     Raises
     ------
@@ -39,51 +66,123 @@ def encode_heads(head: Any) -> tuple[dict[str, bytes], Ensemble | None]:
         It holds something that `decode_heads` would refuse.
     """
     if not isinstance(head, EnsembleHead):
-        return {HEAD: dump_head(head)}, None
-    files = {}
-    for i, voice in enumerate(head.voices):
-        for name, member in zip(_names(i, len(voice.heads)), voice.heads, strict=True):
-            files[name] = dump_head(_rebuilt(member))
+        return *_encoded({_single(False): head}), None
+    heads = {
+        name: member_head
+        for i, member in enumerate(head.members)
+        for name, member_head in zip(_names(i, len(member.heads)), member.heads, strict=True)
+    }
     if head.stack is not None:
-        files[HEAD] = dump_head(_rebuilt(head.stack))
-    voices = [
-        VoiceDocument(
-            heads=len(voice.heads),
-            start=voice.columns[0],
-            stop=voice.columns[1],
-            calibration=voice.calibration,
+        heads[_single(False)] = head.stack
+    members = [
+        MemberDocument(
+            heads=len(member.heads),
+            start=member.columns[0],
+            stop=member.columns[1],
+            calibration=member.calibration,
         )
-        for voice in head.voices
+        for member in head.members
     ]
-    return files, Ensemble(method="vote" if head.stack is None else "stack", voices=voices)
+    ensemble = Ensemble(method="vote" if head.stack is None else "stack", members=members)
+    return *_encoded(heads), ensemble
 
 
-def _rebuilt(head: Any) -> Any:
-    return head.rebuild() if isinstance(head, ArrayHead) else head
+def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, HeadDocument]]:
+    files, documents = {}, {}
+    for name, head in heads.items():
+        frozen = freeze(head)
+        if fault := frozen.fault():
+            raise ModelError(f"This head cannot be saved: {fault}.")
+        steps = {key: getattr(frozen.steps, field) for field, key in STEPS.items()}
+        arrays = {**frozen.arrays, **{k: v for k, v in steps.items() if v is not None}}
+        files[name] = encode_arrays(arrays)
+        documents[name] = HeadDocument(
+            head=frozen.head, settings=dict(frozen.settings), parameters=dict(frozen.parameters)
+        )
+    return files, documents
 
 
 def decode_heads(document: Document, files: Mapping[str, bytes], *, source: str) -> Any:
-    """The head that ``files`` hold: a pipeline, an ArrayHead or an EnsembleHead.
+    """The head that ``files`` hold: a `featx.heads.FittedHead` or an EnsembleHead.
 
     Raises
     ------
     ModelError
-        See `featx.artifact.head.load_head`.
+        A file is not safetensors, is of an unknown head, or its arrays are not what the head's
+        form asks for; or it is of an older format whose reader is not installed.
     """
+    old = document.format_version < SAFETENSORS_VERSION
+    widths: list[Any] = [e.document.get("n_features") for e in document.extractors]
+    if not all(type(n) is int and 0 < n <= MAX_FEATURES for n in widths):
+        raise ModelError(f"{source}: the extractors give {widths!r:.200} features.")
+    n_features = sum(widths)
     if document.ensemble is None:
-        return load_head(files[HEAD], source=source)
-    voices = [
-        Voice(
-            [load_head(files[name], source=source) for name in _names(i, voice.heads)],
-            (voice.start, voice.stop),
-            voice.calibration,
-        )
-        for i, voice in enumerate(document.ensemble.voices)
-    ]
-    widths = [extractor.document.get("n_features") for extractor in document.extractors]
+        return _decoded(document, files, _single(old), n_features, source)
+    members = []
+    for i, described in enumerate(document.ensemble.members):
+        columns = described.start, described.stop
+        if fault := Member([], columns).columns_fault(n_features):
+            raise ModelError(f"{source}: its ensemble contradicts itself: member {i + 1} {fault}.")
+        heads = [
+            _decoded(document, files, name, described.stop - described.start, source)
+            for name in _names(i, described.heads, old)
+        ]
+        members.append(Member(heads, columns, described.calibration))
+    stack = None
+    if document.ensemble.method == "stack":
+        width = len(members) * len(document.classes)
+        stack = _decoded(document, files, _single(old), width, source)
     return EnsembleHead(
         classes_=np.array(document.classes, dtype=object),
-        n_features_in_=sum(n for n in widths if type(n) is int),
-        voices=voices,
-        stack=load_head(files[HEAD], source=source) if HEAD in files else None,
+        n_features_in_=n_features,
+        members=members,
+        stack=stack,
+    )
+
+
+def _decoded(
+    document: Document, files: Mapping[str, bytes], name: str, n_features: int, source: str
+) -> FittedHead:
+    """One head."""
+    data = files[name]
+    if document.format_version < SAFETENSORS_VERSION:
+        from featx.artifact.format_1 import read_head
+
+        head = read_head(data, source=source)
+        known = [str(label) for label in head.classes_]
+        if known != document.classes:
+            raise ModelError(
+                f"{source}: the head knows {len(known)} classes, which are not the "
+                f"{len(document.classes)} that the model names."
+            )
+    else:
+        head = _from_safetensors(document, data, name, n_features, source)
+    if head.n_features_in_ != n_features:
+        raise ModelError(
+            f"{source}: the head takes {head.n_features_in_} features, and is given {n_features}."
+        )
+    if fault := head.fault():
+        raise ModelError(f"{source}: {name} is malformed: {fault}.")
+    return head
+
+
+def _from_safetensors(
+    document: Document, data: bytes, name: str, n_features: int, source: str
+) -> FittedHead:
+    described = document.heads[name]
+    if described.head not in HEADS.names():
+        raise ModelError(
+            f"{source}: {name} is of the head {printable(described.head)!r}, which is not here.",
+            hint=f"Install what brings it. Known heads: {', '.join(HEADS.names())}.",
+        )
+    arrays = read_arrays(data, what=f"{source}: {name}")
+    steps = {field: arrays.pop(key, None) for field, key in STEPS.items()}
+    return FittedHead(
+        described.head,
+        np.array(document.classes, dtype=object),
+        n_features,
+        arrays,
+        described.settings,
+        HeadSteps(**steps),
+        described.parameters,
     )

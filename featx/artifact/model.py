@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.drift import Drift
-from featx.artifact.ensemble import head_probabilities, scaler_of
+from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
-from featx.artifact.linear import ArrayHead
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
 from featx.errors import ModelError
 from featx.files import printable
+from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns
 from featx.types import ExtractorSpec
 
@@ -30,10 +30,9 @@ class Model:
     ----------
     classes : list of str
         Class names, in the order of the probability columns.
-    head : sklearn.pipeline.Pipeline, ArrayHead or EnsembleHead
+    head : sklearn.pipeline.Pipeline, FittedHead or EnsembleHead
         Fitted scaler and classifier, or several of them; its ``classes_`` equal ``classes``. A
-        loaded model whose head NumPy can compute has an `featx.artifact.linear.ArrayHead`, which
-        spares scikit-learn's import.
+        loaded model has a `featx.heads.FittedHead`, which NumPy computes without scikit-learn.
     extractors : list of ModelExtractor
         Whose embeddings, side by side in this order, it was fitted on.
     temperature : float, optional
@@ -79,7 +78,7 @@ class Model:
         ModelError
             The libraries installed cannot rebuild it.
         """
-        if isinstance(self.head, ArrayHead):
+        if isinstance(self.head, FittedHead):
             self.head = self.head.rebuild()
         return self.head
 
@@ -218,6 +217,16 @@ class Model:
         if len(X) == 0:
             return np.empty(0)
         return self.novelty.scores(scaler_of(self.head)(X))
+
+    def planes(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return one plane a class in the space of embeddings.
+
+        Returns
+        -------
+        tuple of (ndarray of shape (n_classes, n_features), ndarray of shape (n_classes,)) or None
+            See `featx.heads.FittedHead.planes`; None for ensembles too.
+        """
+        return None if isinstance(self.head, EnsembleHead) else freeze(self.head).planes()
 
     def _checked(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)

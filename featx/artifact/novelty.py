@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.artifact.arrays import decode_arrays, encode_arrays
 from featx.errors import ModelError
+from featx.heads import singles
 
 __all__ = ["Novelty"]
 
 Float = NDArray[np.float64]
 
-NAMES = ("means", "components", "variances", "rest")
+FIELDS = {
+    "means": singles("n_known_classes", "n_features"),
+    "components": singles("n_components", "n_features"),
+    "variances": singles("n_components"),
+    "rest": singles(1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +76,7 @@ class Novelty:
 
     def encode(self) -> bytes:
         """The arrays as safetensors."""
-        from safetensors.numpy import save
-
-        return save({name: np.ascontiguousarray(getattr(self, name)) for name in NAMES})
+        return encode_arrays({name: getattr(self, name) for name in FIELDS})
 
     @classmethod
     def decode(cls, data: bytes, *, n_features: int, source: str) -> Novelty:
@@ -82,33 +87,12 @@ class Novelty:
         ModelError
             It is something else, or its arrays do not fit each other or the embeddings.
         """
-        from safetensors.numpy import load
-
-        try:
-            arrays = load(data)
-            novelty = cls(**arrays)
-            sound = novelty._sound(n_features)
-        except Exception:  # safetensors raises several kinds for bytes that are not its own
-            sound = False
-        if not sound:
-            raise ModelError(
-                f"{source}: the arrays of the out-of-distribution score are malformed."
-            )
+        what = f"{source}: what the out-of-distribution score is computed from"
+        novelty = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
+        rest = novelty.rest[0]
+        if not len(novelty.means) or not rest > 0 or (novelty.variances < rest).any():
+            raise ModelError(f"{what} is malformed.")
         return novelty
-
-    def _sound(self, n_features: int) -> bool:
-        arrays = [getattr(self, name) for name in NAMES]
-        return bool(
-            all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays)
-            and self.means.ndim == 2
-            and len(self.means) > 0
-            and self.means.shape[1] == n_features
-            and self.components.shape == (len(self.variances), n_features)
-            and self.variances.ndim == 1
-            and self.rest.shape == (1,)
-            and self.rest[0] > 0
-            and (self.variances >= self.rest[0]).all()
-        )
 
 
 def _squares(a: Float, b: Float) -> Float:

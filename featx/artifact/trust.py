@@ -6,7 +6,7 @@ as well lies in a file of its own (`featx.artifact.novelty`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,11 +116,11 @@ class Trust(_Part):
         mended = self.calibration is not None and self.calibration.method != "temperature"
         return mended or self.decision is not None
 
-    def decide(self, probabilities: Float) -> Int:
+    def decide(self, probabilities: Any) -> Any:
         """Predicted classes as indices, shape (n,)."""
         if self.decision is not None:
             return self.decision.decide(probabilities)
-        return np.asarray(probabilities.argmax(axis=1))
+        return probabilities.argmax(axis=1)
 
     def fault(self, n_classes: int) -> str | None:
         """What does not fit a model of so many classes; None where all does."""

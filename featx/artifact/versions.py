@@ -12,7 +12,7 @@ __all__ = ["compare_versions", "library_versions"]
 
 def library_versions() -> dict[str, str]:
     """Versions of what a saved model depends on, read without importing any of it."""
-    names = ("featx", "scikit-learn", "skops", "numpy", "torch", "torchvision", "timm", "pillow")
+    names = ("featx", "scikit-learn", "numpy", "torch", "torchvision", "timm", "pillow")
     versions = {"python": platform.python_version()}
     for name in names:
         try:

@@ -60,7 +60,7 @@ class Exporter(Protocol):
         Raises
         ------
         ModelError
-            The library cannot express it; the message says what it said.
+            The library cannot express it; the message quotes the library.
         """
 
     def run(self, path: Path, images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from featx.artifact import Model
-from featx.artifact.decision import Costs, Cutoff
+from featx.artifact.ensemble import head_probabilities
+from featx.artifact.trust import Trust
 from featx.exports._base import Part
-from featx.exports._head import head_module
+from featx.exports._head import in_torch
 from featx.exports._pixels import Preprocessing
 
 __all__ = ["pixels", "whole_network"]
@@ -39,34 +40,21 @@ class _Backbone(nn.Module):
 
 
 class _Whole(nn.Module):
+    """What `featx.artifact.Model` computes, by the same functions."""
+
     def __init__(self, model: Model, parts: Sequence[Part]) -> None:
         super().__init__()
-        trust = model.trust
         self.backbones = nn.ModuleList(_Backbone(part) for part in parts)
-        calibration = None if trust is None else trust.calibration
-        self.head = head_module(model.head, calibration, model.temperature)
-        self.decision = None if trust is None else trust.decision
-        self.n_classes = len(model.classes)
-        if isinstance(self.decision, Costs):
-            self.register_buffer("costs", torch.tensor(self.decision.costs, dtype=torch.float64))
+        self.head = in_torch(model.head)
+        self.trust = model.trust or Trust()
+        self.temperature = model.temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         embeddings = torch.cat([backbone(images) for backbone in self.backbones], dim=1)
-        probabilities = self.head(embeddings.to(torch.float64))
-        return probabilities.to(torch.float32), self._decide(probabilities)
-
-    def _decide(self, probabilities: Tensor) -> Tensor:
-        """Index of the class decided for; see `featx.artifact.decision`."""
-        if isinstance(self.decision, Costs):
-            return (probabilities @ self.costs).argmin(dim=1)  # type: ignore[operator]
-        if isinstance(self.decision, Cutoff):
-            column = self.decision.column
-            hidden = torch.zeros(self.n_classes, dtype=torch.float64)
-            hidden[column] = 2
-            others = (probabilities - hidden).argmax(dim=1)
-            reached = probabilities[:, column] >= self.decision.cutoff
-            return torch.where(reached, torch.full_like(others, column), others)
-        return probabilities.argmax(dim=1)
+        probabilities = head_probabilities(
+            self.head, embeddings.to(torch.float64), self.trust.calibration, self.temperature
+        )
+        return probabilities.to(torch.float32), self.trust.decide(probabilities)
 
 
 def whole_network(model: Model, parts: Sequence[Part]) -> nn.Module:

@@ -50,8 +50,8 @@ class OnnxExporter:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        [said] = session.run(["probabilities"], {"images": images})
-        return np.asarray(said, dtype=np.float64)
+        [proba] = session.run(["probabilities"], {"images": images})
+        return np.asarray(proba, dtype=np.float64)
 
 
 def _trace(network: Any) -> Any:

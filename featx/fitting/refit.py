@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featx.artifact.ensemble import EnsembleHead, Voice
+from featx.artifact.ensemble import EnsembleHead, Member
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.ensemble_search import ship_shares
 from featx.fitting.search import FoldSearch
@@ -85,7 +85,7 @@ class Refits:
             stack = Pipeline([("head", shares.stack)])
         widths = [part.X[name].shape[1] for name in backbones]
         members = [
-            Voice(
+            Member(
                 [self(trial) for trial in member],
                 _columns(member[0].setup.backbones, backbones, widths),
                 calibration,

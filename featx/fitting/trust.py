@@ -82,7 +82,7 @@ def fit_trust(
     X = search.part.embeddings(chosen.setup.backbones)
     sample, drift = fit_drift(X, search.part, out_of_fold, seed=config.seed)
     pipeline = refits(chosen)
-    first = pipeline.voices[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
+    first = pipeline.members[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
     # the temperature of margins has a place of its own in a saved model
     kept, temperature = calibration, None

@@ -1,23 +1,45 @@
-"""Classifiers on top of embeddings; each file is one, and its ``PLUGIN`` a `Head`."""
+"""Classifiers on top of embeddings; each file is one, and its ``PLUGIN`` a `Head`.
+
+The file says how the classifier is fitted (``build``, and what shares work in a search), what its
+arrays are once fitted, and how it predicts from them (``form``); nothing else knows of it.
+"""
 
 from __future__ import annotations
 
+from featx.heads._fitted import FittedHead, Steps, freeze
+from featx.heads._form import (
+    Field,
+    Form,
+    doubles,
+    fields_fault,
+    floats,
+    integers,
+    singles,
+)
 from featx.heads._head import Head, Memo, Scored, Training, Units
+from featx.heads._registry import HEADS
 from featx.heads._space import Choice, Dimension, Integer, Real, Space
-from featx.registry import Registry
 
 __all__ = [
     "HEADS",
     "Choice",
     "Dimension",
+    "Field",
+    "FittedHead",
+    "Form",
     "Head",
     "Integer",
     "Memo",
     "Real",
     "Scored",
     "Space",
+    "Steps",
     "Training",
     "Units",
+    "doubles",
+    "fields_fault",
+    "floats",
+    "freeze",
+    "integers",
+    "singles",
 ]
-
-HEADS = Registry("featx.heads", __path__[0], "head")

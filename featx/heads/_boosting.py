@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, check_random_state
+from sklearn.utils.validation import check_random_state
 from threadpoolctl import threadpool_limits
 
-from featx.artifact.trees import MAX_DEPTH, Trees
-from featx.heads._classifier import Classifier
+from featx.heads._classifier import CLASS_WEIGHT, RANDOM_STATE, Classifier
 from featx.heads._head import Units
+from featx.heads._private import grown_trees
+from featx.heads._rules import number, whole
+from featx.heads._trees import MAX_DEPTH, TREES
 from featx.heads._validation import set_aside
 
 __all__ = ["BoostedTreesClassifier"]
@@ -56,7 +55,7 @@ class BoostedTreesClassifier(Classifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
     feature_, threshold_, left_, right_, value_, roots_, baseline_ : ndarray
-        See `featx.artifact.trees.Trees`.
+        See `featx.heads._trees.scores`.
     n_features_in_ : int
     n_iter_ : int
         Rounds run.
@@ -66,18 +65,19 @@ class BoostedTreesClassifier(Classifier):
     Ke et al., "LightGBM", NeurIPS 2017, which scikit-learn's follows.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's convention
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "max_leaf_nodes": [Interval(Integral, 2, MAX_DEPTH, closed="both")],
-        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
-        "l2_regularization": [Interval(Real, 0, None, closed="left")],
-        "max_features": [Interval(Real, 0, 1, closed="right")],
-        "max_bins": [Interval(Integral, 2, 255, closed="both")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "random_state": ["random_state"],
+    form = TREES
+    rules: ClassVar = {
+        "learning_rate": number(0, above=True),
+        "max_iter": whole(1),
+        "max_leaf_nodes": whole(2, MAX_DEPTH),
+        "min_samples_leaf": whole(1),
+        "l2_regularization": number(0),
+        "max_features": number(0, 1, above=True),
+        "max_bins": whole(2, 255),
+        "validation_fraction": number(0, 1, below=True),
+        "n_iter_no_change": whole(1),
+        "class_weight": CLASS_WEIGHT,
+        "random_state": RANDOM_STATE,
     }
 
     def __init__(
@@ -141,8 +141,7 @@ class BoostedTreesClassifier(Classifier):
         """
         X, indices = self._training(X, y)
         seed = check_random_state(self.random_state).randint(2**31)
-        weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        weights = weights * compute_sample_weight(self.class_weight, self.classes_[indices])
+        weights = self._weights(sample_weight, indices)
         generator = np.random.default_rng(seed)
         training, aside = set_aside(X, indices, self.validation_fraction, generator, mixture, units)
         X = X.astype(np.float64)
@@ -160,8 +159,8 @@ class BoostedTreesClassifier(Classifier):
                 **watched if len(aside) else {},
             )
         self.n_iter_ = int(grown.n_iter_)
-        self.baseline_ = np.ravel(grown._baseline_prediction).astype(np.float64)
-        self._keep([tree.nodes for trees in grown._predictors for tree in trees], edges)
+        nodes, self.baseline_ = grown_trees(grown)
+        self._keep(nodes, edges)
         return self
 
     def _unfitted(self, seed: int, *, early_stopping: bool) -> Any:
@@ -192,28 +191,9 @@ class BoostedTreesClassifier(Classifier):
         ]
         self.value_ = nodes["value"].astype(np.float64)
 
-    @property
-    def trees_(self) -> Trees:
-        """What computes the scores."""
-        return Trees(
-            self.feature_,
-            self.threshold_,
-            self.left_,
-            self.right_,
-            self.value_,
-            self.roots_,
-            self.baseline_,
-        )
-
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Probabilities, shape (n, n_classes)."""
-        X = self._embeddings(X)
-        return self.trees_.probabilities(X)
-
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """The likeliest classes, shape (n,)."""
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[likeliest])
+        return self._answers(X)
 
 
 def _bin_edges(column: NDArray[np.float64], max_bins: int) -> NDArray[np.float64]:

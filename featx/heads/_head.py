@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.heads._form import Form
 from featx.heads._space import Space
 
 __all__ = ["Head", "Memo", "Params", "Scored", "Training", "Units"]
@@ -111,6 +112,10 @@ class Head:
         As on the command line; the file's name with hyphens.
     summary : str
         One line for people.
+    estimator : str
+        Name of the class that ``build`` returns: whose fitted classifiers are of this head.
+    form : Form
+        What a fitted classifier is as arrays, and how it predicts (`featx.heads._form`).
     build : callable
         ``build(class_weight, random_state)`` returns an unfitted scikit-learn classifier with
         ``predict_proba`` or ``decision_function``. ``class_weight`` is None or ``"balanced"``
@@ -145,6 +150,8 @@ class Head:
 
     name: str
     summary: str
+    estimator: str
+    form: Form
     build: Callable[[str | None, int], Any]
     param_grid: Mapping[str, list[Any]]
     supports_class_weight: bool

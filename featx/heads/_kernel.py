@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.vectors import votes
 from featx.heads._head import Scored, Training
+from featx.heads._private import fill_svc, pair_machine
+from featx.heads._vectors import votes
 
 __all__ = ["refit", "score_grid"]
 
@@ -48,14 +49,14 @@ def _score_each(
 ) -> Iterator[Scored]:
     solver = _Solver(training, classifiers)
     first, second = np.triu_indices(solver.n_classes, 1)
-    duel = _linear_margins if solver.gammas[0] is None else _radial_margins
-    margins = duel(solver, len(classifiers), others)
+    of_pairs = _linear_margins if solver.gammas[0] is None else _radial_margins
+    margins = of_pairs(solver, len(classifiers), others)
     for i in range(len(classifiers)):
         outputs = []
-        for of_pairs in (m[i] for m in margins):
-            said = np.zeros((len(of_pairs), solver.n_classes, solver.n_classes))
-            said[:, first, second], said[:, second, first] = of_pairs, -of_pairs
-            outputs.append(votes(said) if solver.n_classes > 2 else said[:, 1, 0])
+        for logits in (m[i] for m in margins):
+            duels = np.zeros((len(logits), solver.n_classes, solver.n_classes))
+            duels[:, first, second], duels[:, second, first] = logits, -logits
+            outputs.append(votes(duels) if solver.n_classes > 2 else duels[:, 1, 0])
         yield Scored(outputs, False)
 
 
@@ -86,9 +87,9 @@ def _radial_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32
         for gamma, fitted in groupby(solver.fit(a, b), key=lambda fit: solver.gammas[fit[0]]):
             kernels = [[_radial(near[c], gamma) for c in (a, b)] for near in distances]
             for i, weights, intercept in fitted:
-                for said, kernel in zip(margins, kernels, strict=True):
+                for logits, kernel in zip(margins, kernels, strict=True):
                     sums = kernel[0] @ weights[:of_a] + kernel[1] @ weights[of_a:]
-                    said[i, :, j] = sums + intercept
+                    logits[i, :, j] = sums + intercept
     return margins
 
 
@@ -107,20 +108,18 @@ def refit(training: Training, classifier: Any) -> Any:
         intercepts.append(intercept)
     used = [rows[dual[:, rows].any(axis=0)] for rows in solver.members]
     support = np.concatenate(used)
-    # scikit-learn itself makes whatever else a fitted machine has, from an image of each class
-    few = np.array([rows[0] for rows in solver.members])
-    classifier.fit(training.X[few], training.y[few])
+    fill_svc(
+        classifier,
+        np.unique(training.y),
+        training.X[support].astype(np.float64),
+        np.array([len(rows) for rows in used]),
+        dual[:, support],
+        np.array(intercepts),
+        _scale(classifier, training),
+    )
     classifier.support_ = support.astype(np.int32)
-    classifier.support_vectors_ = training.X[support].astype(np.float64)
-    classifier._n_support = np.array([len(rows) for rows in used], np.int32)
-    classifier._dual_coef_ = np.ascontiguousarray(dual[:, support])
-    classifier._intercept_ = np.array(intercepts)
-    sign = -1.0 if k == 2 else 1.0
-    classifier.dual_coef_ = sign * classifier._dual_coef_
-    classifier.intercept_ = sign * classifier._intercept_
-    classifier._num_iter = classifier.n_iter_ = np.array(solver.iterations, np.int32)
+    classifier.n_iter_ = np.array(solver.iterations, np.int32)
     classifier.class_weight_ = np.array(solver.class_weights[0])
-    classifier._gamma = _scale(classifier, training)
     classifier.shape_fit_ = training.X.shape
     return classifier
 
@@ -138,8 +137,6 @@ class _Solver:
     def __init__(self, training: Training, classifiers: Sequence[Any]) -> None:
         from sklearn.utils.class_weight import compute_class_weight
 
-        from featx.heads._duel import Duel
-
         classes, codes = np.unique(training.y, return_inverse=True)
         self.n_classes = len(classes)
         self.members = [np.flatnonzero(codes == c) for c in range(self.n_classes)]
@@ -149,7 +146,7 @@ class _Solver:
         self.iterations: list[int] = []
         self.gammas = _gammas(classifiers, training)
         self.n_features = training.X.shape[1]
-        self._machines = [Duel.like(c) for c in classifiers]
+        self._machines = [pair_machine(c) for c in classifiers]
         largest = sum(sorted(len(rows) for rows in self.members)[-2:])
         self._buffer = np.empty(largest**2)  # fresh memory for every pair would cost more
         self._rows = [_Rows(training, rows) for rows in self.members]

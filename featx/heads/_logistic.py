@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.heads._device import HOST, Device
 from featx.heads._lbfgs import descend
-from featx.heads._place import HOST, Place
 from featx.heads._problems import Problems
 from featx.heads._scaling import Scaling
 
@@ -52,17 +52,17 @@ class Axes:
     ----------
     X : array of shape (m, n_features + 1), float32
         The last column is 1.
-    place : Place
+    device : Device
         Of ``X``.
     """
 
-    def __init__(self, X: Array, place: Place = HOST) -> None:
+    def __init__(self, X: Array, device: Device = HOST) -> None:
         self.matrix: Array | None = None
-        self.place = place
+        self.device = device
         features = X[:, :-1]
         self.X = X
         if features.shape[1] <= WIDEST:
-            xp = place.xp
+            xp = device.xp
             self.matrix = xp.linalg.eigh(features.T @ features)[1]
             self.X = xp.concatenate([features @ self.matrix, X[:, -1:]], axis=1)
 
@@ -85,8 +85,8 @@ class Axes:
         return near
 
     def _product(self, matrix: Array, values: NDArray[Any]) -> NDArray[Any]:
-        flat = self.place.put(values.astype(np.float32)[:-1].reshape(len(matrix), -1))
-        turned = self.place.get(matrix @ flat).reshape(-1, *values.shape[1:])
+        flat = self.device.put(values.astype(np.float32)[:-1].reshape(len(matrix), -1))
+        turned = self.device.get(matrix @ flat).reshape(-1, *values.shape[1:])
         return np.concatenate([turned, values[-1:]])
 
 
@@ -110,7 +110,7 @@ def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | N
     n_rows, n_outputs = len(problems.truth), problems.n_outputs
     size = int(np.clip(NUMBERS // (n_rows * n_outputs), 1, TOGETHER))
     W = np.zeros((problems.X.shape[1], 1, n_outputs))
-    Z = problems.place.put(np.zeros((n_rows, 1, n_outputs)))
+    Z = problems.device.put(np.zeros((n_rows, 1, n_outputs)))
     for first in range(0, len(problems.penalties), size):
         together = problems.take(slice(first, first + size))
         W, Z, solved = _solve(together, axes, W[:, -1:], Z[:, -1:], tol)
@@ -124,7 +124,7 @@ def _solve(
 
     Their scores come with them, and where ``tol`` was reached.
     """
-    n_problems, concatenate = len(problems.penalties), problems.place.xp.concatenate
+    n_problems, concatenate = len(problems.penalties), problems.device.xp.concatenate
     W = np.repeat(start, n_problems, axis=1)
     R = problems.residuals(Z)
     G = problems.pull(R) + problems.penalty_gradient(W)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, check_random_state
+from sklearn.utils.validation import check_random_state
 
-from featx.artifact.network import ACTIVATIONS, network_probabilities
-from featx.heads._classifier import Classifier
+from featx.heads._classifier import CLASS_WEIGHT, RANDOM_STATE, Classifier
 from featx.heads._head import Units
+from featx.heads._network import ACTIVATIONS, NETWORK
+from featx.heads._rules import among, number, truth, whole
 from featx.heads._validation import set_aside
 
 __all__ = ["PerceptronClassifier"]
@@ -72,20 +70,20 @@ class PerceptronClassifier(Classifier):
     ICLR 2017 (cosine). Ioffe and Szegedy, "Batch normalization", ICML 2015.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's convention
-        "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), str, tuple],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_norm": ["boolean"],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions({"cosine", "constant"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "random_state": ["random_state"],
+    form = NETWORK
+    rules: ClassVar = {
+        "activation": among(*ACTIVATIONS),
+        "dropout": number(0, 1, below=True),
+        "batch_norm": truth,
+        "weight_decay": number(0),
+        "learning_rate_init": number(0, above=True),
+        "learning_rate": among("cosine", "constant"),
+        "batch_size": whole(1),
+        "epochs": whole(1),
+        "validation_fraction": number(0, 1, below=True),
+        "patience": whole(1),
+        "class_weight": CLASS_WEIGHT,
+        "random_state": RANDOM_STATE,
     }
 
     def __init__(
@@ -157,8 +155,7 @@ class PerceptronClassifier(Classifier):
 
         X, indices = self._training(X, y)
         generator = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        weights = weights * compute_sample_weight(self.class_weight, self.classes_[indices])
+        weights = self._weights(sample_weight, indices)
         parts = set_aside(X, indices, self.validation_fraction, generator, mixture, units)
         trained = train(
             X.astype(np.float32),
@@ -179,16 +176,11 @@ class PerceptronClassifier(Classifier):
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Probabilities, shape (n, n_classes)."""
-        X = self._embeddings(X)
-        return network_probabilities(X, self.coefs_, self.intercepts_, self.activation)
+        return self._answers(X)
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """The likeliest classes, shape (n,)."""
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[likeliest])
-
-    def _validate_params(self) -> None:
-        super()._validate_params()
+    def check_parameters(self) -> None:
+        """See `Classifier.check_parameters`."""
+        super().check_parameters()
         self._sizes()
 
     def _sizes(self) -> list[int]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +21,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from featx.heads._mlp import PerceptronClassifier
-
 __all__ = ["train"]
 
+Settings = Any  # a PerceptronClassifier
 Arrays = list[NDArray[np.float32]]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -45,7 +43,7 @@ def train(
     parts: tuple[NDArray[np.intp], NDArray[np.intp]],
     *,
     widths: list[int],
-    settings: PerceptronClassifier,
+    settings: Settings,
     generator: np.random.Generator,
 ) -> tuple[Arrays, Arrays, int]:
     """Minimise the weighted cross-entropy.
@@ -93,7 +91,7 @@ class _Network:
     norm, its scale, shift, running mean and running variance.
     """
 
-    def __init__(self, widths: list[int], settings: PerceptronClassifier, seed: int) -> None:
+    def __init__(self, widths: list[int], settings: Settings, seed: int) -> None:
         self.random = torch.Generator().manual_seed(seed)
         self.settings = settings
         self.weights: list[Tensor] = []
@@ -152,9 +150,7 @@ class _Network:
 Rows = tuple[Tensor, ...]  # embeddings, class indices, weights
 
 
-def _minimise(
-    network: _Network, training: Rows, validation: Rows, settings: PerceptronClassifier
-) -> int:
+def _minimise(network: _Network, training: Rows, validation: Rows, settings: Settings) -> int:
     """Train in place, and go back to the epoch that did best; how many epochs were run."""
     optimizer = network.optimizer()
     X, y, weights = training
@@ -182,9 +178,7 @@ def _minimise(
     return epoch + 1
 
 
-def _set_rate(
-    optimizer: torch.optim.Optimizer, settings: PerceptronClassifier, done: float
-) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, settings: Settings, done: float) -> None:
     share = (1 + math.cos(math.pi * done)) / 2 if settings.learning_rate == "cosine" else 1.0
     for group in optimizer.param_groups:
         group["lr"] = settings.learning_rate_init * share

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.heads._place import HOST, Place
+from featx.heads._device import HOST, Device
 
 __all__ = ["Problems"]
 
@@ -40,7 +40,7 @@ class Problems:
         Above 0, descending.
     mixture, transposed : sparse matrix of shape (n, m) and its transpose, float32, optional
         The rows to fit are ``mixture @ X``; without it they are ``X``.
-    place : Place
+    device : Device
         Of the arrays.
     """
 
@@ -50,7 +50,7 @@ class Problems:
     penalties: NDArray[np.float64]
     mixture: Any = None
     transposed: Any = None
-    place: Place = HOST
+    device: Device = HOST
 
     @classmethod
     def pose(
@@ -60,19 +60,19 @@ class Problems:
         weights: NDArray[np.float64],
         penalties: NDArray[np.float64],
         mixture: Any = None,
-        place: Place = HOST,
+        device: Device = HOST,
     ) -> Problems:
         """Problems for class indices ``y``, all but ``X`` from NumPy and scipy."""
         n_classes = int(y.max()) + 1
         outputs = np.array([1]) if n_classes == 2 else np.arange(n_classes)
         return cls(
             X,
-            place.put((y[:, None] == outputs).astype(np.float32)[:, None]),
-            place.put(weights),
+            device.put((y[:, None] == outputs).astype(np.float32)[:, None]),
+            device.put(weights),
             penalties,
-            place.put_sparse(mixture),
-            place.put_sparse(None if mixture is None else mixture.T),
-            place,
+            device.put_sparse(mixture),
+            device.put_sparse(None if mixture is None else mixture.T),
+            device,
         )
 
     @property
@@ -85,8 +85,8 @@ class Problems:
         return replace(self, penalties=self.penalties[problems])
 
     def cast(self, values: Array, dtype: Any) -> Array:
-        """An array of this place in the precision wanted, the same where it has it."""
-        return self.place.xp.asarray(values, dtype=dtype)
+        """An array of this device in the precision wanted, the same where it has it."""
+        return self.device.xp.asarray(values, dtype=dtype)
 
     def chunks(self, dtype: Any, power: int = 1) -> Iterator[tuple[slice, Array]]:
         """Parts of ``X`` to a power in the precision wanted: all of it if it is just that."""
@@ -100,16 +100,16 @@ class Problems:
 
     def scores(self, W: NDArray[Any]) -> Array:
         """Scores of shape (n, n_problems, n_outputs) from coefficients, features first."""
-        flat = self.place.put(_padded(W.reshape(len(W), -1)))
+        flat = self.device.put(_padded(W.reshape(len(W), -1)))
         parts = [X @ flat for _, X in self.chunks(flat.dtype)]
-        Z = parts[0] if len(parts) == 1 else self.place.xp.concatenate(parts)
+        Z = parts[0] if len(parts) == 1 else self.device.xp.concatenate(parts)
         Z = Z[:, : W[0].size]
         Z = Z if self.mixture is None else self._mixed(self.mixture, Z)
         return Z.reshape(len(Z), *W.shape[1:])
 
     def residuals(self, Z: Array) -> Array:
         """Gradient of each row's log loss in its scores."""
-        xp = self.place.xp
+        xp = self.device.xp
         if self.n_outputs == 1:
             Z = xp.concatenate([xp.zeros_like(Z), Z], axis=2)
         # reductions over few classes cost more than the exponentials: both are spared here
@@ -123,8 +123,8 @@ class Problems:
         """Rows' weighted residuals times their features, to a power, summed; features first."""
         flat = R.reshape(len(R), -1) * self.cast(self.weights, R.dtype)[:, None]
         flat = self.to_images(flat)
-        flat = _padded(flat) if self.place is HOST else flat
-        G = self.place.get(sum(flat[rows].T @ X for rows, X in self.chunks(R.dtype, power)))
+        flat = _padded(flat) if self.device is HOST else flat
+        G = self.device.get(sum(flat[rows].T @ X for rows, X in self.chunks(R.dtype, power)))
         return G[: R[0].shape[0] * self.n_outputs].T.reshape(-1, *R.shape[1:])
 
     def to_images(self, values: Array) -> Array:
@@ -132,7 +132,7 @@ class Problems:
         return values if self.transposed is None else self._mixed(self.transposed, values)
 
     def _mixed(self, mixture: Any, values: Array) -> Array:
-        if self.place is HOST:
+        if self.device is HOST:
             return mixture @ np.ascontiguousarray(values)
         return mixture.to(values.dtype) @ values  # torch multiplies equal types only
 

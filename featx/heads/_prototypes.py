@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import StrOptions
 
-from featx.artifact.linear import unit_rows
 from featx.heads._classifier import Classifier
+from featx.heads._linear import PROTOTYPES, unit_rows
+from featx.heads._rules import among
 
 __all__ = ["PrototypeClassifier"]
 
@@ -45,9 +45,8 @@ class PrototypeClassifier(Classifier):
     length 1, whose nearest mean is hard to beat with few images.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's convention
-        "metric": [StrOptions({"cosine", "euclidean"})]
-    }
+    form = PROTOTYPES
+    rules: ClassVar = {"metric": among("cosine", "euclidean")}
 
     def __init__(self, metric: str = "cosine") -> None:
         self.metric = metric
@@ -86,12 +85,5 @@ class PrototypeClassifier(Classifier):
 
     def decision_function(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Margins, shape (n,) for two classes (of the second), else (n, n_classes)."""
-        X = self._embeddings(X)
-        margins = (unit_rows(X) if self.unit_ else X) @ self.coef_.T + self.intercept_
-        return np.asarray(margins.ravel() if len(self.classes_) == 2 else margins)
-
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Classes of the largest margins, shape (n,)."""
-        margins = self.decision_function(X)
-        best = (margins > 0).astype(np.intp) if margins.ndim == 1 else margins.argmax(axis=1)
-        return np.asarray(self.classes_[best])
+        margins = self._answers(X)
+        return margins.ravel() if len(self.classes_) == 2 else margins

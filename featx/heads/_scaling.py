@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.heads._place import Place
+from featx.heads._device import Device
 from featx.heads._problems import Problems
 
 __all__ = ["Scaling"]
@@ -91,12 +91,12 @@ def _corners(turned: Problems, R: Array) -> list[NDArray[np.float32] | None]:
     P, weights = turned.to_images(P * weights), turned.to_images(weights)
     P = (P / (weights + float(np.finfo(np.float32).tiny))).reshape(-1, *R.shape[1:])
     return [
-        _corner(_hessian(turned.place, X, P[:, i], weights), penalty, n_outputs)
+        _corner(_hessian(turned.device, X, P[:, i], weights), penalty, n_outputs)
         for i, penalty in enumerate(turned.penalties)
     ]
 
 
-def _hessian(place: Place, X: Array, P: Array, weights: Array) -> NDArray[np.float64]:
+def _hessian(device: Device, X: Array, P: Array, weights: Array) -> NDArray[np.float64]:
     """Of the weighted log loss of one problem; a feature's coefficients stand together."""
     n_axes, n_outputs = X.shape[1], P.shape[1]
     shape, each = (n_axes, n_outputs, n_axes, n_outputs), np.arange(n_outputs)
@@ -106,8 +106,8 @@ def _hessian(place: Place, X: Array, P: Array, weights: Array) -> NDArray[np.flo
         mixed = (x[:, :, None] * (p * w**0.5)[:, None, :]).reshape(len(x), -1)
         whole = whole + mixed.T @ mixed
         own = own + (x[:, :, None] * (p * w)[:, None, :]).reshape(len(x), -1).T @ x
-    H = -place.get(whole).astype(np.float64).reshape(shape)
-    H[:, each, :, each] += place.get(own).reshape(shape[:3]).transpose(1, 0, 2)
+    H = -device.get(whole).astype(np.float64).reshape(shape)
+    H[:, each, :, each] += device.get(own).reshape(shape[:3]).transpose(1, 0, 2)
     return H.reshape(n_axes * n_outputs, -1)
 
 

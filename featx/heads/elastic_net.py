@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featx.heads._elastic import solve_elastic_path
 from featx.heads._head import Head, Scored, Training
+from featx.heads._linear import LOG_ODDS
 from featx.heads._problems import Problems
 from featx.heads._space import Real
 
@@ -91,6 +92,8 @@ PLUGIN = Head(
     name="elastic-net",
     summary="logistic regression with L1 and L2 penalties; leaves features out",
     build=build,
+    estimator="LogisticRegression",
+    form=LOG_ODDS,
     param_grid={"C": [3e-3, 1e-2, 3e-2, 1e-1, 1.0], "l1_ratio": [1.0, 0.5]},
     supports_class_weight=True,
     score_grid=score_grid,

@@ -7,6 +7,7 @@ from typing import Any
 from featx.heads import _validation
 from featx.heads._head import Head, Params
 from featx.heads._space import Integer, Real
+from featx.heads._trees import TREES
 
 IMAGES_A_LEAF = 20  # so many images for each that a leaf needs
 
@@ -28,6 +29,8 @@ PLUGIN = Head(
     name="hist-gradient-boosting",
     summary="boosted trees on histograms, early stopping",
     build=build,
+    estimator="BoostedTreesClassifier",
+    form=TREES,
     param_grid={"max_leaf_nodes": [4, 15]},
     supports_class_weight=True,
     seeded=True,

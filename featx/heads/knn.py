@@ -8,15 +8,76 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.arrays import cast, namespace, smallest
+from featx.heads._form import Form, floats, integers
 from featx.heads._head import Head, Params, Scored, Training
+from featx.heads._rules import whole
 from featx.heads._space import Integer
+
+Array = Any  # of NumPy, or a tensor of torch
+
+
+def _votes(distances: Array, labels: Array, n_classes: int) -> Array:
+    """Shares of votes weighted by 1 / distance; where any distance is 0, only those count."""
+    xp = namespace(distances)
+    distances = cast(distances, "float64")
+    same = distances == 0
+    weights = 1.0 / xp.where(same, 1.0, distances)
+    weights = xp.where(same.any(axis=1)[:, None], cast(same, "float64"), weights)
+    votes = weights[:, :, None] * cast(labels[:, :, None] == xp.arange(n_classes), "float64")
+    votes = votes.sum(axis=1)
+    return votes / votes.sum(axis=1, keepdims=True)
+
+
+def _probabilities(X: Array, a: Any) -> Array:
+    """Votes of the nearest training images, shape (n, n_classes)."""
+    X, rows = cast(X, "float64"), cast(a.rows, "float64")
+    xp = namespace(X)
+    near = smallest((rows * rows).sum(axis=1) - 2 * X @ rows.T, a.n_neighbors)
+    # distances from differences: an image that was trained on is at 0, whatever was rounded
+    apart = X[:, None, :] - rows[near]
+    distances = xp.sqrt((apart * apart).sum(axis=2))
+    return _votes(distances, xp.asarray(a.labels)[near], a.n_classes)
+
+
+def _sound(a: Any, n_features: int, n_classes: int) -> bool:
+    return bool(
+        a.n_classes == n_classes
+        and a.n_neighbors <= len(a.rows)
+        and a.labels.min() >= 0
+        and a.labels.max() < n_classes
+    )
+
+
+def _freeze(classifier: Any) -> dict[str, Any]:
+    asked = {name: getattr(classifier, name) for name in ("weights", "p", "metric")}
+    if asked != {"weights": "distance", "p": 2, "metric": "minkowski"}:
+        raise ValueError(f"its {asked} are others than here")
+    return {
+        "rows": classifier.X_,
+        "labels": classifier.y_,
+        "n_neighbors": int(classifier.n_neighbors),
+        "n_classes": len(classifier.classes_),
+    }
+
+
+NEIGHBOURS = Form(
+    output="proba",
+    arrays={"rows": floats("n_rows", "n_features"), "labels": integers("n_rows")},
+    settings={"n_neighbors": whole(1), "n_classes": whole(2)},
+    compute=_probabilities,
+    freeze=_freeze,
+    thaw=lambda classifier, a: classifier.fit(a.rows, classifier.classes_[a.labels]),
+    sound=_sound,
+    numbers=lambda a: 2 * len(a.rows) + a.n_neighbors * (2 * a.rows.shape[1] + a.n_classes),
+)
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
-    """Brute force: trees do not help in hundreds of dimensions and are not plain arrays."""
-    from sklearn.neighbors import KNeighborsClassifier
+    """Brute force: trees do not help in hundreds of dimensions."""
+    from featx.heads._neighbours import NearestClassifier
 
-    return KNeighborsClassifier(weights="distance", algorithm="brute")
+    return NearestClassifier(weights="distance", algorithm="brute")
 
 
 def limit(params: Params, n_images: int) -> Params:
@@ -43,25 +104,16 @@ def _score_each(
     found = [most.kneighbors(X) for X in others]
     for classifier in classifiers:
         k = classifier.n_neighbors
-        said = [_vote(distances[:, :k], y[near[:, :k]], len(classes)) for distances, near in found]
-        yield Scored(said, stopped_early=False)
-
-
-def _vote(distances: NDArray[Any], labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Shares of votes weighted by 1 / distance; where any distance is 0, only those count."""
-    with np.errstate(divide="ignore"):
-        weights = 1.0 / distances.astype(np.float64)
-    same = np.isinf(weights)
-    weights = np.where(same.any(axis=1, keepdims=True), same, weights)
-    votes = np.zeros((len(labels), n_classes))
-    np.add.at(votes, (np.arange(len(labels))[:, None], labels), weights)
-    return np.asarray(votes / votes.sum(axis=1, keepdims=True))
+        proba = [_votes(apart[:, :k], y[near[:, :k]], len(classes)) for apart, near in found]
+        yield Scored(proba, stopped_early=False)
 
 
 PLUGIN = Head(
     name="knn",
     summary="nearest neighbours weighted by distance",
     build=build,
+    estimator="NearestClassifier",
+    form=NEIGHBOURS,
     param_grid={"n_neighbors": [30, 10, 5, 3, 1]},
     supports_class_weight=False,
     limit=limit,

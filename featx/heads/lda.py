@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
+from featx.heads._linear import LOG_ODDS
 from featx.heads._space import Real
 
 
@@ -56,6 +57,8 @@ PLUGIN = Head(
     name="lda",
     summary="linear discriminant analysis, shrunken covariance",
     build=build,
+    estimator="LinearDiscriminantAnalysis",
+    form=LOG_ODDS,
     param_grid={"shrinkage": [0.9, 0.5, 0.1, 0.01]},
     supports_class_weight=False,
     score_grid=score_grid,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.heads._device import Device, find_device
 from featx.heads._head import Head, Scored, Training
+from featx.heads._linear import LOG_ODDS
 from featx.heads._logistic import Axes, solve_path
-from featx.heads._place import Place, find_place
 from featx.heads._problems import Problems
 from featx.heads._space import Real
 
@@ -73,10 +74,10 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     weights = compute_sample_weight(classifiers[0].class_weight, training.y)
     penalties = np.array([1.0 / (c.C * weights.sum()) for c in classifiers])
     order = np.argsort(-penalties, kind="stable")
-    place = find_place(training.device)
-    X, turn, axes = training.memo.get("logistic", lambda: _coordinates(training.base, place))
+    device = find_device(training.device)
+    X, turn, axes = training.memo.get("logistic", lambda: _coordinates(training.base, device))
     problems = Problems.pose(
-        X, y, weights / weights.sum(), penalties[order], training.mixture, place
+        X, y, weights / weights.sum(), penalties[order], training.mixture, device
     )
     tol = min(c.tol for c in classifiers) / SAFETY
     solutions: list[Any] = [None] * len(classifiers)
@@ -88,12 +89,12 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
 
 
 def _coordinates(
-    base: NDArray[np.float32], place: Place
+    base: NDArray[np.float32], device: Device
 ) -> tuple[Any, NDArray[np.float64] | None, Axes]:
     """The images in their span with a column of ones, the way back, and their principal axes."""
     X, turn = _span(base)
-    X = place.put(np.hstack([X, np.ones((len(X), 1), np.float32)]))
-    return X, turn, Axes(X, place)
+    X = device.put(np.hstack([X, np.ones((len(X), 1), np.float32)]))
+    return X, turn, Axes(X, device)
 
 
 def _span(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
@@ -108,6 +109,8 @@ PLUGIN = Head(
     name="logreg",
     summary="logistic regression with an L2 penalty",
     build=build,
+    estimator="LogisticRegression",
+    form=LOG_ODDS,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]},
     supports_class_weight=True,
     score_grid=score_grid,

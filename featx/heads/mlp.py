@@ -6,6 +6,7 @@ from typing import Any
 
 from featx.heads import _validation
 from featx.heads._head import Head
+from featx.heads._network import NETWORK
 from featx.heads._space import Choice, Real
 
 
@@ -20,6 +21,8 @@ PLUGIN = Head(
     name="mlp",
     summary="multilayer perceptron, early stopping",
     build=build,
+    estimator="PerceptronClassifier",
+    form=NETWORK,
     param_grid={"hidden_layer_sizes": [64, 256], "weight_decay": [1.0, 0.01]},
     supports_class_weight=True,
     seeded=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from featx.heads._head import Head
+from featx.heads._linear import PROTOTYPES
 from featx.heads._space import Choice
 
 
@@ -19,6 +20,8 @@ PLUGIN = Head(
     name="prototypes",
     summary="nearest class mean; for few images a class",
     build=build,
+    estimator="PrototypeClassifier",
+    form=PROTOTYPES,
     param_grid={"metric": ["cosine", "euclidean"]},
     supports_class_weight=False,
     space={"metric": Choice(["cosine", "euclidean"])},

@@ -7,6 +7,7 @@ from typing import Any
 from featx.heads import _kernel
 from featx.heads._head import Head
 from featx.heads._space import Real
+from featx.heads._vectors import VECTORS
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -23,6 +24,8 @@ PLUGIN = Head(
     name="svm-linear",
     summary="support vector machine, linear kernel",
     build=build,
+    estimator="SVC",
+    form=VECTORS,
     param_grid={"C": [1e-4, 1e-3, 1e-2, 1e-1]},
     supports_class_weight=True,
     score_grid=_kernel.score_grid,

@@ -7,6 +7,7 @@ from typing import Any
 from featx.heads import _kernel
 from featx.heads._head import Head
 from featx.heads._space import Real
+from featx.heads._vectors import VECTORS
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -20,6 +21,8 @@ PLUGIN = Head(
     name="svm-rbf",
     summary="support vector machine, radial basis function kernel",
     build=build,
+    estimator="SVC",
+    form=VECTORS,
     # "scale" is 1 / n_features on standardised embeddings.
     param_grid={"C": [0.1, 1.0, 10.0, 100.0], "gamma": ["scale", 1e-4]},
     supports_class_weight=True,

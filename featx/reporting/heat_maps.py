@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.artifact import Model
-from featx.artifact.planes import class_planes
 from featx.backbones import explain
 from featx.data.decode import decode_for
 from featx.data.hashing import read_bytes
@@ -40,7 +39,7 @@ def find_heats(subject: Subject, model: Model) -> Heats:
         half a sentence why, where the head is not linear, several backbones lie side by side, or
         the backbone's embedding is no average or maximum over places.
     """
-    planes = class_planes(model.head)
+    planes = model.planes()
     if planes is None:
         return Heats(missing="its head is not linear in the embeddings")
     if len(model.extractors) > 1:

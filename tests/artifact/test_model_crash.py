@@ -87,7 +87,7 @@ def test_an_old_model_stays_until_the_new_one_is_whole(
     assert not left if error is None else all(n.startswith(".") for n in left)
 
 
-@pytest.mark.parametrize("name", ["head.skops", "model.json"])
+@pytest.mark.parametrize("name", ["head.safetensors", "model.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "remove"])
 def test_damage_is_never_silent(model: Model, tmp_path: Path, name: str, damage: str) -> None:
     save_model(model, tmp_path / "m")
@@ -95,7 +95,7 @@ def test_damage_is_never_silent(model: Model, tmp_path: Path, name: str, damage:
     data = path.read_bytes()
     if damage == "remove":
         path.unlink()
-        with pytest.raises(ModelError, match=r"holds no model|head.skops cannot be read"):
+        with pytest.raises(ModelError, match=r"holds no model|head.safetensors cannot be read"):
             load_model(tmp_path / "m")
         return
     # model.json without its last byte, a line break, is whole

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -21,11 +20,12 @@ from sklearn.svm import SVC
 from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.artifact.calibration import Sigmoid, Temperature
 from featx.artifact.document import _digest
-from featx.artifact.ensemble import EnsembleHead, Voice, stack_features
-from featx.artifact.linear import ArrayHead
+from featx.artifact.ensemble import EnsembleHead, Member, stack_features
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.errors import ModelError
+from featx.heads import FittedHead
+from featx.heads._neighbours import NearestClassifier
 
 CLASSES = ["cat", "dog", "owl"]
 WIDTHS = (7, 5)
@@ -47,20 +47,20 @@ def ensemble(method: str) -> EnsembleHead:
     X = rows(30) + np.repeat([[0], [1], [2]], 10, axis=0).astype(np.float32)
     halves = {name: X[:, slice(*columns)] for name, columns in COLUMNS.items()}
     sigmoid = Sigmoid(slopes=[1.0, 2.0, 1.5], offsets=[0.0, -0.1, 0.2])
-    near = KNeighborsClassifier(n_neighbors=3, algorithm="brute")
-    voices = [
-        Voice(
+    near = NearestClassifier(n_neighbors=3, algorithm="brute", weights="distance")
+    members = [
+        Member(
             [fitted(LogisticRegression(), halves["a"], k) for k in (0, 1)], COLUMNS["a"], sigmoid
         ),
-        Voice(
+        Member(
             [fitted(SVC(break_ties=True), halves["b"])], COLUMNS["b"], Temperature(temperature=2.0)
         ),
-        Voice([fitted(near, halves["both"])], COLUMNS["both"]),
+        Member([fitted(near, halves["both"])], COLUMNS["both"]),
     ]
-    head = EnsembleHead(np.array(CLASSES), 12, voices)
+    head = EnsembleHead(np.array(CLASSES), 12, members)
     if method == "vote":
         return head
-    features = stack_features([voice.probabilities(X) for voice in voices])
+    features = stack_features([member.probabilities(X) for member in members])
     stack = Pipeline([("head", LogisticRegression(max_iter=1000))])
     return replace(head, stack=stack.fit(features, np.repeat(CLASSES, 10)))
 
@@ -74,13 +74,13 @@ def together(request: pytest.FixtureRequest) -> Model:
     return Model(classes=CLASSES, head=ensemble(request.param), extractors=extractors)
 
 
-def test_a_vote_is_the_mean_of_calibrated_voices() -> None:
+def test_a_vote_is_the_mean_of_calibrated_members() -> None:
     X = rows(9, seed=1)
     head = ensemble("vote")
-    [one, two], [machine], [near] = (voice.heads for voice in head.voices)
+    [one, two], [machine], [near] = (member.heads for member in head.members)
     a = (one.predict_proba(X[:, :7]) + two.predict_proba(X[:, :7])) / 2
     raw = [h.predict_proba(X[:, :7]) for h in (one, two)]
-    a = np.mean([head.voices[0].calibration.apply(p.astype(float), margins=False) for p in raw], 0)
+    a = np.mean([head.members[0].calibration.apply(p.astype(float), margins=False) for p in raw], 0)
     margins = machine.decision_function(X[:, 7:]) / 2
     b = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
     expected = (a + b + near.predict_proba(X)) / 3
@@ -91,7 +91,7 @@ def test_a_vote_is_the_mean_of_calibrated_voices() -> None:
 def test_a_stack_weighs_log_probabilities() -> None:
     X = rows(9, seed=1)
     head = ensemble("stack")
-    each = np.hstack([voice.probabilities(X) for voice in head.voices])
+    each = np.hstack([member.probabilities(X) for member in head.members])
     assert (each == 0).any()  # neighbours are sure: no infinity comes of it
     expected = head.stack.predict_proba(np.log(np.maximum(each, 1e-6)))
     np.testing.assert_array_equal(head.predict_proba(X), expected)
@@ -104,9 +104,9 @@ def test_it_comes_back(together: Model, tmp_path: Path, name: str) -> None:
     again = load_model(tmp_path / name)
     np.testing.assert_allclose(again.predict_proba(X), together.predict_proba(X), atol=1e-6)
     assert again.predict(X).tolist() == together.predict(X).tolist()
-    kinds = [isinstance(head, ArrayHead) for voice in again.head.voices for head in voice.heads]
-    assert kinds == [True, True, True, False]  # neighbours alone need scikit-learn
-    assert again.head.voices[1].calibration == Temperature(temperature=2.0)
+    kinds = [isinstance(head, FittedHead) for member in again.head.members for head in member.heads]
+    assert kinds == [True] * 4
+    assert again.head.members[1].calibration == Temperature(temperature=2.0)
 
     save_model(again, tmp_path / f"second-{name}")
     third = load_model(tmp_path / f"second-{name}")
@@ -115,15 +115,22 @@ def test_it_comes_back(together: Model, tmp_path: Path, name: str) -> None:
 
 def test_files_of_an_ensemble(together: Model, tmp_path: Path) -> None:
     save_model(together, tmp_path / "m")
-    expected = {"model.json", "voice-1-1.skops", "voice-1-2.skops", "voice-2-1.skops"}
-    expected |= {"voice-3-1.skops"} | ({"head.skops"} if together.head.stack else set())
+    expected = {
+        "model.json",
+        "member-1-1.safetensors",
+        "member-1-2.safetensors",
+        "member-2-1.safetensors",
+    }
+    expected |= {"member-3-1.safetensors"} | (
+        {"head.safetensors"} if together.head.stack else set()
+    )
     assert {path.name for path in (tmp_path / "m").iterdir()} == expected
     document = json.loads((tmp_path / "m" / "model.json").read_text())
     assert document["ensemble"]["method"] == ("stack" if together.head.stack else "vote")
-    assert document["ensemble"]["voices"][1]["start"] == 7
+    assert document["ensemble"]["members"][1]["start"] == 7
 
 
-def test_how_far_away_is_what_the_best_voice_says(together: Model, tmp_path: Path) -> None:
+def test_how_far_away_is_what_the_best_member_says(together: Model, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     arrays = rng.normal(size=(3, 7)), np.zeros((0, 7)), np.zeros(0), np.ones(1)
     together.novelty = Novelty(*(a.astype(np.float32) for a in arrays))
@@ -135,7 +142,7 @@ def test_how_far_away_is_what_the_best_voice_says(together: Model, tmp_path: Pat
     save_model(together, tmp_path / "m")
     again = load_model(tmp_path / "m")
     X = rows(8, seed=4)
-    scaled = together.head.voices[0].heads[0][:1].transform(X[:, :7])
+    scaled = together.head.members[0].heads[0][:1].transform(X[:, :7])
     np.testing.assert_allclose(again.ood_scores(X), together.novelty.scores(scaled), rtol=1e-5)
     X[:, 7:] += 100  # which it does not look at
     np.testing.assert_allclose(again.ood_scores(X), together.novelty.scores(scaled), rtol=1e-5)
@@ -159,30 +166,33 @@ def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(values))
 
 
-def voice(k: int, **changes: Any) -> Callable[[dict[str, Any]], None]:
-    return lambda values: values["ensemble"]["voices"][k].update(changes)
+def member(k: int, **changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda values: values["ensemble"]["members"][k].update(changes)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (voice(1, start=6), "head of voice 2 is of other classes or columns"),
-        (voice(1, start=8, stop=13), "voice 2 reads columns 8 to 13 of 12"),
-        (voice(0, start=7, stop=7), "voice 1 reads columns 7 to 7"),
-        (voice(0, start=-7), "ensemble.voices.0.start: input should be greater than or equal"),
-        (voice(0, start=True), "ensemble.voices.0.start: input should be a valid integer"),
-        (voice(0, heads=1), "must declare just the file"),
-        (voice(0, heads=3), "must declare just the file"),
-        (voice(0, heads=10**9), "less than or equal to 200"),
-        (voice(0, heads=199), "ensemble has more than 200 heads"),
-        (voice(0, weight=2.0), "unknown key"),
+        (member(1, start=6), "member-2-1.safetensors is malformed: .*mean has the shape"),
+        (member(1, start=8, stop=13), "member 2 reads columns 8 to 13 of 12"),
+        (member(0, start=7, stop=7), "member 1 reads columns 7 to 7"),
+        (member(0, start=-7), "ensemble.members.0.start: input should be greater than or equal"),
+        (member(0, start=True), "ensemble.members.0.start: input should be a valid integer"),
+        (member(0, heads=1), "must describe a head for each file"),
+        (member(0, heads=3), "must describe a head for each file"),
+        (member(0, heads=10**9), "less than or equal to 200"),
+        (member(0, heads=199), "ensemble has more than 200 heads"),
+        (member(0, weight=2.0), "unknown key"),
         (
-            voice(0, calibration={"method": "sigmoid", "slopes": [1.0], "offsets": [0.0]}),
-            "the slopes of voice 1 have 1 entries",
+            member(0, calibration={"method": "sigmoid", "slopes": [1.0], "offsets": [0.0]}),
+            "the slopes of member 1 have 1 entries",
         ),
         (lambda values: values["ensemble"].update(method="boost"), "should be 'vote' or 'stack'"),
-        (lambda values: values["ensemble"].update(voices=[]), "at least 1 item"),
-        (lambda values: values.update(ensemble=None), "must declare just the file 'head.skops'"),
+        (lambda values: values["ensemble"].update(members=[]), "at least 1 item"),
+        (
+            lambda values: values.update(ensemble=None),
+            "must describe a head for each file",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(
@@ -194,23 +204,23 @@ def test_what_contradicts_itself_is_refused(
         load_model(tmp_path / "m")
 
 
-@pytest.mark.parametrize("name", ["voice-1-2.skops", "voice-3-1.skops"])
+@pytest.mark.parametrize("name", ["member-1-2.safetensors", "member-3-1.safetensors"])
 def test_a_head_in_anothers_place(together: Model, tmp_path: Path, name: str) -> None:
     save_model(together, tmp_path / "m")
-    shutil.copy(tmp_path / "m" / "voice-2-1.skops", tmp_path / "m" / name)
+    shutil.copy(tmp_path / "m" / "member-2-1.safetensors", tmp_path / "m" / name)
     with pytest.raises(ModelError, match=r"is not the file that|larger than it may be"):
         load_model(tmp_path / "m")
     forge(tmp_path / "m", lambda values: None)
-    with pytest.raises(ModelError, match="is of other classes or columns"):
+    with pytest.raises(ModelError, match=f"{name} is malformed"):
         load_model(tmp_path / "m")
 
 
-def test_a_stack_of_other_voices(tmp_path: Path, together: Model) -> None:
+def test_a_stack_of_other_members(tmp_path: Path, together: Model) -> None:
     head = together.head
     if head.stack is None:
         pytest.skip("a vote weighs nothing")
-    with pytest.raises(ModelError, match="the stack does not weigh 2 voices of 3 classes"):
-        save_model(replace(together, head=replace(head, voices=head.voices[:2])), tmp_path / "m")
+    with pytest.raises(ModelError, match="the stack does not weigh 2 members of 3 classes"):
+        save_model(replace(together, head=replace(head, members=head.members[:2])), tmp_path / "m")
 
 
 class Bomb:
@@ -218,7 +228,9 @@ class Bomb:
         return Path.touch, (Path("exploded"),)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", ["voice-1-1.skops", "voice-2-1.skops", "head.skops"])
+@pytest.mark.parametrize(
+    "name", ["member-1-1.safetensors", "member-2-1.safetensors", "head.safetensors"]
+)
 def test_a_pickle_in_any_heads_place(
     together: Model, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,7 @@ def test_candidates_answer_together(
 
     model = featx.load_model(here / "runs" / method)
     first, second = (spec.n_features for spec in model.specs)
-    columns = sorted(voice.columns for voice in model.head.voices)
+    columns = sorted(voice.columns for voice in model.head.members)
     assert columns == [(0, first), (first, first + second)]
     assert run("score", f"runs/{method}", "new", "-o", f"{method}.csv") == 0
     rows = scored(here / f"{method}.csv")

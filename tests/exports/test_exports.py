@@ -14,34 +14,42 @@ import torch
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC
 
 import featx
 from featx.artifact import Model
 from featx.artifact.calibration import Isotonic, Sigmoid, Temperature
-from featx.artifact.ensemble import EnsembleHead, Voice, head_probabilities
+from featx.artifact.decision import Costs, Cutoff
+from featx.artifact.ensemble import EnsembleHead, Member, head_probabilities
+from featx.artifact.trust import Trust
 from featx.data.preprocess import preprocess_image
 from featx.errors import ModelError, UsageError
 from featx.exporting.network import _is_network
 from featx.exports import Part
 from featx.exports._graph import pixels
-from featx.exports._head import head_module
+from featx.exports._head import in_torch
+from featx.heads._boosting import BoostedTreesClassifier
 from featx.heads._mlp import PerceptronClassifier
+from featx.heads._neighbours import NearestClassifier
 from featx.heads._prototypes import PrototypeClassifier
 from featx.types import Preprocess
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)).astype(np.float32)
+NEW = np.random.default_rng(1).normal(size=(60, 8)).astype(np.float32) + 0.5
+COSTS = [[0.0, 1.0, 9.0], [2.0, 0.0, 1.0], [5.0, 1.0, 0.0]]
 HEADS = [
     LogisticRegression(),
     LinearDiscriminantAnalysis(),
     RidgeClassifier(),
-    LinearSVC(),
+    DummyClassifier(),
+    NearestClassifier(3, weights="distance"),
+    BoostedTreesClassifier(max_iter=4, random_state=0),
     SVC(break_ties=True),
     SVC(kernel="linear", break_ties=True),
     PrototypeClassifier(),
@@ -58,9 +66,8 @@ def fitted(head: Any, n_classes: int) -> Any:
 
 
 def says(head: Any, calibration: Any = None) -> np.ndarray:
-    module = head_module(head, calibration).eval()
-    with torch.no_grad():
-        return np.asarray(module(torch.tensor(X, dtype=torch.float64)).numpy())
+    embeddings = torch.tensor(NEW, dtype=torch.float64)
+    return np.asarray(head_probabilities(in_torch(head), embeddings, calibration).numpy())
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -77,20 +84,33 @@ def test_heads_are_what_featx_computes(head: Any, n_classes: int) -> None:
         ),
     ]
     for calibration in calibrations:
-        want = head_probabilities(pipeline, X, calibration)
+        want = head_probabilities(pipeline, NEW, calibration)
         np.testing.assert_allclose(says(pipeline, calibration), want, atol=2e-5)
 
 
 def test_an_ensemble_is_what_featx_computes() -> None:
-    heads = [fitted(LogisticRegression(), 3), fitted(LinearSVC(), 3)]
-    voices = [Voice([heads[0]] * 2, (0, 8)), Voice([heads[1]], (0, 8), Temperature(temperature=2))]
+    heads = [fitted(LogisticRegression(), 3), fitted(RidgeClassifier(), 3)]
+    voices = [
+        Member([heads[0]] * 2, (0, 8)),
+        Member([heads[1]], (0, 8), Temperature(temperature=2)),
+    ]
     ensemble = EnsembleHead(np.array(["a", "b", "c"]), 8, voices)
-    np.testing.assert_allclose(says(ensemble), ensemble.predict_proba(X), atol=1e-5)
+    np.testing.assert_allclose(says(ensemble), ensemble.predict_proba(NEW), atol=1e-5)
 
 
-def test_a_head_that_cannot_be_exported_is_named() -> None:
-    with pytest.raises(ModelError, match=r"KNeighborsClassifier cannot be exported.*\n.*logreg"):
-        head_module(fitted(KNeighborsClassifier(), 2))
+@pytest.mark.parametrize(
+    "decision",
+    [
+        None,
+        Cutoff(column=1, cutoff=0.2),
+        Costs(costs=COSTS),
+    ],
+)
+def test_decisions_are_what_featx_decides(decision: Any) -> None:
+    pipeline, trust = fitted(LogisticRegression(), 3), Trust(decision=decision)
+    embeddings = torch.tensor(NEW, dtype=torch.float64)
+    there = trust.decide(head_probabilities(in_torch(pipeline), embeddings))
+    assert there.tolist() == trust.decide(head_probabilities(pipeline, NEW)).tolist()
 
 
 @pytest.mark.parametrize("interpolation", ["box", "bilinear", "hamming", "bicubic", "lanczos"])

@@ -420,7 +420,7 @@ def test_voices_with_views_and_side_by_side():
     run_trials(search, [vote], label="")
     refits = Refits(search)
     head = refits(vote)
-    assert [voice.columns for voice in head.voices] == [(0, 8), (8, 18), (0, 18)]
+    assert [voice.columns for voice in head.members] == [(0, 8), (8, 18), (0, 18)]
     expected = np.mean(
         [refits(t).predict_proba(search.part.embeddings(t.setup.backbones)) for t in trials], axis=0
     )

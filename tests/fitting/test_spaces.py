@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featx.fitting.candidates import check_params
 from featx.heads import HEADS, Choice, Integer, Real
 
 
@@ -24,7 +25,7 @@ def test_every_value_of_a_space_is_a_valid_setting(name):
                 assert dimension.low <= params[parameter] <= dimension.high
         built = head.build(None, 0).set_params(**params)
         assert params.items() <= built.get_params().items()
-        built._validate_params()  # raises for a value that scikit-learn does not take
+        check_params(name, params)  # raises for a value that the head does not take
 
 
 @pytest.mark.parametrize("name", HEADS.names())

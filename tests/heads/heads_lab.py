@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.fitting import FitData
+from featx.heads import FittedHead
 
 
 def blobs(
@@ -40,3 +43,16 @@ def pipeline(head: Any, X: np.ndarray, y: np.ndarray) -> Pipeline:
     """Scaler and head, fitted to labels ``c0``, ``c1``, ..."""
     fitted: Pipeline = Pipeline([("scaler", StandardScaler()), ("head", head)])
     return fitted.fit(X, np.array([f"c{c}" for c in y]))
+
+
+def reread(fitted: Pipeline) -> FittedHead:
+    """A pipeline saved as a model and loaded again."""
+    extractor = ModelExtractor(
+        {"backbone": "x", "n_features": fitted.n_features_in_}, {"name": "x"}
+    )
+    model = Model([str(label) for label in fitted.classes_], fitted, [extractor])
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, f"{folder}/m")
+        head = load_model(f"{folder}/m").head
+    assert isinstance(head, FittedHead)
+    return head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
-from featx.artifact.head import dump_head, load_head
-from featx.artifact.trees import MAX_DEPTH, Trees, TreesHead
 from featx.config import FitConfig
-from featx.errors import ModelError
 from featx.fitting import fit_heads
 from featx.heads._boosting import BoostedTreesClassifier
+from featx.heads._trees import MAX_DEPTH, TREES, scores
 from featx.heads.hist_gradient_boosting import PLUGIN, limit
-from tests.heads.heads_lab import blobs, data, pipeline
+from tests.heads.heads_lab import blobs, data, pipeline, reread
 
 QUICK: dict[str, Any] = {"max_iter": 8, "min_samples_leaf": 2, "random_state": 0}
+
+
+def scores_of(head: BoostedTreesClassifier, X: np.ndarray) -> np.ndarray:
+    """Scores before the softmax."""
+    return np.asarray(scores(X, SimpleNamespace(**TREES.frozen(head)[0])))
 
 
 def test_scikit_learns_checks_pass() -> None:
@@ -49,18 +53,10 @@ def test_scores_are_scikit_learns(
         **{"max_leaf_nodes": 15, **params},
     ).fit(X, y)  # fmt: skip
     others, _ = blobs(counts, distance=1.5, seed=1)
-    scores = theirs.decision_function(others)
-    assert ours.trees_.scores(others).reshape(scores.shape).tobytes() == scores.tobytes()
+    expected = theirs.decision_function(others)
+    assert scores_of(ours, others).reshape(expected.shape).tobytes() == expected.tobytes()
     np.testing.assert_allclose(ours.predict_proba(others), theirs.predict_proba(others), atol=1e-12)
     assert ours.predict(others).tolist() == theirs.predict(others).tolist()
-
-
-def test_many_embeddings_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = blobs((30, 20, 10))
-    head = BoostedTreesClassifier(**QUICK).fit(X, y)
-    whole = head.predict_proba(X)
-    monkeypatch.setattr("featx.artifact.trees.CHUNK_NUMBERS", 7 * len(head.roots_))
-    assert head.predict_proba(X).tobytes() == whole.tobytes()
 
 
 def test_it_stops_when_it_learns_nothing_more() -> None:
@@ -95,8 +91,7 @@ def test_few_images_have_small_leaves_unless_asked_for() -> None:
 def test_saved_trees_say_the_same(n_classes: int) -> None:
     X, y = blobs([20] * n_classes)
     fitted = pipeline(BoostedTreesClassifier(**QUICK), X, y)
-    loaded = load_head(dump_head(fitted), source="m")
-    assert isinstance(loaded, TreesHead)
+    loaded = reread(fitted)
     for dtype in (np.float32, np.float64):
         expected = fitted.predict_proba(X.astype(dtype))
         assert loaded.predict_proba(X.astype(dtype)).tobytes() == expected.tobytes()
@@ -104,71 +99,28 @@ def test_saved_trees_say_the_same(n_classes: int) -> None:
     assert loaded.predict(X).tolist() == fitted.predict(X).tolist()
 
 
-def crafted(name: str, change: Any) -> bytes:
-    """A saved head of which one array was changed."""
-    fitted = pipeline(BoostedTreesClassifier(**QUICK), *blobs((20, 20, 20)))
-    setattr(fitted[-1], name, change(getattr(fitted[-1], name).copy()))
-    return dump_head(fitted)
-
-
-def replaced(index: int, value: int) -> Any:
-    """A function that sets one entry."""
-
-    def change(array: np.ndarray) -> np.ndarray:
-        array[index] = value
-        return array
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("left_", replaced(0, 10**9)),
-        ("left_", replaced(0, -1)),
-        ("left_", replaced(0, 0)),  # a leaf to the left only
-        ("left_", replaced(1, 0)),  # back to the root: a ring
-        ("right_", lambda a: np.zeros_like(a)),
-        ("left_", lambda a: a[:-1]),
-        ("left_", lambda a: a.astype(np.float64)),
-        ("feature_", replaced(0, 8)),
-        ("feature_", replaced(0, -1)),
-        ("roots_", replaced(0, 10**6)),
-        ("roots_", replaced(0, -1)),
-        ("roots_", lambda a: a[:-1]),
-        ("roots_", lambda a: a[:, None]),
-        ("baseline_", lambda a: a[:2]),
-        ("value_", lambda a: a[:, None]),
-        ("threshold_", lambda a: a.astype("U9")),
-        ("classes_", lambda a: a[:1]),
-    ],
-)
-def test_indices_that_lead_astray_are_refused(name: str, change: Any) -> None:
-    with pytest.raises(ModelError, match="the head's arrays contradict each other"):
-        load_head(crafted(name, change), source="m")
-
-
-def chain(depth: int) -> Trees:
-    """One tree that goes right ``depth`` times."""
+def chain(depth: int) -> str | None:
+    """What is wrong with one tree that goes right ``depth`` times."""
     inner, leaf = np.arange(depth), 2 * depth
     left, right = np.arange(leaf + 1), np.arange(leaf + 1)
     left[:depth] = depth + inner
     right[:depth] = np.append(inner[1:], leaf)
     zeros = np.zeros(leaf + 1)
-    return Trees(left * 0, zeros, left, right, zeros, np.zeros(1, int), np.zeros(1))
+    arrays = {"feature": left * 0, "threshold": zeros, "left": left, "right": right}
+    arrays |= {"value": zeros, "roots": np.zeros(1, int), "baseline": np.zeros(1)}
+    return TREES.fault(arrays, {}, 3, 2)
 
 
 def test_trees_deeper_than_any_fitted_are_refused() -> None:
-    assert chain(MAX_DEPTH).are_sound(3, 2)
-    assert not chain(MAX_DEPTH + 1).are_sound(3, 2)
+    assert chain(MAX_DEPTH) is None
+    assert chain(MAX_DEPTH + 1) == "its arrays contradict each other"
 
 
 def test_no_tree_at_all_is_the_baseline() -> None:
     fitted = pipeline(BoostedTreesClassifier(**QUICK), *blobs((20, 20, 20)))
     fitted[-1].roots_ = fitted[-1].roots_[:0]
-    loaded = load_head(dump_head(fitted), source="m")
-    said = loaded.predict_proba(np.zeros((2, 8), np.float32))
-    np.testing.assert_allclose(said, 1 / 3)
+    proba = reread(fitted).predict_proba(np.zeros((2, 8), np.float32))
+    np.testing.assert_allclose(proba, 1 / 3)
 
 
 def test_a_whole_fit_does_not_depend_on_jobs() -> None:

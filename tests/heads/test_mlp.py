@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,13 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import check_estimator
 
-from featx.artifact.head import dump_head, load_head
-from featx.artifact.network import NetworkHead, network_probabilities
 from featx.config import FitConfig
 from featx.errors import ConfigError
 from featx.fitting import fit_heads
 from featx.heads._mlp import PerceptronClassifier
 from featx.heads._mlp_training import _Network
-from tests.heads.heads_lab import blobs, data, pipeline
+from featx.heads._network import NETWORK
+from tests.heads.heads_lab import blobs, data, pipeline, reread
 
 QUICK: dict[str, Any] = {"hidden_layer_sizes": 16, "epochs": 15, "batch_size": 16}
 
@@ -27,6 +27,12 @@ def same(one: PerceptronClassifier, two: PerceptronClassifier) -> bool:
     """Whether two networks are equal bit by bit."""
     pairs = zip([*one.coefs_, *one.intercepts_], [*two.coefs_, *two.intercepts_], strict=True)
     return all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+def named(head: PerceptronClassifier) -> dict[str, Any]:
+    """Arrays and settings of a fitted network."""
+    arrays, settings = NETWORK.frozen(head)
+    return {**arrays, **settings}
 
 
 def test_scikit_learns_checks_pass() -> None:
@@ -53,7 +59,8 @@ def test_numpy_computes_what_torch_trained(activation: str, batch_norm: bool) ->
         torch.nn.init.uniform_(norm[1], -1.0, 1.0)
     with torch.no_grad():
         expected = torch.softmax(network.scores(X, training=False), 1).numpy()
-    computed = network_probabilities(X.numpy(), *network.folded(), activation)
+    settings.coefs_, settings.intercepts_ = network.folded()
+    computed = NETWORK.compute(X.numpy(), SimpleNamespace(**named(settings)))
     assert len(network.norms) == 2 * batch_norm
     np.testing.assert_allclose(computed, expected, atol=2e-6)
 
@@ -165,37 +172,12 @@ def test_a_rate_that_is_too_high_is_said() -> None:
 def test_a_saved_network_says_the_same(n_classes: int) -> None:
     X, y = blobs([20] * n_classes)
     fitted = pipeline(PerceptronClassifier("16,8", epochs=5, batch_norm=True, random_state=0), X, y)
-    loaded = load_head(dump_head(fitted), source="m")
-    assert isinstance(loaded, NetworkHead)
+    loaded = reread(fitted)
     for dtype in (np.float32, np.float64):
         expected = fitted.predict_proba(X.astype(dtype))
         assert loaded.predict_proba(X.astype(dtype)).tobytes() == expected.tobytes()
         assert loaded.rebuild().predict_proba(X.astype(dtype)).tobytes() == expected.tobytes()
     assert loaded.predict(X).tolist() == fitted.predict(X).tolist()
-
-
-@pytest.mark.parametrize(
-    ("attribute", "value"),
-    [
-        ("coefs_", [np.zeros((8, 16), np.float32)]),
-        ("coefs_", [np.zeros((8, 16), np.float32), np.zeros((15, 3), np.float32)]),
-        ("coefs_", [np.zeros((8, 16)), np.zeros((16, 3))]),
-        ("coefs_", [np.full((8, 16), np.nan, np.float32), np.zeros((16, 3), np.float32)]),
-        ("coefs_", np.zeros((8, 3), np.float32)),
-        ("intercepts_", []),
-        ("intercepts_", [np.zeros(16, np.float32), np.zeros((1, 3), np.float32)]),
-        ("intercepts_", [1, 2]),
-        ("activation", "sigmoid"),
-        ("activation", None),
-        ("classes_", np.array(["a", "b"])),
-        ("n_features_in_", 9),
-    ],
-)
-def test_what_was_not_fitted_so_is_not_computed_by_numpy(attribute: str, value: Any) -> None:
-    fitted = pipeline(PerceptronClassifier(**QUICK, random_state=0), *blobs((5, 5, 5)))
-    assert isinstance(load_head(dump_head(fitted), source="m"), NetworkHead)
-    setattr(fitted[-1], attribute, value)
-    assert not isinstance(load_head(dump_head(fitted), source="m"), NetworkHead)
 
 
 def test_a_whole_fit_does_not_depend_on_jobs() -> None:

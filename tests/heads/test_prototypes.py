@@ -7,12 +7,10 @@ import pytest
 from sklearn.neighbors import NearestCentroid
 from sklearn.utils.estimator_checks import check_estimator
 
-from featx.artifact.head import dump_head, load_head
-from featx.artifact.linear import LinearHead
 from featx.config import FitConfig
 from featx.fitting import fit_heads
 from featx.heads._prototypes import PrototypeClassifier
-from tests.heads.heads_lab import blobs, data, pipeline
+from tests.heads.heads_lab import blobs, data
 
 METRICS = ["cosine", "euclidean"]
 
@@ -83,24 +81,6 @@ def test_a_class_missing_from_training_has_probability_0() -> None:
     lonely = held.proba[held.part.y == 2]
     np.testing.assert_array_equal(lonely[:, 2], 0)
     np.testing.assert_allclose(held.proba.sum(axis=1), 1)
-
-
-@pytest.mark.parametrize(
-    ("attribute", "value"),
-    [
-        ("coef_", np.zeros((2, 3))),
-        ("coef_", np.zeros((1, 8))),
-        ("intercept_", np.zeros(1)),
-        ("unit_", "yes"),
-        ("unit_", None),
-        ("n_features_in_", 9),
-    ],
-)
-def test_what_was_not_fitted_so_is_not_computed_by_numpy(attribute: str, value: object) -> None:
-    fitted = pipeline(PrototypeClassifier(), *blobs((5, 5, 5)))
-    assert isinstance(load_head(dump_head(fitted), source="m"), LinearHead)
-    setattr(fitted[-1], attribute, value)
-    assert not isinstance(load_head(dump_head(fitted), source="m"), LinearHead)
 
 
 def test_a_metric_that_is_not_one_is_refused() -> None:

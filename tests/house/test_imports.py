@@ -13,8 +13,8 @@ import click
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -22,13 +22,14 @@ from sklearn.svm import SVC
 from featx.artifact import Model, ModelExtractor, save_model
 from featx.artifact.calibration import Isotonic
 from featx.artifact.decision import Cutoff
-from featx.artifact.ensemble import EnsembleHead, Voice
+from featx.artifact.ensemble import EnsembleHead, Member
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.cli.main import featx
 from featx.data.hashing import content_hash
 from featx.heads._boosting import BoostedTreesClassifier
 from featx.heads._mlp import PerceptronClassifier
+from featx.heads._neighbours import NearestClassifier
 from featx.heads._prototypes import PrototypeClassifier
 from featx.store import EmbeddingStore
 from featx.types import Preprocess
@@ -128,18 +129,20 @@ PREDICT = (
         PrototypeClassifier(),
         PerceptronClassifier(4, epochs=1),
         BoostedTreesClassifier(max_iter=2),
+        NearestClassifier(weights="distance"),
+        DummyClassifier(),
     ],
-    ids=["logreg", "svm-rbf", "prototypes", "mlp", "hist-gradient-boosting"],
+    ids=["logreg", "svm-rbf", "prototypes", "mlp", "hist-gradient-boosting", "knn", "dummy"],
 )
-def test_a_model_that_numpy_computes_loads_and_predicts_alone(tmp_path: Path, head: Any) -> None:
+def test_a_model_loads_and_predicts_by_numpy_alone(tmp_path: Path, head: Any) -> None:
     save_model(fitted(head, DOCUMENT), tmp_path / "m")
     assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
 
 
 def test_an_ensemble_of_such_heads_needs_numpy_alone(tmp_path: Path) -> None:
     model = fitted(LogisticRegression(), DOCUMENT)
-    voices = [Voice([model.head], (0, N_FEATURES)), Voice([model.head] * 2, (0, N_FEATURES))]
-    model.head = EnsembleHead(np.array(["a", "b"]), N_FEATURES, voices)
+    members = [Member([model.head], (0, N_FEATURES)), Member([model.head] * 2, (0, N_FEATURES))]
+    model.head = EnsembleHead(np.array(["a", "b"]), N_FEATURES, members)
     save_model(model, tmp_path / "m")
     assert not imported(tmp_path, PREDICT, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
 
@@ -159,11 +162,6 @@ def test_what_says_how_far_to_trust_it_needs_numpy_alone(tmp_path: Path) -> None
         "\nassert model.ood_scores(X).shape == (3,) and model.prediction_sets(X).all()"
     )  # fmt: skip
     assert not imported(tmp_path, asked, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
-
-
-def test_a_model_that_it_does_not_is_loaded_by_skops(tmp_path: Path) -> None:
-    save_model(fitted(KNeighborsClassifier(algorithm="brute"), DOCUMENT), tmp_path / "m")
-    assert imported(tmp_path, PREDICT, "m") >= {"skops", "sklearn"}
 
 
 def test_scoring_what_the_cache_holds_imports_no_network(tmp_path: Path) -> None:

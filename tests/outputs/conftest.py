@@ -19,7 +19,7 @@ from featx.runs.results import Environment, Results
 from featx.scoring.sorting import TREE, Placement, sort_files
 from tests.lab import RESULTS
 
-DOCUMENT = b'{"format": "featx-model", "files": {"head.skops": {}}}'
+DOCUMENT = b'{"format": "featx-model", "files": {"head.safetensors": {}}}'
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _spare_the_real_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_model(path: Path, text: str) -> None:
-    files = {"model.json": DOCUMENT, "head.skops": text.encode()}
+    files = {"model.json": DOCUMENT, "head.safetensors": text.encode()}
     write_folder(path, files, overwrite=True)
 
 
@@ -68,7 +68,7 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]
     return {
         "run": Written(RUN, _run, lambda path: [load_run(path).classes[0]]),
         "model": Written(
-            MODEL, write_model, lambda path: [(path / "head.skops").read_text()], claims=True
+            MODEL, write_model, lambda path: [(path / "head.safetensors").read_text()], claims=True
         ),
         "tree": Written(
             TREE, tree, lambda path: [file.read_text() for file in (path / "cat").iterdir()]

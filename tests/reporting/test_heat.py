@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import featx
-from featx.artifact.planes import class_planes
+from featx.heads import freeze
 from featx.reporting.contents import Heat
 from featx.reporting.heat import heat_words, overlay
 from tests.lab import NETWORK
@@ -29,9 +29,9 @@ def test_planes_are_the_margins(n_classes: int, steps: str, classifier: Any) -> 
     rng = np.random.default_rng(0)
     y = np.arange(60) % n_classes
     X = rng.normal(size=(60, 5)) * [1, 10, 0.1, 1, 3] + 7 + y[:, None]
-    before = [StandardScaler(), PCA(3, whiten=True)] if steps == "pca" else [StandardScaler()]
+    before = [StandardScaler(), PCA(3)] if steps == "pca" else [StandardScaler()]
     head = make_pipeline(*before, classifier).fit(X, y)
-    planes = class_planes(head)
+    planes = freeze(head).planes()
     assert planes is not None
     margins = head.decision_function(X)
     if n_classes == 2:
@@ -41,7 +41,7 @@ def test_planes_are_the_margins(n_classes: int, steps: str, classifier: Any) -> 
 
 def test_a_saved_head_has_the_same_planes(run: Any) -> None:
     model = featx.load_model(run.folder)
-    read, rebuilt = class_planes(model.head), class_planes(model.pipeline)
+    read, rebuilt = model.planes(), freeze(model.pipeline).planes()
     if run.results["chosen"]["head"] == "logreg":
         assert read is not None
         assert rebuilt is not None

@@ -182,12 +182,6 @@ def test_it_travels_with_the_model(drifting: Model, tmp_path: Path, name: str) -
             save_model(one, tmp_path / "no")
 
 
-def test_a_model_without_it_is_written_as_before(fitted: Model, tmp_path: Path) -> None:
-    save_model(replace(fitted, trust=Trust()), tmp_path / "m")
-    assert '"drift"' not in (tmp_path / "m" / "model.json").read_text("utf-8")
-    assert load_model(tmp_path / "m").trust == Trust()
-
-
 PER_IMAGE = ("places", "blocks", "predicted", "probabilities")
 CHANGES: dict[str, Any] = {
     "another type": lambda a: {**a, "blocks": a["blocks"].astype(np.int32)},

@@ -1,52 +1,40 @@
-"""The scikit-learn part of a model as skops data, with every type that may be in it listed here.
+"""Heads of models that featx 0.1 wrote (formats 1 and 2): scikit-learn's pipeline as skops data.
 
-skops rebuilds objects from named types without running code from the file. It trusts all of
-scikit-learn by default; featx writes only scalers and heads, so it reads only those: the file's
-schema is walked before skops sees it, and one unlisted type refuses the whole file by name.
+skops rebuilds objects from named types without running code from the file. The file's schema is
+walked before skops sees it, and one type that featx 0.1 did not write refuses the whole file by
+name. What is rebuilt is only read: its arrays become those of `featx.heads`, which are checked
+before anything is computed. Needs the extra ``v1``, and goes with the next version.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 import warnings
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
-from featx.artifact.linear import PROTOTYPES, ArrayHead, read_linear
-from featx.artifact.network import PERCEPTRON, read_network
-from featx.artifact.saved import SavedObject, read_steps
-from featx.artifact.trees import BOOSTED, read_trees
-from featx.artifact.vectors import SVC, read_vectors
-from featx.errors import ModelError
+from featx.errors import MissingExtraError, ModelError
 from featx.files import printable
+from featx.heads import FittedHead, freeze
 from featx.parsing import parse_json
 
-__all__ = ["TRUSTED_TYPES", "dump_head", "load_head"]
+__all__ = ["TRUSTED_TYPES", "read_head"]
 
-#: Estimators that a model may hold. A new head adds its class here.
+#: Estimators that featx 0.1 wrote.
 ESTIMATORS = (
-    BOOSTED,
-    PERCEPTRON,
-    PROTOTYPES,
+    "featx.heads._boosting.BoostedTreesClassifier",
+    "featx.heads._mlp.PerceptronClassifier",
+    "featx.heads._prototypes.PrototypeClassifier",
     "sklearn.decomposition._pca.PCA",
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
-    "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis",
     "sklearn.dummy.DummyClassifier",
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.linear_model._ridge.RidgeClassifier",
-    "sklearn.naive_bayes.GaussianNB",
     "sklearn.neighbors._classification.KNeighborsClassifier",
-    "sklearn.neighbors._nearest_centroid.NearestCentroid",
     "sklearn.pipeline.Pipeline",
-    "sklearn.preprocessing._data.MinMaxScaler",
-    "sklearn.preprocessing._data.Normalizer",
-    "sklearn.preprocessing._data.RobustScaler",
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.preprocessing._label.LabelBinarizer",
-    "sklearn.svm._classes.LinearSVC",
     "sklearn.svm._classes.SVC",
 )
 NUMBERS = ("bool", "float32", "float64", "int32", "int64", "str_", "uint8", "uint32", "uint64")
@@ -61,83 +49,55 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
     "TupleNode": frozenset({"builtins.tuple"}),
     "TypeNode": frozenset({"builtins.int", "builtins.str"}),  # types of dictionary keys
 }
-#: What reads a head for NumPy to compute; `read_linear` for all others.
-READERS: dict[str, Callable[[list[SavedObject], Callable[[], Any]], ArrayHead]] = {
-    BOOSTED: read_trees,
-    PERCEPTRON: read_network,
-    SVC: read_vectors,
-}
 PROTOCOL = 2  # skops 0.13 and later; older ones are laxer, so a file cannot ask for them
 MAX_SCHEMA_BYTES = 1 << 26
 
 
-def dump_head(pipeline: Any) -> bytes:
-    """Encode a fitted pipeline of scaler and head.
-
-    Raises
-    ------
-    ModelError
-        It holds something that `load_head` would refuse.
-    """
-    import skops.io
-
-    try:
-        data = skops.io.dumps(pipeline)
-    except Exception as error:  # skops raises many kinds for what it cannot express
-        raise ModelError(f"This pipeline cannot be saved: {error}") from error
-    _audit(data, "this pipeline")
-    return data
-
-
-def load_head(data: bytes, *, source: str) -> Any:
-    """Decode a head: by NumPy alone where `featx.artifact.linear` or ``vectors`` computes it.
+def read_head(data: bytes, *, source: str) -> FittedHead:
+    """The arrays of a head.
 
     Parameters
     ----------
     data : bytes
-        What `dump_head` gave.
+        skops data.
     source : str
         What to call it in messages.
 
-    Returns
-    -------
-    ArrayHead or sklearn.pipeline.Pipeline
-        Of which the first predicts as the second, which skops builds, would, to rounding.
-
     Raises
     ------
+    MissingExtraError
+        skops is not installed.
     ModelError
         It is not skops data, holds a type not in `TRUSTED_TYPES` (named), arrays that are not
         what their headers say, or cannot be rebuilt by the libraries installed.
     """
-    schema = _audit(data, source)
-    return _read_arrays(data, schema, source) or _build(data, source)
-
-
-def _read_arrays(data: bytes, schema: Any, source: str) -> ArrayHead | None:
-    """The head as arrays; None where it is not one, or not as scikit-learn would have fitted it."""
-    rebuild = functools.partial(_build, data, source)
+    _audit(data, source)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            steps = read_steps(schema, archive)
-            read = READERS.get(steps[-1].class_name, read_linear)
-            return read(steps, rebuild)
-    except Exception:  # whatever an unknown or crafted file makes it raise: skops is to judge
-        return None
-
-
-def _build(data: bytes, source: str) -> Any:
-    """The pipeline of audited data."""
-    import skops.io
-
+        import skops.io
+    except ImportError:
+        raise MissingExtraError("A model that featx 0.1 wrote", "v1") from None
     trusted = sorted(frozenset.union(*TRUSTED_TYPES.values()))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scikit-learn's versions are compared by the caller
             pipeline = skops.io.loads(data, trusted=trusted)
+            return freeze(_with_present_classes(pipeline))
+    except ModelError as error:
+        raise ModelError(f"{source}: {error.message}") from error
     except Exception as error:  # whatever a crafted or foreign file makes them raise
         raise ModelError(f"{source}: the head cannot be rebuilt: {error}") from error
-    _check_indices(pipeline, source)
+
+
+def _with_present_classes(pipeline: Any) -> Any:
+    """Neighbours as the class that fits them now."""
+    from featx.heads._neighbours import NearestClassifier
+
+    name, head = pipeline.steps[-1]
+    if type(head).__name__ == "KNeighborsClassifier":
+        near = NearestClassifier(**head.get_params())
+        near.X_, near.y_ = head._fit_X, head._y
+        near.classes_, near.n_features_in_ = head.classes_, head.n_features_in_
+        pipeline.steps[-1] = name, near
     return pipeline
 
 
@@ -190,7 +150,7 @@ def _audit_schema(schema: Any, source: str) -> None:
         raise ModelError(
             f"{source}: refused, the head holds types featx does not trust: "
             f"{', '.join(sorted(refused))}.",
-            hint="A featx model holds only a scaler and a head of scikit-learn's.",
+            hint="Models of featx 0.1 hold only a scaler and a head of scikit-learn's.",
         )
 
 
@@ -209,58 +169,3 @@ def _audit_array(data: bytes, name: str, source: str) -> None:
         raise ModelError(
             f"{source}: the array {printable(name)} of the head is not what its header says."
         )
-
-
-def _check_indices(pipeline: Any, source: str) -> None:
-    """Refuse counts and indices that would be followed out of their arrays, or without an end.
-
-    libsvm and the neighbour search trust these numbers; scikit-learn does not check them again.
-    """
-    head = pipeline
-    while getattr(head, "steps", None):
-        head = head.steps[-1][1]
-    check = {
-        "BoostedTreesClassifier": _trees_are_sound,
-        "KNeighborsClassifier": _neighbours_are_sound,
-        "SVC": _svc_is_sound,
-    }
-    try:
-        sound = check.get(type(head).__name__, lambda head: True)(head)
-    except Exception:  # attributes missing or of any type
-        sound = False
-    if not sound:
-        raise ModelError(f"{source}: the head's arrays contradict each other; it was crafted.")
-
-
-def _svc_is_sound(head: Any) -> bool:
-    n_classes, (n_vectors, n_features) = len(head.classes_), head.support_vectors_.shape
-    n_pairs = n_classes * (n_classes - 1) // 2
-    return bool(
-        head._impl == "c_svc"
-        and head._sparse is False
-        and head.kernel in {"linear", "poly", "rbf", "sigmoid"}
-        and head.support_.shape == (n_vectors,)
-        and head._n_support.shape == (n_classes,)
-        and head._n_support.min() >= 0
-        and head._n_support.sum() == n_vectors
-        and head._dual_coef_.shape == (n_classes - 1, n_vectors)
-        and head._intercept_.shape == (n_pairs,)
-        and n_features == head.n_features_in_
-        and head._probA.size in {0, n_pairs}
-        and head._probB.size == head._probA.size
-    )
-
-
-def _neighbours_are_sound(head: Any) -> bool:
-    return bool(
-        head._tree is None
-        and head._y.shape == (len(head._fit_X),)
-        and head._y.min() >= 0
-        and head._y.max() < len(head.classes_)
-        and head._fit_X.ndim == 2
-        and isinstance(head.effective_metric_, str)
-    )
-
-
-def _trees_are_sound(head: Any) -> bool:
-    return bool(head.trees_.are_sound(head.n_features_in_, len(head.classes_)))

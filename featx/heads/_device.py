@@ -1,7 +1,7 @@
 """Where products of matrices are computed: by NumPy on the processor, or by torch on a GPU.
 
 What the two spell alike (``@``, ``exp``, ``amax``, ``sum``, ``concatenate``, ``linalg.eigh``,
-``asarray``) is written once, on `Place.xp`; the rest is here.
+``asarray``) is written once, on `Device.xp`; the rest is here.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOST", "Place", "find_place"]
+__all__ = ["HOST", "Device", "find_device"]
 
 Array = Any  # of NumPy, or a tensor of torch
 
 
 @dataclass(frozen=True)
-class Place:
+class Device:
     """A device and the library that computes there.
 
     Parameters
@@ -33,7 +33,7 @@ class Place:
     device: str = "cpu"
 
     def put(self, values: NDArray[Any]) -> Array:
-        """An array of this place, of the same type."""
+        """An array of this device, of the same type."""
         if self.xp is np:
             return values
         return self.xp.asarray(np.ascontiguousarray(values), device=self.device)
@@ -53,13 +53,13 @@ class Place:
         return values if self.xp is np else values.cpu().numpy()
 
 
-HOST = Place()
+HOST = Device()
 
 
-def find_place(device: str) -> Place:
+def find_device(device: str) -> Device:
     """NumPy for ``cpu``; torch for any other device, and only then is it imported."""
     if device == "cpu":
         return HOST
     import torch
 
-    return Place(torch, device)
+    return Device(torch, device)

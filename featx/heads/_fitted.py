@@ -1,0 +1,355 @@
+"""A fitted scaler and head as arrays: what is saved, scored, drawn and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.arrays import cast, namespace
+from featx.errors import ModelError
+from featx.heads._form import Form, fields_fault, floats
+from featx.heads._registry import HEADS
+
+__all__ = ["FittedHead", "Steps", "freeze"]
+
+Array = Any  # of NumPy, or a tensor of torch
+
+FLOATS = (np.float32, np.float64, np.float16)  # what scikit-learn standardises as it is
+CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
+SCALER = {"mean": floats("n_features"), "scale": floats("n_features")}
+PROJECTION = {
+    "components": floats("n_components", "n_features"),
+    "centre": floats("n_features"),
+    "variance": floats("n_components"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What comes before the classifier: scikit-learn's ``StandardScaler`` and ``PCA``, fitted.
+
+    Parameters
+    ----------
+    mean, scale : array of shape (n_features,), or None
+        Subtracted, and divided by; None does nothing.
+    components : array of shape (n_components, n_features), or None
+    centre : array of shape (n_features,), or None
+        Subtracted before the projection.
+    variance : array of shape (n_components,), or None
+        Along each component; of no use but to scikit-learn's PCA.
+    """
+
+    mean: Array = None
+    scale: Array = None
+    components: Array = None
+    centre: Array = None
+    variance: Array = None
+
+    def scaler(self, X: Array) -> Array:
+        """Standardise ``X`` (n, n_features), in its own type as scikit-learn does.
+
+        Raises
+        ------
+        ModelError
+            The result is not finite: the embeddings are far outside what the scaler has seen.
+        """
+        numpy = namespace(X) is np
+        if numpy and X.dtype not in FLOATS:
+            X = X.astype(np.float64)
+        elif numpy:
+            X = X.astype(X.dtype.newbyteorder("="))
+        dtype = str(X.dtype).removeprefix("torch.")
+        if self.mean is not None:
+            X = X - cast(self.mean, dtype)
+        if self.scale is not None:
+            with np.errstate(over="ignore"):
+                X = X / cast(self.scale, dtype)
+        if numpy and not np.isfinite(X).all():
+            raise ModelError("Embeddings must be finite when standardised; some are too large.")
+        return X
+
+    def __call__(self, X: Array) -> Array:
+        """Standardise and project."""
+        X = self.scaler(X)
+        if self.components is None:
+            return X
+        # scikit-learn's own order: the projected centre is taken off the projected embeddings
+        axes = self.components.T
+        return X @ axes - self.centre[None, :] @ axes
+
+
+@dataclass(frozen=True, eq=False)
+class FittedHead:
+    """Scaler, projection and classifier, computed from arrays by NumPy or torch.
+
+    Parameters
+    ----------
+    head : str
+        Name of the plug-in.
+    classes_ : ndarray of shape (n_classes,)
+        At least two.
+    n_features_in_ : int
+        Width of the embeddings.
+    arrays, settings : dict
+        As the plug-in's form names them.
+    steps : Steps
+    parameters : dict
+        Of the scikit-learn classifier, which are not needed to predict.
+    """
+
+    head: str
+    classes_: NDArray[Any]
+    n_features_in_: int
+    arrays: Mapping[str, Array]
+    settings: Mapping[str, Any]
+    steps: Steps = field(default_factory=Steps)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def form(self) -> Form:
+        """How the head predicts."""
+        form: Form = HEADS.get(self.head).form
+        return form
+
+    def fault(self) -> str | None:
+        """What is wrong with its arrays; None where they are what the form asks for."""
+        steps = {name: a for name, a in vars(self.steps).items() if a is not None}
+        projected = PROJECTION if steps.keys() & PROJECTION.keys() else {}
+        wanted = {name: SCALER[name] for name in SCALER if name in steps} | projected
+        sizes = {"n_features": self.n_features_in_}
+        if wrong := fields_fault(steps, wanted, sizes):
+            return f"before the head {wrong}"
+        if self.steps.scale is not None and not (self.steps.scale > 0).all():
+            return "its scaler divides by numbers that are not positive"
+        width = sizes.get("n_components", self.n_features_in_)
+        return self.form.fault(self.arrays, self.settings, width, len(self.classes_))
+
+    def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Embeddings standardised, not projected."""
+        return np.asarray(self.steps.scaler(X))
+
+    @property
+    def decision_function(self) -> Callable[[Array], Array]:
+        """A function of ``X``: margins, (n,) for two classes (of the second), else (n, n_classes).
+
+        A head that has probabilities but no margins lacks it.
+        """
+        if self.form.output == "proba":
+            raise AttributeError(f"{self.head} has no margins")
+        return self._margins
+
+    @property
+    def predict_proba(self) -> Callable[[Array], Array]:
+        """A function of ``X``: probabilities, shape (n, n_classes).
+
+        A head whose margins need a temperature lacks it.
+        """
+        if self.form.output == "logits":
+            raise AttributeError(f"{self.head} has no probabilities")
+        return self._probabilities
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """The likeliest classes, shape (n,)."""
+        if self.form.output == "proba":
+            return self.classes_[self._outputs(X).argmax(axis=1)]
+        margins = self._margins(X)
+        if margins.ndim == 2:
+            return self.classes_[margins.argmax(axis=1)]
+        second = margins >= 0 if self.form.zero_is_second else margins > 0
+        return self.classes_[second.astype(np.intp)]
+
+    def planes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Scaler, projection and classifier as one affine map.
+
+        Returns
+        -------
+        tuple of (ndarray of shape (n_classes, n_features), ndarray of shape (n_classes,)) or None
+            Weights and offsets: differences between classes of ``X @ weights.T + offsets`` are
+            those of the head's margins (or log-odds) for embeddings ``X``. None where the head is
+            not linear in them.
+        """
+        planes = self.form.planes(self._named) if self.form.planes else None
+        if planes is None:
+            return None
+        steps = self.steps
+        weights, offsets = (part.astype(np.float64) for part in planes)
+        if steps.components is not None:
+            weights = weights @ steps.components
+            offsets = offsets - weights @ steps.centre
+        weights = weights / (1.0 if steps.scale is None else steps.scale)
+        if steps.mean is not None:
+            offsets = offsets - weights @ steps.mean
+        if len(weights) > 1:
+            return weights, offsets
+        # the one plane of two classes is the second's over the first's
+        return np.vstack([0 * weights, weights]), np.concatenate([0 * offsets, offsets])
+
+    def rebuild(self) -> Any:
+        """scikit-learn's pipeline, which predicts the same.
+
+        Raises
+        ------
+        ModelError
+            The libraries installed cannot build it.
+        """
+        from sklearn.pipeline import Pipeline
+
+        try:
+            return Pipeline([*_transformers(self.steps, self.n_features_in_), self._classifier()])
+        except Exception as error:  # of parameters that another version of scikit-learn took
+            raise ModelError(f"scikit-learn cannot build the head again: {error}") from error
+
+    def _classifier(self) -> tuple[str, Any]:
+        classifier = HEADS.get(self.head).build(None, 0).set_params(**self.parameters)
+        classifier.classes_ = np.array(self.classes_.tolist())
+        steps = self.steps.components
+        classifier.n_features_in_ = self.n_features_in_ if steps is None else len(steps)
+        if self.form.thaw is not None:
+            self.form.thaw(classifier, self._named)
+        else:
+            for name, value in (*self.arrays.items(), *self.settings.items()):
+                setattr(classifier, f"{name}_", np.array(value) if name in self.arrays else value)
+        return "head", classifier
+
+    @property
+    def _named(self) -> SimpleNamespace:
+        return SimpleNamespace(**self.arrays, **self.settings)
+
+    def _outputs(self, X: Array) -> Array:
+        """What the form computes; of many embeddings in parts."""
+        a, form = self._named, self.form
+        X = self.steps(X)
+        if form.numbers is None or namespace(X) is not np:
+            return form.compute(X, a)
+        rows = max(1, CHUNK_NUMBERS // max(1, form.numbers(a)))
+        parts = [form.compute(X[i : i + rows], a) for i in range(0, max(len(X), 1), rows)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _margins(self, X: Array) -> Array:
+        margins = self._outputs(X)
+        return margins[:, 0] if margins.shape[1] == 1 else margins
+
+    def _probabilities(self, X: Array) -> Array:
+        if self.form.output == "proba":
+            return self._outputs(X)
+        margins = self._margins(X)
+        xp = namespace(margins)
+        if margins.ndim == 1:
+            with np.errstate(over="ignore"):  # exp of a large number: the probability is then 0
+                second = 1 / (1 + xp.exp(-margins))
+            return xp.stack([1 - second, second], axis=1)
+        weights = xp.exp(margins - xp.amax(margins, axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _transformers(steps: Steps, width: int) -> list[tuple[str, Any]]:
+    """scikit-learn's scaler and PCA, fitted."""
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    made: list[tuple[str, Any]] = []
+    if steps.mean is not None or steps.scale is not None:
+        scaler = StandardScaler(with_mean=steps.mean is not None, with_std=steps.scale is not None)
+        scaler.mean_ = np.zeros(width) if steps.mean is None else steps.mean.copy()
+        scaler.scale_ = None if steps.scale is None else steps.scale.copy()
+        scaler.var_ = None if steps.scale is None else steps.scale**2
+        scaler.n_features_in_ = width
+        made.append(("scaler", scaler))
+    if steps.components is not None:
+        pca = PCA(len(steps.components))
+        pca.components_, pca.mean_ = steps.components.copy(), steps.centre.copy()
+        pca.explained_variance_, pca.n_components_ = steps.variance.copy(), len(steps.components)
+        pca.n_features_in_ = width
+        made.append(("pca", pca))
+    return made
+
+
+def freeze(head: Any) -> FittedHead:
+    """The arrays of a fitted pipeline of scaler, projection and classifier.
+
+    Parameters
+    ----------
+    head : sklearn.pipeline.Pipeline or FittedHead
+
+    Raises
+    ------
+    ModelError
+        A step is not one that featx fits; it and they are named.
+    """
+    if isinstance(head, FittedHead):
+        return head
+    *before, (_, classifier) = getattr(head, "steps", None) or [("head", head)]
+    plugin, steps = _plugin_of(classifier), Steps()
+    try:
+        for _, step in before:
+            steps = _with_step(steps, step)
+        arrays, settings = plugin.form.frozen(classifier)
+    except (ValueError, AttributeError) as error:
+        raise ModelError(
+            f"This {type(classifier).__name__} is no head of featx: {error}."
+        ) from None
+    width = classifier.n_features_in_ if not before else before[0][1].n_features_in_
+    return FittedHead(
+        plugin.name,
+        np.asarray(classifier.classes_),
+        int(width),
+        arrays,
+        settings,
+        steps,
+        _plain(classifier.get_params(deep=False)),
+    )
+
+
+def _with_step(steps: Steps, step: Any) -> Steps:
+    name = type(step).__name__
+    if name == "StandardScaler" and steps.components is None and steps.scale is steps.mean is None:
+        return replace(
+            steps,
+            mean=step.mean_ if step.with_mean else None,
+            scale=step.scale_ if step.with_std else None,
+        )
+    if name == "PCA" and steps.components is None and not step.whiten:
+        return replace(
+            steps,
+            components=np.ascontiguousarray(step.components_),
+            centre=step.mean_,
+            variance=step.explained_variance_,
+        )
+    raise ModelError(
+        f"A {name} cannot stand before the head here: a StandardScaler and then a PCA without "
+        "whitening can."
+    )
+
+
+def _plugin_of(classifier: Any) -> Any:
+    """The plug-in that fits such a classifier; of several the one whose own is most like it."""
+    name = type(classifier).__name__
+    plugins = [HEADS.get(known) for known in HEADS.names()]
+    fitting = [plugin for plugin in plugins if plugin.estimator == name]
+    if not fitting:
+        raise ModelError(
+            f"featx has no head that is a {name}.",
+            hint=f"Its heads are: {', '.join(HEADS.names())}. Another is a file in featx/heads.",
+        )
+    asked = classifier.get_params(deep=False)
+
+    def differences(plugin: Any) -> int:
+        own = plugin.build(None, 0).get_params(deep=False)
+        return sum(asked.get(k, v) != v for k, v in _plain(own).items())
+
+    return min(fitting, key=differences)
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parameters whose values JSON has."""
+    items = {k: v.item() if isinstance(v, np.generic) else v for k, v in parameters.items()}
+    return {
+        k: v
+        for k, v in items.items()
+        if v is None or isinstance(v, bool | int | str) or (isinstance(v, float) and np.isfinite(v))
+    }

@@ -1,0 +1,31 @@
+"""scikit-learn's nearest neighbours that keep what they were fitted to in public."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.validation import check_array
+
+__all__ = ["NearestClassifier"]
+
+
+class NearestClassifier(KNeighborsClassifier):
+    """``KNeighborsClassifier`` with two attributes more.
+
+    Attributes
+    ----------
+    X_ : ndarray of shape (n, n_features), float32 or float64
+        Training rows.
+    y_ : ndarray of shape (n,), int
+        Their class indices.
+    """
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> NearestClassifier:
+        """As scikit-learn's."""
+        super().fit(X, y)
+        self.X_ = check_array(X, dtype=[np.float64, np.float32])
+        self.y_ = np.searchsorted(self.classes_, y).astype(np.int64)
+        return self
