@@ -211,8 +211,9 @@ def _search(results: Mapping[str, Any]) -> Iterator[str]:
 def _finetuned(model: Carded) -> Iterator[str]:
     tuning, asked = model.results["finetuning"], model.asked.get("finetune") or {}
     last = tuning["trainings"][-1]
+    said = tuning.get("tried", {}).get("said")
     if tuning["answer"] == "frozen":
-        why, said = tuning.get("not_kept"), tuning.get("tried", {}).get("said")
+        why = tuning.get("not_kept")
         tried = f" ({escaped(said)})" if said else ""
         yield (
             f"- Fine-tuning was tried{tried} and not kept{f': {escaped(why)}' if why else ''}. "
@@ -225,9 +226,10 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{last['best_epoch']} was kept, by its {_watched(last)} on "
         f"{counted(last['n_validation'], 'validation image')}."
     )
+    if said:
+        yield f"- Tried: {escaped(said)}."
     asked = {**asked, **tuning.get("tried", {})}
-    shown = ("preset", "unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup",
-             "cutmix")  # fmt: skip
+    shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
     settings = [f"{key.replace('_', ' ')} {_value(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"- Asked for: {', '.join(settings)}."
