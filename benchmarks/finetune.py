@@ -1,14 +1,15 @@
 """Fine-tuning: images a second of featx's training against plain torch, and bf16 against fp32.
 
-    python benchmarks/finetune.py [--images 96] [--rounds 3] [--network resnet18]
+    python benchmarks/finetune.py [--images 96] [--rounds 3] [--network "lite0 at 128 px"]
 
-One epoch of ``featx finetune`` (decoding of images that are in memory, their views, the step,
-clipping, AdamW) against a plain loop: the same network, batch size, optimiser and precision on a
-tensor that is already in memory, with torch's defaults and nothing else, and against the same loop
-with channels last. Networks have random weights, which cost the same as trained ones. The sides
-run in turn (A B C A B C), each in a process of its own, so that ratios are within one round.
-Beside it, frozen stages computed once (``--unfreeze last-1 --augment none``) against computed in
-every step. What bf16 gives depends on the processor: without AMX or AVX-512 bf16 it is emulated.
+One epoch of ``featx finetune`` (crops of images that are in memory, the step, clipping, AdamW)
+against plain loops with the same network, batch size, optimiser and precision: one that makes the
+same crops of the same decoded images (plain_loop.py, channels last), and two without any, on a
+tensor that is already in memory, with torch's defaults and with channels last. Networks have random
+weights, which cost the same as trained ones. The sides run in turn (A B C A B C), each in a process
+of its own, so that ratios are within one round. Beside it, frozen stages computed once
+(``--unfreeze last-1 --augment none``) against computed in every step. What bf16 gives depends on
+the processor: without AMX or AVX-512 bf16 it is emulated.
 Writes benchmarks/results/finetune.json.
 """
 
@@ -31,8 +32,13 @@ import numpy as np
 from measuring import asked, keep, machine
 
 RESULTS = Path(__file__).parent / "results" / "finetune.json"
-NETWORKS = {"resnet18": "timm:resnet18", "squeezenet1_0": "torchvision:squeezenet1_0"}
-SIDES = ("featx", "plain", "plain, channels last")
+NETWORKS: dict[str, tuple[str, int | None]] = {
+    "lite0 at 128 px": ("featx:lite0", 128),
+    "resnet18": ("timm:resnet18", None),
+    "squeezenet1_0": ("torchvision:squeezenet1_0", None),
+}
+CROPS = "plain, same crops"
+SIDES = ("featx", CROPS, "plain", "plain, channels last")
 N_CLASSES, BATCH, WARM_UP = 10, 32, 1
 KEYS = "per_s", "per_cpu_s"
 CACHING = ("frozen stages computed once", "frozen stages in every step")
@@ -142,7 +148,7 @@ def measure(name: str, side: str, precision: str, n: int) -> Rates:
     """Images a second."""
     network, preprocess = load(name)
     if side.startswith("plain"):
-        return plain(network, preprocess, precision, n, last="last" in side)
+        return plain(network, preprocess, precision, n, side)
     return featx(network, preprocess, precision, n, side)
 
 
@@ -151,18 +157,21 @@ def load(name: str) -> tuple[Any, Any]:
     from featx.backbones import load_backbone
     from featx.types import BackboneRequest
 
-    backbone = load_backbone(BackboneRequest(NETWORKS[name], pretrained=False))
+    backbone_name, size = NETWORKS[name]
+    backbone = load_backbone(BackboneRequest(backbone_name, pretrained=False, size_px=size))
     return backbone.network, backbone.preprocess
 
 
-def plain(network: Any, preprocess: Any, precision: str, n: int, *, last: bool) -> Rates:
+def plain(network: Any, preprocess: Any, precision: str, n: int, side: str) -> Rates:
     """The loop that everybody writes."""
     import torch
+    from plain_loop import Pictures, Plain
 
     size = preprocess.size_px
     with torch.no_grad():
         width = network.eval()(torch.zeros(1, 3, *size))[0].shape[1]
     head = torch.nn.Linear(width, N_CLASSES)
+    last = side in (CROPS, SIDES[-1])
     format_ = torch.channels_last if last else torch.contiguous_format
     network.to(memory_format=format_).train()
     for module in network.modules():  # featx leaves these statistics alone too
@@ -171,12 +180,17 @@ def plain(network: Any, preprocess: Any, precision: str, n: int, *, last: bool) 
     parameters = [*network.requires_grad_(True).parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
     x = torch.randn(n, 3, *size).contiguous(memory_format=format_)
-    y = torch.arange(n) % N_CLASSES
+    y, rng = torch.arange(n) % N_CLASSES, np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = photographs(Path(folder), n) if side == CROPS else []
+        pictures = Pictures(paths, preprocess)
 
     def step(start: int) -> None:
         optimizer.zero_grad()
+        rows = range(start, min(start + BATCH, n))
+        batch = pictures.augmented(rows, Plain(), rng) if side == CROPS else x[rows.start :][:BATCH]
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            scores = head(network(x[start : start + BATCH])[0])
+            scores = head(network(batch)[0])
         loss = torch.nn.functional.cross_entropy(scores.float(), y[start : start + BATCH])
         loss.backward()
         optimizer.step()
@@ -243,21 +257,13 @@ def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
 
 
 def bank_of(folder: Path, preprocess: Any, n: int, bank: Callable[..., Any]) -> Any:
-    """Photographs of noise over gradients, 400 by 533, as JPEG."""
+    """Photographs as featx reads them."""
     from contextlib import closing
-
-    from PIL import Image
 
     from featx.data.hashing import content_hash
     from featx.machine import cpu_cores
 
-    rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 160, 533)[None, :, None] * np.ones((400, 1, 3))
-    paths = []
-    for i in range(n):
-        paths.append(folder / f"{i}.jpg")
-        pixels = (ramp + rng.integers(0, 96, (400, 533, 3))).astype(np.uint8)
-        Image.fromarray(pixels).save(paths[-1], quality=85)
+    paths = photographs(folder, n)
     hashes = np.frombuffer(b"".join(content_hash(p.read_bytes()) for p in paths), np.uint8)
     named = [str(path) for path in paths]
     return closing(
@@ -269,6 +275,19 @@ def bank_of(folder: Path, preprocess: Any, n: int, bank: Callable[..., Any]) -> 
             threads=cpu_cores(),
         )
     )
+
+
+def photographs(folder: Path, n: int) -> list[Path]:
+    """Noise over gradients, 240 by 320, as JPEG."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 160, 320)[None, :, None] * np.ones((240, 1, 3))
+    paths = [folder / f"{i}.jpg" for i in range(n)]
+    for path in paths:
+        pixels = (ramp + rng.integers(0, 96, (240, 320, 3))).astype(np.uint8)
+        Image.fromarray(pixels).save(path, quality=85)
+    return paths
 
 
 def rate(epoch: Callable[[], Any], n: int) -> Rates:

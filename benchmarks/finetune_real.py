@@ -198,22 +198,25 @@ def judged(folder: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
     """Metrics of a run's predictions: of all images that judge, and of each domain."""
     results = json.loads((folder / "results.json").read_text("utf-8"))
     classes = results["classes"]
-    domain = {r["path"].rpartition("/")[2]: r["domain"] for r in rows}
+    domain = {_short(r["path"]): r["domain"] for r in rows}
     split = {"test": "test", "nested": "nested", "cv": "oof"}[results["estimate"]["method"]]
     with (folder / "predictions.csv").open() as file:
         said = [r for r in csv.DictReader(file) if r["split"] == split]
     y = np.array([classes.index(r["y_true"]) for r in said])
     p = np.array([[float(r[f"p_{c}"]) for c in classes] for r in said])
-    return measured(y, p, [domain[r["id"].rpartition("/")[2]] for r in said])
+    return measured(y, p, [domain[_short(r["id"])] for r in said], folder.name)
 
 
-def measured(y: Any, p: Any, domains: list[str]) -> dict[str, Any]:
-    """Metrics of all images and, where there are domains, of each."""
-    found = {"metrics": metrics(y, p)}
-    for name in sorted(set(domains) - {""}):
-        here = np.array(domains) == name
-        found[name] = metrics(y[here], p[here])
-    return found
+def _short(path: str) -> str:
+    """A file with its folder, which no two images share."""
+    return "/".join(path.split("/")[-2:])
+
+
+def measured(y: Any, p: Any, domains: list[str], name: str) -> dict[str, Any]:
+    """Metrics of all images; where a domain was left out, of the others, and of it as ``out``."""
+    out = np.array([d != "" and name.startswith(f"pacs-{d}") for d in domains])
+    found = {"metrics": metrics(y[~out], p[~out])}
+    return {**found, "out": metrics(y[out], p[out])} if out.any() else found
 
 
 def metrics(y: Any, p: Any) -> dict[str, float]:
@@ -271,24 +274,26 @@ def plain_cell(
         took = {k: round(took[k] + more[k], 1) for k in took}
     judges = np.isin(splits, held)
     domains = [r["domain"] for r in rows if r["split"] != "train"]
-    return {**took, **measured(y[judges], p[judges], domains)}
+    return {**took, **measured(y[judges], p[judges], domains, data)}
 
 
 def table(cells: dict[str, Any]) -> str:
-    """Accuracy and balanced accuracy of each row and column, the mean over seeds."""
-    lines = ["| row | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    rows = list(dict.fromkeys("/".join(name.split("/")[:2]) for name in cells))
-    for name in rows:
-        shown = [_cell([v for k, v in cells.items() if k.startswith(f"{name}/{c}/")])
-                 for c in COLUMNS]  # fmt: skip
-        lines.append(f"| {name} | {' | '.join(shown)} |")
+    """Accuracy, and balanced accuracy in brackets, of each row and column: the mean over seeds."""
+    columns = [c for c in COLUMNS if any(name.split("/")[2] == c for name in cells)]
+    lines = ["| row | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in dict.fromkeys("/".join(name.split("/")[:2]) for name in cells):
+        for key, more in (("metrics", ""), ("out", ", the domain left out")):
+            found = [[v[key] for k, v in cells.items() if k.startswith(f"{name}/{c}/") and key in v]
+                     for c in columns]  # fmt: skip
+            if any(found):
+                lines.append(f"| {name}{more} | {' | '.join(map(_cell, found))} |")
     return "\n".join(lines)
 
 
-def _cell(found: list[dict[str, Any]]) -> str:
+def _cell(found: list[dict[str, float]]) -> str:
     if not found:
         return ""
-    values = [np.mean([f["metrics"][k] for f in found]) for k in METRICS[:2]]
+    values = [np.mean([f[k] for f in found]) for k in METRICS[:2]]
     return f"{values[0]:.3f} ({values[1]:.3f})" + (f", {len(found)} seeds" if found[1:] else "")
 
 

@@ -40,7 +40,7 @@ class Pictures:
 
     def __init__(self, paths: Iterable[Path], preprocess: Any) -> None:
         self.preprocess = preprocess
-        self.images = [Image.open(path).convert("RGB") for path in paths]
+        self.images = [Image.open(path).convert("RGB") for path in paths]  # decodes
         shape = 1, 3, 1, 1
         self.mean = torch.tensor(preprocess.mean).view(shape)
         self.std = torch.tensor(preprocess.std).view(shape)

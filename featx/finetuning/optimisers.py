@@ -13,12 +13,14 @@ from featx.finetuning.unfreezing import Unfreezing
 
 __all__ = ["build_optimizer", "patience_of", "rate_factor", "set_rate"]
 
+
 _BUILD: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": lambda groups, **kw: torch.optim.AdamW(groups, fused=True, **kw),
-    "adam": lambda groups, **kw: torch.optim.Adam(groups, fused=True, **kw),
+    "adamw": lambda groups, **kw: torch.optim.AdamW(groups, fused=_fuses(groups), **kw),
+    "adam": lambda groups, **kw: torch.optim.Adam(groups, fused=_fuses(groups), **kw),
     "sgd": lambda groups, **kw: torch.optim.SGD(groups, momentum=0.9, nesterov=True, **kw),
     "rmsprop": lambda groups, **kw: torch.optim.RMSprop(groups, momentum=0.9, **kw),
 }
+_FUSING = frozenset({"cpu", "cuda"})  # devices that update all parameters in one pass
 _STEPS = 3  # of the schedule "step", each to a tenth
 _PATIENCE = 2  # epochs without a better one, of the schedule "plateau"
 _LEAST = 1e-3  # what one-cycle begins and ends with
@@ -43,6 +45,11 @@ def build_optimizer(unfreezing: Unfreezing, config: FinetuneConfig) -> torch.opt
                 decay = config.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "weight_decay": decay, "share": share})
     return _BUILD[config.optimizer](groups, lr=float(config.learning_rate or 0))
+
+
+def _fuses(groups: list[dict[str, Any]]) -> bool:
+    """Whether all parameters are where one pass may update them."""
+    return all(p.device.type in _FUSING for group in groups for p in group["params"])
 
 
 def patience_of(config: FinetuneConfig) -> int:

@@ -35,14 +35,16 @@ class Kind:
     layer_decay: float
 
 
-#: The rates of the first and the last are measured (docs/finetune.md). Those of layer normalisation
-#: are in between the published ones, scaled to 32 images: He et al., "Masked autoencoders are
+#: Those of batch normalisation are measured (docs/finetune.md). Those of layer normalisation are in
+#: between the published ones, scaled to 32 images: He et al., "Masked autoencoders are
 #: scalable vision learners", CVPR 2022 (5e-4 for 256 images, decay 0.65 to 0.75), and Liu et al.,
 #: "A ConvNet for the 2020s", CVPR 2022 (5e-5 for 512 images, decay 0.7 to 0.8).
+#: That of low rank: Hu et al., "LoRA", ICLR 2022 (2e-4 to 5e-4).
 KINDS = {
     "batch norm": Kind("a network with batch normalisation", 5e-4, 1.0),
     "layer norm": Kind("a transformer, or a network with layer normalisation", 5e-5, 0.75),
     "no norm": Kind("a network without normalisation", 1e-4, 1.0),
+    "low rank": Kind("corrections of low rank", 5e-4, 1.0),
 }
 _LAYER_NORMS = ("layernorm", "groupnorm", "rmsnorm", "evonorm")
 _QUERIES = frozenset({"q", "qkv", "to_qkv", "q_proj", "query", "in_proj"})
@@ -74,7 +76,7 @@ def _attends(module: nn.Module) -> bool:
 
 def settle_rates(config: FinetuneConfig, network: nn.Module) -> FinetuneConfig:
     """The configuration with the rates that it leaves to the kind of network."""
-    kind = find_kind(network)
+    kind = find_kind(network) if config.lora is None else KINDS["low rank"]
     rates = {"learning_rate": kind.learning_rate, "layer_decay": kind.layer_decay}
     missing = {k: v for k, v in rates.items() if getattr(config, k) is None}
     return config.model_copy(update=missing) if missing else config

@@ -118,7 +118,7 @@ def _tried(config: FinetuneConfig) -> dict[str, Any]:
     from featx.finetuning import describe_recipe
 
     settings = config.model_dump(include=RECIPE)
-    return {"said": describe_recipe(config), "preset": config.preset, **settings}
+    return {"recipe": describe_recipe(config), "preset": config.preset, **settings}
 
 
 def _estimates(

@@ -10,9 +10,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,8 @@ from torch import Tensor
 from featx import console
 from featx.config import FinetuneConfig
 from featx.engines._torch import is_out_of_memory
-from featx.finetuning.augmenting import augmenter
 from featx.finetuning.averaging import Average
-from featx.finetuning.batches import Mixture, draw_mixture, head_seed, order_rows, step_seed
+from featx.finetuning.batches import head_seed, order_rows, step_seed
 from featx.finetuning.checkpoints import (
     load_optimizer,
     optimizer_tensors,
@@ -35,9 +33,10 @@ from featx.finetuning.checkpoints import (
 from featx.finetuning.classifier import Classifier
 from featx.finetuning.curves import writing_curves
 from featx.finetuning.distributed import ALONE, World
+from featx.finetuning.feeding import Feed
 from featx.finetuning.launching import Ask, run_together
 from featx.finetuning.lora import adapt, merge
-from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
+from featx.finetuning.losses import balanced_weights, soft_loss
 from featx.finetuning.memory import keeping_memory
 from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
@@ -165,14 +164,14 @@ class _Training:
         balanced = config.class_weight == "balanced"
         weights = balanced_weights(y, self.n_classes) if balanced else None
         self.weights = None if weights is None else weights.to(task.device)
-        self.ahead = ThreadPoolExecutor(1)
+        self.feed = Feed(task, config, world)
         self.ticked_at = self.saved_at = time.perf_counter()
 
     def __enter__(self) -> _Training:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ahead.shutdown(cancel_futures=True)
+        self.feed.close()
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -212,70 +211,16 @@ class _Training:
         left = batches[progress.position :]
         label = f"{task.name}, epoch {progress.epoch + 1} of {self.config.epochs}"
         with console.progress(sum(map(len, left)), label) as bar:
-            for rows, pixels in self._loaded(left):
-                self._step(rows, *self._inputs(rows, pixels))
+            played = self.replay is not None
+            fed = zip(left, repeat(None)) if played else self.feed.batches(left, progress.step)
+            for rows, pixels in fed:
+                x, targets = self.feed.inputs(rows, pixels, progress.step, self.classifier)
+                self._step(rows, x, targets)
                 progress.position += 1
                 bar.advance(len(rows))
                 late = time.perf_counter() - self.saved_at > self.config.checkpoint_s
                 if late and progress.position < len(batches):
                     self._save()
-
-    def _loaded(
-        self, batches: list[NDArray[np.int64]]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8] | None]]:
-        """Batches with their pixels, the next one made while one is trained on; without where what
-        frozen stages say of them is played back."""
-        if self.replay is not None:
-            yield from ((rows, None) for rows in batches)
-            return
-        first = self.progress.step
-        waiting: Future[NDArray[np.uint8]] | None = None
-        for i, rows in enumerate(batches):
-            pixels = waiting.result() if waiting else self._load(rows, first)
-            if i + 1 < len(batches):
-                waiting = self.ahead.submit(self._load, batches[i + 1], first + i + 1)
-            yield rows, pixels
-
-    def _load(self, rows: NDArray[np.int64], step: int) -> NDArray[np.uint8]:
-        """Pixels of `_wanted` images of a batch."""
-        bank, strength = self.task.bank, self.config.augment
-        wanted = self._wanted(self._mixture(len(rows), step), len(rows))
-        if strength == "none":
-            return bank.plain(rows[wanted])
-        augment = augmenter(strength, upright=self.task.upright)
-        return bank.augmented(rows, augment, step=step, seed=self.task.seed, wanted=wanted)
-
-    def _mixture(self, n: int, step: int) -> Mixture | None:
-        size_px = self.task.bank.preprocess.size_px
-        return draw_mixture(n, size_px, self.config, step, self.task.seed)
-
-    def _wanted(self, mixture: Mixture | None, n: int) -> NDArray[np.int64]:
-        """Positions in a batch of the images of this process, and of those they are mixed with."""
-        mine = self.world.share(n)
-        if mixture is None:
-            return mine
-        return np.unique(np.concatenate([mine, mixture.partners[mine]]))
-
-    def _inputs(
-        self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None
-    ) -> tuple[Tensor | None, Tensor]:
-        """What the network sees of this process's images, mixed where asked, and targets."""
-        y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
-        targets = soft_targets(y, self.n_classes, self.config.label_smoothing)
-        mine = self.world.share(len(rows))
-        own = torch.from_numpy(mine)
-        if pixels is None:
-            return None, targets[own]
-        x = self.classifier.normalise(torch.from_numpy(pixels).to(self.task.device))
-        mixture = self._mixture(len(rows), self.progress.step)
-        if mixture is None:
-            return x, targets[own]
-        wanted = self._wanted(mixture, len(rows))
-        images, partners = (
-            x[torch.from_numpy(np.searchsorted(wanted, places))]
-            for places in (mine, mixture.partners[mine])
-        )
-        return mixture.images(images, partners), mixture.targets(targets)[own]
 
     def _step(self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor) -> None:
         """One step of the optimiser, its images in as many parts as asked."""

@@ -217,9 +217,10 @@ def _search(results: Mapping[str, Any]) -> Iterator[str]:
 def _finetuned(model: Carded) -> Iterator[str]:
     tuning, asked = model.results["finetuning"], model.asked.get("finetune") or {}
     last = tuning["trainings"][-1]
+    recipe = tuning.get("tried", {}).get("recipe")
     if tuning["answer"] == "frozen":
-        why, said = tuning.get("not_kept"), tuning.get("tried", {}).get("said")
-        tried = f" ({said})" if said else ""
+        why = tuning.get("not_kept")
+        tried = f" ({recipe})" if recipe else ""
         yield (
             f"Fine-tuning was tried{tried} and not kept{f': {why}' if why else ''}. This is "
             "the frozen backbone with a head fitted on "
@@ -231,9 +232,10 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{last['best_epoch']} was kept, by its {_watched(last)} on "
         f"{counted(last['n_validation'], 'validation image')}."
     )
+    if recipe:
+        yield f"Tried: {recipe}."
     asked = {**asked, **tuning.get("tried", {})}
-    shown = ("preset", "unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup",
-             "cutmix")  # fmt: skip
+    shown = ("unfreeze", "lora", "learning_rate", "optimizer", "augment", "mixup", "cutmix")
     settings = [f"{key.replace('_', ' ')} {setting(asked[key])}" for key in shown if key in asked]
     if settings:
         yield f"Asked for: {', '.join(settings)}."

@@ -113,7 +113,7 @@ def _cells(
         title,
         words,
         partial(_draw_cells, cells=shown, shares=shades, classes=classes),
-        Table(("true", "said", "images" if whole else "share"), lines),
+        Table(("true", "predicted", "images" if whole else "share"), lines),
         (side, side * 0.9),
     )
 

@@ -113,7 +113,9 @@ def cases_table(subject: Subject, shown: Sequence[Case]) -> Table:
         labels = [subject.classes[y], subject.classes[y_pred], float(p[y_pred]), float(p[y])]
         near = "; ".join(names[i] for i, _ in case.nearest)
         rows.append([subject.ids[case.row], *labels, near])
-    return Table(("id", "true", "said", "p_said", "p_true", "nearest_training_images"), rows)
+    return Table(
+        ("id", "true", "predicted", "p_predicted", "p_true", "nearest_training_images"), rows
+    )
 
 
 def case_cards(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> Gallery:

@@ -34,7 +34,9 @@ def _asked(subject: Subject) -> str:
     how = f"; {counted(tried, 'setting')} tried" if tried else ""
     if "finetuning" in results:
         kept = results["finetuning"]["answer"] == "finetuned"
-        how = f"; the backbone was trained too{'' if kept else ', which is not kept'}"
+        said = results["finetuning"].get("tried", {}).get("recipe")
+        recipe = f" ({printable(said)})" if said else ""
+        how = f"; the backbone was trained too{recipe}{'' if kept else ', which is not kept'}"
     groups = results.get("n_groups_in_all")
     if groups is None and not results.get("n_test_images"):  # else those are of a part of them
         groups = results.get("n_groups")

@@ -223,7 +223,7 @@ def confused_pairs(subject: Subject) -> Table:
         [classes[i], classes[j], int(counts[i, j]), float(counts[i, j] / totals[i])]
         for i, j in pairs
     ]
-    return Table(("true", "said", "images", "share_of_true"), rows)
+    return Table(("true", "predicted", "images", "share_of_true"), rows)
 
 
 def class_rows(results: Row) -> Table:

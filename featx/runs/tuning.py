@@ -100,7 +100,7 @@ class Epoch(Record):
 class Tried(Record):
     """The recipe that was tried, in words; its settings are among the keys."""
 
-    said: str
+    recipe: str
     preset: str | None = None
 
 

@@ -17,7 +17,7 @@ from featx.stats.paired import mcnemar
 Y = np.arange(100) % 2
 TRIED = "balanced preset, one recipe of 12 epochs at learning rate 0.0005"
 TUNED = {
-    "finetuning": {"answer": "finetuned", "tried": {"said": TRIED}, "trainings": [{}]},
+    "finetuning": {"answer": "finetuned", "tried": {"recipe": TRIED}, "trainings": [{}]},
     "chosen": {"backbone": "timm:resnet18", "head": "linear", "kind": "finetuned"},
     "cost": {"extract_s": 2.0, "finetune_s": 124.0},
     "search": None,

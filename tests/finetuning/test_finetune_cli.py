@@ -57,6 +57,10 @@ def tuned(run: Featx, workspace: Path) -> Path:
         done = run("finetune", "split", *SMALL, *TRAINING, "--epochs", "3", "--name", "tuned")
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
+        recipe = "balanced preset, one recipe of 3 epochs at learning rate 0.001, last-1 unfrozen"
+        assert f"To be tried: {recipe}, in 1 training: about " in done.err
+        assert results(folder)["finetuning"]["tried"]["recipe"] == recipe
+        assert recipe in (folder / "model" / "README.md").read_text()
     return folder
 
 
@@ -253,8 +257,8 @@ def test_a_search_is_made_inside_every_fold_and_told(
         first, second = training["search"]["trials"]
         assert (first["learning_rate"], first["augment"]) == (1e-3, "crop")
         assert (second["learning_rate"], second["augment"]) != (1e-3, "crop")
-        losses = [trial["validation_loss"] for trial in (first, second)]
-        assert training["finetuned"]["validation_loss"] == min(losses)
+        best = min(first, second, key=lambda t: (-t["validation_score"], t["validation_loss"]))
+        assert training["finetuned"]["validation_loss"] == best["validation_loss"]
     fold = {name: int(row["fold"]) for name, row in rows(fitted, "oof").items()}
     for name, images, paths in seen:
         if name.startswith("fold"):
@@ -272,6 +276,7 @@ def test_the_guard_keeps_the_frozen_model(
     done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse")
     assert done.code == 0, done.err
     assert "Fine-tuning is not kept: training ended before its first epoch did (" in done.err
+    assert "Tried: balanced preset, one recipe of 2 epochs at learning rate 50; another" in done.err
     assert "frozen backbone with a head fitted on all 30 training images" in done.err
     assert "not fine-tuned, since no epoch was better: the frozen backbone with a head" in done.out
     folder = workspace / "runs" / "worse"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from featx.finetuning import Trained
+from featx.finetuning.folds import Outcome
 from featx.finetuning.guard import Change, compare_models
 from featx.stats.comparison import PairedTest
 
@@ -71,6 +75,38 @@ def test_equal_models_are_no_reason_to_change() -> None:
     assert found.below("loss") is not None
     assert found.below("score") is not None
     assert found.document()["score"]["p"] == 1
+
+
+def test_the_last_epoch_is_below_where_both_speak_against_it_or_luck_does_not_explain_it() -> None:
+    better_score = change(said(20, 0.6), said(18, 0.99999))
+    better_loss = change(said(8, 0.5), said(10, 0.6, first=100))
+    neither = change(said(8, 0.6), said(10, 0.5, first=100))
+    assert better_score.below("last") is None
+    assert better_loss.below("last") is None
+    assert str(neither.below("last")).startswith("the score of the validation images went from 0.9")
+    assert ", and their loss from 0." in str(neither.below("last"))
+    assert "more than luck" in str(change(said(0, 0.4), said(30, 0.9)).below("last"))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "stopped", "improving"),
+    [
+        ([(0.9, 0.5), (0.7, 0.6), (0.6, 0.7)], "epochs", True),
+        ([(0.9, 0.9), (0.7, 0.6), (0.6, 0.7)], "epochs", True),  # the frozen model is no epoch
+        ([(0.9, 0.5), (0.7, 0.7), (0.6, 0.7)], "epochs", True),  # of equal scores the loss
+        ([(0.9, 0.5), (0.6, 0.7), (0.7, 0.7)], "epochs", False),
+        ([(0.9, 0.5), (0.7, 0.6), (0.6, 0.7)], "budget", False),
+        ([(0.9, 0.5), (0.7, 0.6)], "epochs", False),
+        ([(0.9, 0.5)], "the loss is not finite", False),
+    ],
+)
+def test_whether_the_last_epoch_was_the_best(
+    pairs: list[tuple[float, float]], stopped: str, improving: bool
+) -> None:
+    history = [{"validation_loss": loss, "validation_score": score} for loss, score in pairs]
+    nothing: Any = None
+    trained = Trained(nothing, history, len(pairs) - 1, [], stopped, 1.0)
+    assert Outcome("all images", nothing, nothing, trained, nothing).still_improving == improving
 
 
 def test_groups_and_folds_make_it_less_sure() -> None:

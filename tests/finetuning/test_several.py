@@ -222,8 +222,9 @@ def test_they_agree_on_parts_statistics_and_empty_shares(
     lab: Lab, tmp_path: Path, warm: Callable[[], str]
 ) -> None:
     config = FinetuneConfig(
-        epochs=1, train_batch=8, learning_rate=1e-3, augment="none", train_batch_norm=True
-    )
+        epochs=1, train_batch=8, learning_rate=1e-3, augment="none", train_batch_norm=True,
+        start="fitted", head_rate=1.0,
+    )  # fmt: skip
     said: dict[str, list[Any]] = {}
     run_together(
         share_little,

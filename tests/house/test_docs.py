@@ -126,6 +126,11 @@ def test_the_evidence_is_what_was_measured() -> None:
     assert all(f"{value:.4f}" in page for value in rows["logreg"]["from_tight"].values())
 
 
+def test_the_page_of_fine_tuning_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/finetune.md").read_text("utf-8")
+    assert benchmark("finetune_real").table(measured("finetune_real")["cells"]) in page
+
+
 def test_the_audit_page_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/audit.md").read_text("utf-8")
     audit, found = benchmark("audit"), measured("audit")

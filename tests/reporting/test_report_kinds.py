@@ -62,12 +62,12 @@ def test_of_many_classes_those_that_matter_have_names(many: Any, tmp_path: Path)
     assert sum(int(r["images"]) for r in pairs) == counts.sum() - np.trace(counts)
     classes = many.results["classes"]
     for row in pairs:
-        i, j = (classes.index(row[k]) for k in ("true", "said"))
+        i, j = (classes.index(row[k]) for k in ("true", "predicted"))
         assert int(row["images"]) == counts[i, j]
         assert float(row["share_of_true"]) == pytest.approx(counts[i, j] / counts[i].sum())
     most = [classes[c] for c in most_confused(counts)]
     drawn = rows(tmp_path / "figures" / "confusion_most.csv")
-    assert {r[k] for r in drawn for k in ("true", "said")} <= {*most}
+    assert {r[k] for r in drawn for k in ("true", "predicted")} <= {*most}
     wrong = counts - np.diag(np.diag(counts))
     involved = wrong.sum(axis=0) + wrong.sum(axis=1)
     least = min(involved[classes.index(c)] for c in most)
