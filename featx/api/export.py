@@ -187,9 +187,12 @@ def _is_network(path: Path) -> bool:
         if path.suffix == ".bin":
             return _is_network(path.with_suffix(".xml"))
         if path.suffix == ".xml":
-            return b"<featx>" in file.read()
-        file.seek(max(0, path.stat().st_size - (1 << 20)))  # what is said of it stands at the end
-        return b"\x0a\x05featx\x12" in file.read()  # a key of the format's metadata
+            text = file.read()
+            return text.startswith(b"<?xml") and b"<featx>" in text
+        if file.read(1) != b"\x08":  # the first field of the format, its version
+            return False
+        file.seek(max(0, path.stat().st_size - (1 << 20)))  # the metadata is at the end
+        return b"\x0a\x05featx\x12" in file.read()  # a key of it
 
 
 def _check_images(model: Model, config: ExportConfig) -> tuple[list[str], list[Any]]:
