@@ -161,7 +161,7 @@ class Run:
         if self.results.finetuning is None:
             return None
         tried = self.results.finetuning.tried
-        return printable(tried.recipe) if tried else "one recipe, of a featx before presets"
+        return printable(tried.recipe) if tried else "one recipe, by an earlier featx"
 
     @property
     def searched(self) -> bool:

@@ -16,8 +16,20 @@ from featx.stats.paired import mcnemar
 
 Y = np.arange(100) % 2
 TRIED = "balanced preset, one recipe of 12 epochs at learning rate 0.0005"
+EPOCH = {"validation_loss": 0.5, "validation_score": 0.5}
+TRAINING = {
+    "name": "all",
+    "n_validation": 10,
+    "best_epoch": 12,
+    "epochs": 12,
+    "stopped": "epochs",
+    "frozen": EPOCH,
+    "finetuned": EPOCH,
+    "elapsed_s": 1.0,
+}
+SEARCH = {"chosen": {}, "ended": "trials", "trials": []}
 TUNED = {
-    "finetuning": {"answer": "finetuned", "tried": {"recipe": TRIED}, "trainings": [{}]},
+    "finetuning": {"answer": "finetuned", "tried": {"recipe": TRIED}, "trainings": [TRAINING]},
     "chosen": {"backbone": "timm:resnet18", "head": "linear", "kind": "finetuned"},
     "cost": {"extract_s": 2.0, "finetune_s": 124.0},
     "search": None,
@@ -237,26 +249,27 @@ def test_the_verdict_names_the_price_of_fine_tuning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wins", "losses", "trainings", "turned", "said"),
+    ("wins", "losses", "searched", "turned", "warned"),
     [
-        (25, 5, [{}], False, False),
-        (6, 5, [{}], False, True),
-        (5, 25, [{}], False, True),
-        (6, 5, [{"search": {}}], False, False),
-        (25, 5, [{}], True, False),
-        (5, 25, [{}], True, True),
+        (25, 5, False, False, False),
+        (6, 5, False, False, True),
+        (5, 25, False, False, True),
+        (6, 5, True, False, False),
+        (25, 5, False, True, False),
+        (5, 25, False, True, True),
     ],
 )
 def test_one_recipe_that_does_not_win_is_no_verdict_on_fine_tuning(
-    tmp_path, wins, losses, trainings, turned, said
+    tmp_path, wins, losses, searched, turned, warned
 ):
     before, right = outcomes(60, wins, losses, 40 - wins - losses)
-    results = {**TUNED, "finetuning": {**TUNED["finetuning"], "trainings": trainings}}
+    training = {**TRAINING, "search": SEARCH} if searched else TRAINING
+    results = {**TUNED, "finetuning": {**TUNED["finetuning"], "trainings": [training]}}
     base = write_run(tmp_path / "frozen", Y, answers(Y, before))
     tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results=results)
     [verdict] = compare_runs([tuned, base] if turned else [base, tuned]).verdicts
     assert f"Tried: {TRIED}." in verdict
-    assert ("This says nothing of other recipes" in verdict) == said
+    assert ("This says nothing of other recipes" in verdict) == warned
 
 
 def test_a_run_of_an_older_featx_tried_one_recipe(tmp_path):
@@ -265,7 +278,7 @@ def test_a_run_of_an_older_featx_tried_one_recipe(tmp_path):
     old = {**TUNED, "finetuning": {"answer": "finetuned"}}
     tuned = write_run(tmp_path / "tuned", Y, answers(Y, right), results=old)
     [verdict] = compare_runs([base, tuned]).verdicts
-    assert "Tried: one recipe, of a featx before presets. This says nothing of other" in verdict
+    assert "Tried: one recipe, by an earlier featx. This says nothing of other" in verdict
 
 
 def test_a_fine_tune_on_the_folds_of_a_nested_search(tmp_path):
