@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featx import console
-from featx.api.report import add_report
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 from featx.config.options import sections
 from featx.console import counted
@@ -47,6 +46,7 @@ from featx.machine import cpu_cores
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.card import card_of
+from featx.reporting.run_report import add_report
 from featx.runs import Run, run_folder, run_output, write_run
 from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.api.report import add_report
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.config.options import sections
 from featx.data.manifest import Manifest
@@ -32,6 +31,7 @@ from featx.fitting.gathering import describe_dataset, fitted_model, gather, labe
 from featx.fitting.layers import one_embedding, side_by_side
 from featx.outputs import Claims, Used, claimed
 from featx.reporting.card import card_of
+from featx.reporting.run_report import add_report
 from featx.reporting.summaries.curve import complete_curve
 from featx.runs import Run, run_folder, run_output, write_run
 from featx.runs.results import Results

@@ -167,7 +167,7 @@ def test_what_cannot_be_written_is_known_before_the_work(
     def worked(*given: object, **named: object) -> None:
         raise AssertionError("an image was read")
 
-    for module in ("extraction.embedding", "scoring.folder", "api.report"):
+    for module in ("extraction.embedding", "scoring.folder", "reporting.run_report"):
         monkeypatch.setattr(f"featx.{module}.run_extractors", worked)
     before = contents(place)
     done = featx(*arguments)

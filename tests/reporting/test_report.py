@@ -110,7 +110,7 @@ def test_a_run_is_whole_where_its_page_and_card_cannot_be_made(
     def fail(*_: Any) -> str:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("featx.api.report.write_page", fail)
+    monkeypatch.setattr("featx.reporting.run_report.write_page", fail)
     monkeypatch.setattr("featx.reporting.card.write_card", fail)
     made = featx.fit(photos, **NETWORK, cv=3, estimate="cv", report=True, runs=tmp_path, name="x",
                      cache=photos.parent / "cache")  # fmt: skip
