@@ -25,8 +25,8 @@ __all__ = [
     "Document",
     "Ensemble",
     "FileEntry",
-    "Head",
-    "Member",
+    "HeadEntry",
+    "MemberEntry",
     "decode",
     "encode",
     "plain",
@@ -51,7 +51,7 @@ class FileEntry(_Strict):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Extractor(_Strict):
+class ExtractorEntry(_Strict):
     """An extractor whose embeddings the head was fitted on, and how to build it again."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
@@ -60,7 +60,7 @@ class Extractor(_Strict):
     weights: str | None = None  # name of the file, where they are part of the model
 
 
-class Head(_Strict):
+class HeadEntry(_Strict):
     """What the arrays of one file are; `featx.heads` has the plug-in."""
 
     head: str
@@ -68,7 +68,7 @@ class Head(_Strict):
     parameters: dict[str, bool | int | float | str | None]
 
 
-class Member(_Strict):
+class MemberEntry(_Strict):
     """One member of an ensemble: its heads, the columns it reads, and its calibration."""
 
     heads: int = Field(ge=1, le=MAX_HEADS)
@@ -81,7 +81,7 @@ class Ensemble(_Strict):
     """How several heads answer together."""
 
     method: Literal["vote", "stack"]
-    members: list[Member] = Field(min_length=1, max_length=MAX_HEADS)
+    members: list[MemberEntry] = Field(min_length=1, max_length=MAX_HEADS)
 
 
 class Document(_Strict):
@@ -90,8 +90,8 @@ class Document(_Strict):
     format: str
     format_version: int
     classes: list[str] = Field(min_length=2)
-    extractors: list[Extractor] = Field(min_length=1)
-    heads: dict[str, Head] = Field(default_factory=dict)
+    extractors: list[ExtractorEntry] = Field(min_length=1)
+    heads: dict[str, HeadEntry] = Field(default_factory=dict)
     ensemble: Ensemble | None = None
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None

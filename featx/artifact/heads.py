@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.arrays import encode_arrays, read_arrays
-from featx.artifact.document import SAFETENSORS_VERSION, Document, Ensemble
-from featx.artifact.document import Head as HeadDocument
-from featx.artifact.document import Member as MemberDocument
+from featx.artifact.document import (
+    SAFETENSORS_VERSION,
+    Document,
+    Ensemble,
+    HeadEntry,
+    MemberEntry,
+)
 from featx.artifact.ensemble import EnsembleHead, Member
 from featx.errors import ModelError
 from featx.files import printable
@@ -57,7 +61,7 @@ def _names(member: int, n_heads: int, old: bool = False) -> list[str]:
 
 def encode_heads(
     head: Any,
-) -> tuple[dict[str, bytes], dict[str, HeadDocument], Ensemble | None]:
+) -> tuple[dict[str, bytes], dict[str, HeadEntry], Ensemble | None]:
     """The files of a head, what ``model.json`` says of each and, for an ensemble, of it.
 
     Raises
@@ -75,7 +79,7 @@ def encode_heads(
     if head.stack is not None:
         heads[_single(False)] = head.stack
     members = [
-        MemberDocument(
+        MemberEntry(
             heads=len(member.heads),
             start=member.columns[0],
             stop=member.columns[1],
@@ -87,7 +91,7 @@ def encode_heads(
     return *_encoded(heads), ensemble
 
 
-def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, HeadDocument]]:
+def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, HeadEntry]]:
     files, documents = {}, {}
     for name, head in heads.items():
         frozen = freeze(head)
@@ -96,7 +100,7 @@ def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, Head
         steps = {key: getattr(frozen.steps, field) for field, key in STEPS.items()}
         arrays = {**frozen.arrays, **{k: v for k, v in steps.items() if v is not None}}
         files[name] = encode_arrays(arrays)
-        documents[name] = HeadDocument(
+        documents[name] = HeadEntry(
             head=frozen.head, settings=dict(frozen.settings), parameters=dict(frozen.parameters)
         )
     return files, documents

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featx.runs import Run
-from featx.runs.extracted import Report
+from featx.runs.extracted import ExtractionReport
 
 __all__ = ["describe_costs", "lower_is_better", "pareto_front"]
 
@@ -80,9 +80,9 @@ def _notes(runs: Sequence[Run], costs: Sequence[Mapping[str, Any]], known: bool)
     ]
 
 
-def _passes(run: Run) -> dict[str, Report]:
+def _passes(run: Run) -> dict[str, ExtractionReport]:
     """Reports of a run's extractions by fingerprint; outputs of one pass share a report."""
-    passes: dict[str, Report] = {}
+    passes: dict[str, ExtractionReport] = {}
     for each in run.results.extraction.values():
         if each.report not in passes.values():
             passes[each.fingerprint] = each.report
@@ -91,7 +91,7 @@ def _passes(run: Run) -> dict[str, Report]:
 
 def _seconds_an_image(runs: Sequence[Run]) -> dict[str, float]:
     """What one image costs by fingerprint, from the run that computed most of them."""
-    most: dict[str, Report] = {}
+    most: dict[str, ExtractionReport] = {}
     for run in runs:
         for name, report in _passes(run).items():
             known = most.get(name)

@@ -19,7 +19,7 @@ from featx.data.hashing import read_bytes
 from featx.data.preprocess import preprocess_image
 from featx.data.reader import read_manifest
 from featx.errors import DecodeError, ModelError, UsageError
-from featx.exports import Part
+from featx.exports import NetworkPart
 from featx.extraction import Extractor
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import built_files, printable
@@ -99,7 +99,7 @@ def write_network(
     paths, images = _check_images(model, config)
     extractors = rebuild_extractors(model, extract, paths)
     parts = [
-        Part(extractor.plan.backbone.network, extractor.columns()[0], extractor.preprocess)
+        NetworkPart(extractor.plan.backbone.network, extractor.columns()[0], extractor.preprocess)
         for extractor in extractors
     ]
     from featx.exports._graph import pixels, whole_network

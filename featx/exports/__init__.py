@@ -6,6 +6,6 @@ whole of featx's arithmetic (resizing, scaler, head, calibration) has to be one 
 
 from __future__ import annotations
 
-from featx.exports._base import EXPORTERS, Exporter, Part
+from featx.exports._base import EXPORTERS, Exporter, NetworkPart
 
-__all__ = ["EXPORTERS", "Exporter", "Part"]
+__all__ = ["EXPORTERS", "Exporter", "NetworkPart"]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from featx.registry import Registry
 from featx.types import Preprocess
 
-__all__ = ["EXPORTERS", "Exporter", "Part"]
+__all__ = ["EXPORTERS", "Exporter", "NetworkPart"]
 
 EXPORTERS = Registry("featx.exports", str(Path(__file__).parent), "export format")
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkPart:
     """One backbone of a classifier.
 
     Parameters

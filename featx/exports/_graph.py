@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from featx.artifact import Model
 from featx.artifact.ensemble import head_probabilities
 from featx.artifact.trust import Trust
-from featx.exports._base import Part
+from featx.exports._base import NetworkPart
 from featx.exports._head import in_torch
 from featx.exports._pixels import Preprocessing
 
@@ -21,7 +21,7 @@ __all__ = ["pixels", "whole_network"]
 class _Backbone(nn.Module):
     """Images (n, height, width, 3), uint8, to embeddings (n, n_features)."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: NetworkPart) -> None:
         super().__init__()
         self.pixels = Preprocessing(part.preprocess)
         self.network = part.network
@@ -42,7 +42,7 @@ class _Backbone(nn.Module):
 class _Whole(nn.Module):
     """What `featx.artifact.Model` computes, by the same functions."""
 
-    def __init__(self, model: Model, parts: Sequence[Part]) -> None:
+    def __init__(self, model: Model, parts: Sequence[NetworkPart]) -> None:
         super().__init__()
         self.backbones = nn.ModuleList(_Backbone(part) for part in parts)
         self.head = in_torch(model.head)
@@ -57,13 +57,13 @@ class _Whole(nn.Module):
         return probabilities.to(torch.float32), self.trust.decide(probabilities)
 
 
-def whole_network(model: Model, parts: Sequence[Part]) -> nn.Module:
+def whole_network(model: Model, parts: Sequence[NetworkPart]) -> nn.Module:
     """The classifier as a module, in evaluation mode.
 
     Parameters
     ----------
     model : Model
-    parts : sequence of Part
+    parts : sequence of NetworkPart
         Its backbones, in the order of the columns.
 
     Returns
@@ -80,7 +80,7 @@ def whole_network(model: Model, parts: Sequence[Part]) -> nn.Module:
     return _Whole(model, parts).eval()
 
 
-def pixels(part: Part, image: Any) -> Any:
+def pixels(part: NetworkPart, image: Any) -> Any:
     """What the network makes of one uint8 image (height, width, 3) before it is normalised."""
     with torch.no_grad():
         made = Preprocessing(part.preprocess)(torch.tensor(image).unsqueeze(0))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from featx.runs.record import Record
 
-__all__ = ["Cost", "Dataset", "Extracted", "Report"]
+__all__ = ["Cost", "Dataset", "Extracted", "ExtractionReport"]
 
 
 class Dataset(Record):
@@ -26,7 +26,7 @@ class Dataset(Record):
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Report(Record):
+class ExtractionReport(Record):
     """Counts and times of an extraction."""
 
     images: int = 0
@@ -54,7 +54,7 @@ class Extracted(Record):
     fingerprint: str
     store: str = ""
     views: dict[str, Any] | None = None
-    report: Report
+    report: ExtractionReport
     failures: int | list[dict[str, Any]] = 0
     passed_over: dict[str, int] = Field(default_factory=dict)
 

@@ -13,14 +13,14 @@ from featx.runs.estimates import Estimate
 from featx.runs.finished import Run
 from featx.runs.tuning import Epoch
 
-__all__ = ["Curve", "Tracked", "describe_run"]
+__all__ = ["Tracked", "TrackedCurve", "describe_run"]
 
 LONGEST_KEY, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000  # of MLflow's database
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_score", "learning_rate")
 
 
 @dataclass(frozen=True)
-class Curve:
+class TrackedCurve:
     """One value of a metric that has several."""
 
     key: str
@@ -34,7 +34,7 @@ class Tracked:
 
     parameters: dict[str, str]
     metrics: dict[str, float]
-    curves: list[Curve]
+    curves: list[TrackedCurve]
     tags: dict[str, str]
 
 
@@ -100,9 +100,9 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. /]", "_", name, flags=re.ASCII)[:LONGEST_KEY]
 
 
-def _curves(epochs: Sequence[Epoch]) -> Iterator[Curve]:
+def _curves(epochs: Sequence[Epoch]) -> Iterator[TrackedCurve]:
     for epoch in epochs:
         before = "" if epoch.training == epochs[-1].training else f"{epoch.training}/"
         for column in CURVES:
             if (value := epoch.get(column)) is not None:
-                yield Curve(_key(before + column), value, epoch.epoch)
+                yield TrackedCurve(_key(before + column), value, epoch.epoch)

@@ -29,7 +29,7 @@ from featx.artifact.trust import Trust
 from featx.data.preprocess import preprocess_image
 from featx.errors import ModelError, UsageError
 from featx.exporting.network import _is_network
-from featx.exports import Part
+from featx.exports import NetworkPart
 from featx.exports._graph import pixels
 from featx.exports._head import in_torch
 from featx.heads._boosting import BoostedTreesClassifier
@@ -121,7 +121,7 @@ def test_pixels_are_those_of_pillow(resize: Any, interpolation: Any, size_px: An
     for shape in [(45, 67), (150, 40), (90, 31), (20, 25), (33, 32)]:
         image = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
         want = preprocess_image(Image.fromarray(image), preprocess).astype(int)
-        apart = np.abs(pixels(Part(None, 0, preprocess), image).astype(int) - want)
+        apart = np.abs(pixels(NetworkPart(None, 0, preprocess), image).astype(int) - want)
         assert apart.max() <= 1  # a tie that rounding decides
         assert (apart > 0).mean() < 0.05
 
