@@ -90,7 +90,7 @@ def main() -> None:
 def wanted(options: argparse.Namespace) -> list[str]:
     """Names of cells, in the order in which they are run."""
     if options.quick:
-        return ["clothing-250/mini/frozen/0", "clothing-250/mini/quick/0"]
+        return [f"clothing-250/mini/{column}/0" for column in ("frozen", "quick", "plain")]
     names = [
         f"{data}/{backbone}/{column}/{seed}"
         for seed in options.seeds
