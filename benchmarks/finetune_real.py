@@ -9,8 +9,8 @@ beginning of ``SET/BACKBONE/COLUMN/SEED``. DATA holds ``clothing/``, ``plankton/
 ``bccd.csv``. Sets: 250, 500, 1,000 or all training photographs of clothing, 2,000 of plankton
 (tested on the rest), pacs without one domain (tested on it, and on a fifth of the others), bccd in
 five grouped folds. Columns: ``frozen`` (`featx fit`), ``old`` (defaults before presets, as flags),
-``quick``, ``new`` (the balanced preset), ``fitted`` (the same from the fitted head), ``plain`` (the
-loop of plain_loop.py) and ``best`` (the best such loop that was found).
+``quick``, ``new`` (the balanced preset), ``random`` and ``fitted`` (the same from either head),
+``plain`` (the loop of plain_loop.py) and ``best`` (the best such loop that was found).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ COLUMNS: dict[str, list[str]] = {
     "old": OLD,
     "quick": ["--preset", "quick"],
     "new": [],
-    "fitted": ["--start", "fitted", "--head-rate", "1"],
+    "random": ["--start", "random"],
+    "fitted": ["--start", "fitted"],
     "plain": [],
     "best": [],
 }
@@ -89,7 +90,7 @@ def main() -> None:
 def wanted(options: argparse.Namespace) -> list[str]:
     """Names of cells, in the order in which they are run."""
     if options.quick:
-        return ["clothing-250/mini/frozen/0", "clothing-250/mini/quick/0"]
+        return [f"clothing-250/mini/{column}/0" for column in ("frozen", "quick", "plain")]
     names = [
         f"{data}/{backbone}/{column}/{seed}"
         for seed in options.seeds

@@ -42,10 +42,10 @@ class FinetuneConfig(Section):
     head: Literal["logreg", "mlp"] = Field(
         "logreg", description="Head that is fitted on the frozen embeddings, and trained."
     )
-    start: Literal["fitted", "random"] = Field(
-        "random",
+    start: Literal["fitted", "random"] | None = Field(
+        None,
         description="What the head is before training: as it was fitted on the frozen embeddings, "
-        "or random weights.",
+        "or random weights. [by the kind of network]",
     )
     unfreeze: Annotated[str, AfterValidator(_unfreezing)] = Field(
         "all",
@@ -71,8 +71,11 @@ class FinetuneConfig(Section):
         le=100,
         description="Of the backbone, before --layer-decay. [by the kind of network]",
     )
-    head_rate: float = Field(
-        10.0, gt=0, le=1000, description="Times --learning-rate, for the head."
+    head_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="Times --learning-rate, for the head. [10 where it is random, else 1]",
     )
     layer_decay: float | None = Field(
         None,

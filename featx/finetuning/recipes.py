@@ -1,8 +1,9 @@
 """Rates that suit a kind of network, where none are asked for.
 
 Batch normalisation keeps activations in range whatever the weights do, and takes the largest steps.
-Networks without it take smaller ones; transformers and those that normalise layers were published
-with smaller ones still, and with rates that decay towards the input.
+Networks without it take smaller ones, and a head that is fitted already; transformers and those
+that normalise layers were published with smaller ones still, and with rates that decay towards the
+input.
 """
 
 from __future__ import annotations
@@ -28,24 +29,28 @@ class Kind:
     learning_rate : float
         Of the backbone, in steps of 32 images.
     layer_decay : float
+    start : {"random", "fitted"}
+        Of the head.
     """
 
     name: str
     learning_rate: float
     layer_decay: float
+    start: str = "random"
 
 
-#: Those of batch normalisation are measured (docs/finetune.md). Those of layer normalisation are in
-#: between the published ones, scaled to 32 images: He et al., "Masked autoencoders are
-#: scalable vision learners", CVPR 2022 (5e-4 for 256 images, decay 0.65 to 0.75), and Liu et al.,
-#: "A ConvNet for the 2020s", CVPR 2022 (5e-5 for 512 images, decay 0.7 to 0.8).
+#: Those of batch normalisation and of none are measured (docs/finetune.md). Those of layer
+#: normalisation are in between the published ones, scaled to 32 images: He et al., "Masked
+#: autoencoders are scalable vision learners", CVPR 2022 (5e-4 for 256 images, decay 0.65 to 0.75),
+#: and Liu et al., "A ConvNet for the 2020s", CVPR 2022 (5e-5 for 512 images, decay 0.7 to 0.8).
 #: That of low rank: Hu et al., "LoRA", ICLR 2022 (2e-4 to 5e-4).
 KINDS = {
     "batch norm": Kind("a network with batch normalisation", 5e-4, 1.0),
     "layer norm": Kind("a transformer, or a network with layer normalisation", 5e-5, 0.75),
-    "no norm": Kind("a network without normalisation", 1e-4, 1.0),
+    "no norm": Kind("a network without normalisation", 1e-4, 1.0, "fitted"),
     "low rank": Kind("corrections of low rank", 5e-4, 1.0),
 }
+HEAD_RATES = {"random": 10.0, "fitted": 1.0}
 _LAYER_NORMS = ("layernorm", "groupnorm", "rmsnorm", "evonorm")
 _QUERIES = frozenset({"q", "qkv", "to_qkv", "q_proj", "query", "in_proj"})
 
@@ -75,10 +80,16 @@ def _attends(module: nn.Module) -> bool:
 
 
 def settle_rates(config: FinetuneConfig, network: nn.Module) -> FinetuneConfig:
-    """The configuration with the rates that it leaves to the kind of network."""
+    """The configuration with the rates and the start that it leaves to the kind of network."""
     kind = find_kind(network) if config.lora is None else KINDS["low rank"]
-    rates = {"learning_rate": kind.learning_rate, "layer_decay": kind.layer_decay}
-    missing = {k: v for k, v in rates.items() if getattr(config, k) is None}
+    start = config.start or kind.start
+    values = {
+        "learning_rate": kind.learning_rate,
+        "layer_decay": kind.layer_decay,
+        "start": start,
+        "head_rate": HEAD_RATES[start],
+    }
+    missing = {k: v for k, v in values.items() if getattr(config, k) is None}
     return config.model_copy(update=missing) if missing else config
 
 

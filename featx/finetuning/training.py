@@ -150,7 +150,7 @@ class _Training:
             stages = adapt(stages, config, task.seed)
         decay = 1.0 if config.layer_decay is None else config.layer_decay
         self.unfreezing = Unfreezing(
-            stages, config.unfreeze, config.epochs, decay, config.head_rate
+            stages, config.unfreeze, config.epochs, decay, float(config.head_rate or 1)
         )
         for p in self.classifier.parameters():
             p.requires_grad_(False)

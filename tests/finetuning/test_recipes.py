@@ -86,6 +86,10 @@ def test_rates_follow_the_kind_of_network(name: str, kind: str) -> None:
     assert settled.layer_decay == KINDS[kind].layer_decay
     asked = settle_rates(FinetuneConfig(learning_rate=0.3), model)
     assert (asked.learning_rate, asked.layer_decay) == (0.3, KINDS[kind].layer_decay)
+    started = "fitted" if kind == "no norm" else "random"
+    assert (settled.start, settled.head_rate) == (started, 1 if kind == "no norm" else 10)
+    fitted = settle_rates(FinetuneConfig(start="fitted"), model)
+    assert (fitted.start, fitted.head_rate) == ("fitted", 1)
     assert settle_rates(settled, network("test_vit")) == settled
     low = settle_rates(FinetuneConfig(lora=4), model)
     assert low.learning_rate == KINDS["low rank"].learning_rate
