@@ -120,16 +120,7 @@ def compare_runs(
         "metric": metric,
         "judged": _describe_judged(paired, described[0]),
         "runs": [{k: v for k, v in each.items() if k != "interval"} for each in described],
-        "differences": [
-            {
-                "run": each["label"],
-                **difference,
-                "verdict": verdict(
-                    each, described[0], difference, metric, n_compared=len(differences)
-                ),
-            }
-            for each, difference in zip(described[1:], differences, strict=True)
-        ],
+        "differences": _with_verdicts(described, differences, metric),
         "notes": paired.notes + cost_notes,
     }
     comparison = Comparison(document, paired, [printable(run.name) for run in runs])
@@ -140,6 +131,22 @@ def compare_runs(
         "rows": rows[:MOST_SHOWN],
     }
     return comparison
+
+
+def _with_verdicts(
+    described: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], metric: str
+) -> list[dict[str, Any]]:
+    """Each difference to the baseline, the first described, with its sentence."""
+    baseline, *others = described
+    n = len(differences)
+    return [
+        {
+            "run": each["label"],
+            **difference,
+            "verdict": verdict(each, baseline, difference, metric, n_compared=n),
+        }
+        for each, difference in zip(others, differences, strict=True)
+    ]
 
 
 def _read_runs(folders: Sequence[str | Path]) -> list[Run]:

@@ -44,8 +44,8 @@ def describe_costs(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[str]
     known = all(cost["cached_s"] is not None for cost in costs)
     for cost in costs:
         stages = STAGES if known else STAGES[1:]
-        said = [cost[name] for name in stages if cost[name] is not None]
-        cost["total_s"] = sum(said) + (cost["cached_s"] if known else 0) if said else None
+        known_s = [cost[name] for name in stages if cost[name] is not None]
+        cost["total_s"] = sum(known_s) + (cost["cached_s"] if known else 0) if known_s else None
         cost["with_extraction"] = known
     return costs, _notes(runs, costs, known)
 

@@ -9,7 +9,7 @@ from featx.finetuning.augmenting import augmenter
 from featx.finetuning.classifier import Classifier, HeadWeights
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import predict
-from featx.finetuning.recipes import describe_recipe, settle_rates
+from featx.finetuning.recipes import describe_recipe, resolve_rates
 from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
 from featx.finetuning.task import Task, Trained
@@ -26,9 +26,9 @@ __all__ = [
     "augmenter",
     "describe_recipe",
     "predict",
+    "resolve_rates",
     "save_backbone",
     "search",
-    "settle_rates",
     "time_images",
     "train",
 ]

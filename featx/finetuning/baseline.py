@@ -17,7 +17,7 @@ from featx.fitting.layers import chosen_layers
 from featx.runs import Run, load_run
 from featx.types import AUTO_LAYER
 
-__all__ = ["Settled", "check_names", "check_same_images", "settle"]
+__all__ = ["ResolvedFinetune", "check_names", "check_same_images", "resolve_finetune"]
 
 _ONCE = {"test", "holdout"}  # estimates that judge one model
 _DEFAULTS = {"seed": 0, "folds": 5, "scoring": "balanced_accuracy"}
@@ -57,7 +57,7 @@ def _folds(run: Run) -> dict[str, dict[str, int]]:
 
 
 @dataclass(frozen=True)
-class Settled:
+class ResolvedFinetune:
     """What is asked for with nothing left open.
 
     Parameters
@@ -76,7 +76,7 @@ class Settled:
     holdout: float
 
 
-def settle(config: RunConfig) -> Settled:
+def resolve_finetune(config: RunConfig) -> ResolvedFinetune:
     """Fill in what the configuration leaves to the run it starts from, or to defaults.
 
     Raises
@@ -119,7 +119,7 @@ def settle(config: RunConfig) -> Settled:
         update={"finetune": asked.model_copy(update=filled), "extract": extract}
     )
     holdout = 0.0 if baseline is None else baseline.config.fit.holdout
-    return Settled(config, baseline, method, holdout)
+    return ResolvedFinetune(config, baseline, method, holdout)
 
 
 def _other(run: str, key: str, given: object, known: object) -> UsageError:

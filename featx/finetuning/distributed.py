@@ -101,9 +101,9 @@ class World:
         """What process 0 says."""
         if self.size == 1:
             return text
-        said = [text]
-        dist.broadcast_object_list(said, src=0, device=torch.device(self.device))
-        return said[0]
+        message = [text]
+        dist.broadcast_object_list(message, src=0, device=torch.device(self.device))
+        return message[0]
 
 
 ALONE = World()

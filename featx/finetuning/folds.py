@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank, Searched, Task, Trained
 
-__all__ = ["Outcome", "Record", "Workshop", "widen"]
+__all__ = ["FinetuneContext", "Outcome", "Record", "widen"]
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
@@ -115,7 +115,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class FinetuneContext:
     """What every fine-tune of a run shares.
 
     Parameters
@@ -247,11 +247,11 @@ class Workshop:
         if trained.best_epoch == 0:
             return None
         part = self.part.take(validation)
-        said = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
+        proba = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
         rows = np.flatnonzero(validation)
         classes = self.part.classes
         y = np.searchsorted(np.searchsorted(classes, warm.classes), part.y)
-        said = calibrated(said, y)[0]
+        proba = calibrated(proba, y)[0]
         tuned = predict(trained.classifier, self.bank, rows, self.precision)
         tuned, temperature = calibrated(tuned, y)
         trained.classifier.cool(temperature)  # as what ships is
@@ -259,7 +259,7 @@ class Workshop:
             "validation images",
             part.y,
             part.components,
-            widen(said, warm.classes, classes),
+            widen(proba, warm.classes, classes),
             widen(tuned, warm.classes, classes),
             scoring=str(self.config.scoring),
             seed=int(self.config.seed or 0),
@@ -287,10 +287,10 @@ class Workshop:
         """Probabilities of images by the frozen and by the fine-tuned model."""
         from featx.finetuning import predict
 
-        said = pipeline_outputs(outcome.frozen.pipeline, self.X[rows]).probabilities()
+        proba = pipeline_outputs(outcome.frozen.pipeline, self.X[rows]).probabilities()
         tuned = predict(outcome.trained.classifier, self.bank, np.flatnonzero(rows), self.precision)
         classes = self.part.classes
-        return widen(said, outcome.frozen.classes, classes), widen(
+        return widen(proba, outcome.frozen.classes, classes), widen(
             tuned, outcome.warm.classes, classes
         )
 
@@ -339,8 +339,8 @@ class Workshop:
         return fit_heads(data, config)
 
 
-def widen(said: Float, known: list[str], classes: list[str]) -> Float:
+def widen(proba: Float, known: list[str], classes: list[str]) -> Float:
     """Probabilities with a column for every class, also those that were not trained on."""
-    wide = np.zeros((len(said), len(classes)))
-    wide[:, np.searchsorted(classes, known)] = said
+    wide = np.zeros((len(proba), len(classes)))
+    wide[:, np.searchsorted(classes, known)] = proba
     return wide

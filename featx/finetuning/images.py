@@ -98,9 +98,9 @@ class ImageBank:
 
         def view(place: tuple[int, int]) -> Pixels:
             position, row = place
-            said = f"{seed} {step} {position}".encode() + self.hashes[row].tobytes()
+            drawn_by = f"{seed} {step} {position}".encode() + self.hashes[row].tobytes()
             image = Image.fromarray(self._pixels(row, True))
-            return augment(image, self.preprocess, hashlib.sha256(said).digest())
+            return augment(image, self.preprocess, hashlib.sha256(drawn_by).digest())
 
         places = list(zip(_occurrences(rows), rows.tolist(), strict=True))
         chosen = places if wanted is None else [places[i] for i in wanted]

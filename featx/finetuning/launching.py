@@ -136,8 +136,8 @@ class _Team:
             # Asked once: of a process that ends meanwhile the sentinel is ready, never missing.
             sentinels = [process.sentinel for process in running]
             for ready in connection.wait([*self._open(), *sentinels]):
-                if isinstance(ready, Connection) and (said := self._receive(ready)) is not None:
-                    ready.send(answer(said))
+                if isinstance(ready, Connection) and (message := self._receive(ready)) is not None:
+                    ready.send(answer(message))
             if self.failures or any(p.exitcode for p in self.processes):
                 self._blame()
 
@@ -150,13 +150,13 @@ class _Team:
     def _receive(self, pipe: Connection) -> Any:
         """A question, if it is one; a failure is noted."""
         try:
-            said = pipe.recv()
+            message = pipe.recv()
         except (EOFError, OSError):
             pipe.close()
             return None
-        if not isinstance(said, _Failure):
-            return said
-        self.failures[self.pipes.index(pipe)] = said
+        if not isinstance(message, _Failure):
+            return message
+        self.failures[self.pipes.index(pipe)] = message
         return None
 
     def _blame(self) -> None:

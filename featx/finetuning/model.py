@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featx.artifact import Model, ModelExtractor
 from featx.config import RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
-from featx.finetuning.folds import Outcome, Workshop, widen
+from featx.finetuning.folds import FinetuneContext, Outcome, widen
 from featx.finetuning.trust import tuned_trust
 from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import HeldOut
@@ -49,8 +49,8 @@ class Answer:
     def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
         """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""
         X = _gather(self.extraction, ids)
-        said = pipeline_outputs(self.model.pipeline, X).probabilities()
-        return widen(said, self.model.classes, classes)
+        proba = pipeline_outputs(self.model.pipeline, X).probabilities()
+        return widen(proba, self.model.classes, classes)
 
 
 def _gather(extraction: Extraction, ids: Sequence[str]) -> NDArray[np.float32]:
@@ -67,7 +67,7 @@ def frozen_answer(config: RunConfig, extraction: Extraction, outcome: Outcome) -
 def tuned_answer(
     config: RunConfig,
     extraction: Extraction,
-    workshop: Workshop,
+    context: FinetuneContext,
     outcome: Outcome,
     oof: HeldOut | None,
 ) -> Answer:
@@ -81,16 +81,16 @@ def tuned_answer(
     config : RunConfig
     extraction : Extraction
         Of the frozen backbone.
-    workshop : Workshop
+    context : FinetuneContext
     outcome : Outcome
-        Trained on all images of the workshop.
+        Trained on all images of the context.
     oof : HeldOut, optional
         What fine-tuned networks say out of fold; without it the validation part says how far to
         trust the answers.
     """
     from featx.finetuning import save_backbone
 
-    path = workshop.folder / WEIGHTS
+    path = context.folder / WEIGHTS
     save_backbone(outcome.trained.classifier, path)
     asked = BackboneRequest.from_document(extraction.request)
     request = replace(asked, weights=str(path.absolute()), pretrained=True)
@@ -100,13 +100,13 @@ def tuned_answer(
     pipeline = outcome.trained.classifier.head_weights().put_into(outcome.warm.pipeline)
     if oof is None:
         rows = outcome.validation
-        said = workshop.predict(outcome, rows)[1]
-        oof = HeldOut("validation", workshop.part.take(rows), np.full(len(said), -1), said)
-    X = _gather(tuned, workshop.part.ids)
-    seed, unseen = int(workshop.config.seed or 0), outcome.validation
+        proba = context.predict(outcome, rows)[1]
+        oof = HeldOut("validation", context.part.take(rows), np.full(len(proba), -1), proba)
+    X = _gather(tuned, context.part.ids)
+    seed, unseen = int(context.config.seed or 0), outcome.validation
     scaled = pipeline[:1].transform(X)
-    trust, novelty = tuned_trust(oof, workshop.part, scaled, unseen, seed=seed)
-    sample, drift = fit_drift(X, workshop.part, oof, seed=seed, unseen=unseen)
+    trust, novelty = tuned_trust(oof, context.part, scaled, unseen, seed=seed)
+    sample, drift = fit_drift(X, context.part, oof, seed=seed, unseen=unseen)
     frozen = fitted_model(config, [extraction], outcome.warm)
     model = replace(
         frozen,

@@ -30,11 +30,11 @@ def predict(
     """
     classifier.eval()
     device = classifier.get_buffer("mean").device
-    said = []
+    proba = []
     for start in range(0, len(rows), _BATCH):
         pixels = torch.from_numpy(bank.plain(rows[start : start + _BATCH])).to(device)
         x = classifier.normalise(pixels).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             scores = classifier(x)
-        said.append(torch.softmax(scores.double(), dim=1).cpu().numpy())
-    return np.concatenate(said)
+        proba.append(torch.softmax(scores.double(), dim=1).cpu().numpy())
+    return np.concatenate(proba)

@@ -15,7 +15,7 @@ from torch import nn
 from featx.config import FinetuneConfig
 from featx.console import counted
 
-__all__ = ["KINDS", "Kind", "describe_recipe", "find_kind", "settle_rates"]
+__all__ = ["KINDS", "Kind", "describe_recipe", "find_kind", "resolve_rates"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _attends(module: nn.Module) -> bool:
     )
 
 
-def settle_rates(config: FinetuneConfig, network: nn.Module) -> FinetuneConfig:
+def resolve_rates(config: FinetuneConfig, network: nn.Module) -> FinetuneConfig:
     """The configuration with the rates and the start that it leaves to the kind of network."""
     kind = find_kind(network) if config.lora is None else KINDS["low rank"]
     start = config.start or kind.start

@@ -20,15 +20,15 @@ from featx import console
 from featx.config import FinetuneConfig
 from featx.files import make_directory, printable
 from featx.finetuning.classifier import Classifier
-from featx.finetuning.recipes import settle_rates
-from featx.finetuning.space import Point, Study, asked_point, find_space
+from featx.finetuning.recipes import resolve_rates
+from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
 from featx.finetuning.task import Task, Trained, epoch_rank
 from featx.finetuning.training import train
 from featx.finetuning.unfreezing import find_stages
 from featx.sealed import seal_line, unseal_line
 from featx.system_errors import writing
 
-__all__ = ["Limit", "Searched", "Trial", "search"]
+__all__ = ["Limit", "Searched", "search"]
 
 TRIALS = 20  # where a budget alone is given
 BUDGET, PRUNED, TRIED = "budget", "pruned", "nothing new to try"
@@ -47,60 +47,20 @@ class Limit(Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training of a search, finished.
-
-    Parameters
-    ----------
-    number : int
-        From 1.
-    values : dict
-        Fields of `FinetuneConfig` that were searched.
-    history : list of dict
-        See `Trained`.
-    best_epoch : int
-    stopped : str
-        As in `Trained`, or ``pruned`` or ``budget``.
-    elapsed_s : float
-    """
-
-    number: int
-    values: Point
-    history: list[dict[str, Any]]
-    best_epoch: int
-    stopped: str
-    elapsed_s: float
-
-    def document(self) -> dict[str, Any]:
-        """JSON of what was tried and how it ended."""
-        best = self.history[self.best_epoch]
-        return {
-            "number": self.number,
-            **self.values,
-            "trained_epochs": len(self.history) - 1,
-            "best_epoch": self.best_epoch,
-            "stopped": self.stopped,
-            "validation_loss": best["validation_loss"],
-            "validation_score": best["validation_score"],
-            "elapsed_s": round(self.elapsed_s, 3),
-        }
-
-
-@dataclass(frozen=True)
 class Searched:
     """The best trial's network, and all that was tried.
 
     Parameters
     ----------
     trained : Trained
-    trials : list of Trial
-    chosen : Trial
+    trials : list of TuningTrial
+    chosen : TuningTrial
     ended : {"trials", "budget", "nothing new to try"}
     """
 
     trained: Trained
-    trials: list[Trial]
-    chosen: Trial
+    trials: list[TuningTrial]
+    chosen: TuningTrial
     ended: str
 
     def document(self) -> dict[str, Any]:
@@ -129,7 +89,7 @@ def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
     MissingExtraError
         optuna is not installed.
     """
-    config = settle_rates(config, task.backbone)
+    config = resolve_rates(config, task.backbone)
     journal = _Journal(task.folder / _FILE)
     study = Study(find_space(config, _count_stages(task)), config.monitor, task.seed)
     if limit is not None:
@@ -143,14 +103,14 @@ def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
         elif (point := study.ask(journal.trials) if n else asked_point(config)) is None:
             journal.end(TRIED)
         else:
-            _try(task, config, Trial(n + 1, point, [], 0, "", 0.0), journal, study, limit)
+            _try(task, config, TuningTrial(n + 1, point, [], 0, "", 0.0), journal, study, limit)
     chosen = best_trial(journal.trials, config.monitor)
     console.log(f"{task.name}: trial {chosen.number} of {len(journal.trials)} is the best.")
     trained = train(_own(task, chosen, _Replay(chosen)), _settings(config, chosen))
     return Searched(trained, journal.trials, chosen, journal.ended)
 
 
-def best_trial(trials: Sequence[Trial], monitor: str) -> Trial:
+def best_trial(trials: Sequence[TuningTrial], monitor: str) -> TuningTrial:
     """The one whose best epoch is the best; of equals the first."""
     return min(trials, key=lambda t: epoch_rank(t.history[t.best_epoch], monitor))
 
@@ -165,15 +125,15 @@ def _count_stages(task: Task) -> int:
 def _try(
     task: Task,
     config: FinetuneConfig,
-    trial: Trial,
+    trial: TuningTrial,
     journal: _Journal,
     study: Study,
     limit: Limit | None,
 ) -> None:
     """Train one trial, write it down, and remove the checkpoints of all but the best."""
-    said = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+    proba = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                      for k, v in trial.values.items())  # fmt: skip
-    console.log(f"{task.name}: trial {trial.number} of {config.trials or TRIALS}: {said}")
+    console.log(f"{task.name}: trial {trial.number} of {config.trials or TRIALS}: {proba}")
     judge = _Judge(study, journal.trials, trial, limit)
     trained = train(_own(task, trial, judge), _settings(config, trial))
     journal.add(
@@ -191,11 +151,11 @@ def _try(
             shutil.rmtree(_folder(task, other), ignore_errors=True)
 
 
-def _folder(task: Task, trial: Trial) -> Path:
+def _folder(task: Task, trial: TuningTrial) -> Path:
     return task.folder / f"trial-{trial.number}"
 
 
-def _own(task: Task, trial: Trial, watcher: Any) -> Task:
+def _own(task: Task, trial: TuningTrial, watcher: Any) -> Task:
     """The task of a trial: a network of its own, from the same start, in a folder of its own."""
     return replace(
         task,
@@ -207,7 +167,7 @@ def _own(task: Task, trial: Trial, watcher: Any) -> Task:
     )
 
 
-def _settings(config: FinetuneConfig, trial: Trial) -> FinetuneConfig:
+def _settings(config: FinetuneConfig, trial: TuningTrial) -> FinetuneConfig:
     return config.model_copy(update=trial.values)
 
 
@@ -216,8 +176,8 @@ class _Judge:
     """Says after each epoch whether a trial is to end."""
 
     study: Study
-    finished: Sequence[Trial]
-    trial: Trial
+    finished: Sequence[TuningTrial]
+    trial: TuningTrial
     limit: Limit | None
 
     def __call__(self, history: list[dict[str, Any]]) -> str:
@@ -232,7 +192,7 @@ class _Judge:
 class _Replay:
     """Ends a trial where it ended before, should its checkpoints have been lost."""
 
-    trial: Trial
+    trial: TuningTrial
 
     def __call__(self, history: list[dict[str, Any]]) -> str:
         return self.trial.stopped if len(history) == len(self.trial.history) else ""
@@ -245,7 +205,7 @@ class _Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.trials: list[Trial] = []
+        self.trials: list[TuningTrial] = []
         self.ended = ""
         make_directory(path.parent)
         lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
@@ -268,9 +228,9 @@ class _Journal:
         if "ended" in document:
             self.ended = str(document["ended"])
         else:
-            self.trials.append(Trial(**document))
+            self.trials.append(TuningTrial(**document))
 
-    def add(self, trial: Trial) -> None:
+    def add(self, trial: TuningTrial) -> None:
         """Remember a trial."""
         self._write(asdict(trial))
         self.trials.append(trial)

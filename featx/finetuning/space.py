@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 
 from featx.config import FinetuneConfig
 from featx.errors import MissingExtraError
 from featx.finetuning.task import epoch_rank
-
-if TYPE_CHECKING:
-    from featx.finetuning.searching import Trial
 
 __all__ = ["Point", "Study", "asked_point", "find_space"]
 
@@ -26,6 +24,46 @@ _FIRST = 4  # points drawn at random before a model of the results draws them
 _WHOLE = 3  # trials trained to their end before one is pruned
 _ATTEMPTS = 60  # to find a point that was not tried
 _MODELLED = 10  # of them; the others are drawn at random
+
+
+@dataclass(frozen=True)
+class TuningTrial:
+    """One training of a search, finished.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    values : dict
+        Fields of `FinetuneConfig` that were searched.
+    history : list of dict
+        See `Trained`.
+    best_epoch : int
+    stopped : str
+        As in `Trained`, or ``pruned`` or ``budget``.
+    elapsed_s : float
+    """
+
+    number: int
+    values: Point
+    history: list[dict[str, Any]]
+    best_epoch: int
+    stopped: str
+    elapsed_s: float
+
+    def document(self) -> dict[str, Any]:
+        """JSON of what was tried and how it ended."""
+        best = self.history[self.best_epoch]
+        return {
+            "number": self.number,
+            **self.values,
+            "trained_epochs": len(self.history) - 1,
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "validation_loss": best["validation_loss"],
+            "validation_score": best["validation_score"],
+            "elapsed_s": round(self.elapsed_s, 3),
+        }
 
 
 def asked_point(config: FinetuneConfig) -> Point:
@@ -82,7 +120,7 @@ class Study:
         self.space, self.monitor, self.seed = space, monitor, seed
         self._optuna = _optuna()
 
-    def ask(self, finished: Sequence[Trial]) -> Point | None:
+    def ask(self, finished: Sequence[TuningTrial]) -> Point | None:
         """A point that was not tried; None where it finds none."""
         tried = [trial.values for trial in finished]
         for attempt in range(_ATTEMPTS):
@@ -94,7 +132,7 @@ class Study:
         return None
 
     def hopeless(
-        self, finished: Sequence[Trial], values: Point, history: Sequence[dict[str, Any]]
+        self, finished: Sequence[TuningTrial], values: Point, history: Sequence[dict[str, Any]]
     ) -> bool:
         """Whether a trial is worse than half of those before it were after as many epochs."""
         study = self._study(finished, self.seed)
@@ -104,7 +142,7 @@ class Study:
             trial.report(value, epoch)
         return bool(trial.should_prune())
 
-    def _study(self, finished: Sequence[Trial], seed: int, first: int = _FIRST) -> Any:
+    def _study(self, finished: Sequence[TuningTrial], seed: int, first: int = _FIRST) -> Any:
         """A study that knows the finished trials; of so many it draws at random."""
         optuna = self._optuna
         verbosity = optuna.logging.get_verbosity()
@@ -120,7 +158,7 @@ class Study:
             study.add_trial(self._known(trial))
         return study
 
-    def _known(self, trial: Trial) -> Any:
+    def _known(self, trial: TuningTrial) -> Any:
         """A finished trial as optuna sees it; failed where it diverged before an epoch's end."""
         states, values = self._optuna.trial.TrialState, self._values(trial.history)
         pruned = trial.stopped == "pruned"

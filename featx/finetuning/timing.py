@@ -39,7 +39,7 @@ def time_images(
     preprocess : Preprocess
     n_features : int
     config : FinetuneConfig
-        With its rates settled.
+        With its rates resolved.
     device, precision : str
 
     Raises

@@ -41,7 +41,7 @@ from featx.finetuning.memory import keeping_memory
 from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
 from featx.finetuning.progress import Progress
-from featx.finetuning.recipes import settle_rates
+from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
@@ -106,8 +106,8 @@ def _train_together(task: Task, config: FinetuneConfig) -> Trained:
     """Have several processes train, and read what they wrote."""
 
     def watch(history: Any) -> str:
-        said = [watcher(history) for watcher in task.watchers]
-        return next(filter(None, said), "")
+        reasons = [watcher(history) for watcher in task.watchers]
+        return next(filter(None, reasons), "")
 
     own = replace(task, backbone=copy.deepcopy(task.backbone), device="cpu")
     with _Training(own, config) as training:
@@ -141,7 +141,7 @@ class _Training:
 
     def __init__(self, task: Task, config: FinetuneConfig, world: World = ALONE) -> None:
         self.task, self.world = task, world
-        self.config = config = settle_rates(config, task.backbone)
+        self.config = config = resolve_rates(config, task.backbone)
         self.classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
@@ -334,8 +334,8 @@ class _Training:
         if progress.epoch == self.config.epochs:
             progress.stopped = "epochs"
         for watcher in task.watchers:
-            said = watcher(progress.history)
-            progress.stopped = progress.stopped or said
+            proba = watcher(progress.history)
+            progress.stopped = progress.stopped or proba
         progress.stopped = self.world.from_leader(progress.stopped)
         self._save()
 
@@ -343,12 +343,12 @@ class _Training:
         """What the network says of images, each process of its share of them."""
         own = rows[self.world.share(len(rows))]
         if not len(own):
-            said = np.zeros((0, self.n_classes))
+            proba = np.zeros((0, self.n_classes))
         elif self.replay is not None:
-            said = self.replay.predict(own)
+            proba = self.replay.predict(own)
         else:
-            said = predict(self.classifier, self.task.bank, own, self.task.precision)
-        return self.world.gather(said, len(rows))
+            proba = predict(self.classifier, self.task.bank, own, self.task.precision)
+        return self.world.gather(proba, len(rows))
 
     def _refuse_explosion(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -376,15 +376,15 @@ class _Training:
             "images_per_s": round(progress.n_seen / seconds, 2) if begun else None,
         }
         progress.history.append(row)
-        said = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
+        proba = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
         if not begun:
-            console.log(f"{self.task.name}: frozen: {said}")
+            console.log(f"{self.task.name}: frozen: {proba}")
             return
         epoch = len(progress.history) - 1
         minutes = (self.config.epochs - epoch) * seconds / 60
         console.log(
             f"{self.task.name}: epoch {epoch} of {self.config.epochs}: loss "
-            f"{row['train_loss']:.4f}, {said}, rate {row['learning_rate']:.2g}, "
+            f"{row['train_loss']:.4f}, {proba}, rate {row['learning_rate']:.2g}, "
             f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
         )
 

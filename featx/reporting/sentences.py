@@ -34,8 +34,8 @@ def _asked(subject: Subject) -> str:
     how = f"; {counted(tried, 'setting')} tried" if tried else ""
     if "finetuning" in results:
         kept = results["finetuning"]["answer"] == "finetuned"
-        said = results["finetuning"].get("tried", {}).get("recipe")
-        recipe = f" ({printable(said)})" if said else ""
+        tried = results["finetuning"].get("tried", {}).get("recipe")
+        recipe = f" ({printable(tried)})" if tried else ""
         how = f"; the backbone was trained too{recipe}{'' if kept else ', which is not kept'}"
     groups = results.get("n_groups_in_all")
     if groups is None and not results.get("n_test_images"):  # else those are of a part of them

@@ -22,7 +22,7 @@ from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import ModelError
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.devices import choose_place
-from featx.finetuning.folds import Workshop
+from featx.finetuning.folds import FinetuneContext
 from featx.fitting.data import Part
 from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_process
 
@@ -529,9 +529,9 @@ def test_no_group_straddles_the_validation_part(seed: int) -> None:
         hashes=np.zeros((n, 32), np.uint8),
     )
     config = FinetuneConfig(seed=seed)
-    workshop = Workshop(part, None, None, config, "cpu", "fp32", True, Path())  # type: ignore[arg-type]
+    context = FinetuneContext(part, None, None, config, "cpu", "fp32", True, Path())  # type: ignore[arg-type]
     rows_ = rng.random(n) < 0.7
-    held = workshop._validation(rows_)
+    held = context._validation(rows_)
     assert held.any()
     assert not (held & ~rows_).any()
     training = rows_ & ~held

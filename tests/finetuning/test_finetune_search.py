@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from featx.config import FinetuneConfig
 from featx.errors import MissingExtraError
 from featx.finetuning import Searched, predict, search
-from featx.finetuning.searching import Trial
-from featx.finetuning.space import Study, asked_point, find_space
+from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
 from featx.finetuning.training import _Training
 from featx.fitting.budget import Budget
 from featx.sealed import seal_line, unseal_line
@@ -98,13 +97,13 @@ def test_pruned_is_what_is_worse_than_the_median() -> None:
         rows = enumerate([9.0, *losses])
         return [{"epoch": i, "validation_loss": v, "validation_score": 0.5} for i, v in rows]
 
-    def hopeless(finished: Sequence[Trial], *losses: float) -> bool:
+    def hopeless(finished: Sequence[TuningTrial], *losses: float) -> bool:
         return study.hopeless(finished, {"learning_rate": 1e-4}, history(*losses))
 
     asked = FinetuneConfig(learning_rate=1e-4, tune=["learning_rate"])
     study = Study(find_space(asked, 4), "loss", 0)
     done = [
-        Trial(i, {"learning_rate": 1e-4}, history(loss, loss / 2), 2, "epochs", 1.0)
+        TuningTrial(i, {"learning_rate": 1e-4}, history(loss, loss / 2), 2, "epochs", 1.0)
         for i, loss in enumerate([1.0, 2.0, 3.0])
     ]
     assert hopeless(done, 2.1)
@@ -208,7 +207,7 @@ def test_points_are_settings(
     asked = FinetuneConfig(layer_decay=layers, epochs=epochs, **values)  # type: ignore[arg-type]
     study = Study(find_space(asked, 4), "loss", seed)
     rows = [{"epoch": i, "validation_loss": 1.0, "validation_score": None} for i in range(2)]
-    first = Trial(1, asked_point(asked), rows, 0, "epochs", 1.0)
+    first = TuningTrial(1, asked_point(asked), rows, 0, "epochs", 1.0)
     point = study.ask([first])
     assert point is not None
     assert point == study.ask([first])

@@ -17,7 +17,7 @@ from featx.config.presets import PRESETS
 from featx.config.reading import parse_config
 from featx.durations import say_seconds
 from featx.errors import ConfigError, UsageError
-from featx.finetuning import Classifier, describe_recipe, settle_rates, time_images, train
+from featx.finetuning import Classifier, describe_recipe, resolve_rates, time_images, train
 from featx.finetuning.augmenting import AREA, RATIO, _box, augmenter
 from featx.finetuning.devices import Place, suit_network
 from featx.finetuning.guard import calibrated
@@ -81,17 +81,17 @@ def test_the_configuration_of_a_run_before_presets_means_what_it_said() -> None:
 def test_rates_follow_the_kind_of_network(name: str, kind: str) -> None:
     model = network(name)
     assert find_kind(model) is KINDS[kind]
-    settled = settle_rates(FinetuneConfig(), model)
-    assert settled.learning_rate == KINDS[kind].learning_rate
-    assert settled.layer_decay == KINDS[kind].layer_decay
-    asked = settle_rates(FinetuneConfig(learning_rate=0.3), model)
+    resolved = resolve_rates(FinetuneConfig(), model)
+    assert resolved.learning_rate == KINDS[kind].learning_rate
+    assert resolved.layer_decay == KINDS[kind].layer_decay
+    asked = resolve_rates(FinetuneConfig(learning_rate=0.3), model)
     assert (asked.learning_rate, asked.layer_decay) == (0.3, KINDS[kind].layer_decay)
     started = "fitted" if kind == "no norm" else "random"
-    assert (settled.start, settled.head_rate) == (started, 1 if kind == "no norm" else 10)
-    fitted = settle_rates(FinetuneConfig(start="fitted"), model)
+    assert (resolved.start, resolved.head_rate) == (started, 1 if kind == "no norm" else 10)
+    fitted = resolve_rates(FinetuneConfig(start="fitted"), model)
     assert (fitted.start, fitted.head_rate) == ("fitted", 1)
-    assert settle_rates(settled, network("test_vit")) == settled
-    low = settle_rates(FinetuneConfig(lora=4), model)
+    assert resolve_rates(resolved, network("test_vit")) == resolved
+    low = resolve_rates(FinetuneConfig(lora=4), model)
     assert low.learning_rate == KINDS["low rank"].learning_rate
 
 
@@ -111,8 +111,8 @@ def test_precision_follows_the_network_where_none_is_asked_for() -> None:
 
 
 def test_recipes_in_words() -> None:
-    settled = FinetuneConfig(learning_rate=5e-4)
-    assert describe_recipe(settled) == (
+    resolved = FinetuneConfig(learning_rate=5e-4)
+    assert describe_recipe(resolved) == (
         "balanced preset, one recipe of 12 epochs at learning rate 0.0005"
     )
     searched = FinetuneConfig(preset="quick", trials=8)
@@ -222,7 +222,7 @@ def test_a_measured_step_changes_nothing(lab: Lab) -> None:
     before = {k: v.clone() for k, v in lab.backbone.network.state_dict().items()}
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    config = settle_rates(FinetuneConfig(), lab.backbone.network)
+    config = resolve_rates(FinetuneConfig(), lab.backbone.network)
     width = lab.embeddings().shape[1]
     seconds = time_images(
         lab.backbone.network, lab.backbone.preprocess, width, config, "cpu", "fp32"

@@ -1,0 +1,242 @@
+"""The protocol of a fine-tune: what trains, what evaluates, and which model ships."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx import console
+from featx.config import FinetuneConfig, RunConfig
+from featx.console import counted
+from featx.data.splits import Folds
+from featx.durations import read_seconds
+from featx.extraction import Extraction
+from featx.finetuning.baseline import (
+    ResolvedFinetune,
+)
+from featx.finetuning.devices import Place
+from featx.finetuning.folds import FinetuneContext, Outcome, Record
+from featx.finetuning.guard import Change, compare_models
+from featx.finetuning.model import Answer, frozen_answer, tuned_answer
+from featx.finetuning.results import Found, Judged
+from featx.fitting.budget import Budget
+from featx.fitting.data import Part
+from featx.fitting.estimate import EvaluationSet, HeldOut
+from featx.fitting.foreseen import missing_test_split
+from featx.fitting.gathering import gather
+from featx.fitting.splitting import hold_out_part, split_data
+from featx.machine import cpu_cores
+from featx.types import Preprocess, canonical_json
+
+if TYPE_CHECKING:
+    from featx.backbones import Backbone
+    from featx.finetuning import ImageBank
+
+
+__all__ = ["make_context", "open_bank", "separate", "train_all", "working_folder"]
+
+ALL = "all images"
+_NOT_NUMBERS = {
+    "name",
+    "runs",
+    "overwrite",
+    "jobs",
+    "memory_mb",
+    "checkpoint_s",
+    "processes",
+    "from_run",
+    "tensorboard",
+    "report",
+    "mlflow",
+    "heat_maps",
+}
+
+
+def separate(
+    extraction: Extraction, resolved: ResolvedFinetune
+) -> tuple[Part, EvaluationSet | None, list[str]]:
+    """Images to train on, and those that judge once, as `featx.fit` separates them."""
+    use_test = resolved.method in {"auto", "test"}
+    part, test, notes = split_data(gather([extraction]), use_test=use_test)
+    notes = [n.replace("the search cross-validates on both", "it is trained on") for n in notes]
+    if test is not None:
+        return part, EvaluationSet("test", test), notes
+    if resolved.method == "test":
+        raise missing_test_split("cv")
+    if resolved.method == "holdout":
+        seed = int(resolved.config.finetune.seed or 0) if resolved.config.finetune else 0
+        part, held, more = hold_out_part(part, share=resolved.holdout, seed=seed)
+        return part, EvaluationSet("holdout", held), notes + more
+    return part, None, notes
+
+
+def working_folder(config: RunConfig, place: Place, extraction: Extraction) -> Path:
+    """Where checkpoints are: the same for the same command on the same images, on however many
+    devices."""
+    assert config.finetune is not None
+    settings = config.finetune.model_dump(exclude=_NOT_NUMBERS)
+    document = {
+        "finetune": settings,
+        "fingerprint": extraction.spec.fingerprint,
+        "device": [place.family, place.precision, config.extract.upright],
+        "hashes": hashlib.sha256(extraction.hashes[extraction.ok].tobytes()).hexdigest(),
+        "rows": [[row.id, row.label, row.group, row.split] for row in extraction.manifest.rows],
+    }
+    if any(not found.equal_files for found in extraction.equal):
+        # Checkpoints of folds that tore such copies apart, as folds once did, are not gone on with.
+        document["copies"] = hashlib.sha256(extraction.copies.tobytes()).hexdigest()
+    digest = hashlib.sha256(canonical_json(document)).hexdigest()[:16]
+    return Path(config.finetune.runs) / f".finetuning-{digest}"
+
+
+def open_bank(extraction: Extraction, part: Part, config: FinetuneConfig) -> ImageBank:
+    """The images of ``part`` and no others."""
+    from featx.finetuning import ImageBank
+
+    rows = {row.id: i for i, row in enumerate(extraction.manifest.rows)}
+    chosen = np.array([rows[name] for name in part.ids])
+    return ImageBank(
+        [extraction.manifest.rows[i].path for i in chosen],
+        extraction.hashes[chosen],
+        Preprocess.from_document(extraction.spec.document["preprocess"]),
+        memory_bytes=config.memory_mb * 10**6,
+        threads=cpu_cores(),
+    )
+
+
+def make_context(
+    config: RunConfig,
+    place: Place,
+    extraction: Extraction,
+    part: Part,
+    bank: ImageBank,
+    backbone: Backbone,
+    n_trainings: int,
+) -> FinetuneContext:
+    """The backbone on its device, to be copied for each training."""
+    from featx.finetuning import resolve_rates
+
+    extract = config.extract
+    assert config.finetune is not None
+    working = working_folder(config, place, extraction)
+    budget = config.finetune.budget
+    console.log(
+        f"Fine-tuning {extraction.name} with torch in {place.precision} on {place}; "
+        f"checkpoints in {working}."
+    )
+    return FinetuneContext(
+        part=part,
+        backbone=backbone,
+        bank=bank,
+        config=resolve_rates(config.finetune, backbone.network),
+        device=place.device,
+        precision=place.precision,
+        upright=extract.upright,
+        folder=working,
+        budget=None if budget is None else Budget(read_seconds(budget), [1.0] * n_trainings),
+        devices=place.devices,
+    )
+
+
+def train_all(
+    context: FinetuneContext,
+    config: RunConfig,
+    extraction: Extraction,
+    folds: Folds,
+    tested: EvaluationSet | None,
+) -> Found:
+    """All trainings, that on all images last, and which model ships."""
+    records, judged = _train_folds(context, folds) if tested is None else ([], None)
+    final = context.finetune(np.ones(len(context.part), bool), ALL)
+    answer, judged, change = _choose(context, config, extraction, final, tested, judged)
+    return Found([*records, final.record], answer, judged, change)
+
+
+def _train_folds(context: FinetuneContext, folds: Folds) -> tuple[list[Record], Judged]:
+    """Each fold predicted by models that were trained without it."""
+    part = context.part
+    proba = {name: np.zeros((len(part), len(part.classes))) for name in ("frozen", "finetuned")}
+    records = []
+    for fold in range(folds.n_folds):
+        rows = folds.fold == fold
+        outcome = context.finetune(~rows, f"fold {fold + 1} of {folds.n_folds}")
+        proba["frozen"][rows], proba["finetuned"][rows] = context.predict(outcome, rows)
+        records.append(outcome.record)
+    held = {name: HeldOut("oof", part, folds.fold, p) for name, p in proba.items()}
+    return records, Judged(**held)
+
+
+def _choose(
+    context: FinetuneContext,
+    config: RunConfig,
+    extraction: Extraction,
+    final: Outcome,
+    tested: EvaluationSet | None,
+    judged: Judged | None,
+) -> tuple[Answer, Judged, Change]:
+    """The model that ships, and what both say of the images that judge.
+
+    The guard: a fine-tune that ends below its own warm start, on the validation images or out of
+    fold, is not the answer. The test split chooses nothing.
+    """
+    from featx.finetuning import describe_recipe
+
+    frozen = frozen_answer(config, extraction, final)
+    tuned = tuned_answer(
+        config, extraction, context, final, None if judged is None else judged.finetuned
+    )
+    if tested is not None:
+        judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))
+    assert judged is not None
+    change = _change(judged, context.config)
+    fell = final.fell
+    if tested is None and fell is None:
+        fell = change.below(context.config.monitor)
+    if final.still_improving:
+        more = 2 * context.config.epochs
+        for answer in (frozen, tuned):
+            answer.notes.append(f"The last epoch was the best: more may help (--epochs {more}).")
+    if fell is not None:
+        frozen.notes.append(
+            f"Fine-tuning is not kept: {fell}. Tried: {describe_recipe(context.config)}; another "
+            "recipe may do better (--preset thorough, --trials 10). The model is the frozen "
+            f"backbone with a head fitted on all {counted(len(context.part), 'training image')}."
+        )
+        return replace(frozen, not_tuned=fell), judged, change
+    for seen in [c for c in (final.change, change if tested is None else None) if c is not None]:
+        if (remark := seen.remark()) is not None:
+            tuned.notes.append(remark)
+    before, after = change.score
+    if tested is not None and after < before:
+        tuned.notes.append(
+            f"On the images that judge, the fine-tuned model scores {after:.4f} and the frozen "
+            f"one {before:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
+        )
+    return tuned, judged, change
+
+
+def _change(judged: Judged, config: FinetuneConfig) -> Change:
+    """The two models on the images that judge."""
+    frozen, tuned = judged.frozen, judged.finetuned
+    out_of_fold = frozen.split == "oof"
+    return compare_models(
+        "images out of fold" if out_of_fold else "images that judge",
+        frozen.part.y,
+        frozen.part.components,
+        frozen.proba,
+        tuned.proba,
+        scoring=str(config.scoring),
+        seed=int(config.seed or 0),
+        n_folds=int(config.folds or 5) if out_of_fold else None,
+    )
+
+
+def _tested(tested: EvaluationSet, answer: Answer) -> HeldOut:
+    """What a model says of the images that judge once."""
+    probabilities = answer.predict(tested.part.ids, tested.part.classes)
+    fold = np.full(len(tested.part), -1)
+    return HeldOut(tested.method, tested.part, fold, probabilities)
