@@ -83,7 +83,7 @@ def test_the_table():
     assert result.stdout.splitlines() == [
         "backbone                           width  input px  parameters  weights here",
         "─────────────────────────────────  ─────  ────────  ──────────  ────────────",
-        "torchvision:alexnet.IMAGENET1K_V1   4096  224×224   61.1 M      no",
+        "torchvision:alexnet.IMAGENET1K_V1  4,096  224×224   61.1 M      no",
     ]
 
 

@@ -133,5 +133,5 @@ def test_a_whole_fit_does_not_depend_on_jobs() -> None:
     assert [c.fold_scores for c in one.candidates] == [c.fold_scores for c in two.candidates]
     assert one.pipeline[-1].value_.tobytes() == two.pipeline[-1].value_.tobytes()
     assert all(c.status == "ok" for c in one.candidates)
-    held = one.predictions.held[0]
+    held = one.held[0]
     np.testing.assert_array_equal(held.proba[held.part.y == 2][:, 2], 0)

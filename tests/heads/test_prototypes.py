@@ -77,7 +77,7 @@ def test_two_images_a_class_are_enough_for_a_whole_fit() -> None:
 
 def test_a_class_missing_from_training_has_probability_0() -> None:
     result = fit_heads(data((12, 10, 1)), FitConfig(head=["prototypes"], cv=3, estimate="cv"))
-    [held] = result.predictions.held[:1]
+    [held] = result.held[:1]
     lonely = held.proba[held.part.y == 2]
     np.testing.assert_array_equal(lonely[:, 2], 0)
     np.testing.assert_allclose(held.proba.sum(axis=1), 1)

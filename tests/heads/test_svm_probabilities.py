@@ -45,7 +45,7 @@ def test_the_temperature_of_a_fold_is_that_of_the_others(
     head: str, counts: tuple[int, ...]
 ) -> None:
     result = fit(head, counts)
-    [held] = result.predictions.held
+    [held] = result.held
     y, margins = held.part.y, margins_of(held, head)
     expected = np.empty_like(margins)
     for fold in np.unique(held.fold):
@@ -65,7 +65,7 @@ def test_the_temperature_of_a_fold_is_that_of_the_others(
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic", "auto"])
 def test_another_calibration_is_fitted_out_of_fold_too(head: str, method: str) -> None:
     result = fit(head, (40, 40, 20), calibrate=method)
-    [held] = result.predictions.held
+    [held] = result.held
     y, margins = held.part.y, margins_of(held, head)
     expected = np.empty_like(margins)
     for fold in np.unique(held.fold):
@@ -85,7 +85,7 @@ def test_another_calibration_is_fitted_out_of_fold_too(head: str, method: str) -
 def test_the_calibration_error_is_of_calibrated_probabilities() -> None:
     """These margins are far too sure; the calibrated ones are not."""
     result = fit("svm-linear", (150, 150))
-    [held] = result.predictions.held
+    [held] = result.held
     error = result.estimate["calibration"]["ece"]
     value = error["value"] if isinstance(error, dict) else error
     hit = held.proba.argmax(axis=1) == held.part.y
