@@ -206,7 +206,7 @@ def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
     from featx.config import FinetuneConfig
     from featx.finetuning import HeadWeights, ImageBank, Task
     from featx.finetuning.memory import keeping_memory
-    from featx.finetuning.training import _Training
+    from featx.finetuning.training import TrainingLoop
 
     console.set_verbosity(-1)
     with torch.no_grad():
@@ -240,7 +240,7 @@ def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
             upright=True,
         )
         stack.enter_context(keeping_memory("cpu"))
-        training = stack.enter_context(_Training(task, FinetuneConfig(**options)))
+        training = stack.enter_context(TrainingLoop(task, FinetuneConfig(**options)))
         if side == CACHING[0]:
             from featx.finetuning.replay import plan_replay
 

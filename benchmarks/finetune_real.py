@@ -238,7 +238,7 @@ def trained(folder: Path) -> dict[str, Any]:
     other = next(iter(results["estimates"].values()))["metrics"]
     return {
         "answer": tuning["answer"],
-        "tried": tuning["tried"]["said"],
+        "tried": tuning["tried"]["recipe"],
         "other": {k: round(other[k]["value"], 4) for k in METRICS},
     }
 

@@ -12,9 +12,9 @@ from featx.finetuning.predicting import predict
 from featx.finetuning.recipes import describe_recipe, resolve_rates
 from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
+from featx.finetuning.starting import train
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.timing import time_images
-from featx.finetuning.training import train
 
 __all__ = [
     "Classifier",

@@ -22,8 +22,8 @@ from featx.files import make_directory, printable
 from featx.finetuning.classifier import Classifier
 from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
+from featx.finetuning.starting import train
 from featx.finetuning.task import Task, Trained, epoch_rank
-from featx.finetuning.training import train
 from featx.finetuning.unfreezing import find_stages
 from featx.sealed import seal_line, unseal_line
 from featx.system_errors import writing

@@ -7,10 +7,9 @@ that started them.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import repeat
 from typing import Any
 
@@ -31,13 +30,10 @@ from featx.finetuning.checkpoints import (
     write_snapshot,
 )
 from featx.finetuning.classifier import Classifier
-from featx.finetuning.curves import writing_curves
 from featx.finetuning.distributed import ALONE, World
 from featx.finetuning.feeding import Feed
-from featx.finetuning.launching import Ask, run_together
 from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss
-from featx.finetuning.memory import keeping_memory
 from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
 from featx.finetuning.progress import Progress
@@ -45,11 +41,10 @@ from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
-from featx.machine import cpu_cores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
 
-__all__ = ["train"]
+__all__ = ["LAST", "TrainingLoop"]
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
@@ -59,84 +54,7 @@ class _Diverged(Exception):
     """Losses or gradients are not finite any more, or far larger than at the beginning."""
 
 
-def train(task: Task, config: FinetuneConfig) -> Trained:
-    """Train a network from where its folder says it stood, or from the beginning.
-
-    Parameters
-    ----------
-    task : Task
-    config : FinetuneConfig
-
-    Returns
-    -------
-    Trained
-        The same, bit for bit on one CPU, however often it was killed and started again.
-
-    Raises
-    ------
-    UsageError
-        ``config.unfreeze`` asks for more stages than there are, or ``config.lora`` for attention
-        that there is not.
-    DatasetError, DecodeError
-        An image has changed or cannot be read any more.
-    MissingExtraError
-        ``task.curves`` without tensorboard.
-    """
-    with writing_curves(task.curves) as write:
-        task = replace(task, watchers=(write, *task.watchers))
-        trained = _train_together(task, config) if task.devices else _train_here(task, config)
-        write(trained.history)
-        return trained
-
-
-def _train_here(task: Task, config: FinetuneConfig) -> Trained:
-    """Train in this process."""
-    with (
-        torch.random.fork_rng(),
-        keeping_memory(task.device),
-        _Training(task, config) as training,
-    ):
-        training.restore()
-        if not training.progress.stopped:
-            training.run()
-        return training.best()
-
-
-def _train_together(task: Task, config: FinetuneConfig) -> Trained:
-    """Have several processes train, and read what they wrote."""
-
-    def watch(history: Any) -> str:
-        reasons = [watcher(history) for watcher in task.watchers]
-        return next(filter(None, reasons), "")
-
-    own = replace(task, backbone=copy.deepcopy(task.backbone), device="cpu")
-    with _Training(own, config) as training:
-        training.restore()
-        if not training.progress.stopped:
-            task.bank.forget()  # the processes have memory of their own for images
-            n = len(task.devices)
-            theirs = replace(task, bank=task.bank.divided(n), watchers=(), curves=None)
-            run_together(_train_share, task.devices, (theirs, config), watch, task.name)
-            training.restore(aloud=False)
-        trained = training.best()
-    trained.classifier.to(task.device)
-    return trained
-
-
-def _train_share(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> None:
-    """What each of several processes does."""
-    config = config.model_copy(update={"memory_mb": config.memory_mb // world.size})
-    watchers = (ask,) if world.leads else ()
-    task = replace(task, device=world.device, watchers=watchers)
-    if world.device == "cpu":
-        threads = min(torch.get_num_threads(), cpu_cores())
-        torch.set_num_threads(max(1, threads // world.size))
-    with keeping_memory(world.device), _Training(task, config, world) as training:
-        training.restore(aloud=False)
-        training.run()
-
-
-class _Training:
+class TrainingLoop:
     """One training under way."""
 
     def __init__(self, task: Task, config: FinetuneConfig, world: World = ALONE) -> None:
@@ -167,7 +85,7 @@ class _Training:
         self.feed = Feed(task, config, world)
         self.ticked_at = self.saved_at = time.perf_counter()
 
-    def __enter__(self) -> _Training:
+    def __enter__(self) -> TrainingLoop:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -334,8 +252,8 @@ class _Training:
         if progress.epoch == self.config.epochs:
             progress.stopped = "epochs"
         for watcher in task.watchers:
-            proba = watcher(progress.history)
-            progress.stopped = progress.stopped or proba
+            reason = watcher(progress.history)
+            progress.stopped = progress.stopped or reason
         progress.stopped = self.world.from_leader(progress.stopped)
         self._save()
 
@@ -376,15 +294,15 @@ class _Training:
             "images_per_s": round(progress.n_seen / seconds, 2) if begun else None,
         }
         progress.history.append(row)
-        proba = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
+        validated = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
         if not begun:
-            console.log(f"{self.task.name}: frozen: {proba}")
+            console.log(f"{self.task.name}: frozen: {validated}")
             return
         epoch = len(progress.history) - 1
         minutes = (self.config.epochs - epoch) * seconds / 60
         console.log(
             f"{self.task.name}: epoch {epoch} of {self.config.epochs}: loss "
-            f"{row['train_loss']:.4f}, {proba}, rate {row['learning_rate']:.2g}, "
+            f"{row['train_loss']:.4f}, {validated}, rate {row['learning_rate']:.2g}, "
             f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
         )
 

@@ -11,24 +11,25 @@ from typing import Any
 
 from featx.cli.main import main
 from featx.config import FinetuneConfig
-from featx.finetuning import Task, training
+from featx.finetuning import Task, starting
 from featx.finetuning.distributed import World
 from featx.finetuning.launching import Ask
-from featx.finetuning.training import _train_share, _Training
+from featx.finetuning.starting import _train_share
+from featx.finetuning.training import TrainingLoop
 
-__all__ = ["main", "training"]  # for processes that get their work as text
+__all__ = ["main", "starting"]  # for processes that get their work as text
 
 
 def before_step(step: int, act: Callable[[], object]) -> None:
     """Do something where so many steps are done, in every training of this process."""
-    go = _Training._step
+    go = TrainingLoop._step
 
-    def acting(self: _Training, *arguments: Any) -> None:
+    def acting(self: TrainingLoop, *arguments: Any) -> None:
         if self.progress.step == step:
             act()
         go(self, *arguments)
 
-    _Training._step = acting  # type: ignore[method-assign]
+    TrainingLoop._step = acting  # type: ignore[method-assign]
 
 
 def die() -> None:

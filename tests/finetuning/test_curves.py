@@ -14,7 +14,7 @@ from featx.config import FinetuneConfig
 from featx.errors import MissingExtraError
 from featx.finetuning import search, train
 from featx.finetuning.curves import TAGS
-from featx.finetuning.training import _Training
+from featx.finetuning.training import TrainingLoop
 
 SETTINGS = FinetuneConfig(epochs=2, train_batch=8, learning_rate=1e-3)
 
@@ -42,15 +42,15 @@ def test_curves_are_those_of_the_history(
     pytest.importorskip("tensorboard")
     curves = tmp_path / "curves"
     task = lab.task(folder=tmp_path / "training", curves=curves)
-    step = _Training._step
+    step = TrainingLoop._step
 
-    def die(self: _Training, *arguments: Any) -> None:
+    def die(self: TrainingLoop, *arguments: Any) -> None:
         if self.progress.step == 4:
             assert read(curves)["loss/validation"].keys() == {0, 1}  # as they come
             raise KeyboardInterrupt
         step(self, *arguments)
 
-    monkeypatch.setattr(_Training, "_step", die)
+    monkeypatch.setattr(TrainingLoop, "_step", die)
     with pytest.raises(KeyboardInterrupt):
         train(task, SETTINGS)
     monkeypatch.undo()

@@ -340,7 +340,7 @@ def test_processes_end_with_the_command_and_another_number_goes_on(
 ) -> None:
     options = [*TRAINING, "--epochs", "3", "--checkpoint-s", "0", "--runs", "shared"]
     arguments = ["finetune", "split", *SMALL, *options, "--name", "s"]
-    change = "lab.training._train_share = lab.share_until_halted"
+    change = "lab.starting._train_share = lab.share_until_halted"
     process = featx_where(change, *arguments, "--processes", "2")
     deadline = time.monotonic() + 600  # longer than a machine stops for
     while process.poll() is None and time.monotonic() < deadline:

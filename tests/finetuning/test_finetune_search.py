@@ -19,7 +19,7 @@ from featx.config import FinetuneConfig
 from featx.errors import MissingExtraError
 from featx.finetuning import Searched, predict, search
 from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
-from featx.finetuning.training import _Training
+from featx.finetuning.training import TrainingLoop
 from featx.fitting.budget import Budget
 from featx.sealed import seal_line, unseal_line
 
@@ -119,16 +119,16 @@ def test_a_search_that_went_on_equals_one_that_was_not_interrupted(
     asked = config(trials=4, epochs=2, checkpoint_s=0.0)
     whole = search(lab.task(folder=tmp_path / "whole"), asked, None)
     steps, killed_at = [0], [4, 9, 12]
-    step = _Training._step
+    step = TrainingLoop._step
 
-    def die(self: _Training, *arguments: Any) -> None:
+    def die(self: TrainingLoop, *arguments: Any) -> None:
         steps[0] += 1
         if killed_at and steps[0] == killed_at[0]:
             killed_at.pop(0)
             raise KeyboardInterrupt
         step(self, *arguments)
 
-    monkeypatch.setattr(_Training, "_step", die)
+    monkeypatch.setattr(TrainingLoop, "_step", die)
     task = lab.task(folder=tmp_path / "parts")
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):

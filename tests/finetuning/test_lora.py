@@ -16,7 +16,7 @@ from featx.errors import UsageError
 from featx.finetuning import predict, save_backbone, train
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.lora import LowRank, adapt, merge
-from featx.finetuning.training import LAST, _Training
+from featx.finetuning.training import LAST, TrainingLoop
 from featx.finetuning.unfreezing import Stage
 
 ALL = np.arange(N_IMAGES)
@@ -50,7 +50,7 @@ def test_weights_stay_and_corrections_move(vit: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_merged_it_says_the_same(vit: Lab, tmp_path: Path, precision: str) -> None:
-    training = _Training(vit.task(folder=tmp_path), config())
+    training = TrainingLoop(vit.task(folder=tmp_path), config())
     bank, classifier = vit.bank(), training.classifier
     frozen = predict(classifier, bank, ALL, precision)
     lows = [m for m in classifier.modules() if isinstance(m, LowRank)]
@@ -80,14 +80,14 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
 ) -> None:
     asked = config(ema=0.9, checkpoint_s=0.0)
     whole = train(vit.task(folder=tmp_path / "whole"), asked)
-    step = _Training._step
+    step = TrainingLoop._step
 
-    def die(self: _Training, *arguments: Any) -> None:
+    def die(self: TrainingLoop, *arguments: Any) -> None:
         if self.progress.step == 4:
             raise KeyboardInterrupt
         step(self, *arguments)
 
-    monkeypatch.setattr(_Training, "_step", die)
+    monkeypatch.setattr(TrainingLoop, "_step", die)
     with pytest.raises(KeyboardInterrupt):
         train(vit.task(folder=tmp_path / "parts"), asked)
     monkeypatch.undo()

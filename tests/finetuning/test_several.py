@@ -21,11 +21,11 @@ from torch import Tensor
 
 from featx.config import FinetuneConfig
 from featx.errors import ClusterError, DatasetError
-from featx.finetuning import Task, Trained, train, training
+from featx.finetuning import Task, Trained, starting, train
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.distributed import World
 from featx.finetuning.launching import Ask, run_together
-from featx.finetuning.training import LAST, _Training
+from featx.finetuning.training import LAST, TrainingLoop
 
 TWO = ("cpu", "cpu")
 
@@ -132,14 +132,14 @@ def test_they_go_on_where_one_was_interrupted_and_end_when_told(
         return "pruned" if len(history) == 4 else ""
 
     whole = train(lab.task(folder=tmp_path / "whole", watchers=(watch,)), settings)
-    step = _Training._step
+    step = TrainingLoop._step
 
-    def die(self: _Training, *arguments: Any) -> None:
+    def die(self: TrainingLoop, *arguments: Any) -> None:
         if self.progress.step == 6:
             raise KeyboardInterrupt
         step(self, *arguments)
 
-    monkeypatch.setattr(_Training, "_step", die)
+    monkeypatch.setattr(TrainingLoop, "_step", die)
     task = lab.task(folder=tmp_path / "parts", watchers=(watch,))
     with pytest.raises(KeyboardInterrupt):
         train(task, settings.model_copy(update={"checkpoint_s": 0.0}))
@@ -164,7 +164,7 @@ def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(
 ) -> None:
     def end(share: Any, error: Any) -> tuple[str, int]:
         with monkeypatch.context() as patch:
-            patch.setattr(training, "_train_share", share)
+            patch.setattr(starting, "_train_share", share)
             with pytest.raises(error) as ended:
                 train(lab.task(folder=tmp_path, devices=TWO), SETTINGS)
         assert not multiprocessing.active_children()
@@ -197,22 +197,24 @@ def share_little(world: World, ask: Ask, task: Task, config: FinetuneConfig) -> 
     """Two trainings: one where the second process has too little memory, one of few images."""
     torch.set_num_threads(1)
     print("data are printed by the command alone")
-    scores = _Training._scores
+    scores = TrainingLoop._scores
 
-    def small(self: _Training, rows: Any, x: Any) -> Tensor:
+    def small(self: TrainingLoop, rows: Any, x: Any) -> Tensor:
         if world.rank == 1 and len(rows) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
         return scores(self, rows, x)
 
-    _Training._scores = small  # type: ignore[method-assign]
-    with _Training(task, config, world) as training:
+    TrainingLoop._scores = small  # type: ignore[method-assign]
+    with TrainingLoop(task, config, world) as training:
         training.run()
         ask(("parts", training.progress.parts))
         ask(("loss", training.progress.history[1]["train_loss"]))
         means = [b for n, b in training.classifier.named_buffers() if n.endswith("running_mean")]
         ask(("means", torch.cat(means).tolist()))
     few = replace(task, training=task.training[:1], folder=task.folder / "few")
-    with _Training(few, config.model_copy(update={"train_batch_norm": False}), world) as training:
+    with TrainingLoop(
+        few, config.model_copy(update={"train_batch_norm": False}), world
+    ) as training:
         training.run()
         weights = torch.cat([p.reshape(-1) for p in training.classifier.parameters()])
         ask(("weights", weights.tolist()))

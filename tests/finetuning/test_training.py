@@ -22,7 +22,7 @@ from featx.errors import DatasetError, UsageError
 from featx.finetuning import Classifier, HeadWeights, ImageBank, Trained, predict, train
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.replay import plan_replay
-from featx.finetuning.training import LAST, _Training
+from featx.finetuning.training import LAST, TrainingLoop
 from featx.heads._mlp import PerceptronClassifier
 from featx.types import BackboneRequest
 
@@ -50,7 +50,7 @@ def test_before_any_step_it_says_what_the_frozen_model_says(
         perceptron = PerceptronClassifier((8, 5), activation="gelu", epochs=3, random_state=0)
         pipeline = Pipeline([("scaler", StandardScaler()), ("head", perceptron)]).fit(X, y)
     task = lab.task(folder=tmp_path, head=HeadWeights.of(pipeline))
-    training = _Training(task, config())
+    training = TrainingLoop(task, config())
     said = predict(training.classifier, task.bank, EVERYTHING, "fp32")
     np.testing.assert_allclose(said, pipeline.predict_proba(X), atol=2e-5)
     back = training.classifier.head_weights().put_into(pipeline)
@@ -65,7 +65,7 @@ def test_what_is_frozen_stays_as_it_is_bit_for_bit(
     lab: Lab, tmp_path: Path, mode: str, first_trained: str
 ) -> None:
     task = lab.task(folder=tmp_path)
-    before = {k: v.clone() for k, v in _Training(task, config()).classifier.state_dict().items()}
+    before = {k: v.clone() for k, v in TrainingLoop(task, config()).classifier.state_dict().items()}
     after = state(train(task, config(unfreeze=mode, monitor="score", patience=9)))
     last = read_snapshot(tmp_path / LAST)
     assert last is not None
@@ -79,7 +79,7 @@ def test_what_is_frozen_stays_as_it_is_bit_for_bit(
 
 
 def test_gradual_unfreezing_begins_with_the_head_and_reaches_all(lab: Lab, tmp_path: Path) -> None:
-    training = _Training(lab.task(folder=tmp_path), config(unfreeze="gradual", epochs=8))
+    training = TrainingLoop(lab.task(folder=tmp_path), config(unfreeze="gradual", epochs=8))
     counts = [training.unfreezing.n_trained(e) for e in range(8)]
     assert counts[0] == 1
     assert counts == sorted(counts)
@@ -142,15 +142,15 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
     settings = config(epochs=3, class_weight="balanced", label_smoothing=0.1, **options)
     whole = train(lab.task(folder=tmp_path / "whole"), settings)
     killed_at = [2, 4, 7]
-    step = _Training._step
+    step = TrainingLoop._step
 
-    def die(self: _Training, *arguments: Any) -> None:
+    def die(self: TrainingLoop, *arguments: Any) -> None:
         if killed_at and self.progress.step == killed_at[0]:
             killed_at.pop(0)
             raise KeyboardInterrupt
         step(self, *arguments)
 
-    monkeypatch.setattr(_Training, "_step", die)
+    monkeypatch.setattr(TrainingLoop, "_step", die)
     often = settings.model_copy(update={"checkpoint_s": 0.0})
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
@@ -311,7 +311,7 @@ def test_frozen_stages_of_other_networks(
     head = HeadWeights(np.zeros(n), np.ones(n), [(np.zeros((3, n)), np.zeros(3))])
     bank = ImageBank(lab.paths, lab.hashes, backbone.preprocess, memory_bytes=0)
     task = lab.task(folder=tmp_path, backbone=backbone.network, head=head, bank=bank)
-    training = _Training(task, config(unfreeze="last-1", augment="none"))
+    training = TrainingLoop(task, config(unfreeze="last-1", augment="none"))
     replay = plan_replay(training.classifier, training.unfreezing, task, training.config)
     assert (replay is not None) == possible
     if replay is not None:
@@ -330,7 +330,7 @@ def test_what_changes_is_not_computed_once(
 ) -> None:
     settings = config(**{"unfreeze": "last-1", "augment": "none", **options})
     task = lab.task(folder=tmp_path)
-    training = _Training(task, settings)
+    training = TrainingLoop(task, settings)
     assert plan_replay(training.classifier, training.unfreezing, task, settings) is None
 
 
@@ -339,14 +339,14 @@ def test_memory_that_runs_out_makes_smaller_parts(
 ) -> None:
     settings = config(epochs=1, augment="none")
     plain = train(lab.task(folder=tmp_path / "plain"), settings)
-    scores = _Training._scores
+    scores = TrainingLoop._scores
 
-    def small(self: _Training, rows: Any, x: Any) -> torch.Tensor:
+    def small(self: TrainingLoop, rows: Any, x: Any) -> torch.Tensor:
         if len(rows) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
         return scores(self, rows, x)
 
-    monkeypatch.setattr(_Training, "_scores", small)
+    monkeypatch.setattr(TrainingLoop, "_scores", small)
     trained = train(lab.task(folder=tmp_path / "small"), settings)
     assert "going on with a step's images in 4 parts" in capsys.readouterr().err
     assert trained.row(1)["train_loss"] == pytest.approx(plain.row(1)["train_loss"], rel=1e-4)
