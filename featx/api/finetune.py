@@ -37,7 +37,7 @@ from featx.finetuning.protocol import (
     train_all,
     working_folder,
 )
-from featx.finetuning.results import Found, curves, predictions, settings
+from featx.finetuning.results import FinetuneFindings, curves, predictions, settings
 from featx.fitting import check_labels
 from featx.fitting.gathering import content_digest, labelled
 from featx.fitting.near_copies import near_copies_of
@@ -173,7 +173,11 @@ def _finetune(
 
 
 def _write(
-    found: Found, document: dict[str, Any], config: RunConfig, extraction: Extraction, folder: Path
+    found: FinetuneFindings,
+    document: dict[str, Any],
+    config: RunConfig,
+    extraction: Extraction,
+    folder: Path,
 ) -> Run:
     """The run, written."""
     results = Results.model_validate(document)

@@ -6,7 +6,7 @@ Importing this package imports torch.
 from __future__ import annotations
 
 from featx.finetuning.augmenting import augmenter
-from featx.finetuning.classifier import Classifier, HeadWeights
+from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import predict
 from featx.finetuning.recipes import describe_recipe, resolve_rates
@@ -17,9 +17,9 @@ from featx.finetuning.task import Task, Trained
 from featx.finetuning.timing import time_images
 
 __all__ = [
-    "Classifier",
     "HeadWeights",
     "ImageBank",
+    "NetworkClassifier",
     "Searched",
     "Task",
     "Trained",

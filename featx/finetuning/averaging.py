@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 
 __all__ = ["Average"]
 
@@ -18,13 +18,13 @@ class Average:
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : NetworkClassifier
         With what is trained unfrozen.
     decay : float
         In [0, 1). Begins at 1/11 and rises to this, so that the first steps do not count for long.
     """
 
-    def __init__(self, classifier: Classifier, decay: float) -> None:
+    def __init__(self, classifier: NetworkClassifier, decay: float) -> None:
         self.decay = decay
         trained = dict(classifier.named_parameters())
         running = {n: b for n, b in classifier.named_buffers() if n.endswith("running_mean")}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from featx.types import Preprocess
 
-__all__ = ["Classifier", "HeadWeights"]
+__all__ = ["HeadWeights", "NetworkClassifier"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
@@ -77,7 +77,7 @@ class HeadWeights:
         return pipeline
 
 
-class Classifier(nn.Module):
+class NetworkClassifier(nn.Module):
     """From pixels to scores of classes; before any training just what the frozen model says.
 
     Parameters

@@ -13,7 +13,7 @@ from torch import Tensor
 from featx.config import FinetuneConfig
 from featx.finetuning.augmenting import augmenter
 from featx.finetuning.batches import Mixture, draw_mixture
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.distributed import World
 from featx.finetuning.losses import soft_targets
 from featx.finetuning.task import Task
@@ -52,7 +52,7 @@ class Feed:
             yield rows, pixels
 
     def inputs(
-        self, rows: Rows, pixels: Pixels | None, step: int, classifier: Classifier
+        self, rows: Rows, pixels: Pixels | None, step: int, classifier: NetworkClassifier
     ) -> tuple[Tensor | None, Tensor]:
         """What the network sees of this process's images, mixed where asked, and targets; no images
         where what frozen stages say of them is played back."""

@@ -17,7 +17,7 @@ from featx.console import counted
 from featx.data.splits import hold_out
 from featx.durations import read_seconds, say_seconds
 from featx.errors import FitError
-from featx.finetuning.guard import Change, calibrated, compare_models, no_better_epoch
+from featx.finetuning.guard import PairedChange, calibrated, compare_models, no_better_epoch
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank, Searched, Task, Trained
 
-__all__ = ["FinetuneContext", "Outcome", "Record", "widen"]
+__all__ = ["FinetuneContext", "Outcome", "TrainingRecord", "widen"]
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
@@ -36,7 +36,7 @@ _LARGER = (0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True)
-class Record:
+class TrainingRecord:
     """How one training went: JSON, and a row for each epoch."""
 
     name: str
@@ -58,7 +58,7 @@ class Outcome:
     trained : Trained
     validation : ndarray of shape (n,), bool
         Images of the part that said when to stop.
-    change : Change, optional
+    change : PairedChange, optional
         What training did to the predictions of the validation images; without it no epoch was
         better than none.
     monitor : {"last", "score", "loss"}
@@ -72,7 +72,7 @@ class Outcome:
     warm: FitResult
     trained: Trained
     validation: Mask
-    change: Change | None = None
+    change: PairedChange | None = None
     monitor: str = "last"
     scoring: str = "balanced_accuracy"
     searched: Searched | None = None
@@ -97,7 +97,7 @@ class Outcome:
         return self.trained.stopped == "epochs" and len(ranks) > 1 and ranks[-1] < min(ranks[:-1])
 
     @property
-    def record(self) -> Record:
+    def record(self) -> TrainingRecord:
         """What to remember when the network is let go."""
         document = {
             "name": self.name,
@@ -111,7 +111,7 @@ class Outcome:
         }
         if self.searched is not None:
             document["search"] = self.searched.document()
-        return Record(self.name, document, self.trained.history)
+        return TrainingRecord(self.name, document, self.trained.history)
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class FinetuneContext:
             searched,
         )
 
-    def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> Change | None:
+    def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> PairedChange | None:
         """The kept epoch against the frozen model, on the validation images, each calibrated on
         them by a temperature: a sure head is not to lose for being sure alone."""
         from featx.finetuning import predict

@@ -22,7 +22,7 @@ from featx.stats.intervals import resampled_scores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score, metric_name
 
-__all__ = ["Change", "calibrated", "compare_models", "no_better_epoch"]
+__all__ = ["PairedChange", "calibrated", "compare_models", "no_better_epoch"]
 
 LOSS = "neg_log_loss"
 SPREAD = 0.5  # of the logarithm of temperatures, before any image is seen
@@ -33,7 +33,7 @@ Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Change:
+class PairedChange:
     """What fine-tuning did to predictions of the same images.
 
     Parameters
@@ -116,7 +116,7 @@ def compare_models(
     scoring: str,
     seed: int,
     n_folds: int | None = None,
-) -> Change:
+) -> PairedChange:
     """Compare predictions of two models of the same images, none of which they were trained on.
 
     Parameters
@@ -154,7 +154,7 @@ def compare_models(
             stretch=training_stretch(n_folds),
         )
     loss = -values[LOSS][0], -values[LOSS][1]
-    return Change(images, loss, values[scoring], _negative(tests[LOSS]), tests[scoring])
+    return PairedChange(images, loss, values[scoring], _negative(tests[LOSS]), tests[scoring])
 
 
 def calibrated(probabilities: Float, y: Int) -> tuple[Float, float]:

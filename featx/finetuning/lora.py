@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from featx.config import FinetuneConfig
 from featx.errors import UsageError
-from featx.finetuning.unfreezing import Stage
+from featx.finetuning.unfreezing import NetworkStage
 
 __all__ = ["adapt", "merge"]
 
@@ -51,12 +51,12 @@ class LowRank(nn.Module):
             return weight + self.up @ self.down
 
 
-def adapt(stages: list[Stage], config: FinetuneConfig, seed: int) -> list[Stage]:
+def adapt(stages: list[NetworkStage], config: FinetuneConfig, seed: int) -> list[NetworkStage]:
     """Give attention its corrections; those are then all that stages of the backbone can train.
 
     Parameters
     ----------
-    stages : list of Stage
+    stages : list of NetworkStage
         From `featx.finetuning.unfreezing.find_stages`, the head last.
     config : FinetuneConfig
         With ``lora``.
@@ -91,7 +91,7 @@ def adapt(stages: list[Stage], config: FinetuneConfig, seed: int) -> list[Stage]
     return [*adapted, head]
 
 
-def _attention(stage: Stage) -> Iterator[tuple[str, nn.Module, str]]:
+def _attention(stage: NetworkStage) -> Iterator[tuple[str, nn.Module, str]]:
     """Names, modules and their weight's name, of the linear layers that attention is made of."""
     for top in stage.modules:
         for name, module in top.named_modules(prefix=stage.name):

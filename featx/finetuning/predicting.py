@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.images import ImageBank
 
 __all__ = ["predict"]
@@ -16,14 +16,14 @@ _BATCH = 32
 
 @torch.no_grad()
 def predict(
-    classifier: Classifier, bank: ImageBank, rows: NDArray[np.int64], precision: str
+    classifier: NetworkClassifier, bank: ImageBank, rows: NDArray[np.int64], precision: str
 ) -> NDArray[np.float64]:
     """Probabilities of the classes of images as they are, shape (n, n_classes); leaves it frozen in
     evaluation mode.
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : NetworkClassifier
     bank : ImageBank
     rows : ndarray of int64
     precision : {"fp32", "bf16"}

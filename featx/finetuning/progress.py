@@ -7,11 +7,11 @@ from typing import Any
 
 from featx.finetuning.task import epoch_rank
 
-__all__ = ["Progress"]
+__all__ = ["TrainingProgress"]
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """All that there is to know of a training but for its tensors; plain JSON.
 
     Attributes

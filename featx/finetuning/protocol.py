@@ -19,10 +19,10 @@ from featx.finetuning.baseline import (
     ResolvedFinetune,
 )
 from featx.finetuning.devices import Place
-from featx.finetuning.folds import FinetuneContext, Outcome, Record
-from featx.finetuning.guard import Change, compare_models
+from featx.finetuning.folds import FinetuneContext, Outcome, TrainingRecord
+from featx.finetuning.guard import PairedChange, compare_models
 from featx.finetuning.model import Answer, frozen_answer, tuned_answer
-from featx.finetuning.results import Found, Judged
+from featx.finetuning.results import FinetuneFindings, Judged
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut
@@ -148,15 +148,15 @@ def train_all(
     extraction: Extraction,
     folds: Folds,
     tested: EvaluationSet | None,
-) -> Found:
+) -> FinetuneFindings:
     """All trainings, that on all images last, and which model ships."""
     records, judged = _train_folds(context, folds) if tested is None else ([], None)
     final = context.finetune(np.ones(len(context.part), bool), ALL)
     answer, judged, change = _choose(context, config, extraction, final, tested, judged)
-    return Found([*records, final.record], answer, judged, change)
+    return FinetuneFindings([*records, final.record], answer, judged, change)
 
 
-def _train_folds(context: FinetuneContext, folds: Folds) -> tuple[list[Record], Judged]:
+def _train_folds(context: FinetuneContext, folds: Folds) -> tuple[list[TrainingRecord], Judged]:
     """Each fold predicted by models that were trained without it."""
     part = context.part
     proba = {name: np.zeros((len(part), len(part.classes))) for name in ("frozen", "finetuned")}
@@ -177,7 +177,7 @@ def _choose(
     final: Outcome,
     tested: EvaluationSet | None,
     judged: Judged | None,
-) -> tuple[Answer, Judged, Change]:
+) -> tuple[Answer, Judged, PairedChange]:
     """The model that ships, and what both say of the images that judge.
 
     The guard: a fine-tune that ends below its own warm start, on the validation images or out of
@@ -219,7 +219,7 @@ def _choose(
     return tuned, judged, change
 
 
-def _change(judged: Judged, config: FinetuneConfig) -> Change:
+def _change(judged: Judged, config: FinetuneConfig) -> PairedChange:
     """The two models on the images that judge."""
     frozen, tuned = judged.frozen, judged.finetuned
     out_of_fold = frozen.split == "oof"

@@ -15,11 +15,11 @@ from torch import nn
 from featx.config import FinetuneConfig
 from featx.console import counted
 
-__all__ = ["KINDS", "Kind", "describe_recipe", "find_kind", "resolve_rates"]
+__all__ = ["KINDS", "NetworkKind", "describe_recipe", "find_kind", "resolve_rates"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class NetworkKind:
     """A kind of network.
 
     Parameters
@@ -45,17 +45,17 @@ class Kind:
 #: and Liu et al., "A ConvNet for the 2020s", CVPR 2022 (5e-5 for 512 images, decay 0.7 to 0.8).
 #: That of low rank: Hu et al., "LoRA", ICLR 2022 (2e-4 to 5e-4).
 KINDS = {
-    "batch norm": Kind("a network with batch normalisation", 5e-4, 1.0),
-    "layer norm": Kind("a transformer, or a network with layer normalisation", 5e-5, 0.75),
-    "no norm": Kind("a network without normalisation", 1e-4, 1.0, "fitted"),
-    "low rank": Kind("corrections of low rank", 5e-4, 1.0),
+    "batch norm": NetworkKind("a network with batch normalisation", 5e-4, 1.0),
+    "layer norm": NetworkKind("a transformer, or a network with layer normalisation", 5e-5, 0.75),
+    "no norm": NetworkKind("a network without normalisation", 1e-4, 1.0, "fitted"),
+    "low rank": NetworkKind("corrections of low rank", 5e-4, 1.0),
 }
 HEAD_RATES = {"random": 10.0, "fitted": 1.0}
 _LAYER_NORMS = ("layernorm", "groupnorm", "rmsnorm", "evonorm")
 _QUERIES = frozenset({"q", "qkv", "to_qkv", "q_proj", "query", "in_proj"})
 
 
-def find_kind(network: nn.Module) -> Kind:
+def find_kind(network: nn.Module) -> NetworkKind:
     """The kind of a network, by its attention and its normalisation.
 
     A network with attention and batch normalisation is a transformer; of two normalisations the one

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from featx import console
 from featx.config import FinetuneConfig
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.task import Task
-from featx.finetuning.unfreezing import Stage, Unfreezing
+from featx.finetuning.unfreezing import NetworkStage, Unfreezing
 
 __all__ = ["Replay", "plan_replay"]
 
@@ -28,7 +28,7 @@ _CLOSE = {"fp32": 1e-4, "bf16": 2e-2}  # of the largest number: batches of other
 
 
 def plan_replay(
-    classifier: Classifier, unfreezing: Unfreezing, task: Task, config: FinetuneConfig
+    classifier: NetworkClassifier, unfreezing: Unfreezing, task: Task, config: FinetuneConfig
 ) -> Replay | None:
     """Compute the frozen stages once, where that is the same and fits into ``memory_mb``.
 
@@ -81,8 +81,8 @@ class Replay:
 
     Parameters
     ----------
-    classifier : Classifier
-    frozen : list of Stage
+    classifier : NetworkClassifier
+    frozen : list of NetworkStage
         From the input on.
     whole : bool
         Whether that is the whole backbone: then its embeddings are kept.
@@ -90,7 +90,7 @@ class Replay:
     """
 
     def __init__(
-        self, classifier: Classifier, frozen: list[Stage], whole: bool, task: Task
+        self, classifier: NetworkClassifier, frozen: list[NetworkStage], whole: bool, task: Task
     ) -> None:
         self.classifier = classifier
         self.task = task

@@ -11,8 +11,8 @@ import numpy as np
 from featx.config import FinetuneConfig, FitConfig, RunConfig
 from featx.data.splits import Folds
 from featx.extraction import Extraction
-from featx.finetuning.folds import Record
-from featx.finetuning.guard import Change
+from featx.finetuning.folds import TrainingRecord
+from featx.finetuning.guard import PairedChange
 from featx.finetuning.model import Answer
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held
@@ -22,7 +22,7 @@ from featx.runs import PredictionTable
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.tuning import Epoch
 
-__all__ = ["Found", "Judged", "curves", "predictions", "settings"]
+__all__ = ["FinetuneFindings", "Judged", "curves", "predictions", "settings"]
 
 HOW = {
     "test": "the test split, read once by a model fitted on other images",
@@ -53,24 +53,24 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Found:
+class FinetuneFindings:
     """What all trainings gave.
 
     Parameters
     ----------
-    records : list of Record
+    records : list of TrainingRecord
         One a training.
     answer : Answer
         The model that ships.
     judged : Judged
-    change : Change
+    change : PairedChange
         Of the score, from the frozen model to the fine-tuned one.
     """
 
-    records: list[Record]
+    records: list[TrainingRecord]
     answer: Answer
     judged: Judged
-    change: Change
+    change: PairedChange
 
     def document(self, backbone: str, config: FinetuneConfig) -> dict[str, Any]:
         """``chosen``, ``estimate``, ``estimates`` and ``finetuning`` of ``results.json``."""
@@ -171,6 +171,6 @@ def settings(
     }
 
 
-def curves(records: Sequence[Record]) -> list[Epoch]:
+def curves(records: Sequence[TrainingRecord]) -> list[Epoch]:
     """Every epoch of each training."""
     return [Epoch(training=record.name, **row) for record in records for row in record.history]

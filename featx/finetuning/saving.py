@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from featx.files import make_directory, write_atomic
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.system_errors import writing
 
 __all__ = ["save_backbone"]
 
 
-def save_backbone(classifier: Classifier, path: Path) -> None:
+def save_backbone(classifier: NetworkClassifier, path: Path) -> None:
     """Write the tensors of the network under the names that its zoo gives them."""
     from safetensors.torch import save
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from featx import console
 from featx.config import FinetuneConfig
 from featx.files import make_directory, printable
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
 from featx.finetuning.starting import train
@@ -118,7 +118,7 @@ def best_trial(trials: Sequence[TuningTrial], monitor: str) -> TuningTrial:
 def _count_stages(task: Task) -> int:
     """Of the backbone."""
     preprocess = task.bank.preprocess
-    classifier = Classifier(copy.deepcopy(task.backbone), task.head, preprocess)
+    classifier = NetworkClassifier(copy.deepcopy(task.backbone), task.head, preprocess)
     return len(find_stages(classifier, preprocess.size_px)) - 1
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.finetuning.classifier import Classifier, HeadWeights
+from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
 
 __all__ = ["Task", "Trained", "Watcher", "epoch_rank"]
@@ -96,7 +96,7 @@ class Trained:
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : NetworkClassifier
     history : list of dict
         One row an epoch: ``epoch`` (0 before training), ``step``, ``train_loss`` and
         ``train_accuracy`` (None before training), ``validation_loss``, ``validation_score``,
@@ -112,7 +112,7 @@ class Trained:
         Of training and validation, whichever run they were in.
     """
 
-    classifier: Classifier
+    classifier: NetworkClassifier
     history: list[dict[str, Any]]
     best_epoch: int
     stages: list[dict[str, Any]]

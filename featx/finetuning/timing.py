@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from featx.config import FinetuneConfig
-from featx.finetuning.classifier import Classifier, HeadWeights
+from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.lora import adapt
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.types import Preprocess
@@ -50,7 +50,7 @@ def time_images(
     head = HeadWeights(
         np.zeros(n_features), np.ones(n_features), [(np.zeros((2, n_features)), np.zeros(2))]
     )
-    classifier = Classifier(copy.deepcopy(network), head, preprocess)
+    classifier = NetworkClassifier(copy.deepcopy(network), head, preprocess)
     classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stages = find_stages(classifier, preprocess.size_px)
     if config.lora is not None:

@@ -29,14 +29,14 @@ from featx.finetuning.checkpoints import (
     read_snapshot,
     write_snapshot,
 )
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.distributed import ALONE, World
 from featx.finetuning.feeding import Feed
 from featx.finetuning.lora import adapt, merge
 from featx.finetuning.losses import balanced_weights, soft_loss
 from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
-from featx.finetuning.progress import Progress
+from featx.finetuning.progress import TrainingProgress
 from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.replay import Replay, plan_replay
 from featx.finetuning.task import Task, Trained
@@ -60,7 +60,7 @@ class TrainingLoop:
     def __init__(self, task: Task, config: FinetuneConfig, world: World = ALONE) -> None:
         self.task, self.world = task, world
         self.config = config = resolve_rates(config, task.backbone)
-        self.classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
+        self.classifier = NetworkClassifier(task.backbone, task.head, task.bank.preprocess)
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
         stages = find_stages(self.classifier, task.bank.preprocess.size_px)
@@ -76,7 +76,7 @@ class TrainingLoop:
         self.optimizer = build_optimizer(self.unfreezing, config)
         self.average = Average(self.classifier, config.ema)
         self.n_batches = -(-len(task.training) // config.train_batch)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.replay: Replay | None = None
         y = torch.from_numpy(task.y[task.training])
         balanced = config.class_weight == "balanced"
@@ -326,7 +326,7 @@ class TrainingLoop:
         if found is None or best is None:
             return
         tensors, document = found
-        self.progress = Progress(**document)
+        self.progress = TrainingProgress(**document)
         model = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
         self.classifier.load_state_dict(model)
         for name, value in self.average.values.items():

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from featx.errors import UsageError
-from featx.finetuning.classifier import Classifier
+from featx.finetuning.classifier import NetworkClassifier
 
-__all__ = ["Stage", "Unfreezing", "find_stages", "set_modes"]
+__all__ = ["NetworkStage", "Unfreezing", "find_stages", "set_modes"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _MOST = 0.8  # of the parameters: a container that holds so many is opened
@@ -19,7 +19,7 @@ _NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
 @dataclass(frozen=True)
-class Stage:
+class NetworkStage:
     """Parameters that are frozen or trained together.
 
     Parameters
@@ -27,7 +27,7 @@ class Stage:
     name : str
         Of its modules.
     parameters : tuple of (str, Parameter)
-        With their names in the `Classifier`.
+        With their names in the `NetworkClassifier`.
     modules : tuple of Module
         That are called one after the other; none for the head.
     """
@@ -42,7 +42,7 @@ class Stage:
         return sum(p.numel() for _, p in self.parameters)
 
 
-def find_stages(classifier: Classifier, size_px: tuple[int, int]) -> list[Stage]:
+def find_stages(classifier: NetworkClassifier, size_px: tuple[int, int]) -> list[NetworkStage]:
     """Stages of the backbone from the input on, and the head as the last.
 
     A stage is a child of the network, in the order in which it is written down, or of the container
@@ -65,7 +65,7 @@ def find_stages(classifier: Classifier, size_px: tuple[int, int]) -> list[Stage]
         mine = [(f"{name}.{n}", p) for n, p in module.named_parameters(recurse=False)]
         own[children[0][0]] = tuple((n, p) for n, p in mine if id(p) in used)
         parts[i : i + 1] = children
-    stages = [Stage(n, own.get(n, ()) + _named(m, n, used), (m,)) for n, m in parts]
+    stages = [NetworkStage(n, own.get(n, ()) + _named(m, n, used), (m,)) for n, m in parts]
     return [*_merged(stages), _head(classifier)]
 
 
@@ -74,24 +74,24 @@ def _named(module: nn.Module, prefix: str, used: set[int]) -> tuple[tuple[str, n
     return tuple((f"{prefix}.{n}", p) for n, p in module.named_parameters() if id(p) in used)
 
 
-def _merged(stages: list[Stage]) -> list[Stage]:
+def _merged(stages: list[NetworkStage]) -> list[NetworkStage]:
     """Stages without a matrix joined to the one before, if there is one."""
-    merged: list[Stage] = []
+    merged: list[NetworkStage] = []
     for stage in stages:
         if merged and all(p.ndim < 2 for _, p in stage.parameters):
             before = merged.pop()
             parameters = before.parameters + stage.parameters
-            stage = Stage(before.name, parameters, before.modules + stage.modules)
+            stage = NetworkStage(before.name, parameters, before.modules + stage.modules)
         merged.append(stage)
     return [replace(s, name=s.name.removeprefix("backbone.module.")) for s in merged]
 
 
-def _head(classifier: Classifier) -> Stage:
+def _head(classifier: NetworkClassifier) -> NetworkStage:
     named = tuple((f"layers.{n}", p) for n, p in classifier.layers.named_parameters())
-    return Stage("head", named)
+    return NetworkStage("head", named)
 
 
-def _used(classifier: Classifier, size_px: tuple[int, int]) -> set[int]:
+def _used(classifier: NetworkClassifier, size_px: tuple[int, int]) -> set[int]:
     """Which parameters change the embedding of some image, by where gradients arrive."""
     parameters = list(classifier.backbone.parameters())
     before = [p.requires_grad for p in parameters]
@@ -114,7 +114,7 @@ class Unfreezing:
 
     Parameters
     ----------
-    stages : list of Stage
+    stages : list of NetworkStage
         From `find_stages`.
     mode : str
         ``head``, ``last-N``, ``all`` or ``gradual``: in the first epoch the head alone, then one
@@ -128,7 +128,7 @@ class Unfreezing:
 
     def __init__(
         self,
-        stages: list[Stage],
+        stages: list[NetworkStage],
         mode: str,
         epochs: int,
         layer_decay: float,
@@ -172,7 +172,7 @@ class Unfreezing:
                     p.grad = None
 
 
-def set_modes(classifier: Classifier, *, training: bool, train_batch_norm: bool) -> None:
+def set_modes(classifier: NetworkClassifier, *, training: bool, train_batch_norm: bool) -> None:
     """Training or evaluation; frozen parts, and batch normalisation unless asked, only evaluate."""
     classifier.train(training)
     for module in classifier.backbone.modules():

@@ -41,15 +41,15 @@ from featx.stats.metrics import fold_score
 __all__ = [
     "ClusterExecutor",
     "Executor",
+    "FitTask",
     "Found",
     "Job",
     "SearchSettings",
-    "Task",
     "ThreadExecutor",
     "open_executor",
 ]
 
-Record = Callable[["Task", Trial], None]  # writes down what a trial of a task was found to score
+Record = Callable[["FitTask", Trial], None]  # writes down what a trial of a task was found to score
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SearchSettings:
     device: str = "cpu"
 
 
-class Task(NamedTuple):
+class FitTask(NamedTuple):
     """Trials of one setup, fitted together on the images that are not in the folds left out."""
 
     trials: tuple[Trial, ...]
@@ -78,7 +78,7 @@ class Job:
 
     data: Partition
     settings: SearchSettings
-    tasks: Sequence[Task]
+    tasks: Sequence[FitTask]
     keep: bool
     label: str = ""  # of the progress bar
 
@@ -152,7 +152,7 @@ class ThreadExecutor:
 
 
 def _fit_task(
-    job: Job, task: Task, prepared: _Once, found: Found, record: Record, ended: threading.Event
+    job: Job, task: FitTask, prepared: _Once, found: Found, record: Record, ended: threading.Event
 ) -> float:
     """Fit the trials of a task and score each on every fold left out; the seconds it took.
 
@@ -210,13 +210,13 @@ class _Once:
             return value
 
 
-def _in_order(job: Job, jobs: int) -> Iterator[tuple[Task, _Once]]:
+def _in_order(job: Job, jobs: int) -> Iterator[tuple[FitTask, _Once]]:
     """Tasks with their training parts, in an order that drops prepared images soon.
 
     Threads begin with training parts of their own, so that none waits for what another prepares.
     What is left over joins the last of them: a training part by itself would keep one thread only.
     """
-    parts: dict[Any, dict[str, list[Task]]] = defaultdict(lambda: defaultdict(list))
+    parts: dict[Any, dict[str, list[FitTask]]] = defaultdict(lambda: defaultdict(list))
     for task in job.tasks:
         setup, copy = task.trials[0].setup, task.trials[0].copy
         part = parts[setup.backbones, setup.views, setup.pca, copy, task.left_out]
@@ -227,7 +227,9 @@ def _in_order(job: Job, jobs: int) -> Iterator[tuple[Task, _Once]]:
         yield from (task for tasks in abreast for task in tasks if task is not None)
 
 
-def _of_one_part(job: Job, by_sampler: Mapping[str, list[Task]]) -> Iterator[tuple[Task, _Once]]:
+def _of_one_part(
+    job: Job, by_sampler: Mapping[str, list[FitTask]]
+) -> Iterator[tuple[FitTask, _Once]]:
     """Tasks whose images are scaled and projected alike, and then resampled each in its way."""
     first = next(iter(by_sampler.values()))[0]
     projected = _Once(partial(_project, job, first), len(by_sampler))
@@ -236,12 +238,12 @@ def _of_one_part(job: Job, by_sampler: Mapping[str, list[Task]]) -> Iterator[tup
         yield from ((task, prepared) for task in tasks)
 
 
-def _project(job: Job, task: Task) -> Projected:
+def _project(job: Job, task: FitTask) -> Projected:
     rows = job.data.training(task.left_out)
     return project(job.data.part, rows, task.trials[0], seed=job.settings.seed)
 
 
-def _prepare(job: Job, task: Task, projected: _Once) -> Prepared:
+def _prepare(job: Job, task: FitTask, projected: _Once) -> Prepared:
     settings = job.settings
     return prepare(projected.take(), task.trials[0], seed=settings.seed, device=settings.device)
 
@@ -271,10 +273,10 @@ class _RemoteJob:
     read: Callable[[], Part]
     folds: Folds
     settings: SearchSettings
-    tasks: list[Task]
+    tasks: list[FitTask]
     keep: bool
 
-    def __call__(self) -> tuple[list[Task], Found, list[warnings.WarningMessage]]:
+    def __call__(self) -> tuple[list[FitTask], Found, list[warnings.WarningMessage]]:
         found = Found()
         data = Partition(self.read(), self.folds)
         job = Job(data, self.settings, self.tasks, self.keep)
@@ -301,7 +303,7 @@ class ClusterExecutor:
         """Execute every task; what machines were warned about is warned about again here."""
         from joblib import delayed
 
-        units: dict[tuple[Setup, FoldSet], list[Task]] = defaultdict(list)
+        units: dict[tuple[Setup, FoldSet], list[FitTask]] = defaultdict(list)
         for task in job.tasks:
             units[task.trials[0].setup, task.left_out].append(task)
         if units:

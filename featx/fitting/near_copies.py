@@ -12,7 +12,7 @@ from featx.fitting.estimate import HeldOut
 from featx.runs.estimates import NearCopies as NearCopiesRecord
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["NearCopies", "near_copies_of"]
+__all__ = ["FoundNearCopies", "near_copies_of"]
 
 Embeddings = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ FEWEST = 200  # images that are looked at all the same
 _BLOCK_ROWS = 4096
 
 
-class NearCopies(NearCopiesRecord):
+class FoundNearCopies(NearCopiesRecord):
     """How many evaluation images are nearly in training, and what that does to the estimate.
 
     ``images`` are all evaluation images, or some drawn by the seed where they are many.
@@ -53,7 +53,7 @@ class NearCopies(NearCopiesRecord):
 
 def near_copies_of(
     part: Part, held: HeldOut, backbones: tuple[str, ...], *, seed: int
-) -> NearCopies:
+) -> FoundNearCopies:
     """Look for the nearest training image of each evaluation image.
 
     Parameters
@@ -77,7 +77,7 @@ def near_copies_of(
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], part, (fold, held.fold[rows]))
     right = (held.y_pred == held.part.y)[rows]
-    return NearCopies(
+    return FoundNearCopies(
         judged=held.split,
         images=n,
         near=int(near.sum()),

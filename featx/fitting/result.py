@@ -11,7 +11,7 @@ import numpy as np
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.estimate import HeldOut
-from featx.fitting.near_copies import NearCopies
+from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import CandidateComparison, without_sampler, without_views
 from featx.fitting.trust import FittedTrust
@@ -66,7 +66,7 @@ class FitResult:
         The number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of Estimate
         The same for other ways to evaluate, by name, for comparison.
-    near_copies : NearCopies
+    near_copies : FoundNearCopies
         How many of the images that the number is from are nearly in training.
     learning_curve : dict or None
         JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
@@ -92,7 +92,7 @@ class FitResult:
     search: dict[str, Any]
     estimate: Estimate
     estimates: dict[str, Estimate]
-    near_copies: NearCopies
+    near_copies: FoundNearCopies
     learning_curve: dict[str, Any] | None
     held: list[HeldOut]
     pipeline: Any

@@ -19,7 +19,7 @@ from featx.fitting.calibrate import fit_calibration
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.data import Part
 from featx.fitting.ensemble import Shares
-from featx.fitting.executors import Executor, Found, Job, SearchSettings, Task
+from featx.fitting.executors import Executor, FitTask, Found, Job, SearchSettings
 from featx.fitting.journal import Entry, Journal
 from featx.fitting.partition import FoldSet, Partition
 from featx.fitting.training import Outputs
@@ -99,7 +99,7 @@ class FoldSearch:
         keep = keep and self.affordable(len(asked))
         tasks = self._tasks(wanted, self.found.scores)
         if self._records is not None:
-            left = [Task(self._recall(task, keep), task.left_out) for task in tasks]
+            left = [FitTask(self._recall(task, keep), task.left_out) for task in tasks]
             tasks = [task for task in left if task.trials]
         job = Job(self.data, self.settings, tasks, keep, label)
         self.executor.execute(job, self.found, self._record)
@@ -121,7 +121,7 @@ class FoldSearch:
 
     def _tasks(
         self, wanted: Mapping[FoldSet, Collection[Trial]], known: Collection[Any]
-    ) -> list[Task]:
+    ) -> list[FitTask]:
         """What is not known, those of one setup together where their head shares work.
 
         Slow trials (weak penalty) come first. A trial whose score was recalled is fitted in the
@@ -139,14 +139,14 @@ class FoldSearch:
                 else:
                     same = (trial.setup, trial.copy) if head.score_grid is not None else trial
                     tasks[same, left_out].append(trial)
-        return [Task(tuple(trials), left_out) for (_, left_out), trials in tasks.items()]
+        return [FitTask(tuple(trials), left_out) for (_, left_out), trials in tasks.items()]
 
     @staticmethod
     def _context(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
         """The trials where the outputs of one depend on the others fitted with it, else none."""
         return trials if HEADS.get(trials[0].setup.head).follows_path else ()
 
-    def _recall(self, task: Task, keep: bool) -> tuple[Trial, ...]:
+    def _recall(self, task: FitTask, keep: bool) -> tuple[Trial, ...]:
         """Take scores that an earlier search wrote down; the trials that are left to fit.
 
         Where the outputs of a trial depend on its context, it is all of them or none, so that the
@@ -170,7 +170,7 @@ class FoldSearch:
         self.journal.recalled += len(found)
         return tuple(t for t in trials if t not in found)
 
-    def _record(self, task: Task, trial: Trial) -> None:
+    def _record(self, task: FitTask, trial: Trial) -> None:
         """Write down the scores of a trial, where there is a journal and the trial has scores."""
         left_out, scores = task.left_out, self.found.scores
         if self._records is not None and (trial, left_out, left_out[-1]) in scores:

@@ -14,9 +14,9 @@ __all__ = [
     "Changed",
     "Finetuning",
     "Stage",
-    "Training",
     "Tried",
     "TuningSearch",
+    "TuningTraining",
     "Validated",
 ]
 
@@ -62,7 +62,7 @@ class TuningSearch(Record):
     trials: list[dict[str, Any]]
 
 
-class Training(Record):
+class TuningTraining(Record):
     """One training: that of a fold, or on all images."""
 
     name: str
@@ -112,5 +112,5 @@ class Finetuning(Record):
     not_kept: str | None = None
     untrained: dict[str, int] | None = None
     change: Change | None = None
-    trainings: list[Training] = Field(default_factory=list)
+    trainings: list[TuningTraining] = Field(default_factory=list)
     extraction: Extracted | None = None

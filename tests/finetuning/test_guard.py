@@ -9,7 +9,7 @@ import pytest
 
 from featx.finetuning import Trained
 from featx.finetuning.folds import Outcome
-from featx.finetuning.guard import Change, compare_models
+from featx.finetuning.guard import PairedChange, compare_models
 from featx.stats.comparison import PairedTest
 
 N = 300
@@ -25,7 +25,7 @@ def said(n_wrong: int, sure: float, first: int = 0) -> np.ndarray:
     return probabilities
 
 
-def change(frozen: np.ndarray, tuned: np.ndarray, **options: int) -> Change:
+def change(frozen: np.ndarray, tuned: np.ndarray, **options: int) -> PairedChange:
     return compare_models(
         "validation images",
         Y,

@@ -17,7 +17,7 @@ from featx.finetuning import predict, save_backbone, train
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.lora import LowRank, adapt, merge
 from featx.finetuning.training import LAST, TrainingLoop
-from featx.finetuning.unfreezing import Stage
+from featx.finetuning.unfreezing import NetworkStage
 
 ALL = np.arange(N_IMAGES)
 
@@ -112,7 +112,7 @@ def test_torchs_own_attention_too() -> None:
 
     network = VisionTransformer(32, 16, 2, 2, 16, 32, num_classes=3).eval()
     torch.nn.init.normal_(network.get_parameter("heads.head.weight"))  # zero otherwise
-    stages = adapt([Stage("all", (), (network,)), Stage("head", ())], config(), 0)
+    stages = adapt([NetworkStage("all", (), (network,)), NetworkStage("head", ())], config(), 0)
     names = {name for name, _ in stages[0].parameters}
     assert len(names) == 2 * 2 * 2  # layers, weights of each, up and down
     for _, p in stages[0].parameters:

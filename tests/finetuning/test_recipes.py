@@ -17,12 +17,12 @@ from featx.config.presets import PRESETS
 from featx.config.reading import parse_config
 from featx.durations import say_seconds
 from featx.errors import ConfigError, UsageError
-from featx.finetuning import Classifier, describe_recipe, resolve_rates, time_images, train
+from featx.finetuning import NetworkClassifier, describe_recipe, resolve_rates, time_images, train
 from featx.finetuning.augmenting import AREA, RATIO, _box, augmenter
 from featx.finetuning.devices import Place, suit_network
 from featx.finetuning.guard import calibrated
 from featx.finetuning.optimisers import patience_of
-from featx.finetuning.progress import Progress
+from featx.finetuning.progress import TrainingProgress
 from featx.finetuning.recipes import KINDS, find_kind
 from featx.finetuning.timing import suits_bf16
 from featx.types import Preprocess
@@ -134,7 +134,7 @@ def test_the_last_epoch_is_kept_or_the_best_by_score_and_then_by_loss() -> None:
     pairs = [(0.9, 0.5), (0.7, 0.8), (0.8, 0.8), (0.6, 0.7)]  # loss, score
     kept = {}
     for monitor in ("last", "score", "loss"):
-        progress = Progress()
+        progress = TrainingProgress()
         for epoch, (loss, score) in enumerate(pairs):
             progress.history.append({"validation_loss": loss, "validation_score": score})
             if progress.last_is_best(monitor):
@@ -184,7 +184,7 @@ def test_a_random_head_begins_anew_and_the_frozen_model_is_judged_before(
 
 def test_the_same_seed_gives_the_same_random_head(lab: Lab) -> None:
     task = lab.task()
-    classifier = Classifier(task.backbone, task.head, task.bank.preprocess)
+    classifier = NetworkClassifier(task.backbone, task.head, task.bank.preprocess)
     heads = []
     for seed in (1, 1, 2):
         classifier.forget_head(seed)
@@ -197,8 +197,8 @@ def test_the_same_seed_gives_the_same_random_head(lab: Lab) -> None:
 
 def test_a_temperature_divides_scores_and_keeps_classes(lab: Lab) -> None:
     task = lab.task()
-    classifier = Classifier(task.backbone, task.head.cooled(4.0), task.bank.preprocess)
-    warm = Classifier(task.backbone, task.head, task.bank.preprocess)
+    classifier = NetworkClassifier(task.backbone, task.head.cooled(4.0), task.bank.preprocess)
+    warm = NetworkClassifier(task.backbone, task.head, task.bank.preprocess)
     z = torch.from_numpy(lab.embeddings()[TRAINING])
     torch.testing.assert_close(classifier.classify(z) * 4, warm.classify(z), rtol=1e-4, atol=1e-5)
     warm.cool(4.0)

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from featx.backbones import load_backbone
 from featx.config import FinetuneConfig
 from featx.errors import DatasetError, UsageError
-from featx.finetuning import Classifier, HeadWeights, ImageBank, Trained, predict, train
+from featx.finetuning import HeadWeights, ImageBank, NetworkClassifier, Trained, predict, train
 from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.replay import plan_replay
 from featx.finetuning.training import LAST, TrainingLoop
@@ -273,13 +273,13 @@ def test_frozen_stages_computed_once_are_the_same(
 ) -> None:
     settings = config(unfreeze=mode, augment="none")
     calls = []
-    run = Classifier.normalise
+    run = NetworkClassifier.normalise
 
-    def count(self: Classifier, pixels: torch.Tensor) -> torch.Tensor:
+    def count(self: NetworkClassifier, pixels: torch.Tensor) -> torch.Tensor:
         calls.append(len(pixels))
         return run(self, pixels)
 
-    monkeypatch.setattr(Classifier, "normalise", count)
+    monkeypatch.setattr(NetworkClassifier, "normalise", count)
     once = train(lab.task(folder=tmp_path / "once"), settings)
     n_once = sum(calls)
     monkeypatch.setattr("featx.finetuning.training.plan_replay", lambda *_: None)

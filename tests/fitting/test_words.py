@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featx import console
 from featx.config import FitConfig
-from featx.finetuning.guard import Change, no_better_epoch
+from featx.finetuning.guard import PairedChange, no_better_epoch
 from featx.fitting import fit_heads
 from featx.reporting.contents import standardised
 from featx.reporting.sentences import calibrated
@@ -141,7 +141,7 @@ def test_the_case_that_was_reported() -> None:
 
 @given(LOSSES, LOSSES)
 def test_a_loss_rises_only_where_it_does(before, after) -> None:
-    said = Change("images", (before, after), (0.5, 0.6), None, None).below("loss")
+    said = PairedChange("images", (before, after), (0.5, 0.6), None, None).below("loss")
     if after < before:
         assert said is None
     else:

@@ -11,7 +11,7 @@ import pytest
 
 import featx
 from featx.artifact.folder import FolderReader
-from featx.finetuning.guard import Change
+from featx.finetuning.guard import PairedChange
 from featx.runs import Run
 from tests.lab import NETWORK, TUNING
 
@@ -45,7 +45,9 @@ def test_what_is_in_memory_is_what_is_on_disk_and_is_not_read_back(
     options = {**NETWORK, "runs": tmp_path, "name": "x", "cache": photos.parent / "cache"}
     with monkeypatch.context() as patch:
         patch.setattr(FolderReader, "read", refuse)
-        patch.setattr(Change, "below", lambda *_: None)  # the fine-tuned model ships, however good
+        patch.setattr(
+            PairedChange, "below", lambda *_: None
+        )  # the fine-tuned model ships, however good
         if kind == "fit":
             made = featx.fit(photos, **options, head=["ridge"], cv=2, report=True)
         else:
