@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,9 @@ def model() -> Model:
 def X() -> np.ndarray:
     """Embeddings to predict."""
     return embeddings(17, seed=1)
+
+
+@pytest.fixture
+def bomb(tmp_path: Path) -> Path:
+    """The file that a payload would create."""
+    return tmp_path / "executed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import shutil
 import tracemalloc
@@ -24,25 +23,10 @@ from featx.artifact import load_model
 from featx.artifact.document import _digest
 from featx.artifact.format_1 import read_head
 from featx.errors import ModelError
+from tests.artifact.payload import Payload
 
 skops_io = pytest.importorskip("skops.io")
 FIXTURES = Path(__file__).parent / "format-1"
-
-
-@pytest.fixture
-def bomb(tmp_path: Path) -> Path:
-    """The file that a payload would create."""
-    return tmp_path / "executed"
-
-
-class Payload:
-    """Creates a file when unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
 
 
 def forge(folder: Path, head: bytes) -> None:

@@ -22,22 +22,7 @@ from featx.artifact import Model, load_model, save_model
 from featx.artifact.document import _digest
 from featx.errors import ModelError
 from featx.heads import HEADS
-
-
-@pytest.fixture
-def bomb(tmp_path: Path) -> Path:
-    """The file that a payload would create."""
-    return tmp_path / "executed"
-
-
-class Payload:
-    """Creates a file when unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
+from tests.artifact.payload import Payload
 
 
 def forge(folder: Path, head: bytes | None = None, **changes: Any) -> None:
