@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install test lint types demo bench clean
+.PHONY: install test lint types coverage demo bench dist clean
 
 install: $(VENV)/.installed
 
@@ -20,9 +20,15 @@ test: lint types
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: install
 	$(BIN)/mypy
+
+# Subprocesses are measured too: most of the command line is tested through real processes.
+coverage: install
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov=featx --cov-report=term:skip-covered --cov-report=html:coverage
 
 demo: install
 	$(BIN)/featx demo --overwrite
@@ -31,5 +37,14 @@ bench: install
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/fit.py
 
+# Both files, and the wheel tried outside the clone in an environment of its own.
+dist: install
+	rm -rf dist build/wheel
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m build
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet dist/featx-*.whl
+	cd build/wheel && bin/featx demo --overwrite
+
 clean:
-	rm -rf $(VENV) featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist coverage featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

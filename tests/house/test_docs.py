@@ -16,7 +16,10 @@ import pytest
 from featx.cli.main import featx
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [
+    *(REPOSITORY / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "RELEASING")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 
 
