@@ -54,8 +54,11 @@ _REDRAW_S = 0.1
 
 
 def set_verbosity(level: int) -> None:
-    """Set how much is printed: -1 only warnings and errors, 0 the story, 1 details and tracebacks;
-    -2 nothing, since another process prints the same."""
+    """Set how much is printed.
+
+    -1 only warnings and errors, 0 the story, 1 details and tracebacks; -2 nothing, since another
+    process prints the same.
+    """
     global _verbosity
     _verbosity = level
 
@@ -66,8 +69,9 @@ def verbosity() -> int:
 
 
 def out(text: str) -> None:
-    """Print data to stdout; names that are not UTF-8 keep their bytes, and what its encoding lacks
-    becomes an escape.
+    """Print data to stdout.
+
+    Names that are not UTF-8 keep their bytes, and what its encoding lacks becomes an escape.
 
     Raises
     ------
@@ -166,8 +170,9 @@ def tell(message: str) -> None:
 
 @contextmanager
 def hush_libraries() -> Iterator[None]:
-    """While the block runs, warnings and log records of libraries are details, without their lines
-    of source; which of them are raised as errors is left as it is.
+    """Make details of the warnings and log records of libraries while the block runs.
+
+    They lose their lines of source. Which of them are raised as errors is left as it is.
     """
     before, warnings.showwarning = warnings.showwarning, _detail_of_warning
     root, handler = logging.getLogger(), _Details()

@@ -106,8 +106,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def built_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Give a scratch folder beside ``names`` in ``folder``; they are moved there one by one, in
-    order, when the block ends well.
+    """Give a scratch folder beside ``names`` in ``folder``.
+
+    They are moved there one by one, in order, when the block ends well.
 
     For writers that make several files at once: all of them are whole before the first is moved.
     """
@@ -126,8 +127,10 @@ def built_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _renamed_to(target: Path) -> Iterator[Path]:
-    """Give a hidden name beside ``target``; the synced file there becomes it if the block ends
-    well, and is removed if not."""
+    """Give a hidden name beside ``target``.
+
+    The synced file there becomes it if the block ends well, and is removed if not.
+    """
     temporary = hidden_name(target, "tmp")
     try:
         yield temporary

@@ -70,8 +70,10 @@ def workers(n: int) -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def promptly() -> Iterator[None]:
-    """What is found in this block is on disk as soon as it is found, so that nothing is lost where
-    an interrupt ends the process at once (see `watching`)."""
+    """Say that what is found in this block is on disk as soon as it is found.
+
+    Nothing is lost where an interrupt ends the process at once (see `watching`).
+    """
     global _prompt
     _prompt += 1
     try:

@@ -176,8 +176,10 @@ def remove_known(folder: Path, kind: FolderKind) -> bool:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Relative POSIX path of everything below a folder that is not a folder; links are not
-    followed."""
+    """Relative POSIX path of everything below a folder that is not a folder.
+
+    Links are not followed.
+    """
     for below, folders, names in os.walk(folder):
         inside = Path(below)
         links = [name for name in folders if (inside / name).is_symlink()]

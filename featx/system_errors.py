@@ -88,8 +88,9 @@ def in_words(error: Exception) -> str:
 
 
 def explain(error: OSError) -> str | None:
-    """What could not be read or written, why, what is kept and what to do; None where nothing is
-    known of it but its text.
+    """What could not be read or written, why, what is kept and what to do.
+
+    None where nothing is known of it but its text.
     """
     if error.errno not in _SENTENCES:
         return None

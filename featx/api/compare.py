@@ -146,8 +146,10 @@ def _baseline_first(folders: list[str], baseline: str | None) -> list[str]:
 
 
 def _make_runs(datasets: list[str], config: CompareConfig, overrides: tuple[str, ...]) -> list[str]:
-    """Fit a head on frozen embeddings, then fine-tune the backbone on the same folds; the folders
-    of both runs, the frozen one first."""
+    """Fit a head on frozen embeddings, then fine-tune the backbone on the same folds.
+
+    Returns the folders of both runs, the frozen one first.
+    """
     if len(datasets) != 1 or config.baseline is not None:
         raise UsageError(
             "--finetune takes one data set and makes both runs itself, the baseline too.",

@@ -79,8 +79,11 @@ class Backbone:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The module: normalised float32 ``(n, 3, height, width)`` to a tuple of
-        ``(n, n_features)``, one per output; in evaluation mode, on the CPU."""
+        """The module, in evaluation mode, on the CPU.
+
+        It maps normalised float32 ``(n, 3, height, width)`` to a tuple of ``(n, n_features)``, one
+        per output.
+        """
         return self.load()
 
 

@@ -143,7 +143,7 @@ def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
     return preprocess
 
 
-class _explained:
+class _explained:  # noqa: N801 - used as a function
     """Turn what torch raises for an input that a network cannot take into a BackboneError."""
 
     def __init__(self, network: Network) -> None:

@@ -42,7 +42,7 @@ class Tap:
     pooling: str
 
 
-class _Enough(Exception):
+class _Enough(Exception):  # noqa: N818 - a signal
     """Not an error: every tap has what it needs."""
 
 

@@ -105,8 +105,10 @@ def _joined(name: str, tag: str) -> str:
 
 
 def _resolve(full: str) -> tuple[str, str, Any]:
-    """The network's name, the tag of its weights (the default one when none is given), and
-    timm's configuration of these weights."""
+    """The network's name, its weights' tag and timm's configuration of them.
+
+    Without a tag, that of the default weights.
+    """
     name, _, tag = full.partition(".")
     if not timm.is_model(name):
         known = timm.list_models() + (PLUGIN.names() if "." in full else [])

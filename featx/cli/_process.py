@@ -28,8 +28,9 @@ def prepare_process() -> None:
 
 
 def _fill_closed_descriptors() -> None:
-    """Where a standard stream is closed, the next file opened would get its number, and what some
-    library prints would end in that file.
+    """Open something harmless where a standard stream is closed.
+
+    The next file opened would get its number, and what a library prints would end in that file.
     """
     for number in range(3):
         with contextlib.suppress(OSError):

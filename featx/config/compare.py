@@ -49,8 +49,9 @@ class CompareConfig(Section):
 def frozen_and_finetuned(
     dataset: str, config: CompareConfig, overrides: tuple[str, ...]
 ) -> tuple[RunConfig, RunConfig]:
-    """Configurations of the two runs that ``finetune`` asks for; the second takes its backbone from
-    the first.
+    """Configurations of the two runs that ``finetune`` asks for.
+
+    The second takes its backbone from the first.
 
     ``overrides`` are ``section.key=value`` for the sections ``data``, ``extract``, ``fit`` and
     ``finetune``.

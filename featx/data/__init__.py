@@ -1,0 +1,1 @@
+"""Data sets: folders and manifests, and images decoded from their bytes."""

@@ -66,8 +66,11 @@ class Root:
         return absolute[len(_prefix(self.folder)) :].replace(os.sep, "/"), absolute
 
     def _absolute(self, path: str) -> str:
-        """The path below the root; one with ``..`` that leads out of it is read from the list's
-        own folder, as whoever wrote it there meant it."""
+        """The path below the root.
+
+        One with ``..`` that leads out of it is read from the list's own folder, as whoever wrote it
+        there meant it.
+        """
         absolute = os.path.normpath(os.path.join(self.folder, path))
         if not _within(absolute, self.folder) and ".." in path.split("/"):
             absolute = os.path.normpath(os.path.join(self._beside, path))

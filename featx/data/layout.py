@@ -135,8 +135,11 @@ def _wrappers(found: Sequence[Parts]) -> int:
 
 
 def _are_splits(tops: set[str], found: Sequence[Parts]) -> bool:
-    """Whether all top folders are splits. Names that only resemble a split's need more evidence:
-    two splits beside each other, or classes in the one."""
+    """Whether all top folders are splits.
+
+    Names that only resemble a split's need more evidence: two splits beside each other, or classes
+    in the one.
+    """
     if all(top.lower() in SPLITS for top in tops):
         return True
     splits = {split_of(top) for top in tops}

@@ -26,11 +26,22 @@ _NUMBER = re.compile(r"([+-]?)0*(\d+)(?:\.(\d*?)0*)?")
 
 
 def without_invisible(name: str) -> str:
-    """The name without characters that show nothing (zero-width spaces and joiners, marks of
-    direction, soft hyphens), odd spaces as plain ones."""
+    """The name without characters that show nothing, and with odd spaces as plain ones.
+
+    Such are zero-width spaces and joiners, marks of direction and soft hyphens.
+    """
     return "".join(
         " " if c.isspace() else c for c in name if unicodedata.category(c) not in ("Cf", "Cc")
     )
+
+
+def _number(name: str) -> str:
+    """``1`` for ``01`` and ``1.0``; other names as they are."""
+    found = _NUMBER.fullmatch(name.strip())
+    if found is None:
+        return name
+    sign = "-" if found[1] == "-" else ""
+    return sign + found[2] + (f".{found[3]}" if found[3] else "")
 
 
 #: What is levelled, in the order it is tried alone, and how its difference is called.
@@ -39,11 +50,11 @@ _LEVELS = (
     ("in case", lambda name: unicodedata.normalize("NFC", name).casefold()),
     ("in spaces", lambda name: " ".join(name.split())),
     ("in case or spaces", lambda name: " ".join(name.casefold().split())),
-    ("in invisible characters", lambda name: without_invisible(name)),
+    ("in invisible characters", without_invisible),
     ("in spaces, underscores or hyphens", lambda name: re.sub(r"[\s_\-]+", " ", name.strip())),
     ("in width or form of characters", lambda name: unicodedata.normalize("NFKC", name)),
     ("in quotation marks", lambda name: name.strip(_QUOTES)),
-    ("in how a number is written", lambda name: _number(name)),
+    ("in how a number is written", _number),
 )  # fmt: skip
 
 
@@ -57,15 +68,6 @@ def loose(name: str) -> str:
     # An underscore counts as a letter of a word in patterns, so it is taken out by itself.
     words = " ".join(words.replace("_", " ").split()) or words
     return _number(unicodedata.normalize("NFC", words)) or name.strip() or name
-
-
-def _number(name: str) -> str:
-    """``1`` for ``01`` and ``1.0``; other names as they are."""
-    found = _NUMBER.fullmatch(name.strip())
-    if found is None:
-        return name
-    sign = "-" if found[1] == "-" else ""
-    return sign + found[2] + (f".{found[3]}" if found[3] else "")
 
 
 def similar(counts: Mapping[str, int]) -> list[tuple[str, list[str]]]:

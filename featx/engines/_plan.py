@@ -159,8 +159,10 @@ def _conditions(choice: EngineChoice, backbone: Embedder) -> dict[str, Any]:
 
 
 def _checked(choice: EngineChoice, backbone: Embedder, samples: Samples) -> EnginePlan:
-    """The plan with its agreement with the reference, kept from an earlier run or measured now;
-    without one where there are no samples."""
+    """The plan with its agreement with the reference, kept from an earlier run or measured now.
+
+    Without one where there are no samples.
+    """
     key = f"checks/{kept_key(_conditions(choice, backbone))}"
     plan = EnginePlan(choice, backbone)
     plan.agreement = _read(key)

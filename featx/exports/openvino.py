@@ -42,7 +42,6 @@ class OpenvinoExporter:
 
     def write(self, network: Any, path: Path, metadata: Mapping[str, str]) -> None:
         """See `featx.exports.Exporter`."""
-
         model = _trace(network)
         model.inputs[0].get_tensor().set_names({"images"})
         for output, name in zip(model.outputs, ("probabilities", "predicted"), strict=True):

@@ -1,5 +1,7 @@
-"""What happens to a training image before the network sees it: a part of it, featx's views, or
-RandAugment."""
+"""What happens to a training image before the network sees it.
+
+A part of it, featx's views, or RandAugment.
+"""
 
 from __future__ import annotations
 

@@ -46,8 +46,10 @@ def head_seed(seed: int) -> int:
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed of what the network itself draws at a step: dropout, stochastic depth; processes that
-    share a step draw for other images, and so draw others."""
+    """Seed of what the network itself draws at a step: dropout, stochastic depth.
+
+    Processes that share a step draw for other images, and so draw others.
+    """
     entropy = [seed, _NETWORK, step, *([rank] if rank else [])]
     return int(np.random.default_rng(entropy).integers(2**63))
 
@@ -88,8 +90,9 @@ class Mixture:
 def draw_mixture(
     n: int, size_px: tuple[int, int], config: FinetuneConfig, step: int, seed: int
 ) -> Mixture | None:
-    """Mixup or cutmix of ``n`` images with themselves in another order; of both, each in half of
-    the steps; None where neither is asked for.
+    """Mixup or cutmix of ``n`` images with themselves in another order.
+
+    Where both are asked for, each in half of the steps; None where neither is.
 
     References
     ----------

@@ -54,8 +54,10 @@ class Feed:
     def inputs(
         self, rows: Rows, pixels: Pixels | None, step: int, classifier: NetworkClassifier
     ) -> tuple[Tensor | None, Tensor]:
-        """What the network sees of this process's images, mixed where asked, and targets; no images
-        where what frozen stages say of them is played back."""
+        """What the network sees of this process's images, mixed where asked, and targets.
+
+        No images where what frozen stages say of them is played back.
+        """
         y = torch.from_numpy(self.task.y[rows]).to(self.task.device)
         n_classes = len(self.task.head.layers[-1][1])
         targets = soft_targets(y, n_classes, self.config.label_smoothing)

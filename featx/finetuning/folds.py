@@ -89,8 +89,10 @@ class Outcome:
 
     @property
     def still_improving(self) -> bool:
-        """Whether the last epoch, which no patience ended, was the best of the validation images
-        by the score, and of equal ones by the loss."""
+        """Whether the last epoch, which no patience ended, was the best one.
+
+        Best by the score on the validation images, and of equal ones by the loss.
+        """
         from featx.finetuning.task import epoch_rank
 
         _, *ranks = [epoch_rank(row, "score") for row in self.trained.history]
@@ -240,8 +242,10 @@ class FinetuneContext:
         )
 
     def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> PairedChange | None:
-        """The kept epoch against the frozen model, on the validation images, each calibrated on
-        them by a temperature: a sure head is not to lose for being sure alone."""
+        """The kept epoch against the frozen model, on the validation images.
+
+        Each is calibrated on them by a temperature: a sure head must not lose for being sure.
+        """
         from featx.finetuning import predict
 
         if trained.best_epoch == 0:

@@ -93,8 +93,10 @@ class ImageBank:
         seed: int,
         wanted: NDArray[np.int64] | None = None,
     ) -> Pixels:
-        """A view of each image that depends on its content, the step and the seed alone; where
-        ``wanted`` names positions in ``rows``, of those alone."""
+        """A view of each image that depends on its content, the step and the seed alone.
+
+        Where ``wanted`` names positions in ``rows``, of those alone.
+        """
 
         def view(place: tuple[int, int]) -> Pixels:
             position, row = place

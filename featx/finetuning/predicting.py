@@ -18,8 +18,9 @@ _BATCH = 32
 def predict(
     classifier: NetworkClassifier, bank: ImageBank, rows: NDArray[np.int64], precision: str
 ) -> NDArray[np.float64]:
-    """Probabilities of the classes of images as they are, shape (n, n_classes); leaves it frozen in
-    evaluation mode.
+    """Probabilities of the classes of images as they are, shape (n, n_classes).
+
+    Leaves it frozen in evaluation mode.
 
     Parameters
     ----------

@@ -75,8 +75,10 @@ def separate(
 
 
 def working_folder(config: RunConfig, place: Place, extraction: Extraction) -> Path:
-    """Where checkpoints are: the same for the same command on the same images, on however many
-    devices."""
+    """Where checkpoints are.
+
+    The same for the same command on the same images, on however many devices.
+    """
     assert config.finetune is not None
     settings = config.finetune.model_dump(exclude=_NOT_NUMBERS)
     document = {

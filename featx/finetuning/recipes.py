@@ -70,8 +70,10 @@ def find_kind(network: nn.Module) -> NetworkKind:
 
 
 def _attends(module: nn.Module) -> bool:
-    """Whether a module is attention between places. The modules of that name that weigh channels
-    have no queries."""
+    """Whether a module is attention between places.
+
+    The modules of that name that weigh channels have no queries.
+    """
     named = type(module).__name__.lower()
     children = {name for name, _ in module.named_children()}
     return isinstance(module, nn.MultiheadAttention) or (

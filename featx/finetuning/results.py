@@ -90,8 +90,10 @@ class FinetuneFindings:
         }
 
     def _untrained(self) -> dict[str, int]:
-        """Of the trainings whose networks the fine-tuned model's numbers are of, how many kept
-        their warm start: no network was trained there."""
+        """How many of the trainings behind the fine-tuned model's numbers kept their warm start.
+
+        No network was trained there.
+        """
         judging = self.records[:-1] or self.records
         n = sum(record.document["best_epoch"] == 0 for record in judging)
         return {"trainings": n, "of": len(judging)}

@@ -199,8 +199,10 @@ class _Replay:
 
 
 class _Journal:
-    """Finished trials, a sealed line of JSON each. What a trial is depends on those before it, so a
-    line that was torn or changed is left out with all that follow it, and that is said.
+    """Finished trials, a sealed line of JSON each.
+
+    What a trial is depends on those before it, so a line that was torn or changed is left out with
+    all that follow it, and that is said.
     """
 
     def __init__(self, path: Path) -> None:

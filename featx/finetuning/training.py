@@ -50,7 +50,7 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
 
 
-class _Diverged(Exception):
+class _Diverged(Exception):  # noqa: N818 - a signal
     """Losses or gradients are not finite any more, or far larger than at the beginning."""
 
 

@@ -302,8 +302,10 @@ WHERE = {
 
 
 def _group_note(estimates: Mapping[str, Estimate], method: str, scoring: str, *, free: bool) -> str:
-    """What groups change, by the same folds of the search with and without them, and which number
-    to report: the one that played no part in the choice, where there is one."""
+    """What groups change, by the same folds of the search with and without them.
+
+    The number to report is the one that played no part in the choice, where there is one.
+    """
     metric = scoring.removeprefix("neg_")
     values = {name: e.metrics[metric].value for name, e in estimates.items()}
     shown = {name: "undefined" if v is None else f"{v:.4f}" for name, v in values.items()}

@@ -53,8 +53,10 @@ class Refits:
             yield
 
     def _begin(self, trial: Trial, pool: ThreadPoolExecutor) -> Future[Any]:
-        """What the fit of ``trial`` comes to, which begins in ``pool`` unless it has begun: the
-        main thread is to hear of Ctrl-C meanwhile."""
+        """What the fit of ``trial`` comes to, which begins in ``pool`` unless it has begun.
+
+        The main thread is to hear of Ctrl-C meanwhile.
+        """
         with self._lock:  # two threads may ask for the same member
             if trial not in self._begun:
                 fit = self._ensemble if isinstance(trial, EnsembleTrial) else self._pipeline

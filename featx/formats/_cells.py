@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 __all__ = ["plain_cell"]
@@ -14,5 +15,5 @@ def plain_cell(value: Any) -> str | bool | int | float | None:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return value if value == value else None
+        return None if math.isnan(value) else value
     return str(value)

@@ -240,8 +240,10 @@ Block = (
 
 
 def readable(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks without figures, pictures and what is shown on demand, for formats of text alone;
-    sections of nothing else are left out."""
+    """The blocks without figures, pictures and what is shown on demand, for formats of text alone.
+
+    Sections of nothing else are left out.
+    """
     found: list[Block] = []
     for block in blocks:
         if isinstance(block, Chapter):

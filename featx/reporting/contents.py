@@ -39,8 +39,10 @@ class Embedded:
 
 
 def standardised(X: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
-    """Embeddings less the mean of some, over their spread; a feature that never varies there is
-    not divided by what rounding left of its spread."""
+    """Embeddings less the mean of some, over their spread.
+
+    A feature that never varies there is not divided by what rounding left of its spread.
+    """
     mean, sd = by.mean(axis=0), by.std(axis=0)
     return np.asarray((X - mean) / np.where(sd > 1e-6 * np.abs(mean), sd, 1.0))
 

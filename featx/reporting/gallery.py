@@ -96,8 +96,10 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
 
 
 def other(p: NDArray[np.float64], y: int, y_pred: int) -> int:
-    """The class that the predicted one is compared with: the true one or, where the prediction is
-    right, the next likeliest."""
+    """The class that the predicted one is compared with.
+
+    The true one or, where the prediction is right, the next likeliest.
+    """
     if y != y_pred:
         return y
     order = np.argsort(-p, kind="stable")

@@ -64,6 +64,7 @@ def write_report(
     *,
     heat_maps: bool,
 ) -> None:
+    """Write the page of a run to ``target``, and its figures where a folder for them is given."""
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)

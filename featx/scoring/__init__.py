@@ -1,0 +1,1 @@
+"""A model and a folder of images: one row a file."""

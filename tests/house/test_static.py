@@ -29,7 +29,7 @@ def test_the_linter_can_fail(tmp_path: Path) -> None:
 
 
 def faults(style: str) -> list[str]:
-    """What of a style sheet a browser would drop: rules, declarations and values that do not parse."""
+    """What of a style sheet a browser would drop: what does not parse."""
     found, rules = [], tinycss2.parse_stylesheet(style, skip_comments=True, skip_whitespace=True)
     while rules:
         rule = rules.pop()
