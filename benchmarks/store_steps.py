@@ -227,9 +227,10 @@ def rows_to_fit(folder: Path) -> int:
 def open_rebuilding(folder: Path) -> dict[str, Any]:
     """Opening after ``derived/`` was lost."""
     derived = open_store(folder).folder / "derived"
-    shutil.rmtree(derived, ignore_errors=True)  # a small store has none
+    lookups = len(list(derived.glob("*.lookup")))  # a small store has none
+    shutil.rmtree(derived, ignore_errors=True)
     took = measured(lambda: open_store(folder))[1]
-    expect(len(list(derived.glob("*.lookup"))) == 1)
+    expect(len(list(derived.glob("*.lookup"))) == lookups)
     return took
 
 
