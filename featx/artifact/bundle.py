@@ -29,6 +29,7 @@ from featx.artifact.folder import FolderReader, write_folder
 from featx.artifact.heads import MAX_FEATURES, decode_heads, encode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
+from featx.artifact.plugins import plugin_entry
 from featx.artifact.trust import Trust
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
@@ -106,6 +107,7 @@ def _describe(model: Model, files: Mapping[str, bytes], **fields: Any) -> Docume
                 "document": plain(extractor.document),
                 "request": plain(extractor.request),
                 "weights": None if extractor.weights is None else WEIGHTS.format(i),
+                "plugin": plugin_entry(extractor.needed),
             }
             for i, extractor in enumerate(model.extractors)
         ],
@@ -161,6 +163,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             e.document,
             e.request,
             None if e.weights is None else _weights_file(reader, files, e.weights),
+            None if e.plugin is None else e.plugin.origin,
         )
         for e in document.extractors
     ]
