@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from featx.adapters._dataset import EmbeddingDataset
+    from featx.adapters._embedder import ImageEmbedder
+    from featx.adapters._folds import LeakFreeKFold
     from featx.api.audit import audit
     from featx.api.compare import compare
     from featx.api.export import export_model
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from featx.runs import load_run
 
 __all__ = [
+    "EmbeddingDataset",
+    "ImageEmbedder",
+    "LeakFreeKFold",
     "__version__",
     "audit",
     "compare",
@@ -43,6 +49,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EmbeddingDataset": "featx.adapters._dataset",
+    "ImageEmbedder": "featx.adapters._embedder",
+    "LeakFreeKFold": "featx.adapters._folds",
     "audit": "featx.api.audit",
     "compare": "featx.api.compare",
     "export_model": "featx.api.export",

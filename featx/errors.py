@@ -7,6 +7,7 @@
     │   ├── UnknownNameError      a name that no plug-in, column or key has
     │   └── ConfigError           a configuration file or value is wrong
     ├── MissingExtraError         an optional dependency is not installed
+    ├── PluginError               a plug-in of an installed package cannot be used
     ├── DatasetError              the data set cannot be read as asked
     ├── DecodeError               one image cannot be decoded (quarantines that image only)
     ├── BackboneError             a backbone cannot be built or run
@@ -49,6 +50,7 @@ __all__ = [
     "ModelError",
     "NoRunError",
     "OutputLostError",
+    "PluginError",
     "QuarantinedError",
     "RunError",
     "StoreError",
@@ -112,6 +114,10 @@ class MissingExtraError(FeatxError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra {extra!r}.", hint=f"pip install 'featx[{extra}]'")
+
+
+class PluginError(FeatxError):
+    """A plug-in that an installed package brings cannot be used; the message names the package."""
 
 
 class DatasetError(FeatxError):

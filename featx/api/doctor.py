@@ -23,6 +23,7 @@ def doctor(cache: str | None = None) -> dict[str, Any]:
     dict
         ``python``, ``platform``, ``versions``, ``devices``, ``engine`` (what extraction uses when
         left to choose), ``networks`` (where converted ones are kept), ``cache``, ``weights``,
-        ``environment`` and ``advice``, a list of sentences on what is missing.
+        ``plugins`` (of other packages, each with ``kind``, ``name``, ``package``, ``version`` and
+        ``fault``), ``environment`` and ``advice``, a list of sentences on what is missing.
     """
     return check_machine(cache_folder(cache))

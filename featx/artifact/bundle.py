@@ -1,4 +1,4 @@
-"""Saving and loading a model."""
+"""Loading a model."""
 
 from __future__ import annotations
 
@@ -6,122 +6,42 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from featx import console
-from featx.artifact.archive import ArchiveReader, write_archive
+from featx.artifact.archive import ArchiveReader
 from featx.artifact.document import (
-    FORMAT,
-    FORMAT_VERSION,
     SAFETENSORS_VERSION,
     Document,
     decode,
-    encode,
-    plain,
-    validate,
 )
 from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.extractor import ModelExtractor
-from featx.artifact.folder import FolderReader, write_folder
-from featx.artifact.heads import MAX_FEATURES, decode_heads, encode_heads, head_files
+from featx.artifact.folder import FolderReader
+from featx.artifact.heads import decode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
-from featx.artifact.trust import Trust
+from featx.artifact.saving import (
+    DOCUMENT,
+    DRIFT,
+    NOVELTY,
+    SUFFIX,
+    WEIGHTS,
+    check_consistent,
+)
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import make_directory, printable, write_atomic
 from featx.kept import kept_folder
 from featx.replacing import recover
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["load_model"]
 
-DOCUMENT = "model.json"
-NOVELTY = "novelty.safetensors"
 CARD = "README.md"  # for people; never read
-DRIFT = "drift.safetensors"
-WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
-SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
-
-
-def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Save a model so that a crash leaves it whole, or as it was before.
-
-    Parameters
-    ----------
-    model : Model
-    folder : path
-        A folder to create, or a name ending in ``.featx`` for a single file.
-    overwrite : bool, default False
-        Replace a model already there.
-
-    Raises
-    ------
-    UsageError
-        Something is there already and may not be replaced, or another command is writing it.
-    ModelError
-        The model contradicts itself or holds what could not be loaded again.
-    OSError
-        The disk is full or the folder cannot be written.
-    """
-    files, heads, ensemble = encode_heads(model.head)
-    _check_consistent(model, "this model")
-    trust = model.trust or Trust()
-    for name in ("novelty", "drift"):
-        if (getattr(trust, name) is None) != (getattr(model, name) is None):
-            raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
-    if model.novelty is not None:
-        files[NOVELTY] = model.novelty.encode()
-    if model.drift is not None:
-        files[DRIFT] = model.drift.encode()
-    for i, extractor in enumerate(model.extractors):
-        if extractor.weights is not None:
-            files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
-    files[DOCUMENT] = encode(
-        _describe(
-            model,
-            files,
-            heads={name: head.model_dump() for name, head in heads.items()},
-            ensemble=None if ensemble is None else ensemble.model_dump(),
-        )
-    )
-    target = Path(folder)
-    write = write_archive if target.suffix == SUFFIX else write_folder
-    write(target, files, overwrite=overwrite)
-
-
-def _describe(model: Model, files: Mapping[str, bytes], **fields: Any) -> Document:
-    """What ``model.json`` says of the model."""
-    values = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "classes": [str(name) for name in model.classes],
-        "extractors": [
-            {
-                "fingerprint": extractor.spec.fingerprint,
-                "document": plain(extractor.document),
-                "request": plain(extractor.request),
-                "weights": None if extractor.weights is None else WEIGHTS.format(i),
-            }
-            for i, extractor in enumerate(model.extractors)
-        ],
-        **fields,
-        "temperature": None if model.temperature is None else float(model.temperature),
-        "trust": None if model.trust is None else model.trust.model_dump(),
-        "augmentation": None if model.augmentation is None else plain(model.augmentation),
-        "metrics": plain(model.metrics),
-        "provenance": plain(model.provenance),
-        "versions": dict(model.versions),
-        "files": {
-            name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in files.items()
-        },
-    }
-    return validate(values, source="this model")
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -161,6 +81,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             e.document,
             e.request,
             None if e.weights is None else _weights_file(reader, files, e.weights),
+            None if e.plugin is None else e.plugin.origin,
         )
         for e in document.extractors
     ]
@@ -267,7 +188,7 @@ def _build(
             provenance=document.provenance,
             versions=document.versions,
         )
-        _check_consistent(model, source)
+        check_consistent(model, source)
         if NOVELTY in files:
             width = model.n_features
             if isinstance(model.head, EnsembleHead):
@@ -291,37 +212,3 @@ def _build(
     if advice:
         console.warn(f"{source}: {advice}")
     return model
-
-
-def _check_consistent(model: Model, source: str) -> None:
-    """Refuse a model whose classes, head, extractor and request do not belong together."""
-    labels = [str(label) for label in getattr(model.head, "classes_", ())]
-    if labels != list(model.classes):
-        raise ModelError(
-            f"{source}: the head knows {len(labels)} classes, which are not the "
-            f"{len(model.classes)} that the model names."
-        )
-    fault = model.head.fault() if isinstance(model.head, EnsembleHead) else None
-    if fault:
-        raise ModelError(f"{source}: its ensemble contradicts itself: {fault}.")
-    width = getattr(model.head, "n_features_in_", None)
-    declared: list[Any] = [e.document.get("n_features") for e in model.extractors]
-    sound = all(type(n) is int and 0 < n <= MAX_FEATURES for n in declared)
-    if not sound or width != sum(declared) or not 0 < width <= MAX_FEATURES:
-        given = " + ".join(repr(n) for n in declared)
-        raise ModelError(
-            f"{source}: the head takes {width} features, "
-            f"the extractor{'s give' if len(declared) > 1 else ' gives'} {given}."
-        )
-    for extractor in model.extractors:
-        _check_named(extractor, source)
-
-
-def _check_named(extractor: ModelExtractor, source: str) -> None:
-    """Refuse an extractor that names no backbone."""
-    try:
-        texts = [extractor.backbone_request.name, extractor.document["backbone"]]
-    except (TypeError, KeyError) as error:
-        raise ModelError(f"{source}: it does not say how to build its backbone: {error}.") from None
-    if not all(isinstance(text, str) for text in texts):
-        raise ModelError(f"{source}: the backbone's name must be text. Got {texts!r}.")

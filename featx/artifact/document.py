@@ -9,13 +9,20 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from featx.artifact.calibration import Calibration
 from featx.artifact.trust import Trust
 from featx.errors import ModelError, nearest
 from featx.files import printable
 from featx.parsing import parse_json
+from featx.registry import PluginOrigin
 
 __all__ = [
     "FORMAT",
@@ -27,6 +34,7 @@ __all__ = [
     "FileEntry",
     "HeadEntry",
     "MemberEntry",
+    "PluginEntry",
     "decode",
     "encode",
     "plain",
@@ -51,7 +59,32 @@ class FileEntry(_Strict):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class ExtractorEntry(_Strict):
+class PluginEntry(_Strict):
+    """The installed package that brought a plug-in which the model cannot do without."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?$")
+    version: str = Field(pattern=r"^[A-Za-z0-9!+._-]{1,200}$")
+
+    @property
+    def origin(self) -> PluginOrigin:
+        """The same, as what is installed here is described."""
+        return PluginOrigin(self.package, self.version)
+
+
+class _Plugged(_Strict):
+    """What may need a plug-in of another package; the key is absent where featx's own does."""
+
+    plugin: PluginEntry | None = None
+
+    @model_serializer(mode="wrap")
+    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        if self.plugin is None:
+            del values["plugin"]
+        return values
+
+
+class ExtractorEntry(_Plugged):
     """An extractor whose embeddings the head was fitted on, and how to build it again."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
@@ -60,7 +93,7 @@ class ExtractorEntry(_Strict):
     weights: str | None = None  # name of the file, where they are part of the model
 
 
-class HeadEntry(_Strict):
+class HeadEntry(_Plugged):
     """What the arrays of one file are; `featx.heads` has the plug-in."""
 
     head: str

@@ -20,8 +20,8 @@ from featx.artifact.document import (
     MemberEntry,
 )
 from featx.artifact.ensemble import EnsembleHead, Member
+from featx.artifact.plugins import check_head, plugin_entry
 from featx.errors import ModelError
-from featx.files import printable
 from featx.heads import HEADS, FittedHead, freeze
 from featx.heads import Steps as HeadSteps
 
@@ -101,7 +101,10 @@ def _encoded(heads: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, Head
         arrays = {**frozen.arrays, **{k: v for k, v in steps.items() if v is not None}}
         files[name] = encode_arrays(arrays)
         documents[name] = HeadEntry(
-            head=frozen.head, settings=dict(frozen.settings), parameters=dict(frozen.parameters)
+            head=frozen.head,
+            settings=dict(frozen.settings),
+            parameters=dict(frozen.parameters),
+            plugin=plugin_entry(HEADS.origin(frozen.head)),
         )
     return files, documents
 
@@ -174,11 +177,7 @@ def _from_safetensors(
     document: Document, data: bytes, name: str, n_features: int, source: str
 ) -> FittedHead:
     described = document.heads[name]
-    if described.head not in HEADS.names():
-        raise ModelError(
-            f"{source}: {name} is of the head {printable(described.head)!r}, which is not here.",
-            hint=f"Install what brings it. Known heads: {', '.join(HEADS.names())}.",
-        )
+    check_head(described, f"{source}: {name}")
     arrays = read_arrays(data, what=f"{source}: {name}")
     steps = {field: arrays.pop(key, None) for field, key in STEPS.items()}
     return FittedHead(

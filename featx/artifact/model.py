@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.novelty import Novelty
+from featx.artifact.saving import save_model
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
 from featx.errors import ModelError
 from featx.files import printable
 from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns
+from featx.registry import Registry
 from featx.types import ExtractorSpec
 
 __all__ = ["Model"]
+
+#: What embeds images stands above a model, which is arrays alone: it is found by name, as
+#: plug-ins are, in featx/adapters/images.py.
+_IMAGES = Registry("featx.adapters", str(Path(__file__).parents[1] / "adapters"), "adapter")
 
 
 @dataclass
@@ -91,6 +100,63 @@ class Model:
     def n_features(self) -> int:
         """Width of the embeddings, of all extractors together."""
         return sum(spec.n_features for spec in self.specs)
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """``classes`` as scikit-learn has them: an array of texts, shape (n_classes,)."""
+        return np.array(self.classes, dtype=object)
+
+    def __repr__(self) -> str:
+        names = console.first_few([printable(name) for name in self.classes], 5)
+        backbones = " + ".join(printable(spec.backbone) for spec in self.specs)
+        return (
+            f"<Model of {console.counted(len(self.classes), 'class')} ({names}) on "
+            f"{backbones}, {self.n_features} features>"
+        )
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Save the model; `featx.load_model` loads it.
+
+        Parameters
+        ----------
+        path : path
+            A folder to create, or a name ending in ``.featx`` for a single file.
+        overwrite : bool, default False
+            Replace a model already there.
+
+        Raises
+        ------
+        UsageError, ModelError, OSError
+            See `featx.artifact.save_model`.
+        """
+        save_model(self, path, overwrite=overwrite)
+
+    def predict_images(self, images: Any, **options: Any) -> Any:
+        """Predict images: paths, PIL images or uint8 arrays.
+
+        Parameters
+        ----------
+        images : sequence of path, PIL.Image.Image or ndarray of shape (height, width, 3), uint8
+            Also one array of shape (n, height, width, 3), or one image.
+        **options
+            ``cache``, a folder to keep embeddings in (default None: nothing is kept), and
+            ``weights``, ``engine``, ``device``, ``batch_size``, ``workers``, ``offline`` as in
+            `featx.score`.
+
+        Returns
+        -------
+        featx.scoring.scores.Scores
+            What `featx.score` returns for the same files: ``predictions``, ``probabilities``,
+            ``sets``, ``abstained``, ``ood`` and ``failures``, in the order of ``images``.
+
+        Raises
+        ------
+        UsageError
+            ``images`` holds something else, or an option is unknown.
+        ModelError, BackboneError
+            See `featx.score`.
+        """
+        return _IMAGES.get("images")(self, images, **options)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the predicted class of each embedding.
@@ -170,7 +236,7 @@ class Model:
         calibration = None if self.trust is None else self.trust.calibration
         return head_probabilities(self.head, X, calibration, self.temperature)
 
-    def prediction_sets(self, X: np.ndarray) -> np.ndarray | None:
+    def predict_sets(self, X: np.ndarray) -> np.ndarray:
         """Return the classes that the true one is among, as often as ``trust.sets`` says.
 
         Parameters
@@ -179,16 +245,19 @@ class Model:
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), bool, or None
-            The predicted class is in every set. None for a model without sets.
+        ndarray of shape (n_samples, n_classes), bool
+            Columns in the order of ``classes``. The predicted class is in every set.
 
         Raises
         ------
         ModelError
-            As `predict`.
+            As `predict`; or the model has no prediction sets.
         """
         if self.trust is None or self.trust.sets is None:
-            return None
+            raise ModelError(
+                "This model has no prediction sets.",
+                hint="featx fit makes them from predictions out of fold; fit it again.",
+            )
         position = {name: i for i, name in enumerate(self.classes)}
         predicted = np.array([position[label] for label in self.predict(X)], np.int64)
         return self.trust.sets.sets(self.predict_proba(X), predicted)
@@ -235,7 +304,8 @@ class Model:
             raise ModelError(
                 f"These embeddings have {width}; the model was fitted on {self.n_features} "
                 f"features of {printable(' and '.join(s.backbone for s in self.specs))}.",
-                hint="Extract them with what the model names; of several, put them side by side.",
+                hint="Extract them with what the model names; of several, put them side by side. "
+                "X has one row an image: of one embedding x, give x[None].",
             )
         if X.dtype.kind != "f" or not np.isfinite(X).all():
             raise ModelError(

@@ -6,7 +6,15 @@ the colon in a backbone's name. Importing this package imports neither torch nor
 
 from __future__ import annotations
 
-from featx.backbones._base import Backbone, BackboneInfo, BackboneOutput, LayerInfo
+from featx.backbones._base import (
+    Backbone,
+    BackboneInfo,
+    BackboneOutput,
+    Features,
+    LayerInfo,
+    Network,
+    Source,
+)
 from featx.backbones._explaining import Explanation, explain
 from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
@@ -20,9 +28,12 @@ __all__ = [
     "BackboneInfo",
     "BackboneOutput",
     "Explanation",
+    "Features",
     "LayerInfo",
+    "Network",
     "Published",
     "Recommendation",
+    "Source",
     "count_backbones",
     "explain",
     "list_backbones",

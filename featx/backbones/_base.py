@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from featx.registry import PluginOrigin, plugin_origin
 from featx.types import BackboneRequest, Preprocess
 
 if TYPE_CHECKING:
@@ -116,7 +117,17 @@ class BackboneInfo:
 
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
-        return {**asdict(self), "size_px": list(self.size_px), "embedded": self.embedded}
+        return {
+            **asdict(self),
+            "size_px": list(self.size_px),
+            "embedded": self.embedded,
+            "plugin": None if self.plugin is None else str(self.plugin),
+        }
+
+    @property
+    def plugin(self) -> PluginOrigin | None:
+        """The installed package that brings its source; None for featx's own sources."""
+        return plugin_origin("featx.backbones", self.name.partition(":")[0])
 
     @property
     def embedded(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from featx import console
 from featx.backbones._base import Backbone, BackboneOutput
-from featx.backbones._loading import FORMAT_VERSION, load_backbone
+from featx.backbones._loading import FORMAT_VERSION, SOURCES, load_backbone
 from featx.data.decode import DECODE_POLICY
 from featx.data.preprocess import PREPROCESS_VERSION
 from featx.errors import BackboneError
@@ -64,7 +64,10 @@ def _conditions(request: BackboneRequest) -> dict[str, Any]:
     document = request.document()
     if request.weights is not None:
         document["weights"] = str(Path(request.weights).absolute())
+    source = request.name.partition(":")[0]
+    plugin = [row for row in SOURCES.contents() if row[0] == source]
     return {
+        **({"plugin": plugin} if plugin else {}),
         "request": document,
         "versions": [FORMAT_VERSION, PREPROCESS_VERSION, DECODE_POLICY, _LOADING],
         "libraries": [importlib.metadata.version(library) for library in _LIBRARIES],

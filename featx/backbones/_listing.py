@@ -48,12 +48,13 @@ def _matching(filter: str | None) -> list[tuple[Source, str]]:
     if not any(c in pattern for c in "*?["):
         pattern = f"{pattern}*" if ":" in pattern else f"*{pattern}*"
     prefix, colon, _ = pattern.partition(":")
-    wanted = [prefix] if colon and prefix in SOURCES.names() else SOURCES.names()
-    sources: list[tuple[str, Source]] = [(name, SOURCES.get(name)) for name in wanted]
+    one = bool(colon) and prefix in SOURCES.names()
+    sources: list[tuple[str, Source]]
+    sources = [(prefix, SOURCES.get(prefix))] if one else list(SOURCES.working())
     named = {f"{prefix}:{name}": (s, name) for prefix, s in sources for name in s.names()}
     found = [full for full in named if fnmatchcase(full, pattern)]
     if not found and pattern != filter:  # a part of a name, in other words than the zoo's
-        part = filter.partition(":")[2] if filter and prefix in wanted else filter
+        part = filter.partition(":")[2] if filter and one else filter
         found = names_holding(part or "", list(named))
     return [named[full] for full in found]
 

@@ -10,7 +10,7 @@ from featx import console
 from featx.backbones._base import Backbone, BackboneOutput, Network, Source
 from featx.backbones._unknown import names_holding, names_message
 from featx.errors import BackboneError, UsageError
-from featx.registry import Registry
+from featx.registry import Registry, lacks
 from featx.shell import as_argument, shell_line
 from featx.types import AUTO_LAYER, PRE_LOGITS, BackboneRequest, Preprocess
 
@@ -24,7 +24,12 @@ __all__ = ["FORMAT_VERSION", "SOURCES", "load_backbone", "parse_name"]
 FORMAT_VERSION = 1
 """Version of the document that the fingerprint hashes; raised when its meaning changes."""
 
-SOURCES = Registry("featx.backbones", str(Path(__file__).parent), "backbone source")
+SOURCES = Registry(
+    "featx.backbones",
+    str(Path(__file__).parent),
+    "backbone source",
+    fault=lambda name, plugin: lacks(plugin, "build", "sketch", "names", "info"),
+)
 
 
 def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbone:
@@ -116,7 +121,7 @@ def _holding(part: str) -> str:
     """`` 'dinov2' is part of 8 names: …``; empty where no backbone's name holds it."""
     if not part or ":" in part:
         return ""
-    names = [f"{s}:{name}" for s in SOURCES.names() for name in SOURCES.get(s).names()]
+    names = [f"{s}:{name}" for s, source in SOURCES.working() for name in source.names()]
     networks = list(dict.fromkeys(name.partition(".")[0] for name in names))
     found = names_holding(part, networks) or names_holding(part, names)
     return f" {names_message(part, found)}" if found else ""

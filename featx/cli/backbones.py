@@ -69,6 +69,9 @@ def _print_backbones(filter: str | None, limit: int, as_json: bool) -> None:
             for row in rows
         ],
     )
+    brought = {row.name.partition(":")[0]: row.plugin for row in rows if row.plugin}
+    for source, origin in brought.items():
+        console.log(f"{source}: from the package {origin}")
     left = count_backbones(filter) - len(rows)
     if left:
         console.log(f"{left} more; narrow the filter, or --limit 0 for all.")

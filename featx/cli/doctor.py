@@ -26,6 +26,13 @@ def command(cache: str | None, as_json: bool) -> None:
     console.table(
         "", ("device", "name"), [(device["device"], device["name"]) for device in found["devices"]]
     )
+    if found["plugins"]:
+        console.out("")
+        rows = [
+            (p["name"], p["kind"], f"{p['package']} {p['version']}", "no" if p["fault"] else "yes")
+            for p in found["plugins"]
+        ]
+        console.table("", ("plug-in", "kind", "package", "works"), rows)
     store = found["cache"]
     console.out(
         f"\ncache    {store['folder']}: {store['extractors']} extractors, {store['rows']:,} rows, "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from featx.data.held import HeldImage
 from featx.data.lookup import suggestion
 from featx.errors import DecodeError
 
@@ -25,7 +26,7 @@ _AT_ONCE = 2**22
 
 
 def read_bytes(path: str) -> bytes:
-    """Read one whole file.
+    """Read one whole file, or what stands for one of an image in memory.
 
     Raises
     ------
@@ -33,6 +34,8 @@ def read_bytes(path: str) -> bytes:
         The file is missing, may not be read, is not a regular file (reading a named pipe would
         wait for ever), or is larger than `FILE_LIMIT_BYTES`.
     """
+    if isinstance(path, HeldImage):
+        return _held_content(path)
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
@@ -46,6 +49,13 @@ def read_bytes(path: str) -> bytes:
         raise DecodeError(f"file not found{suggestion(path)}") from None
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror or error}") from None
+
+
+def _held_content(image: HeldImage) -> bytes:
+    try:
+        return image.content()
+    except Exception as error:  # Pillow may load it only now, and a broken file may raise anything
+        raise DecodeError(f"cannot be read: {error or type(error).__name__}") from error
 
 
 def content_hash(data: bytes) -> bytes:

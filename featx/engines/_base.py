@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.errors import BackboneError
-from featx.registry import Registry
+from featx.registry import Registry, lacks
 from featx.types import ExtractorSpec, Preprocess
 
 __all__ = ["CPU_BATCH_SIZE", "ENGINES", "Embedder", "Engine", "check_batch", "refuse_non_finite"]
 
-ENGINES = Registry("featx.engines", str(Path(__file__).parent), "engine")
+ENGINES = Registry(
+    "featx.engines",
+    str(Path(__file__).parent),
+    "engine",
+    fault=lambda name, plugin: lacks(plugin, "choose", "build"),
+)
 
 #: Small batches stay in the processor's caches; measured, 8 beats 32 and 64 on CPUs.
 CPU_BATCH_SIZE = 8

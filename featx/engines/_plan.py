@@ -149,7 +149,8 @@ def _reference(backbone: Embedder, choice: EngineChoice, batch_size: int | str) 
 
 def _conditions(choice: EngineChoice, backbone: Embedder) -> dict[str, Any]:
     """All that decides the outcome of a check, but for the images."""
-    libraries = sorted({"torch", choice.engine})
+    origin = ENGINES.origin(choice.engine)
+    libraries = sorted({"torch", origin.package if origin else choice.engine})
     return {
         "outputs": [output.document for output in backbone.outputs],
         "numerics": choice.numerics,

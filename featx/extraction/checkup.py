@@ -39,9 +39,27 @@ def check_machine(folder: Path) -> dict[str, Any]:
         "networks": str(kept_folder()),
         "cache": _cache(folder, advice),
         "weights": _weights(advice),
+        "plugins": _plugins(advice),
         "environment": {k: os.environ[k] for k in _ENVIRONMENT if k in os.environ},
         "advice": advice,
     }
+
+
+def _plugins(advice: list[str]) -> list[dict[str, str | None]]:
+    """What other packages add, each tried."""
+    from featx.backbones import SOURCES
+    from featx.engines import ENGINES
+    from featx.formats import FORMATS
+    from featx.heads import HEADS
+    from featx.samplers import SAMPLERS
+
+    rows = [r for known in (HEADS, SAMPLERS, SOURCES, ENGINES, FORMATS) for r in known.brought()]
+    advice += [
+        f"{r['kind']} {r['name']} of {r['package']} {r['version']} cannot be used: {r['fault']}"
+        for r in rows
+        if r["fault"]
+    ]
+    return rows
 
 
 def _versions(advice: list[str]) -> dict[str, str | None]:

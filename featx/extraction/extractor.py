@@ -122,6 +122,11 @@ class Extractor:
         self.stores = [OverlayStore(cache, s, allow_memory=allow_memory) for s in self.specs]
         self.earlier = EarlierRows(cache, self.specs)
 
+    def open_memory(self) -> None:
+        """Keep the embeddings of each output in memory, without a cache."""
+        self.stores = [OverlayStore(None, s, allow_memory=True) for s in self.specs]
+        self.earlier = None
+
     @property
     def plan(self) -> EnginePlan:
         """What runs the backbone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,8 @@ class OverlayStore:
 
     Parameters
     ----------
-    cache : path
-        The cache folder.
+    cache : path or None
+        The cache folder; None keeps all embeddings in memory.
     spec : ExtractorSpec
         Whose embeddings these are.
     allow_memory : bool
@@ -31,19 +32,31 @@ class OverlayStore:
         (scoring must work from a read-only cache); False raises.
     """
 
-    def __init__(self, cache: Path, spec: ExtractorSpec, *, allow_memory: bool) -> None:
+    def __init__(self, cache: Path | None, spec: ExtractorSpec, *, allow_memory: bool) -> None:
         self.spec = spec
         self.allow_memory = allow_memory
         self._memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._lock = threading.Lock()
         self._base: EmbeddingStore | None = None
-        self._writable = True
+        self._writable = cache is not None
+        if cache is None:
+            return
         try:
             self._base = EmbeddingStore.open(cache, spec)
         except CorruptStoreError:
             raise
         except (StoreError, OSError) as error:
             self._fall_back(error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {k: v for k, v in vars(self).items() if k not in ("_lock", "_base")}
+        return {**kept, "folder": None if self._base is None else self._base.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the store again, as a copy in another process must."""
+        folder = state.pop("folder")
+        vars(self).update(state, _lock=threading.Lock())
+        self._base = None if folder is None else EmbeddingStore.open_folder(folder)
 
     def __len__(self) -> int:
         return (len(self._base) if self._base is not None else 0) + len(self._memory)

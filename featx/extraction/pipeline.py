@@ -46,18 +46,20 @@ def run_extractors(
     *,
     allow_memory: bool = False,
     dry_run: bool = False,
+    opened: bool = False,
     augmentation: Augmentation | None = None,
 ) -> list[Extraction]:
     """Drive prepared extractors over a manifest; see `extract_embeddings`.
 
     ``dry_run`` reads and hashes but computes nothing: the report's ``computed`` then counts what
-    would be. ``augmentation`` makes views instead of the one that ``config`` names.
+    would be. ``opened`` says that the extractors' stores are open. ``augmentation`` makes views
+    instead of the one that ``config`` names.
     """
     started = time.perf_counter()
     if config.limit is not None:
         manifest = manifest.head(config.limit)
     cache = cache_folder(config.cache)
-    for extractor in extractors:
+    for extractor in () if opened else extractors:
         extractor.open_stores(cache, allow_memory=allow_memory and config.cluster is None)
     views = plan_views(manifest, config, augmentation)
     run = _Run(manifest, extractors, views, config, dry_run=dry_run)

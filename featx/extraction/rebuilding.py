@@ -9,6 +9,7 @@ from typing import Any
 
 from featx import console
 from featx.artifact import Model, ModelExtractor
+from featx.backbones import SOURCES
 from featx.config import ExtractConfig
 from featx.engines import EngineChoice, choose
 from featx.errors import ModelError, UsageError
@@ -75,6 +76,7 @@ def _whose_weights(model: Model) -> ModelExtractor:
 
 def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[str]) -> Extractor:
     document = extractor.document
+    _check_source(extractor)
     fitted = document.get("numerics")
     if not isinstance(fitted, dict) or not isinstance(document.get("preprocess"), dict):
         raise ModelError("The model's extractor names no numerics or no preprocess.")
@@ -104,6 +106,17 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
         return Extractor.from_spec(spec, request, config, paths)
     except TypeError as error:
         raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
+
+
+def _check_source(extractor: ModelExtractor) -> None:
+    """Refuse a backbone of a package that is not installed."""
+    name, needed = extractor.backbone_request.name, extractor.needed
+    if needed is not None and name.partition(":")[0] not in SOURCES.names():
+        raise ModelError(
+            f"The model's backbone {printable(name)!r} is of the package {needed}, which is not "
+            "installed.",
+            hint=f"pip install {needed.requirement}",
+        )
 
 
 def _choice_here(fitted: dict[str, Any], device: str) -> EngineChoice:

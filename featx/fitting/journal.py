@@ -30,6 +30,8 @@ from featx.files import make_directory, printable, read_bounded
 from featx.fitting.candidates import Trial
 from featx.fitting.executors import SearchSettings
 from featx.fitting.partition import FoldSet, Partition
+from featx.heads import HEADS
+from featx.samplers import SAMPLERS
 from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
 
@@ -176,6 +178,7 @@ def _digest(data: Partition, settings: SearchSettings) -> str:
         "seed": settings.seed,
         "device": settings.device,
         "made_by": _makers(),
+        "plugins": [*HEADS.contents(), *SAMPLERS.contents()],
     }
     return hashlib.sha256(canonical_json(document)).hexdigest()
 

@@ -178,7 +178,9 @@ def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) ->
     training = replace(prepared.training, y=y)
     refit = HEADS.get(trial.setup.head).refit
     with _refusing(trial):
-        return refit(training, estimator) if refit else estimator.fit(training.X, y)
+        fitted = refit(training, estimator) if refit else estimator.fit(training.X, y)
+    fitted.featx_head = trial.setup.head  # several heads may fit classifiers of one class
+    return fitted
 
 
 def score_trials(

@@ -18,9 +18,14 @@ from featx.registry import Registry
 
 __all__ = ["FORMATS", "find_writer", "write_rows"]
 
-FORMATS = Registry("featx.formats", __path__[0], "output format")
-
 Writer = Callable[[Path, Sequence[str], Iterable[Sequence[Any]]], None]
+
+
+def _fault(name: str, plugin: Any) -> str | None:
+    return None if callable(plugin) else f"it is a {type(plugin).__name__}, not a function"
+
+
+FORMATS = Registry("featx.formats", __path__[0], "output format", fault=_fault)
 
 
 def find_writer(path: str | os.PathLike[str]) -> Writer:

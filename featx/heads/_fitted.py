@@ -327,20 +327,26 @@ def _with_step(steps: Steps, step: Any) -> Steps:
 
 
 def _plugin_of(classifier: Any) -> Any:
-    """The plug-in that fits such a classifier; of several the one whose own is most like it."""
+    """The plug-in that fitted a classifier, as it says itself; else the one most like it.
+
+    "Most like it" compares parameters; of several that are equally like it, featx's own wins.
+    """
     name = type(classifier).__name__
-    plugins = [HEADS.get(known) for known in HEADS.names()]
-    fitting = [plugin for plugin in plugins if plugin.estimator == name]
+    known = getattr(classifier, "featx_head", None)
+    if known in HEADS.names() and HEADS.get(known).estimator == name:
+        return HEADS.get(known)
+    fitting = [plugin for _, plugin in HEADS.working() if plugin.estimator == name]
     if not fitting:
         raise ModelError(
             f"featx has no head that is a {name}.",
-            hint=f"Its heads are: {', '.join(HEADS.names())}. Another is a file in featx/heads.",
+            hint=f"Its heads are: {', '.join(HEADS.names())}. docs/plugins.md says how to add one.",
         )
     asked = classifier.get_params(deep=False)
 
-    def differences(plugin: Any) -> int:
+    def differences(plugin: Any) -> tuple[int, bool]:
         own = plugin.build(None, 0).get_params(deep=False)
-        return sum(asked.get(k, v) != v for k, v in _plain(own).items())
+        unlike = sum(asked.get(k, v) != v for k, v in _plain(own).items())
+        return unlike, HEADS.origin(plugin.name) is not None
 
     return min(fitting, key=differences)
 

@@ -146,7 +146,7 @@ def test_how_far_away_is_what_the_best_member_says(together: Model, tmp_path: Pa
     np.testing.assert_allclose(again.ood_scores(X), together.novelty.scores(scaled), rtol=1e-5)
     X[:, 7:] += 100  # which it does not look at
     np.testing.assert_allclose(again.ood_scores(X), together.novelty.scores(scaled), rtol=1e-5)
-    assert again.prediction_sets(X).any(axis=1).all()
+    assert again.predict_sets(X).any(axis=1).all()
 
 
 def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:

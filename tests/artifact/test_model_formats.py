@@ -53,7 +53,8 @@ def test_a_model_from_before_trust_is_read(tmp_path: Path) -> None:
     pytest.importorskip("skops")
     model = load_model(rewritten(tmp_path / "m", trust=None))
     assert model.trust is None
-    assert model.prediction_sets(np.array(EXPECTED["X"])) is None
+    with pytest.raises(ModelError, match="no prediction sets"):
+        model.predict_sets(np.array(EXPECTED["X"]))
 
 
 def test_without_skops_the_message_says_what_to_install(

@@ -60,7 +60,7 @@ def test_all_of_it_comes_back(
     assert again.trust == made.trust
     assert np.array_equal(again.ood_scores(X), made.ood_scores(X))
     assert np.allclose(again.predict_proba(X), made.predict_proba(X), atol=1e-6)
-    assert np.array_equal(again.prediction_sets(X), made.prediction_sets(X))
+    assert np.array_equal(again.predict_sets(X), made.predict_sets(X))
     built = again.pipeline  # from here on scikit-learn computes
     assert built is again.head
     assert np.allclose(again.ood_scores(X), made.ood_scores(X), rtol=1e-6)
@@ -82,7 +82,7 @@ def test_known_answers(model: Model, X: np.ndarray) -> None:
         expected /= expected.sum(axis=1, keepdims=True)
         assert np.allclose(p, expected, atol=1e-6)
         assert made.predict(X).tolist() == [made.classes[i] for i in p.argmax(axis=1)]
-        sets = made.prediction_sets(X)
+        sets = made.predict_sets(X)
         likeliest = np.eye(3, dtype=bool)[p.argmax(axis=1)]
         assert np.array_equal(sets, (p >= [0.3, 0.25, 0.2]) | likeliest)
 
@@ -107,7 +107,7 @@ def test_decisions(model: Model, X: np.ndarray, tmp_path: Path) -> None:
     expected = np.where(p[:, 1] >= cutoff - 1e-7, 1, np.where(p[:, 0] >= p[:, 2], 0, 2))
     assert again.predict(X).tolist() == [made.classes[i] for i in expected]
     assert again.predict(X).tolist() != model.predict(X).tolist()
-    assert again.prediction_sets(X)[np.arange(len(X)), expected].all()
+    assert again.predict_sets(X)[np.arange(len(X)), expected].all()
     assert np.allclose(again.predict_proba(X), p, atol=1e-6)
 
 
@@ -115,7 +115,7 @@ def test_nothing_to_score(model: Model) -> None:
     none = np.empty((0, model.n_features), np.float32)
     made = trusting(model, CALIBRATIONS[2])
     assert made.predict(none).shape == (0,)
-    assert made.prediction_sets(none).shape == (0, 3)
+    assert made.predict_sets(none).shape == (0, 3)
     assert made.ood_scores(none).shape == (0,)
 
 
@@ -131,7 +131,8 @@ def test_a_model_from_before_loads_and_knows_nothing_of_it(
     (tmp_path / "m" / "model.json").write_text(json.dumps(values))
     old = load_model(tmp_path / "m")
     assert old.trust is None
-    assert old.prediction_sets(X) is None
+    with pytest.raises(ModelError, match="no prediction sets"):
+        old.predict_sets(X)
     assert old.ood_scores(X) is None
     assert np.allclose(old.predict_proba(X), model.predict_proba(X), atol=1e-6)
 

@@ -166,7 +166,7 @@ def test_its_embeddings_have_a_store_of_their_own(run: Featx, tuned: Path) -> No
 def test_it_says_how_far_to_trust_it(tuned: Path) -> None:
     model = load_model(tuned)
     X = featx.extract("split", model=model).X  # type: ignore[union-attr]
-    sets, scores = model.prediction_sets(X), model.ood_scores(X)
+    sets, scores = model.predict_sets(X), model.ood_scores(X)
     assert sets is not None
     assert scores is not None
     assert sets.any(axis=1).all()

@@ -159,7 +159,7 @@ def test_what_says_how_far_to_trust_it_needs_numpy_alone(tmp_path: Path) -> None
     model.trust, model.novelty = trust, Novelty(*(a.astype(np.float32) for a in arrays))
     save_model(model, tmp_path / "m")
     asked = PREDICT + f"\nX = np.ones((3, {N_FEATURES}), np.float32)" + (
-        "\nassert model.ood_scores(X).shape == (3,) and model.prediction_sets(X).all()"
+        "\nassert model.ood_scores(X).shape == (3,) and model.predict_sets(X).all()"
     )  # fmt: skip
     assert not imported(tmp_path, asked, "m") & (HEAVY | {"h5py", "PIL", "rich", "yaml"})
 
