@@ -124,6 +124,7 @@ def _describe(model: Model, files: Mapping[str, bytes], **fields: Any) -> Docume
     return validate(values, source="this model")
 
 
+@console.stage("Loading the model")
 def load_model(path: str | os.PathLike[str]) -> Model:
     """Load a model, verifying all of it and running no code from it.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import config_options
 from featx.config import CompareConfig
 from featx.reporting.formats import REPORTS
@@ -18,16 +19,24 @@ def _report_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--html FILE`` and so on, one for each report format."""
     for name in reversed(REPORTS.names()):
         text = f"Write the comparison as {name.upper()} to FILE; - is stdout."
-        function = click.option(
+        function = option(
             f"--{name}", f"report_{name}", is_flag=False, flag_value="-", metavar="FILE", help=text
         )(function)
     return function
 
 
-@click.command(name="compare")
-@click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
+@click.command(
+    cls=LaidOutCommand,
+    name="compare",
+    common=("baseline", "metric", "report_html"),
+    examples=(
+        "featx compare runs/first runs/second",
+        "featx compare photos/ --finetune --backbone timm:resnet18",
+    ),
+)
+@argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
 @config_options(CompareConfig)
-@click.option(
+@option(
     "--set", "overrides", multiple=True, help="With --finetune, section.key=value for its runs."
 )
 @_report_flags
