@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -322,7 +322,7 @@ def progress(total: int | None, label: str) -> Iterator[Progress]:
         yield bar
 
 
-def each(items: Sequence[T], label: str) -> Iterator[T]:
+def each(items: Collection[T], label: str) -> Iterator[T]:
     """The items, one after the other, with a bar that counts those that are done."""
     with progress(len(items), label) as bar:
         for item in items:

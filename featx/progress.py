@@ -58,7 +58,7 @@ class Progress:
         """Count ``n`` more steps as done."""
         with lock:
             self.done += n
-            if self in _open and now() - _drawn_at >= REDRAW_S:
+            if self in _open and _rested():
                 draw()
 
     def place(self) -> str:
@@ -100,6 +100,8 @@ def shown(bar: Progress) -> Iterator[None]:
     with lock:
         _open.append(bar)
         first = len(_open) == 1
+        if _rested():
+            draw()
     if first:
         _ended.clear()
         ticker = threading.Thread(target=_tick, name="featx-progress", daemon=True)
@@ -121,8 +123,13 @@ def shown(bar: Progress) -> Iterator[None]:
 def _tick() -> None:
     while not _ended.wait(TICK_S):
         with lock:
-            if now() - _drawn_at >= REDRAW_S:
+            if _rested():
                 draw()
+
+
+def _rested() -> bool:
+    """Whether the last drawing is long enough ago for the next."""
+    return now() - _drawn_at >= REDRAW_S
 
 
 def draw() -> None:

@@ -151,7 +151,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _longest_word(cell: str) -> int:
-    return max(map(len, _kept_together(cell).split()), default=0)
+    return max(map(len, _kept_together(cell).split(" ")))  # a hard space holds words together
 
 
 def _kept_together(cell: str) -> str:

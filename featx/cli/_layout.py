@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from featx import console
 from featx.cli._names import HEADING_OF, HEADINGS, WORK, option_hint
 from featx.cli._values import Named
 
@@ -126,6 +127,11 @@ class LaidOutCommand(_Laid):
     examples : sequence of str
         Whole commands.
     """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, with something that moves where nothing else does."""
+        with console.working():
+            return super().invoke(ctx)
 
 
 class LaidOutGroup(_Laid, click.Group):

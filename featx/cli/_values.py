@@ -65,6 +65,8 @@ class Named(click.ParamType):
         found = self.values or (list(known(ctx, incomplete)) if known else [])
         items = [CompletionItem(name) for name in found if name.startswith(incomplete)]
         if self.kind in _FILES or self.parameter in _FILES:
+            if "/" in incomplete:  # shells know the way into folders, also to runs
+                items = []
             items.append(CompletionItem(incomplete, type="file"))
         elif self.kind == "FOLDER":
             items.append(CompletionItem(incomplete, type="dir"))

@@ -14,13 +14,17 @@ __all__ = ["command"]
     cls=LaidOutCommand,
     name="completion",
     examples=(
-        'eval "$(featx completion bash)"                       # in ~/.bashrc; zsh likewise',
-        "featx completion fish > ~/.config/fish/completions/featx.fish",
+        'eval "$(featx completion bash)"',
+        'eval "$(featx completion zsh)"',
+        "featx completion fish | source",
     ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print a script that completes featx in a shell: commands, options, values, files, runs."""
+    """Print a script that completes featx in a shell: commands, options, values, files, runs.
+
+    One of these lines belongs into ~/.bashrc, ~/.zshrc (below compinit) or the config.fish of fish.
+    """
     from click.shell_completion import get_completion_class
 
     from featx.cli import _completion  # noqa: F401 - registers its bash

@@ -145,7 +145,7 @@ def _run(arguments: list[str] | None) -> int:
     if COMPLETE in os.environ:
         from featx.cli import _completion  # noqa: F401 - registers its bash
     try:
-        with console.ending(), console.working():
+        with console.ending():
             result: Any = featx.main(
                 arguments, prog_name="featx", complete_var=COMPLETE, standalone_mode=False
             )
