@@ -12,12 +12,13 @@ from typing import Any
 __all__ = ["columns_of", "fitted_table", "has_colour", "is_terminal", "painted", "wrapped"]
 
 DEFAULT_COLUMNS = 80
-MOST_WORD = 24  # characters of a table's text that are kept together
+LEAST_WORD = 24  # characters of a table's text that are kept together, or half a line
 GAP = 2  # between the columns of a table
 _CODES = {"error": "1;31", "warning": "33", "chosen": "1;32", "faint": "2"}
 #: A command inside a sentence, which no line break may cut: it is there to be pasted.
 _COMMAND = re.compile(r"(?:^\s*|(?<=: )|(?<=`))(?:\$ )?(?:featx|pip|tensorboard|ray) [^`\n]+", re.M)
-_INTERVAL = re.compile(r"\[[^\]]*\]")
+_TOGETHER = re.compile(r"\[[^\]]*\]|→ \S|\d %")  # an interval, an arrow and its word, a percentage
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
 _HARD = "\N{NO-BREAK SPACE}"
 
 
@@ -79,6 +80,7 @@ def wrapped(text: str, stream: Any) -> str:
 def _wrapped_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
+    line = _PERCENT.sub(_HARD, line)
     indent = re.match(r"\s*(?:→ )?", line)
     assert indent is not None
     return textwrap.fill(
@@ -115,7 +117,10 @@ def fitted_table(
     if width is None or _total(widths) <= width:
         return _lines(columns, rows, right, widths)
     least = [
-        min(max(_longest_word(cell) for cell in column), MOST_WORD if not to_right else width)
+        min(
+            max(_longest_word(cell) for cell in column),
+            width if to_right else max(LEAST_WORD, width // 2),
+        )
         for column, to_right in zip(zip(columns, *rows, strict=True), right, strict=True)
     ]
     while _total(widths) > width and widths != least:
@@ -155,7 +160,7 @@ def _longest_word(cell: str) -> int:
 
 
 def _kept_together(cell: str) -> str:
-    return _INTERVAL.sub(lambda found: found[0].replace(" ", _HARD), cell)
+    return _TOGETHER.sub(lambda found: found[0].replace(" ", _HARD), cell)
 
 
 def _lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,8 @@ import click
 from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import config_options
 from featx.config import CompareConfig
+from featx.errors import UsageError
+from featx.files import printable
 from featx.reporting.formats import REPORTS
 
 __all__ = ["command"]
@@ -51,6 +54,12 @@ def command(
     from featx.reporting.comparison import print_comparison
 
     reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
+    for name, path in reports.items():
+        if Path(path).is_dir():
+            raise UsageError(
+                f"--{name} takes what follows as its file, and {printable(path)!r} is a folder.",
+                hint=f"Write --{name} behind the runs, or --{name}=FILE.",
+            )
     comparison = compare_folders(list(runs), compare, reports, overrides=overrides)
     if "-" not in reports.values():
         print_comparison(comparison.document)

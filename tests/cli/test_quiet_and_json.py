@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_json_is_one_document_and_nothing_else(featx: Featx, verbs: dict[str, li
     assert Path(found["report"]["page"]).name == "report.html"
     assert found["compare"].keys() >= {"runs", "differences"}
     assert found["audit"]["images"] == 28
+    for verb, document in found.items():
+        rows = list(document.values()) if verb == "cache compact" else document
+        first = rows[0] if isinstance(rows, list) else rows
+        assert [key for key in documented(verb) if key not in first] == [], verb
+
+
+def documented(verb: str) -> list[str]:
+    """The keys that docs/cli.md names."""
+    page = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
+    [cell] = re.findall(rf"^\| `{verb}` \| (.*) \|$", page, re.MULTILINE)
+    keys = re.findall(r"`(\w+)`", cell.partition("; with")[0])
+    assert keys
+    return keys
 
 
 @pytest.mark.parametrize("name", ["audit", "demo", "export", "finetune", "run", "report"])
