@@ -1,66 +1,71 @@
-"""Output for people: data on stdout, messages and progress on stderr.
+"""Output for people: results on stdout, messages and progress on stderr.
 
-Progress bars appear only on a terminal that can redraw a line; nothing is in colour.
+Lines are as wide as the terminal, and errors, warnings and the chosen row in colour, where there
+is one; what goes into pipes and files is plain and has one line a row.
 """
 
 from __future__ import annotations
 
 import codecs
-import datetime
 import json
 import logging
-import os
-import shutil
 import sys
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from featx import progress as _progress
 from featx.errors import OutputLostError
 from featx.numbers import cell
+from featx.progress import Progress
 from featx.system_errors import reason
+from featx.terminal import columns_of, fitted_table, is_terminal, painted, wrapped
 
 __all__ = [
     "Progress",
     "at_end",
     "counted",
     "detail",
+    "each",
+    "elsewhere",
     "ending",
     "error",
     "first_few",
     "flush",
     "hush_libraries",
     "log",
+    "once",
     "out",
     "plural",
     "print_json",
     "progress",
     "set_verbosity",
+    "stage",
     "table",
     "tell",
+    "text",
     "verbosity",
     "warn",
+    "working",
 ]
 
+T = TypeVar("T")
+
 _verbosity = 0
-_lock = threading.RLock()  # a signal's handler may speak while its own thread does
 _last: dict[str, Callable[[str], None]] | None = None
-_bar: Progress | None = None
-_CLEAR = "\r\033[K"  # to the start of the line, and nothing on it
-_REDRAW_S = 0.1
+_told: set[str] = set()
 
 
 def set_verbosity(level: int) -> None:
     """Set how much is printed.
 
-    -1 only warnings and errors, 0 the story, 1 details and tracebacks; -2 nothing, since another
+    -1 only errors, 0 results and the story, 1 details and tracebacks too; -2 nothing, since another
     process prints the same.
     """
     global _verbosity
     _verbosity = level
+    _progress.silence(level < 0)
 
 
 def verbosity() -> int:
@@ -69,7 +74,7 @@ def verbosity() -> int:
 
 
 def out(text: str) -> None:
-    """Print data to stdout.
+    """Print to stdout what was asked for by name, such as JSON or a script, at any verbosity.
 
     Names that are not UTF-8 keep their bytes, and what its encoding lacks becomes an escape.
 
@@ -78,18 +83,22 @@ def out(text: str) -> None:
     OutputLostError
         It is closed, full, or read by nobody any more.
     """
-    with _lock:
-        if _bar is not None:
-            _to_terminal(_CLEAR)
+    with _progress.write_above():
         try:
             _write(text + "\n")
         except (OSError, ValueError) as error:  # ValueError: a stream that was closed
             raise OutputLostError(_why_lost(error)) from error
 
 
+def text(message: str) -> None:
+    """Print a result for a person to stdout; nothing under ``-q``. Raises as `out` does."""
+    if _verbosity >= 0:
+        out(wrapped(message, sys.stdout))
+
+
 def flush() -> None:
     """Write out what stdout holds back; raises as `out` does."""
-    with _lock:
+    with _progress.lock:
         try:
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -152,15 +161,25 @@ def detail(message: str) -> None:
         _say(message)
 
 
+def once(message: str, full: str) -> None:
+    """Tell a fact of the whole command, once whichever of its steps tell it.
+
+    ``full`` under ``-v``.
+    """
+    if message not in _told:
+        _told.add(message)
+        log(full if _verbosity >= 1 else message)
+
+
 def warn(message: str) -> None:
-    """Say something that must be seen, even under ``-q``."""
-    if _verbosity >= -1:
-        _say(f"Warning: {message}")
+    """Say something that should be seen; silent under ``-q``."""
+    if _verbosity >= 0:
+        _say(f"Warning: {message}", "warning")
 
 
 def error(message: str) -> None:
     """Say why the command has failed; never silenced."""
-    _say(f"Error: {message}")
+    _say(f"Error: {message}", "error")
 
 
 def tell(message: str) -> None:
@@ -202,6 +221,7 @@ def ending() -> Iterator[None]:
     """Keep what `at_end` is given until the block ends, well or not, each sentence once."""
     global _last
     _last = {}
+    _told.clear()
     try:
         yield
     finally:
@@ -219,15 +239,17 @@ def at_end(message: str, *, warning: bool) -> None:
         _last[message] = say
 
 
-def _say(message: str) -> None:
+def _say(message: str, kind: str = "") -> None:
+    """Print on stderr; the word before the first colon in the colour of ``kind``."""
     # A stderr that is closed or full must not end the work that is told of.
-    with _lock, suppress(OSError, ValueError):
-        if sys.stderr is not None:
-            if _bar is not None:
-                sys.stderr.write(_CLEAR)
-            print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
-            if _bar is not None:
-                _bar.draw()
+    with suppress(OSError, ValueError), _progress.write_above():
+        if sys.stderr is None:
+            return
+        shown = wrapped(message.encode("utf-8", "backslashreplace").decode("utf-8"), sys.stderr)
+        if kind:
+            word, colon, rest = shown.partition(":")
+            shown = painted(word + colon, kind, sys.stderr) + rest
+        print(shown, file=sys.stderr)
 
 
 def counted(n: int, noun: str, verb: str = "") -> str:
@@ -262,7 +284,10 @@ def first_few(names: Sequence[str], most: int) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to stdout; numbers align right, one line per row whatever the width.
+    """Print a table to stdout; nothing under ``-q``.
+
+    Numbers align right. On a terminal it fits into the width, elsewhere it has one line a row
+    whatever the width. A row whose first cell begins with an arrow is the chosen one.
 
     Parameters
     ----------
@@ -273,83 +298,63 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     rows : sequence of sequence
         Cells; floats are shown with three decimals, None as an empty cell.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    if _verbosity < 0:
+        return
     right = [
         bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
         for i in range(len(columns))
     ]
-
-    def line(values: Sequence[str]) -> str:
-        padded = (
-            value.rjust(width) if to_right else value.ljust(width)
-            for value, width, to_right in zip(values, widths, right, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    lines = [title] if title else []
-    lines += [line(list(columns)), line(["─" * width for width in widths])]
-    out("\n".join(lines + [line(row) for row in cells]))
+    width = columns_of(sys.stdout) if is_terminal(sys.stdout) else None
+    cells = [[_cell(value) for value in row] for row in rows]
+    found = [] if not title else [wrapped(title, sys.stdout)]
+    for lines in fitted_table(columns, cells, right, width):
+        chosen = lines[0].startswith("→")
+        found += [painted(line, "chosen", sys.stdout) if chosen else line for line in lines]
+    out("\n".join(found))
 
 
 def _cell(value: Any) -> str:
     return "" if value is None else cell(str(value) if isinstance(value, bool) else value)
 
 
-class Progress:
-    """A bar on the last line of a terminal, or nothing at all; see `progress`."""
+@contextmanager
+def progress(total: int | None, label: str) -> Iterator[Progress]:
+    """Show on stderr how far the block is, how fast it is, and how long it will take.
 
-    def __init__(self, total: int, label: str) -> None:
-        self._total, self._label = total, label
-        self._done, self._started, self._drawn = 0, time.monotonic(), 0.0
-
-    def advance(self, n: int = 1) -> None:
-        """Count ``n`` more steps as done."""
-        with _lock:
-            self._done += n
-            if _bar is self and time.monotonic() - self._drawn >= _REDRAW_S:
-                self.draw()
-
-    def draw(self) -> None:
-        """Show how far it is, how fast, and how long it will take."""
-        self._drawn = time.monotonic()
-        rate = self._done / max(self._drawn - self._started, 1e-9)
-        text = f"{self._label} {self._done:,}/{self._total:,}"
-        if self._done:
-            left_s = round(max(self._total - self._done, 0) / rate)
-            text += f", {rate:,.0f}/s, {datetime.timedelta(seconds=left_s)} left"
-        columns = shutil.get_terminal_size().columns
-        width = min(40, columns - len(text) - 4)
-        if width >= 8:
-            filled = width * min(self._done, self._total) // max(self._total, 1)
-            text = f"{text} [{'#' * filled}{'.' * (width - filled)}]"
-        _to_terminal(_CLEAR + text[: columns - 1])
+    Silent under ``-q`` and where stderr is no terminal; see `featx.progress`.
+    """
+    bar = Progress(total, label)
+    with _progress.shown(bar):
+        yield bar
 
 
-def _to_terminal(text: str) -> None:
-    with suppress(OSError, ValueError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
+def each(items: Collection[T], label: str) -> Iterator[T]:
+    """The items, one after the other, with a bar that counts those that are done."""
+    with progress(len(items), label) as bar:
+        for item in items:
+            yield item
+            bar.advance()
 
 
 @contextmanager
-def progress(total: int, label: str) -> Iterator[Progress]:
-    """Show a bar with rate and time left on stderr while the block runs.
+def stage(label: str) -> Iterator[None]:
+    """Show on stderr what the block does and how long it has taken."""
+    with progress(None, label):
+        yield
 
-    Silent under ``-q``, where stderr is not a terminal, and within another bar.
-    """
-    global _bar
-    bar = Progress(total, label)
-    terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    if _verbosity < 0 or not terminal or _bar is not None:
-        yield bar
-        return
-    with _lock:
-        _bar = bar
-        bar.draw()
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Show on stderr that the command is at work, wherever nothing better is shown."""
+    with _progress.shown(Progress(None, "Working", backdrop=True)):
+        yield
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """While the block waits for another process that draws on the same terminal, draw nothing."""
+    _progress.silence(True)
     try:
-        yield bar
+        yield
     finally:
-        with _lock:
-            _bar = None
-            _to_terminal(_CLEAR)
+        _progress.silence(_verbosity < 0)

@@ -200,7 +200,7 @@ def _as_it_was(kind: type[FeatxError], args: tuple[Any, ...], state: dict[str, A
     return error
 
 
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most like ``name``, or None when nothing is close."""
-    matches = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """Return the choice most like ``name``, or None when none is like it by ``cutoff`` (0 to 1)."""
+    matches = difflib.get_close_matches(name, list(choices), n=1, cutoff=cutoff)
     return matches[0] if matches else None

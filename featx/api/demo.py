@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ NEW_IMAGES = 60
 TRAIN_OF_EACH = (120, 100, 85, 70, 60, 48, 36, 26, 18, 12)
 
 
-def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
+def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> dict[str, Any]:
     """Make a small data set, then run inspect, extract, fit and score on it as a user would.
 
     Parameters
@@ -46,6 +47,12 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
         Where everything is put: images, cache, run and scores.
     overwrite : bool, default False
         Replace an earlier demo (never any other folder).
+
+    Returns
+    -------
+    dict
+        Paths by what they are (``folder``, ``images``, ``new``, ``cache``, ``run``, ``scores``),
+        and ``elapsed_s``.
 
     Raises
     ------
@@ -56,10 +63,10 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
     """
     root = Path(folder)
     with claimed([Output(root, "--folder", DEMO, overwrite)]):
-        _demo(root)
+        return _demo(root)
 
 
-def _demo(root: Path) -> None:
+def _demo(root: Path) -> dict[str, Any]:
     """The demo itself, once its folder is claimed."""
     started = time.perf_counter()
     with writing("the demo", root):
@@ -85,13 +92,16 @@ def _demo(root: Path) -> None:
     rescore = [run, new, "--cache", cache, "-o", scores, "--overwrite", "--proba"]
     rescore += ["--sort-into", tree]
     lines = (root / "scores.csv").read_text("utf-8").splitlines()
-    console.out("\n".join([*lines[:6], f"... {len(lines) - 1} rows in {scores}"]))
+    console.text("\n".join([*lines[:6], f"... {len(lines) - 1} rows in {scores}"]))
+    elapsed_s = time.perf_counter() - started
     console.log(
-        f"\nDone in {time.perf_counter() - started:.0f} s. Try next:\n"
+        f"\nDone in {elapsed_s:.0f} s. Try next:\n"
         f"  {shell_line('featx', 'fit', *refit)}\n"
         f"  {shell_line('featx', 'score', *rescore)}\n"
         "  featx fit YOUR_IMAGES/        one folder per class is all it needs"
     )
+    paths = {"images": labelled, "new": new, "cache": cache, "run": run, "scores": scores}
+    return {"folder": as_argument(root), **paths, "elapsed_s": round(elapsed_s, 3)}
 
 
 def _knows(root: Path) -> Callable[[str], bool]:
@@ -160,6 +170,8 @@ def _write_bytes(path: Path, data: bytes) -> None:
 def _run(*arguments: str) -> None:
     """Run one featx command as the user would, its words shown first."""
     console.log(f"\n$ {shell_line('featx', *arguments)}")
-    result = subprocess.run([sys.executable, "-m", "featx", *arguments], check=False)
+    quiet = ["-q"] if console.verbosity() < 0 else []
+    with console.elsewhere():
+        result = subprocess.run([sys.executable, "-m", "featx", *arguments, *quiet], check=False)
     if result.returncode != 0:
         raise FeatxError(f"featx {arguments[0]} ended with exit code {result.returncode}.")

@@ -44,6 +44,7 @@ MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
 
 
+@console.stage("Loading the model")
 def load_model(path: str | os.PathLike[str]) -> Model:
     """Load a model, verifying all of it and running no code from it.
 

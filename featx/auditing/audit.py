@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -177,12 +178,12 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
     """
     times: dict[str, float] = {}
     clock = _Clock(times)
-    Z = standardise(data.X)
-    neighbours, similarities = nearest(Z, NEIGHBOURS)
-    clock.lap("neighbours_s")
-    grey = np.stack([look.grey for look in data.looks])
-    sets = find_copies(data.copies, grey, Z, neighbours, similarities)
-    clock.lap("copies_s")
+    with clock.timed("neighbours_s"):
+        Z = standardise(data.X)
+        neighbours, similarities = nearest(Z, NEIGHBOURS)
+    with clock.timed("copies_s"):
+        grey = np.stack([look.grey for look in data.looks])
+        sets = find_copies(data.copies, grey, Z, neighbours, similarities)
     found = Audit(
         data=data,
         copies=_sorted_copies(data, sets),
@@ -201,11 +202,14 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
 
 class _Clock:
     def __init__(self, times: dict[str, float]) -> None:
-        self.times, self.last = times, time.perf_counter()
+        self.times = times
 
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.times[name], self.last = round(now - self.last, 3), now
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note how long the block takes."""
+        started = time.perf_counter()
+        yield
+        self.times[name] = round(time.perf_counter() - started, 3)
 
 
 def _of_labels(
@@ -223,14 +227,14 @@ def _of_labels(
         folds = make_folds(y, units, classes, n_folds=n_folds, seed=seed)
     except FitError as error:
         return replace(found, notes=[f"Labels, classes and shortcuts: {error.message}"])
-    proba = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
-    issues = doubt_labels(y, proba)
-    clock.lap("labels_s")
-    separability = _describe(y, proba, classes, units, folds, seed)
-    clock.lap("classes_s")
-    looks = [data.looks[i] for i in rows]
-    shortcuts = find_shortcuts(looks, y, units, classes, folds, seed=seed)
-    clock.lap("shortcuts_s")
+    with clock.timed("labels_s"):
+        proba = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
+        issues = doubt_labels(y, proba)
+    with clock.timed("classes_s"):
+        separability = _describe(y, proba, classes, units, folds, seed)
+    with clock.timed("shortcuts_s"):
+        looks = [data.looks[i] for i in rows]
+        shortcuts = find_shortcuts(looks, y, units, classes, folds, seed=seed)
     return replace(
         found,
         issues=issues,

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featx import console
 from featx.data.splits import Folds
 from featx.types import BoolArray, FloatArray, IntArray
 
@@ -55,7 +56,7 @@ def out_of_fold_probabilities(
         0 for a class that a fold has no training image of.
     """
     found = np.zeros((len(y), n_classes))
-    for fold in range(folds.n_folds):
+    for fold in console.each(range(folds.n_folds), "Looking for doubtful labels, fold"):
         tested = folds.fold == fold
         model = make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=300, tol=1e-3))
         model.fit(X[~tested], y[~tested])

@@ -53,7 +53,7 @@ def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | 
     list of Look or None
         In the order given; None where a file cannot be decoded (any more).
     """
-    return map_files(_look, paths, label="looking", workers=workers)
+    return map_files(_look, paths, label="Looking at the files", workers=workers)
 
 
 def _look(path: str) -> Look | None:

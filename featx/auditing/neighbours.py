@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.types import BoolArray, IntArray
 
 __all__ = ["close_codes", "nearest", "standardise"]
@@ -52,7 +53,7 @@ def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float3
     k = min(k, n - 1)
     neighbours = np.empty((n, k), dtype=np.int64)
     similarities = np.empty((n, k), dtype=np.float32)
-    for rows in _blocks(n):
+    for rows in _blocks(n, "Finding nearest neighbours"):
         products = Z[rows] @ Z.T
         products[np.arange(len(products)), np.arange(rows.start, rows.stop)] = -np.inf
         best = np.argpartition(products, n - k, axis=1)[:, n - k :] if k else products[:, :0]
@@ -81,7 +82,7 @@ def close_codes(bits: BoolArray, distance: int) -> IntArray:
     signs = np.where(bits, np.float32(1), np.float32(-1))
     agree = bits.shape[1] - 2 * distance  # the product of codes that differ in so many bits
     found = []
-    for rows in _blocks(len(bits)):
+    for rows in _blocks(len(bits), "Comparing pictures"):
         # Of codes of ±1 the product is agreements less differences: one product finds all pairs.
         products = signs[rows] @ signs[rows.start :].T
         a, b = np.nonzero(products >= agree)
@@ -90,7 +91,10 @@ def close_codes(bits: BoolArray, distance: int) -> IntArray:
     return np.concatenate(found).astype(np.int64) if found else np.empty((0, 2), np.int64)
 
 
-def _blocks(n: int) -> Iterator[slice]:
+def _blocks(n: int, label: str) -> Iterator[slice]:
     step = max(1, _BLOCK_CELLS // max(n, 1))
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
+    with console.progress(n, label) as bar:
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            yield slice(start, stop)
+            bar.advance(stop - start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.types import FloatArray
 
 __all__ = ["LIMIT", "outlier_scores"]
@@ -17,6 +18,7 @@ FEWEST, SHARE = 20, 0.05  # neighbours, and of all images, where there are few
 _TO_SIGMA = 1.4826  # of a normal distribution, over its median absolute deviation
 
 
+@console.stage("Looking for outliers")
 def outlier_scores(X: NDArray[np.float32], *, seed: int) -> FloatArray:
     """Robust z-scores of how sparse an image's surroundings are beside its neighbours' own.
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from featx import console
 from featx.types import BoolArray, IntArray
 
 __all__ = ["aligned_similarity"]
@@ -38,7 +39,7 @@ def aligned_similarity(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.f
     different objects on one white background correlate highly, their edges do not.
     """
     found = np.zeros(len(pairs), dtype=np.float32)
-    for start in range(0, len(pairs), _PAIRS):
+    for start in console.each(range(0, len(pairs), _PAIRS), "Aligning similar pictures"):
         part = pairs[start : start + _PAIRS]
         found[start : start + _PAIRS] = _align(grey, part)
     return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
+from featx import console
 from featx.auditing.looking import Look
 from featx.data.splits import Folds
 from featx.stats.bootstrap import draw_units, interval
@@ -117,7 +118,7 @@ def find_shortcuts(
         One for each family that varies at all, the best told first.
     """
     found = []
-    for family in FAMILIES:
+    for family in console.each(FAMILIES, "Looking for shortcuts"):
         X, names = family_columns(looks, family)
         if X.shape[1]:
             found.append(_try(family, X, names, y, units, classes, folds, seed))
@@ -136,7 +137,7 @@ def _try(
 ) -> Shortcut:
     n_classes = len(classes)
     proba = np.zeros((len(y), n_classes))
-    for fold in range(folds.n_folds):
+    for fold in console.each(range(folds.n_folds), f"{family}, fold"):
         tested = folds.fold == fold
         trees = ExtraTreesClassifier(
             _TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed

@@ -7,6 +7,7 @@ import os
 import re
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from featx import console
@@ -79,12 +80,16 @@ def fetch_hf(repository: str, filename: str | None, *, what: str, offline: bool)
 def _download_hf(repository: str, filename: str) -> Path:
     """Download one file; an unreachable hub fails at once instead of after minutes of retries."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.utils import disable_progress_bars
 
     repository, _, revision = repository.partition("@")
     revision = revision or "main"
     get_hf_file_metadata(hf_hub_url(repository, filename, revision=revision), timeout=_TIMEOUT_S)
     console.log(f"Downloading {filename} of {repository} from the Hugging Face hub …")
-    return Path(hf_hub_download(repository, filename, revision=revision))
+    if console.verbosity() < 0:
+        disable_progress_bars()
+    with console.elsewhere():  # the hub's client shows how far it is
+        return Path(hf_hub_download(repository, filename, revision=revision))
 
 
 def _missing_hf(what: str, repository: str, filename: str, reason: str) -> WeightsNotFoundError:
@@ -161,13 +166,24 @@ def _download(url: str, path: Path, what: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply, part.open("wb") as file:
+        with (
+            urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply,
+            part.open("wb") as file,
+            console.progress(_size_of(reply), f"Downloading {path.name}, bytes") as bar,
+        ):
             while chunk := reply.read(_CHUNK_BYTES):
                 file.write(chunk)
+                bar.advance(len(chunk))
         _check_hash(part, what, where=path)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _size_of(reply: Any) -> int | None:
+    """Bytes to come, as far as the server says."""
+    size = reply.headers.get("Content-Length") if hasattr(reply, "headers") else None
+    return int(size) if size and size.isdecimal() else None
 
 
 def _missing_url(what: str, url: str, path: Path, reason: str) -> WeightsNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from featx import console
 from featx.backbones._base import BackboneInfo, LayerInfo, Source
 from featx.backbones._loading import SOURCES, parse_name
 from featx.backbones._unknown import names_holding
@@ -15,6 +16,7 @@ __all__ = ["count_backbones", "list_backbones", "list_layers"]
 _MEASURED = 50  # more rows than this are listed without widths: measuring takes 0.2 s each
 
 
+@console.stage("Reading the list of backbones")
 def list_backbones(filter: str | None = None, *, limit: int | None = None) -> list[BackboneInfo]:
     """List the backbones that can be named.
 

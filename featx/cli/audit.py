@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig, fit_command
 
@@ -16,11 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(name="audit")
+@click.command(
+    cls=LaidOutCommand,
+    name="audit",
+    common=(
+        "output",
+        "backbone",
+        "overwrite",
+        "strict",
+    ),
+    examples=(
+        "featx audit photos/",
+        "featx audit list.csv --label-column kind -o findings",
+    ),
+)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig)
 @config_options(AuditConfig)
-@click.option("--strict", is_flag=True, help="Exit with code 1 when something serious is found.")
+@option("--strict", is_flag=True, help="Exit with code 1 when something serious is found.")
 @as_json
 def command(
     data: DatasetConfig, extract: ExtractConfig, audit: AuditConfig, strict: bool, as_json: bool
@@ -33,7 +47,7 @@ def command(
     if as_json:
         console.print_json(finished.results)
     else:
-        console.out("\n".join(f"→ {sentence}" for sentence in finished.results["summary"]))
+        console.text("\n".join(f"→ {sentence}" for sentence in finished.results["summary"]))
         console.log(f"Look at {printable(str(finished.folder / 'audit.html'))}.")
         _next(data, extract, finished)
     if strict:

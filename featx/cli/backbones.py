@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import as_json
 from featx.errors import UsageError
 
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(name="backbones")
-@click.argument("filter", required=False)
-@click.option("--limit", type=click.IntRange(0), default=25, help="Most rows; 0 for all. [25]")
-@click.option("--layers", is_flag=True, help="List the layers of the one backbone named.")
-@click.option(
+@click.command(
+    cls=LaidOutCommand,
+    name="backbones",
+    examples=(
+        "featx backbones --recommended           # a few, by purpose",
+        "featx backbones 'torchvision:*'         # one zoo",
+        "featx backbones timm:resnet18 --layers  # what --layer takes",
+    ),
+)
+@argument("filter", required=False)
+@option(
+    "--limit", type=click.IntRange(0), metavar="N", default=25, help="Most rows; 0 for all. [25]"
+)
+@option("--layers", is_flag=True, help="List the layers of the one backbone named.")
+@option(
     "--recommended",
     is_flag=True,
     help="List a few by purpose, with licence, size, speed and published figures.",
@@ -28,13 +39,6 @@ __all__ = ["command"]
 @as_json
 def command(filter: str | None, limit: int, layers: bool, recommended: bool, as_json: bool) -> None:
     """List backbones whose name holds FILTER (or matches it, with *), or the layers of one.
-
-    \b
-    featx backbones                          what comes with featx, then the zoos
-    featx backbones resnet50                 everything with resnet50 in its name
-    featx backbones 'torchvision:*'          one zoo
-    featx backbones timm:resnet18 --layers   what --layer takes
-    featx backbones --recommended            a few, by purpose
 
     Width and parameters are measured, without weights, for lists of at most 50 rows.
     """
@@ -113,12 +117,12 @@ def _print_recommended(part: str | None, as_json: bool) -> None:
          "published"),
         [_recommendation(row, sources) for row in rows],
     )  # fmt: skip
-    console.out("")
+    console.text("")
     for number, (source, url) in enumerate(sources, start=1):
-        console.out(f"[{number}] {source}: {url}")
+        console.text(f"[{number}] {source}: {url}")
     for row in rows:
         if row.note:
-            console.out(f"{row.name}: {row.note}.")
+            console.text(f"{row.name}: {row.note}.")
     console.log(f"Images/s were measured on {measured_on()}.")
 
 

@@ -9,21 +9,34 @@ from typing import Any
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, LaidOutGroup, argument, option
 from featx.cli.options import as_json
 from featx.config import DatasetConfig, parse_config
+from featx.files import printable
 from featx.shell import shell_line
 
 __all__ = ["command"]
 
-_in_cache = click.option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
+_in_cache = option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
 
 
-@click.group(name="cache")
+@click.group(
+    cls=LaidOutGroup,
+    name="cache",
+    examples=("featx cache ls", "featx cache verify --repair"),
+)
 def command() -> None:
     """List, check, tidy and export the stored embeddings."""
 
 
-@command.command("ls")
+@command.command(
+    "ls",
+    cls=LaidOutCommand,
+    examples=(
+        "featx cache ls",
+        "featx cache ls --cache /data/cache --json",
+    ),
+)
 @_in_cache
 @as_json
 def ls(cache: str | None, as_json: bool) -> None:
@@ -46,9 +59,16 @@ def ls(cache: str | None, as_json: bool) -> None:
     )
 
 
-@command.command("verify")
+@command.command(
+    "verify",
+    cls=LaidOutCommand,
+    examples=(
+        "featx cache verify",
+        "featx cache verify --repair",
+    ),
+)
 @_in_cache
-@click.option("--repair", is_flag=True, help="Drop what is damaged, to be computed again.")
+@option("--repair", is_flag=True, help="Drop what is damaged, to be computed again.")
 @as_json
 def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     """Check every byte of every shard; exit with 1 when anything is damaged."""
@@ -83,7 +103,14 @@ def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     return 1 if unrepaired else 0
 
 
-@command.command("compact")
+@command.command(
+    "compact",
+    cls=LaidOutCommand,
+    examples=(
+        "featx cache compact",
+        "featx cache compact --cache /data/cache",
+    ),
+)
 @_in_cache
 @as_json
 def compact(cache: str | None, as_json: bool) -> None:
@@ -99,15 +126,20 @@ def compact(cache: str | None, as_json: bool) -> None:
     console.table("", ("extractor", "shards before", "after"), rows)
 
 
-@command.command("gc")
-@_in_cache
-@click.option(
-    "--extractor", "extractors", multiple=True, help="Remove this extractor; may be repeated."
+@command.command(
+    "gc",
+    cls=LaidOutCommand,
+    examples=(
+        "featx cache gc --dry-run",
+        "featx cache gc --extractor timm-resnet18-0123456789ab",
+    ),
 )
-@click.option(
+@_in_cache
+@option("--extractor", "extractors", multiple=True, help="Remove this extractor; may be repeated.")
+@option(
     "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
 )
-@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @as_json
 def gc(
     cache: str | None, extractors: tuple[str, ...], older_than: float, dry_run: bool, as_json: bool
@@ -126,7 +158,7 @@ def gc(
         console.print_json(done.document())
     else:
         for removal in done.removed:
-            console.out(removal.path)
+            console.text(removal.path)
     for name, reason in done.skipped.items():
         console.warn(f"{name}: {reason}")
     size = sum(removal.size_bytes for removal in done.removed) / 2**20
@@ -139,17 +171,24 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, field in reversed(DatasetConfig.model_fields.items()):
         flag = f"--{name.replace('_', '-')}"
         several = field.annotation == list[str]
-        option = click.option(flag, name, multiple=several, default=None, help=field.description)
-        function = option(function)
+        decorator = option(flag, name, multiple=several, default=None, help=field.description)
+        function = decorator(function)
     return function
 
 
-@command.command("export")
-@click.argument("extractor")
-@click.option(
+@command.command(
+    "export",
+    cls=LaidOutCommand,
+    examples=(
+        "featx cache export timm-resnet18-0123456789ab -o embeddings.npz",
+        "featx cache export timm-resnet18-0123456789ab -o photos.parquet --dataset photos/",
+    ),
+)
+@argument("extractor")
+@option(
     "-o", "--output", required=True, help="File: .h5, .npz or .parquet; a folder for tensorboard."
 )
-@click.option(
+@option(
     "--to",
     type=click.Choice(["file", "tensorboard"]),
     default="file",
@@ -158,9 +197,16 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_dataset_options
 @_in_cache
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@option("--overwrite", is_flag=True, help="Replace an existing file.")
+@as_json
 def export(
-    extractor: str, output: str, to: str, cache: str | None, overwrite: bool, **given: Any
+    extractor: str,
+    output: str,
+    to: str,
+    cache: str | None,
+    overwrite: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Write the embeddings of EXTRACTOR as X, y, ids, sha256 for other tools.
 
@@ -181,6 +227,8 @@ def export(
             f"{console.counted(len(done.missing), 'image', 'has/have')} no embedding and "
             f"{'is' if len(done.missing) == 1 else 'are'} left out."
         )
-    console.log(f"{done.path}: X is {done.rows} × {done.n_features}.")
+    if as_json:
+        console.print_json({**asdict(done), "path": str(done.path)})
+    console.log(f"{printable(str(done.path))}: X is {done.rows} × {done.n_features}.")
     if to == "tensorboard":
         console.log(f"Look at it with: {shell_line('tensorboard', f'--logdir={done.path}')}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import config_options
 from featx.config import CompareConfig
+from featx.errors import UsageError
+from featx.files import printable
 from featx.reporting.formats import REPORTS
 
 __all__ = ["command"]
@@ -18,16 +22,24 @@ def _report_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--html FILE`` and so on, one for each report format."""
     for name in reversed(REPORTS.names()):
         text = f"Write the comparison as {name.upper()} to FILE; - is stdout."
-        function = click.option(
+        function = option(
             f"--{name}", f"report_{name}", is_flag=False, flag_value="-", metavar="FILE", help=text
         )(function)
     return function
 
 
-@click.command(name="compare")
-@click.argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
+@click.command(
+    cls=LaidOutCommand,
+    name="compare",
+    common=("baseline", "metric", "report_html"),
+    examples=(
+        "featx compare runs/first runs/second",
+        "featx compare photos/ --finetune --backbone timm:resnet18",
+    ),
+)
+@argument("runs", metavar="RUN [RUN ...]", nargs=-1, required=True)
 @config_options(CompareConfig)
-@click.option(
+@option(
     "--set", "overrides", multiple=True, help="With --finetune, section.key=value for its runs."
 )
 @_report_flags
@@ -42,6 +54,12 @@ def command(
     from featx.reporting.comparison import print_comparison
 
     reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
+    for name, path in reports.items():
+        if Path(path).is_dir():
+            raise UsageError(
+                f"--{name} takes what follows as its file, and {printable(path)!r} is a folder.",
+                hint=f"Write --{name} behind the runs, or --{name}=FILE.",
+            )
     comparison = compare_folders(list(runs), compare, reports, overrides=overrides)
     if "-" not in reports.values():
         print_comparison(comparison.document)

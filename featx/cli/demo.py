@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import click
 
+from featx import console
+from featx.cli._layout import LaidOutCommand, option
+from featx.cli.options import as_json
+
 __all__ = ["command"]
 
 
-@click.command(name="demo")
-@click.option("--folder", default="featx-demo", help="Where to put it. [featx-demo]")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier demo.")
-def command(folder: str, overwrite: bool) -> None:
+@click.command(
+    cls=LaidOutCommand,
+    name="demo",
+    common=("folder",),
+    examples=(
+        "featx demo",
+        "featx demo --folder /tmp/demo --overwrite",
+    ),
+)
+@option("--folder", default="featx-demo", help="Where to put it. [featx-demo]")
+@option("--overwrite", is_flag=True, help="Replace an earlier demo.")
+@as_json
+def command(folder: str, overwrite: bool, as_json: bool) -> None:
     """Make a small data set of real images and run everything on it, offline."""
     from featx.api.demo import demo
 
-    demo(folder, overwrite=overwrite)
+    if as_json:
+        console.set_verbosity(-1)  # what the commands inside it print is not asked for
+    made = demo(folder, overwrite=overwrite)
+    if as_json:
+        console.print_json(made)

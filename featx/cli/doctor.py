@@ -5,13 +5,22 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json
 
 __all__ = ["command"]
 
 
-@click.command(name="doctor")
-@click.option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
+@click.command(
+    cls=LaidOutCommand,
+    name="doctor",
+    common=("cache",),
+    examples=(
+        "featx doctor",
+        "featx doctor --json",
+    ),
+)
+@option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
 @as_json
 def command(cache: str | None, as_json: bool) -> None:
     """Show what this machine has, what is missing, and how to get it."""
@@ -22,7 +31,7 @@ def command(cache: str | None, as_json: bool) -> None:
         console.print_json(found)
         return
     console.table("", ("package", "version"), list(found["versions"].items()))
-    console.out("")
+    console.text("")
     console.table(
         "", ("device", "name"), [(device["device"], device["name"]) for device in found["devices"]]
     )
@@ -34,14 +43,14 @@ def command(cache: str | None, as_json: bool) -> None:
         ]
         console.table("", ("plug-in", "kind", "package", "works"), rows)
     store = found["cache"]
-    console.out(
+    console.text(
         f"\ncache    {store['folder']}: {store['extractors']} extractors, {store['rows']:,} rows, "
         f"{store['free_bytes'] / 2**30:.1f} GiB free"
     )
-    console.out(f"networks {found['networks']}")
-    console.out(f"engine   {found['engine']}")
-    console.out(f"weights  {', '.join(found['weights']) or 'none'}")
+    console.text(f"networks {found['networks']}")
+    console.text(f"engine   {found['engine']}")
+    console.text(f"weights  {', '.join(found['weights']) or 'none'}")
     for name, value in found["environment"].items():
-        console.out(f"{name}={value}")
+        console.text(f"{name}={value}")
     for sentence in found["advice"]:
-        console.out(f"→ {sentence}")
+        console.text(f"→ {sentence}")

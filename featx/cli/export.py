@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options
 from featx.config import ExportConfig, ExtractConfig
 from featx.files import printable
@@ -14,8 +15,20 @@ __all__ = ["command"]
 _READ = {"weights", "device", "offline"}
 
 
-@click.command(name="export")
-@click.argument("model")
+@click.command(
+    cls=LaidOutCommand,
+    name="export",
+    common=(
+        "to",
+        "output",
+        "overwrite",
+    ),
+    examples=(
+        "featx export runs/first -o first.onnx",
+        "featx export runs/first --to openvino --images new/",
+    ),
+)
+@argument("model")
 @config_options(ExportConfig)
 @config_options(ExtractConfig, leave_out=frozenset(ExtractConfig.model_fields) - _READ)
 @as_json
@@ -27,7 +40,7 @@ def command(model: str, export: ExportConfig, extract: ExtractConfig, as_json: b
     if as_json:
         console.print_json(done.document())
         return
-    console.out(
+    console.text(
         f"{printable(done.path)}: {len(done.classes)} classes; over {done.n_images} images "
         f"probabilities differ from featx's by at most {done.largest_difference:.2g}, the "
         f"likeliest class for {done.other_class}; {done.pixels_differing:.2%} of resized pixels "

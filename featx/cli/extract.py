@@ -7,17 +7,31 @@ from typing import Any
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options, strict
 from featx.config import DatasetConfig, ExtractConfig, extract_command, fit_command
 
 __all__ = ["command"]
 
 
-@click.command(name="extract")
+@click.command(
+    cls=LaidOutCommand,
+    name="extract",
+    common=(
+        "backbone",
+        "layer",
+        "cache",
+        "dry_run",
+    ),
+    examples=(
+        "featx extract photos/",
+        "featx extract list.csv --path-column file --backbone timm:resnet18 --layer stages",
+    ),
+)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig)
-@click.option("--model", help="Run or model whose backbone embeds, a fine-tuned one too.")
-@click.option("--dry-run", is_flag=True, help="Only count what is cached and what is missing.")
+@option("--model", help="Run or model whose backbone embeds, a fine-tuned one too.")
+@option("--dry-run", is_flag=True, help="Only count what is cached and what is missing.")
 @strict
 @as_json
 def command(

@@ -5,17 +5,32 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 
 __all__ = ["command"]
 
 
-@click.command(name="finetune")
+@click.command(
+    cls=LaidOutCommand,
+    name="finetune",
+    common=(
+        "from_run",
+        "backbone",
+        "preset",
+        "name",
+        "overwrite",
+    ),
+    examples=(
+        "featx finetune photos/ --from runs/first --name tuned",
+        "featx finetune photos/ --backbone timm:resnet18 --preset quick",
+    ),
+)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig, leave_out=frozenset({"views", "augment", "cluster", "address"}))
 @config_options(FinetuneConfig)
-@click.option("--preview", help="Only write a contact sheet of augmented images to this file.")
+@option("--preview", help="Only write a contact sheet of augmented images to this file.")
 @as_json
 def command(
     data: DatasetConfig,
@@ -29,6 +44,8 @@ def command(
         from featx.finetuning.preview import preview as write_sheet
 
         write_sheet(preview, data, extract, finetune)
+        if as_json:
+            console.print_json({"preview": preview})
         return
 
     from featx.api.finetune import finetune_dataset

@@ -5,13 +5,30 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand
 from featx.cli.options import as_json, config_options
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 
 __all__ = ["command"]
 
 
-@click.command(name="fit")
+@click.command(
+    cls=LaidOutCommand,
+    name="fit",
+    common=(
+        "backbone",
+        "head",
+        "sampler",
+        "scoring",
+        "budget",
+        "name",
+        "overwrite",
+    ),
+    examples=(
+        "featx fit photos/ --name first",
+        "featx fit photos/ --head logreg --head svm-rbf --sampler smote --budget 10m",
+    ),
+)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig)
 @config_options(FitConfig)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options, strict
 from featx.config import DatasetConfig, extract_command
 from featx.files import printable
@@ -19,10 +20,21 @@ __all__ = ["command"]
 SHOWN = 10  # of a list that may be long; --json has all of it
 
 
-@click.command(name="inspect")
+@click.command(
+    cls=LaidOutCommand,
+    name="inspect",
+    examples=(
+        "featx inspect photos/",
+        "featx inspect list.csv --path-column file --label-column kind",
+    ),
+)
 @config_options(DatasetConfig)
-@click.option(
-    "--workers", type=click.IntRange(1, 512), default=None, help="Decoding threads. [CPU cores]"
+@option(
+    "--workers",
+    type=click.IntRange(1, 512),
+    metavar="N",
+    default=None,
+    help="Decoding threads. [CPU cores]",
 )
 @strict
 @as_json
@@ -47,7 +59,7 @@ def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: boo
 
 
 def _print(found: Inspection, passed: str) -> None:
-    console.out(_headline(found))
+    console.text(_headline(found))
     if found.classes:
         _print_classes(found)
     elif len(found.splits) > 1:
@@ -57,9 +69,9 @@ def _print(found: Inspection, passed: str) -> None:
     _print_broken(found)
     _print_duplicates(found.duplicates)
     if passed:
-        console.out(f"\nPassed over: {passed}")
+        console.text(f"\nPassed over: {passed}")
     if found.advice:
-        console.out("\n" + "\n".join(f"→ {sentence}" for sentence in found.advice))
+        console.text("\n" + "\n".join(f"→ {sentence}" for sentence in found.advice))
 
 
 def _headline(found: Inspection) -> str:
@@ -86,7 +98,7 @@ def _print_classes(found: Inspection) -> None:
 def _print_groups(found: Inspection) -> None:
     if found.groups is None:
         return
-    console.out(
+    console.text(
         f"\nGroups: {found.groups.n_groups:,}, images in each: {_range(found.groups.n_images)}"
     )
     straddling = found.groups.straddling
@@ -101,7 +113,7 @@ def _print_groups(found: Inspection) -> None:
 
 def _print_files(found: Inspection) -> None:
     if found.width_px and found.height_px and found.size_bytes:
-        console.out(
+        console.text(
             f"\nWidth:   {_range(found.width_px)} px\nHeight:  {_range(found.height_px)} px\n"
             f"File:    {_range(found.size_bytes)} bytes\n"
             f"Formats: {_counted(found.formats)}\nModes:   {_counted(found.modes)}"
@@ -109,7 +121,7 @@ def _print_files(found: Inspection) -> None:
 
 
 def _print_broken(found: Inspection) -> None:
-    console.out(f"\nBroken files: {len(found.broken) or 'none'}")
+    console.text(f"\nBroken files: {len(found.broken) or 'none'}")
     if found.broken:
         rows = [(printable(b.id), printable(b.reason)) for b in found.broken[:SHOWN]]
         console.table("", ("file", "reason"), rows)
@@ -119,7 +131,7 @@ def _print_broken(found: Inspection) -> None:
 def _print_duplicates(duplicates: list[Duplicates]) -> None:
     from featx.data.copies import copies_sentence
 
-    console.out(f"\n{copies_sentence(duplicates)}")
+    console.text(f"\n{copies_sentence(duplicates)}")
     if not duplicates:
         return
     rows = [
@@ -146,4 +158,4 @@ def _counted(counts: dict[str, int]) -> str:
 
 def _more(total: int) -> None:
     if total > SHOWN:
-        console.out(f"… and {total - SHOWN:,} more; --json lists all.")
+        console.text(f"… and {total - SHOWN:,} more; --json lists all.")

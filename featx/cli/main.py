@@ -13,15 +13,20 @@ from traceback import walk_tb
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from featx import __version__, console
+from featx.cli._layout import GroupedOption, LaidOutGroup, in_order, write_commands
+from featx.cli._names import command_hint
 from featx.cli._process import prepare_process
 from featx.errors import FeatxError, OutputLostError
+from featx.files import printable
 from featx.interrupts import leave, watching
 from featx.system_errors import explain, reason
 
 __all__ = ["main"]
 
+COMPLETE = "_FEATX_COMPLETE"  # set by the scripts of `featx completion`
 _NOT_COMMANDS = {"main", "options"}
 
 
@@ -34,25 +39,25 @@ def _with_verbosity(command: click.Command) -> click.Command:
     """Give a command, and those below it, ``-v`` and ``-q``."""
     for names, text in (
         (("-v", "--verbose"), "Print details and tracebacks."),
-        (("-q", "--quiet"), "Print only warnings and errors."),
+        (("-q", "--quiet"), "Print only errors; results are in the files."),
     ):
         command.params.append(
-            click.Option(
-                names, is_flag=True, expose_value=False, callback=_set_verbosity, help=text
-            )
-        )
+            GroupedOption(names, is_flag=True, expose_value=False, callback=_set_verbosity,
+                          help=text)
+        )  # fmt: skip
     for below in getattr(command, "commands", {}).values():
         _with_verbosity(below)
     return command
 
 
-class CommandFolder(click.Group):
+class CommandFolder(LaidOutGroup):
     """A group whose commands are the modules beside this one, imported only when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of work."""
         modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-        names = {m.name for m in modules if not m.name.startswith("_")}
-        return sorted(names - _NOT_COMMANDS)
+        names = {m.name for m in modules if not m.name.startswith("_")} - _NOT_COMMANDS
+        return [name for group in in_order(names).values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -62,10 +67,32 @@ class CommandFolder(click.Group):
             self.add_command(_with_verbosity(module.command), cmd_name)
         return self.commands[cmd_name]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; an unknown command is answered with the nearest, or a synonym's."""
+        known = self.list_commands(ctx)
+        name = args[0]
+        if name in known or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        if name == "help":
+            asked = [word for word in args[1:2] if word in known]
+            hint = f" Help is: {' '.join(['featx', *asked, '--help'])}"
+        else:
+            hint = command_hint(name, known)
+        raise click.UsageError(f"No such command {printable(name)!r}.{hint}", ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the first sentence of each, imported from none of them."""
-        found = {name: self._outline(ctx, name) for name in self.list_commands(ctx)}
-        click.Group(commands=found).format_commands(ctx, formatter)
+        for heading, names in in_order(set(self.list_commands(ctx))).items():
+            write_commands(formatter, heading, {name: self._outline(ctx, name) for name in names})
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, of which none is imported."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=self._outline(ctx, name).get_short_help_str(80))
+                 for name in names]  # fmt: skip
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def _outline(self, ctx: click.Context, name: str) -> click.Command:
         """The command ``name`` with its help alone, read from its file's text."""
@@ -76,21 +103,26 @@ class CommandFolder(click.Group):
         return click.Command(name, help=help_text[1])
 
 
-@click.command(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=CommandFolder,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict), "
+    "130 interrupted (run the same command again to go on).",
+    examples=(
+        "featx inspect photos/",
+        "featx fit photos/ --name first",
+        "featx score runs/first new/",
+    ),
+)
 @click.version_option(__version__, prog_name="featx")
 def featx() -> None:
-    """Images to embeddings to an honest classifier, offline, nothing lost.
+    """From images to embeddings to an honest classifier, offline, with nothing lost.
 
-    \b
-    featx inspect photos/              what is in the folder, what is broken
-    featx extract photos/              cached embeddings from a frozen backbone
-    featx fit photos/ --name first     searched and evaluated classifier
-    featx score runs/first new/        one row per new image
-    featx compare runs/first runs/b    which is better, how surely, at what price
-
-    Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict),
-    130 interrupted (run the same command again to go on).
+    Each command ends with the next one to run; featx COMMAND --help has the options of each.
     """
+
+
+_with_verbosity(featx)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -110,12 +142,16 @@ def _run(arguments: list[str] | None) -> int:
     if hasattr(signal, "SIGPIPE") and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         # A polite kill is treated as Ctrl-C: what is committed stays, locks are released.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if COMPLETE in os.environ:
+        from featx.cli import _completion  # noqa: F401 - registers its bash
     try:
         with console.ending():
-            result: Any = featx.main(arguments, prog_name="featx", standalone_mode=False)
+            result: Any = featx.main(
+                arguments, prog_name="featx", complete_var=COMPLETE, standalone_mode=False
+            )
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return error.exit_code
     except FeatxError as error:
         _show_traceback()
@@ -128,6 +164,14 @@ def _run(arguments: list[str] | None) -> int:
         _show_traceback()
         console.error(_in_plain_words(error))
         return 1
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """What was wrong with the words of the command, and how it is used."""
+    context = getattr(error, "ctx", None)
+    console.error(error.format_message())
+    if context is not None:
+        console.tell(f"{context.get_usage()}\nHelp: {context.command_path} --help")
 
 
 def _say_interrupted() -> None:

@@ -12,6 +12,9 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from featx.cli._layout import argument, option
+from featx.cli._names import HEADING_OF, SECTION_HEADING
+from featx.cli._values import Closed, Count, Fraction, Named, YamlValue
 from featx.config import (
     AuditConfig,
     CompareConfig,
@@ -24,7 +27,6 @@ from featx.config import (
     ScoreConfig,
     parse_config,
 )
-from featx.parsing import parse_yaml
 
 __all__ = ["as_json", "config_options", "strict"]
 
@@ -40,11 +42,12 @@ _KEYWORD: dict[type[BaseModel], str] = {
     ScoreConfig: "score",
 }
 _SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
+_NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-strict = click.option(
-    "--strict", is_flag=True, help="Exit with code 3 when any file was quarantined."
+as_json = option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
 )
+strict = option("--strict", is_flag=True, help="Exit with code 3 when any file was quarantined.")
 
 
 def config_options(
@@ -73,44 +76,55 @@ def config_options(
         decorated: Callable[..., Any] = command
         for name, field in reversed(fields.items()):
             if name not in below:
-                decorated = _option(name, field)(decorated)
+                decorated = _option(name, field, _KEYWORD[model])(decorated)
         return decorated
 
     return decorate
 
 
-def _option(name: str, field: FieldInfo) -> Callable[..., Any]:
+def _option(name: str, field: FieldInfo, section: str) -> Callable[..., Any]:
     """The click argument or option of one field."""
     if field.is_required():
-        return click.argument(name)
+        return argument(name)
+    heading = HEADING_OF.get(name, SECTION_HEADING[section])
     kind = _without_none(field.annotation)
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
     default = field.get_default(call_default_factory=True)
     if isinstance(field.json_schema_extra, dict) and "choices_are_flags" in field.json_schema_extra:
-        return _flag_for_each(name, typing.get_args(kind), f"{text} [{default}]")
+        return _flag_for_each(name, typing.get_args(kind), f"{text} [{default}]", heading)
     if kind is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
-    if typing.get_origin(kind) is dict:
-        return click.option(flag, name, type=YamlValue(), default=None, help=text)
+        return _switch(name, text, default, heading)
     multiple = typing.get_origin(kind) is list
     if multiple:
         kind = typing.get_args(kind)[0]
-    if default not in (None, []) and "[" not in text:
+    if default not in (None, [], {}) and "[" not in text:
         shown = ", ".join(map(str, default)) if isinstance(default, list) else default
         text += f" [{shown}]"
     names = ([_SHORT[name]] if name in _SHORT else []) + [flag, name]
-    return click.option(*names, type=_click_type(kind), multiple=multiple, default=None, help=text)
+    return option(*names, heading=heading, type=_click_type(name, kind), multiple=multiple,
+                  default=None, help=text)  # fmt: skip
 
 
-def _flag_for_each(name: str, choices: tuple[str, ...], text: str) -> Callable[..., Any]:
+def _switch(name: str, text: str, default: bool, heading: str) -> Callable[..., Any]:
+    """``--name/--no-name``; help shows the negative one only where it changes something."""
+    flag = f"--{name.replace('_', '-')}"
+    both = f"{flag}/--no-{flag[2:]}"
+    text += " [yes]" if default else ""
+    return option(both, name, heading=heading, default=None, help=text, only_positive=not default)
+
+
+def _flag_for_each(
+    name: str, choices: tuple[str, ...], text: str, heading: str
+) -> Callable[..., Any]:
     """``--link`` and ``--copy`` for a field that is ``link`` or ``copy``."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for choice in reversed(choices):
-            flag = click.option(
-                f"--{choice}", name, flag_value=choice, default=None, type=str, help=text
-            )
+            flag = option(
+                f"--{choice}", name, heading=heading, flag_value=choice, default=None, type=str,
+                help=text,
+            )  # fmt: skip
             function = flag(function)
         return function
 
@@ -125,24 +139,11 @@ def _without_none(annotation: Any) -> Any:
     return annotation
 
 
-def _click_type(kind: Any) -> click.ParamType | type:
+def _click_type(name: str, kind: Any) -> click.ParamType:
     if typing.get_origin(kind) is Literal:
-        return click.Choice([str(choice) for choice in typing.get_args(kind)])
-    if kind in (int, float, str):
-        return typing.cast(type, kind)
-    return YamlValue()  # a union such as "auto" or a number
-
-
-class YamlValue(click.ParamType):
-    """A value written as YAML, for flags that take more than one type."""
-
-    name = "value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse ``value``; anything that is not YAML is a usage error."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return parse_yaml(value)
-        except ValueError as error:
-            self.fail(f"not valid YAML: {error}", param, ctx)
+        return Closed([str(choice) for choice in typing.get_args(kind)])
+    if kind is str:
+        return Named(name)
+    if kind in (int, float):
+        return _NUMBERS[kind]
+    return YamlValue(name)  # a union such as "auto" or a number

@@ -5,15 +5,24 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import as_json
 from featx.config import load_config
 
 __all__ = ["command"]
 
 
-@click.command(name="run")
-@click.argument("config")
-@click.option("--set", "overrides", multiple=True, help="section.key=value over the file.")
+@click.command(
+    cls=LaidOutCommand,
+    name="run",
+    common=("overrides",),
+    examples=(
+        "featx run configs/quick.yaml",
+        "featx run runs/first/config.yaml --set fit.name=again",
+    ),
+)
+@argument("config")
+@option("--set", "overrides", multiple=True, help="section.key=value over the file.")
 @as_json
 def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run extract, fit and score as the YAML file CONFIG declares."""

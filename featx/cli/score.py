@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.files import printable
@@ -12,8 +13,23 @@ from featx.files import printable
 __all__ = ["command"]
 
 
-@click.command(name="score")
-@click.argument("model")
+@click.command(
+    cls=LaidOutCommand,
+    name="score",
+    common=(
+        "output",
+        "proba",
+        "top_k",
+        "sort_into",
+        "report",
+        "overwrite",
+    ),
+    examples=(
+        "featx score runs/first new/",
+        "featx score runs/first new/ -o new.csv --proba --sort-into sorted/",
+    ),
+)
+@argument("model")
 @config_options(DatasetConfig)
 @config_options(ScoreConfig)
 @config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)

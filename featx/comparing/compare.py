@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.comparing.cost import describe_costs, lower_is_better, pareto_front
 from featx.comparing.differences import Measured, adjust, describe_difference, measure
 from featx.comparing.pairing import Paired, pair_runs
@@ -75,6 +76,7 @@ class Comparison:
             ]
 
 
+@console.stage("Comparing the runs")
 def compare_runs(
     folders: Sequence[str | Path], *, metric: str | None = None, seed: int = 0
 ) -> Comparison:

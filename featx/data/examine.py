@@ -54,7 +54,7 @@ class ImageFacts:
 
 def examine_images(paths: Sequence[str], *, workers: int | None = None) -> list[ImageFacts]:
     """Examine files in ``workers`` threads (default: the CPU cores), in the order given."""
-    return map_files(_examine, paths, label="inspecting", workers=workers)
+    return map_files(_examine, paths, label="Inspecting", workers=workers)
 
 
 def _examine(path: str) -> ImageFacts:

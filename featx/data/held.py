@@ -35,6 +35,7 @@ class HeldImage(str):
     image: Any
 
     def __new__(cls, name: str, image: Any) -> HeldImage:
+        """A path that is a name, with the image that it stands for."""
         self = super().__new__(cls, name)
         self.image = image
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from featx import console
 from featx.config import DatasetConfig
 from featx.data.curation import curate
 from featx.data.folder import read_folder
@@ -24,6 +25,7 @@ __all__ = ["read_manifest"]
 _MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_column")
 
 
+@console.stage("Reading the data set")
 def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) -> Manifest:
     """List the images of a data set and what is known of each; no image is opened.
 

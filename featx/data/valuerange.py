@@ -48,7 +48,7 @@ def range_of_files(paths: Iterable[str], *, workers: int | None = None) -> tuple
     UsageError
         Some of the images are of integers with more than 8 bits and some of floats.
     """
-    found = map_files(_values, list(paths), label="range", workers=workers)
+    found = map_files(_values, list(paths), label="Reading value ranges", workers=workers)
     deep = [values for values in found if values is not None]
     if not deep:
         return FULL_RANGE, "no training image has more than 8 bits, so it changes nothing"

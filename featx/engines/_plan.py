@@ -56,6 +56,11 @@ class EnginePlan:
         return str(self.choice) + (f"; {self.agreement}" if self.agreement else "")
 
     @property
+    def short(self) -> str:
+        """Engine, precision and device."""
+        return f"{self.choice.engine} in {self.choice.precision} on {self.choice.device}"
+
+    @property
     def engine(self) -> Engine:
         """The engine, built now if it was not yet."""
         if self._engine is None:

@@ -73,6 +73,7 @@ def check_images_of(model: Model, config: ExportConfig) -> str:
     return config.images or str(model.provenance.get("dataset", ""))
 
 
+@console.stage("Writing the network")
 def write_network(
     model: Model, config: ExportConfig, extract: ExtractConfig, exporter: Any, target: Path
 ) -> Exported:

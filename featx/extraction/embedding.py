@@ -12,13 +12,13 @@ from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, ExtractConfig
 from featx.data.manifest import Manifest
 from featx.errors import UsageError
-from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction import Extraction, Extractor, Report, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import check_cache
 from featx.files import printable
 
-__all__ = ["extract_manifest", "extract_with_model", "tell_failures"]
+__all__ = ["extract_manifest", "extract_with_model", "tell_failures", "tell_report"]
 
 SHOWN_FAILURES = 10
 
@@ -50,8 +50,7 @@ def extract_with_model(
     loaded = model if isinstance(model, Model) else load_model(model)
     extractors = rebuild_extractors(loaded, config, () if dry_run else manifest.paths)
     found = run_extractors(manifest, extractors, config, dry_run=dry_run)
-    for sentence in found[0].report.sentences():
-        console.log(sentence)
+    tell_report(found[0].report)
     tell_failures(found[0])
     return found
 
@@ -71,12 +70,20 @@ def extract_manifest(
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked
     extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
     for extractor in extractors:
-        console.log(f"{extractor.request.name}: {extractor.plan}.")
+        name, plan = extractor.request.name, extractor.plan
+        console.once(f"{name}: {plan.short}.", f"{name}: {plan}.")
     found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
-    for sentence in found[0].report.sentences():
-        console.log(sentence)
+    tell_report(found[0].report)
     tell_failures(found[0])
     return found
+
+
+def tell_report(report: Report) -> None:
+    """How many images were cached and computed, and how long it took; under ``-v`` where."""
+    first, *more = report.sentences()
+    console.log(first)
+    for sentence in more:
+        console.detail(sentence)
 
 
 def tell_failures(extraction: Extraction) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from featx import console
 from featx.config import ExtractConfig
 from featx.engines import Engine, EnginePlan, plan_engine
 from featx.errors import ModelError
 from featx.extraction.earlier import EarlierRows, up_to_date
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.samples import read_samples
+from featx.files import printable
 from featx.types import BackboneRequest, ExtractorSpec, Preprocess
 
 __all__ = ["Extractor"]
@@ -71,7 +73,8 @@ class Extractor:
             It cannot be built as asked.
         """
         started = time.perf_counter()
-        plan, preprocess = _plan(request, config, paths)
+        with console.stage(f"Preparing {printable(request.name)}"):
+            plan, preprocess = _plan(request, config, paths)
         outputs = [output.name for output in plan.backbone.outputs]
         several = len(outputs) > 1
         names = [f"{request.name}/{o}" if several else request.name for o in outputs]

@@ -100,7 +100,7 @@ class _Run:
         """Read, compute and commit everything; on any error commit what was computed first."""
         workers = self._workers()
         try:
-            with console.progress(len(self.manifest), "extract") as bar:
+            with console.progress(len(self.manifest), "Embedding") as bar:
                 self._follow(workers, bar)
         # Also Ctrl-C and a full disk: what is computed is committed before the error goes on.
         except BaseException:

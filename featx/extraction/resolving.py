@@ -56,9 +56,10 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
     if compete and plain and not chosen_by_user:
         names.append(SMALL_BACKBONE)
     which = f"backbones {' and '.join(names)}" if len(names) > 1 else f"backbone {names[0]}"
-    console.log(
+    console.once(
+        f"Using the default {which}; `featx backbones --recommended` lists stronger ones.",
         f"Using the default {which}. With network access, stronger choices are "
-        "--backbone timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k."
+        "--backbone timm:vit_small_patch14_dinov2.lvd142m or timm:convnext_tiny.fb_in22k.",
     )
     return config.model_copy(update={"backbone": names})
 

@@ -52,7 +52,7 @@ class Report:
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
     def sentences(self) -> list[str]:
-        """The report in words."""
+        """The report in words: what was done and how long it took, then where the time went."""
         computed = self.computed + self.views_computed
         rate = (computed / self.elapsed_s) if self.elapsed_s > 0 else 0.0
         unit = "embeddings" if self.views else "images"
@@ -60,19 +60,19 @@ class Report:
             f"{self.images:,} images: {self.cached:,} cached, {self.computed:,} computed, "
             f"{self.quarantined:,} quarantined"
             + (f", {self.duplicates:,} equal files computed once" if self.duplicates else "")
-            + "."
         ]
         if self.views:
-            lines.append(f"{self.views:,} augmented views: {self.views_computed:,} computed.")
+            lines[0] += f"; {self.views:,} augmented views: {self.views_computed:,} computed"
+        lines[0] += f"; {self.elapsed_s:.1f} s"
         if computed:
+            lines[0] += f" ({rate:,.0f} {unit}/s)"
             lines.append(
-                f"{self.elapsed_s:.1f} s ({rate:,.0f} {unit}/s); thread time: "
+                f"Thread time: "
                 f"read {self.read_s:.1f}, decode {self.decode_s:.1f}, "
                 f"forward {self.forward_s:.1f}, commit {self.commit_s:.1f}; "
                 f"loading the backbone {self.setup_s:.1f} s."
             )
-        else:
-            lines.append(f"{self.elapsed_s:.1f} s; nothing to compute.")
+        lines[0] += "."
         return lines
 
 

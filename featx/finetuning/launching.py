@@ -96,7 +96,8 @@ def run_together(
         team = _Team(devices, name)
         try:
             team.start(work, Path(folder) / "meeting", payload)
-            team.serve(answer)
+            with console.elsewhere():
+                team.serve(answer)
         finally:
             team.end()
 

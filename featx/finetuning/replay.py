@@ -65,7 +65,7 @@ def plan_replay(
     if not error_ <= _CLOSE[task.precision]:
         console.detail("the frozen stages are computed in every step: later ones look back at them")
         return None
-    for start in range(0, len(rows), _BATCH):
+    for start in console.each(range(0, len(rows), _BATCH), f"{task.name}, frozen stages"):
         replay.keep(rows[start : start + _BATCH])
     task.bank.forget()  # the same memory is not spent twice
     console.log(

@@ -257,6 +257,7 @@ class TrainingLoop:
         progress.stopped = self.world.from_leader(progress.stopped)
         self._save()
 
+    @console.stage("Validating")
     def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """What the network says of images, each process of its share of them."""
         own = rows[self.world.share(len(rows))]

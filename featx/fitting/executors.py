@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
@@ -135,17 +135,23 @@ class ThreadExecutor:
             workers(self.jobs) as pool,
         ):
             ended = threading.Event()
+            told: Counter[int] = Counter()  # trials of each task that were counted
+
+            def tell(task: FitTask, trial: Trial) -> None:
+                record(task, trial)
+                told[id(task)] += 1
+                bar.advance()
+
             futures = {
-                pool.submit(_fit_task, job, task, prepared, found, record, ended): task
+                pool.submit(_fit_task, job, task, prepared, found, tell, ended): task
                 for task, prepared in _in_order(job, self.jobs)
             }
             try:
                 for future in as_completed(futures):
-                    trials = futures[future].trials
+                    task = futures[future]
                     # summed here: adding to a number is not atomic between threads
-                    found.elapsed_s[trials[0].setup] += future.result()
-                    for _ in trials:
-                        bar.advance()
+                    found.elapsed_s[task.trials[0].setup] += future.result()
+                    bar.advance(len(task.trials) - told[id(task)])  # of one that was refused
             except BaseException:
                 ended.set()  # before the pool waits for fits under way
                 raise
@@ -310,7 +316,9 @@ class ClusterExecutor:
             console.log(f"{job.label}: {console.counted(len(units), 'task')} on the cluster.")
         read, folds = self._share(job.data.part), job.data.folds
         remote = [_RemoteJob(read, folds, job.settings, each, job.keep) for each in units.values()]
-        for tasks, theirs, warned in self.parallel(delayed(each)() for each in remote):
+        with console.stage(f"{job.label} on the cluster"):
+            finished = self.parallel(delayed(each)() for each in remote)
+        for tasks, theirs, warned in finished:
             found.add(theirs)
             for task in tasks:
                 for trial in task.trials:

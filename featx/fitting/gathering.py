@@ -27,6 +27,7 @@ from featx.runs.extracted import Dataset
 __all__ = ["content_digest", "describe_dataset", "fitted_model", "gather", "labelled", "resting_on"]
 
 
+@console.stage("Gathering embeddings")
 def gather(extractions: Sequence[Extraction]) -> FitData:
     """Aligned arrays of every embedding, for `featx.fitting.fit_heads`.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut
 from featx.runs.estimates import NearCopies as NearCopiesRecord
@@ -51,6 +52,7 @@ class FoundNearCopies(NearCopiesRecord):
         ]
 
 
+@console.stage("Looking for near copies")
 def near_copies_of(
     part: Part, held: HeldOut, backbones: tuple[str, ...], *, seed: int
 ) -> FoundNearCopies:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.artifact.ensemble import EnsembleHead, Member
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.ensemble_search import ship_shares
@@ -34,6 +35,7 @@ class Refits:
         self._begun: dict[Trial, Future[Any]] = {}
         self._lock = threading.Lock()
 
+    @console.stage("Refitting")
     def __call__(self, trial: Trial) -> Any:
         """The trial as a pipeline, or an `EnsembleHead` of them.
 

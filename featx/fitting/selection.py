@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.console import counted
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.data import Part
@@ -252,6 +253,7 @@ class CandidateComparison:
         return [sentence + "."]
 
 
+@console.stage("Comparing the candidates")
 def compare_on_folds(
     search: FoldSearch, best: Mapping[Setup, Trial], chosen: Setup
 ) -> CandidateComparison:
@@ -265,6 +267,7 @@ def compare_on_folds(
     return CandidateComparison(method, search.settings.scoring, chosen, pairs)
 
 
+@console.stage("Comparing the candidates on the test images")
 def compare_on_images(
     part: Part, proba: Mapping[Setup, FloatArray], chosen: Setup, *, scoring: str, seed: int
 ) -> CandidateComparison | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
@@ -47,6 +48,7 @@ class FittedTrust:
     document: dict[str, Any]  # JSON: what was asked, fitted and achieved
 
 
+@console.stage("Fitting prediction sets and novelty")
 def fit_trust(
     search: FoldSearch,
     chosen: Trial,

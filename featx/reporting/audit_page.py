@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from featx import console
 from featx.auditing import Audit
 from featx.auditing.audit import Copies
 from featx.auditing.shortcuts import FAMILIES
@@ -30,6 +31,7 @@ MOST_IN_A_SET = 8
 MOST_CLASSES = 40
 
 
+@console.stage("Drawing the page of the audit")
 def audit_page(
     found: Audit, results: Mapping[str, Any], paths: Mapping[str, str], *, shown: int
 ) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.artifact import Model
 from featx.backbones import explain
 from featx.data.decode import decode_for
@@ -22,6 +23,7 @@ Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 
+@console.stage("Computing heat maps")
 def find_heats(subject: Subject, model: Model) -> Heats:
     """Heat maps of the worst mistakes and the least certain images.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featx import console
 from featx.reporting.blocks import Block, Map, Mark, Paragraph, Table
 from featx.reporting.contents import Embedded, Subject, standardised
 from featx.reporting.ink import HUES
@@ -49,6 +50,7 @@ class MapLayout:
     tsne: Float
 
 
+@console.stage("Laying out the map")
 def lay_out(embedded: Embedded, *, seed: int) -> MapLayout | None:
     """Principal components and t-SNE of the standardised embeddings; None of very few.
 

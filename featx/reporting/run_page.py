@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from featx import console
 from featx.console import counted
 from featx.numbers import percent
 from featx.reporting.blocks import (
@@ -59,7 +60,8 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Its only script is featx's own, allowed by its hash; without it the page is whole but for
         the pictures beside the map's marks.
     """
-    drawn = list(figures(subject))
+    with console.stage("Drawing figures"):
+        drawn = list(figures(subject))
     confusion = [f for f in drawn if "confusion" in f.name]
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]

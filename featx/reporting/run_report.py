@@ -55,6 +55,7 @@ def extract_again(run: Run, config: RunConfig) -> list[Extraction]:
     return run_extractors(manifest, extractors, extract, allow_memory=True)
 
 
+@console.stage("Writing the report")
 def write_report(
     run: Run,
     extractions: Sequence[Extraction],

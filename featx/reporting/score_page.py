@@ -23,6 +23,7 @@ from featx.system_errors import writing
 __all__ = ["add_page"]
 
 
+@console.stage("Writing the page")
 def add_page(
     model: Model,
     named: str,

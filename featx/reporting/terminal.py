@@ -18,14 +18,14 @@ def show(blocks: Sequence[Block]) -> None:
     for place, block in enumerate(readable(blocks)):
         match block:
             case Chapter(_, title, inside):
-                console.out("\n" * (place > 0) + printable(title))
+                console.text("\n" * (place > 0) + printable(title))
                 show(inside)
             case Heading(text):
-                console.out("\n" * (place > 0) + printable(text))
+                console.text("\n" * (place > 0) + printable(text))
             case Paragraph(words):
-                console.out(_line(words))
+                console.text(_line(words))
             case Points(texts):
-                console.out("\n".join(f"→ {_line(words)}" for words in texts))
+                console.text("\n".join(f"→ {_line(words)}" for words in texts))
             case Table(columns, rows):
                 console.table("", [*map(printable, columns)], [[*map(_plain, r)] for r in rows])
 

@@ -56,6 +56,7 @@ def run_output(folder: Path, section: FitConfig | FinetuneConfig) -> Output:
     return Output(folder, "--runs", RUN, section.overwrite, section.runs)
 
 
+@console.stage("Writing the run")
 def write_run(run: Run, *, card: Callable[[Run], str]) -> None:
     """Write a run's folder whole or not at all, in place of a run that is there.
 

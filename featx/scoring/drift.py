@@ -104,6 +104,7 @@ class Drifted:
         }
 
 
+@console.stage("Testing for drift")
 def find_drift(
     model: Model,
     extractions: Sequence[Extraction],

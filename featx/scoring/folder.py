@@ -14,7 +14,7 @@ from featx.artifact.trust import Trust
 from featx.config import ExtractConfig, ScoreConfig
 from featx.data.manifest import Manifest
 from featx.extraction import Extraction, run_extractors
-from featx.extraction.embedding import tell_failures
+from featx.extraction.embedding import tell_failures, tell_report
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import printable
 from featx.formats import find_writer, write_rows
@@ -59,8 +59,7 @@ def extract_again(
         allow_memory=True,
         augmentation=score_augmentation(model) if config.average_views else None,
     )
-    for sentence in extractions[0].report.sentences():
-        console.log(sentence)
+    tell_report(extractions[0].report)
     tell_failures(extractions[0])
     if config.average_views:
         console.log(

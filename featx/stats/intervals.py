@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from featx import console
 from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
@@ -96,6 +97,7 @@ def resample_metrics(
     return Resampled(values, by_class, samples, class_samples, n_ranking)
 
 
+@console.stage("Computing intervals")
 def describe_predictions(
     y: IntArray,
     proba: FloatArray,

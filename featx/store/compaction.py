@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from featx import console
 from featx.files import fsync_directory
 from featx.store.index import Index, ShardEntry, parse_index, read_index_bytes, write_index
 from featx.store.listing import extractor_folders, open_reader
@@ -34,6 +35,7 @@ class Compaction:
     shards_after: int
 
 
+@console.stage("Merging shards")
 def compact(cache: str | Path) -> dict[str, Compaction]:
     """Merge the small shards of every extractor in a cache.
 

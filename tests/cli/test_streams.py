@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from featx import console
+from featx import console, progress
 from featx.cli import _process
 from featx.errors import OutputLostError
 from tests.cli.conftest import Featx
@@ -206,12 +206,26 @@ class Terminal(io.StringIO):
         return [line.split("\r\033[K")[-1] for line in self.getvalue().split("\n")]
 
 
+class Clock:
+    """The clock of all bars, which stands still unless it is moved; the thread draws nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = 1000.0
+        monkeypatch.setattr(progress, "_drawn_at", 0.0)
+        monkeypatch.setattr(progress, "now", lambda: self.at)
+        monkeypatch.setattr(progress, "TICK_S", 1e6)
+
+    def pass_by(self, seconds: float) -> None:
+        self.at += seconds
+
+
 def stderr_on(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal that stderr is from now on."""
     found = Terminal()
     monkeypatch.setattr(sys, "stderr", found)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     return found
 
 
@@ -219,19 +233,30 @@ def test_a_bar_shows_counts_and_goes_and_messages_meanwhile_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = stderr_on(monkeypatch)
+    clock = Clock(monkeypatch)
     with console.progress(2000, "Hashing") as bar:
-        assert terminal.lines()[-1].startswith("Hashing 0/2,000 [")
-        console._bar.__dict__["_started"] -= 10  # ten seconds ago
+        bar.advance(0)
+        assert terminal.getvalue() == "", "what may be over at once is not shown"
+        clock.pass_by(5)
+        bar.advance(0)
+        assert terminal.lines()[-1].startswith("Hashing 0/2,000, 0:05 so far [")
+        clock.pass_by(5)
         bar.advance(500)
         console.warn("one is odd")
-        assert terminal.lines()[0] == "Warning: one is odd"
-        assert terminal.lines()[1].startswith("Hashing 500/2,000, 50/s, 0:00:30 left [")
+        assert terminal.lines()[0] == "\033[33mWarning:\033[0m one is odd"
+        assert terminal.lines()[1].startswith("Hashing 500/2,000, 50/s, 0:30 left [")
         with console.progress(3, "within") as inner:
+            clock.pass_by(90)
             inner.advance()
+            assert terminal.lines()[1] == "Hashing 500/2,000 · within 1/3, 90.0 s each, 3:00 left"
+            with console.stage("something deeper"):
+                clock.pass_by(3600)
+                inner.advance()
+                assert terminal.lines()[1] == "within 2/3 · something deeper, 1:00:00 so far"
         bar.advance(1500)
-    assert terminal.lines() == ["Warning: one is odd", ""]
-    assert "within" not in terminal.getvalue()
-    assert all(len(part) < 60 for part in terminal.getvalue().split("\r\033[K"))
+    assert terminal.lines() == ["\033[33mWarning:\033[0m one is odd", ""]
+    drawn = terminal.getvalue().split("\r\033[K")
+    assert all(len(part) < 60 for part in drawn if "Warning" not in part)
 
 
 @pytest.mark.parametrize("quiet", ["not a terminal", "-q", "dumb"])
@@ -244,9 +269,12 @@ def test_there_is_no_bar_where_it_cannot_be_drawn_or_is_not_wanted(
     elif quiet == "dumb":
         monkeypatch.setenv("TERM", "dumb")
     else:
-        monkeypatch.setattr(console, "_verbosity", -1)
+        console.set_verbosity(-1)
+    clock = Clock(monkeypatch)
     with console.progress(10, "Hashing") as bar:
+        clock.pass_by(9)
         bar.advance(10)
+    console.set_verbosity(0)
     assert terminal.getvalue() == ""
 
 
@@ -254,8 +282,17 @@ def test_a_bar_that_fails_or_loses_its_terminal_ends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = stderr_on(monkeypatch)
-    with pytest.raises(KeyboardInterrupt), console.progress(10, "Hashing"):
-        raise KeyboardInterrupt
+    clock = Clock(monkeypatch)
+
+    def interrupted() -> None:
+        with console.progress(10, "Hashing") as bar:
+            clock.pass_by(9)
+            bar.advance()
+            assert "Hashing 1/10" in terminal.lines()[-1]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert terminal.lines() == [""]
     with console.progress(0, "None") as bar:
         terminal.close()

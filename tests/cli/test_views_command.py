@@ -20,11 +20,11 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
     flags = ("--views", "2", "--augment", "light", "--no-upright")
     extracted = featx("extract", "photos", *flags)
     assert extracted.code == 0, extracted.err
-    assert "56 augmented views: 56 computed." in extracted.err
+    assert "56 augmented views: 56 computed" in extracted.err
     assert "--views 2 --augment light --no-upright" in extracted.err
     result = featx("fit", "photos", *flags, "--name", "viewed", "--cv", "3", "-j", "1")
     assert result.code == 0, result.err
-    assert "56 augmented views: 0 computed." in result.err
+    assert "56 augmented views: 0 computed" in result.err
     assert "minus no views" in result.out
     folder = workspace / "runs" / "viewed"
     document = json.loads((folder / "results.json").read_text())

@@ -74,14 +74,17 @@ def test_tables_align(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == "T\nname       n\n────  ──────\na          1\nlong  20.500\n"
 
 
-def test_quiet_silences_the_story_but_not_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_leaves_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
     console.set_verbosity(-1)
     try:
         console.log("story")
         console.detail("detail")
         console.warn("careful")
+        console.text("result")
+        console.table("", ("a",), [(1,)])
+        console.error("failed")
     finally:
         console.set_verbosity(0)
     captured = capsys.readouterr()
-    assert captured.err == "Warning: careful\n"
+    assert captured.err == "Error: failed\n"
     assert captured.out == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,22 +71,18 @@ def test_help_imports_click_and_no_command(tmp_path: Path) -> None:
     assert "click" in found
     assert not found & (HEAVY | MIDDLING)
     ours = {m for m in found if m.startswith("featx.cli.")}
-    assert ours == {"featx.cli.main", "featx.cli._process"}
+    assert all(m == "featx.cli.main" or m.startswith("featx.cli._") for m in ours)
 
 
 def test_the_list_of_commands_says_what_the_commands_say() -> None:
     assert isinstance(featx, click.Group)
     context = click.Context(featx)
-    formatter = click.HelpFormatter(width=80)
+    formatter = click.HelpFormatter(width=500)
     featx.format_commands(context, formatter)
-    names = featx.list_commands(context)
-    commands = {name: featx.get_command(context, name) for name in names}
-    expected = click.HelpFormatter(width=80)
-    click.Group(commands={k: c for k, c in commands.items() if c}).format_commands(
-        context, expected
-    )
-    assert formatter.getvalue() == expected.getvalue()
-    assert len(names) > 8
+    told = dict(re.findall(r"^  (\w+) +(.*)$", formatter.getvalue(), re.MULTILINE))
+    commands = {name: featx.get_command(context, name) for name in featx.list_commands(context)}
+    assert told == {k: c and c.get_short_help_str(limit=1000) for k, c in commands.items()}
+    assert len(told) > 8
 
 
 @pytest.mark.parametrize("name", ["extract", "fit", "score", "run", "inspect"])
