@@ -10,6 +10,7 @@ from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
@@ -42,6 +43,7 @@ from featx.types import AUTO_LAYER
 __all__ = ["fit", "fit_dataset"]
 
 
+@keywords(DatasetConfig, ExtractConfig, FitConfig)
 def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     """Search a classifier on cached embeddings, estimate it honestly, and save it.
 
@@ -50,9 +52,6 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     dataset : path
         A labelled data set; see `featx.extract`.
     **options
-        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` and
-        `featx.config.FitConfig`, for instance ``head=["logreg", "svm-rbf"]``,
-        ``sampler="smote"``, ``cv=5``, ``seed=0``, ``name="first"``.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import Any
 
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.errors import UsageError
@@ -18,6 +19,12 @@ from featx.scoring.scores import Scores
 __all__ = ["score"]
 
 
+@keywords(
+    ScoreConfig,
+    ExtractConfig,
+    leave_out={ExtractConfig: BACKBONE_FIELDS},
+    instead="the model's own is used",
+)
 def score(
     model: Model | str | os.PathLike[str],
     images: str | os.PathLike[str] | DatasetConfig,
@@ -43,8 +50,6 @@ def score(
         Cache, device and the like. What decides the embedding is the model's, except ``weights``
         (a file that has moved since the model was fitted).
     **options
-        Fields of `featx.config.ScoreConfig` and `featx.config.ExtractConfig`, instead of
-        ``config`` and ``extract``.
 
     Returns
     -------
@@ -111,6 +116,4 @@ def _one_source(
         raise UsageError(
             f"Give config and extract, or single options, not both. Got {', '.join(options)}."
         )
-    for name in sorted(BACKBONE_FIELDS & options.keys()):
-        raise UsageError(f"{name} is not an option of score: the model's own is used.")
     return config or given[0], extract or given[1]
