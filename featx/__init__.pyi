@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from featx.api.audit import FinishedAudit
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
 from featx.comparing.compare import Comparison
-from featx.config import DatasetConfig, ExportConfig, ExtractConfig, ScoreConfig
+from featx.config import ExportConfig, ExtractConfig, ScoreConfig
 from featx.data.findings import Inspection
 from featx.exporting.network import Exported
 from featx.extraction import Extraction
@@ -25,6 +25,7 @@ __all__ = [
     "extract",
     "finetune",
     "fit",
+    "fit_arrays",
     "inspect",
     "load_model",
     "load_run",
@@ -41,6 +42,7 @@ def audit(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    columns: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -93,6 +95,9 @@ def audit(
         Manifest column with the group (patient, plot, camera). By default: group.
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -323,6 +328,7 @@ def extract(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    columns: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -374,6 +380,9 @@ def extract(
         Manifest column with the group (patient, plot, camera). By default: group.
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -469,6 +478,7 @@ def finetune(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    columns: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -565,6 +575,9 @@ def finetune(
         Manifest column with the group (patient, plot, camera). By default: group.
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -761,6 +774,7 @@ def fit(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    columns: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -846,6 +860,9 @@ def fit(
         Manifest column with the group (patient, plot, camera). By default: group.
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -1016,6 +1033,187 @@ def fit(
         See `featx.extract`.
     """
 
+def fit_arrays(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    ids: Any = None,
+    splits: Any = None,
+    columns: str | Sequence[str] = (),
+    head: str | Sequence[str] = ("logreg",),
+    sampler: str | Sequence[str] = ("none",),
+    pca: Literal["none"] | int | float | Sequence[Literal["none"] | int | float] = ("none",),
+    class_weight: Literal["auto", "none", "balanced"] = "auto",
+    param_grid: dict[str, dict[str, list[bool | int | float | str | None]]] = {},
+    search: str = "grid",
+    trials: int | None = None,
+    budget: str | None = None,
+    ensemble: Literal["vote", "stack"] | Sequence[Literal["vote", "stack"]] = (),
+    members: int | None = None,
+    seeds: int = 1,
+    resume: bool = True,
+    cv: int = 5,
+    scoring: Literal[
+        "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
+    ] = "balanced_accuracy",
+    select: Literal["best", "1se"] = "best",
+    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = "auto",
+    holdout: float = 0.2,
+    repeats: int = 5,
+    calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
+    threshold: str | None = None,
+    costs: str | os.PathLike[str] | None = None,
+    learning_curve: bool = False,
+    coverage: float = 0.9,
+    coverage_over: Literal["images", "classes"] = "images",
+    sets: Literal["lac", "aps", "raps"] = "lac",
+    ood_rate: float = 0.01,
+    seed: int = 0,
+    jobs: int | None = None,
+    search_device: str = "cpu",
+    cluster: str | None = None,
+    address: str | None = None,
+    name: str | None = None,
+    runs: str | os.PathLike[str] = "runs",
+    overwrite: bool = False,
+    mlflow: str | None = None,
+    report: bool = True,
+) -> Run:
+    """Search a classifier on embeddings or features, estimate it honestly, and save it.
+
+    The run has a report and is compared like any other; its model predicts from such rows. Equal
+    rows are found and kept together: none trains a model that is tested on another.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features), frame or path
+        A NumPy array, a pandas or polars frame, a torch tensor, or a file: ``.npz``, ``.npy``,
+        ``.h5``, ``.parquet`` or ``.csv``. Numbers are used as float32.
+    y : array-like of shape (n_rows,), or str, optional
+        Labels: text or whole numbers. A text is the name of a column of a frame or a file. By
+        default the column ``y``, ``label`` or the like. Rows without a label are left out.
+    groups : array-like of shape (n_rows,), or str, optional
+        What must not straddle folds: patient, plot, camera.
+    ids : array-like of shape (n_rows,), or str, optional
+        Unique names, by which runs are compared. By default the column ``ids`` or ``id``, the
+        index of a frame, or else the number of the row, from 0.
+    splits : array-like of shape (n_rows,), or str, optional
+        ``train``, ``val`` or ``test``. Rows of the test split are predicted once.
+    columns : str or sequence of str
+        Columns of a frame or file to fit on: names, or patterns such as ``f*``. By default ``X``
+        where it has one, else all columns of numbers that have no other meaning.
+    head : str or sequence of str, default 'logreg'
+        Classifier to try; may be a list.
+    sampler : str or sequence of str, default 'none'
+        Resampling inside the folds; may be a list. none is always tried too.
+    pca : {'none'} or int or float or sequence of {'none'} or int or float, default 'none'
+        Principal components of the scaled embeddings, fitted inside the folds: none, so many,
+        or those with this share of the variance, such as 0.95; may be a list.
+    class_weight : {'auto', 'none', 'balanced'}, default 'auto'
+        balanced also tries each head with classes weighted by 1/frequency; auto does so once
+        beside samplers, for comparison; none never does.
+    param_grid : dict, default {}
+        Values to search instead of a head's own, as {head: {parameter: [values]}}.
+    search : str, default 'grid'
+        grid tries every value and goes on past an end that is best; random and bayes draw
+        ``trials`` points from a head's space; halving tries all on few images first.
+    trials : int, optional
+        Points drawn for each row; halving draws none without it. By default: 30 for random and
+        bayes.
+    budget : str, optional
+        Time for the search and the nested ones that evaluate it, such as 5m, 90s or 2h30m: what
+        is tried then depends on the machine. By default: no limit.
+    ensemble : {'vote', 'stack'} or sequence of {'vote', 'stack'}
+        Also try the candidates together: vote averages their probabilities, stack weighs them
+        by logistic regression; may be a list.
+    members : int, optional
+        Best candidates in an ensemble. By default: all of them.
+    seeds : int, default 1
+        Copies of each candidate that depends on the seed, which also vote.
+    resume : bool, default True
+        Scores are kept in RUNS/.searches as they are found, and known ones are not fitted
+        again; ``resume=False`` does neither.
+    cv : int, default 5
+        Folds of the search.
+    scoring : str, default 'balanced_accuracy'
+        One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
+        'neg_log_loss'. What the search maximises.
+    select : {'best', '1se'}, default 'best'
+        best takes the highest mean score, 1se the simplest candidate within one standard error
+        of it.
+    estimate : {'auto', 'holdout', 'test', 'cv', 'nested', 'repeated'}, default 'auto'
+        How performance is estimated: the test split, a share held out where there is none,
+        nested cross-validation, the same repeated, or the search's own folds (too high on
+        average; a note says so). By default: test if there is one, else nested.
+    holdout : float, default 0.2
+        Share that ``estimate`` holdout keeps back.
+    repeats : int, default 5
+        Partitions that ``estimate`` repeated makes.
+    calibrate : {'none', 'temperature', 'sigmoid', 'isotonic', 'auto'}, default 'none'
+        How scores become probabilities, fitted out of fold; auto takes the smallest log loss.
+        none leaves them, and takes a temperature for heads without probabilities.
+    threshold : str, optional
+        CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the probability on that
+        reaches it out of fold. By default: the likeliest class.
+    costs : path, optional
+        CSV file of what it costs to decide for a column's class where a row's is true: decide
+        for the least expected cost. By default: the likeliest class.
+    learning_curve : bool, default False
+        Also train the chosen classifier on fewer images, and forecast what labelling more would
+        add.
+    coverage : float, default 0.9
+        Share of images whose prediction set holds the true class.
+    coverage_over : {'images', 'classes'}, default 'images'
+        Whether ``coverage`` holds over all images or of every class.
+    sets : {'lac', 'aps', 'raps'}, default 'lac'
+        Prediction sets: lac are the smallest, aps larger for hard images and smaller for easy
+        ones, raps the same without long tails of many classes.
+    ood_rate : float, default 0.01
+        Share of ordinary images flagged as out of distribution.
+    seed : int, default 0
+        Seed of folds, samplers and heads.
+    jobs : int, optional
+        Threads of the search. By default: CPU cores.
+    search_device : str, default 'cpu'
+        Where the search fits logistic regressions: cpu, cuda or cuda:N.
+    cluster : str, optional
+        ray computes on the machines of a Ray cluster. By default: this machine.
+    address : str, optional
+        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
+        new one.
+    name : str, optional
+        Name of the run. By default: data set and time.
+    runs : path, default 'runs'
+        Folder that runs are written into.
+    overwrite : bool, default False
+        Replace a run of the same name.
+    mlflow : str, optional
+        Also log the finished run to MLflow: the address of a server or database, or a folder.
+        By default: no.
+    report : bool, default True
+        Write report.html into the run.
+
+    Returns
+    -------
+    Run
+        With ``folder``, ``results`` and ``model``.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, a column is not there, or the run exists.
+    DatasetError
+        Lengths differ, or X holds NaN, infinity or no numbers.
+    FitError
+        See `featx.fit`.
+
+    Examples
+    --------
+    >>> run = featx.fit_arrays(X, y, groups=patients, name="own")            # doctest: +SKIP
+    >>> run.model.predict(X_new)                                             # doctest: +SKIP
+    """
+
 def inspect(
     dataset: str | os.PathLike[str],
     *,
@@ -1025,6 +1223,7 @@ def inspect(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    columns: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
 ) -> Inspection:
@@ -1046,6 +1245,9 @@ def inspect(
         Manifest column with the group (patient, plot, camera). By default: group.
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -1114,8 +1316,8 @@ def report(
     """
 
 def score(
-    model: Model | str | os.PathLike[str],
-    images: str | os.PathLike[str] | DatasetConfig,
+    model: Model | Run | str | os.PathLike[str],
+    images: Any,
     *,
     output: str | os.PathLike[str] | None = None,
     config: ScoreConfig | None = None,
@@ -1146,10 +1348,11 @@ def score(
 
     Parameters
     ----------
-    model : Model or path
-        A model, or what `featx.load_model` takes.
-    images : path or DatasetConfig
-        A folder, with or without subfolders, or a manifest file. Labels are ignored.
+    model : Model, Run or path
+        A model, a run, or what `featx.load_model` takes.
+    images : path, DatasetConfig, array-like or frame
+        A folder, with or without subfolders, or a manifest file; labels are ignored. Rows of
+        numbers, as `featx.fit_arrays` takes them, or a file of them: one row each is predicted.
     output : path, optional
         ``.csv``, ``.jsonl`` or ``.parquet`` file to write. Default None writes nothing.
     config : ScoreConfig, optional

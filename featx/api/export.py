@@ -13,6 +13,7 @@ from featx.config.options import sections
 from featx.errors import UsageError
 from featx.exporting.network import Exported, check_images_of, network_outputs, write_network
 from featx.exports import EXPORTERS
+from featx.extraction.given import refuse_arrays
 from featx.extraction.used import used_by
 from featx.files import printable
 from featx.outputs import Used, claimed
@@ -69,6 +70,7 @@ def export_model(
     exporter = EXPORTERS.get(config.to)
     exporter.require()
     loaded = model if isinstance(model, Model) else load_model(model)
+    refuse_arrays(loaded)
     target = _target(model, output or config.output, exporter)
     images = check_images_of(loaded, config)
     used = [Used("the images", images)] if images else []

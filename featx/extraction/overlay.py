@@ -22,8 +22,8 @@ class OverlayStore:
 
     Parameters
     ----------
-    cache : path
-        The cache folder.
+    cache : path or None
+        The cache folder; None keeps everything in memory.
     spec : ExtractorSpec
         Whose embeddings these are.
     allow_memory : bool
@@ -31,13 +31,15 @@ class OverlayStore:
         (scoring must work from a read-only cache); False raises.
     """
 
-    def __init__(self, cache: Path, spec: ExtractorSpec, *, allow_memory: bool) -> None:
+    def __init__(self, cache: Path | None, spec: ExtractorSpec, *, allow_memory: bool) -> None:
         self.spec = spec
         self.allow_memory = allow_memory
         self._memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         self._lock = threading.Lock()
         self._base: EmbeddingStore | None = None
-        self._writable = True
+        self._writable = cache is not None
+        if cache is None:
+            return
         try:
             self._base = EmbeddingStore.open(cache, spec)
         except CorruptStoreError:

@@ -23,7 +23,7 @@ from featx.runs.record import Record
 from featx.runs.results import SCHEMA_VERSION, Environment, Results
 from featx.runs.tuning import Epoch
 from featx.shell import as_argument, shell_line
-from featx.types import Failure
+from featx.types import IN_MEMORY, Failure
 
 __all__ = ["LEVELS", "Run", "again_command", "load_run"]
 
@@ -181,7 +181,11 @@ class Run:
 
     @property
     def command(self) -> str:
-        """What makes it again where it was made."""
+        """What makes it again where it was made; from a file of them where its arrays were in
+        memory."""
+        if self.config.data.dataset == IN_MEMORY:
+            more = ["--set", "data.dataset=ARRAYS.npz"]
+            return again_command(self.folder, self.section, *more)
         return again_command(self.folder, self.section)
 
     @cached_property
@@ -229,10 +233,10 @@ class Run:
         return _bytes(self.folder, name, limit)
 
 
-def again_command(folder: Path, section: str) -> str:
+def again_command(folder: Path, section: str, *more: str) -> str:
     """What makes a run again, whose settings are in ``section`` of its configuration."""
     config = as_argument(folder / "config.yaml")
-    return shell_line("featx", "run", config, "--set", f"{section}.overwrite=true")
+    return shell_line("featx", "run", config, "--set", f"{section}.overwrite=true", *more)
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:
