@@ -41,7 +41,7 @@ _HOMES = {
     "fit_arrays": "featx.api.fit",
     "inspect": "featx.api.inspect",
     "load_model": "featx.artifact",
-    "load_run": "featx.runs",
+    "load_run": "featx.api.report",
     "report": "featx.api.report",
     "score": "featx.api.score",
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from featx.api.audit import FinishedAudit
+from featx.api.report import load_run as load_run
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
 from featx.comparing.compare import Comparison
@@ -14,7 +15,6 @@ from featx.data.findings import Inspection
 from featx.exporting.network import Exported
 from featx.extraction import Extraction
 from featx.runs import Run
-from featx.runs import load_run as load_run
 from featx.scoring.scores import Scores
 
 __all__ = [

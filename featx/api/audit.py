@@ -45,6 +45,10 @@ class FinishedAudit:
     results: dict[str, Any]
     found: Audit
 
+    def __repr__(self) -> str:
+        serious = ", ".join(self.results["serious"]) or "nothing"
+        return printable(f"FinishedAudit {str(self.folder)!r}: serious: {serious}")
+
     def require_sound(self) -> None:
         """Raise `featx.errors.AuditError` if something serious was found."""
         if self.results["serious"]:

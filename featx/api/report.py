@@ -18,7 +18,7 @@ from featx.reporting.run_report import PAGE, extract_again, write_report
 from featx.runs import Run, load_run
 from featx.store import cache_folder
 
-__all__ = ["report", "report_folder"]
+__all__ = ["load_run", "report", "report_folder"]
 
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 

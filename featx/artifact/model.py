@@ -66,6 +66,14 @@ class Model:
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=library_versions)
 
+    def __repr__(self) -> str:
+        kind = self.provenance.get("chosen", {}).get("head", type(self.head).__name__)
+        backbones = " and ".join(spec.backbone for spec in self.specs)
+        return printable(
+            f"Model: {len(self.classes):,} classes, {kind} on {self.n_features:,} features of "
+            f"{backbones}"
+        )
+
     @property
     def pipeline(self) -> Any:
         """The head as scikit-learn's pipeline; of a loaded model it is built when first asked for.

@@ -111,6 +111,13 @@ class Extraction:
     plan: ViewPlan = field(repr=False)
     hashed: Literal["files", "rows"] = "files"
 
+    def __repr__(self) -> str:
+        unread = f", {len(self.failures):,} not read" if self.failures else ""
+        return printable(
+            f"Extraction by {self.name}: {len(self.manifest):,} images{unread}, "
+            f"{self.spec.n_features:,} features"
+        )
+
     @property
     def X(self) -> np.ndarray:
         """Embeddings, shape (n_ok, n_features), float32; read from the store at each access."""

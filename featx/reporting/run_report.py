@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import featx.reporting.notebook  # noqa: F401 - from now on notebooks show runs as HTML
 from featx import console
 from featx.config import RunConfig
 from featx.data.arrays import read_arrays
