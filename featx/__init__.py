@@ -4,31 +4,16 @@
 >>> run = featx.fit("photos/", backbone=["featx:mini-v1"])       # doctest: +SKIP
 >>> scores = featx.score(run.model, "new_photos/")               # doctest: +SKIP
 
-Functions are imported when first used, so ``import featx`` costs a few milliseconds.
+Functions are imported when first used, so ``import featx`` costs a few milliseconds. What editors
+know of them is in ``__init__.pyi``: ``python -m recipes.signatures`` writes it.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
-
-if TYPE_CHECKING:
-    from featx.adapters._dataset import EmbeddingDataset
-    from featx.adapters._embedder import ImageEmbedder
-    from featx.adapters._folds import LeakFreeKFold
-    from featx.api.audit import audit
-    from featx.api.compare import compare
-    from featx.api.export import export_model
-    from featx.api.extract import extract
-    from featx.api.finetune import finetune
-    from featx.api.fit import fit
-    from featx.api.inspect import inspect
-    from featx.api.report import report
-    from featx.api.score import score
-    from featx.artifact import load_model
-    from featx.runs import load_run
 
 __all__ = [
     "EmbeddingDataset",
@@ -41,6 +26,7 @@ __all__ = [
     "extract",
     "finetune",
     "fit",
+    "fit_arrays",
     "inspect",
     "load_model",
     "load_run",
@@ -58,9 +44,10 @@ _HOMES = {
     "extract": "featx.api.extract",
     "finetune": "featx.api.finetune",
     "fit": "featx.api.fit",
+    "fit_arrays": "featx.api.fit",
     "inspect": "featx.api.inspect",
     "load_model": "featx.artifact",
-    "load_run": "featx.runs",
+    "load_run": "featx.api.report",
     "report": "featx.api.report",
     "score": "featx.api.score",
 }
@@ -73,4 +60,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return list(__all__)

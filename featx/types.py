@@ -15,9 +15,11 @@ if TYPE_CHECKING:  # this module is loaded before numpy is needed
     from numpy.typing import NDArray
 
 __all__ = [
+    "ARRAYS",
     "AUTO_LAYER",
     "DEFAULT_BACKBONE",
     "FULL_RANGE",
+    "IN_MEMORY",
     "PRE_LOGITS",
     "SMALL_BACKBONE",
     "STAGES_LAYER",
@@ -54,6 +56,10 @@ Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lan
 ResizeMode = Literal["shortest", "squash"]
 DecodeMode = Literal["reference", "scaled"]
 FULL_RANGE = "full"
+
+#: What stands for the backbone where rows of numbers were given, and for the data set where they
+#: were in memory.
+ARRAYS, IN_MEMORY = "arrays", "(arrays in memory)"
 #: What PCA keeps: everything, so many components, or this share of the variance.
 Components = Literal["none"] | int | float
 
@@ -220,6 +226,11 @@ class ExtractorSpec:
     def backbone(self) -> str:
         """Name of the backbone, for people."""
         return str(self.document["backbone"])
+
+    @property
+    def of_arrays(self) -> bool:
+        """Whether no backbone embeds: rows of numbers were given."""
+        return self.backbone == ARRAYS
 
     @property
     def n_features(self) -> int:

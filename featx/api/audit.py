@@ -13,6 +13,7 @@ from featx.auditing import Audit, AuditData, audit_images
 from featx.auditing.document import audit_document
 from featx.auditing.folder import AUDIT, write_audit
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.errors import AuditError, UsageError
@@ -44,6 +45,10 @@ class FinishedAudit:
     results: dict[str, Any]
     found: Audit
 
+    def __repr__(self) -> str:
+        serious = ", ".join(self.results["serious"]) or "nothing"
+        return printable(f"FinishedAudit {str(self.folder)!r}: serious: {serious}")
+
     def require_sound(self) -> None:
         """Raise `featx.errors.AuditError` if something serious was found."""
         if self.results["serious"]:
@@ -53,6 +58,7 @@ class FinishedAudit:
             )
 
 
+@keywords(DatasetConfig, ExtractConfig, AuditConfig)
 def audit(dataset: str | os.PathLike[str], **options: Any) -> FinishedAudit:
     """Look for copies, doubtful labels, outliers and shortcuts.
 
@@ -61,8 +67,6 @@ def audit(dataset: str | os.PathLike[str], **options: Any) -> FinishedAudit:
     dataset : path
         See `featx.extract`. Labels, groups and splits are used where there are any.
     **options
-        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` (one backbone) and
-        `featx.config.AuditConfig`, for instance ``backbone="timm:resnet50"``, ``output="audit"``.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from featx.api.finetune import finetune_dataset
 from featx.api.fit import fit_dataset
 from featx.comparing.compare import Comparison, compare_runs
 from featx.config import CompareConfig, frozen_and_finetuned
+from featx.config.keywords import Keyword, keywords
 from featx.config.options import sections
 from featx.errors import UsageError
 from featx.files import write_atomic
@@ -35,18 +36,28 @@ COMPARISON: Mapping[str, Callable[[Path], bool]] = defaultdict(
 )
 
 
+@keywords(
+    CompareConfig,
+    more=[
+        Keyword(
+            name,
+            "str | os.PathLike[str] | None",
+            "path",
+            None,
+            f"File for a report in the format {name}.",
+        )
+        for name in REPORTS.names()
+    ],
+)
 def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     """Compare finished runs with a baseline, on the images and folds that they have in common.
 
     Parameters
     ----------
     *runs : path or Run
-        Two or more folders that `featx.fit` wrote, or what it gave back.
+        Two or more folders that `featx.fit` wrote, or what it gave back. With ``finetune=True``
+        one path, which is a data set.
     **options
-        Fields of `featx.config.CompareConfig`, for instance ``baseline="runs/first"``,
-        ``metric="accuracy"`` and ``disagreements="d.csv"``, and a file for each report wanted:
-        ``html="c.html"``, ``markdown="c.md"``, ``json="c.json"``. With ``finetune=True`` the one
-        path is a data set, and both runs are made first.
 
     Returns
     -------
@@ -64,7 +75,8 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     --------
     >>> featx.compare("runs/frozen", "runs/tuned").verdicts             # doctest: +SKIP
     """
-    reports = {name: os.fspath(options.pop(name)) for name in REPORTS.names() if name in options}
+    given = {name: options.pop(name, None) for name in REPORTS.names()}
+    reports = {name: os.fspath(path) for name, path in given.items() if path is not None}
     folders = [str(run.folder) if isinstance(run, Run) else os.fspath(run) for run in runs]
     baseline = options.get("baseline")
     if isinstance(baseline, Run):

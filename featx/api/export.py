@@ -8,17 +8,23 @@ from typing import Any
 
 from featx.artifact import Model, load_model
 from featx.config import ExportConfig, ExtractConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.errors import UsageError
 from featx.exporting.network import Exported, check_images_of, network_outputs, write_network
 from featx.exports import EXPORTERS
+from featx.extraction.given import refuse_arrays
 from featx.extraction.used import used_by
 from featx.files import printable
 from featx.outputs import Used, claimed
 
 __all__ = ["export_model"]
 
+#: What of an extraction an export has no use for: it computes no embedding of a data set.
+_NOT_READ = ExtractConfig.model_fields.keys() - {"weights", "device", "offline"}
 
+
+@keywords(ExportConfig, ExtractConfig, leave_out={ExtractConfig: _NOT_READ})
 def export_model(
     model: Model | str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -44,7 +50,6 @@ def export_model(
     extract : ExtractConfig, optional
         ``weights``, ``device`` and ``offline`` are read.
     **options
-        Fields of both, instead of them.
 
     Returns
     -------
@@ -65,6 +70,7 @@ def export_model(
     exporter = EXPORTERS.get(config.to)
     exporter.require()
     loaded = model if isinstance(model, Model) else load_model(model)
+    refuse_arrays(loaded)
     target = _target(model, output or config.output, exporter)
     images = check_images_of(loaded, config)
     used = [Used("the images", images)] if images else []

@@ -7,6 +7,7 @@ from typing import Any
 
 from featx.artifact import Model
 from featx.config import DatasetConfig, ExtractConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.data.opening import open_data
 from featx.extraction import Extraction
@@ -15,6 +16,7 @@ from featx.extraction.embedding import extract_manifest, extract_with_model
 __all__ = ["extract"]
 
 
+@keywords(DatasetConfig, ExtractConfig)
 def extract(
     dataset: str | os.PathLike[str],
     *,
@@ -32,8 +34,6 @@ def extract(
         A model, or what `featx.load_model` takes, whose backbone embeds the images as it does in
         `featx.score`: a fine-tuned one too.
     **options
-        Fields of `featx.config.DatasetConfig` and `featx.config.ExtractConfig`, for instance
-        ``backbone="timm:resnet50"`` (or a list), ``cache="cache"``, ``device="cuda"``.
 
     Returns
     -------

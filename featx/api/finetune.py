@@ -9,11 +9,12 @@ from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
-from featx.config.options import sections
+from featx.config.keywords import keywords
+from featx.config.options import LeaveOut, sections
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.data.splits import make_folds
@@ -50,12 +51,13 @@ from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["finetune", "finetune_dataset"]
 
+#: Views of frozen images, where ``augment`` is that of the training, and other machines.
+_NOT_TAKEN: LeaveOut = {ExtractConfig: frozenset({"views", "augment", "cluster", "address"})}
 
+
+@keywords(DatasetConfig, ExtractConfig, FinetuneConfig, leave_out=_NOT_TAKEN)
 def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     """Train a backbone and its head on images, from the head that its frozen embeddings give.
 
@@ -64,9 +66,6 @@ def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     dataset : path
         A labelled data set; see `featx.extract`.
     **options
-        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` and
-        `featx.config.FinetuneConfig`, for instance ``backbone="timm:resnet18"``,
-        ``from_run="runs/first"``, ``unfreeze="last-2"``, ``epochs=10``, ``name="tuned"``.
 
     Returns
     -------
@@ -89,7 +88,9 @@ def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054.
     """
     data, extract, config = sections(
-        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, FinetuneConfig
+        {"dataset": dataset, **options},
+        *(DatasetConfig, ExtractConfig, FinetuneConfig),
+        leave_out=_NOT_TAKEN,
     )
     return finetune_dataset(RunConfig(data=data, extract=extract, finetune=config))
 

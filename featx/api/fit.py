@@ -10,11 +10,16 @@ from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
-from featx.config.options import sections
+from featx.config.keywords import keywords
+from featx.config.options import LeaveOut, sections
+from featx.data.array_files import holds_arrays
+from featx.data.arrays import Arrays, make_arrays, read_arrays
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
+from featx.errors import UsageError
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest
+from featx.extraction.given import given_extraction, refuse_image_options
 from featx.extraction.resolving import resolve_backbone, resolve_extract
 from featx.extraction.used import used_by
 from featx.files import printable
@@ -37,11 +42,12 @@ from featx.runs import Run, run_folder, run_output, write_run
 from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
-from featx.types import AUTO_LAYER
+from featx.types import AUTO_LAYER, IN_MEMORY
 
-__all__ = ["fit", "fit_dataset"]
+__all__ = ["fit", "fit_arrays", "fit_dataset"]
 
 
+@keywords(DatasetConfig, ExtractConfig, FitConfig)
 def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     """Search a classifier on cached embeddings, estimate it honestly, and save it.
 
@@ -50,9 +56,6 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     dataset : path
         A labelled data set; see `featx.extract`.
     **options
-        Fields of `featx.config.DatasetConfig`, `featx.config.ExtractConfig` and
-        `featx.config.FitConfig`, for instance ``head=["logreg", "svm-rbf"]``,
-        ``sampler="smote"``, ``cv=5``, ``seed=0``, ``name="first"``.
 
     Returns
     -------
@@ -74,8 +77,92 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     return fit_dataset(RunConfig(data=data, extract=extract, fit=config))
 
 
+_OF_ARRAYS: LeaveOut = {FitConfig: frozenset({"concat", "heat_maps"})}
+
+
+@keywords(FitConfig, leave_out=_OF_ARRAYS)
+def fit_arrays(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    ids: Any = None,
+    splits: Any = None,
+    columns: str | Sequence[str] = (),
+    **options: Any,
+) -> Run:
+    """Search a classifier on embeddings or features, estimate it honestly, and save it.
+
+    The run has a report and is compared like any other; its model predicts from such rows. Equal
+    rows are found and kept together: none trains a model that is tested on another.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features), frame or path
+        A NumPy array, a pandas or polars frame, a torch tensor, or a file: ``.npz``, ``.npy``,
+        ``.h5``, ``.parquet`` or ``.csv``. Numbers are used as float32.
+    y : array-like of shape (n_rows,), or str, optional
+        Labels: text or whole numbers. A text is the name of a column of a frame or a file. By
+        default the column ``y``, ``label`` or the like. Rows without a label are left out.
+    groups : array-like of shape (n_rows,), or str, optional
+        What must not straddle folds: patient, plot, camera.
+    ids : array-like of shape (n_rows,), or str, optional
+        Unique names, by which runs are compared. By default the column ``ids`` or ``id``, the
+        index of a frame, or else the number of the row, from 0.
+    splits : array-like of shape (n_rows,), or str, optional
+        ``train``, ``val`` or ``test``. Rows of the test split are predicted once.
+    columns : str or sequence of str
+        Columns of a frame or file to fit on: names, or patterns such as ``f*``. By default ``X``
+        where it has one, else all columns of numbers that have no other meaning.
+    **options
+
+    Returns
+    -------
+    Run
+        With ``folder``, ``results`` and ``model``.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, a column is not there, or the run exists.
+    DatasetError
+        Lengths differ, or X holds NaN, infinity or no numbers.
+    FitError
+        See `featx.fit`.
+
+    Examples
+    --------
+    >>> run = featx.fit_arrays(X, y, groups=patients, name="own")            # doctest: +SKIP
+    >>> run.model.predict(X_new)                                             # doctest: +SKIP
+    """
+    (config,) = sections(options, FitConfig, leave_out=_OF_ARRAYS)
+    columns = [columns] if isinstance(columns, str) else list(columns)
+    data, arrays = _arrays_of(X, columns, y=y, groups=groups, ids=ids, splits=splits)
+    return _fit_rows(RunConfig(data=data, fit=config), arrays)
+
+
+def _arrays_of(X: Any, columns: list[str], **given: Any) -> tuple[DatasetConfig, Arrays]:
+    """The rows of a file or of what is in memory, and what names them in the configuration."""
+    if not isinstance(X, str | os.PathLike):
+        return DatasetConfig(dataset=IN_MEMORY), make_arrays(X, columns=columns, **given)
+    if not all(name is None or isinstance(name, str) for name in given.values()):
+        raise UsageError("X is a file, so y, groups, splits and ids are names of its columns.")
+    data = DatasetConfig(
+        dataset=os.fspath(X),
+        columns=columns,
+        label_column=given["y"],
+        group_column=given["groups"],
+        split_column=given["splits"],
+        path_column=given["ids"],
+    )
+    return data, read_arrays(data)
+
+
 def fit_dataset(config: RunConfig) -> Run:
     """`fit` from a resolved configuration."""
+    if holds_arrays(config.data):
+        refuse_image_options(config.extract, config.data.dataset)
+        return _fit_rows(config, read_arrays(config.data))
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
     check_config(config.fit)
@@ -94,6 +181,36 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     _check_before_reading(manifest, config)
     config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
     extractions = extract_manifest(manifest, config.extract, allow_memory=True)
+    return _fit_extracted(config, manifest, extractions, folder, claims, started)
+
+
+def _fit_rows(config: RunConfig, arrays: Arrays) -> Run:
+    """The fit on rows of numbers."""
+    started = time.perf_counter()
+    source = config.data.dataset
+    folder = run_folder("arrays" if source == IN_MEMORY else source, config.fit)
+    check_config(config.fit)
+    used = used_by(None if source == IN_MEMORY else config.data, None, config.fit)
+    check_tracking(config.fit.mlflow, [*used, Used("the run", folder)])
+    arrays = arrays.labelled()
+    arrays.require_finite()
+    with claimed([run_output(folder, config.fit)], used) as claims:
+        extraction = given_extraction(arrays)
+        _check_labels(extraction.manifest, config.fit)
+        if config.fit.concat:
+            raise only_one(extraction.name)
+        return _fit_extracted(config, extraction.manifest, [extraction], folder, claims, started)
+
+
+def _fit_extracted(
+    config: RunConfig,
+    manifest: Manifest,
+    extractions: Sequence[Extraction],
+    folder: Path,
+    claims: Claims,
+    started: float,
+) -> Run:
+    """What follows on the embeddings: the search, the run, its page."""
     data = gather(extractions)
     if config.fit.concat:
         data = data.joined()
@@ -132,7 +249,16 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
 
 def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
     """Refuse what no content of the images makes right."""
-    asked = config.fit
+    _check_labels(manifest, config.fit)
+    if (
+        config.fit.concat
+        and len(config.extract.requests()) < 2
+        and not (config.extract.separate or AUTO_LAYER in config.extract.layer)
+    ):
+        raise only_one(config.extract.requests()[0].name)
+
+
+def _check_labels(manifest: Manifest, asked: FitConfig) -> None:
     classes = check_labels(
         [str(label) for label in manifest.labels],
         manifest.groups,
@@ -140,12 +266,6 @@ def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
         estimate=asked.estimate,
     )
     read_rule(asked, classes)
-    if (
-        asked.concat
-        and len(config.extract.requests()) < 2
-        and not (config.extract.separate or AUTO_LAYER in config.extract.layer)
-    ):
-        raise only_one(config.extract.requests()[0].name)
 
 
 def _results_document(

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from featx.config import DatasetConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.data.findings import Inspection
 from featx.data.inspection import inspect_manifest
@@ -14,6 +15,7 @@ from featx.data.opening import open_data
 __all__ = ["inspect"]
 
 
+@keywords(DatasetConfig)
 def inspect(
     dataset: str | os.PathLike[str], *, workers: int | None = None, **options: Any
 ) -> Inspection:
@@ -26,7 +28,6 @@ def inspect(
     workers : int, optional
         Decoding threads; by default one for each CPU core.
     **options
-        Fields of `featx.config.DatasetConfig`.
 
     Returns
     -------

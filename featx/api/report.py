@@ -8,6 +8,7 @@ from typing import Any
 
 from featx import console
 from featx.config import ReportConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.errors import FeatxError
 from featx.ours import FileKind, is_page
@@ -17,12 +18,13 @@ from featx.reporting.run_report import PAGE, extract_again, write_report
 from featx.runs import Run, load_run
 from featx.store import cache_folder
 
-__all__ = ["report", "report_folder"]
+__all__ = ["load_run", "report", "report_folder"]
 
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 
 
-def report(run: Any, **options: Any) -> Path:
+@keywords(ReportConfig)
+def report(run: Run | str | os.PathLike[str], **options: Any) -> Path:
     """Write a finished run as one self-contained page.
 
     Parameters
@@ -30,7 +32,6 @@ def report(run: Any, **options: Any) -> Path:
     run : path or Run
         A folder that `featx.fit` or `featx.finetune` wrote, or what it gave back.
     **options
-        Fields of `featx.config.ReportConfig`, for instance ``figures="figures/"``.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def report(run: Any, **options: Any) -> Path:
     says so.
     """
     (config,) = sections(options, ReportConfig)
-    return report_folder(os.fspath(getattr(run, "folder", run)), config)
+    return report_folder(os.fspath(run.folder if isinstance(run, Run) else run), config)
 
 
 def report_folder(folder: str, config: ReportConfig) -> Path:

@@ -5,22 +5,36 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from featx import console
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
+from featx.config.keywords import keywords
 from featx.config.options import sections
+from featx.data.array_files import holds_arrays
 from featx.data.opening import open_data
 from featx.errors import UsageError
+from featx.extraction.embedding import tell_failures
+from featx.extraction.given import arrays_for, given_extraction
 from featx.extraction.used import check_cache, used_by
+from featx.files import printable
 from featx.outputs import Claims, claimed
+from featx.runs import Run
 from featx.scoring.folder import extract_again, outputs_of, predict_rows, write_scores
 from featx.scoring.scores import Scores
+from featx.types import IN_MEMORY
 
 __all__ = ["score"]
 
 
+@keywords(
+    ScoreConfig,
+    ExtractConfig,
+    leave_out={ExtractConfig: BACKBONE_FIELDS},
+    instead="the model's own is used",
+)
 def score(
-    model: Model | str | os.PathLike[str],
-    images: str | os.PathLike[str] | DatasetConfig,
+    model: Model | Run | str | os.PathLike[str],
+    images: Any,
     *,
     output: str | os.PathLike[str] | None = None,
     config: ScoreConfig | None = None,
@@ -31,10 +45,11 @@ def score(
 
     Parameters
     ----------
-    model : Model or path
-        A model, or what `featx.load_model` takes.
-    images : path or DatasetConfig
-        A folder, with or without subfolders, or a manifest file. Labels are ignored.
+    model : Model, Run or path
+        A model, a run, or what `featx.load_model` takes.
+    images : path, DatasetConfig, array-like or frame
+        A folder, with or without subfolders, or a manifest file; labels are ignored. Rows of
+        numbers, as `featx.fit_arrays` takes them, or a file of them: one row each is predicted.
     output : path, optional
         ``.csv``, ``.jsonl`` or ``.parquet`` file to write. Default None writes nothing.
     config : ScoreConfig, optional
@@ -43,8 +58,6 @@ def score(
         Cache, device and the like. What decides the embedding is the model's, except ``weights``
         (a file that has moved since the model was fitted).
     **options
-        Fields of `featx.config.ScoreConfig` and `featx.config.ExtractConfig`, instead of
-        ``config`` and ``extract``.
 
     Returns
     -------
@@ -68,12 +81,57 @@ def score(
     """
     given = sections(options, ScoreConfig, ExtractConfig)
     config, extract = _one_source(config, extract, given, options)
+    model = model.folder if isinstance(model, Run) else model
+    return _opened(model, images, output, config, extract)
+
+
+def _opened(
+    model: Model | str | os.PathLike[str],
+    images: Any,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+) -> Scores:
+    """Find out what is given, and claim what will be written."""
     loaded = model if isinstance(model, Model) else load_model(model)
-    if not isinstance(images, DatasetConfig):
+    if isinstance(images, str | os.PathLike):
         images = DatasetConfig(dataset=os.fspath(images))
     named = "" if isinstance(model, Model) else os.fspath(model)
-    with claimed(outputs_of(output, config), used_by(images, extract, model=model)) as claims:
-        return _score(loaded, named, images, output, config, extract, claims)
+    data = images if isinstance(images, DatasetConfig) else DatasetConfig(dataset=IN_MEMORY)
+    used = used_by(None if data is not images else data, extract, model=model)
+    with claimed(outputs_of(output, config), used) as claims:
+        if data is not images or holds_arrays(data):
+            return _score_rows(loaded, named, images, data, output, config, extract, claims)
+        return _score(loaded, named, data, output, config, extract, claims)
+
+
+def _score_rows(
+    model: Model,
+    named: str,
+    rows: Any,
+    data: DatasetConfig,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+    claims: Claims,
+) -> Scores:
+    """The scoring of rows of numbers, of a file or in memory."""
+    if config.sort_into is not None or config.average_views:
+        flag = "sort-into" if config.sort_into is not None else "average-views"
+        raise UsageError(f"--{flag} is about images, and these are rows of numbers.")
+    extraction = given_extraction(arrays_for(model, rows))
+    if not any(spec.of_arrays for spec in model.specs):
+        names = printable(" and ".join(spec.backbone for spec in model.specs))
+        console.warn(f"the rows are taken to be embeddings of {names}, which cannot be checked")
+    tell_failures(extraction)
+    scores = write_scores(predict_rows(model, [extraction], config), extraction, output, config,
+                          claims)  # fmt: skip
+    if config.report is None:
+        return scores
+    from featx.reporting.score_page import add_page  # drawing is imported where it is used
+
+    place = claims.place(config.report)
+    return add_page(model, named, [extraction], scores, place, config, data, extract)
 
 
 def _score(
@@ -111,6 +169,4 @@ def _one_source(
         raise UsageError(
             f"Give config and extract, or single options, not both. Got {', '.join(options)}."
         )
-    for name in sorted(BACKBONE_FIELDS & options.keys()):
-        raise UsageError(f"{name} is not an option of score: the model's own is used.")
     return config or given[0], extract or given[1]

@@ -45,6 +45,11 @@ class Comparison:
     _paired: Paired
     _labels: list[str]
 
+    def __repr__(self) -> str:
+        n, metric = len(self.document["runs"]), self.document["metric"]
+        more = ["..."] if len(self.verdicts) > 2 else []
+        return "\n".join([f"Comparison of {n} runs by {metric}", *self.verdicts[:2], *more])
+
     @property
     def verdicts(self) -> list[str]:
         """One sentence for each run but the baseline."""

@@ -89,7 +89,12 @@ def fit_command(data: DatasetConfig, extract: ExtractConfig) -> str:
     return shell_line("featx", "fit", *arguments(data), *arguments(extract))
 
 
-def score_command(run: str, extract: ExtractConfig) -> str:
-    """``featx score`` of images that are still to be named, with a run fitted under ``extract``."""
+def score_command(run: str, extract: ExtractConfig, *, rows: bool = False) -> str:
+    """``featx score`` of images that are still to be named, with a run fitted under ``extract``.
+
+    Or of ``rows`` of numbers.
+    """
+    if rows:
+        return shell_line("featx", "score", as_argument(run), "NEW_ROWS.npz", "-o", "scores.csv")
     words = arguments(extract, leave_out=_OF_THE_FIT)
     return shell_line("featx", "score", as_argument(run), "NEW_IMAGES", "-o", "scores.csv", *words)

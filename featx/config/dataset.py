@@ -24,6 +24,11 @@ class DatasetConfig(Section):
     split_column: str | None = Field(
         None, description="Manifest column with train, val or test. [split]"
     )
+    columns: list[str] = Field(
+        default_factory=list,
+        description="Columns of numbers to fit on in a file of arrays: names, or patterns such as "
+        "f*; may be repeated. [X, else all columns of numbers]",
+    )
     exclude: list[str] = Field(
         default_factory=list,
         description="File of images to leave out, as `featx audit` writes it: a table with a "

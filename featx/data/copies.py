@@ -169,11 +169,20 @@ def copies_document(sets: Sequence[Counted]) -> dict[str, int]:
     }
 
 
-def copies_sentence(sets: Sequence[Counted]) -> str:
-    """The sets in numbers; the same words in inspect, audit and fit."""
+def copies_sentence(sets: Sequence[Counted], *, rows: bool = False) -> str:
+    """The sets in numbers.
+
+    The same words in inspect, audit and fit. Of ``rows`` of numbers there are no files.
+    """
     if not sets:
         return "Exact copies: none"
     n = copies_document(sets)
+    if rows:
+        return (
+            f"Equal rows: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
+            f"rows); {n['within']:,} within one class and split, {n['across_classes']:,} across "
+            f"classes, {n['across_splits']:,} across splits"
+        )
     return (
         f"Exact copies: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
         f"images), {n['equal_files']:,} of equal files and {n['equal_pixels']:,} of equal pixels "

@@ -120,6 +120,13 @@ class Inspection:
         What to say where all images, or most of them, come out alike.
     """
 
+    def __repr__(self) -> str:
+        return (
+            f"Inspection of {printable(self.source)!r}: {self.n_images:,} images, "
+            f"{len(self.classes):,} classes, {len(self.broken):,} broken, "
+            f"{len(self.duplicates):,} sets of copies"
+        )
+
     source: str
     root: str
     n_images: int

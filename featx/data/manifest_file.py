@@ -15,7 +15,7 @@ from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 
-__all__ = ["read_manifest_file"]
+__all__ = ["read_manifest_file", "read_split"]
 
 
 def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
@@ -101,7 +101,7 @@ def _row(record: ManifestRecord, columns: Columns, root: Root, source: str, labe
             absolute,
             label=_name(record, columns.label),
             group=_name(record, columns.group),
-            split=_split(_value(record, columns.split)),
+            split=read_split(_value(record, columns.split)),
         )
     except DatasetError as error:
         end = "" if error.message.endswith("?") else "."
@@ -125,7 +125,8 @@ def _name(record: ManifestRecord, column: str | None) -> str | None:
     return name
 
 
-def _split(value: str | None) -> Split | None:
+def read_split(value: str | None) -> Split | None:
+    """A cell of the column of splits."""
     if value is None:
         return None
     split = SPLITS.get(value.strip().lower())

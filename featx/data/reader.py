@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from featx import console
 from featx.config import DatasetConfig
+from featx.data.array_files import ARRAY_SUFFIXES
 from featx.data.curation import curate
 from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
@@ -19,6 +20,7 @@ from featx.data.passed import passed_over
 from featx.data.table import is_manifest_name
 from featx.errors import DatasetError, UsageError
 from featx.files import printable
+from featx.types import IN_MEMORY
 
 __all__ = ["read_manifest"]
 
@@ -66,6 +68,19 @@ def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
     """Choose the reader by what is there."""
     source = config.dataset
     shown = printable(source)
+    if source == IN_MEMORY:
+        raise UsageError(
+            "The arrays of this run were in memory, and the run does not keep them.",
+            hint="Write them to a file, and name that: --set data.dataset=ARRAYS.npz, or for "
+            "featx report --dataset ARRAYS.npz.",
+        )
+    if config.columns or os.path.splitext(source)[1].lower() in ARRAY_SUFFIXES:
+        raise UsageError(
+            f"'{shown}' holds arrays, and this reads images."
+            if os.path.isfile(source)
+            else f"--columns belongs to a file of arrays, and there is none at '{shown}'.",
+            hint="featx fit and featx score take files of arrays.",
+        )
     if not os.path.exists(source):
         raise UsageError(
             f"There is no data set at '{shown}'.", hint="Name a folder of images or a manifest."

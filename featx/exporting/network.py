@@ -53,6 +53,13 @@ class Exported:
         Of them, in levels of 255.
     """
 
+    def __repr__(self) -> str:
+        return (
+            f"Exported {printable(self.path)!r}: {self.format}, {len(self.classes)} classes, "
+            f"largest difference of a probability {self.largest_difference:.2g} over "
+            f"{self.n_images} images"
+        )
+
     path: str
     format: str
     classes: list[str]

@@ -14,6 +14,7 @@ from featx.config import ExtractConfig
 from featx.engines import EngineChoice, choose
 from featx.errors import ModelError, UsageError
 from featx.extraction import Extractor
+from featx.extraction.given import refuse_arrays
 from featx.files import printable
 from featx.types import ExtractorSpec
 
@@ -45,10 +46,12 @@ def rebuild_extractors(
     Raises
     ------
     ModelError
-        Another engine or precision is asked for, or an extractor is not one of featx's.
+        Another engine or precision is asked for, an extractor is not one of featx's, or the model
+        was fitted on arrays.
     UsageError
         ``config.weights`` may be the file of several backbones.
     """
+    refuse_arrays(model)
     moved = None if config.weights is None else _whose_weights(model)
     return [
         _rebuild(

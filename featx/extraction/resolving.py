@@ -11,7 +11,7 @@ from featx.config import ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
 from featx.errors import RunError
-from featx.types import AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
+from featx.types import ARRAYS, AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
 
 __all__ = ["resolve_backbone", "resolve_extract", "resolve_rerun"]
 
@@ -84,7 +84,7 @@ def resolve_rerun(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
         used = load_run(Path(path).parent).results.extraction
     except RunError:
         return config
-    names = list(dict.fromkeys(name.partition("/")[0] for name in used))
+    names = [n for n in dict.fromkeys(name.partition("/")[0] for name in used) if n != ARRAYS]
     return config.model_copy(
         update={"extract": config.extract.model_copy(update={"backbone": names})}
     )

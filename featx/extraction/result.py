@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -95,6 +95,8 @@ class Extraction:
         The other rows, each with its reason.
     plan : ViewPlan
         Which augmented views there are of which images.
+    hashed : {"files", "rows"}, default "files"
+        What ``hashes`` are of: the rows of numbers themselves where those were given.
     """
 
     name: str
@@ -107,6 +109,14 @@ class Extraction:
     report: Report
     store: OverlayStore = field(repr=False)
     plan: ViewPlan = field(repr=False)
+    hashed: Literal["files", "rows"] = "files"
+
+    def __repr__(self) -> str:
+        unread = f", {len(self.failures):,} not read" if self.failures else ""
+        return printable(
+            f"Extraction by {self.name}: {len(self.manifest):,} images{unread}, "
+            f"{self.spec.n_features:,} features"
+        )
 
     @property
     def X(self) -> np.ndarray:

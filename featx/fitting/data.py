@@ -55,6 +55,8 @@ class FitData:
         those with the same hash.
     sets : sequence of tuple of str, default ()
         Names of embeddings that compete side by side too, besides each by itself.
+    given : bool, default False
+        Whether these are rows of numbers that were given, and no embeddings of images.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -66,6 +68,7 @@ class FitData:
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     copies: IntArray | None = None
     sets: Sequence[tuple[str, ...]] = ()
+    given: bool = False
 
     @cached_property
     def copy_codes(self) -> IntArray:
@@ -162,6 +165,7 @@ class Part:
     views : mapping of str to ndarray of shape (n, n_views, n_features), float32
         Augmented views of each image by backbone; empty where there are none.
     sets : sequence of tuple of str, default ()
+    given : bool, default False
         As in `FitData`.
     """
 
@@ -174,6 +178,7 @@ class Part:
     groups: IntArray | None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     sets: Sequence[tuple[str, ...]] = ()
+    given: bool = False
 
     def __len__(self) -> int:
         return len(self.y)
@@ -207,6 +212,7 @@ class Part:
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
             sets=self.sets,
+            given=self.given,
         )
 
     @cached_property

@@ -191,7 +191,7 @@ def _evaluated(
     near = near_copies_of(
         search.part, evaluation.held[-1], chosen.setup.backbones, seed=config.seed
     )
-    notes += near.notes() + evaluation.notes + explorer.notes()
+    notes += near.notes(given=search.part.given) + evaluation.notes + explorer.notes()
     notes += selection_notes(search, selection.trials, chosen)
     notes += on_folds.notes() + ([] if on_test is None else on_test.notes())
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)

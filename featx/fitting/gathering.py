@@ -53,6 +53,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         groups=_column(first.groups, "group", ("", "is a group of its own")),
         splits=_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
+        given=first.spec.of_arrays,
     )
 
 
@@ -97,6 +98,7 @@ def describe_dataset(
 ) -> Dataset:
     """The images that a run was made of, as its results have them."""
     labels = Counter(str(label) for label in manifest.labels)
+    rows = {"hashed": "rows"} if extraction.hashed == "rows" else {}
     return Dataset(
         source=printable(source),
         images=len(manifest),
@@ -105,6 +107,7 @@ def describe_dataset(
         passed_over=dict(manifest.ignored),
         exact_copies=copies_document(equal),
         sha256=content_digest(extraction),
+        **rows,
     )
 
 

@@ -26,6 +26,7 @@ APART = 0.25
 NOTED_SHARE, NOTED_IMAGES = 0.05, 5  # of the images looked at, from which a note is made
 MOST_PRODUCTS = 2e10  # multiplications: a second or so of one core
 FEWEST = 200  # images that are looked at all the same
+FEWEST_COLUMNS = 64  # of given rows: with fewer, some lie in nearly one direction by chance
 _BLOCK_ROWS = 4096
 
 
@@ -35,8 +36,8 @@ class FoundNearCopies(NearCopiesRecord):
     ``images`` are all evaluation images, or some drawn by the seed where they are many.
     """
 
-    def notes(self) -> list[str]:
-        """One sentence, where there are enough to matter."""
+    def notes(self, *, given: bool = False) -> list[str]:
+        """One sentence, where there are enough to matter; ``given`` rows are no images to audit."""
         if self.near < max(NOTED_IMAGES, NOTED_SHARE * self.images):
             return []
         kind = "test images" if self.judged == "test" else "held-out images"
@@ -46,10 +47,11 @@ class FoundNearCopies(NearCopiesRecord):
                 f" The model is right on {100 * self.accuracy_near:.0f} % of these and on "
                 f"{100 * self.accuracy_others:.0f} % of the others."
             )
-        return [
+        said = (
             f"Near copies: {self.near:,} of {self.images:,} {kind} have a nearly identical "
-            f"training image.{right} featx audit lists them."
-        ]
+            f"training image.{right}"
+        )
+        return [said if given else f"{said} featx audit lists them."]
 
 
 @console.stage("Looking for near copies")
@@ -69,6 +71,10 @@ def near_copies_of(
     seed : int
     """
     known = part.embeddings(backbones)
+    if part.given and known.shape[1] < FEWEST_COLUMNS:
+        return FoundNearCopies(
+            judged=held.split, images=0, near=0, accuracy_near=None, accuracy_others=None
+        )
     apart = held.split in {"test", "holdout"}
     asked = held.part.embeddings(backbones) if apart else known
     # an image is not compared with those of its own fold: they were not trained on

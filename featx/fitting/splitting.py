@@ -70,6 +70,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         groups=groups,
         views=data.views,
         sets=tuple(data.sets),
+        given=data.given,
     )
     training = part.take(kept)
     _check_finite_views(training)
@@ -148,7 +149,8 @@ def _copy_notes(data: FitData, in_test: BoolArray, copied: BoolArray) -> list[st
     """Which images are exact copies, and what becomes of them."""
     if not data.equal:
         return []
-    notes = [f"{copies_sentence(data.equal)}. No two folds hold images of one set."]
+    said = copies_sentence(data.equal, rows=data.given)
+    notes = [f"{said}. No two folds hold {'rows' if data.given else 'images'} of one set."]
     if copied.any():
         test_files = hash_codes(data.hashes)
         same = int((copied & np.isin(test_files, test_files[in_test])).sum())
@@ -180,9 +182,11 @@ def _alike_notes(data: FitData, copies: IntArray, kept: BoolArray) -> list[str]:
     ------
     FitError
     """
-    hint = f"Look at them with featx inspect. {DARK}"
+    hint = None if data.given else f"Look at them with featx inspect. {DARK}"
     n = int(kept.sum())
     sentence = alike_sentence(copies[kept], "training images")
+    if data.given and n > 1 and embeddings_alike(next(iter(data.X.values()))[kept]):
+        raise FitError(f"All {n:,} rows to train on are equal. Nothing can be learned from them.")
     if n > 1 and len(np.unique(copies[kept])) == 1:
         found = sentence or f"All {n} training images are copies of one."
         raise FitError(f"{found} Nothing can be learned from them.", hint=hint)
@@ -193,4 +197,4 @@ def _alike_notes(data: FitData, copies: IntArray, kept: BoolArray) -> list[str]:
                 "does not distinguish them, and nothing can be learned from them.",
                 hint=hint,
             )
-    return [] if sentence is None else [f"{sentence} {DARK}"]
+    return [] if sentence is None or data.given else [f"{sentence} {DARK}"]

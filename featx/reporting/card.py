@@ -29,6 +29,7 @@ from featx.reporting.tables import (
 )
 from featx.runs import Run
 from featx.stats.metrics import metric_name
+from featx.types import ARRAYS
 
 __all__ = ["Carded", "card_of", "write_card"]
 
@@ -61,6 +62,11 @@ class Carded(Finished):
 
     document: Mapping[str, Any]
     asked: Mapping[str, Any]
+
+    @property
+    def of_arrays(self) -> bool:
+        """Whether it predicts from rows of numbers that were given."""
+        return any(e["document"]["backbone"] == ARRAYS for e in self.document["extractors"])
 
 
 def card_of(run: Run) -> str:
@@ -104,7 +110,8 @@ def _head(model: Carded) -> str:
         if name in METRICS and row["value"] is not None
     ]
     name = source.name or str(source)
-    data = {"type": LOADERS.get(source.suffix.lower(), "imagefolder"), "name": printable(name)}
+    plain = "tabular" if model.of_arrays else "imagefolder"
+    data = {"type": LOADERS.get(source.suffix.lower(), plain), "name": printable(name)}
     if estimate["method"] == "test":
         data["split"] = "test"
     measured = [
@@ -112,11 +119,12 @@ def _head(model: Carded) -> str:
         | ({"args": dict(arguments)} if arguments else {})
         for (kind, arguments, title), row in known
     ]
-    task = {"type": "image-classification", "name": "Image Classification"}
+    kind = "tabular-classification" if model.of_arrays else "image-classification"
+    task = {"type": kind, "name": kind.replace("-", " ").title()}
     head = {
         "library_name": "featx",
-        "pipeline_tag": "image-classification",
-        "tags": ["featx", "image-classification", *_sources(model.document)],
+        "pipeline_tag": kind,
+        "tags": ["featx", kind, *_sources(model.document)],
         "metrics": sorted({kind for (kind, _, _), _ in known}),
         "model-index": [
             {
@@ -142,10 +150,14 @@ def _sources(document: Mapping[str, Any]) -> list[str]:
 def _does(model: Carded) -> Iterator[Block]:
     classes = model.document["classes"]
     backbones = " and ".join(str(e["document"]["backbone"]) for e in model.document["extractors"])
+    of, one, base = "an image shows", "image", f"embeddings of {backbones}"
+    if model.of_arrays:
+        width = model.document["extractors"][0]["document"]["n_features"]
+        of, one, base = "a row belongs to", "row", f"rows of {width:,} numbers"
     yield Paragraph(
-        f"It predicts which of {counted(len(classes), 'class')} an image shows, how probable each "
-        "is, and whether the image is like those that it was made from. It was made by featx: "
-        f"embeddings of {backbones} and a classifier on them. The classes:"
+        f"It predicts which of {counted(len(classes), 'class')} {of}, how probable each "
+        f"is, and whether the {one} is like those that it was made from. It was made by featx: "
+        f"{base} and a classifier on them. The classes:"
     )
     shown = classes[:MOST_CLASSES]
     more = "" if len(shown) == len(classes) else f" and {len(classes) - len(shown):,} more"
@@ -178,6 +190,10 @@ def _made(model: Carded) -> Iterator[str]:
 
 def _backbone(extractor: Mapping[str, Any]) -> str:
     document, request = extractor["document"], extractor["request"]
+    if document["backbone"] == ARRAYS:
+        named = document["columns"] or []
+        ends = f", {named[0]} to {named[-1]}" if named else ""
+        return f"Features: {document['n_features']:,} numbers a row that were given{ends}."
     height, width = document["preprocess"]["size_px"]
     output = " and ".join(
         " ".join(str(part[k]) for k in ("layer", "pooling") if part[k] != "own")
@@ -312,11 +328,12 @@ def _decision(model: Carded) -> Iterator[str]:
 
 def _use(model: Carded) -> Iterator[Block]:
     yield Paragraph("In the folder that holds this page:")
-    yield CodeBlock("featx score . PHOTOS -o scores.csv", "console")
+    what = "ROWS.npz" if model.of_arrays else "PHOTOS"
+    yield CodeBlock(f"featx score . {what} -o scores.csv", "console")
     yield Paragraph("In Python:")
     yield CodeBlock(
         'import featx\n\nmodel = featx.load_model(".")\n'
-        'featx.score(model, "PHOTOS", output="scores.csv")',
+        f'featx.score(model, "{what}", output="scores.csv")',
         "python",
     )
     if any(e["request"]["weights"] and not e.get("weights") for e in model.document["extractors"]):

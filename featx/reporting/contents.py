@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.types import ARRAYS
+
 __all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject", "standardised"]
 
 Float = NDArray[np.float64]
@@ -145,6 +147,11 @@ class Subject(Finished):
     embedded: Embedded | None
     missing: str = ""
     heats: Heats = field(default_factory=Heats)
+
+    @property
+    def of_arrays(self) -> bool:
+        """Whether its images are rows of numbers that were given: there are no pictures of them."""
+        return ARRAYS in self.results.get("extraction", {})
 
     @property
     def classes(self) -> list[str]:

@@ -47,6 +47,8 @@ def find_heats(subject: Subject, model: Model) -> Heats:
     if len(model.extractors) > 1:
         return Heats(missing="several backbones lie side by side")
     [extractor] = model.extractors
+    if extractor.spec.of_arrays:
+        return Heats()
     preprocess = Preprocess.from_document(extractor.document["preprocess"])
     seen = _seen(subject, preprocess)
     if not seen:

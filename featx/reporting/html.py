@@ -15,14 +15,14 @@ from featx.reporting.blocks import Bar, Block, Chapter, Code, Map, Strong
 from featx.reporting.drawing import inline_svg
 from featx.reporting.ink import HUES
 
-__all__ = ["page"]
+__all__ = ["fragment", "page"]
 
 FOLDER = Path(__file__).parent
 MAP_SCRIPT = "map.js"
 
 
 @cache
-def _template() -> Any:
+def _template(file: str = "page.html") -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -38,12 +38,18 @@ def _template() -> Any:
     for name, kind in kinds.items():
         environment.tests[name] = lambda value, kind=kind: isinstance(value, kind)
     environment.globals["n_hues"] = len(HUES)
-    return environment.get_template("page.html")
+    return environment.get_template(file)
 
 
 def _shown(value: Any) -> Any:
     """Text without control characters; what is HTML already is left as it is."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def fragment(blocks: Sequence[Block]) -> str:
+    """Blocks as part of another page, such as a notebook's, without style and script."""
+    text: str = _template("notebook.html").render(blocks=blocks)
+    return text
 
 
 def page(title: str, blocks: Sequence[Block], *, broad: bool = False) -> str:

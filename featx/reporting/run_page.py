@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featx import console
 from featx.console import counted
 from featx.numbers import percent
@@ -21,7 +24,14 @@ from featx.reporting.blocks import (
 )
 from featx.reporting.contents import Subject
 from featx.reporting.figures import MOST_NUMBERED, figures
-from featx.reporting.gallery import case_cards, least_certain, sample_group, worst_mistakes
+from featx.reporting.gallery import (
+    case_cards,
+    cases,
+    cases_table,
+    least_certain,
+    sample_group,
+    worst_mistakes,
+)
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
 from featx.reporting.map import MapLayout, map_blocks
@@ -116,7 +126,7 @@ def _data(subject: Subject) -> Iterator[Block]:
         yield Table(("file", "why"), failures, range(2))
     if subject.missing:
         yield Paragraph(subject.missing, "note")
-    if subject.embedded is not None:
+    if subject.embedded is not None and not subject.of_arrays:
         n = len(subject.classes)
         of = "each class" if n <= MOST_SAMPLED else f"the {MOST_SAMPLED} largest of {n} classes"
         yield Heading(f"Some images of {of}")
@@ -152,7 +162,14 @@ def _mistakes(subject: Subject) -> Iterator[Block]:
         + ": a wrong label, an image that shows both, or what the model has not learned. "
         + _why(subject)
     )
-    yield case_cards(subject, rows)
+    yield _cases(subject, rows)
+
+
+def _cases(subject: Subject, rows: NDArray[np.int64]) -> Block:
+    """Judged images as cards, or as a table where there are no pictures of them."""
+    if subject.of_arrays:
+        return cases_table(subject, cases(subject, rows))
+    return case_cards(subject, rows)
 
 
 def _uncertain(subject: Subject) -> Iterator[Block]:
@@ -160,12 +177,14 @@ def _uncertain(subject: Subject) -> Iterator[Block]:
         "Images that the model was torn on: review these first, or label more like them. "
         + _why(subject)
     )
-    yield case_cards(subject, least_certain(subject))
+    yield _cases(subject, least_certain(subject))
 
 
 def _why(subject: Subject) -> str:
     if subject.embedded is None:
         return ""
+    if subject.of_arrays:
+        return "nearest_training_images are those with the largest cosine of standardised rows."
     return heats_words(subject.heats) + (
         "Below each are the training images that the backbone finds nearest, with the cosine of "
         "their standardised embeddings."

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+import featx.reporting.notebook  # noqa: F401 - from now on notebooks show runs as HTML
 from featx import console
 from featx.config import RunConfig
+from featx.data.arrays import read_arrays
 from featx.data.reader import read_manifest
 from featx.errors import RunError
 from featx.extraction import Extraction, run_extractors
+from featx.extraction.given import given_extraction
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import write_atomic
 from featx.reporting.contents import Embedded, Subject
@@ -24,6 +27,7 @@ from featx.reporting.run_page import write_page
 from featx.runs import LEVELS, Predictions, Run
 from featx.shell import as_argument, shell_line
 from featx.system_errors import in_words, writing
+from featx.types import IN_MEMORY
 
 __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
@@ -47,6 +51,9 @@ def extract_again(run: Run, config: RunConfig) -> list[Extraction]:
 
     The model knows its weights: those of a fine-tuned one lie in it, not where training began.
     """
+    if run.model.specs[0].of_arrays and config.data.dataset != IN_MEMORY:
+        columns = run.model.specs[0].document.get("columns")
+        return [given_extraction(read_arrays(config.data, columns=columns).labelled())]
     manifest = read_manifest(config.data)
     extract = config.extract.model_copy(
         update={"views": 0, "cluster": None, "address": None, "weights": None}

@@ -61,7 +61,10 @@ def add_page(
         command=_command(named, images, scores, config, extract),
         facts=_facts(model, extractions[0]),
     )
-    drift, why_not = find_drift(model, extractions, scored.y_pred, known_groups(images))
+    given = extractions[0].spec.of_arrays
+    rows = extractions[0].manifest.rows if given else ()
+    groups = {row.id: row.group for row in rows if row.group} if given else known_groups(images)
+    drift, why_not = find_drift(model, extractions, scored.y_pred, groups)
     scored = replace(scored, drift=drift, no_drift=why_not)
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")
     page = os.fspath(place)

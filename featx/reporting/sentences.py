@@ -41,6 +41,12 @@ def _asked(subject: Subject) -> str:
     if groups is None and not results.get("n_test_images"):  # else those are of a part of them
         groups = results.get("n_groups")
     of = f" in {counted(groups, 'group')}" if groups else ""
+    if subject.of_arrays:
+        return (
+            f"Asked: which of {counted(len(subject.classes), 'class')} does a row belong to? From "
+            f"{counted(data['images'], 'row')}{of} of {data['source']}{how}. Below, a row is "
+            "called an image."
+        )
     return (
         f"Asked: which of {counted(len(subject.classes), 'class')} is in an image? From "
         f"{counted(data['images'], 'image')}{of} of {data['source']}, by embeddings of "

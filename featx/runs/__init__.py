@@ -2,6 +2,7 @@
 
 from featx.runs.finished import LEVELS, Run, again_command, load_run
 from featx.runs.predictions import Predictions, PredictionTable
+from featx.runs.tables import RunTable
 from featx.runs.writing import RUN, run_folder, run_output, write_run
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "PredictionTable",
     "Predictions",
     "Run",
+    "RunTable",
     "again_command",
     "load_run",
     "run_folder",

@@ -12,7 +12,10 @@ __all__ = ["Cost", "Dataset", "Extracted", "ExtractionReport"]
 
 
 class Dataset(Record):
-    """The images; ``sha256`` is that of all names, contents and labels."""
+    """The images; ``sha256`` is that of all names, contents and labels.
+
+    ``hashed`` is ``"rows"`` where rows of numbers were given: contents are theirs, not of files.
+    """
 
     source: str
     images: int
@@ -21,6 +24,7 @@ class Dataset(Record):
     passed_over: dict[str, int] = Field(default_factory=dict)
     exact_copies: dict[str, int] | None = None
     sha256: str | None = None
+    hashed: str = "files"
 
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
 
 from featx.artifact import Model, load_model
 from featx.artifact.folder import FolderReader
 from featx.config import RunConfig, load_config
+from featx.console import counted
 from featx.errors import ModelError, NoRunError, RunError
 from featx.files import printable
 from featx.formats.csv import parse_rows
+from featx.numbers import interval
 from featx.parsing import parse_json
 from featx.replacing import recover
 from featx.runs.predictions import Predictions, PredictionTable
 from featx.runs.record import Record
 from featx.runs.results import SCHEMA_VERSION, Environment, Results
+from featx.runs.tables import RunTable, table_of
 from featx.runs.tuning import Epoch
 from featx.shell import as_argument, shell_line
-from featx.types import Failure
+from featx.stats.metrics import metric_name
+from featx.types import IN_MEMORY, Failure
 
 __all__ = ["LEVELS", "Run", "again_command", "load_run"]
 
@@ -39,6 +43,7 @@ LEVELS = {
     "oof": "the search's own folds, on which candidates were chosen: too high on average",
 }
 
+_SHOWN = ("balanced_accuracy", "accuracy")  # metrics of a run's short form
 R = TypeVar("R", bound=Record)
 
 
@@ -90,8 +95,43 @@ class Run:
         )
         return run
 
+    #: How a notebook shows a run as HTML; `featx.reporting.notebook`, a floor above, gives it.
+    in_notebook: ClassVar[Callable[[Run], str] | None] = None
+
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
+        metrics = self.results.estimate.metrics
+        shown = [f"{metric_name(k)} {interval(metrics[k])}" for k in _SHOWN if k in metrics]
+        end = f"\n{', '.join(shown)}: {self.results.estimate.description}" if shown else ""
+        return f"Run {printable(str(self.folder))!r}: {self.summary}{end}"
+
+    def _repr_html_(self) -> str | None:
+        shown = type(self).in_notebook
+        return None if shown is None else shown(self)
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        chosen, images = self.results.chosen, self.results.dataset.images
+        return (
+            f"{counted(len(self.classes), 'class')}, {counted(images, 'image')}, "
+            f"{printable(f'{chosen.head} on {chosen.backbone}')}"
+        )
+
+    def table(self, name: str) -> RunTable:
+        """One of its tables, which has ``to_pandas()``.
+
+        Parameters
+        ----------
+        name : str
+            ``candidates``, ``classes``, ``epochs``, ``failures``, ``learning_curve``, ``metrics``
+            or ``predictions``.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such table.
+        """
+        return table_of(self, name)
 
     @cached_property
     def predictions(self) -> PredictionTable:
@@ -181,7 +221,13 @@ class Run:
 
     @property
     def command(self) -> str:
-        """What makes it again where it was made."""
+        """What makes it again where it was made.
+
+        From a file of them where its arrays were in memory.
+        """
+        if self.config.data.dataset == IN_MEMORY:
+            more = ["--set", "data.dataset=ARRAYS.npz"]
+            return again_command(self.folder, self.section, *more)
         return again_command(self.folder, self.section)
 
     @cached_property
@@ -229,10 +275,10 @@ class Run:
         return _bytes(self.folder, name, limit)
 
 
-def again_command(folder: Path, section: str) -> str:
+def again_command(folder: Path, section: str, *more: str) -> str:
     """What makes a run again, whose settings are in ``section`` of its configuration."""
     config = as_argument(folder / "config.yaml")
-    return shell_line("featx", "run", config, "--set", f"{section}.overwrite=true")
+    return shell_line("featx", "run", config, "--set", f"{section}.overwrite=true", *more)
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.formats._frame import to_frame
 from featx.formats.csv import parse_rows
 
 __all__ = ["PredictionTable", "Predictions", "text_column"]
@@ -55,6 +56,10 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        right = int((self.y == self.y_pred).sum())
+        return f"Predictions of {len(self):,} images, {right:,} right"
 
     @property
     def keys(self) -> list[tuple[int, str]]:
@@ -108,6 +113,14 @@ class PredictionTable(Mapping[str, Predictions]):
     def __len__(self) -> int:
         return len(self.splits)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(part):,} {split}" for split, part in self.splits.items())
+        return f"PredictionTable of {len(self.classes):,} classes, images by split: {counts}"
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with the columns of the file; needs the extra ``pandas``."""
+        return to_frame(self.columns, self.rows())
+
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
@@ -116,8 +129,6 @@ class PredictionTable(Mapping[str, Predictions]):
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""
         for split, part in self.splits.items():
-            assert part.unit is not None
-            assert part.content is not None
             for i, name in enumerate(part.ids):
                 yield [
                     name,
@@ -125,8 +136,8 @@ class PredictionTable(Mapping[str, Predictions]):
                     int(part.fold[i]) if part.fold[i] >= 0 else None,
                     self.classes[part.y[i]],
                     self.classes[part.y_pred[i]],
-                    int(part.unit[i]),
-                    part.content[i],
+                    None if part.unit is None else int(part.unit[i]),
+                    None if part.content is None else part.content[i],
                     *part.proba[i].tolist(),
                 ]
 

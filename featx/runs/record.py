@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Record"]
 
+MOST_SHOWN = 6  # fields, in the short form of a record
+
 
 class Record(BaseModel, Mapping[str, Any]):
     """A part of a document: fields are attributes, and keys as in the JSON document.
@@ -39,6 +41,17 @@ class Record(BaseModel, Mapping[str, Any]):
         return isinstance(other, Mapping) and dict(self.items()) == dict(other.items())
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name in self.model_fields_set and isinstance(value, str | int | float | None):
+                parts.append(f"{name}={repr(value)[:60]}")
+        more = ", ..." if len(parts) > MOST_SHOWN or len(parts) < len(self) else ""
+        return f"{type(self).__name__}({', '.join(parts[:MOST_SHOWN])}{more})"
+
+    __str__ = __repr__
 
     def document(self) -> dict[str, Any]:
         """The JSON document: plain dicts, lists, text and numbers."""

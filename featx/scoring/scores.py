@@ -11,8 +11,12 @@ import numpy as np
 
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
+from featx.files import printable
+from featx.formats._frame import to_frame
 
 __all__ = ["Scores", "join_names"]
+
+MOST_COUNTED = 8  # classes, in the short form
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,16 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        counts = [f"{printable(name)} {n:,}" for name, n in self.counts().items() if n]
+        more = ", ..." if len(counts) > MOST_COUNTED else ""
+        unread = f", {len(self.failures):,} not read" if self.failures else ""
+        return f"Scores of {len(self):,} images{unread}: {', '.join(counts[:MOST_COUNTED])}{more}"
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` of `rows`; needs the extra ``pandas``."""
+        return to_frame(self.columns, self.rows())
 
     @property
     def columns(self) -> list[str]:

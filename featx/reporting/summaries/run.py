@@ -13,6 +13,7 @@ from featx.reporting.summaries.trust import trust_sentences
 from featx.reporting.tables import candidate_blocks, class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
 from featx.runs import Run
+from featx.types import ARRAYS
 
 __all__ = ["print_run"]
 
@@ -22,7 +23,8 @@ MOST_CLASSES = 20
 def print_run(run: Run, extract: ExtractConfig) -> None:
     """Print how the model was made, its estimates, its classes, and what to do next."""
     show(list(_blocks(run.results)))
-    console.log(f"\nNext: {score_command(str(run.folder), extract)}")
+    rows = ARRAYS in run.results.extraction
+    console.log(f"\nNext: {score_command(str(run.folder), extract, rows=rows)}")
 
 
 def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
