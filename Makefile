@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install test lint types demo bench clean
+.PHONY: install test lint types demo docs linkcheck bench clean
 
 install: $(VENV)/.installed
 
@@ -27,9 +27,17 @@ types: install
 demo: install
 	$(BIN)/featx demo --overwrite
 
+# Notebooks are executed, so that the site shows what they print. Look at site/index.html.
+docs: install
+	FEATX_DOCS_EXECUTE=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going -E docs site
+
+# Addresses outside the site; needs a network.
+linkcheck: install
+	$(BIN)/python -m sphinx -b linkcheck docs site/linkcheck
+
 bench: install
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/fit.py
 
 clean:
-	rm -rf $(VENV) featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

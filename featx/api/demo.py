@@ -37,13 +37,15 @@ NEW_IMAGES = 60
 TRAIN_OF_EACH = (120, 100, 85, 70, 60, 48, 36, 26, 18, 12)
 
 
-def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
+def demo(folder: str = "featx-demo", *, images_only: bool = False, overwrite: bool = False) -> None:
     """Make a small data set, then run inspect, extract, fit and score on it as a user would.
 
     Parameters
     ----------
     folder : str, default "featx-demo"
         Where everything is put: images, cache, run and scores.
+    images_only : bool, default False
+        Make the data set and stop.
     overwrite : bool, default False
         Replace an earlier demo (never any other folder).
 
@@ -56,12 +58,13 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> None:
     """
     root = Path(folder)
     with claimed([Output(root, "--folder", DEMO, overwrite)]):
-        _demo(root)
+        _make(root)
+        if not images_only:
+            _demo(root)
 
 
-def _demo(root: Path) -> None:
-    """The demo itself, once its folder is claimed."""
-    started = time.perf_counter()
+def _make(root: Path) -> None:
+    """The images, once their folder is claimed."""
     with writing("the demo", root):
         if root.exists():
             remove_known(root, DEMO)
@@ -70,8 +73,14 @@ def _demo(root: Path) -> None:
         make_images(root)
     console.log(
         "Handwritten digits of scikit-learn as PNG files: imbalanced 10 to 1, a test split, "
-        "four files broken on purpose, and new images without labels."
+        "four files broken on purpose, and new images without labels: "
+        f"{root / 'digits'} and {root / 'new'}."
     )
+
+
+def _demo(root: Path) -> None:
+    """The commands, on images that are there."""
+    started = time.perf_counter()
     cache, runs, run, labelled, new, scores, tree = (
         f"{as_argument(root)}/{name}"
         for name in ("cache", "runs", "runs/first", "digits", "new", "scores.csv", "sorted")

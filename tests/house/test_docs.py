@@ -16,7 +16,7 @@ import pytest
 from featx.cli.main import featx
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 
 
