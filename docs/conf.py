@@ -27,6 +27,7 @@ extensions = [
     "featx_directives",
 ]
 exclude_patterns = ["_tools"]
+smartquotes = False  # --flag stays --flag
 nitpicky = True  # a reference that leads nowhere is a warning, and warnings are errors
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]

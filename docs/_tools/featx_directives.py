@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import typing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -98,20 +97,18 @@ class PublicNames(SphinxDirective):
 class ExistingPages(TocTree):
     """A toctree that passes over the pages that are not there."""
 
-    option_spec: ClassVar[Any] = {**TocTree.option_spec, "caption": directives.unchanged}
-
     def run(self) -> list[nodes.Node]:
         folder = Path(self.env.doc2path(self.env.docname)).parent
-        endings = (".md", ".ipynb")
         self.content = StringList(
-            [
-                line
-                for line in self.content
-                if any((folder / f"{line}{ending}").exists() for ending in endings)
-            ],
-            self.env.docname,
+            [line for line in self.content if is_there(folder, line)], self.env.docname
         )
         return super().run()
+
+
+def is_there(folder: Path, line: str) -> bool:
+    """Whether ``page`` or ``Title <page>`` is a file."""
+    name = re.sub(r".*<(.+)>$", r"\1", line)
+    return any((folder / f"{name}{ending}").exists() for ending in (".md", ".ipynb"))
 
 
 def as_restructured(app: Sphinx, context: Any, lines: list[str]) -> None:

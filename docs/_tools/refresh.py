@@ -91,8 +91,8 @@ def terminal(printed: dict[str, str]) -> str:
 def photograph(folder: Path) -> None:
     with chromium() as browser:
         for name, file, scheme, size, mark in (
-            ("report-light", "runs/first/report.html", "light", (1000, 760), None),
-            ("report-dark", "runs/first/report.html", "dark", (1000, 760), None),
+            ("report-light", "runs/first/report.html", "light", (1000, 550), None),
+            ("report-dark", "runs/first/report.html", "dark", (1000, 550), None),
             ("mistakes", "runs/first/report.html", "light", (1000, 620), "Worst mistakes"),
             ("new-images", "new.html", "light", (1000, 620), "Predicted classes"),
             ("terminal", "terminal.html", "dark", (900, 560), None),
