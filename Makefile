@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install test lint types coverage demo bench dist clean
+.PHONY: install test lint types coverage demo docs linkcheck bench dist clean
 
 install: $(VENV)/.installed
 
@@ -34,6 +34,14 @@ coverage: install
 demo: install
 	$(BIN)/featx demo --overwrite
 
+# Notebooks are executed, so that the site shows what they print. Look at site/index.html.
+docs: install
+	FEATX_DOCS_EXECUTE=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going -E docs site
+
+# Addresses outside the site; needs a network.
+linkcheck: install
+	$(BIN)/python -m sphinx -b linkcheck docs site/linkcheck
+
 bench: install
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/fit.py
@@ -48,4 +56,4 @@ dist: install
 	cd build/wheel && bin/featx demo --overwrite
 
 clean:
-	rm -rf $(VENV) build dist coverage featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist coverage site featx-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

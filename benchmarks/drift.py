@@ -264,7 +264,8 @@ def rates(p: np.ndarray) -> dict:
 def tables(results: dict) -> str:
     """Markdown: false alarms, then what is found."""
     lines = [
-        "| data | new | repeats | drift said (95 % interval) | embeddings | predicted classes |",
+        "| data | new images | repeats | drift reported (95 % interval) | embeddings "
+        "| predicted classes |",
         "|---|---|---|---|---|---|",
     ]
     for data, rows in results["false_alarms"].items():
@@ -277,7 +278,9 @@ def tables(results: dict) -> str:
     found = results["power"]
     lines += [
         "",
-        "| new images | " + " | ".join(f"drift said of {n} of them" for n in POWER_SIZES) + " |",
+        "| new images | "
+        + " | ".join(f"drift reported with {n} of them" for n in POWER_SIZES)
+        + " |",
         "|---" * (1 + len(POWER_SIZES)) + "|",
     ]
     for name in dict.fromkeys(condition.partition("|")[0] for condition in found):

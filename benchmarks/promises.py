@@ -217,7 +217,7 @@ def views(dataset: str, options: argparse.Namespace) -> Callable[[int], Row]:
 
 
 def summary_of_trust(kept: list[Row]) -> Row:
-    """Means over resplits, in percent; classes a set."""
+    """Means over resplits, in percent; classes per set."""
     row: Row = {"resplits": len(kept)}
     for method in ("lac", "aps"):
         row[method] = {
@@ -280,8 +280,8 @@ def tables(rows: dict[str, Row]) -> str:
     """Markdown: trust, growth, gains."""
     of = {q: {n.split("/")[0]: r for n, r in rows.items() if n.endswith(q)} for q in QUESTIONS}
     lines = [
-        "| data | resplits | lac covers | classes a set | aps covers | classes a set "
-        "| false alarms | other data found |",
+        "| data | resplits | coverage of lac | classes per set | coverage of aps | classes per set "
+        "| false alarms | other data flagged |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for dataset, r in of["trust"].items():
@@ -293,7 +293,7 @@ def tables(rows: dict[str, Row]) -> str:
         )
     lines += [
         "",
-        "| data | foretold in | accuracy now | foretold of twice as many | reached "
+        "| data | forecasts made | accuracy now | forecast for twice as many | measured "
         "| within its interval | width of it |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -305,7 +305,7 @@ def tables(rows: dict[str, Row]) -> str:
     lines += [
         "",
         "| data | what | resplits | accuracy without | with | gain in points (95 % interval) "
-        "| taken by the search |",
+        "| selected by the search |",
         "|---|---|---|---|---|---|---|",
     ]
     for question, what in (("vote", "a vote of three heads"), ("views", "four views of an image")):

@@ -118,7 +118,7 @@ def main() -> None:
 def table(rows: dict[str, dict]) -> str:
     """The rows as Markdown."""
     lines = [
-        "| data | images judged | estimate | accuracy | balanced accuracy | groups ignored |",
+        "| data | images evaluated | estimate | accuracy | balanced accuracy | groups ignored |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():

@@ -38,21 +38,25 @@ NEW_IMAGES = 60
 TRAIN_OF_EACH = (120, 100, 85, 70, 60, 48, 36, 26, 18, 12)
 
 
-def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> dict[str, Any]:
+def demo(
+    folder: str = "featx-demo", *, images_only: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
     """Make a small data set, then run inspect, extract, fit and score on it as a user would.
 
     Parameters
     ----------
     folder : str, default "featx-demo"
         Where everything is put: images, cache, run and scores.
+    images_only : bool, default False
+        Make the data set and stop.
     overwrite : bool, default False
         Replace an earlier demo (never any other folder).
 
     Returns
     -------
     dict
-        Paths by what they are (``folder``, ``images``, ``new``, ``cache``, ``run``, ``scores``),
-        and ``elapsed_s``.
+        Paths by what they are (``folder``, ``images``, ``new``; with a run also ``cache``,
+        ``run``, ``scores``), and ``elapsed_s``.
 
     Raises
     ------
@@ -63,12 +67,14 @@ def demo(folder: str = "featx-demo", *, overwrite: bool = False) -> dict[str, An
     """
     root = Path(folder)
     with claimed([Output(root, "--folder", DEMO, overwrite)]):
-        return _demo(root)
+        _make(root)
+        made = {} if images_only else _demo(root)
+    images = {"images": f"{as_argument(root)}/digits", "new": f"{as_argument(root)}/new"}
+    return {"folder": as_argument(root), **images, **made}
 
 
-def _demo(root: Path) -> dict[str, Any]:
-    """The demo itself, once its folder is claimed."""
-    started = time.perf_counter()
+def _make(root: Path) -> None:
+    """The images, once their folder is claimed."""
     with writing("the demo", root):
         if root.exists():
             remove_known(root, DEMO)
@@ -77,8 +83,14 @@ def _demo(root: Path) -> dict[str, Any]:
         make_images(root)
     console.log(
         "Handwritten digits of scikit-learn as PNG files: imbalanced 10 to 1, a test split, "
-        "four files broken on purpose, and new images without labels."
+        "four files broken on purpose, and new images without labels: "
+        f"{root / 'digits'} and {root / 'new'}."
     )
+
+
+def _demo(root: Path) -> dict[str, Any]:
+    """The commands, on images that are there."""
+    started = time.perf_counter()
     cache, runs, run, labelled, new, scores, tree = (
         f"{as_argument(root)}/{name}"
         for name in ("cache", "runs", "runs/first", "digits", "new", "scores.csv", "sorted")
@@ -100,8 +112,8 @@ def _demo(root: Path) -> dict[str, Any]:
         f"  {shell_line('featx', 'score', *rescore)}\n"
         "  featx fit YOUR_IMAGES/        one folder per class is all it needs"
     )
-    paths = {"images": labelled, "new": new, "cache": cache, "run": run, "scores": scores}
-    return {"folder": as_argument(root), **paths, "elapsed_s": round(elapsed_s, 3)}
+    made = {"cache": cache, "run": run, "scores": scores}
+    return {**made, "elapsed_s": round(elapsed_s, 3)}
 
 
 def _knows(root: Path) -> Callable[[str], bool]:

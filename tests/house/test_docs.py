@@ -18,7 +18,7 @@ from featx.cli.main import featx
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
     *(REPOSITORY / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "RELEASING")),
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 
