@@ -24,6 +24,11 @@ class DatasetConfig(Section):
     split_column: str | None = Field(
         None, description="Manifest column with train, val or test. [split]"
     )
+    labels: list[str] = Field(
+        default_factory=list,
+        description="Corrections that a page of featx downloaded: labels to change, images to leave "
+        "out or to keep together; may be repeated.",
+    )
     exclude: list[str] = Field(
         default_factory=list,
         description="File of images to leave out, as `featx audit` writes it: a table with a "

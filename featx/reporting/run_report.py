@@ -111,7 +111,25 @@ def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subje
         command=run.command,
         embedded=embedded,
         missing=missing or absent,
+        known=_known(shown, extractions),
+        made=str(run.model_document.get("provenance", {}).get("date", ""))[:10],
     )
+
+
+def _known(
+    shown: Predictions, extractions: Sequence[Extraction]
+) -> dict[str, tuple[str | None, str]]:
+    """Id -> group and SHA-256 of the images that were evaluated; where they are no longer there,
+    the digits of it that the predictions have."""
+    known: dict[str, tuple[str | None, str]] = {}
+    if shown.content is not None:
+        known = {i: (None, c) for i, c in zip(shown.ids, shown.content, strict=True)}
+    for first in extractions[:1]:
+        for i in np.flatnonzero(first.ok):
+            row, digest = first.manifest.rows[i], first.hashes[i].tobytes().hex()
+            _, then = known.get(row.id, (None, ""))
+            known[row.id] = row.group, digest if digest.startswith(then) else then
+    return known
 
 
 def _embedded(
