@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from featx.backbones._base import Backbone, BackboneInfo, BackboneOutput, LayerInfo
 from featx.backbones._explaining import Explanation, explain
+from featx.backbones._here import weights_here
 from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
@@ -32,4 +33,5 @@ __all__ = [
     "open_backbone",
     "recognise_backbone",
     "recommended",
+    "weights_here",
 ]

@@ -26,8 +26,8 @@ class DatasetConfig(Section):
     )
     labels: list[str] = Field(
         default_factory=list,
-        description="Corrections that a page of featx downloaded: labels to change, images to leave "
-        "out or to keep together; may be repeated.",
+        description="Corrections that a page of featx downloaded: labels to change, images to "
+        "leave out or to keep together; may be repeated.",
     )
     exclude: list[str] = Field(
         default_factory=list,

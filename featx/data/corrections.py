@@ -20,7 +20,7 @@ from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, DecodeError, nearest
 from featx.files import printable
 
-__all__ = ["COLUMNS", "Decided", "correct", "corrections_sentences"]
+__all__ = ["COLUMNS", "Amended", "correct", "corrections_sentences"]
 
 COLUMNS = ("id", "sha256", "label", "decision", "value")
 DECISIONS = ("right", "relabel", "exclude", "group")
@@ -61,7 +61,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Decided:
+class Amended:
     """What corrections make of a manifest.
 
     Parameters
@@ -81,7 +81,7 @@ class Decided:
 
 def correct(
     manifest: Manifest, ids: Collection[str], sources: Sequence[str], *, labelled: bool
-) -> Decided:
+) -> Amended:
     """Apply files of corrections to a manifest.
 
     Parameters
@@ -123,7 +123,7 @@ def correct(
         not_applied=tuple(stale),
         new_classes=tuple(sorted({v for v in new.values() if v} - {*manifest.classes})),
     )
-    return Decided(replace(manifest, rows=changed, corrections=done), excluded, groups)
+    return Amended(replace(manifest, rows=changed, corrections=done), excluded, groups)
 
 
 def _read(manifest: Manifest, ids: Collection[str], source: str) -> list[Decision]:
@@ -184,8 +184,7 @@ def _decision(
 
 
 def _written(text: str, known: Collection[str]) -> str:
-    """The text as it was before it was written to a table; a name that is there is taken as it is.
-    """
+    """The text before it was written to a table; a name that is known is taken as it is."""
     return as_listed(text, known) or text.removeprefix("'")
 
 

@@ -1,5 +1,5 @@
-"""Lists that a person or `featx audit` made: corrected labels, images to leave out, images that belong
-together."""
+"""Lists that a person or `featx audit` made: corrected labels, images to leave out, images that
+belong together."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 
 
 def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Manifest:
-    """A manifest with the corrections of ``config.labels``, without the images of ``config.exclude``,
-    with the groups of ``config.group``.
+    """A manifest with the corrections of ``config.labels`` and the groups of ``config.group``,
+    without the images of ``config.exclude``.
 
     Parameters
     ----------

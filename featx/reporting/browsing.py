@@ -38,8 +38,8 @@ def browser_blocks(subject: Subject) -> Iterator[Block]:
     pictured = _pictured(subject, shown)
     sources = _sources(subject, pictured)
     yield Paragraph(
-        "Filter by class, confidence, fold, group or name; click a picture to enlarge it, and a cell "
-        "of a confusion matrix for its images. Decide about an image where you are sure: the "
+        "Filter by class, confidence, fold, group or name; click a picture to enlarge it, and a "
+        "cell of a confusion matrix for its images. Decide about an image where you are sure: the "
         "decisions are downloaded as corrections.csv, which featx fit DATASET --labels "
         "corrections.csv applies."
     )
@@ -68,19 +68,21 @@ def _pictured(subject: Subject, rows: NDArray[np.int64]) -> list[int]:
 
 
 def _sources(subject: Subject, rows: list[int]) -> dict[int, str]:
-    """Row -> address of its picture, until their bytes are used up."""
+    """Row -> address of its picture, as many as fit; empty where it cannot be read."""
     if subject.embedded is None:
         return {}
     place = dict(zip(subject.embedded.ids, subject.embedded.paths, strict=True))
     there = [i for i in rows if subject.ids[i] in place]
-    found, used = {}, 0
+    found = dict.fromkeys(rows, "")  # those that are gone are named in place of their picture
+    used = 0
     for i, address in zip(
         there, addresses([place[subject.ids[i]] for i in there], PICTURE_PX), strict=True
     ):
         used += len(address)
-        if used > MOST_BYTES:
-            break
-        found[i] = address
+        if used <= MOST_BYTES:
+            found[i] = address
+        else:
+            del found[i]
     return found
 
 
@@ -101,13 +103,14 @@ def _left_out(
     """What the page leaves out so that it stays small; empty where it has everything."""
     wrong = subject.y[rows] != subject.y_pred[rows]
     n_wrong, n_right = int(wrong.sum()), int((~wrong).sum())
-    seen = sum(bool(sources.get(int(i))) for i in rows[wrong])
-    right = len([s for s in sources.values() if s]) - seen
+    seen = sum(int(i) in sources for i in rows[wrong])
+    right = len(sources) - seen
     parts = []
     if subject.embedded is not None and (seen, right) != (n_wrong, n_right):
         parts.append(
-            f"Pictures: {seen:,} of {counted(n_wrong, 'mistake')} and {right:,} of "
-            f"{counted(n_right, 'right prediction')}, so that the page stays small."
+            f"So that the page stays small it has pictures of {seen:,} of "
+            f"{counted(n_wrong, 'mistake')} and of {right:,} of "
+            f"{counted(n_right, 'right prediction')}."
         )
     if len(shown) < len(rows):
         parts.append(

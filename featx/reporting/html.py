@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -43,7 +43,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters.update(cell=cell, drawn=inline_svg, explained=explained, kind=_kind,
-                               plain=_plain, about=asdict)  # fmt: skip
+                               about=asdict)  # fmt: skip
     kinds = {"strong": Strong, "code": Code, "bar": Bar}
     for name, kind in kinds.items():
         environment.tests[name] = lambda value, kind=kind: isinstance(value, kind)
@@ -105,14 +105,6 @@ def _script(kinds: set[str]) -> str:
     """What the kinds of blocks need, one file after the other."""
     needed = [name for name, of in SCRIPTS.items() if of & kinds]
     return "".join(map(_file, dict.fromkeys(["tools.js", *needed]))) if needed else ""
-
-
-def _plain(value: Any) -> float | None:
-    """The number that a cell of a table shows, to sort by."""
-    if isinstance(value, Mapping):
-        value = value.get("value", value.get("mean"))
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None
 
 
 @cache

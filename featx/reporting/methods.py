@@ -59,7 +59,7 @@ def _data(run: Finished) -> Iterator[str]:
         )
     groups = results.get("n_groups_in_all") or results.get("n_groups")
     if groups:
-        yield f"Images of one group ({groups:,} groups) and exact copies were never split over folds."
+        yield f"Images of a group ({groups:,} groups) and exact copies were never split over folds."
 
 
 def _model(run: Finished, cite: Cite) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from featx.console import counted
@@ -148,12 +148,14 @@ def _corrections(done: Mapping[str, Any] | None) -> Iterator[Block]:
     changes, stale = done["changes"], done["not_applied"]
     yield Heading(f"Corrections: {counted(len(changes), 'change')} by --labels")
     if changes:
-        keys = ("id", "decision", "label", "value")
-        yield Table(keys, [[row[k] or "" for k in keys] for row in changes], range(4))
+        yield _listed(("id", "decision", "label", "value"), changes)
     if stale:
         yield Paragraph(f"{counted(len(stale), 'decision', 'was/were')} not applied:", "note")
-        keys = ("id", "decision", "reason")
-        yield Table(keys, [[row[k] for k in keys] for row in stale], range(3))
+        yield _listed(("id", "decision", "reason"), stale)
+
+
+def _listed(keys: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> Table:
+    return Table(keys, [[row[k] or "" for k in keys] for row in rows], range(len(keys)))
 
 
 def _pairs(subject: Subject) -> Iterator[Block]:

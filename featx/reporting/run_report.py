@@ -16,7 +16,7 @@ from featx.errors import RunError
 from featx.extraction import Extraction, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import write_atomic
-from featx.reporting.contents import Embedded, Subject
+from featx.reporting.contents import Embedded, Heats, Subject
 from featx.reporting.files import write_figures
 from featx.reporting.heat_maps import find_heats
 from featx.reporting.map import lay_out
@@ -28,6 +28,7 @@ from featx.system_errors import in_words, writing
 __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
 PAGE = "report.html"
+LATER = "featx report makes the page again with them"
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
 
@@ -67,8 +68,9 @@ def write_report(
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)
-        if heat_maps and subject.embedded is not None:
-            subject = replace(subject, heats=find_heats(subject, run.model))
+        if subject.embedded is not None:
+            heats = find_heats(subject, run.model) if heat_maps else Heats(missing=LATER)
+            subject = replace(subject, heats=heats)
         seed = run.results.seed or 0
         layout = None if subject.embedded is None else lay_out(subject.embedded, seed=seed)
         text = write_page(subject, layout)

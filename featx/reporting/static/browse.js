@@ -13,7 +13,7 @@
   let found = [];
   let shown = 0;
 
-  const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
+  const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)}\u00a0%`;
   const words = (item) => (item.y === item.y_pred
     ? `${classes[item.y]}, predicted right (${percent(item.p)})`
     : `predicted ${classes[item.y_pred]} (${percent(item.p)}), labelled ${classes[item.y]} `
@@ -58,8 +58,8 @@
   const groups = distinct('group');
   const group = groups.length ? control('group', featx.make('input', { type: 'search' })) : null;
   if (group) {
-    group.setAttribute('list', 'groups');
-    filters.append(featx.make('datalist', { id: 'groups' },
+    group.setAttribute('list', 'groups-to-choose');
+    filters.append(featx.make('datalist', { id: 'groups-to-choose' },
       ...groups.slice(0, 2000).map((name) => featx.make('option', { value: name }))));
   }
   const name = control('name holds', featx.make('input', { type: 'search' }));
@@ -87,7 +87,7 @@
     const caption = words(item);
     const box = featx.make('div', { className: 'pictures' });
     const seen = item.src
-      ? featx.make('img', { src: item.src, alt: item.id, loading: 'lazy' })
+      ? featx.make('img', { src: item.src, alt: item.id })
       : featx.make('span', { className: 'gap',
         textContent: item.src === '' ? `cannot be read: ${item.id}` : 'not on this page' });
     seen.title = `${item.id}: ${caption}`;

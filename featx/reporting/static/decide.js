@@ -23,7 +23,7 @@ featx.decide = (function () {
     } catch { kept = false; }
   }
 
-  const list = featx.make('datalist', { id: 'labels' },
+  const list = featx.make('datalist', { id: 'labels-to-choose' },
     ...classes.map((name) => featx.make('option', { value: name })));
   const count = featx.make('strong');
   count.setAttribute('role', 'status');
@@ -80,7 +80,7 @@ featx.decide = (function () {
       value.hidden = !['relabel', 'group'].includes(decision);
       value.setAttribute('aria-label', decision === 'group' ? 'image or name it belongs with'
         : 'new class');
-      if (decision === 'relabel') value.setAttribute('list', 'labels');
+      if (decision === 'relabel') value.setAttribute('list', 'labels-to-choose');
       else value.removeAttribute('list');
       const odd = decision === 'relabel' && value.value && !classes.includes(value.value);
       value.classList.toggle('odd', Boolean(odd));

@@ -14,7 +14,7 @@ featx.enlarge = (function () {
       featx.button('Close', () => dialog.close())),
     picture, words, deciding);
   dialog.setAttribute('aria-label', 'enlarged picture');
-  document.body.append(dialog);
+  dialog.addEventListener('close', () => dialog.remove());
   let items = [];
   let current = 0;
 
@@ -53,6 +53,7 @@ featx.enlarge = (function () {
   function open(shown, k) {
     items = shown;
     show(k);
+    document.body.append(dialog);
     dialog.showModal();
   }
 

@@ -76,8 +76,11 @@ const featx = (function () {
     return `${section ? section.id : 'table'}${number > 1 ? `-${number}` : ''}`;
   }
 
+  /* The number that a cell begins with, if it holds one alone or with an interval or a unit. */
   function valueOf(td) {
-    return td.dataset.v === undefined ? td.textContent.trim() : Number(td.dataset.v);
+    const text = td.textContent.trim().replaceAll('−', '-');
+    const found = /^([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: ?[%s]| \[.*\])?$/.exec(text);
+    return found ? Number(found[1].replaceAll(',', '')) : text;
   }
 
   /* Numbers first, by size; then text, in which digits count as numbers; what is empty last. */
@@ -110,10 +113,9 @@ const featx = (function () {
   }
 
   function tableRows(table) {
-    const text = (cell) => {
-      const value = valueOf(cell);
-      return typeof value === 'number' && /^[\d,.+−-]+$/.test(cell.textContent.trim())
-        ? value : cell.textContent.trim().replaceAll('−', '-');
+    const text = (td) => {
+      const shown = td.textContent.trim().replaceAll('−', '-');
+      return /^[\d,.e+-]+$/.test(shown) ? valueOf(td) : shown;
     };
     const kept = [...table.tHead.rows[0].cells].map((_, k) =>
       [...table.rows].some((row) => row.cells[k].textContent.trim()));
@@ -160,7 +162,6 @@ const featx = (function () {
       const style = getComputedStyle(element);
       for (const property of kept) to[k].style.setProperty(property, style.getPropertyValue(property));
     });
-    copied.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
     return copied;
   }
 
