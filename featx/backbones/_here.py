@@ -31,17 +31,17 @@ def weights_here() -> list[str]:
 def _own() -> Iterator[str]:
     """Those that come with featx, or with a package that is installed."""
     for path in sorted(FOLDER.glob("*.json")):
-        weights = find_weights(path.stem, json.loads(path.read_text("utf-8")))
+        weights = find_weights(FOLDER, path.stem, json.loads(path.read_text("utf-8")))
         if weights is not None and weights.is_file():
             yield f"featx:{path.stem}"
 
 
-def find_weights(name: str, spec: dict[str, Any]) -> Path | None:
-    """Where the weights of a backbone of featx lie; None where the package that holds them is not
-    installed."""
+def find_weights(folder: Path, name: str, spec: dict[str, Any]) -> Path | None:
+    """Where the weights of a backbone of featx lie, in ``folder`` or an installed package; None
+    where that package is not installed."""
     weights = spec["weights"]
     if "package" not in weights:
-        return FOLDER / f"{name}.safetensors"
+        return folder / f"{name}.safetensors"
     found = importlib.util.find_spec(weights["module"])  # a top-level name: nothing is imported
     if found is None or not found.submodule_search_locations:
         return None

@@ -114,7 +114,7 @@ def test_pictures_enlarge_and_the_keyboard_goes_through_them(page: Any) -> None:
         page.keyboard.press("ArrowLeft")
         assert dialog.locator("p").inner_text() == words
         page.keyboard.press("Escape")
-        assert dialog.count() == 0
+        page.wait_for_function("!document.querySelector('dialog')")
 
 
 def test_tables_sort_are_searched_and_downloaded(page: Any, run: Any) -> None:
@@ -226,3 +226,23 @@ def test_methods_are_told_with_their_sources(run: Any) -> None:
     assert f"{run.results['dataset']['images']} images of 3 classes" in section
     for k in range(1, section.count("\n[") + 1):
         assert section.count(f"[{k}]") >= 2  # cited, and listed
+
+
+def test_compared_runs_show_where_they_differ(
+    run: Any, photos: Path, chromium: Any, tmp_path: Path
+) -> None:
+    other = featx.fit(photos, **NETWORK, head=["dummy"], cv=3, estimate="cv", name="other",
+                      runs=tmp_path, cache=photos.parent / "cache", report=False)  # fmt: skip
+    place = tmp_path / "c.html"
+    document = featx.compare(run, other, html=str(place)).document
+    heard: list[str] = []
+    page = opened(chromium, place, 400, "dark", heard)
+    cards = page.locator("#images .gallery > li")
+    assert cards.count() == document["disagreements"]["n"] > 0
+    assert page.locator("#images img").count() == cards.count()
+    assert f"other: {document['disagreements']['rows'][0][5]}" in cards.first.inner_text()
+    cards.first.locator("select").select_option("right")
+    assert page.locator("#decisions strong").inner_text() == "1 decision"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert heard == []
+    page.close()
