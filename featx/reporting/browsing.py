@@ -16,7 +16,7 @@ __all__ = ["browser_blocks", "decisions_of"]
 
 MOST_ROWS = 20_000
 MOST_MISTAKES = 3_000  # with pictures,
-MOST_RIGHT = 300  # and right predictions, one half the least confident, one half spread evenly
+MOST_RIGHT = 200  # and right predictions, one half the least confident, one half spread evenly
 MOST_BYTES = 8 << 20  # of all pictures together
 PICTURE_PX = 128
 COLUMNS = ("id", "y", "y_pred", "p", "p_true", "fold", "group", "sha256", "src")

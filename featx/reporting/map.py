@@ -16,7 +16,7 @@ from featx.reporting.pictures import small_pictures, sprite_sheet
 
 __all__ = ["MapLayout", "lay_out", "layout_table", "map_blocks"]
 
-MOST_POINTS = 1000
+MOST_POINTS = 800
 LEAST_POINTS = 12  # fewer make no map
 N_COMPONENTS = 50  # that t-SNE starts from
 PERPLEXITY = 30.0
@@ -53,7 +53,7 @@ class MapLayout:
 def lay_out(embedded: Embedded, *, seed: int) -> MapLayout | None:
     """Principal components and t-SNE of the standardised embeddings; None of very few.
 
-    Of many images about 1,000 are drawn, every class in proportion and each at least once. One
+    Of many images about 800 are drawn, every class in proportion and each at least once. One
     thread computes: sums of several would differ in their last bits from run to run, and t-SNE
     grows such differences.
 

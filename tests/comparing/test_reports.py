@@ -226,6 +226,19 @@ def test_any_costs_can_be_drawn(costs, values):
     assert len(texts) <= 30
 
 
+@pytest.mark.parametrize(
+    ("costs", "ticks"),
+    [
+        ([8.0, 400.0], {"10 s", "1 min", "5 min"}),
+        ([3000.0, 200000.0], {"1 h", "12 h", "2 d"}),
+        ([17.6, 26.3], {"20 s", "25 s"}),
+    ],
+)
+def test_costs_are_read_from_the_axis(costs, ticks):
+    drawn = inline_svg(plotted([(c, 0.5, True, True) for c in costs])).inside
+    assert ticks <= set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
+
+
 def test_beaten_runs_have_another_shape():
     """A disc is made of curves, a square of lines, and only what is known has bars."""
     shapes = {}

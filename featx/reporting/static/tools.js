@@ -194,7 +194,7 @@ const featx = (function () {
     figure.querySelector('figcaption').after(bar);
   });
   for (const code of document.querySelectorAll('pre')) {
-    const copied = button('Copy', () => copy(code.textContent, copied));
+    const copied = button('Copy', () => copy(code.innerText, copied));
     code.before(make('div', { className: 'tools' }, copied));
   }
   document.body.classList.add('scripted');
