@@ -49,6 +49,7 @@ def audit(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -104,6 +105,9 @@ def audit(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
+    labels : str or sequence of str
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -335,6 +339,7 @@ def extract(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -389,6 +394,9 @@ def extract(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
+    labels : str or sequence of str
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -485,6 +493,7 @@ def finetune(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -584,6 +593,9 @@ def finetune(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
+    labels : str or sequence of str
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -781,6 +793,7 @@ def fit(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -848,7 +861,7 @@ def fit(
     overwrite: bool = False,
     mlflow: str | None = None,
     report: bool = True,
-    heat_maps: bool = True,
+    heat_maps: bool = False,
 ) -> Run:
     """Search a classifier on cached embeddings, estimate it honestly, and save it.
 
@@ -869,6 +882,9 @@ def fit(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
+    labels : str or sequence of str
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
@@ -1021,8 +1037,9 @@ def fit(
         By default: no.
     report : bool, default True
         Write report.html into the run.
-    heat_maps : bool, default True
-        Show on the page where in its images a linear head's decisions come from.
+    heat_maps : bool, default False
+        Show on the page where in its images a linear head's decisions come from. `featx report`
+        does so later.
 
     Returns
     -------
@@ -1230,6 +1247,7 @@ def inspect(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
 ) -> Inspection:
@@ -1254,6 +1272,9 @@ def inspect(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
+    labels : str or sequence of str
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
     exclude : path or sequence of path
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.

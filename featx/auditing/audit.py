@@ -39,8 +39,8 @@ class Copies:
     found : CopySet
     across_classes, across_splits : bool
     keep : int or None
-        The row that stays: the first of the test split, else of val, else of train. None where
-        the labels contradict each other, as nobody can tell which is right.
+        The row that stays: a labelled one, the first of the test split, else of val, else of
+        train. None where the labels contradict each other, as nobody can tell which is right.
     """
 
     found: CopySet
@@ -130,20 +130,28 @@ class Audit:
         """Ids of copies that can go, and why, so that one image of each set stays.
 
         Of exact copies with different labels none stays: no label is known to be right. Near copies
-        with different labels are not in the list: two pictures may just look alike, and a person
-        has to say.
+        with different labels are not in the list, but for exact ones among them: two pictures may
+        just look alike, and a person has to say.
         """
         rows = []
-        for c in self.copies:
-            if c.keep is None and not c.found.exact:
-                continue
-            for i in c.found.rows:
-                if c.keep is None:
-                    rows.append((self.data.ids[i], "copies with different labels"))
-                elif i != c.keep:
-                    kind = "equal to" if c.found.exact else "a copy of"
-                    rows.append((self.data.ids[i], f"{kind} {self.data.ids[c.keep]}"))
+        for whole in self.copies:
+            near = whole.keep is None and not whole.found.exact
+            for c in self._exact_within(whole) if near else [whole]:
+                for i in c.found.rows:
+                    if c.keep is None:
+                        rows.append((self.data.ids[i], "copies with different labels"))
+                    elif i != c.keep:
+                        kind = "equal to" if c.found.exact else "a copy of"
+                        rows.append((self.data.ids[i], f"{kind} {self.data.ids[c.keep]}"))
         return rows
+
+    def _exact_within(self, copies: Copies) -> list[Copies]:
+        """The exact copies among images that are alike."""
+        together = defaultdict(list)
+        for i in copies.found.rows:
+            together[self.data.copies[i]].append(i)
+        exact = [CopySet(tuple(rows), True, 1.0) for rows in together.values() if len(rows) > 1]
+        return _sorted_copies(self.data, exact)
 
     def grouped(self) -> list[tuple[str, str]]:
         """Ids of all copies, and the name of their set."""
@@ -264,7 +272,8 @@ def _sorted_copies(data: AuditData, sets: Sequence[CopySet]) -> list[Copies]:
         rows = copies.rows
         across_classes = len({data.labels[i] for i in rows} - {None}) > 1
         across_splits = len({data.splits[i] or "train" for i in rows}) > 1
-        keep = min(rows, key=lambda i: (_SPLIT_ORDER.get(data.splits[i] or "", 2), i))
+        keep = min(rows, key=lambda i: (data.labels[i] is None,
+                                        _SPLIT_ORDER.get(data.splits[i] or "", 2), i))  # fmt: skip
         found.append(
             Copies(copies, across_classes, across_splits, None if across_classes else keep)
         )

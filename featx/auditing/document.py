@@ -76,7 +76,7 @@ def _copy_rows(found: Audit) -> Iterator[Sequence[Any]]:
 
 def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
     """Content of ``audit.json``: everything but the pictures."""
-    data = found.data
+    data, done = found.data, extraction.manifest.corrections
     counts = Counter(label for label in data.labels if label is not None)
     return {
         "schema_version": 1,
@@ -110,6 +110,7 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "group_purity": found.group_purity,
         "notes": found.notes,
         "times": found.times,
+        **({"corrections": done.document()} if done else {}),
     }
 
 

@@ -16,6 +16,7 @@ from featx.backbones._base import (
     Source,
 )
 from featx.backbones._explaining import Explanation, explain
+from featx.backbones._here import weights_here
 from featx.backbones._kept import open_backbone
 from featx.backbones._listing import count_backbones, list_backbones, list_layers
 from featx.backbones._loading import SOURCES, load_backbone
@@ -43,4 +44,5 @@ __all__ = [
     "open_backbone",
     "recognise_backbone",
     "recommended",
+    "weights_here",
 ]

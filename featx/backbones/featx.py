@@ -9,7 +9,6 @@ its SHA-256 is the pinned one.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +23,13 @@ from torch import Tensor, nn
 from featx.backbones._base import BackboneInfo, Features, Network
 from featx.backbones._building import random_weights
 from featx.backbones._files import find_file, read_weights
+from featx.backbones._here import FOLDER, find_weights
 from featx.backbones._unknown import unknown_name
 from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest, Preprocess
 
 __all__ = ["PLUGIN"]
-
-FOLDER = Path(__file__).parent / "weights"
 
 
 class EmbeddedSource:
@@ -86,14 +84,7 @@ PLUGIN = EmbeddedSource()
 
 
 def _find_weights(name: str, spec: dict[str, Any]) -> Path | None:
-    """Where the weights lie; None where the package that holds them is not installed."""
-    weights = spec["weights"]
-    if "package" not in weights:
-        return FOLDER / f"{name}.safetensors"
-    found = importlib.util.find_spec(weights["module"])  # a top-level name: nothing is imported
-    if found is None or not found.submodule_search_locations:
-        return None
-    return Path(found.submodule_search_locations[0]) / weights["file"]
+    return find_weights(FOLDER, name, spec)
 
 
 def _own_weights(name: str, spec: dict[str, Any]) -> Path:

@@ -41,10 +41,11 @@ SHOWN = 10  # of a list that may be long; --json has all of it
 def command(data: DatasetConfig, workers: int | None, strict: bool, as_json: bool) -> None:
     """Show what DATASET holds: classes, splits, groups, sizes, broken files and duplicates."""
     from featx.data.inspection import inspect_manifest
-    from featx.data.opening import open_data, tell_passed
+    from featx.data.opening import open_data, tell_corrections, tell_passed
     from featx.data.passed import passed_over
 
     manifest = open_data(data, quiet=True)
+    tell_corrections(manifest)
     found = inspect_manifest(manifest, workers=workers)
     if as_json:
         console.print_json(found.document())

@@ -22,7 +22,7 @@ from featx.stats.intervals import describe_predictions
 __all__ = ["SCHEMA_VERSION", "Comparison", "compare_runs"]
 
 SCHEMA_VERSION = 1
-MOST_SHOWN = 20  # disagreements in the document; the table of all is a file of its own
+MOST_SHOWN = 100  # disagreements in the document; the table of all is a file of its own
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class DatasetConfig(Section):
         description="Columns of numbers to fit on in a file of arrays: names, or patterns such as "
         "f*; may be repeated. [X, else all columns of numbers]",
     )
+    labels: list[str] = Field(
+        default_factory=list,
+        description="Corrections that a page of featx downloaded: labels to change, images to "
+        "leave out or to keep together; may be repeated.",
+    )
     exclude: list[str] = Field(
         default_factory=list,
         description="File of images to leave out, as `featx audit` writes it: a table with a "

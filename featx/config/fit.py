@@ -159,4 +159,4 @@ class FitConfig(Section):
     overwrite: bool = Field(False, description=OVERWRITE)
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
-    heat_maps: bool = Field(True, description=HEAT_MAPS)
+    heat_maps: bool = Field(False, description=f"{HEAT_MAPS} `featx report` does so later.")

@@ -1,4 +1,7 @@
-"""Lists that a person or `featx audit` made: images to leave out, images that belong together."""
+"""Lists that a person or `featx audit` made.
+
+Corrected labels, images to leave out, images that belong together.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ import numpy as np
 from featx.config import DatasetConfig
 from featx.data.cells import cell
 from featx.data.columns import Columns, find_columns
-from featx.data.likeness import loose
+from featx.data.corrections import correct
+from featx.data.listed import known_ids
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import link_components
 from featx.data.table import ManifestRecord, is_manifest_name, read_lines, read_table
-from featx.errors import DatasetError, UsageError, nearest
+from featx.errors import DatasetError, UsageError
 from featx.files import printable
 from featx.types import IntArray
 
@@ -25,7 +29,9 @@ _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 
 
 def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Manifest:
-    """A manifest without the images of ``config.exclude``, with the groups of ``config.group``.
+    """A manifest as curated: corrected, grouped, and without what is excluded.
+
+    By ``config.labels``, ``config.group`` and ``config.exclude``.
 
     Parameters
     ----------
@@ -38,29 +44,36 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
     ------
     DatasetError
         A list cannot be read, has no column with paths (or groups), or names an image that the
-        data set does not have.
+        data set does not have; or decisions contradict each other.
     UsageError
         A list leaves no image.
     """
     ids = {*manifest.ids, *(passed.id for passed in manifest.passed)}
     excluded: set[str] = set()
+    groups: list[dict[str, str]] = []
+    if config.labels:
+        decided = correct(manifest, ids, config.labels, labelled=labelled)
+        manifest, excluded = decided.manifest, decided.excluded
+        groups.append(decided.groups)
     for source in config.exclude:
-        excluded |= set(_known(manifest, ids, source, _listed(source, grouped=False)))
-    groups: dict[str, str] = {}
+        listed = [path for path, _ in _listed(source, grouped=False)]
+        excluded |= set(known_ids(manifest, ids, source, listed))
     if config.group is not None:
-        listed = _listed(config.group, grouped=True)
-        known = _known(manifest, ids, config.group, listed)
-        groups = {id: group for id, (_, group) in zip(known, listed, strict=True)}
+        pairs = _listed(config.group, grouped=True)
+        known = known_ids(manifest, ids, config.group, [path for path, _ in pairs])
+        groups.append({id: group for id, (_, group) in zip(known, pairs, strict=True)})
     if excluded:
         manifest = _without(manifest, excluded)
-    return _grouped(manifest, groups) if groups and labelled else manifest
+    for each in groups:
+        manifest = _grouped(manifest, each) if each and labelled else manifest
+    return manifest
 
 
 def _without(manifest: Manifest, excluded: set[str]) -> Manifest:
     rows = tuple(row for row in manifest.rows if row.id not in excluded)
     if not rows:
         raise UsageError(
-            f"--exclude leaves none of the {len(manifest):,} images of "
+            f"What --exclude and --labels leave out leaves none of the {len(manifest):,} images of "
             f"'{printable(manifest.source)}'."
         )
     passed = tuple(each for each in manifest.passed if each.id not in excluded)
@@ -143,35 +156,3 @@ def _pair(
             f"'{printable(source)}', {record.where}: path or group is empty or not text."
         )
     return path, group
-
-
-def _known(
-    manifest: Manifest, ids: set[str], source: str, listed: Sequence[tuple[str, str]]
-) -> list[str]:
-    """The id that each listed path is."""
-    found = [_id(path, ids) for path, _ in listed]
-    unknown = [path for (path, _), id in zip(listed, found, strict=True) if id is None]
-    if unknown:
-        guess = _guess(unknown[0], ids)
-        raise DatasetError(
-            f"'{printable(source)}' names {len(unknown):,} of {len(listed):,} images that "
-            f"'{printable(manifest.source)}' does not have, the first '{printable(unknown[0])}'.",
-            hint="Images are named by their path below the data set's folder, or below the "
-            "manifest's root." + (f" Did you mean '{printable(guess)}'?" if guess else ""),
-        )
-    return [id for id in found if id is not None]
-
-
-def _guess(path: str, ids: set[str]) -> str | None:
-    """The image that is named nearly so; by what cannot be seen first."""
-    alike = [id for id in ids if loose(id) == loose(path.replace("\\", "/"))]
-    if alike:
-        return min(alike)
-    return nearest(path, ids) if len(ids) <= 10_000 else None
-
-
-def _id(path: str, ids: set[str]) -> str | None:
-    """The image meant; featx's own tables put an apostrophe before what looks like a formula."""
-    if path.startswith("'") and path[1:] in ids:
-        return path[1:]
-    return path if path in ids else None

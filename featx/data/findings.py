@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from featx.data.manifest import Corrections
 from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
 
@@ -118,6 +119,8 @@ class Inspection:
         One sentence for each thing that would make a result wrong or impossible.
     alike : str, optional
         What to say where all images, or most of them, come out alike.
+    corrections : featx.data.manifest.Corrections, optional
+        What ``--labels`` changed.
     """
 
     def __repr__(self) -> str:
@@ -148,10 +151,14 @@ class Inspection:
     narrow: str | None = None
     advice: list[str] = field(default_factory=list)
     alike: str | None = None
+    corrections: Corrections | None = None
 
     def document(self) -> dict[str, Any]:
         """The inspection as a JSON document."""
-        return {"schema_version": 1, **asdict(self), "passed_over": self.ignored}
+        found = asdict(replace(self, corrections=None))
+        del found["corrections"]
+        done = {"corrections": self.corrections.document()} if self.corrections else {}
+        return {"schema_version": 1, **found, "passed_over": self.ignored, **done}
 
     def require_any(self) -> None:
         """Raise `DatasetError` if every image is broken."""

@@ -59,6 +59,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
         duplicates=_duplicates(manifest, facts, copies),
         alike=_alike(whole, copies),
         ignored=dict(manifest.ignored),
+        corrections=manifest.corrections,
         unread=[passed.id for passed in manifest.unread],
         elapsed_s=time.perf_counter() - started,
         narrow=narrow_range(fact.values for fact in whole),

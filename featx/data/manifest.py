@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from featx.data.kinds import Kind
+from featx.files import printable
 
-__all__ = ["SPLITS", "Manifest", "Passed", "Row", "Split"]
+__all__ = ["SPLITS", "Corrections", "Manifest", "Passed", "Row", "Split"]
 
 Split = Literal["train", "val", "test"]
 
@@ -65,6 +66,45 @@ class Passed:
 
 
 @dataclass(frozen=True)
+class Corrections:
+    """What files of corrections have changed in a manifest; see `featx.data.corrections`.
+
+    Parameters
+    ----------
+    files : tuple of str
+    decisions : mapping of str to int
+        Decision -> how many of them were applied, those that confirm a label included.
+    changes : tuple of dict
+        What is other than in the data set: ``id``, ``decision`` (relabel, exclude or group),
+        ``label`` (in the data set) and ``value``.
+    not_applied : tuple of dict
+        Decisions about images that have changed since: ``id``, ``decision`` and ``reason``.
+    new_classes : tuple of str
+        Labels that the data set does not have.
+    """
+
+    files: tuple[str, ...]
+    decisions: Mapping[str, int]
+    changes: tuple[dict[str, str | None], ...]
+    not_applied: tuple[dict[str, str], ...]
+    new_classes: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON; names are printable."""
+        return {
+            "files": [printable(name) for name in self.files],
+            "decisions": dict(self.decisions),
+            "changes": [_printable(each) for each in self.changes],
+            "not_applied": [_printable(each) for each in self.not_applied],
+            "new_classes": [printable(name) for name in self.new_classes],
+        }
+
+
+def _printable(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {key: value and printable(value) for key, value in values.items()}
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Which images there are and what is known of each.
 
@@ -83,6 +123,8 @@ class Manifest:
         The files among them, sorted by the bytes of their ids.
     remarks : tuple of str
         Sentences for people on what is odd about the folders or the manifest file.
+    corrections : Corrections, optional
+        What decisions of a person changed in the rows.
     """
 
     root: str
@@ -91,6 +133,7 @@ class Manifest:
     ignored: Mapping[str, int] = field(default_factory=dict)
     passed: tuple[Passed, ...] = ()
     remarks: tuple[str, ...] = ()
+    corrections: Corrections | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

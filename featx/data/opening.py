@@ -6,6 +6,7 @@ import os
 
 from featx import console
 from featx.config import DatasetConfig
+from featx.data.corrections import corrections_sentences
 from featx.data.lookup import hint_for, suggestion
 from featx.data.manifest import Manifest
 from featx.data.passed import passed_over
@@ -14,7 +15,7 @@ from featx.data.remarks import remarks
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["open_data", "tell_passed"]
+__all__ = ["open_data", "tell_corrections", "tell_passed"]
 
 
 def open_data(
@@ -40,8 +41,18 @@ def open_data(
     if not quiet:
         for sentence in remarks(manifest):
             console.warn(sentence)
+        tell_corrections(manifest)
         tell_passed(manifest)
     return manifest
+
+
+def tell_corrections(manifest: Manifest) -> None:
+    """Say what corrections have changed, and warn of those that were not applied."""
+    if manifest.corrections is not None:
+        done, *doubts = corrections_sentences(manifest.corrections)
+        console.log(done)
+        for sentence in doubts:
+            console.warn(sentence)
 
 
 def tell_passed(manifest: Manifest) -> None:

@@ -6,6 +6,9 @@ import platform
 import sys
 from pathlib import Path
 
+from featx.console import counted
+from featx.machine import cpu_cores
+
 __all__ = ["list_devices", "may_have_gpu"]
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
@@ -20,6 +23,9 @@ def may_have_gpu() -> bool:
 
 def list_devices() -> list[dict[str, str]]:
     """Every device that ``--device`` takes here, as ``{"device", "name"}``; the CPU comes last."""
+    cpu = {"device": "cpu", "name": f"{platform.machine()}, {counted(cpu_cores(), 'core')}"}
+    if not may_have_gpu():
+        return [cpu]
     import torch
 
     found = [
@@ -28,6 +34,4 @@ def list_devices() -> list[dict[str, str]]:
     ]
     if torch.backends.mps.is_available():
         found.append({"device": "mps", "name": "Apple GPU"})
-    cores = f"{torch.get_num_threads()} threads"
-    found.append({"device": "cpu", "name": f"{platform.machine()}, {cores}"})
-    return found
+    return [*found, cpu]

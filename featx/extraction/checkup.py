@@ -115,9 +115,9 @@ def _cache(folder: Path, advice: list[str]) -> dict[str, Any]:
 
 
 def _weights(advice: list[str]) -> list[str]:
-    from featx.backbones import list_backbones
+    from featx.backbones import weights_here
 
-    found = [b.name for b in list_backbones() if b.on_this_machine]
+    found = weights_here()
     if found and all(name.startswith("featx:") for name in found):
         advice.append(
             "Only the weights that come with featx are here. On a machine that can download, "

@@ -33,6 +33,7 @@ def used_by(
     if data is not None:
         found += [("the file of --group", data.group)]
         found += [("the file of --exclude", path) for path in data.exclude]
+        found += [("the file of --labels", path) for path in data.labels]
     if extract is not None:
         found += [("the file of --weights", extract.weights)]
     if isinstance(section, FitConfig):

@@ -22,7 +22,7 @@ from featx.extraction import Extraction, copies_of
 from featx.files import printable
 from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
-from featx.runs.extracted import Dataset
+from featx.runs.extracted import Corrected, Dataset
 
 __all__ = ["content_digest", "describe_dataset", "fitted_model", "gather", "labelled", "resting_on"]
 
@@ -98,7 +98,9 @@ def describe_dataset(
 ) -> Dataset:
     """The images that a run was made of, as its results have them."""
     labels = Counter(str(label) for label in manifest.labels)
-    rows = {"hashed": "rows"} if extraction.hashed == "rows" else {}
+    extra: dict[str, Any] = {"hashed": "rows"} if extraction.hashed == "rows" else {}
+    if (done := manifest.corrections) is not None:
+        extra["corrections"] = Corrected(**done.document())
     return Dataset(
         source=printable(source),
         images=len(manifest),
@@ -107,7 +109,7 @@ def describe_dataset(
         passed_over=dict(manifest.ignored),
         exact_copies=copies_document(equal),
         sha256=content_digest(extraction),
-        **rows,
+        **extra,
     )
 
 

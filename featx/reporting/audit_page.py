@@ -11,9 +11,11 @@ from featx.auditing.audit import Copies
 from featx.auditing.shortcuts import FAMILIES
 from featx.numbers import interval, number
 from featx.reporting.blocks import (
+    About,
     Block,
     Card,
     Chapter,
+    Decisions,
     Gallery,
     Group,
     Paragraph,
@@ -52,6 +54,7 @@ def audit_page(
     blocks: list[Block] = [
         Points([first], "verdict"),
         Points(rest),
+        *_deciding(found, results),
         Chapter("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
         Chapter("labels", f"Doubted labels: {len(found.suspects):,}",
                 list(_labels(found, paths, shown))),
@@ -70,17 +73,41 @@ def audit_page(
     return page(f"Audit of {results['source']}", blocks)
 
 
+def _deciding(found: Audit, results: Mapping[str, Any]) -> Iterator[Block]:
+    if not (found.copies or found.suspects or found.strange):
+        return
+    yield Paragraph(
+        "Look at the images below, and decide where you are sure: the label is right, or another; "
+        "leave the image out, or keep it together with another. The decisions are downloaded as "
+        "corrections.csv, which featx fit DATASET --labels corrections.csv applies."
+    )
+    key = f"{results['source']} {results['images']} {results['backbone']}"
+    yield Decisions(f"audit {key}", found.data.classes)
+
+
 def _gallery(
-    found: Audit, paths: Mapping[str, str], rows: Sequence[int], lines: Sequence[str]
+    found: Audit,
+    paths: Mapping[str, str],
+    rows: Sequence[int],
+    lines: Sequence[str],
+    *,
+    guesses: Sequence[str] = (),
+    near: str = "",
 ) -> Gallery:
-    """Each image in small with its label, a line, and its name."""
+    """Each image in small with its label, a line, its name, and what may be decided of it.
+
+    Another label, of ``guesses``, or that it belongs with the image ``near``.
+    """
     data = found.data
     images = small_pictures([paths[data.ids[i]] for i in rows], THUMBNAIL_PX)
     cards = []
-    for i, image, line in zip(rows, images, lines, strict=True):
+    guessed = guesses or [""] * len(rows)
+    for i, image, line, guess in zip(rows, images, lines, guessed, strict=True):
         below = [text for text in (line, data.ids[i]) if text]
         caption = [Strong(data.labels[i] or "no label")]
-        cards.append(Card([picture(image, data.ids[i])], caption, below))
+        sha256 = data.hashes[i].tobytes().hex()
+        about = About(data.ids[i], sha256, data.labels[i] or "", guess, near)
+        cards.append(Card([picture(image, data.ids[i])], caption, below, about=about))
     return Gallery(cards, "figures")
 
 
@@ -103,7 +130,7 @@ def _copies(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
         more = f" ({len(rows) - MOST_IN_A_SET} more)" if len(rows) > MOST_IN_A_SET else ""
         rows = rows[:MOST_IN_A_SET]
         splits = [found.data.splits[i] or "" for i in rows]
-        pictures = _gallery(found, paths, rows, splits)
+        pictures = _gallery(found, paths, rows, splits, near=found.data.ids[copies.found.rows[0]])
         sets.append(Group([Paragraph(_what(copies) + more), pictures], "set"))
     yield Group(sets, "sets")
     yield from _more(len(found.copies), shown, "copies")
@@ -130,7 +157,8 @@ def _labels(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
         f"more like {names[c]} ({issues.proba[k, c]:.2f})"
         for k, c in zip(suspects, believed, strict=True)
     ]
-    yield _gallery(found, paths, [int(found.rows[k]) for k in suspects], lines)
+    rows = [int(found.rows[k]) for k in suspects]
+    yield _gallery(found, paths, rows, lines, guesses=[names[c] for c in believed])
     yield from _more(len(found.suspects), shown, "labels")
 
 

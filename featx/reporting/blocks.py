@@ -13,12 +13,16 @@ from typing import Any, Literal
 from featx.reporting.ink import Ink
 
 __all__ = [
+    "About",
     "Bar",
     "Block",
+    "Browser",
     "Card",
     "Chapter",
     "Code",
     "CodeBlock",
+    "Decisions",
+    "Facts",
     "Figure",
     "Figures",
     "Folded",
@@ -32,6 +36,7 @@ __all__ = [
     "Points",
     "Strong",
     "Table",
+    "Terms",
     "Text",
     "readable",
 ]
@@ -116,6 +121,9 @@ class Figure:
         The numbers that are drawn.
     size : tuple of float
         Width and height in inches.
+    cells : sequence of int
+        Of a confusion matrix, the codes of its classes: a click on a cell shows its images in the
+        page's `Browser`.
     """
 
     name: str
@@ -124,6 +132,7 @@ class Figure:
     draw: Callable[[Any, Ink], None]
     table: Table
     size: tuple[float, float] = (5.2, 3.9)
+    cells: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,28 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class About:
+    """The image of a card, as a decision about it needs it (`featx.data.corrections`).
+
+    Parameters
+    ----------
+    id : str
+    sha256 : str
+        Of its bytes, or the first 16 digits; empty where it is not known.
+    label, guess : str
+        What it is labelled, and what it may be instead; empty for none.
+    near : str
+        Id of an image that it may belong with; empty for none.
+    """
+
+    id: str
+    sha256: str = ""
+    label: str = ""
+    guess: str = ""
+    near: str = ""
+
+
+@dataclass(frozen=True)
 class Card:
     """Pictures with a caption, lines below it, and cards of images that are near."""
 
@@ -152,6 +183,7 @@ class Card:
     caption: Text = ""
     lines: Sequence[str] = ()
     nearest: Sequence[Card] = ()
+    about: About | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +192,55 @@ class Gallery:
 
     cards: Sequence[Card]
     kind: Literal["cards", "figures", "tiles", "strip"] = "tiles"
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Evaluated images that a page filters, sorts and shows; they need its script.
+
+    Parameters
+    ----------
+    classes : sequence of str
+    columns : sequence of str
+        Keys of each row: ``id``, ``y``, ``y_pred`` (codes of classes), ``p``, ``p_true``, ``fold``
+        and ``group`` (None for none), ``sha256`` and ``src``, the picture's address or None.
+    rows : sequence of sequence
+        Mistakes first, the most confident first.
+    """
+
+    classes: Sequence[str]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Where the decisions about a page's images are counted and downloaded as a table.
+
+    Parameters
+    ----------
+    key : str
+        Under which a browser keeps them: of this data set and page alone.
+    classes : sequence of str
+        That an image may be labelled.
+    """
+
+    key: str
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values, at the head of a page."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What terms mean, in the words of `featx.reporting.glossary`."""
+
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -235,7 +316,7 @@ class Chapter:
 
 Block = (
     Heading | Paragraph | Points | Table | Figures | Gallery | CodeBlock | Folded | Group | Map
-    | Chapter
+    | Browser | Decisions | Facts | Terms | Chapter
 )  # fmt: skip
 
 

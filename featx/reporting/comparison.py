@@ -17,6 +17,12 @@ from featx.stats.metrics import HEADLINE, metric_name
 __all__ = ["comparison_blocks", "print_comparison"]
 
 MOST_CLASSES = 20
+MOST_TICKS = 6
+#: Seconds that an axis of costs may name.
+TICKS = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200),
+    *(86400 * days for days in (1, 2, 5, 10, 20, 50)),
+)
 MOST_IMAGES = 10
 COSTS = {"extract_s": "extraction s", "cached_s": "cached s", "fit_s": "search s",
          "finetune_s": "training s", "score_s": "scoring s", "total_s": "total s"}  # fmt: skip
@@ -97,15 +103,13 @@ def _plot(document: Mapping[str, Any]) -> Iterator[Block]:
     rows = [[run["label"], cost, *(row[k] for k in ("value", "low", "high")), front]
             for run, (cost, row, front) in zip(runs, points, strict=True)]  # fmt: skip
     columns = ("run", "total_s", metric, "low", "high", "on_the_front")
-    title = f"{metric_name(metric).capitalize()} ({better} is better) by seconds of compute"
+    title = f"{metric_name(metric).capitalize()} ({better} is better) by time of compute"
     draw = partial(draw_points, points=points, name=metric_name(metric))
     yield Figures([Figure("quality_cost", title, words, draw, Table(columns, rows))])
 
 
 def draw_points(axes: Any, ink: Ink, points: list[tuple[float, Any, bool]], name: str) -> None:
     """Numbered marks with their intervals, and the steps along which nothing is better for less."""
-    from matplotlib.ticker import LogLocator, StrMethodFormatter
-
     for i, (cost, row, front) in enumerate(points, start=1):
         value = row["value"]
         if row["low"] is not None and row["high"] is not None:
@@ -116,13 +120,32 @@ def draw_points(axes: Any, ink: Ink, points: list[tuple[float, Any, bool]], name
                       fontweight="bold")  # fmt: skip
     best = sorted((cost, row["value"]) for cost, row, front in points if front)
     axes.step(*zip(*best, strict=True), where="post", color=ink.accent, linestyle="--", linewidth=1)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.4g}"))
-    axes.minorticks_off()
+    _cost_axis(axes, [cost for cost, _, _ in points])
     axes.margins(0.12)
-    axes.set_xlabel("seconds of compute")
+    axes.set_xlabel("time of compute")
     axes.set_ylabel(name)
+
+
+def _cost_axis(axes: Any, costs: list[float]) -> None:
+    """Round times that people know, by logarithm; of nearly equal costs by their difference."""
+    low, high = min(costs) / 1.03, max(costs) * 1.03
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    if len(ticks) < 2:
+        axes.xaxis.get_major_locator().set_params(nbins=4)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.6g} s")
+        return
+    axes.set_xscale("log")
+    axes.set_xticks(ticks[:: -(-len(ticks) // MOST_TICKS)])
+    axes.xaxis.set_major_formatter(lambda x, _: _time(x))
+    axes.minorticks_off()
+
+
+def _time(seconds: float) -> str:
+    """``30 s``, ``5 min``, ``2 h``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:,.4g} {unit}"
+    return f"{seconds:.4g} s"
 
 
 def _costs(document: Mapping[str, Any]) -> Iterator[Block]:

@@ -133,6 +133,10 @@ class Subject(Finished):
         A sentence, or empty.
     heats : Heats
         Empty where none were asked for.
+    known : mapping of str to (str or None, str)
+        Id -> group and SHA-256 of the image, as far as they are known.
+    made : str
+        The day that the run was made; empty where it is not known.
     """
 
     judged_on: str
@@ -147,6 +151,8 @@ class Subject(Finished):
     embedded: Embedded | None
     missing: str = ""
     heats: Heats = field(default_factory=Heats)
+    known: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    made: str = ""
 
     @property
     def of_arrays(self) -> bool:

@@ -115,6 +115,7 @@ def _cells(
         partial(_draw_cells, cells=shown, shares=shades, classes=classes),
         Table(("true", "predicted", "images" if whole else "share"), lines),
         (side, side * 0.9),
+        cells=rows.tolist(),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.numbers import percent
-from featx.reporting.blocks import Block, Card, Gallery, Group, Heading, Strong, Table
+from featx.reporting.blocks import About, Block, Card, Gallery, Group, Heading, Strong, Table
 from featx.reporting.contents import Subject, standardised
 from featx.reporting.heat import heat_words, overlay
 from featx.reporting.pictures import by_path, picture
@@ -159,7 +159,11 @@ def _card(
         nearest.append(
             Card([picture(small[embedded.paths[i]], words)], lines=[f"{label} {cosine:.2f}"])
         )
-    return Card(pictures, caption, [name], nearest)
+    _, sha256 = subject.known.get(name, (None, ""))
+    guess = names[y_pred] if y != y_pred else ""
+    near = embedded.ids[case.nearest[0][0]] if embedded is not None and case.nearest else ""
+    about = About(name, sha256, names[y], guess, near)
+    return Card(pictures, caption, [name], nearest, about)
 
 
 def sample_group(subject: Subject, per_class: int, most: int) -> Group:

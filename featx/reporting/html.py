@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from featx.files import printable
 from featx.numbers import cell
-from featx.reporting.blocks import Bar, Block, Chapter, Code, Map, Strong
+from featx.reporting.blocks import Bar, Block, Chapter, Code, Strong
 from featx.reporting.drawing import inline_svg
+from featx.reporting.glossary import explained
 from featx.reporting.ink import HUES
 
 __all__ = ["fragment", "page"]
 
 FOLDER = Path(__file__).parent
-MAP_SCRIPT = "map.js"
+#: Scripts in their order, and the kinds of blocks that need each; the first is the others' tools.
+SCRIPTS = {
+    "tools.js": {"Table", "Figures", "CodeBlock"},
+    "decide.js": {"Decisions"},
+    "enlarge.js": {"Gallery", "Browser"},
+    "browse.js": {"Browser"},
+    "map.js": {"Map"},
+}
 
 
 @cache
@@ -33,7 +42,8 @@ def _template(file: str = "page.html") -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cell=cell, drawn=inline_svg, kind=lambda block: type(block).__name__)
+    environment.filters.update(cell=cell, drawn=inline_svg, explained=explained, kind=_kind,
+                               about=asdict)  # fmt: skip
     kinds = {"strong": Strong, "code": Code, "bar": Bar}
     for name, kind in kinds.items():
         environment.tests[name] = lambda value, kind=kind: isinstance(value, kind)
@@ -66,16 +76,15 @@ def page(title: str, blocks: Sequence[Block], *, broad: bool = False) -> str:
     Returns
     -------
     str
-        Pictures are ``data:`` addresses; nothing is loaded. A script is there for maps alone,
-        and allowed by its hash: were there a way to smuggle other markup in, the browser would
-        still load and run nothing.
+        Pictures are ``data:`` addresses; nothing is loaded. The one script is featx's own, of what
+        the blocks need, and allowed by its hash: were there a way to smuggle other markup in, the
+        browser would still load and run nothing.
     """
     from markupsafe import Markup
 
     blocks = [block for block in blocks if not isinstance(block, Chapter) or block.blocks]
     sections = [block for block in blocks if isinstance(block, Chapter)]
-    mapped = any(isinstance(block, Map) for section in sections for block in section.blocks)
-    script = _file(MAP_SCRIPT) if mapped else ""
+    script = _script(set(_kinds(blocks)))
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -85,6 +94,23 @@ def page(title: str, blocks: Sequence[Block], *, broad: bool = False) -> str:
         style=Markup(_file("page.css")), script=Markup(script),
     )  # fmt: skip
     return text
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__
+
+
+def _kinds(blocks: Sequence[Block]) -> Iterator[str]:
+    """The kinds of the blocks and of those inside them."""
+    for block in blocks:
+        yield _kind(block)
+        yield from _kinds(getattr(block, "blocks", ()))
+
+
+def _script(kinds: set[str]) -> str:
+    """What the kinds of blocks need, one file after the other."""
+    needed = [name for name, of in SCRIPTS.items() if of & kinds]
+    return "".join(map(_file, dict.fromkeys(["tools.js", *needed]))) if needed else ""
 
 
 @cache

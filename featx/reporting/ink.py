@@ -43,5 +43,8 @@ def hue(k: int) -> str:
 
 
 def dashes(k: int) -> str:
-    """Line style of the series ``k``: no two of 18 agree in colour and style."""
-    return DASHES[(k // len(HUES)) % len(DASHES)]
+    """Line style of the series ``k``.
+
+    No two of 18 agree in colour and style, and neighbours differ in both.
+    """
+    return DASHES[(k + k // len(HUES)) % len(DASHES)]

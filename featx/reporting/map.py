@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
+from featx.numbers import percent
 from featx.reporting.blocks import Block, Map, Mark, Paragraph, Table
 from featx.reporting.contents import Embedded, Subject, standardised
 from featx.reporting.ink import HUES
@@ -16,7 +17,7 @@ from featx.reporting.pictures import small_pictures, sprite_sheet
 
 __all__ = ["MapLayout", "lay_out", "layout_table", "map_blocks"]
 
-MOST_POINTS = 1000
+MOST_POINTS = 800
 LEAST_POINTS = 12  # fewer make no map
 N_COMPONENTS = 50  # that t-SNE starts from
 PERPLEXITY = 30.0
@@ -24,7 +25,7 @@ ITERATIONS = 500
 CELL_PX = 48
 SIDE = 1000  # of a map, in its own units
 EDGE = 24
-N_SHAPES = 4
+N_SHAPES = 6
 MOST_COLOURED = len(HUES) * N_SHAPES
 
 Float = NDArray[np.float64]
@@ -54,7 +55,7 @@ class MapLayout:
 def lay_out(embedded: Embedded, *, seed: int) -> MapLayout | None:
     """Principal components and t-SNE of the standardised embeddings; None of very few.
 
-    Of many images about 1,000 are drawn, every class in proportion and each at least once. One
+    Of many images about 800 are drawn, every class in proportion and each at least once. One
     thread computes: sums of several would differ in their last bits from run to run, and t-SNE
     grows such differences.
 
@@ -153,6 +154,16 @@ def _looks(subject: Subject) -> dict[int, int]:
     return {int(c): k for k, c in enumerate(np.sort(order[:MOST_COLOURED]))}
 
 
+def _predicted(subject: Subject) -> dict[str, str]:
+    """What was predicted for each evaluated image, in words; of several predictions the first."""
+    first = np.flatnonzero(subject.repeat == 0)
+    named = zip(first, subject.y_pred[first], strict=True)
+    return {
+        subject.ids[i]: f" — predicted {subject.classes[c]} ({percent(subject.proba[i, c], 0)})"
+        for i, c in named
+    }
+
+
 def _marks(
     subject: Subject,
     layout: MapLayout,
@@ -163,11 +174,12 @@ def _marks(
     """One mark an image, in a square of `SIDE`."""
     embedded = subject.embedded
     assert embedded is not None
+    predicted = _predicted(subject)
     low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-12)
     xy = (EDGE + (places - low) / span * (SIDE - 2 * EDGE)).round().astype(int)
     marks = []
     for (x, y), i in zip(xy.tolist(), layout.rows.tolist(), strict=True):
         c, name = int(embedded.y[i]), embedded.ids[i]
-        words = f"{_label(subject, c)}: {name}" + " (predicted wrong)" * (name in wrong)
+        words = f"{_label(subject, c)}: {name}{predicted.get(name, '')}"
         marks.append(Mark(x, SIDE - y, looks.get(c), name in wrong, words, c))
     return marks

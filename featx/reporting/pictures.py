@@ -16,7 +16,7 @@ from featx.machine import cpu_cores
 from featx.reporting.blocks import Picture
 from featx.types import Preprocess
 
-__all__ = ["by_path", "picture", "small_pictures", "sprite_sheet"]
+__all__ = ["addresses", "by_path", "picture", "small_pictures", "sprite_sheet"]
 
 QUALITY = 60  # of WebP: about 1.5 kB at 96 px
 SHEET_QUALITY = 50
@@ -57,6 +57,16 @@ def picture(image: Image.Image | None, words: str) -> Picture:
     if image is None:
         return Picture("", words)
     return Picture(_address(image, QUALITY, 4), words, image.width, image.height)
+
+
+def addresses(paths: Sequence[str], size_px: int) -> list[str]:
+    """The ``data:`` address of each image made small; empty where it cannot be read."""
+
+    def address(image: Image.Image | None) -> str:
+        return "" if image is None else _address(image, QUALITY, 2)
+
+    with ThreadPoolExecutor(cpu_cores()) as pool:
+        return list(pool.map(address, small_pictures(paths, size_px)))
 
 
 def sprite_sheet(pictures: Sequence[Image.Image | None], size_px: int) -> Picture:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
 from featx.console import counted
-from featx.numbers import percent
+from featx.numbers import interval, percent
 from featx.reporting.blocks import (
     Bar,
     Block,
     Chapter,
     CodeBlock,
+    Facts,
     Figures,
-    Folded,
     Heading,
     Paragraph,
     Points,
     Table,
+    Terms,
 )
+from featx.reporting.browsing import browser_blocks
 from featx.reporting.contents import Subject
 from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import (
@@ -32,9 +35,11 @@ from featx.reporting.gallery import (
     sample_group,
     worst_mistakes,
 )
+from featx.reporting.glossary import GLOSSARY
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
 from featx.reporting.map import MapLayout, map_blocks
+from featx.reporting.methods import methods_text
 from featx.reporting.sentences import sentences
 from featx.reporting.tables import (
     candidate_blocks,
@@ -43,15 +48,14 @@ from featx.reporting.tables import (
     estimate_blocks,
     hardest_first,
 )
+from featx.stats.metrics import metric_name
 
-__all__ = ["folded", "write_page"]
+__all__ = ["write_page"]
 
 SAMPLES = 5  # images of a class,
 MOST_SAMPLED = 12  # and classes of which some are shown
 MOST_FAILURES = 50
 MOST_PAIRS = 15
-MOST_ROWS = 24  # of a table before the rest is folded away
-FIRST_ROWS = 10
 LEARNING = ("learning_curve", "training_")  # figures of it
 
 
@@ -68,7 +72,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     -------
     str
         Its only script is featx's own, allowed by its hash; without it the page is whole but for
-        the pictures beside the map's marks.
+        the browser of all images and the pictures beside the map's marks.
     """
     with console.stage("Drawing figures"):
         drawn = list(figures(subject))
@@ -76,30 +80,38 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
     blocks: list[Block] = [
+        _head(subject),
         Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
         Chapter("data", "Data", list(_data(subject))),
         Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
+        Chapter("images", "All mistakes, and other images", list(browser_blocks(subject))),
         Chapter("curves", "Curves", [Figures(curves)]),
         Chapter("learning", "Learning and training", [Figures(learning)] if learning else []),
         Chapter("map", "Map of the embeddings",
                 [] if layout is None else list(map_blocks(subject, layout))),
         Chapter("mistakes", "Worst mistakes", list(_mistakes(subject))),
         Chapter("uncertain", "Least certain images", list(_uncertain(subject))),
+        Chapter("methods", "Methods, for a paper", [CodeBlock(methods_text(subject))]),
         Chapter("again", "Time, versions, and how to make it again", list(_again(subject))),
     ]  # fmt: skip
     return page(f"Run {subject.name}", blocks, broad=True)
 
 
-def folded(table: Table, more: str) -> Iterator[Block]:
-    """A table; one of more than 24 rows shows 10, and all of them on demand, as ``more`` says."""
-    if len(table.rows) <= MOST_ROWS:
-        yield table
-        return
-    yield Table(table.columns, table.rows[:FIRST_ROWS], table.words)
-    yield Folded(more, [table])
+def _head(subject: Subject) -> Facts:
+    """What the page is about, with the number to read."""
+    data, estimate = subject.results["dataset"], subject.estimate
+    metric = subject.results["scoring"].removeprefix("neg_")
+    metric = metric if metric in estimate["metrics"] else "accuracy"
+    size = f"{counted(data['images'], 'image')} of {counted(len(data['classes']), 'class')}"
+    facts = [
+        ("data set", f"{data['source']} ({size})"),
+        ("date", subject.made),
+        (f"{metric_name(metric)} [95 % interval]", interval(estimate["metrics"][metric])),
+    ]
+    return Facts([(name, value) for name, value in facts if value])
 
 
 def _data(subject: Subject) -> Iterator[Block]:
@@ -119,7 +131,8 @@ def _data(subject: Subject) -> Iterator[Block]:
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
     rows = [[name, n, percent(n / data["images"]), Bar(n / most)] for name, n in counts]
-    yield from folded(Table(("class", "images", "share", ""), rows), f"all classes ({len(rows)})")
+    yield Table(("class", "images", "share", ""), rows)
+    yield from _corrections(data.get("corrections"))
     if data["quarantined"]:
         failures = [[f["id"], f["reason"]] for f in subject.failures[:MOST_FAILURES]]
         yield Heading(f"{counted(data['quarantined'], 'file')} could not be read")
@@ -136,8 +149,25 @@ def _data(subject: Subject) -> Iterator[Block]:
 def _estimate(subject: Subject) -> Iterator[Block]:
     yield from estimate_blocks(subject.results)
     yield Heading("Each class")
-    table = class_table(hardest_first(subject.estimate["per_class"]))
-    yield from folded(table, f"all classes, hardest first ({len(table.rows)})")
+    yield class_table(hardest_first(subject.estimate["per_class"]))
+    yield Terms([term for term in GLOSSARY if term != "Pareto-optimal"])
+
+
+def _corrections(done: Mapping[str, Any] | None) -> Iterator[Block]:
+    """What --labels changed, and which decisions are no longer about the images there are."""
+    if not done:
+        return
+    changes, stale = done["changes"], done["not_applied"]
+    yield Heading(f"Corrections: {counted(len(changes), 'change')} by --labels")
+    if changes:
+        yield _listed(("id", "decision", "label", "value"), changes)
+    if stale:
+        yield Paragraph(f"{counted(len(stale), 'decision', 'was/were')} not applied:", "note")
+        yield _listed(("id", "decision", "reason"), stale)
+
+
+def _listed(keys: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> Table:
+    return Table(keys, [[row[k] or "" for k in keys] for row in rows], range(len(keys)))
 
 
 def _pairs(subject: Subject) -> Iterator[Block]:

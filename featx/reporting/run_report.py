@@ -19,7 +19,7 @@ from featx.extraction import Extraction, run_extractors
 from featx.extraction.given import given_extraction
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import write_atomic
-from featx.reporting.contents import Embedded, Subject
+from featx.reporting.contents import Embedded, Heats, Subject
 from featx.reporting.files import write_figures
 from featx.reporting.heat_maps import find_heats
 from featx.reporting.map import lay_out
@@ -32,6 +32,7 @@ from featx.types import IN_MEMORY
 __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
 PAGE = "report.html"
+LATER = "featx report makes the page again with them"
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
 
@@ -76,8 +77,9 @@ def write_report(
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)
-        if heat_maps and subject.embedded is not None:
-            subject = replace(subject, heats=find_heats(subject, run.model))
+        if subject.embedded is not None:
+            heats = find_heats(subject, run.model) if heat_maps else Heats(missing=LATER)
+            subject = replace(subject, heats=heats)
         seed = run.results.seed or 0
         layout = None if subject.embedded is None else lay_out(subject.embedded, seed=seed)
         text = write_page(subject, layout)
@@ -120,7 +122,27 @@ def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subje
         command=run.command,
         embedded=embedded,
         missing=missing or absent,
+        known=_known(shown, extractions),
+        made=str(run.model_document.get("provenance", {}).get("date", ""))[:10],
     )
+
+
+def _known(
+    shown: Predictions, extractions: Sequence[Extraction]
+) -> dict[str, tuple[str | None, str]]:
+    """Id -> group and SHA-256 of the images that were evaluated.
+
+    Where they are no longer there, the digits of it that the predictions have.
+    """
+    known: dict[str, tuple[str | None, str]] = {}
+    if shown.content is not None:
+        known = {i: (None, c) for i, c in zip(shown.ids, shown.content, strict=True)}
+    for first in extractions[:1]:
+        for i in np.flatnonzero(first.ok):
+            row, digest = first.manifest.rows[i], first.hashes[i].tobytes().hex()
+            _, then = known.get(row.id, (None, ""))
+            known[row.id] = row.group, digest if digest.startswith(then) else then
+    return known
 
 
 def _embedded(

@@ -8,7 +8,17 @@ from pydantic import Field
 
 from featx.runs.record import Record
 
-__all__ = ["Cost", "Dataset", "Extracted", "ExtractionReport"]
+__all__ = ["Corrected", "Cost", "Dataset", "Extracted", "ExtractionReport"]
+
+
+class Corrected(Record):
+    """What ``--labels`` changed, as `featx.data.manifest.Corrections`."""
+
+    files: list[str]
+    decisions: dict[str, int]
+    changes: list[dict[str, str | None]] = Field(default_factory=list)
+    not_applied: list[dict[str, str]] = Field(default_factory=list)
+    new_classes: list[str] = Field(default_factory=list)
 
 
 class Dataset(Record):
@@ -25,6 +35,7 @@ class Dataset(Record):
     exact_copies: dict[str, int] | None = None
     sha256: str | None = None
     hashed: str = "files"
+    corrections: Corrected | None = None
 
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_unasked(featx, report: dict, faulty: Path, audit
 
 def test_names_cannot_run_on_the_page(report: dict, audited: Path) -> None:
     page = (audited / "audit.html").read_text("utf-8")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # featx's own
     assert "&lt;script&gt;alert(1)&lt;" in page
     assert page.count("data:image/webp;base64,") >= 6
     assert "http" not in page.replace("http-equiv", "")

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from featx.reporting.blocks import Table
+from featx.reporting.glossary import GLOSSARY
 from featx.runs import load_run
 from featx.stats.metrics import metric_name
 from tests.lab import in_process
@@ -23,6 +24,11 @@ def terms() -> set[str]:
     """The first cell of each row of the glossary; `` / `` stands between names of one thing."""
     rows = re.findall(r"^\| (?!-|term )(.+?) \|", PAGE.read_text("utf-8"), re.MULTILINE)
     return {name.strip("`* ").lower() for row in rows for name in row.split(" / ")}
+
+
+def test_every_term_that_a_page_explains_is_explained_here() -> None:
+    explained = {re.sub(r"^top \d+ ", "top k ", term.lower()) for term in GLOSSARY}
+    assert explained <= terms()
 
 
 def paint(root: Path) -> None:

@@ -79,7 +79,7 @@ def test_words_say_where() -> None:
 def test_the_page_shows_them_or_says_why_not(
     photos: Path, tmp_path: Path, head: str, shows: bool
 ) -> None:
-    made = featx.fit(photos, **NETWORK, head=head,
+    made = featx.fit(photos, **NETWORK, head=head, heat_maps=True,
                      layer=["layer2"], cv=3, estimate="cv", runs=tmp_path, name="x", report=True,
                      cache=photos.parent / "cache")  # fmt: skip
     page = (made.folder / "report.html").read_text("utf-8")
@@ -89,5 +89,5 @@ def test_the_page_shows_them_or_says_why_not(
     assert (page.count("Evidence for") > 5) == shows
     assert "<script>alert" not in page
     plain = featx.report(made, output=tmp_path / "plain.html", heat_maps=False).read_text("utf-8")
-    assert "heat map" not in plain.lower()
+    assert "No heat maps: featx report makes the page again with them." in plain
     assert "Evidence for" not in plain

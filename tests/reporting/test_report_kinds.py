@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,13 @@ def test_of_many_classes_those_that_matter_have_names(many: Any, tmp_path: Path)
     least = min(involved[classes.index(c)] for c in most)
     assert all(involved[k] <= least for k, c in enumerate(classes) if c not in most)
     legend = section(many, "map")
-    assert legend.count('class="swatch"') == 24
-    assert "grey: 21 smaller classes" in legend
-    assert "class 23</li>" in legend  # the 24 larger classes
-    assert "class 24</li>" not in legend
+    marks = re.findall(r'<li><svg[^>]*class="swatch"><path d="([^"]*)" class="([^"]*)"', legend)
+    assert len(marks) == len(set(marks)) == 36  # no two agree in shape and colour
+    neighbours = itertools.pairwise(marks)
+    assert all(a[0] != b[0] and a[1] != b[1] for a, b in neighbours)
+    assert "grey: 9 smaller classes" in legend
+    assert "class 35</li>" in legend
+    assert "class 36</li>" not in legend
 
 
 @pytest.mark.parametrize("kind", ["tuned", "larger", "many"])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from featx.reporting.comparison import comparison_blocks
+from featx.reporting.disagreements import disagreement_blocks
 from featx.reporting.html import page
 
 __all__ = ["PLUGIN"]
 
 
 def _write(document: Mapping[str, Any]) -> str:
-    return page("Comparison of runs", comparison_blocks(document))
+    blocks = [
+        replace(chapter, blocks=[*chapter.blocks, *disagreement_blocks(document)])
+        if chapter.key == "images" else chapter
+        for chapter in comparison_blocks(document)
+    ]  # fmt: skip
+    return page("Comparison of runs", blocks)
 
 
 PLUGIN = _write

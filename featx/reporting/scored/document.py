@@ -29,7 +29,6 @@ from featx.reporting.blocks import (
 )
 from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
-from featx.reporting.run_page import folded
 from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
 from featx.reporting.scored.words import rests_on, sentences
@@ -102,7 +101,7 @@ def _classes(scored: ScoredFolder) -> Iterator[Block]:
         )
     columns = ("class", "images", "share", "share of training images", "", "median probability",
                "abstained")  # fmt: skip
-    yield from folded(Table(columns, rows).kept(), f"all {len(rows):,} classes")
+    yield Table(columns, rows).kept()
     if drift is not None:
         yield Paragraph(
             f"Training images: what was predicted for {len(drift.old_places):,} of them by "
@@ -179,9 +178,9 @@ def _unreadable(scored: ScoredFolder) -> Iterator[Block]:
         f"{counted(len(failures), 'file')} could not be read, and nothing is predicted for "
         + ("it." if len(failures) == 1 else "them.")
     )
-    more = f"the first {len(rows):,}; the output file has all"
-    more = f"all {len(rows):,}" if len(rows) == len(failures) else more
-    yield from folded(Table(("file", "why"), rows, range(2)), more)
+    yield Table(("file", "why"), rows, range(2))
+    if len(rows) < len(failures):
+        yield Paragraph(f"The first {len(rows):,}; the output file has all.", "note")
 
 
 def _tiles(scored: ScoredFolder, rows: Int, *, named: bool = True) -> Gallery:
