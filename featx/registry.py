@@ -22,13 +22,15 @@ import sys
 from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from featx import console
 from featx.errors import FeatxError, PluginError, UnknownNameError
 from featx.files import printable
 
 __all__ = ["PluginOrigin", "Registry", "lacks", "plugin_origin"]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -124,6 +126,20 @@ class Registry:
                 yield name, self.get(name)
             except PluginError as error:
                 _warn_once(error.message)
+
+    def ask(self, name: str, question: Callable[[], T]) -> T | None:
+        """What a plug-in answers; None, with a warning that names its package, where it raises.
+
+        Whatever featx's own plug-ins raise goes on.
+        """
+        try:
+            return question()
+        except Exception as error:  # code of others, which may raise anything
+            if (origin := self.origin(name)) is None:
+                raise
+            reason = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+            _warn_once(f"the {self.kind} {name!r} of the package {origin} is left out: {reason}")
+            return None
 
     def origin(self, name: str) -> PluginOrigin | None:
         """The package that brings a plug-in; None for featx's own."""

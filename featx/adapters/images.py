@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from featx.adapters._inputs import images_manifest
@@ -10,21 +11,15 @@ from featx.adapters._kept import kept_extractors
 from featx.artifact import Model
 from featx.config import ExtractConfig, ScoreConfig
 from featx.config.options import sections
-from featx.errors import UnknownNameError
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.scoring.folder import predict_rows
 from featx.scoring.scores import Scores
 
 __all__ = ["PLUGIN"]
 
-_OPTIONS = ("batch_size", "cache", "device", "engine", "offline", "weights", "workers")
 
-
-def predict_images(model: Model, images: Any, **options: Any) -> Scores:
+def predict_images(model: Model, images: Any, options: Mapping[str, Any]) -> Scores:
     """See `featx.artifact.Model.predict_images`."""
-    for name in options:
-        if name not in _OPTIONS:
-            raise UnknownNameError("option", name, _OPTIONS)
     [config] = sections(options, ExtractConfig)
     manifest = images_manifest(images)
     requests = [(e.spec.fingerprint, e.request, str(e.weights)) for e in model.extractors]

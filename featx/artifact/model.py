@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -131,17 +131,28 @@ class Model:
         """
         save_model(self, path, overwrite=overwrite)
 
-    def predict_images(self, images: Any, **options: Any) -> Any:
+    def predict_images(
+        self,
+        images: Any,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        workers: int | None = None,
+        offline: bool = False,
+    ) -> Any:
         """Predict images: paths, PIL images or uint8 arrays.
 
         Parameters
         ----------
         images : sequence of path, PIL.Image.Image or ndarray of shape (height, width, 3), uint8
             Also one array of shape (n, height, width, 3), or one image.
-        **options
-            ``cache``, a folder to keep embeddings in (default None: nothing is kept), and
-            ``weights``, ``engine``, ``device``, ``batch_size``, ``workers``, ``offline`` as in
-            `featx.score`.
+        cache : path, optional
+            Folder of cached embeddings. Default None keeps none.
+        weights, engine, device, batch_size, workers, offline
+            As in `featx.score`.
 
         Returns
         -------
@@ -152,11 +163,20 @@ class Model:
         Raises
         ------
         UsageError
-            ``images`` holds something else, or an option is unknown.
+            ``images`` holds something else, or an option makes no sense.
         ModelError, BackboneError
             See `featx.score`.
         """
-        return _IMAGES.get("images")(self, images, **options)
+        options = {
+            "cache": cache,
+            "weights": weights,
+            "engine": engine,
+            "device": device,
+            "batch_size": batch_size,
+            "workers": workers,
+            "offline": offline,
+        }
+        return _IMAGES.get("images")(self, images, options)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the predicted class of each embedding.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 from featx import console
 from featx.backbones._base import BackboneInfo, LayerInfo, Source
@@ -33,11 +34,14 @@ def list_backbones(filter: str | None = None, *, limit: int | None = None) -> li
     list of BackboneInfo
         featx's own first. Width and parameters are measured when there are at most 50 rows.
     """
-    names = _matching(filter)[:limit]
-    rows = [source.info(name) for source, name in names]
+    rows = [
+        (row, source, name)
+        for prefix, source, name in _matching(filter)[:limit]
+        if (row := SOURCES.ask(prefix, partial(source.info, name))) is not None
+    ]
     if len(rows) > _MEASURED:
-        return rows
-    return [_measured(row, source, name) for row, (source, name) in zip(rows, names, strict=True)]
+        return [row for row, _, _ in rows]
+    return [_measured(row, source, name) for row, source, name in rows]
 
 
 def count_backbones(filter: str | None = None) -> int:
@@ -45,7 +49,7 @@ def count_backbones(filter: str | None = None) -> int:
     return len(_matching(filter))
 
 
-def _matching(filter: str | None) -> list[tuple[Source, str]]:
+def _matching(filter: str | None) -> list[tuple[str, Source, str]]:
     pattern = filter or "*"
     if not any(c in pattern for c in "*?["):
         pattern = f"{pattern}*" if ":" in pattern else f"*{pattern}*"
@@ -53,7 +57,11 @@ def _matching(filter: str | None) -> list[tuple[Source, str]]:
     one = bool(colon) and prefix in SOURCES.names()
     sources: list[tuple[str, Source]]
     sources = [(prefix, SOURCES.get(prefix))] if one else list(SOURCES.working())
-    named = {f"{prefix}:{name}": (s, name) for prefix, s in sources for name in s.names()}
+    named = {
+        f"{prefix}:{name}": (prefix, s, name)
+        for prefix, s in sources
+        for name in SOURCES.ask(prefix, s.names) or ()
+    }
     found = [full for full in named if fnmatchcase(full, pattern)]
     if not found and pattern != filter:  # a part of a name, in other words than the zoo's
         part = filter.partition(":")[2] if filter and one else filter

@@ -121,7 +121,8 @@ def _holding(part: str) -> str:
     """`` 'dinov2' is part of 8 names: …``; empty where no backbone's name holds it."""
     if not part or ":" in part:
         return ""
-    names = [f"{s}:{name}" for s, source in SOURCES.working() for name in source.names()]
+    asked = ((s, SOURCES.ask(s, source.names)) for s, source in SOURCES.working())
+    names = [f"{s}:{name}" for s, found in asked for name in found or ()]
     networks = list(dict.fromkeys(name.partition(".")[0] for name in names))
     found = names_holding(part, networks) or names_holding(part, names)
     return f" {names_message(part, found)}" if found else ""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import featx
-from featx.errors import ModelError, UnknownNameError, UsageError
+from featx.errors import ConfigError, ModelError, UsageError
 from featx.runs import Run
 
 
@@ -52,8 +52,8 @@ def test_one_bad_image_costs_its_own_row_only(
     assert [(f.id, f.reason) for f in scores.failures] == [("nix.png", "file not found")]
     with pytest.raises(UsageError, match="Image 1 is a int"):
         model.predict_images([paths[0], 3])
-    with pytest.raises(UnknownNameError, match="Unknown option 'layer'"):
-        model.predict_images(paths, layer="layer1")
+    with pytest.raises(ConfigError, match="workers"):
+        model.predict_images(paths, workers=0)
 
 
 def test_a_model_is_used_as_a_classifier(model: featx.artifact.Model, tmp_path: Path) -> None:

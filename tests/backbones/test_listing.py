@@ -103,6 +103,7 @@ def test_json():
         "on_this_machine": False,
         "origin": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         "embedded": False,
+        "plugin": None,
     }
     layers = json.loads(run("timm:test_vit", "--layers", "--json").stdout)
     assert {"name", "kind", "shape"} == set(layers[0])

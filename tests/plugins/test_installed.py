@@ -113,11 +113,26 @@ def test_broken_plug_ins_are_named_and_cost_nothing_else(site: Path, run: Featx)
     install_page(site)
     install(
         site,
-        {"other.py": "raise RuntimeError('no such\\nlibrary')"},
+        {
+            "other.py": "raise RuntimeError('no such\\nlibrary')",
+            "acme_featx/offline.py": "class Source:\n"
+            "    def names(self): raise OSError('no network')\n"
+            "    info = build = sketch = names\n"
+            "SOURCE = Source()",
+            "acme_featx/blind.py": "class Source:\n"
+            "    def names(self): return ['stripes']\n"
+            "    def info(self, name): raise OSError('nothing known')\n"
+            "    build = sketch = info\n"
+            "SOURCE = Source()",
+        },
         name="other",
         groups={
             "featx.heads": {"crashes": "other:HEAD", "absent": "nowhere:HEAD", "A b": "other:X"},
-            "featx.backbones": {"zoo": "other:ZOO"},
+            "featx.backbones": {
+                "zoo": "other:ZOO",
+                "offline": "acme_featx.offline:SOURCE",
+                "blind": "acme_featx.blind:SOURCE",
+            },
             "featx.samplers": {"wrong": "acme_featx.heads:GAUSSIAN_NB", "late": "acme_featx:NONE"},
         },
     )
@@ -131,7 +146,10 @@ def test_broken_plug_ins_are_named_and_cost_nothing_else(site: Path, run: Featx)
     assert outcome.code == 1
     assert "RuntimeError: no such library" in outcome.err
     assert "pip uninstall other" in outcome.err
-    assert "acme:stripes" in run("backbones", "stripes").out
+    listed = run("backbones", "stripes")
+    assert "acme:stripes" in listed.out
+    for name, why in (("offline", "no network"), ("blind", "nothing known")):
+        assert f"{name!r} of the package other 1.0 is left out: OSError: {why}" in listed.err
     faults = {r["name"]: r["fault"] for r in json.loads(run("doctor", "--json").out)["plugins"]}
     broken = {"crashes", "absent", "A b", "zoo", "wrong", "late"}
     assert {name for name, fault in faults.items() if fault} == broken
