@@ -25,7 +25,15 @@ def plain_array(values: Any) -> Any:
         return values.toarray()
     if hasattr(values, "to_numpy"):
         return values.to_numpy()
-    return values if isinstance(values, np.ndarray) else np.asarray(values, dtype=_kind(values))
+    if isinstance(values, np.ma.MaskedArray):  # what is masked is missing
+        kind = np.float64 if values.dtype.kind in "biuf" else object
+        return np.ma.filled(values.astype(kind), np.nan)
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        return np.asarray(values, dtype=_kind(values))
+    except ValueError:
+        raise DatasetError("Rows have different lengths: each needs the same columns.") from None
 
 
 def _kind(values: Any) -> Any:
@@ -85,7 +93,12 @@ def side_by_side(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
 def _numbers(array: Any, name: str) -> NDArray[Any]:
     """One column, or several as one array, as numbers."""
     shown = printable(name.strip())
-    if array.ndim == 0 or (array.ndim == 1 and name == "X"):
+    if array.ndim == 0:
+        raise DatasetError(
+            f"{shown} is {type(array.item()).__name__}, not rows of numbers.",
+            hint="Give an array, a frame, a tensor, or the name of a file of arrays.",
+        )
+    if array.ndim == 1 and name == "X":
         raise DatasetError(
             f"{shown} has shape {array.shape}; it needs (n_rows, n_features).",
             hint="One feature: X.reshape(-1, 1). One row: X.reshape(1, -1).",

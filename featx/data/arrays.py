@@ -133,7 +133,7 @@ def read_arrays(
     labelled : bool, default True
         False reads neither labels nor splits.
     columns : sequence of str, optional
-        Names of the features that a model takes, in its order.
+        Names of the features that a model takes, in its order; rows of one array have no names.
 
     Raises
     ------
@@ -152,6 +152,8 @@ def read_arrays(
         "id": config.path_column,
     }
     table = read_columns(config.dataset)
+    if columns and not table.keys() & set(columns):  # unnamed, as arrays in memory are
+        columns = None if any(np.ndim(plain_array(v)) > 1 for v in table.values()) else columns
     return _arrays(table, asked, columns or config.columns, config.dataset, labelled=labelled)
 
 

@@ -74,17 +74,15 @@ def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
             hint="Write them to a file, and name that: --set data.dataset=ARRAYS.npz, or for "
             "featx report --dataset ARRAYS.npz.",
         )
-    if config.columns or os.path.splitext(source)[1].lower() in ARRAY_SUFFIXES:
-        raise UsageError(
-            f"'{shown}' holds arrays, and this reads images."
-            if os.path.isfile(source)
-            else f"--columns belongs to a file of arrays, and there is none at '{shown}'.",
-            hint="featx fit and featx score take files of arrays.",
-        )
     if not os.path.exists(source):
         raise UsageError(
             f"There is no data set at '{shown}'.", hint="Name a folder of images or a manifest."
         )
+    if config.columns or os.path.splitext(source)[1].lower() in ARRAY_SUFFIXES:
+        problem = f"'{shown}' holds arrays, and this reads images."
+        if os.path.isdir(source):
+            problem = f"--columns belongs to a file of arrays, and '{shown}' is a folder."
+        raise UsageError(problem, hint="featx fit and featx score take files of arrays.")
     if os.path.isfile(source) and is_manifest_name(source):
         return read_manifest_file(config, labelled=labelled)
     given = [name for name in _MANIFEST_ONLY if getattr(config, name) is not None]

@@ -186,7 +186,10 @@ def _alike_notes(data: FitData, copies: IntArray, kept: BoolArray) -> list[str]:
     n = int(kept.sum())
     sentence = alike_sentence(copies[kept], "training images")
     if data.given and n > 1 and embeddings_alike(next(iter(data.X.values()))[kept]):
-        raise FitError(f"All {n:,} rows to train on are equal. Nothing can be learned from them.")
+        raise FitError(
+            f"All {n:,} rows to train on are equal. Nothing can be learned from them.",
+            hint="Numbers are used as 32-bit floats: subtract a large common offset first.",
+        )
     if n > 1 and len(np.unique(copies[kept])) == 1:
         found = sentence or f"All {n} training images are copies of one."
         raise FitError(f"{found} Nothing can be learned from them.", hint=hint)

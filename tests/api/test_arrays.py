@@ -140,7 +140,10 @@ def test_the_command_line_takes_files(featx_cli: Featx, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text("utf-8").splitlines()))
     assert [row["path"] for row in rows] == [str(i) for i in range(7)]
     assert [row["prediction"] for row in rows] == Y[:7].tolist()
-    missing = featx_cli("score", runs / "one", as_file(tmp_path, ".npz"))
+    unnamed = featx_cli("score", runs / "one", as_file(tmp_path, ".npz"), "-o", tmp_path / "u.csv")
+    assert unnamed.code == 0, unnamed.err
+    FRAME[FEATURES[1:]].to_csv(tmp_path / "few.csv", index=False)
+    missing = featx_cli("score", runs / "one", tmp_path / "few.csv")
     assert missing.code == 2
     assert "Unknown column 'f0'" in missing.err
 
@@ -236,6 +239,10 @@ def change(value: float) -> np.ndarray:
         ((X, ["one"] * N), {}, FitError, "class"),
         ((np.ones((N, 3)), Y), {}, FitError, "90 rows to train on are equal"),
         ((X[:0], Y[:0]), {}, DatasetError, "nothing to fit on"),
+        (([[1, 2], [3]], ["a", "b"]), {}, DatasetError, "Rows have different lengths"),
+        (({"a": 1}, ["a", "b"]), {}, DatasetError, "X is dict, not rows of numbers"),
+        ((np.ma.masked_less(X, -1), Y), {}, DatasetError, "rows hold NaN"),
+        ((X.astype(np.float64) + 1e10, Y), {}, FitError, "large common offset"),
         ((X,), {}, DatasetError, "no labels"),
         ((X, "insect"), {}, UsageError, "y='insect' names a column, and X is an array"),
         ((FRAME, "insekt"), {}, UsageError, "mean 'insect'"),
