@@ -88,7 +88,9 @@ def _clock(seconds: float) -> str:
 def silence(silent: bool) -> None:
     """Whether nothing is drawn from now on."""
     global _silent
-    _silent = silent
+    with lock:
+        _silent = silent
+        _erase()
 
 
 @contextmanager

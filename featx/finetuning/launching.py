@@ -17,9 +17,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -95,11 +96,18 @@ def run_together(
     with tempfile.TemporaryDirectory(prefix="featx-") as folder:
         team = _Team(devices, name)
         try:
-            team.start(work, Path(folder) / "meeting", payload)
-            with console.elsewhere():
-                team.serve(answer)
+            with console.stage(f"{name}, starting {len(devices)} processes"):
+                team.start(work, Path(folder) / "meeting", payload)
+            team.serve(answer)
         finally:
             team.end()
+
+
+class _Line(Enum):
+    """Who draws the line of the terminal that moves: the leader, or who started it."""
+
+    TAKEN = "taken"
+    FREE = "free"
 
 
 class _Team:
@@ -110,6 +118,7 @@ class _Team:
         self.processes: list[SpawnProcess] = []
         self.pipes: list[Connection] = []
         self.failures: dict[int, _Failure] = {}
+        self.elsewhere = ExitStack()  # while the leader draws the line of the terminal
 
     def start(self, work: Callable[..., None], meeting: Path, payload: bytes) -> None:
         """Start all of them, deaf to Ctrl-C: it is this process that ends them."""
@@ -130,6 +139,8 @@ class _Team:
         for pipe in self.pipes:
             with suppress(OSError):  # of one that died already: `serve` sees it
                 pipe.send_bytes(payload)  # not `send`, by which tensors would be shared
+        # The leader takes the line as soon as it is there to draw it.
+        connection.wait([self.pipes[0], self.processes[0].sentinel])
 
     def serve(self, answer: Callable[[Any], Any]) -> None:
         """Answer until all have ended well, or one has not."""
@@ -154,6 +165,11 @@ class _Team:
             message = pipe.recv()
         except (EOFError, OSError):
             pipe.close()
+            return None
+        if isinstance(message, _Line):
+            self.elsewhere.close()
+            if message is _Line.TAKEN:
+                self.elsewhere.enter_context(console.elsewhere())
             return None
         if not isinstance(message, _Failure):
             return message
@@ -189,6 +205,7 @@ class _Team:
 
     def end(self) -> None:
         """End those that still run, gently first: a progress bar has a cursor to give back."""
+        self.elsewhere.close()
         for process in self._running():
             process.terminate()
         deadline = time.monotonic() + _GRACE_S
@@ -235,10 +252,15 @@ def _enter(
         return pipe.recv()
 
     try:
-        arguments = pipe.recv()
-        _join(world, meeting)
-        work(world, ask, *arguments)
-        dist.destroy_process_group()
+        if world.leads:
+            pipe.send(_Line.TAKEN)
+        with console.working():
+            arguments = pipe.recv()
+            _join(world, meeting)
+            work(world, ask, *arguments)
+            dist.destroy_process_group()
+        if world.leads:
+            pipe.send(_Line.FREE)
     except (KeyboardInterrupt, Exception) as error:
         own = error if isinstance(error, FeatxError | OSError) else None
         if isinstance(own, OSError) and explain(own) is None:

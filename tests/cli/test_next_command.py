@@ -209,6 +209,27 @@ def test_what_extract_and_inspect_print_next_finds_everything_cached(
     assert "28 cached, 0 computed" in scored.err
 
 
+def test_own_weights_are_found_by_every_command_that_is_printed(
+    featx: Featx, workspace: Path, tmp_path: Path
+) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    weights, cache = tmp_path / "my 'weights'.safetensors", tmp_path / "the cache"
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), weights)
+    network = ["--backbone", "timm:test_resnet", "--weights", weights, "--size", "32"]
+    extracted = featx("extract", "photos", *network, "--cache", cache)
+    more = ["--runs", tmp_path / "my runs", "--name", "w", "--cv", "2", "--estimate", "cv"]
+    fitted = featx(*printed(extracted.err), *more)
+    assert "28 cached, 0 computed" in fitted.err
+    words = printed(fitted.err)
+    words[words.index("NEW_IMAGES")] = "photos"
+    words[words.index("scores.csv")] = str(tmp_path / "s.csv")
+    scored = featx(*words)
+    assert scored.code == 0, scored.err
+    assert "28 cached, 0 computed" in scored.err
+
+
 def test_nothing_is_suggested_where_it_could_only_fail(featx: Featx, tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "broken" / label).mkdir(parents=True)
@@ -236,9 +257,12 @@ def test_an_audit_suggests_a_fit_without_the_copies_it_found(
     shutil.copy(photos / "red" / "00.png", photos / "red" / "again.png")
     network = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
     found = featx("audit", photos, *network, "-o", tmp_path / "what is wrong", "--folds", "2")
-    assert printed(found.err, "Without the copies: ") == [
+    words = printed(found.err, "Without the copies: ")
+    assert words == [
         "fit", str(photos), "--exclude", str(tmp_path / "what is wrong" / "exclude.csv"), *network
     ]  # fmt: skip
+    few = ["--cv", "2", "--estimate", "cv", "--runs", tmp_path / "runs", "--name", "r", "-j", "1"]
+    assert featx(*words, *few).code == 0
 
 
 def test_the_command_that_repairs_a_cache_names_it(featx: Featx, tmp_path: Path) -> None:

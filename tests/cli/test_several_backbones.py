@@ -97,7 +97,7 @@ def test_side_by_side_they_tell_apart_what_neither_does(
     capsys.readouterr()
     assert run("score", "runs/joined", "new", "-o", "joined.csv") == 0
     said = capsys.readouterr().err
-    assert "5 images: 4 cached, 0 computed, 1 quarantined." in said
+    assert "5 images: 4 cached, 0 computed, 1 quarantined;" in said
     rows = scored(here / "joined.csv")
     assert rows.pop("broken.png")["error"]
     assert {path: row["prediction"] for path, row in rows.items()} == {
