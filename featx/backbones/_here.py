@@ -55,7 +55,7 @@ def _of_timm() -> Iterator[str]:
     home = os.environ.get("HF_HOME") or Path(_cache_home(), "huggingface")
     hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
     for folder in hub.glob("models--timm--*"):
-        if any(folder.glob(f"snapshots/*/{name}") for name in _WEIGHTS):
+        if any(path.name in _WEIGHTS for path in folder.glob("snapshots/*/*")):
             yield f"timm:{folder.name.removeprefix('models--timm--')}"
 
 
