@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from featx.api.audit import audit
     from featx.api.compare import compare
+    from featx.api.evaluate import evaluate
     from featx.api.export import export_model
     from featx.api.extract import extract
     from featx.api.finetune import finetune
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "evaluate",
     "export_model",
     "extract",
     "finetune",
@@ -45,6 +47,7 @@ __all__ = [
 _HOMES = {
     "audit": "featx.api.audit",
     "compare": "featx.api.compare",
+    "evaluate": "featx.api.evaluate",
     "export_model": "featx.api.export",
     "extract": "featx.api.extract",
     "finetune": "featx.api.finetune",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from featx import console
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.config.options import sections
@@ -12,10 +13,19 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.used import check_cache, used_by
 from featx.outputs import Claims, claimed
-from featx.scoring.folder import extract_again, outputs_of, predict_rows, write_scores
+from featx.scoring.checks import check_limits
+from featx.scoring.drift import known_groups
+from featx.scoring.folder import (
+    check_scores,
+    extract_again,
+    outputs_of,
+    predict_rows,
+    write_scores,
+)
+from featx.scoring.history import add_line, check_history, describe_scoring
 from featx.scoring.scores import Scores
 
-__all__ = ["score"]
+__all__ = ["score", "score_images"]
 
 
 def score(
@@ -59,6 +69,8 @@ def score(
         with; the message says what differs.
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
+    AlarmError
+        What ``fail_on`` names was found; all is written. `Scores.require_calm` asks later.
 
     Examples
     --------
@@ -68,11 +80,28 @@ def score(
     """
     given = sections(options, ScoreConfig, ExtractConfig)
     config, extract = _one_source(config, extract, given, options)
+    scores = score_images(model, images, output=output, config=config, extract=extract)
+    scores.require_calm(config.fail_on)
+    return scores
+
+
+def score_images(
+    model: Model | str | os.PathLike[str],
+    images: str | os.PathLike[str] | DatasetConfig,
+    *,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+) -> Scores:
+    """`score` from checked sections; ``config.fail_on`` is left to the caller."""
     loaded = model if isinstance(model, Model) else load_model(model)
+    check_limits(loaded, config.fail_on)
     if not isinstance(images, DatasetConfig):
         images = DatasetConfig(dataset=os.fspath(images))
     named = "" if isinstance(model, Model) else os.fspath(model)
-    with claimed(outputs_of(output, config), used_by(images, extract, model=model)) as claims:
+    outputs, used = outputs_of(output, config), used_by(images, extract, model=model)
+    check_history(config.history, outputs, used)
+    with claimed(outputs, used) as claims:
         return _score(loaded, named, images, output, config, extract, claims)
 
 
@@ -91,13 +120,18 @@ def _score(
     check_cache(manifest, extract.cache)
     extractions = extract_again(model, manifest, config, extract)
     scores = predict_rows(model, extractions, config)
+    scores, drift = check_scores(model, extractions, scores, known_groups(images), config)
     scores = write_scores(scores, extractions[0], output, config, claims)
-    if config.report is None:
-        return scores
-    from featx.reporting.score_page import add_page  # drawing is imported where it is used
+    if config.history is not None:
+        add_line(config.history, describe_scoring(model, named, images.dataset, scores))
+    if config.report is not None:
+        from featx.reporting.score_page import add_page  # drawing is imported where it is used
 
-    place = claims.place(config.report)
-    return add_page(model, named, extractions, scores, place, config, images, extract)
+        place = claims.place(config.report)
+        scores = add_page(model, named, extractions, scores, drift, place, config, images, extract)
+    for sentence in scores.warnings():
+        console.at_end(sentence, warning=True)
+    return scores
 
 
 def _one_source(

@@ -29,6 +29,7 @@ from featx.artifact.folder import FolderReader, write_folder
 from featx.artifact.heads import MAX_FEATURES, decode_heads, encode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
+from featx.artifact.seen import Seen
 from featx.artifact.trust import Trust
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
@@ -42,6 +43,7 @@ DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
 CARD = "README.md"  # for people; never read
 DRIFT = "drift.safetensors"
+SEEN = "seen.safetensors"
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
@@ -78,6 +80,8 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
         files[NOVELTY] = model.novelty.encode()
     if model.drift is not None:
         files[DRIFT] = model.drift.encode()
+    if model.seen:
+        files[SEEN] = model.seen.encode()
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
@@ -112,6 +116,7 @@ def _describe(model: Model, files: Mapping[str, bytes], **fields: Any) -> Docume
         **fields,
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
+        "seen": len(model.seen) if model.seen else None,
         "augmentation": None if model.augmentation is None else plain(model.augmentation),
         "metrics": plain(model.metrics),
         "provenance": plain(model.provenance),
@@ -176,6 +181,8 @@ def _needed(document: Document, source: str) -> set[str]:
         needed.add(NOVELTY)
     if document.trust is not None and document.trust.drift is not None:
         needed.add(DRIFT)
+    if document.seen is not None:
+        needed.add(SEEN)
     for i, extractor in enumerate(document.extractors):
         if extractor.weights not in {None, WEIGHTS.format(i)}:
             raise ModelError(
@@ -281,6 +288,8 @@ def _build(
                 n_classes=len(model.classes),
                 source=source,
             )
+        if SEEN in files:
+            model.seen = Seen.decode(files[SEEN], n=document.seen or 0, source=source)
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):
             method(trial)

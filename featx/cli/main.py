@@ -86,9 +86,11 @@ def featx() -> None:
     featx extract photos/              cached embeddings from a frozen backbone
     featx fit photos/ --name first     searched and evaluated classifier
     featx score runs/first new/        one row per new image
+    featx evaluate runs/first other/   how good it is on other labelled images
     featx compare runs/first runs/b    which is better, how surely, at what price
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict),
+    4 done but what --fail-on names was found,
     130 interrupted (run the same command again to go on).
     """
 

@@ -28,7 +28,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file)."""
-    from featx.api.score import score as score_images
+    from featx.api.score import score_images
 
     scores = score_images(model, data, output=score.output, config=score, extract=extract)
     if as_json:
@@ -36,6 +36,8 @@ def command(
     else:
         rows = [(printable(name), count) for name, count in scores.counts().items() if count]
         console.table("", ("class", "images"), rows)
+        console.out("\n".join(["", *scores.sentences()]))
     if strict:
         scores.require_all()
+    scores.require_calm(score.fail_on)
     scores.require_any()

@@ -19,6 +19,7 @@ from featx.reporting.blocks import (
     Table,
 )
 from featx.reporting.contents import Subject
+from featx.reporting.evaluated import evaluation_chapters, evaluation_sentences
 from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import case_cards, least_certain, sample_group, worst_mistakes
 from featx.reporting.heat import heats_words
@@ -63,8 +64,11 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     confusion = [f for f in drawn if "confusion" in f.name]
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    evaluated = "evaluation" in subject.results
+    found = evaluation_sentences(subject.results) if evaluated else sentences(subject)
     blocks: list[Block] = [
-        Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
+        Chapter("found", "Asked and found", [Points(found, "verdict")]),
+        *(evaluation_chapters(subject.results) if evaluated else ()),
         Chapter("data", "Data", list(_data(subject))),
         Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
@@ -95,7 +99,7 @@ def _data(subject: Subject) -> Iterator[Block]:
     parts = [
         f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
     ]
-    if results.get("n_test_images"):
+    if results.get("n_test_images") and "evaluation" not in results:
         parts.append(f"{results['n_images']:,} to train and select on")
         parts.append(f"{counted(results['n_test_images'], 'test image')}, used once")
     if results.get("n_groups"):
@@ -162,7 +166,7 @@ def _uncertain(subject: Subject) -> Iterator[Block]:
 
 
 def _why(subject: Subject) -> str:
-    if subject.embedded is None:
+    if subject.embedded is None or subject.embedded.tested.all():
         return ""
     return heats_words(subject.heats) + (
         "Below each are the training images that the backbone finds nearest, with the cosine of "

@@ -28,6 +28,7 @@ from featx.system_errors import in_words, writing
 __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
 PAGE = "report.html"
+ONCE = {"test", "holdout", "evaluated", "copies"}  # levels whose images train nothing there
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
 
@@ -67,6 +68,9 @@ def write_report(
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)
+        evaluation = run.results.evaluation
+        if evaluation is not None and evaluation.unknown_classes:
+            heat_maps = False  # the model's columns are not those of the predictions
         if heat_maps and subject.embedded is not None:
             subject = replace(subject, heats=find_heats(subject, run.model))
         seed = run.results.seed or 0
@@ -138,7 +142,7 @@ def _embedded(
     if len(kept) * width * 4 > MOST_EMBEDDED:
         return None, f"This page has no pictures: the embeddings of {len(kept):,} images are many."
     rows = [first.manifest.rows[i] for i in kept]
-    tested = shown_ids if level in {"test", "holdout"} else set()
+    tested = shown_ids if level in ONCE else set()
     embedded = Embedded(
         ids=[row.id for row in rows],
         paths=[row.path for row in rows],
