@@ -27,7 +27,11 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file)."""
+    """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file).
+
+    Exit codes: 0 done, 3 files were quarantined (--strict), 4 what --fail-on names was found; the
+    rows are written in each case.
+    """
     from featx.api.score import score_images
 
     scores = score_images(model, data, output=score.output, config=score, extract=extract)

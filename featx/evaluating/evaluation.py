@@ -200,7 +200,8 @@ def _describe(
     alike = estimates.get("known_classes", None if unknown else estimate)
     against = {}
     if shipped is not None and alike is not None:
-        against = against_shipped(alike.metrics, shipped.metrics)
+        whole = all(answers.labels[name] for name in model.classes)
+        against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
     return ModelEvaluation(
         model=printable(named),
         shipped=shipped,

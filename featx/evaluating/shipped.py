@@ -12,9 +12,12 @@ from featx.runs.evaluated import WithShipped
 
 __all__ = ["against_shipped"]
 
+#: Metrics that are means over images, or over the classes that have any.
+OF_SOME_CLASSES = {"accuracy", "balanced_accuracy", "log_loss", "brier"}
+
 
 def against_shipped(
-    here: Mapping[str, Interval], shipped: Mapping[str, Interval]
+    here: Mapping[str, Interval], shipped: Mapping[str, Interval], *, same_classes: bool = True
 ) -> dict[str, WithShipped]:
     """Each metric that both have.
 
@@ -22,6 +25,9 @@ def against_shipped(
     ----------
     here, shipped : mapping of str to Interval
         ``metrics`` of two estimates from different images.
+    same_classes : bool, default True
+        Whether both have images of the same classes. If not, averages over classes that are not
+        there, and what depends on their ranks, are left out.
 
     References
     ----------
@@ -31,7 +37,10 @@ def against_shipped(
     return {
         name: _compared(row, shipped[name], lower_is_better(name))
         for name, row in here.items()
-        if name in shipped and row.value is not None and shipped[name].value is not None
+        if (same_classes or name in OF_SOME_CLASSES or name.startswith("top_"))
+        and name in shipped
+        and row.value is not None
+        and shipped[name].value is not None
     }
 
 

@@ -12,7 +12,7 @@ from featx.reporting.blocks import Block, Chapter, Points, Table
 from featx.scoring.checks import Check, drift_sentence
 from featx.stats.metrics import metric_name
 
-__all__ = ["evaluation_chapters", "evaluation_sentences"]
+__all__ = ["evaluation_chapters", "evaluation_sentences", "likeness_sentences"]
 
 MOST_NAMED = 5
 FEW = 20  # images of a class, of which little is known
@@ -32,15 +32,23 @@ def evaluation_sentences(results: Mapping[str, Any]) -> list[str]:
     results : mapping
         ``results.json`` of an evaluation.
     """
-    evaluation = results["evaluation"]
     return [
         _found(results),
         *_shipped(results),
         *_hardest(results),
         *_copies(results),
-        *_classes(evaluation),
-        *(_check(name, row).sentence() for name, row in evaluation["checks"].items() if row["of"]),
+        *_classes(results["evaluation"]),
+    ]
+
+
+def likeness_sentences(results: Mapping[str, Any]) -> list[str]:
+    """Whether the images are like the training images: each check, and drift."""
+    evaluation = results["evaluation"]
+    checks = [_check(name, row) for name, row in evaluation["checks"].items()]
+    return [
+        *(check.sentence() for check in checks if check.of),
         drift_sentence(evaluation["drift"], evaluation["drift_not_tested"] or ""),
+        *(check.warning() for check in checks if check.far),
     ]
 
 
@@ -54,12 +62,8 @@ def evaluation_chapters(results: Mapping[str, Any]) -> Iterator[Chapter]:
     columns = ("", "here", "shipped", "value here", "here minus shipped")
     blocks: list[Block] = [Table(columns, rows, {0, 3})] if rows else []
     yield Chapter("shipped", "Beside the shipped estimate", blocks)
-    checks = [_check(name, row) for name, row in evaluation["checks"].items()]
-    points = [check.sentence() for check in checks if check.of]
-    points += [check.warning() for check in checks if check.far]
-    points += [*_copies(results), *_classes(evaluation)]
-    points.append(drift_sentence(evaluation["drift"], evaluation["drift_not_tested"] or ""))
-    yield Chapter("images", "Are these images like the training images?", [Points(points)])
+    points = Points(likeness_sentences(results))
+    yield Chapter("images", "Are these images like the training images?", [points])
 
 
 def _found(results: Mapping[str, Any]) -> str:

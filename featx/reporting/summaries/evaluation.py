@@ -8,7 +8,7 @@ from typing import Any
 from featx import console
 from featx.files import printable
 from featx.reporting.blocks import Block, Heading, Points, Table
-from featx.reporting.evaluated import evaluation_sentences
+from featx.reporting.evaluated import evaluation_sentences, likeness_sentences
 from featx.reporting.tables import class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
 from featx.runs import Run
@@ -29,7 +29,7 @@ def print_evaluation(run: Run) -> None:
 
 
 def _blocks(results: Mapping[str, Any], *, tables: bool) -> Iterator[Block]:
-    yield Points(evaluation_sentences(results))
+    yield Points([*evaluation_sentences(results), *likeness_sentences(results)])
     if not tables:
         return
     yield Heading("Estimate")
