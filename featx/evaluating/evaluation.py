@@ -199,7 +199,8 @@ def _describe(
     shipped = Estimate.model_validate(model.metrics) if "metrics" in model.metrics else None
     alike = estimates.get("known_classes", None if unknown else estimate)
     against = {}
-    if shipped is not None and alike is not None:
+    new = estimate.method != "copies"  # that of images it was fitted on is not to be compared
+    if shipped is not None and alike is not None and new:
         whole = all(answers.labels[name] for name in model.classes)
         against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
     return ModelEvaluation(

@@ -32,11 +32,12 @@ def evaluation_sentences(results: Mapping[str, Any]) -> list[str]:
     results : mapping
         ``results.json`` of an evaluation.
     """
+    only_copies = results["estimate"]["method"] == "copies"
     return [
         _found(results),
-        *_shipped(results),
+        *(_copies(results) if only_copies else _shipped(results)),
         *_hardest(results),
-        *_copies(results),
+        *(() if only_copies else _copies(results)),
         *_classes(results["evaluation"]),
     ]
 
@@ -124,7 +125,10 @@ def _hardest(results: Mapping[str, Any]) -> Iterator[str]:
     ]
     if len(rows) < 2:
         return
-    _, name, row = min(rows, key=lambda each: each[:2])
+    value, name, row = min(rows, key=lambda each: each[:2])
+    if value == 1:
+        yield "Every image is predicted right."
+        return
     few = " (few images: little is known of it)" if row["support"] < FEW else ""
     images = counted(row["support"], "image", "is/are")
     yield f"Hardest is {name!r}: {interval(row['recall'])} of its {images} recognised{few}."

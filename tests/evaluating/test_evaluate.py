@@ -117,6 +117,7 @@ def test_copies_of_training_images_are_left_out_and_reported(
     only = evaluated(place / "photos" / "train")
     assert only.results["estimate"]["method"] == "copies"
     assert set(only.levels) == {"copies"}
+    assert only.results.evaluation.against_shipped == {}
 
 
 def test_the_same_pixels_in_another_file_are_a_copy(
