@@ -54,9 +54,10 @@ def _shares(history: Sequence[Mapping[str, Any]]) -> Figure:
         drifted = [i for i, entry in zip(x, history, strict=True) if entry.get("drift") is True]
         axes.plot(drifted, [1.02] * len(drifted), "v", color=ink.ink, label="drift found")
         axes.set_ylim(-0.02, 1.06)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("scoring, the latest last")
         axes.set_ylabel("share of images")
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="best", fontsize=8)
 
     found = sum(entry.get("drift") is True for entry in history)
     words = (
