@@ -23,7 +23,8 @@
     ├── AuditError                under --strict: the data hold something serious
     ├── ModelError                a saved model cannot be read or does not match
     ├── OutputLostError           standard output cannot be written
-    └── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
+    ├── QuarantinedError          exit code 3: finished under --strict, but files were quarantined
+    └── AlarmError                exit code 4: finished, and what --fail-on names was found
 
 ``featx.cli.main`` is the one place that turns them into a message and an exit code.
 Messages say, in this order: what was wrong, the offending value, what is allowed, what to do next.
@@ -36,6 +37,7 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
+    "AlarmError",
     "AuditError",
     "BackboneError",
     "ClusterError",
@@ -192,6 +194,12 @@ class QuarantinedError(FeatxError):
     """The run finished, but under ``--strict`` quarantined files make it a failure."""
 
     exit_code = 3
+
+
+class AlarmError(FeatxError):
+    """The command finished, but found what ``--fail-on`` names."""
+
+    exit_code = 4
 
 
 def _as_it_was(kind: type[FeatxError], args: tuple[Any, ...], state: dict[str, Any]) -> FeatxError:

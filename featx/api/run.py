@@ -32,6 +32,10 @@ def run(config: RunConfig) -> Run:
     FeatxError
         As `featx.fit` and `featx.score` do.
     """
+    if config.evaluate is not None:
+        from featx.api.evaluate import evaluate_dataset
+
+        return evaluate_dataset(config)
     images = None
     if config.score is not None:
         images = DatasetConfig(

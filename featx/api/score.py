@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featx import console
@@ -13,17 +14,27 @@ from featx.config.options import sections
 from featx.data.array_files import holds_arrays
 from featx.data.opening import open_data
 from featx.errors import UsageError
+from featx.extraction import Extraction
 from featx.extraction.embedding import tell_failures
 from featx.extraction.given import arrays_for, given_extraction
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.outputs import Claims, claimed
 from featx.runs import Run
-from featx.scoring.folder import extract_again, outputs_of, predict_rows, write_scores
+from featx.scoring.checks import check_limits
+from featx.scoring.drift import known_groups
+from featx.scoring.folder import (
+    check_scores,
+    extract_again,
+    outputs_of,
+    predict_rows,
+    write_scores,
+)
+from featx.scoring.history import add_line, check_history, describe_scoring
 from featx.scoring.scores import Scores
 from featx.types import IN_MEMORY
 
-__all__ = ["score"]
+__all__ = ["score", "score_images"]
 
 
 @keywords(
@@ -72,6 +83,8 @@ def score(
         with; the message says what differs.
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
+    AlarmError
+        What ``fail_on`` names was found; all is written. `Scores.require_calm` asks later.
 
     Examples
     --------
@@ -82,24 +95,30 @@ def score(
     given = sections(options, ScoreConfig, ExtractConfig)
     config, extract = _one_source(config, extract, given, options)
     model = model.folder if isinstance(model, Run) else model
-    return _opened(model, images, output, config, extract)
+    scores = score_images(model, images, output=output, config=config, extract=extract)
+    scores.require_calm(config.fail_on)
+    return scores
 
 
-def _opened(
+def score_images(
     model: Model | str | os.PathLike[str],
     images: Any,
+    *,
     output: str | os.PathLike[str] | None,
     config: ScoreConfig,
     extract: ExtractConfig,
 ) -> Scores:
-    """Find out what is given, and claim what will be written."""
+    """`score` from checked sections; ``config.fail_on`` is left to the caller."""
     loaded = model if isinstance(model, Model) else load_model(model)
+    check_limits(loaded, config.fail_on)
     if isinstance(images, str | os.PathLike):
         images = DatasetConfig(dataset=os.fspath(images))
     named = "" if isinstance(model, Model) else os.fspath(model)
     data = images if isinstance(images, DatasetConfig) else DatasetConfig(dataset=IN_MEMORY)
+    outputs = outputs_of(output, config)
     used = used_by(None if data is not images else data, extract, model=model)
-    with claimed(outputs_of(output, config), used) as claims:
+    check_history(config.history, outputs, used)
+    with claimed(outputs, used) as claims:
         if data is not images or holds_arrays(data):
             return _score_rows(loaded, named, images, data, output, config, extract, claims)
         return _score(loaded, named, data, output, config, extract, claims)
@@ -124,14 +143,8 @@ def _score_rows(
         names = printable(" and ".join(spec.backbone for spec in model.specs))
         console.warn(f"the rows are taken to be embeddings of {names}, which cannot be checked")
     tell_failures(extraction)
-    scores = write_scores(predict_rows(model, [extraction], config), extraction, output, config,
-                          claims)  # fmt: skip
-    if config.report is None:
-        return scores
-    from featx.reporting.score_page import add_page  # drawing is imported where it is used
-
-    place = claims.place(config.report)
-    return add_page(model, named, [extraction], scores, place, config, data, extract)
+    groups = {row.id: row.group for row in extraction.manifest.rows if row.group}
+    return _finished(model, named, [extraction], groups, data, output, config, extract, claims)
 
 
 def _score(
@@ -143,19 +156,40 @@ def _score(
     extract: ExtractConfig,
     claims: Claims,
 ) -> Scores:
-    """The scoring itself, once its outputs are claimed."""
+    """The scoring of images, once its outputs are claimed."""
     manifest = open_data(images, labelled=False)
     claims.spare("the images", manifest.paths)
     check_cache(manifest, extract.cache)
     extractions = extract_again(model, manifest, config, extract)
-    scores = predict_rows(model, extractions, config)
-    scores = write_scores(scores, extractions[0], output, config, claims)
-    if config.report is None:
-        return scores
-    from featx.reporting.score_page import add_page  # drawing is imported where it is used
+    groups = known_groups(images)
+    return _finished(model, named, extractions, groups, images, output, config, extract, claims)
 
-    place = claims.place(config.report)
-    return add_page(model, named, extractions, scores, place, config, images, extract)
+
+def _finished(
+    model: Model,
+    named: str,
+    extractions: Sequence[Extraction],
+    groups: Mapping[str, str],
+    images: DatasetConfig,
+    output: str | os.PathLike[str] | None,
+    config: ScoreConfig,
+    extract: ExtractConfig,
+    claims: Claims,
+) -> Scores:
+    """From embeddings to everything that is written."""
+    scores = predict_rows(model, extractions, config)
+    scores, drift = check_scores(model, extractions, scores, groups, config)
+    scores = write_scores(scores, extractions[0], output, config, claims)
+    if config.history is not None:
+        add_line(config.history, describe_scoring(model, named, images.dataset, scores))
+    if config.report is not None:
+        from featx.reporting.score_page import add_page  # drawing is imported where it is used
+
+        place = claims.place(config.report)
+        scores = add_page(model, named, extractions, scores, drift, place, config, images, extract)
+    for sentence in scores.warnings():
+        console.at_end(sentence, warning=True)
+    return scores
 
 
 def _one_source(

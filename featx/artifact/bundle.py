@@ -27,10 +27,12 @@ from featx.artifact.saving import (
     DOCUMENT,
     DRIFT,
     NOVELTY,
+    SEEN,
     SUFFIX,
     WEIGHTS,
     check_consistent,
 )
+from featx.artifact.seen import Seen
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import make_directory, printable, write_atomic
@@ -98,6 +100,8 @@ def _needed(document: Document, source: str) -> set[str]:
         needed.add(NOVELTY)
     if document.trust is not None and document.trust.drift is not None:
         needed.add(DRIFT)
+    if document.seen is not None:
+        needed.add(SEEN)
     for i, extractor in enumerate(document.extractors):
         if extractor.weights not in {None, WEIGHTS.format(i)}:
             raise ModelError(
@@ -203,6 +207,8 @@ def _build(
                 n_classes=len(model.classes),
                 source=source,
             )
+        if SEEN in files:
+            model.seen = Seen.decode(files[SEEN], n=document.seen or 0, source=source)
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):
             method(trial)

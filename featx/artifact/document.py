@@ -128,6 +128,7 @@ class Document(_Strict):
     ensemble: Ensemble | None = None
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
+    seen: int | None = Field(None, ge=1)  # training images whose digests lie beside it
     augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any]
     provenance: dict[str, Any]

@@ -15,6 +15,7 @@ from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.novelty import Novelty
 from featx.artifact.saving import save_model
+from featx.artifact.seen import Seen
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
 from featx.errors import ModelError
@@ -53,6 +54,8 @@ class Model:
         Arrays of that score; goes with ``trust.novelty``.
     drift : Drift, optional
         What new images can be held against; goes with ``trust.drift``.
+    seen : Seen, optional
+        Digests of the training images, by which copies of them are recognised.
     augmentation : dict, optional
         Document of the `featx.data.augment.Augmentation` that made views of its training images.
     metrics : dict
@@ -70,6 +73,7 @@ class Model:
     trust: Trust | None = None
     novelty: Novelty | None = None
     drift: Drift | None = None
+    seen: Seen | None = None
     augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -18,11 +18,21 @@ from featx.artifact.plugins import plugin_entry
 from featx.artifact.trust import Trust
 from featx.errors import ModelError
 
-__all__ = ["DOCUMENT", "DRIFT", "NOVELTY", "SUFFIX", "WEIGHTS", "check_consistent", "save_model"]
+__all__ = [
+    "DOCUMENT",
+    "DRIFT",
+    "NOVELTY",
+    "SEEN",
+    "SUFFIX",
+    "WEIGHTS",
+    "check_consistent",
+    "save_model",
+]
 
 DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
 DRIFT = "drift.safetensors"
+SEEN = "seen.safetensors"
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 
@@ -57,6 +67,8 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, overwrite: bool = 
         files[NOVELTY] = model.novelty.encode()
     if model.drift is not None:
         files[DRIFT] = model.drift.encode()
+    if model.seen:
+        files[SEEN] = model.seen.encode()
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
@@ -92,6 +104,7 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
         **fields,
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
+        "seen": len(model.seen) if model.seen else None,
         "augmentation": None if model.augmentation is None else plain(model.augmentation),
         "metrics": plain(model.metrics),
         "provenance": plain(model.provenance),

@@ -16,7 +16,7 @@ from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
 
-__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust"]
+__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust", "Usual"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -101,6 +101,24 @@ class DriftSample(_Part):
     grouped: bool
 
 
+class Usual(_Part):
+    """How often training images were abstained from and flagged while they were held out.
+
+    New images are held against these rates: see `featx.scoring.checks`.
+
+    Parameters
+    ----------
+    images : int
+        Distinct images, or groups of them, that the rates are of.
+    abstained, ood : float
+        Shares of the images.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    abstained: Share
+    ood: Share
+
+
 class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
@@ -109,6 +127,7 @@ class Trust(_Part):
     sets: PredictionSets | None = None
     novelty: NoveltyLimit | None = None
     drift: DriftSample | None = None
+    usual: Usual | None = None
 
     @property
     def reorders(self) -> bool:

@@ -107,6 +107,7 @@ class CommandFolder(LaidOutGroup):
     cls=CommandFolder,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict), "
+    "4 done but what --fail-on names was found, "
     "130 interrupted (run the same command again to go on).",
     examples=(
         "featx inspect photos/",

@@ -19,6 +19,7 @@ from featx.config import (
     AuditConfig,
     CompareConfig,
     DatasetConfig,
+    EvaluateConfig,
     ExportConfig,
     ExtractConfig,
     FinetuneConfig,
@@ -34,6 +35,7 @@ _KEYWORD: dict[type[BaseModel], str] = {
     AuditConfig: "audit",
     CompareConfig: "compare",
     DatasetConfig: "data",
+    EvaluateConfig: "evaluate",
     ExportConfig: "export",
     ExtractConfig: "extract",
     FitConfig: "fit",
@@ -55,10 +57,10 @@ def config_options(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
-    The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``score``,
-    ``compare``, ``audit`` or ``report``. A required field becomes a positional argument. A flag
-    left out keeps the configuration's own default. A field that several sections of one command
-    have is one flag, given to each of them.
+    The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
+    ``score``, ``compare``, ``audit`` or ``report``. A required field becomes a positional
+    argument. A flag left out keeps the configuration's own default. A field that several sections
+    of one command have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 

@@ -43,8 +43,12 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file)."""
-    from featx.api.score import score as score_images
+    """Predict the class of every file in DATASET with MODEL (a model, a run, or a .featx file).
+
+    Exit codes: 0 done, 3 files were quarantined (--strict), 4 what --fail-on names was found; the
+    rows are written in each case.
+    """
+    from featx.api.score import score_images
 
     scores = score_images(model, data, output=score.output, config=score, extract=extract)
     if as_json:
@@ -52,6 +56,8 @@ def command(
     else:
         rows = [(printable(name), count) for name, count in scores.counts().items() if count]
         console.table("", ("class", "images"), rows)
+        console.out("\n".join(["", *scores.sentences()]))
     if strict:
         scores.require_all()
+    scores.require_calm(score.fail_on)
     scores.require_any()

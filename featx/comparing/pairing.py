@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.comparing.evaluations import alike
 from featx.console import counted
 from featx.data.splits import link_components
 from featx.errors import ComparisonError
@@ -93,6 +94,7 @@ def pair_runs(runs: Sequence[Run]) -> Paired:
         images, files, labels or folds, or by folds of which one leaks. The message is that of the
         way that says most of new images.
     """
+    runs, notes_before = alike(runs)
     first, *others = runs
     for run in others:
         _check_classes(first, run)
@@ -107,6 +109,7 @@ def pair_runs(runs: Sequence[Run]) -> Paired:
             refusals.append(error)
             continue
         units, unit, notes = _units(runs, predictions)
+        notes = notes_before + notes
         notes += [f"Not compared on {LEVELS[common[0]]}: {e.message}" for e in refusals[:1]]
         notes += _level_notes(runs, level) + _training_notes(runs, level)
         return Paired(level, first.classes, predictions, units, unit, notes)

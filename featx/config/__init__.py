@@ -8,6 +8,7 @@ from featx.config.arguments import arguments, extract_command, fit_command, scor
 from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig, frozen_and_finetuned
 from featx.config.dataset import DatasetConfig
+from featx.config.evaluate import EvaluateConfig
 from featx.config.export import ExportConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbone
 from featx.config.finetune import FinetuneConfig
@@ -22,6 +23,7 @@ __all__ = [
     "AuditConfig",
     "CompareConfig",
     "DatasetConfig",
+    "EvaluateConfig",
     "ExportConfig",
     "ExtractConfig",
     "FinetuneConfig",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from featx.config._section import Section
 from featx.config.dataset import DatasetConfig
+from featx.config.evaluate import EvaluateConfig
 from featx.config.extract import ExtractConfig
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
@@ -15,10 +16,14 @@ __all__ = ["RunConfig"]
 
 
 class RunConfig(Section):
-    """What ``featx run`` reads: one section per stage."""
+    """What ``featx run`` reads: one section per stage.
+
+    With ``evaluate``, which names a finished model, nothing is fitted.
+    """
 
     data: DatasetConfig
     extract: ExtractConfig = Field(default_factory=ExtractConfig)
     fit: FitConfig = Field(default_factory=FitConfig)
     finetune: FinetuneConfig | None = None
+    evaluate: EvaluateConfig | None = None
     score: ScoreTarget | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from featx.config._section import Section
+from featx.config.alarms import FAIL_ON, check_alarms
 
 __all__ = ["ScoreConfig", "ScoreTarget"]
 
@@ -32,10 +33,21 @@ class ScoreConfig(Section):
         description="How --sort-into places files.",
         json_schema_extra={"choices_are_flags": True},
     )
+    sort_unsure: bool = Field(
+        True,
+        description="--sort-into puts images that the model abstains from, or that are out of "
+        "distribution, into _unsure; --no-sort-unsure puts them with their predicted class.",
+    )
     report: str | None = Field(
         None,
         description="File for a page about the images: classes, confidence, pictures, drift.",
     )
+    history: str | None = Field(
+        None,
+        description="File of JSON lines to which one line on this scoring is added: date, model, "
+        "rows, shares, drift.",
+    )
+    fail_on: Annotated[str | None, AfterValidator(check_alarms)] = Field(None, description=FAIL_ON)
     all_files: bool = Field(
         False,
         description="Also one row, with the reason, for each file that is no image or not read.",

@@ -65,12 +65,16 @@ def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray
     ndarray of shape (n,), int64
         Component of each image, numbered from 0 in order of first appearance.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(codes[0])
     if n == 0:
         return np.empty(0, np.int64)
+    shared = [code for code in codes if len(np.unique(code)) < n]
+    if pairs is None and len(shared) < 2:  # nothing to follow, and scipy is slow to import
+        alone = shared[0] if shared else np.arange(n)
+        return np.asarray(np.unique(_first_alike(alone), return_inverse=True)[1], dtype=np.int64)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     # Each image is linked to the first one of every code it has: no more links than codes.
     # Each image is linked to the first of its code: n links a code, not one for each pair.
     links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]

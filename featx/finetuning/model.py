@@ -17,7 +17,7 @@ from featx.finetuning.folds import FinetuneContext, Outcome, widen
 from featx.finetuning.trust import tuned_trust
 from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import HeldOut
-from featx.fitting.gathering import fitted_model
+from featx.fitting.gathering import fitted_model, seen_images
 from featx.fitting.training import pipeline_outputs
 from featx.types import BackboneRequest
 
@@ -116,6 +116,7 @@ def tuned_answer(
         trust=trust.model_copy(update={"drift": sample}),
         novelty=novelty,
         drift=drift,
+        seen=seen_images([tuned], context.part.hashes),  # validation images chose the epoch
         provenance={**frozen.provenance, "finetuned": outcome.record.document},
     )
     return Answer("finetuned", model, tuned)

@@ -11,6 +11,7 @@ from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.config import FitConfig
 from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut
+from featx.fitting.trust import usual_rates
 from featx.stats.conformal import set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 
@@ -55,5 +56,10 @@ def tuned_trust(
         method=config.sets,
     )
     novelty = Novelty(*fit_spread(X[~validation], part.y[~validation], seed=seed))
-    limit = alarm_limit(novelty.scores(X[validation]), config.ood_rate)
-    return Trust(sets=sets, novelty=NoveltyLimit(rate=config.ood_rate, limit=limit)), novelty
+    scores = novelty.scores(X[validation])
+    limit = alarm_limit(scores, config.ood_rate)
+    return Trust(
+        sets=sets,
+        novelty=NoveltyLimit(rate=config.ood_rate, limit=limit),
+        usual=usual_rates(held, sets, scores > limit, config),
+    ), novelty

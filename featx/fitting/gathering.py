@@ -14,8 +14,10 @@ import numpy as np
 
 from featx import console
 from featx.artifact import Model, ModelExtractor
+from featx.artifact.seen import Seen
 from featx.config import RunConfig
 from featx.data.copies import EqualImages, copies_document
+from featx.data.hashing import PIXEL_HASH_BYTES
 from featx.data.manifest import Manifest
 from featx.errors import FitError
 from featx.extraction import Extraction, copies_of
@@ -24,7 +26,17 @@ from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
 from featx.runs.extracted import Corrected, Dataset
 
-__all__ = ["content_digest", "describe_dataset", "fitted_model", "gather", "labelled", "resting_on"]
+__all__ = [
+    "content_digest",
+    "describe_dataset",
+    "filled_column",
+    "fitted_model",
+    "gather",
+    "known_pixels",
+    "labelled",
+    "resting_on",
+    "seen_images",
+]
 
 
 @console.stage("Gathering embeddings")
@@ -50,14 +62,16 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         ids=[str(name) for name in first.ids],
         hashes=first.hashes[first.ok],
         copies=copies_of(extractions),
-        groups=_column(first.groups, "group", ("", "is a group of its own")),
-        splits=_column(first.splits, "split", ("train", "is used for training")),
+        groups=filled_column(first.groups, "group", ("", "is a group of its own")),
+        splits=filled_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
         given=first.spec.of_arrays,
     )
 
 
-def _column(values: np.ndarray, name: str, missing_means: tuple[str, str]) -> np.ndarray | None:
+def filled_column(
+    values: np.ndarray, name: str, missing_means: tuple[str, str]
+) -> np.ndarray | None:
     """The column as text, or None where no row has a value; warns what a gap means."""
     missing = np.array([value is None for value in values], bool)
     if missing.all():
@@ -130,16 +144,36 @@ def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: F
         trust=result.trust.trust,
         novelty=result.trust.novelty,
         drift=result.trust.drift,
+        seen=seen_images(extractions, result.held[0].part.hashes),
         augmentation=extractions[0].plan.made_by,
         metrics=result.estimate.document(),
         provenance={
             "dataset": printable(config.data.dataset),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "n_images": int(extractions[0].ok.sum()),
+            "n_quarantined": len(extractions[0].failures) + len(extractions[0].manifest.unread),
             "seed": config.fit.seed,
+            "scoring": result.settings["scoring"],
             "chosen": result.chosen.document(),
         },
     )
+
+
+def known_pixels(extractions: Sequence[Extraction], hashes: np.ndarray) -> np.ndarray:
+    """Hashes of the pixels of the images with these contents, as far as any extractor has them.
+
+    Shape (n, 16), uint8; zeros where they are not known.
+    """
+    pixels = np.zeros((len(hashes), PIXEL_HASH_BYTES), np.uint8)
+    for extraction in extractions:
+        missing = np.flatnonzero(~pixels.any(axis=1))
+        pixels[missing] = extraction.store.pixels(hashes[missing])
+    return pixels
+
+
+def seen_images(extractions: Sequence[Extraction], hashes: np.ndarray) -> Seen:
+    """Digests of the images with these contents, which took part in making a model."""
+    return Seen.of(hashes, known_pixels(extractions, hashes))
 
 
 def _portable(request: dict[str, Any]) -> dict[str, Any]:

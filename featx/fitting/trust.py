@@ -18,7 +18,7 @@ from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
-from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
+from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust, Usual
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
@@ -33,7 +33,7 @@ from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["FittedTrust", "fit_trust"]
+__all__ = ["FittedTrust", "describe_sets", "fit_trust", "usual_rates"]
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ def fit_trust(
     pipeline = refits(chosen)
     first = pipeline.members[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
-    # the temperature of margins has a place of its own in a saved model
-    kept, temperature = calibration, None
-    if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
-        kept, temperature = None, calibration.temperature
+    kept, temperature = _kept_calibration(calibration, pipeline)
     rule = search.settings.rule
     decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba)
+    usual = usual_rates(out_of_fold, sets, scores > limit.limit, config)
+    trust = Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample)
+    trust = trust.model_copy(update={"usual": usual})
     return FittedTrust(
         temperature,
-        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
+        trust,
         novelty,
         drift,
         {
@@ -107,6 +107,15 @@ def fit_trust(
             "novelty": novelty_document,
         },
     )
+
+
+def _kept_calibration(
+    calibration: Calibration | None, pipeline: Any
+) -> tuple[Calibration | None, float | None]:
+    """What goes into ``trust``; the temperature of margins has a place of its own in a model."""
+    if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
+        return None, calibration.temperature
+    return calibration, None
 
 
 def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
@@ -125,30 +134,100 @@ def _prediction_sets(
     each = [_sets_of(held, fitted, config) for held in evaluated]
     inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
     part, pooled = out_of_fold.part, pool(evaluated)
-    y = pooled.y
-    covered = inside[np.arange(len(y)), y]
-    right = pooled.y_pred == y
-    everyone = np.ones(len(y), bool)
-    achieved = shares(
-        [(covered, everyone), (abstained, everyone), (right, ~abstained)]
-        + [(covered, y == c) for c in range(len(part.classes))],
+    counts = np.bincount(out_of_fold.part.y, minlength=len(part.classes))
+    few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
+    achieved = describe_sets(
+        inside,
+        abstained,
+        pooled.y,
+        pooled.y_pred == pooled.y,
+        part.classes,
         pooled.units,
         seed=config.seed,
         n_folds=pooled.n_folds,
     )
-    counts = np.bincount(out_of_fold.part.y, minlength=len(part.classes))
-    few = (config.coverage_over == "classes") & (counts < fewest_images(config.coverage))
     return fitted, {
         "coverage": config.coverage,
         "over": config.coverage_over,
         "method": config.sets,
         "pooled_classes": [part.classes[c] for c in np.flatnonzero(few)],
+        **achieved,
+    }
+
+
+def describe_sets(
+    inside: BoolArray,
+    abstained: BoolArray,
+    y: IntArray,
+    right: BoolArray,
+    classes: Sequence[str],
+    units: IntArray,
+    *,
+    seed: int,
+    n_folds: int | None = None,
+) -> dict[str, Any]:
+    """What prediction sets achieve, as JSON.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (n, n_classes), bool
+        Which classes are in the set of each image.
+    abstained, right : ndarray of shape (n,), bool
+        Whether the model abstains, and whether the prediction is the true class.
+    y : ndarray of shape (n,), int64
+        True classes, indices into ``classes``.
+    classes : sequence of str
+    units : ndarray of shape (n,), int64
+        What is drawn together, numbered from 0.
+    seed : int
+    n_folds : int, optional
+        See `featx.stats.shares.shares`.
+
+    Returns
+    -------
+    dict
+        ``covered``, ``abstained``, ``accuracy_of_the_others``, ``mean_size`` and
+        ``covered_by_class``; see `featx.runs.estimates.SetsAchieved`.
+    """
+    covered = inside[np.arange(len(y)), y]
+    everyone = np.ones(len(y), bool)
+    achieved = shares(
+        [(covered, everyone), (abstained, everyone), (right, ~abstained)]
+        + [(covered, y == c) for c in range(len(classes))],
+        units,
+        seed=seed,
+        n_folds=n_folds,
+    )
+    return {
         "covered": achieved[0],
         "abstained": achieved[1],
         "accuracy_of_the_others": achieved[2],
         "mean_size": float(inside.sum(axis=1).mean()),
-        "covered_by_class": dict(zip(part.classes, achieved[3:], strict=True)),
+        "covered_by_class": dict(zip(classes, achieved[3:], strict=True)),
     }
+
+
+def usual_rates(
+    held: HeldOut, sets: PredictionSets, flagged: BoolArray, config: FitConfig
+) -> Usual:
+    """How often images like the training images are abstained from and flagged.
+
+    Parameters
+    ----------
+    held : HeldOut
+        Training images, predicted by classifiers that were not fitted on them. Of folds, each has
+        its sets by the thresholds of the others.
+    sets : PredictionSets
+    flagged : ndarray of shape (n_flagged,), bool
+        Whether each of some held-out images is beyond the limit of the out-of-distribution score.
+    config : FitConfig
+    """
+    abstained = _sets_of(held, sets, config)[1]
+    return Usual(
+        images=int(held.part.components.max()) + 1,
+        abstained=float(abstained.mean()),
+        ood=float(flagged.mean()),
+    )
 
 
 def _fit_sets(y: IntArray, probabilities: FloatArray, config: FitConfig) -> PredictionSets:

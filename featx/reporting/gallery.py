@@ -77,6 +77,8 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
         if repeat == 0 and name in place:
             fold[place[name]] = f
     trained = ~embedded.tested
+    if not trained.any():  # an evaluation has the images that it evaluates on, and no others
+        return [Case(int(row), place.get(subject.ids[row]), []) for row in rows]
     X = embedded.X
     unit = standardised(X, X[trained])
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)

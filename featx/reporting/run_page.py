@@ -26,6 +26,7 @@ from featx.reporting.blocks import (
 )
 from featx.reporting.browsing import browser_blocks
 from featx.reporting.contents import Subject
+from featx.reporting.evaluated import evaluation_chapters, evaluation_sentences
 from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import (
     case_cards,
@@ -79,9 +80,12 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     confusion = [f for f in drawn if "confusion" in f.name]
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    evaluated = "evaluation" in subject.results
+    found = evaluation_sentences(subject.results) if evaluated else sentences(subject)
     blocks: list[Block] = [
         _head(subject),
-        Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
+        Chapter("found", "Asked and found", [Points(found, "verdict")]),
+        *(evaluation_chapters(subject.results) if evaluated else ()),
         Chapter("data", "Data", list(_data(subject))),
         Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
@@ -119,7 +123,7 @@ def _data(subject: Subject) -> Iterator[Block]:
     parts = [
         f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
     ]
-    if results.get("n_test_images"):
+    if results.get("n_test_images") and "evaluation" not in results:
         parts.append(f"{results['n_images']:,} to train and select on")
         parts.append(f"{counted(results['n_test_images'], 'test image')}, used once")
     if results.get("n_groups"):
@@ -211,7 +215,7 @@ def _uncertain(subject: Subject) -> Iterator[Block]:
 
 
 def _why(subject: Subject) -> str:
-    if subject.embedded is None:
+    if subject.embedded is None or subject.embedded.tested.all():
         return ""
     if subject.of_arrays:
         return "nearest_training_images are those with the largest cosine of standardised rows."

@@ -33,6 +33,7 @@ __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
 PAGE = "report.html"
 LATER = "featx report makes the page again with them"
+ONCE = {"test", "holdout", "evaluated", "copies"}  # levels whose images train nothing there
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth
 
 
@@ -77,6 +78,9 @@ def write_report(
     started = time.perf_counter()
     try:
         subject = _subject(run, extractions, missing)
+        evaluation = run.results.evaluation
+        if evaluation is not None and evaluation.unknown_classes:
+            heat_maps = False  # the model's columns are not those of the predictions
         if subject.embedded is not None:
             heats = find_heats(subject, run.model) if heat_maps else Heats(missing=LATER)
             subject = replace(subject, heats=heats)
@@ -169,7 +173,7 @@ def _embedded(
     if len(kept) * width * 4 > MOST_EMBEDDED:
         return None, f"This page has no pictures: the embeddings of {len(kept):,} images are many."
     rows = [first.manifest.rows[i] for i in kept]
-    tested = shown_ids if level in {"test", "holdout"} else set()
+    tested = shown_ids if level in ONCE else set()
     embedded = Embedded(
         ids=[row.id for row in rows],
         paths=[row.path for row in rows],

@@ -15,12 +15,15 @@ from featx.extraction import Extraction
 from featx.files import printable, write_atomic
 from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.scored.document import write_scored_page
-from featx.scoring.drift import find_drift, known_groups
+from featx.scoring.drift import Drifted
+from featx.scoring.history import read_history
 from featx.scoring.scores import Scores
 from featx.shell import as_argument, shell_line
 from featx.system_errors import writing
 
 __all__ = ["add_page"]
+
+ONCE = frozenset({"images", "history", "fail_on"})  # not done again for a page
 
 
 @console.stage("Writing the page")
@@ -29,6 +32,7 @@ def add_page(
     named: str,
     extractions: Sequence[Extraction],
     scores: Scores,
+    drift: Drifted | None,
     place: Path,
     config: ScoreConfig,
     images: DatasetConfig,
@@ -43,6 +47,8 @@ def add_page(
         The model's path; empty where it was given as an object.
     extractions : sequence of Extraction
     scores : Scores
+    drift : Drifted or None
+        From `featx.scoring.folder.check_scores`.
     place : Path
         Of the page, which is claimed.
     config : ScoreConfig
@@ -56,22 +62,18 @@ def add_page(
         model=model,
         scores=scores,
         paths=[row.path for row in extractions[0].manifest.rows],
-        drift=None,
-        no_drift="",
+        drift=drift,
+        no_drift=scores.no_drift,
         command=_command(named, images, scores, config, extract),
         facts=_facts(model, extractions[0]),
+        history=() if config.history is None else read_history(config.history),
     )
-    given = extractions[0].spec.of_arrays
-    rows = extractions[0].manifest.rows if given else ()
-    groups = {row.id: row.group for row in rows if row.group} if given else known_groups(images)
-    drift, why_not = find_drift(model, extractions, scored.y_pred, groups)
-    scored = replace(scored, drift=drift, no_drift=why_not)
     data = write_scored_page(scored).encode("utf-8", "backslashreplace")
     page = os.fspath(place)
     with writing("the page", page):
         write_atomic(place, data)
     console.log(f"Page of {len(data) / 1e6:.1f} MB written to {printable(page)}")
-    return replace(scores, page=page, drift=None if drift is None else drift.document())
+    return replace(scores, page=page)
 
 
 def _facts(model: Model, extraction: Extraction) -> list[str]:
@@ -102,7 +104,7 @@ def _command(
     written = {"output": scores.output or config.output, "overwrite": True}
     words = [
         *arguments(images),
-        *arguments(config.model_copy(update=written), leave_out=frozenset({"images"})),
+        *arguments(config.model_copy(update=written), leave_out=ONCE),
         *arguments(extract, leave_out=BACKBONE_FIELDS),
     ]
     return shell_line("featx", "score", as_argument(named), *words)

@@ -36,14 +36,18 @@ MOST_PREDICTIONS = 1 << 34
 
 #: Ways to have been evaluated, what says most of new images first.
 LEVELS = {
+    "evaluated": "images that came after the model was made",
     "test": "the test split",
     "holdout": "the images held out",
     "repeated": "repeated cross-validation",
     "folds": "cross-validation whose test folds played no part in model selection",
     "oof": "the search's own folds, on which candidates were chosen: too high on average",
+    "copies": "copies of images that the model was fitted on: too high for new images",
 }
 
 _SHOWN = ("balanced_accuracy", "accuracy")  # metrics of a run's short form
+TABLED = ("evaluated", "test", "holdout", "oof", "copies")  # levels that are splits of the table
+
 R = TypeVar("R", bound=Record)
 
 
@@ -172,8 +176,12 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The fitted model, as `featx.load_model` returns it."""
-        return load_model(self.folder)
+        """The fitted model, as `featx.load_model` returns it.
+
+        Of an evaluation the one that was evaluated, from where it was.
+        """
+        evaluation = self.results.evaluation
+        return load_model(self.folder if evaluation is None else evaluation.model)
 
     @cached_property
     def model_document(self) -> dict[str, Any]:
@@ -216,7 +224,9 @@ class Run:
 
     @property
     def section(self) -> str:
-        """Which section of its configuration made it: ``fit`` or ``finetune``."""
+        """Which section of its configuration made it: ``fit``, ``finetune`` or ``evaluate``."""
+        if self.results.evaluation is not None:
+            return "evaluate"
         return "finetune" if self.tuned else "fit"
 
     @property
@@ -239,7 +249,7 @@ class Run:
         said.
         """
         table, results = self.predictions, self.results
-        levels = {name: table[name] for name in ("test", "holdout", "oof") if name in table}
+        levels = {name: table[name] for name in TABLED if name in table}
         repeats = [table[name] for name in sorted(table, key=_repeat) if _repeat(name)]
         if repeats:
             levels["repeated"] = Predictions.repeated(repeats)

@@ -18,6 +18,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 
 from featx.runs.curve import LearningCurve
 from featx.runs.estimates import Estimate, NearCopies, Trusted
+from featx.runs.evaluated import ModelEvaluation
 from featx.runs.extracted import Cost, Dataset, Extracted
 from featx.runs.record import Record
 from featx.runs.search import Candidate, Comparisons, Search
@@ -53,6 +54,7 @@ class Results(Record):
     estimate: Estimate
     estimates: dict[str, Estimate] = Field(default_factory=dict)
     finetuning: Finetuning | None = None
+    evaluation: ModelEvaluation | None = None
     near_copies: NearCopies | None = None
     learning_curve: LearningCurve | None = None
     temperature: float | None = None

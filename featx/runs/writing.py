@@ -14,7 +14,7 @@ from featx import console
 from featx.artifact import save_model
 from featx.artifact.bundle import CARD
 from featx.artifact.folder import MODEL
-from featx.config import FinetuneConfig, FitConfig, dump_config
+from featx.config import EvaluateConfig, FinetuneConfig, FitConfig, dump_config
 from featx.errors import UsageError
 from featx.files import cut_name, write_atomic
 from featx.formats import write_rows
@@ -34,7 +34,7 @@ FILES = frozenset(
 )
 
 
-def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
+def run_folder(dataset: str, section: FitConfig | FinetuneConfig | EvaluateConfig) -> Path:
     """Where a run will be written; refuses to replace one unasked, before anything is spent."""
     name = section.name
     if name is None:
@@ -51,7 +51,7 @@ def run_folder(dataset: str, section: FitConfig | FinetuneConfig) -> Path:
     return folder
 
 
-def run_output(folder: Path, section: FitConfig | FinetuneConfig) -> Output:
+def run_output(folder: Path, section: FitConfig | FinetuneConfig | EvaluateConfig) -> Output:
     """A run to be claimed for the length of the command that makes it."""
     return Output(folder, "--runs", RUN, section.overwrite, section.runs)
 
@@ -65,26 +65,36 @@ def write_run(run: Run, *, card: Callable[[Run], str]) -> None:
     run : Run
         From `Run.made`. Its folder is claimed: see `run_output`.
     card : callable
-        The model's card, as Markdown; one that cannot be made costs a warning.
+        The model's card, as Markdown; one that cannot be made costs a warning. An evaluation has
+        neither model nor card.
 
     Raises
     ------
     OSError
         The disk is full or cannot be written; an old run is untouched.
     """
+    has_model = run.results.evaluation is None  # an evaluation's lies elsewhere
     with built_folder(run.folder, RUN) as building:
         _fill(building, run)
-        _add_card(building / "model" / CARD, run, card)
-    if any(extractor.weights for extractor in run.model.extractors):
+        if has_model:
+            _add_model(building / "model", run, card)
+    if has_model and any(extractor.weights for extractor in run.model.extractors):
         del run.model  # its weights now lie in the run: it is read from there, if asked for
 
 
+def _add_model(folder: Path, run: Run, card: Callable[[Run], str]) -> None:
+    save_model(run.model, folder)
+    vars(run)["model_document"] = json.loads((folder / "model.json").read_bytes())
+    _add_card(folder / CARD, run, card)
+
+
 def _is_run(folder: Path) -> bool:
+    results = read_json(folder / "results.json")
     return (
-        "classes" in read_json(folder / "results.json")
+        "classes" in results
         and (folder / "config.yaml").is_file()
         and (folder / "predictions.csv").is_file()
-        and MODEL.is_one(folder / "model")
+        and ("evaluation" in results or MODEL.is_one(folder / "model"))
     )
 
 
@@ -113,8 +123,6 @@ def _fill(folder: Path, run: Run) -> None:
     if run.epochs:
         columns = list(run.epochs[0])
         write_rows(folder / "curves.csv", columns, ([e[c] for c in columns] for e in run.epochs))
-    save_model(run.model, folder / "model")
-    vars(run)["model_document"] = json.loads((folder / "model" / "model.json").read_bytes())
 
 
 def _add_card(path: Path, run: Run, card: Callable[[Run], str]) -> None:

@@ -20,7 +20,7 @@ from featx.errors import FeatxError
 from featx.extraction import Extraction
 from featx.stats.drift import Shift, mix_shift, place_shift
 
-__all__ = ["LEVEL", "Drifted", "find_drift", "known_groups"]
+__all__ = ["LEVEL", "Drifted", "find_drift", "image_blocks", "known_groups"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -110,6 +110,7 @@ def find_drift(
     extractions: Sequence[Extraction],
     y_pred: Int,
     groups: Mapping[str, str],
+    among: NDArray[np.bool_] | None = None,
 ) -> tuple[Drifted | None, str]:
     """Test whether the images are like those that the model was fitted on.
 
@@ -122,6 +123,8 @@ def find_drift(
         Index of the predicted class; -1 where a file could not be read.
     groups : mapping of str to str
         Group of an image by its id, where one is known.
+    among : ndarray of shape (n_files,), bool, optional
+        The images to test; default None is all.
 
     Returns
     -------
@@ -131,19 +134,17 @@ def find_drift(
     first, sample, facts = extractions[0], model.drift, (model.trust or Trust()).drift
     if sample is None or facts is None:
         return None, BEFORE
-    read = np.flatnonzero(first.ok)
-    blocks, grouped = _blocks(first, read, groups)
+    some = first.ok if among is None else first.ok & among
+    read = np.flatnonzero(some)
+    blocks, grouped = image_blocks(first, groups)
+    blocks = blocks[some[first.ok]]
     some = np.arange(len(read))
     if len(read) > MOST_TESTED:
         some = np.sort(np.random.default_rng(SEED).choice(some, MOST_TESTED, replace=False))
     rows, blocks = read[some], blocks[some]
     if len(np.unique(blocks)) < LEAST_TESTED:
-        return (
-            None,
-            f"{console.counted(len(read), 'image', 'is/are')} too few: at least "
-            f"{LEAST_TESTED} different "
-            "ones are needed.",
-        )
+        found = console.counted(len(read), "image", "is/are")
+        return None, f"{found} too few: at least {LEAST_TESTED} different ones are needed."
     columns = [e.store.gather(e.hashes[rows]) for e in extractions]
     new_places = sample.locate(np.hstack(columns))
     places = np.concatenate([sample.places, new_places])
@@ -177,14 +178,20 @@ def known_groups(images: DatasetConfig) -> dict[str, str]:
     return {row.id: row.group for row in rows if row.group is not None}
 
 
-def _blocks(
-    extraction: Extraction, read: np.ndarray, groups: Mapping[str, str]
-) -> tuple[np.ndarray, bool]:
-    """What belongs together among the images: exact copies, and groups where they are known."""
+def image_blocks(extraction: Extraction, groups: Mapping[str, str]) -> tuple[np.ndarray, bool]:
+    """What belongs together among the images that were read: exact copies, and groups.
+
+    Returns
+    -------
+    ndarray of shape (n_read,), int64
+        Images with the same number belong together.
+    bool
+        Whether groups are known.
+    """
     copies = extraction.copies
     if not groups:
         return copies, False
     ids = extraction.manifest.ids
-    own = [groups.get(ids[i]) or f"\0{i}" for i in read]
+    own = [groups.get(ids[i]) or f"\0{i}" for i in np.flatnonzero(extraction.ok)]
     codes = np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
     return link_components(codes, copies), True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,11 +21,21 @@ from featx.formats import find_writer, write_rows
 from featx.ours import FileKind, is_page, is_table
 from featx.outputs import Claims, Output
 from featx.scoring.averaging import average_views, score_augmentation
+from featx.scoring.checks import checks_of
+from featx.scoring.drift import Drifted, find_drift, image_blocks
 from featx.scoring.scores import Scores
-from featx.scoring.sorting import TREE, Placement, sort_files
+from featx.scoring.sorting import TREE, UNSURE, Placement, sort_files
 from featx.system_errors import writing
 
-__all__ = ["PAGE", "SCORES", "extract_again", "outputs_of", "predict_rows", "write_scores"]
+__all__ = [
+    "PAGE",
+    "SCORES",
+    "check_scores",
+    "extract_again",
+    "outputs_of",
+    "predict_rows",
+    "write_scores",
+]
 
 KEPT = "What is in the cache is kept."
 SCORES = FileKind(
@@ -133,6 +143,52 @@ def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarr
     return columns[0] if len(columns) == 1 else np.hstack(columns)
 
 
+def check_scores(
+    model: Model,
+    extractions: Sequence[Extraction],
+    scores: Scores,
+    groups: Mapping[str, str],
+    config: ScoreConfig,
+    among: np.ndarray | None = None,
+) -> tuple[Scores, Drifted | None]:
+    """The scores with their checks against the training images and the test of drift.
+
+    Parameters
+    ----------
+    model : Model
+    extractions : sequence of Extraction
+    scores : Scores
+        From `predict_rows`.
+    groups : mapping of str to str
+        Group of an image by its id, where one is known.
+    config : ScoreConfig
+        Of single images and without ``abstain_below`` abstaining is as usual; else it is only
+        counted.
+    among : ndarray of shape (n_files,), bool, optional
+        The images to check; default None is all.
+    """
+    first = extractions[0]
+    blocks, _ = image_blocks(first, groups)
+    some = first.ok if among is None else first.ok & among
+    flags = {
+        name: None if flag is None else flag[some]
+        for name, flag in (("abstained", scores.abstained), ("ood", scores.ood))
+    }
+    comparable = config.abstain_below is None and not config.average_views
+    unread = sum(passed.kind.image for passed in scores.passed)
+    checks = checks_of(
+        model,
+        flags,
+        blocks[some[first.ok]],
+        n_rows=len(scores) + unread,
+        n_unread=len(scores.failures) + unread,
+        only_counted=() if comparable else ("abstained",),
+    )
+    drift, why_not = find_drift(model, extractions, scores.y_pred, groups, among)
+    document = None if drift is None else drift.document()
+    return replace(scores, checks=checks, drift=document, no_drift=why_not), drift
+
+
 def write_scores(
     scores: Scores,
     extraction: Extraction,
@@ -150,14 +206,22 @@ def write_scores(
         console.log(f"{console.counted(n_rows, 'row')} written to {written}")
         scores = replace(scores, output=os.fspath(place))
     if config.sort_into is not None:
+        unsure = scores.unsure & config.sort_unsure
         placements = [
-            Placement(row.id, row.path, label)
-            for row, label in zip(extraction.manifest.rows, scores.predictions, strict=True)
+            Placement(row.id, row.path, label, bool(aside))
+            for row, label, aside in zip(
+                extraction.manifest.rows, scores.predictions, unsure, strict=True
+            )
         ]
         place, root = claims.place(config.sort_into), extraction.manifest.root
         with writing("the sorted folder", place, kept=KEPT):
             counts = sort_files(place, placements, root=root, mode=config.sort_mode)
         total = sum(counts.values())
         console.log(f"{console.counted(total, 'file')} sorted into {printable(os.fspath(place))}")
+        if counts.get(UNSURE):
+            console.log(
+                f"{counts[UNSURE]:,} of them in {UNSURE}: the model abstains, or they are out of "
+                "distribution. --no-sort-unsure puts them with their predicted class."
+            )
         scores = replace(scores, sorted_into=counts)
     return scores

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from featx.console import counted
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
 from featx.files import printable
 from featx.formats._frame import to_frame
+from featx.scoring.checks import Check, drift_sentence, raise_alarms
 
 __all__ = ["Scores", "join_names"]
 
@@ -67,8 +70,12 @@ class Scores:
     page : str or None
         File of the page that ``report`` asked for.
     drift : dict or None
-        Whether the images are like the training images, as that page says; None without it, or
-        where it cannot be tested.
+        Whether the images are like the training images; None where that cannot be tested.
+    no_drift : str
+        Why it cannot.
+    checks : tuple of Check
+        Shares of files that could not be read, of images abstained from and out of distribution,
+        each beside what is usual for the training images.
     """
 
     ids: list[str]
@@ -91,6 +98,8 @@ class Scores:
     sorted_into: dict[str, int] | None = None
     page: str | None = None
     drift: dict[str, Any] | None = None
+    no_drift: str = ""
+    checks: tuple[Check, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -104,6 +113,18 @@ class Scores:
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame`` of `rows`; needs the extra ``pandas``."""
         return to_frame(self.columns, self.rows())
+
+    @cached_property
+    def y_pred(self) -> np.ndarray:
+        """Index of each file's predicted class, shape (n_files,), int64; -1 where none is."""
+        position = {name: i for i, name in enumerate(self.classes)}
+        return np.array([position.get(label, -1) for label in self.predictions], np.int64)
+
+    @property
+    def unsure(self) -> np.ndarray:
+        """Whether a prediction is not to be relied on: abstained, or out of distribution."""
+        flags = [flag for flag in (self.abstained, self.ood) if flag is not None]
+        return np.any(flags, axis=0) if flags else np.zeros(len(self), bool)
 
     @property
     def columns(self) -> list[str]:
@@ -183,10 +204,55 @@ class Scores:
             "sorted_into": self.sorted_into,
             "page": self.page,
             "drift": self.drift,
+            "drift_not_tested": self.no_drift or None,
+            "checks": {check.name: check.document() for check in self.checks},
+            "warnings": self.warnings(),
             "report": self.report,
             "passed_over": self.passed_over,
+            "passed_over_because": self._reasons(),
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
+
+    def _reasons(self) -> dict[str, str]:
+        """Kind of the files that were passed over -> why they have no prediction."""
+        return {passed.kind.name: passed.kind.reason for passed in self.passed}
+
+    def warnings(self) -> list[str]:
+        """What is far above what the training images would give, and drift, in sentences."""
+        found = [check.warning() for check in self.checks if check.far]
+        return found + ([drift_sentence(self.drift, "")] if self.drifted else [])
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a test finds that the images are not like the training images."""
+        return bool(self.drift and self.drift["drift"])
+
+    def sentences(self) -> list[str]:
+        """Rows, and each check and the test of drift in a sentence."""
+        kinds = Counter(passed.kind for passed in self.passed)
+        over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
+        passed = f" Passed over: {over}." if over else ""
+        scored = counted(len(self) - len(self.failures), "image")
+        return [
+            f"{scored} scored.{passed}",
+            *(check.sentence() for check in self.checks),
+            drift_sentence(self.drift, self.no_drift),
+        ]
+
+    def require_calm(self, fail_on: str | None) -> None:
+        """Raise where what ``fail_on`` names was found.
+
+        Parameters
+        ----------
+        fail_on : str or None
+            As ``--fail-on`` takes it: ``"drift,ood=0.2"``.
+
+        Raises
+        ------
+        AlarmError
+            With what was found.
+        """
+        raise_alarms(fail_on, self.checks, self.drift)
 
     def require_all(self) -> None:
         """Raise when any file could not be read.

@@ -25,9 +25,9 @@ from featx.files import open_regular, printable, write_atomic
 from featx.ours import FolderKind, read_json
 from featx.replacing import built_folder
 
-__all__ = ["TREE", "UNREADABLE", "Placement", "safe_names", "sort_files"]
+__all__ = ["TREE", "UNREADABLE", "UNSURE", "Placement", "safe_names", "sort_files"]
 
-UNREADABLE = "_unreadable"
+UNREADABLE, UNSURE = "_unreadable", "_unsure"
 MARKER = ".featx-sorted.json"  # marks the folder as featx's, so that it may be replaced
 MAX_NAME_BYTES = 200  # common file systems stop at 255; leaves room for numbers
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}
@@ -40,11 +40,16 @@ UNSAFE = frozenset('/\\:*?"<>|')
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one file belongs: ``label`` None is a file that could not be read."""
+    """Where one file belongs.
+
+    ``label`` None is a file that could not be read; one whose prediction is ``unsure`` lies with
+    the others of its kind.
+    """
 
     id: str
     path: str
     label: str | None
+    unsure: bool = False
 
 
 def _is_tree(folder: Path) -> bool:
@@ -170,6 +175,7 @@ class _Sorter:
         by_folder: dict[str, list[Placement]] = {}
         for placement in placements:
             name = UNREADABLE if placement.label is None else folders[placement.label]
+            name = UNSURE if placement.unsure else name
             by_folder.setdefault(name, []).append(placement)
         for name, placed in sorted(by_folder.items()):
             inside = self.building / name
@@ -268,9 +274,10 @@ def safe_names(classes: Sequence[str]) -> dict[str, str]:
     """Return a folder name for each class, safe on every common file system, no two alike.
 
     Separators, control characters, leading dots and reserved names are replaced by ``_``; names
-    that then differ only in case or Unicode form get a number, as does a class ``_unreadable``.
+    that then differ only in case or Unicode form get a number, as do classes ``_unreadable`` and
+    ``_unsure``.
     """
-    taken = {_key(UNREADABLE), _key(MARKER)}
+    taken = {_key(UNREADABLE), _key(UNSURE), _key(MARKER)}
     return {label: _unique(_safe(label), "", taken) for label in classes}
 
 

@@ -116,3 +116,28 @@ def test_many_classes_with_a_long_tail(
     document = json.loads(out)
     assert len(document["classes"]) == 121
     assert document["estimate"]["metrics"]["balanced_accuracy"]["low"] > 1 / 121
+
+
+def test_an_evaluation_on_the_test_split_is_the_estimate_of_the_fit(
+    featx, shared_data: Path, tmp_path: Path
+) -> None:
+    clothing = shared_data / "clothing"
+    mini = ["--backbone", "featx:mini-v1", "--no-report", "--head", "logreg"]
+    out, _ = featx("fit", clothing, *mini, "--name", "fit", "--json")
+    expected = json.loads(out)["estimate"]
+    for data in (clothing / "test", clothing):  # of all images the training images are left out
+        out, _ = featx("evaluate", "runs/fit", data, "--name", data.name, "--no-report", "--json")
+        found = json.loads(out)
+        assert found["estimate"]["confusion_matrix"] == expected["confusion_matrix"]
+        assert found["estimate"]["per_class"].keys() == expected["per_class"].keys()
+        for name, row in expected["metrics"].items():
+            assert found["estimate"]["metrics"][name] == pytest.approx(row, abs=1e-6)
+    assert found["evaluation"]["copies"]["images"] == 3409
+    some = tmp_path / "plankton"
+    for folder in sorted((shared_data / "plankton").iterdir())[:5]:
+        (some / folder.name).mkdir(parents=True)
+        for path in sorted(folder.glob("*.jpg"))[:12]:
+            (some / folder.name / path.name).write_bytes(path.read_bytes())
+    out, err = featx("evaluate", "runs/fit", some, "--name", "p", "--no-report")
+    assert "of the images are out of distribution, of held-out training images" in err
+    assert "5 classes are unknown to the model" in out

@@ -41,6 +41,11 @@ def run(*arguments: str) -> int:
 
 
 TABLE = "class   images\n──────  ──────\n=green       3\nblue         2\nred          2\n"
+SUMMARY = (
+    "\n7 images scored. Passed over: 1 .txt.\n"
+    "2 of 9 files cannot be read (22.2 %).\n"
+    "Drift: not tested. The model has no sample of its training images: fit it again to have one.\n"
+)
 SAID = (
     "9 images: 7 cached, 0 computed, 2 quarantined; {elapsed}.\n"
     "Warning: quarantined broken.jpg: {broken}\n"
@@ -53,7 +58,7 @@ SAID = (
 def test_the_default(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("m", "new", "-o", "out.csv") == 0
     said = capsys.readouterr()
-    assert said.out == TABLE
+    assert said.out == TABLE + SUMMARY
     rows = [line.split(",", 3) for line in Path("out.csv").read_text().splitlines()]
     reasons = {row[0]: row[3].strip('"') for row in rows}
     assert said.err == SAID.format(
@@ -93,8 +98,18 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "output": "o.jsonl",
         "averaged": None,
         "drift": None,
+        "drift_not_tested": "The model has no sample of its training images: fit it again to have "
+        "one.",
+        "checks": {
+            "quarantined": {
+                **dict.fromkeys(("usual", "p")),
+                **{"images": 2, "of": 9, "share": 2 / 9, "far_above": False},
+            }
+        },
+        "warnings": [],
         "page": None,
         "passed_over": {".txt": 1},
+        "passed_over_because": {".txt": "not an image: .txt"},
         "sorted_into": {"=green": 3, "_unreadable": 2, "blue": 2, "red": 2},
         "failures": [{"id": "broken.jpg"}, {"id": "sub/empty.png"}],
     }

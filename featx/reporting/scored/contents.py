@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class ScoredFolder:
         What makes the page again; empty where that cannot be said.
     facts : sequence of str
         Sentences on time and versions.
+    history : sequence of mapping
+        Lines of ``--history``, the oldest first, that of these images last; empty without it.
     """
 
     source: str
@@ -48,17 +51,17 @@ class ScoredFolder:
     no_drift: str
     command: str
     facts: Sequence[str]
+    history: Sequence[Mapping[str, Any]] = ()
 
     @property
     def classes(self) -> list[str]:
         """Of the model."""
         return self.scores.classes
 
-    @cached_property
+    @property
     def y_pred(self) -> Int:
         """Index of each file's predicted class; -1 where it could not be read."""
-        position = {name: i for i, name in enumerate(self.classes)}
-        return np.array([position.get(label, -1) for label in self.scores.predictions], np.int64)
+        return self.scores.y_pred
 
     @property
     def read(self) -> Int:

@@ -31,6 +31,7 @@ from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
 from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.scored.figures import confidence, drift_figures, moved_most
+from featx.reporting.scored.history import history_blocks
 from featx.reporting.scored.words import rests_on, sentences
 from featx.scoring.drift import LEVEL
 
@@ -57,6 +58,7 @@ def write_scored_page(scored: ScoredFolder) -> str:
         Chapter("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),
         Chapter("ood", "Out of distribution", list(_far(scored))),
         Chapter("abstained", "Abstained", list(_abstained(scored))),
+        Chapter("history", "Earlier scorings", list(history_blocks(scored.history))),
         Chapter("unreadable", "Unreadable files", list(_unreadable(scored))),
         Chapter("sheet", "Contact sheet", list(_contact_sheet(scored))),
         Chapter("again", "Time, versions, and how to make it again", list(_again(scored))),

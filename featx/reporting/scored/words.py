@@ -21,7 +21,8 @@ def sentences(scored: ScoredFolder) -> list[str]:
     if not len(scored.read):
         return [_asked(scored)]
     drift = " ".join(drift_sentences(scored))
-    return [_asked(scored), _found(scored), _sure(scored), *_away(scored), drift]
+    unusual = [check.warning() for check in scored.scores.checks if check.far]
+    return [_asked(scored), _found(scored), _sure(scored), *_away(scored), *unusual, drift]
 
 
 def _asked(scored: ScoredFolder) -> str:

@@ -1,0 +1,211 @@
+"""`featx.evaluate`: a finished model on labelled images that came after it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from featx import console
+from featx.artifact import Model, load_model
+from featx.config import DatasetConfig, EvaluateConfig, ExtractConfig, RunConfig, ScoreConfig
+from featx.config.options import sections
+from featx.data.manifest import Manifest
+from featx.data.opening import open_data
+from featx.errors import DatasetError, UsageError
+from featx.evaluating.evaluation import Evaluated, evaluate_images
+from featx.extraction import Extraction
+from featx.extraction.used import check_cache, used_by
+from featx.files import printable
+from featx.fitting.gathering import describe_dataset, labelled
+from featx.outputs import Claims, claimed
+from featx.reporting.card import card_of
+from featx.reporting.run_report import add_report
+from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.results import SCHEMA_VERSION, Results
+from featx.scoring.checks import Check, check_limits, raise_alarms
+from featx.scoring.folder import extract_again
+from featx.system_errors import writing
+
+__all__ = ["evaluate", "evaluate_dataset", "require_calm"]
+
+
+def evaluate(
+    model: Model | Run | str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    **options: Any,
+) -> Run:
+    """Evaluate a finished model on labelled images that it has not seen.
+
+    Parameters
+    ----------
+    model : Model, Run or path
+        A model, a run, or what `featx.load_model` takes.
+    dataset : path
+        A labelled data set; see `featx.extract`.
+    **options
+        Fields of `featx.config.DatasetConfig`, `featx.config.EvaluateConfig` and
+        `featx.config.ExtractConfig`, for instance ``split="test"``, ``name="site-b"``.
+
+    Returns
+    -------
+    Run
+        ``run.results.estimate`` has every metric on the images that are no copies of training
+        images; ``run.results.evaluation`` what else was found. Its ``model`` is the one that was
+        evaluated, where it was.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, or the run exists and ``overwrite`` is not set.
+    ModelError
+        The model cannot be loaded, or its backbone is not the one it was fitted with.
+    FitError
+        The images have no labels.
+    AlarmError
+        What ``fail_on`` names was found; the run is written.
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`.
+
+    Examples
+    --------
+    >>> run = featx.evaluate("runs/first", "other_hospital/")           # doctest: +SKIP
+    >>> run.results.evaluation.against_shipped["accuracy"].place        # doctest: +SKIP
+    'inside'
+    """
+    if isinstance(model, Run):
+        model = model.folder
+    named = "" if isinstance(model, Model) else os.fspath(model)
+    data, config, extract = sections(
+        {"dataset": dataset, "model": named, **options},
+        DatasetConfig,
+        EvaluateConfig,
+        ExtractConfig,
+    )
+    run = evaluate_dataset(
+        RunConfig(data=data, extract=extract, evaluate=config),
+        model if isinstance(model, Model) else None,
+    )
+    require_calm(run, config.fail_on)
+    return run
+
+
+def require_calm(run: Run, fail_on: str | None) -> None:
+    """Raise `AlarmError` where what ``fail_on`` names was found in an evaluation."""
+    evaluation = run.results.evaluation
+    assert evaluation is not None
+    checks = [Check(k, c.images, c.of, c.usual, c.p) for k, c in evaluation.checks.items()]
+    raise_alarms(fail_on, checks, evaluation.drift)
+
+
+def evaluate_dataset(config: RunConfig, model: Model | None = None) -> Run:
+    """`evaluate` from a resolved configuration; ``config.evaluate.fail_on`` is left to the caller.
+
+    Parameters
+    ----------
+    config : RunConfig
+        With a section ``evaluate``.
+    model : Model, optional
+        Instead of the one that the section names.
+    """
+    started = time.perf_counter()
+    assert config.evaluate is not None
+    _refuse_others(config)
+    loaded = load_model(config.evaluate.model) if model is None else model
+    check_limits(loaded, config.evaluate.fail_on)
+    folder = run_folder(config.data.dataset, config.evaluate)
+    named = None if model is not None else config.evaluate.model
+    used = used_by(config.data, config.extract, model=named)
+    with claimed([run_output(folder, config.evaluate)], used) as claims:
+        return _evaluate(config, loaded, folder, claims, started)
+
+
+def _refuse_others(config: RunConfig) -> None:
+    """Refuse a configuration that would also fit something."""
+    for name in ("fit", "finetune", "score"):
+        if name in config.model_fields_set and getattr(config, name) not in (
+            None,
+            type(config).model_fields[name].get_default(call_default_factory=True),
+        ):
+            raise UsageError(
+                f"A configuration with a section evaluate fits nothing, and has a section {name}.",
+                hint="Give each a configuration of its own.",
+            )
+
+
+def _evaluate(config: RunConfig, model: Model, folder: Path, claims: Claims, started: float) -> Run:
+    """The evaluation itself, once the run's name is claimed."""
+    assert config.evaluate is not None
+    manifest = _chosen_rows(labelled(open_data(config.data)), config.evaluate.split)
+    claims.spare("the images", manifest.paths)
+    check_cache(manifest, config.extract.cache)
+    extractions = extract_again(model, manifest, ScoreConfig(), config.extract)
+    extracted_s = time.perf_counter() - started
+    seed = config.evaluate.seed
+    seed = _seed(model) if seed is None else seed
+    found = evaluate_images(model, extractions, seed=seed, named=config.evaluate.model)
+    results = _results(config, manifest, extractions, found, (extracted_s, started))
+    kept = config.evaluate.model_copy(update={"name": folder.name, "seed": seed})
+    run = Run.made(
+        claims.place(folder),
+        results,
+        config=config.model_copy(update={"evaluate": kept}),
+        predictions=found.predictions,
+        failures=extractions[0].failures,
+        model=model,
+    )
+    with writing("the run", run.folder, kept="What is in the cache is kept."):
+        write_run(run, card=card_of)
+    console.log(f"Run written to {run.folder}")
+    if config.evaluate.report:
+        add_report(run, extractions, heat_maps=False)
+    for note in results.notes:
+        console.at_end(note, warning=True)
+    return run
+
+
+def _chosen_rows(manifest: Manifest, split: str | None) -> Manifest:
+    """The images of one split; all of them where none is asked for."""
+    if split is None:
+        return manifest
+    rows = tuple(row for row in manifest.rows if row.split == split)
+    if not rows:
+        there = sorted({row.split for row in manifest.rows if row.split is not None})
+        raise DatasetError(
+            f"No image of {printable(manifest.source)!r} is of the split {split!r}.",
+            hint=f"It has {' and '.join(there)}." if there else "It has no splits.",
+        )
+    return replace(manifest, rows=rows)
+
+
+def _seed(model: Model) -> int:
+    """That of the model, so that an evaluation on its test images is its estimate."""
+    seed = model.provenance.get("seed", 0)
+    return seed if isinstance(seed, int) and 0 <= seed < 2**32 else 0
+
+
+def _results(
+    config: RunConfig,
+    manifest: Manifest,
+    extractions: list[Extraction],
+    found: Evaluated,
+    times: tuple[float, float],
+) -> Results:
+    extracted_s, started = times
+    first = extractions[0]
+    elapsed_s = time.perf_counter() - started
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        **found.document,
+        "notes": found.notes(),
+        "elapsed_s": round(elapsed_s, 3),
+        "dataset": describe_dataset(config.data.dataset, manifest, first, first.equal),
+        "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},
+        "cost": {
+            "extract_s": round(extracted_s, 3),
+            "score_s": round(elapsed_s - extracted_s, 3),
+        },
+    }
+    return Results.model_validate(document)

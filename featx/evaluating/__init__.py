@@ -1,0 +1,1 @@
+"""A finished model on labelled images that came after it."""

@@ -1,0 +1,312 @@
+"""A finished model on labelled images: its predictions, what they are worth, and what is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.artifact import Model
+from featx.artifact.ensemble import EnsembleHead
+from featx.artifact.trust import Trust
+from featx.config import FitConfig, ScoreConfig
+from featx.console import counted
+from featx.errors import DatasetError
+from featx.evaluating.shipped import against_shipped
+from featx.extraction import Extraction, copies_of
+from featx.files import printable
+from featx.fitting.data import Part
+from featx.fitting.estimate import HeldOut, describe_held
+from featx.fitting.foreseen import group_codes
+from featx.fitting.gathering import filled_column, known_pixels
+from featx.fitting.result import prediction_table
+from featx.fitting.trust import describe_sets
+from featx.runs import PredictionTable
+from featx.runs.estimates import Estimate
+from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
+from featx.scoring.drift import Drifted
+from featx.scoring.folder import check_scores, predict_rows
+from featx.scoring.scores import Scores
+from featx.stats.shares import shares
+from featx.types import BoolArray, IntArray
+
+__all__ = ["Evaluated", "evaluate_images"]
+
+DESCRIPTIONS = {
+    "evaluated": "labelled images that the finished model was given to predict",
+    "copies": "copies of images that the model was fitted on: too high for new images",
+    "with_copies": "all images, copies of training images among them: too high for new images",
+    "known_classes": "without the images of classes that the model does not know",
+}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    document : dict
+        The keys of ``results.json`` that depend on the model's answers.
+    predictions : PredictionTable
+        Splits ``evaluated`` and, where there are any, ``copies``.
+    scores : Scores
+        As `featx.score` gives them.
+    drift : Drifted or None
+    """
+
+    document: dict[str, Any]
+    predictions: PredictionTable
+    scores: Scores
+    drift: Drifted | None
+
+    def notes(self) -> list[str]:
+        """What to be warned of, in sentences."""
+        evaluation, notes = self.document["evaluation"], self.scores.warnings()
+        if evaluation["unknown_classes"]:
+            n = sum(evaluation["unknown_classes"].values())
+            notes.append(
+                f"{counted(n, 'image', 'is/are')} of classes that the model does not know, and "
+                "cannot be right."
+            )
+        if evaluation["copies"]["images"]:
+            n = evaluation["copies"]["images"]
+            kept = " and left out of the estimate" if "copies" in self.document["estimates"] else ""
+            notes.append(f"{counted(n, 'image', 'is a copy/are copies')} of training images{kept}.")
+        return notes
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model says of labelled images that were read, row by row."""
+
+    part: Part  # of the classes of both sides
+    proba: NDArray[np.float64]
+    y_pred: IntArray
+    known: list[str]  # classes of the model
+    column: IntArray  # of each of them
+    seed: int
+
+    def held(self, split: str, rows: BoolArray) -> HeldOut:
+        """Some rows, as fits have their held-out images."""
+        part = self.part.take(rows)
+        return HeldOut(split, part, np.full(len(part), -1), self.proba[rows], self.y_pred[rows])
+
+    def estimate(self, name: str, rows: BoolArray) -> Estimate:
+        """Every metric on some rows."""
+        return _estimate(self.held(name, rows), name, self.seed)
+
+    def of_known(self, rows: BoolArray) -> Estimate:
+        """Every metric on the rows of classes that the model knows, over these classes alone."""
+        code = np.full(len(self.part.classes), -1)
+        code[self.column] = np.arange(len(self.column))
+        held = self.held("known_classes", rows & self.is_known)
+        part = replace(held.part, y=code[held.part.y], classes=self.known)
+        narrow = replace(
+            held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred]
+        )
+        return _estimate(narrow, "known_classes", self.seed)
+
+    @property
+    def is_known(self) -> BoolArray:
+        """Whose class the model knows."""
+        return np.isin(self.part.y, self.column)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Images of each class of either side."""
+        counts = np.bincount(self.part.y, minlength=len(self.part.classes))
+        return dict(zip(self.part.classes, counts.tolist(), strict=True))
+
+
+def _estimate(held: HeldOut, name: str, seed: int) -> Estimate:
+    return describe_held([held], name, DESCRIPTIONS[name], FitConfig(seed=seed))
+
+
+def evaluate_images(
+    model: Model, extractions: Sequence[Extraction], *, seed: int, named: str = ""
+) -> Evaluated:
+    """Predict labelled images and describe the predictions as `featx.fit` does its test images.
+
+    Copies of training images are left out of the estimate, as far as the model has their digests;
+    where nothing else is left they are all there is, and are called that. Images of classes that
+    the model does not know count, as wrong.
+
+    Parameters
+    ----------
+    model : Model
+    extractions : sequence of Extraction
+        By each of the model's extractors, of images with labels.
+    seed : int
+        Of the resamples.
+    named : str, optional
+        The model's path, for the record.
+
+    Raises
+    ------
+    DatasetError
+        No image could be read.
+    """
+    first = extractions[0]
+    if not first.ok.any():
+        first.require_any()
+        raise DatasetError("There are no images to evaluate on.")
+    scores = predict_rows(model, extractions, ScoreConfig())
+    groups = {row.id: row.group for row in first.manifest.rows if row.group is not None}
+    answers = _answers(model, extractions, scores, seed)
+    copies, untold = _copies(model, extractions)
+    new = copies if copies.all() else ~copies
+    among = np.zeros(len(scores), bool)
+    among[first.ok] = new
+    scores, drift = check_scores(model, extractions, scores, groups, ScoreConfig(), among)
+    estimate, estimates = _estimates(answers, copies)
+    counted_copies = CopiesFound(
+        known=model.seen is not None, images=int(copies.sum()), untold=untold
+    )
+    evaluation = _describe(model, named, answers, scores, (estimate, estimates), counted_copies)
+    splits = {"evaluated": ~copies, "copies": copies}
+    held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}
+    document = {
+        "classes": answers.part.classes,
+        "scoring": model.provenance.get("scoring", "balanced_accuracy"),
+        "seed": seed,
+        "n_test_images": int(new.sum()),
+        "n_groups": estimate.n_groups,
+        "class_counts": answers.labels,
+        "chosen": _chosen(model),
+        "estimate": estimate.document(),
+        "estimates": {name: each.document() for name, each in estimates.items()},
+        "trust": _trust(model, scores, answers, new),
+        "evaluation": evaluation.document(),
+    }
+    return Evaluated(document, prediction_table(answers.part.classes, held), scores, drift)
+
+
+def _describe(
+    model: Model,
+    named: str,
+    answers: _Answers,
+    scores: Scores,
+    found: tuple[Estimate, Mapping[str, Estimate]],
+    copies: CopiesFound,
+) -> ModelEvaluation:
+    """The images beside the training images, and the estimate beside the shipped one."""
+    estimate, estimates = found
+    unknown = {name: n for name, n in answers.labels.items() if name not in model.classes}
+    shipped = Estimate.model_validate(model.metrics) if "metrics" in model.metrics else None
+    alike = estimates.get("known_classes", None if unknown else estimate)
+    against = {}
+    new = estimate.method != "copies"  # that of images it was fitted on is not to be compared
+    if shipped is not None and alike is not None and new:
+        whole = all(answers.labels[name] for name in model.classes)
+        against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
+    return ModelEvaluation(
+        model=printable(named),
+        shipped=shipped,
+        against_shipped=against,
+        unknown_classes=unknown,
+        classes_without_images=[name for name in model.classes if not answers.labels[name]],
+        copies=copies,
+        checks={check.name: Unusual(**check.document()) for check in scores.checks},
+        drift=scores.drift,
+        drift_not_tested=scores.no_drift or None,
+    )
+
+
+def _estimates(answers: _Answers, copies: BoolArray) -> tuple[Estimate, dict[str, Estimate]]:
+    """The number to report, of images that are no copies where there are any, and others."""
+    new, name = (copies, "copies") if copies.all() else (~copies, "evaluated")
+    others: dict[str, Estimate] = {}
+    if copies.any() and not copies.all():
+        others["copies"] = answers.estimate("copies", copies)
+        others["with_copies"] = answers.estimate("with_copies", np.ones(len(copies), bool))
+    if (new & answers.is_known).any() and not answers.is_known.all():
+        others["known_classes"] = answers.of_known(new)
+    return answers.estimate(name, new), others
+
+
+def _answers(
+    model: Model, extractions: Sequence[Extraction], scores: Scores, seed: int
+) -> _Answers:
+    """The rows that were read, with a column for every class of either side."""
+    first, ok = extractions[0], extractions[0].ok
+    labels = first.y.astype(str)
+    unknown = sorted(set(labels.tolist()) - set(model.classes))
+    # Sorted, as fits have them: models that know different ones of these classes can be compared.
+    classes = sorted([*model.classes, *unknown]) if unknown else list(model.classes)
+    place = {name: i for i, name in enumerate(classes)}
+    column = np.array([place[name] for name in model.classes])
+    proba = np.zeros((int(ok.sum()), len(classes)))
+    proba[:, column] = scores.probabilities[ok]
+    groups = filled_column(first.groups, "group", ("", "is a group of its own"))
+    part = Part(
+        X={},
+        y=np.array([place[name] for name in labels], np.int64),
+        classes=classes,
+        ids=[str(name) for name in first.ids],
+        hashes=first.hashes[ok],
+        copies=copies_of(extractions),
+        groups=None if groups is None else group_codes(groups.tolist()),
+    )
+    y_pred = column[scores.y_pred[ok]]
+    return _Answers(part, proba, y_pred, list(model.classes), column, seed)
+
+
+def _copies(model: Model, extractions: Sequence[Extraction]) -> tuple[BoolArray, int]:
+    """Which images the model was fitted on, and of how many that cannot be told."""
+    hashes = extractions[0].hashes[extractions[0].ok]
+    pixels = known_pixels(extractions, hashes)
+    if model.seen is None:
+        return np.zeros(len(hashes), bool), len(hashes)
+    found = model.seen.holds(hashes, pixels)
+    return found, int((~found & ~pixels.any(axis=1)).sum())
+
+
+def _chosen(model: Model) -> dict[str, Any]:
+    """What the model is, as a run's results have it."""
+    chosen = model.provenance.get("chosen")
+    if isinstance(chosen, Mapping) and {"backbone", "head"} <= chosen.keys():
+        kind = {"kind": "finetuned"} if "finetuned" in model.provenance else {}
+        return {**chosen, **kind}
+    head = "ensemble" if isinstance(model.head, EnsembleHead) else "classifier"
+    backbones = " + ".join(spec.backbone for spec in model.specs)
+    return {"backbone": printable(backbones), "head": head}
+
+
+def _trust(
+    model: Model, scores: Scores, answers: _Answers, rows: BoolArray
+) -> dict[str, Any] | None:
+    """What prediction sets and the out-of-distribution score achieve on some of the images."""
+    trust, first = model.trust or Trust(), answers.held("", rows)
+    if trust.sets is None or trust.novelty is None or scores.sets is None or scores.ood is None:
+        return None
+    ok, seed = scores.y_pred >= 0, answers.seed
+    inside = np.zeros(first.proba.shape, bool)
+    inside[:, answers.column] = scores.sets[ok][rows]
+    assert scores.abstained is not None
+    assert scores.ood_scores is not None
+    part, units = first.part, first.part.components
+    right = first.y_pred == part.y
+    abstained, far = scores.abstained[ok][rows], scores.ood[ok][rows]
+    method = "none" if trust.calibration is None else trust.calibration.method
+    everyone = np.ones(len(part), bool)
+    return {
+        "calibration": {"asked": method, "method": method},
+        "decision": None,
+        "prediction_sets": {
+            "coverage": trust.sets.coverage,
+            "over": trust.sets.over,
+            "method": trust.sets.method,
+            **describe_sets(inside, abstained, part.y, right, part.classes, units, seed=seed),
+        },
+        "novelty": {
+            "method": trust.novelty.method,
+            "rate": trust.novelty.rate,
+            "limit": trust.novelty.limit,
+            "typical": float(np.median(scores.ood_scores[ok][rows])),
+            "false_alarms": shares([(far, everyone)], units, seed=seed)[0],
+        },
+    }
