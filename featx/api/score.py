@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
+from featx import console
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.config.options import sections
@@ -12,6 +14,9 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.used import check_cache, used_by
 from featx.outputs import Claims, claimed
+from featx.reporting.summaries.thresholds import threshold_sentence
+from featx.runs.estimates import Decided
+from featx.runs.thresholds import model_with_threshold
 from featx.scoring.folder import extract_again, outputs_of, predict_rows, write_scores
 from featx.scoring.scores import Scores
 
@@ -69,15 +74,19 @@ def score(
     given = sections(options, ScoreConfig, ExtractConfig)
     config, extract = _one_source(config, extract, given, options)
     loaded = model if isinstance(model, Model) else load_model(model)
+    named = "" if isinstance(model, Model) else os.fspath(model)
+    loaded, in_force = model_with_threshold(
+        loaded, named or None, config.threshold, config.prevalence
+    )
     if not isinstance(images, DatasetConfig):
         images = DatasetConfig(dataset=os.fspath(images))
-    named = "" if isinstance(model, Model) else os.fspath(model)
     with claimed(outputs_of(output, config), used_by(images, extract, model=model)) as claims:
-        return _score(loaded, named, images, output, config, extract, claims)
+        return _score(loaded, in_force, named, images, output, config, extract, claims)
 
 
 def _score(
     model: Model,
+    in_force: Decided | None,
     named: str,
     images: DatasetConfig,
     output: str | os.PathLike[str] | None,
@@ -89,8 +98,11 @@ def _score(
     manifest = open_data(images, labelled=False)
     claims.spare("the images", manifest.paths)
     check_cache(manifest, extract.cache)
+    if in_force is not None:
+        console.log(f"{threshold_sentence(in_force.document())}.")
     extractions = extract_again(model, manifest, config, extract)
     scores = predict_rows(model, extractions, config)
+    scores = replace(scores, threshold=None if in_force is None else in_force.document())
     scores = write_scores(scores, extractions[0], output, config, claims)
     if config.report is None:
         return scores

@@ -29,6 +29,7 @@ from featx.artifact.folder import FolderReader, write_folder
 from featx.artifact.heads import MAX_FEATURES, decode_heads, encode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
+from featx.artifact.operating import OperatingCurves
 from featx.artifact.trust import Trust
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
@@ -42,6 +43,7 @@ DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
 CARD = "README.md"  # for people; never read
 DRIFT = "drift.safetensors"
+OPERATING = "operating.safetensors"
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 MAX_DOCUMENT_BYTES = 1 << 26
@@ -71,13 +73,15 @@ def save_model(model: Model, folder: str | os.PathLike[str], *, overwrite: bool 
     files, heads, ensemble = encode_heads(model.head)
     _check_consistent(model, "this model")
     trust = model.trust or Trust()
-    for name in ("novelty", "drift"):
+    for name in ("novelty", "drift", "operating"):
         if (getattr(trust, name) is None) != (getattr(model, name) is None):
             raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
     if model.drift is not None:
         files[DRIFT] = model.drift.encode()
+    if model.operating is not None:
+        files[OPERATING] = model.operating.encode()
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()
@@ -176,6 +180,8 @@ def _needed(document: Document, source: str) -> set[str]:
         needed.add(NOVELTY)
     if document.trust is not None and document.trust.drift is not None:
         needed.add(DRIFT)
+    if document.trust is not None and document.trust.operating is not None:
+        needed.add(OPERATING)
     for i, extractor in enumerate(document.extractors):
         if extractor.weights not in {None, WEIGHTS.format(i)}:
             raise ModelError(
@@ -280,6 +286,10 @@ def _build(
                 n_features=model.n_features,
                 n_classes=len(model.classes),
                 source=source,
+            )
+        if OPERATING in files:
+            model.operating = OperatingCurves.decode(
+                files[OPERATING], n_classes=len(model.classes), source=source
             )
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         for method in (model.predict, model.decision_function, model.predict_proba):

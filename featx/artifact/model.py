@@ -11,6 +11,7 @@ from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.novelty import Novelty
+from featx.artifact.operating import OperatingCurves
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
 from featx.errors import ModelError
@@ -44,6 +45,8 @@ class Model:
         Arrays of that score; goes with ``trust.novelty``.
     drift : Drift, optional
         What new images can be held against; goes with ``trust.drift``.
+    operating : OperatingCurves, optional
+        What a cutoff is chosen by; goes with ``trust.operating``.
     augmentation : dict, optional
         Document of the `featx.data.augment.Augmentation` that made views of its training images.
     metrics : dict
@@ -61,6 +64,7 @@ class Model:
     trust: Trust | None = None
     novelty: Novelty | None = None
     drift: Drift | None = None
+    operating: OperatingCurves | None = None
     augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
 
-__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust"]
+__all__ = ["DriftSample", "NoveltyLimit", "OperatingSample", "PredictionSets", "Trust"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -101,6 +101,21 @@ class DriftSample(_Part):
     grouped: bool
 
 
+class OperatingSample(_Part):
+    """What cutoffs are chosen on (`featx.artifact.operating` has the arrays).
+
+    Parameters
+    ----------
+    images : int
+        Of which there are predictions.
+    predicted : {"out of fold", "validation"}
+        By classifiers of the other folds, or by a network whose training they ended.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    predicted: Literal["out of fold", "validation"] = "out of fold"
+
+
 class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
@@ -109,6 +124,7 @@ class Trust(_Part):
     sets: PredictionSets | None = None
     novelty: NoveltyLimit | None = None
     drift: DriftSample | None = None
+    operating: OperatingSample | None = None
 
     @property
     def reorders(self) -> bool:

@@ -17,7 +17,9 @@ from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
-from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
+from featx.artifact.operating import OperatingCurves
+from featx.artifact.threshold import Threshold
+from featx.artifact.trust import NoveltyLimit, OperatingSample, PredictionSets, Trust
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
@@ -27,6 +29,7 @@ from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
 from featx.interrupts import workers
+from featx.runs.thresholds import describe_threshold
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
@@ -44,6 +47,7 @@ class FittedTrust:
     trust: Trust
     novelty: Novelty  # arrays of the out-of-distribution score
     drift: Drift | None  # what new images can be held against; None of too few training images
+    operating: OperatingCurves  # what cutoffs are chosen by
     document: dict[str, Any]  # JSON: what was asked, fitted and achieved
 
 
@@ -84,32 +88,51 @@ def fit_trust(
     pipeline = refits(chosen)
     first = pipeline.members[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
-    # the temperature of margins has a place of its own in a saved model
-    kept, temperature = calibration, None
-    if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
-        kept, temperature = None, calibration.temperature
+    kept, temperature = _placed(calibration, pipeline)
     rule = search.settings.rule
-    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba)
+    y, proba = out_of_fold.part.y, out_of_fold.proba
+    decision = None if rule is None else rule.fit(y, proba)
+    operating = OperatingSample(images=len(y))
     return FittedTrust(
         temperature,
-        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample),
+        Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample,
+              operating=operating),
         novelty,
         drift,
+        OperatingCurves.of(y, proba),
         {
             "calibration": {
                 "asked": config.calibrate,
                 "method": "none" if calibration is None else calibration.method,
             },
-            "decision": None if rule is None else _achieved(rule, evaluated, config.seed),
+            "decision": _achieved(rule, decision, evaluated, config.seed),
             "prediction_sets": sets_document,
             "novelty": novelty_document,
         },
-    )
+    )  # fmt: skip
 
 
-def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
-    """What the rule's decisions achieve on the evaluation images."""
+def _placed(
+    calibration: Calibration | None, pipeline: Any
+) -> tuple[Calibration | None, float | None]:
+    """The temperature of margins has a place of its own in a saved model."""
+    if isinstance(calibration, Temperature) and not hasattr(pipeline, "predict_proba"):
+        return None, calibration.temperature
+    return calibration, None
+
+
+def _achieved(
+    rule: Rule | None, decision: Any, evaluated: Sequence[HeldOut], seed: int
+) -> dict[str, Any] | None:
+    """What the rule's decisions achieve on the evaluation images, as JSON."""
+    if rule is None:
+        return None
     pooled = pool(evaluated)
+    if isinstance(rule, Threshold):
+        found = describe_threshold(
+            rule, decision.cutoff, pooled.evaluated, pooled.y_pred, seed=seed
+        )
+        return found.document()
     likeliest = pooled.proba.argmax(axis=1)
     how = {"seed": seed, "n_folds": pooled.n_folds}
     return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)

@@ -11,14 +11,14 @@ from typing import Any
 
 from featx.files import printable
 from featx.numbers import cell
-from featx.reporting.blocks import Bar, Block, Chapter, Code, Map, Strong
+from featx.reporting.blocks import Bar, Block, Chapter, Code, Map, Sliders, Strong
 from featx.reporting.drawing import inline_svg
 from featx.reporting.ink import HUES
 
 __all__ = ["page"]
 
 FOLDER = Path(__file__).parent
-MAP_SCRIPT = "map.js"
+SCRIPTS = {Map: "map.js", Sliders: "sliders.js"}
 
 
 @cache
@@ -60,16 +60,16 @@ def page(title: str, blocks: Sequence[Block], *, broad: bool = False) -> str:
     Returns
     -------
     str
-        Pictures are ``data:`` addresses; nothing is loaded. A script is there for maps alone,
-        and allowed by its hash: were there a way to smuggle other markup in, the browser would
-        still load and run nothing.
+        Pictures are ``data:`` addresses; nothing is loaded. A script is there for maps and sliders
+        alone, and allowed by its hash: were there a way to smuggle other markup in, the browser
+        would still load and run nothing.
     """
     from markupsafe import Markup
 
     blocks = [block for block in blocks if not isinstance(block, Chapter) or block.blocks]
     sections = [block for block in blocks if isinstance(block, Chapter)]
-    mapped = any(isinstance(block, Map) for section in sections for block in section.blocks)
-    script = _file(MAP_SCRIPT) if mapped else ""
+    kinds = {type(block) for section in sections for block in section.blocks}
+    script = "".join(_file(name) for kind, name in SCRIPTS.items() if kind in kinds)
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -24,7 +24,8 @@ from featx.reporting.gallery import case_cards, least_certain, sample_group, wor
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
 from featx.reporting.map import MapLayout, map_blocks
-from featx.reporting.sentences import sentences
+from featx.reporting.operating import operating_blocks
+from featx.reporting.sentences import asked, compared, trusted
 from featx.reporting.tables import (
     candidate_blocks,
     class_table,
@@ -32,6 +33,7 @@ from featx.reporting.tables import (
     estimate_blocks,
     hardest_first,
 )
+from featx.reporting.verdict import run_verdict
 
 __all__ = ["folded", "write_page"]
 
@@ -64,10 +66,12 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
     blocks: list[Block] = [
-        Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
+        Chapter("found", "What was found", [Points(run_verdict(subject.results), "verdict")]),
         Chapter("data", "Data", list(_data(subject))),
-        Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
+        Chapter("candidates", "Candidates",
+                [Paragraph(compared(subject)), *candidate_blocks(subject.results)]),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
+        Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
         Chapter("curves", "Curves", [Figures(curves)]),
@@ -92,6 +96,7 @@ def folded(table: Table, more: str) -> Iterator[Block]:
 
 def _data(subject: Subject) -> Iterator[Block]:
     results, data = subject.results, subject.results["dataset"]
+    yield Paragraph(asked(subject))
     parts = [
         f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
     ]
@@ -122,6 +127,7 @@ def _data(subject: Subject) -> Iterator[Block]:
 
 
 def _estimate(subject: Subject) -> Iterator[Block]:
+    yield Paragraph(trusted(subject))
     yield from estimate_blocks(subject.results)
     yield Heading("Each class")
     table = class_table(hardest_first(subject.estimate["per_class"]))

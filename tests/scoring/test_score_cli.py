@@ -93,6 +93,7 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "classes": {"=green": 3, "blue": 2, "red": 2},
         "output": "o.jsonl",
         "averaged": None,
+        "threshold": None,
         "drift": None,
         "page": None,
         "passed_over": {".txt": 1},
