@@ -19,6 +19,7 @@ __all__ = ["audit_verdict", "print_audit"]
 Row = Mapping[str, Any]
 
 MOST_NAMED = 3
+ALIKE = "images that come out alike"
 
 
 def print_audit(results: Row, folder: Path) -> None:
@@ -59,6 +60,8 @@ def _found(results: Row) -> Text:
 
 def _copies(results: Row) -> str:
     copies = results["copies"]
+    if ALIKE in results["serious"]:  # nothing can be said of copies then
+        return str(results["summary"][1])
     if not copies:
         return "No copies were found; small changes of small images can be missed."
     exact = sum(row["exact"] for row in copies)
