@@ -9,6 +9,7 @@ from featx.adapters._dataset import EmbeddingDataset as EmbeddingDataset
 from featx.adapters._embedder import ImageEmbedder as ImageEmbedder
 from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
+from featx.api.evaluate import evaluate as evaluate
 from featx.api.report import load_run as load_run
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "evaluate",
     "export_model",
     "extract",
     "finetune",
@@ -847,6 +849,7 @@ def fit(
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
     threshold: str | None = None,
+    prevalence: float | None = None,
     costs: str | os.PathLike[str] | None = None,
     learning_curve: bool = False,
     coverage: float = 0.9,
@@ -1003,8 +1006,13 @@ def fit(
         How scores become probabilities, fitted out of fold; auto takes the smallest log loss.
         none leaves them, and takes a temperature for heads without probabilities.
     threshold : str, optional
-        CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the probability on that
-        reaches it out of fold. By default: the likeliest class.
+        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. Chosen out of
+        fold. By default: the likeliest class.
+    prevalence : float, optional
+        Share of the class that is looked for where the model is used, such as 0.01: precision,
+        predictive values and false alarms are then of that. By default: its share of the
+        images.
     costs : path, optional
         CSV file of what it costs to decide for a column's class where a row's is true: decide
         for the least expected cost. By default: the likeliest class.
@@ -1086,6 +1094,7 @@ def fit_arrays(
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
     threshold: str | None = None,
+    prevalence: float | None = None,
     costs: str | os.PathLike[str] | None = None,
     learning_curve: bool = False,
     coverage: float = 0.9,
@@ -1177,8 +1186,13 @@ def fit_arrays(
         How scores become probabilities, fitted out of fold; auto takes the smallest log loss.
         none leaves them, and takes a temperature for heads without probabilities.
     threshold : str, optional
-        CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the probability on that
-        reaches it out of fold. By default: the likeliest class.
+        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. Chosen out of
+        fold. By default: the likeliest class.
+    prevalence : float, optional
+        Share of the class that is looked for where the model is used, such as 0.01: precision,
+        predictive values and false alarms are then of that. By default: its share of the
+        images.
     costs : path, optional
         CSV file of what it costs to decide for a column's class where a row's is true: decide
         for the least expected cost. By default: the likeliest class.
@@ -1301,6 +1315,8 @@ def report(
     figures: str | os.PathLike[str] | None = None,
     dataset: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    threshold: str | None = None,
+    prevalence: float | None = None,
     heat_maps: bool = True,
     overwrite: bool = False,
 ) -> Path:
@@ -1318,6 +1334,14 @@ def report(
         Where the images are now. By default: where the run found them.
     cache : path, optional
         Cache folder. By default: the run's.
+    threshold : str, optional
+        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest is none
+        of these. By default: the run's.
+    prevalence : float, optional
+        Share of the class that is looked for where the model is used, such as 0.01: precision,
+        predictive values and false alarms are then of that. By default: its share of the
+        images.
     heat_maps : bool, default True
         Show on the page where in its images a linear head's decisions come from.
     overwrite : bool, default False
@@ -1352,10 +1376,15 @@ def score(
     top_k: int = 1,
     proba: bool = False,
     average_views: int = 0,
+    threshold: str | None = None,
+    prevalence: float | None = None,
     abstain_below: float | None = None,
     sort_into: str | os.PathLike[str] | None = None,
     sort_mode: Literal["link", "copy"] = "link",
+    sort_unsure: bool = True,
     report: str | None = None,
+    history: str | None = None,
+    fail_on: str | None = None,
     all_files: bool = False,
     overwrite: bool = False,
     weights: str | os.PathLike[str] | None = None,
@@ -1393,14 +1422,32 @@ def score(
         One column per class with its probability.
     average_views : int, default 0
         Mean probability over each image and so many augmented views of it.
+    threshold : str, optional
+        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest is none
+        of these. By default: the model's.
+    prevalence : float, optional
+        Share of the class that is looked for where the model is used, such as 0.01: precision,
+        predictive values and false alarms are then of that. By default: its share of the
+        images.
     abstain_below : float, optional
         Abstain from predictions less likely than this.
     sort_into : path, optional
         Folder to sort the images into by class.
     sort_mode : {'link', 'copy'}, default 'link'
         How ``sort_into`` places files.
+    sort_unsure : bool, default True
+        ``sort_into`` puts images that the model abstains from, or that are out of distribution,
+        into _unsure; ``sort_unsure=False`` puts them with their predicted class.
     report : str, optional
         File for a page about the images: classes, confidence, pictures, drift.
+    history : str, optional
+        File of JSON lines to which one line on this scoring is added: date, model, rows,
+        shares, drift.
+    fail_on : str, optional
+        Findings that give exit code 4, everything written all the same: drift, ood, abstained
+        and quarantined, each where it would be warned of, or above a share such as
+        ood=0.2,abstained=0.5; drift=0.01 is a p-value.
     all_files : bool, default False
         Also one row, with the reason, for each file that is no image or not read.
     overwrite : bool, default False
@@ -1445,6 +1492,8 @@ def score(
         with; the message says what differs.
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
+    AlarmError
+        What ``fail_on`` names was found; all is written. `Scores.require_calm` asks later.
 
     Examples
     --------

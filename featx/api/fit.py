@@ -223,6 +223,9 @@ def _fit_extracted(
     )
     for note in result.notes:
         console.log(f"Note: {note}")
+    in_force = result.operating.in_force
+    if in_force is not None and in_force.warning is not None:
+        console.warn(in_force.warning)
     chosen = one_embedding(resting_on(extractions, result.backbones), config.extract.cache)
     results = _results_document(config, manifest, data, extractions, result, extracted_s)
     model = fitted_model(config, chosen, result)

@@ -16,6 +16,7 @@ from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.files import FIGURES
 from featx.reporting.run_report import PAGE, extract_again, write_report
 from featx.runs import Run, load_run
+from featx.runs.thresholds import run_with_threshold
 from featx.store import cache_folder
 
 __all__ = ["load_run", "report", "report_folder"]
@@ -58,6 +59,8 @@ def report(run: Run | str | os.PathLike[str], **options: Any) -> Path:
 def report_folder(folder: str, config: ReportConfig) -> Path:
     """`report` from a checked configuration."""
     run = load_run(folder)
+    if config.threshold is not None or config.prevalence is not None:
+        run = run_with_threshold(run, config.threshold, config.prevalence)
     with claimed(_outputs(config), _used(run, config)) as claims:
         return _report(run, config, claims)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from featx import console
@@ -20,7 +21,10 @@ from featx.extraction.given import arrays_for, given_extraction
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.outputs import Claims, claimed
+from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.runs import Run
+from featx.runs.estimates import Decided
+from featx.runs.thresholds import model_with_threshold
 from featx.scoring.checks import check_limits
 from featx.scoring.drift import known_groups
 from featx.scoring.folder import (
@@ -111,85 +115,80 @@ def score_images(
     """`score` from checked sections; ``config.fail_on`` is left to the caller."""
     loaded = model if isinstance(model, Model) else load_model(model)
     check_limits(loaded, config.fail_on)
+    named = "" if isinstance(model, Model) else os.fspath(model)
+    loaded, in_force = model_with_threshold(
+        loaded, named or None, config.threshold, config.prevalence
+    )
     if isinstance(images, str | os.PathLike):
         images = DatasetConfig(dataset=os.fspath(images))
-    named = "" if isinstance(model, Model) else os.fspath(model)
     data = images if isinstance(images, DatasetConfig) else DatasetConfig(dataset=IN_MEMORY)
     outputs = outputs_of(output, config)
     used = used_by(None if data is not images else data, extract, model=model)
     check_history(config.history, outputs, used)
     with claimed(outputs, used) as claims:
-        if data is not images or holds_arrays(data):
-            return _score_rows(loaded, named, images, data, output, config, extract, claims)
-        return _score(loaded, named, data, output, config, extract, claims)
+        if in_force is not None:
+            console.log(f"{threshold_sentence(in_force.document())}.")
+        scoring = _Scoring(loaded, in_force, named, data, output, config, extract, claims)
+        of_arrays = data is not images or holds_arrays(data)
+        return scoring.of_rows(images) if of_arrays else scoring.of_images()
 
 
-def _score_rows(
-    model: Model,
-    named: str,
-    rows: Any,
-    data: DatasetConfig,
-    output: str | os.PathLike[str] | None,
-    config: ScoreConfig,
-    extract: ExtractConfig,
-    claims: Claims,
-) -> Scores:
-    """The scoring of rows of numbers, of a file or in memory."""
-    if config.sort_into is not None or config.average_views:
-        flag = "sort-into" if config.sort_into is not None else "average-views"
-        raise UsageError(f"--{flag} is about images, and these are rows of numbers.")
-    extraction = given_extraction(arrays_for(model, rows))
-    if not any(spec.of_arrays for spec in model.specs):
-        names = printable(" and ".join(spec.backbone for spec in model.specs))
-        console.warn(f"the rows are taken to be embeddings of {names}, which cannot be checked")
-    tell_failures(extraction)
-    groups = {row.id: row.group for row in extraction.manifest.rows if row.group}
-    return _finished(model, named, [extraction], groups, data, output, config, extract, claims)
+@dataclass(frozen=True)
+class _Scoring:
+    """One call of `score`, once its outputs are claimed."""
 
+    model: Model
+    in_force: Decided | None
+    named: str
+    data: DatasetConfig
+    output: str | os.PathLike[str] | None
+    config: ScoreConfig
+    extract: ExtractConfig
+    claims: Claims
 
-def _score(
-    model: Model,
-    named: str,
-    images: DatasetConfig,
-    output: str | os.PathLike[str] | None,
-    config: ScoreConfig,
-    extract: ExtractConfig,
-    claims: Claims,
-) -> Scores:
-    """The scoring of images, once its outputs are claimed."""
-    manifest = open_data(images, labelled=False)
-    claims.spare("the images", manifest.paths)
-    check_cache(manifest, extract.cache)
-    extractions = extract_again(model, manifest, config, extract)
-    groups = known_groups(images)
-    return _finished(model, named, extractions, groups, images, output, config, extract, claims)
+    def of_rows(self, rows: Any) -> Scores:
+        """Score rows of numbers, of a file or in memory."""
+        if self.config.sort_into is not None or self.config.average_views:
+            flag = "sort-into" if self.config.sort_into is not None else "average-views"
+            raise UsageError(f"--{flag} is about images, and these are rows of numbers.")
+        extraction = given_extraction(arrays_for(self.model, rows))
+        if not any(spec.of_arrays for spec in self.model.specs):
+            names = printable(" and ".join(spec.backbone for spec in self.model.specs))
+            console.warn(f"the rows are taken to be embeddings of {names}, which cannot be checked")
+        tell_failures(extraction)
+        groups = {row.id: row.group for row in extraction.manifest.rows if row.group}
+        return self._finished([extraction], groups)
 
+    def of_images(self) -> Scores:
+        """Score the images of the data set."""
+        manifest = open_data(self.data, labelled=False)
+        self.claims.spare("the images", manifest.paths)
+        check_cache(manifest, self.extract.cache)
+        extractions = extract_again(self.model, manifest, self.config, self.extract)
+        return self._finished(extractions, known_groups(self.data))
 
-def _finished(
-    model: Model,
-    named: str,
-    extractions: Sequence[Extraction],
-    groups: Mapping[str, str],
-    images: DatasetConfig,
-    output: str | os.PathLike[str] | None,
-    config: ScoreConfig,
-    extract: ExtractConfig,
-    claims: Claims,
-) -> Scores:
-    """From embeddings to everything that is written."""
-    scores = predict_rows(model, extractions, config)
-    scores, drift = check_scores(model, extractions, scores, groups, config)
-    scores = write_scores(scores, extractions[0], output, config, claims)
-    if config.history is not None:
-        add_line(config.history, describe_scoring(model, named, images.dataset, scores))
-    if config.report is not None:
-        from featx.reporting.score_page import add_page  # drawing is imported where it is used
+    def _finished(self, extractions: Sequence[Extraction], groups: Mapping[str, str]) -> Scores:
+        """From embeddings to everything that is written."""
+        config = self.config
+        scores = predict_rows(self.model, extractions, config)
+        if self.in_force is not None:
+            scores = replace(scores, threshold=self.in_force.document())
+        scores, drift = check_scores(self.model, extractions, scores, groups, config)
+        scores = write_scores(scores, extractions[0], self.output, config, self.claims)
+        if config.history is not None:
+            line = describe_scoring(self.model, self.named, self.data.dataset, scores)
+            add_line(config.history, line)
+        if config.report is not None:
+            from featx.reporting.score_page import add_page  # drawing is imported where it is used
 
-        place = claims.place(config.report)
-        scores = add_page(model, named, extractions, scores, drift, place, config, images, extract)
-    for sentence in scores.warnings():
-        console.at_end(sentence, warning=True)
-    return scores
+            place = self.claims.place(config.report)
+            scores = add_page(
+                self.model, self.named, extractions, scores, drift, place, config, self.data,
+                self.extract,
+            )  # fmt: skip
+        for sentence in scores.warnings():
+            console.at_end(sentence, warning=True)
+        return scores
 
 
 def _one_source(

@@ -23,10 +23,12 @@ from featx.artifact.folder import FolderReader
 from featx.artifact.heads import decode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
+from featx.artifact.operating import OperatingCurves
 from featx.artifact.saving import (
     DOCUMENT,
     DRIFT,
     NOVELTY,
+    OPERATING,
     SEEN,
     SUFFIX,
     WEIGHTS,
@@ -100,6 +102,8 @@ def _needed(document: Document, source: str) -> set[str]:
         needed.add(NOVELTY)
     if document.trust is not None and document.trust.drift is not None:
         needed.add(DRIFT)
+    if document.trust is not None and document.trust.operating is not None:
+        needed.add(OPERATING)
     if document.seen is not None:
         needed.add(SEEN)
     for i, extractor in enumerate(document.extractors):
@@ -206,6 +210,10 @@ def _build(
                 n_features=model.n_features,
                 n_classes=len(model.classes),
                 source=source,
+            )
+        if OPERATING in files:
+            model.operating = OperatingCurves.decode(
+                files[OPERATING], n_classes=len(model.classes), source=source
             )
         if SEEN in files:
             model.seen = Seen.decode(files[SEEN], n=document.seen or 0, source=source)

@@ -19,7 +19,7 @@ __all__ = ["MODEL", "MODEL_FILES", "FolderReader", "write_folder"]
 #: Names of the files in a model folder, by any version.
 MODEL_FILES = re.compile(
     r"(model\.json|README\.md|(head|(voice|member)-\d+-\d+)\.(skops|safetensors|json)"
-    r"|(novelty|drift|seen|backbone-\d+)\.safetensors)"
+    r"|(novelty|drift|operating|seen|backbone-\d+)\.safetensors)"
 )
 
 

@@ -14,6 +14,7 @@ from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.novelty import Novelty
+from featx.artifact.operating import OperatingCurves
 from featx.artifact.saving import save_model
 from featx.artifact.seen import Seen
 from featx.artifact.trust import Trust
@@ -54,6 +55,8 @@ class Model:
         Arrays of that score; goes with ``trust.novelty``.
     drift : Drift, optional
         What new images can be held against; goes with ``trust.drift``.
+    operating : OperatingCurves, optional
+        What a cutoff is chosen by; goes with ``trust.operating``.
     seen : Seen, optional
         Digests of the training images, by which copies of them are recognised.
     augmentation : dict, optional
@@ -73,6 +76,7 @@ class Model:
     trust: Trust | None = None
     novelty: Novelty | None = None
     drift: Drift | None = None
+    operating: OperatingCurves | None = None
     seen: Seen | None = None
     augmentation: dict[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)

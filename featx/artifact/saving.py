@@ -33,6 +33,7 @@ DOCUMENT = "model.json"
 NOVELTY = "novelty.safetensors"
 DRIFT = "drift.safetensors"
 SEEN = "seen.safetensors"
+OPERATING = "operating.safetensors"
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 
@@ -60,13 +61,15 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, overwrite: bool = 
     files, heads, ensemble = encode_heads(model.head)
     check_consistent(model, "this model")
     trust = model.trust or Trust()
-    for name in ("novelty", "drift"):
+    for name in ("novelty", "drift", "operating"):
         if (getattr(trust, name) is None) != (getattr(model, name) is None):
             raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
     if model.novelty is not None:
         files[NOVELTY] = model.novelty.encode()
     if model.drift is not None:
         files[DRIFT] = model.drift.encode()
+    if model.operating is not None:
+        files[OPERATING] = model.operating.encode()
     if model.seen:
         files[SEEN] = model.seen.encode()
     for i, extractor in enumerate(model.extractors):

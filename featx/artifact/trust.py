@@ -16,7 +16,7 @@ from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
 
-__all__ = ["DriftSample", "NoveltyLimit", "PredictionSets", "Trust", "Usual"]
+__all__ = ["DriftSample", "NoveltyLimit", "OperatingSample", "PredictionSets", "Trust", "Usual"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -119,6 +119,21 @@ class Usual(_Part):
     ood: Share
 
 
+class OperatingSample(_Part):
+    """What cutoffs are chosen on (`featx.artifact.operating` has the arrays).
+
+    Parameters
+    ----------
+    images : int
+        Of which there are predictions.
+    predicted : {"out of fold", "validation"}
+        By classifiers of the other folds, or by a network whose training they ended.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    predicted: Literal["out of fold", "validation"] = "out of fold"
+
+
 class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
@@ -128,6 +143,7 @@ class Trust(_Part):
     novelty: NoveltyLimit | None = None
     drift: DriftSample | None = None
     usual: Usual | None = None
+    operating: OperatingSample | None = None
 
     @property
     def reorders(self) -> bool:

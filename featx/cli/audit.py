@@ -41,14 +41,13 @@ def command(
 ) -> None:
     """Look for copies, doubtful labels, outliers and shortcuts in DATASET, before any fit."""
     from featx.api.audit import audit_dataset
-    from featx.files import printable
+    from featx.reporting.summaries.audit import print_audit
 
     finished = audit_dataset(data, extract, audit)
     if as_json:
         console.print_json(finished.results)
     else:
-        console.text("\n".join(f"→ {sentence}" for sentence in finished.results["summary"]))
-        console.log(f"Look at {printable(str(finished.folder / 'audit.html'))}.")
+        print_audit(finished.results, finished.folder)
         _next(data, extract, finished)
     if strict:
         finished.require_sound()

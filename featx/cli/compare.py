@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Compare finished runs fairly: paired differences, intervals, prices, and a verdict."""
     from featx.api.compare import compare_folders
-    from featx.reporting.comparison import print_comparison
+    from featx.reporting.summaries.comparison import print_comparison
 
     reports = {name.removeprefix("report_"): path for name, path in flags.items() if path}
     for name, path in reports.items():
@@ -62,4 +62,6 @@ def command(
             )
     comparison = compare_folders(list(runs), compare, reports, overrides=overrides)
     if "-" not in reports.values():
-        print_comparison(comparison.document)
+        print_comparison(
+            comparison.document, page=reports.get("html"), disagreements=compare.disagreements
+        )

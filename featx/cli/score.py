@@ -56,7 +56,7 @@ def command(
     else:
         rows = [(printable(name), count) for name, count in scores.counts().items() if count]
         console.table("", ("class", "images"), rows)
-        console.out("\n".join(["", *scores.sentences()]))
+        console.text("\n".join(["", *scores.sentences()]))
     if strict:
         scores.require_all()
     scores.require_calm(score.fail_on)

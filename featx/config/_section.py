@@ -15,7 +15,9 @@ __all__ = [
     "MLFLOW",
     "NAME",
     "OVERWRITE",
+    "PREVALENCE",
     "RUNS",
+    "THRESHOLD",
     "Duration",
     "Number",
     "Scoring",
@@ -40,6 +42,14 @@ Scoring = Literal[
     "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
 ]
 
+THRESHOLD = (
+    "Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95, CLASS:precision=0.9, "
+    "CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05."
+)
+PREVALENCE = (
+    "Share of the class that is looked for where the model is used, such as 0.01: precision, "
+    "predictive values and false alarms are then of that. [its share of the images]"
+)
 NAME = "Name of the run. [data set and time]"
 RUNS = "Folder that runs are written into."
 OVERWRITE = "Replace a run of the same name."

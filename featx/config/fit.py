@@ -12,7 +12,9 @@ from featx.config._section import (
     MLFLOW,
     NAME,
     OVERWRITE,
+    PREVALENCE,
     RUNS,
+    THRESHOLD,
     Duration,
     Number,
     Scoring,
@@ -117,10 +119,9 @@ class FitConfig(Section):
         "log loss. none leaves them, and takes a temperature for heads without probabilities.",
     )
     threshold: str | None = Field(
-        None,
-        description="CLASS:recall=0.95 or CLASS:precision=0.9: decide for CLASS from the "
-        "probability on that reaches it out of fold. [the likeliest class]",
+        None, description=f"{THRESHOLD} Chosen out of fold. [the likeliest class]"
     )
+    prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     costs: str | None = Field(
         None,
         description="CSV file of what it costs to decide for a column's class where a row's is "

@@ -6,7 +6,7 @@ import os
 
 from pydantic import Field
 
-from featx.config._section import Section
+from featx.config._section import PREVALENCE, THRESHOLD, Section
 
 __all__ = ["HEAT_MAPS", "ReportConfig", "by_default"]
 
@@ -30,5 +30,9 @@ class ReportConfig(Section):
         None, description="Where the images are now. [where the run found them]"
     )
     cache: str | None = Field(None, description="Cache folder. [the run's]")
+    threshold: str | None = Field(
+        None, description=f"{THRESHOLD} likeliest is none of these. [the run's]"
+    )
+    prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     heat_maps: bool = Field(True, description=HEAT_MAPS)
     overwrite: bool = Field(False, description="Replace existing output.")

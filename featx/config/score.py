@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import Section
+from featx.config._section import PREVALENCE, THRESHOLD, Section
 from featx.config.alarms import FAIL_ON, check_alarms
 
 __all__ = ["ScoreConfig", "ScoreTarget"]
@@ -24,6 +24,10 @@ class ScoreConfig(Section):
         le=100,
         description="Mean probability over each image and so many augmented views of it.",
     )
+    threshold: str | None = Field(
+        None, description=f"{THRESHOLD} likeliest is none of these. [the model's]"
+    )
+    prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     abstain_below: float | None = Field(
         None, ge=0, le=1, description="Abstain from predictions less likely than this."
     )

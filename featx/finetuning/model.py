@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.artifact import Model, ModelExtractor
+from featx.artifact.operating import OperatingCurves
+from featx.artifact.trust import OperatingSample, Trust
 from featx.config import RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.finetuning.folds import FinetuneContext, Outcome, widen
@@ -21,7 +23,7 @@ from featx.fitting.gathering import fitted_model, seen_images
 from featx.fitting.training import pipeline_outputs
 from featx.types import BackboneRequest
 
-__all__ = ["Answer", "frozen_answer", "tuned_answer"]
+__all__ = ["Answer", "frozen_answer", "tuned_answer", "with_curves"]
 
 WEIGHTS = "backbone.safetensors"
 
@@ -119,7 +121,17 @@ def tuned_answer(
         seen=seen_images([tuned], context.part.hashes),  # validation images chose the epoch
         provenance={**frozen.provenance, "finetuned": outcome.record.document},
     )
-    return Answer("finetuned", model, tuned)
+    return Answer("finetuned", with_curves(model, oof), tuned)
+
+
+def with_curves(model: Model, held: HeldOut) -> Model:
+    """The model with what its cutoffs are chosen by: predictions for images not trained on."""
+    sample = OperatingSample(
+        images=len(held.part),
+        predicted="validation" if held.split == "validation" else "out of fold",
+    )
+    trust = (model.trust or Trust()).model_copy(update={"operating": sample})
+    return replace(model, trust=trust, operating=OperatingCurves.of(held.part.y, held.proba))
 
 
 def own_extractor(extraction: Extraction, request: BackboneRequest, path: Path) -> ModelExtractor:

@@ -21,7 +21,7 @@ from featx.finetuning.baseline import (
 from featx.finetuning.devices import Place
 from featx.finetuning.folds import FinetuneContext, Outcome, TrainingRecord
 from featx.finetuning.guard import PairedChange, compare_models
-from featx.finetuning.model import Answer, frozen_answer, tuned_answer
+from featx.finetuning.model import Answer, frozen_answer, tuned_answer, with_curves
 from featx.finetuning.results import FinetuneFindings, Judged
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
@@ -188,6 +188,8 @@ def _choose(
     from featx.finetuning import describe_recipe
 
     frozen = frozen_answer(config, extraction, final)
+    if judged is not None:
+        frozen = replace(frozen, model=with_curves(frozen.model, judged.frozen))
     tuned = tuned_answer(
         config, extraction, context, final, None if judged is None else judged.finetuned
     )

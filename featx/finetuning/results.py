@@ -15,10 +15,11 @@ from featx.finetuning.folds import TrainingRecord
 from featx.finetuning.guard import PairedChange
 from featx.finetuning.model import Answer
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held
+from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held, pool
 from featx.fitting.gathering import describe_dataset
 from featx.fitting.result import prediction_table
 from featx.runs import PredictionTable
+from featx.runs.operating import operating_points
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.tuning import Epoch
 
@@ -78,6 +79,7 @@ class FinetuneFindings:
         return {
             "chosen": {"backbone": backbone, "head": config.head, "kind": kind},
             **_estimates(self.judged, kind, config, self._which()),
+            "operating": self._operating(config),
             "finetuning": {
                 "answer": kind,
                 "tried": _tried(config),
@@ -88,6 +90,20 @@ class FinetuneFindings:
                 "extraction": None if kind == "frozen" else self.answer.extraction.document(),
             },
         }
+
+    def _operating(self, config: FinetuneConfig) -> dict[str, Any] | None:
+        """What cutoffs of each class find and cost."""
+        held, model = self.judged.of(self.answer.kind), self.answer.model
+        if model.operating is None or model.trust is None or model.trust.operating is None:
+            return None
+        return operating_points(
+            pool([held]).evaluated,
+            model.operating,
+            held.part.classes,
+            seed=int(config.seed or 0),
+            estimated_on="cv" if held.split == "oof" else held.split,
+            chosen_on=model.trust.operating.predicted,
+        ).document()
 
     def _untrained(self) -> dict[str, int]:
         """How many of the trainings behind the fine-tuned model's numbers kept their warm start.

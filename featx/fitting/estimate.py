@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from featx.fitting.candidates import Trial
 from featx.fitting.data import Part
 from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
+from featx.fitting.group_note import group_note
 from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
@@ -24,7 +25,7 @@ from featx.fitting.training import pipeline_outputs
 from featx.runs.estimates import Estimate
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
-from featx.stats.metrics import metric_name
+from featx.stats.operating import Evaluated
 from featx.types import FloatArray, IntArray
 
 __all__ = [
@@ -95,6 +96,13 @@ class Pooled(NamedTuple):
     proba: FloatArray
     y_pred: IntArray
     n_folds: int | None
+    fold: IntArray
+    repeat: IntArray
+
+    @property
+    def evaluated(self) -> Evaluated:
+        """As rates of cutoffs are computed."""
+        return Evaluated(self.y, self.proba, self.units, self.fold, self.repeat)
 
 
 def pool(held: Sequence[HeldOut]) -> Pooled:
@@ -106,6 +114,8 @@ def pool(held: Sequence[HeldOut]) -> Pooled:
         np.concatenate([h.proba for h in held]),
         np.concatenate([h.y_pred for h in held]),
         held[0].n_folds,
+        np.concatenate([h.fold for h in held]),
+        np.repeat(np.arange(len(held)), len(part)),
     )
 
 
@@ -211,7 +221,7 @@ def evaluate(
     elif search.part.grouped:
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
-        notes.append(_group_note(estimates, method, config.scoring, free=free))
+        notes.append(group_note(estimates, method, config.scoring, free=free))
     return Evaluation(estimates.pop(method), estimates, [out_of_fold, *evaluated], notes)
 
 
@@ -291,43 +301,6 @@ def _image_level(search: FoldSearch, chosen: Trial) -> HeldOut:
     level = search.on(Partition(part, folds))
     run_trials(level, [chosen], label="Folds without groups")
     return held_out(level, [chosen] * folds.n_folds, "image_level")
-
-
-WHERE = {
-    "test": "the test split",
-    "holdout": "the share held out",
-    "nested": "nested cross-validation",
-    "repeated": "repeated cross-validation",
-}
-
-
-def _group_note(estimates: Mapping[str, Estimate], method: str, scoring: str, *, free: bool) -> str:
-    """What groups change, by the same folds of the search with and without them.
-
-    The number to report is the one that played no part in the choice, where there is one.
-    """
-    metric = scoring.removeprefix("neg_")
-    values = {name: e.metrics[metric].value for name, e in estimates.items()}
-    shown = {name: "undefined" if v is None else f"{v:.4f}" for name, v in values.items()}
-    name = metric_name(metric)
-    both = f"{shown['cv']} with groups kept together and {shown['image_level']} with groups ignored"
-    if method == "cv":
-        found = (
-            f"The chosen candidate's cross-validated {name} is {both}: only the first is of new "
-            "groups"
-        )
-        if free:
-            return f"{found}."
-        return (
-            f"{found}, and it is too high on average, because candidates were chosen on the same "
-            "folds."
-        )
-    new = "" if method == "test" else " for new groups"  # a given test split may share some
-    return (
-        f"The {name} to report{new} is {shown[method]} ({WHERE[method]}). On the search's own "
-        f"folds the chosen candidate has {both}; these two show what groups change"
-        + ("." if free else ", and are too high on average, because candidates were chosen there.")
-    )
 
 
 def describe_held(

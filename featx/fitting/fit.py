@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.artifact.threshold import Threshold
 from featx.config import FitConfig
 from featx.console import counted
 from featx.data.splits import make_folds
@@ -24,7 +25,7 @@ from featx.fitting.data import FitData, Part
 from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.ensemble_search import run_trials
-from featx.fitting.estimate import Evaluation, EvaluationSet, evaluate, n_nested_searches
+from featx.fitting.estimate import Evaluation, EvaluationSet, evaluate, n_nested_searches, pool
 from featx.fitting.executors import SearchSettings, open_executor
 from featx.fitting.exploring import Explorer
 from featx.fitting.foreseen import missing_test_split
@@ -48,8 +49,10 @@ from featx.fitting.selection import (
 )
 from featx.fitting.splitting import hold_out_part, split_data
 from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
-from featx.fitting.trust import fit_trust
+from featx.fitting.trust import FittedTrust, fit_trust
 from featx.interrupts import promptly
+from featx.runs.estimates import Decided
+from featx.runs.operating import OperatingPoints, operating_points
 from featx.samplers import SAMPLERS
 
 __all__ = ["fit_heads"]
@@ -214,8 +217,30 @@ def _evaluated(
         held=evaluation.held,
         pipeline=refits(chosen),
         trust=trust,
+        operating=_operating(search, evaluation, trust, config),
         settings=_settings(search.data, test, config),
     )
+
+
+def _operating(
+    search: FoldSearch, evaluation: Evaluation, trust: FittedTrust, config: FitConfig
+) -> OperatingPoints:
+    """What cutoffs of each class find and cost, and the threshold in force."""
+    rule = search.settings.rule
+    threshold = rule if isinstance(rule, Threshold) else None
+    points = operating_points(
+        pool(evaluation.held[1:] or evaluation.held).evaluated,
+        trust.operating,
+        search.part.classes,
+        seed=config.seed,
+        threshold=threshold,
+        prevalence=config.prevalence,
+        estimated_on=evaluation.estimate.method,
+    )
+    if threshold is None:
+        return points
+    in_force = Decided.model_validate(trust.document["decision"])
+    return points.model_copy(update={"in_force": in_force})
 
 
 def _compare_on_test(

@@ -144,6 +144,7 @@ def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: F
         trust=result.trust.trust,
         novelty=result.trust.novelty,
         drift=result.trust.drift,
+        operating=result.trust.operating,
         seen=seen_images(extractions, result.held[0].part.hashes),
         augmentation=extractions[0].plan.made_by,
         metrics=result.estimate.document(),

@@ -17,6 +17,7 @@ from featx.fitting.selection import CandidateComparison, without_sampler, withou
 from featx.fitting.trust import FittedTrust
 from featx.runs import Predictions, PredictionTable
 from featx.runs.estimates import Estimate
+from featx.runs.operating import OperatingPoints
 from featx.runs.predictions import text_column
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.search import Candidate
@@ -77,6 +78,8 @@ class FitResult:
         labels. Has no sampler.
     trust : FittedTrust
         Calibration, prediction sets and the out-of-distribution score.
+    operating : OperatingPoints
+        What cutoffs of each class find and cost.
     settings : dict
         JSON: scoring, folds, seed, images and groups.
     notes : list of str
@@ -97,6 +100,7 @@ class FitResult:
     held: list[HeldOut]
     pipeline: Any
     trust: FittedTrust
+    operating: OperatingPoints
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     elapsed_s: float = 0.0
@@ -127,6 +131,7 @@ class FitResult:
             "learning_curve": self.learning_curve,
             "temperature": self.temperature,
             "trust": self.trust.document,
+            "operating": self.operating.document(),
             "notes": self.notes,
             "elapsed_s": self.elapsed_s,
         }

@@ -10,43 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from featx.artifact.decision import Costs, Cutoff
+from featx.artifact.decision import Costs
+from featx.artifact.threshold import Threshold, read_threshold
 from featx.config import FitConfig
 from featx.data.table import read_lines
-from featx.errors import ConfigError, DatasetError, UnknownNameError
+from featx.errors import ConfigError, DatasetError
 from featx.files import printable
 from featx.stats.shares import shares
-from featx.stats.thresholds import tune_cutoff
 from featx.types import FloatArray, IntArray
 
-__all__ = ["CostRule", "CutoffRule", "Rule", "decide_by_fold", "read_rule"]
+__all__ = ["CostRule", "Rule", "decide_by_fold", "read_rule"]
 
 SEPARATORS = (",", ";", "\t")
-
-
-@dataclass(frozen=True)
-class CutoffRule:
-    """One class is to reach a recall or a precision."""
-
-    column: int
-    name: str
-    metric: str
-    target: float
-
-    def fit(self, y: IntArray, probabilities: FloatArray) -> Cutoff:
-        """The cutoff, from images that the classifier was not fitted on."""
-        own = probabilities[:, self.column]
-        cutoff = tune_cutoff(y == self.column, own, self.metric, self.target)
-        return Cutoff(column=self.column, cutoff=cutoff)
-
-    def achieved(
-        self, y: IntArray, decided: IntArray, likeliest: IntArray, units: IntArray, **how: Any
-    ) -> Any:
-        """JSON: recall and precision of the class; ``how`` is what `shares` takes."""
-        true, found = y == self.column, decided == self.column
-        recall, precision = shares([(found, true), (true, found)], units, **how)
-        asked = f"{self.name}:{self.metric}={self.target:g}"
-        return {"asked": asked, "recall": recall, "precision": precision}
 
 
 @dataclass(frozen=True)
@@ -62,14 +37,17 @@ class CostRule:
     def achieved(
         self, y: IntArray, decided: IntArray, likeliest: IntArray, units: IntArray, **how: Any
     ) -> Any:
-        """JSON: mean cost of an image, beside that of the likeliest class; see `CutoffRule`."""
+        """JSON.
+
+        Mean cost of an image, beside that of the likeliest class; ``how`` is what `shares` takes.
+        """
         everyone = np.ones(len(y), bool)
         each = [(self.costs[y, y_pred], everyone) for y_pred in (decided, likeliest)]
         own, other = shares(each, units, **how, proportion=False)
         return {"asked": "costs", "mean_cost": own, "mean_cost_of_the_likeliest": other}
 
 
-Rule = CutoffRule | CostRule
+Rule = Threshold | CostRule
 
 
 def decide_by_fold(
@@ -98,24 +76,20 @@ def read_rule(config: FitConfig, classes: Sequence[str]) -> Rule | None:
         raise ConfigError("--threshold and --costs both decide.", hint="Give one of them.")
     if config.costs is not None:
         return CostRule(_read_costs(config.costs, classes))
-    return None if config.threshold is None else _read_cutoff(config.threshold, classes)
+    if config.threshold is None:
+        _check_prevalence(config, classes)
+        return None
+    return read_threshold(config.threshold, classes, config.prevalence)
 
 
-def _read_cutoff(text: str, classes: Sequence[str]) -> CutoffRule:
-    name, _, asked = text.rpartition(":")
-    metric, _, number = asked.partition("=")
-    try:
-        target = float(number)
-    except ValueError:
-        target = float("nan")
-    if metric not in {"recall", "precision"} or not 0 < target <= 1:
+def _check_prevalence(config: FitConfig, classes: Sequence[str]) -> None:
+    """Of more than two classes a threshold says which one the prevalence is of."""
+    if config.prevalence is not None and len(classes) > 2:
         raise ConfigError(
-            f"--threshold {text!r} is not of the form CLASS:recall=0.95 or CLASS:precision=0.9.",
-            hint="The number is above 0 and at most 1.",
+            f"--prevalence {config.prevalence:g} is the share of one class, and there are "
+            f"{len(classes)}.",
+            hint="Say which with --threshold CLASS:recall=0.95.",
         )
-    if name not in classes:
-        raise UnknownNameError("class", name, classes)
-    return CutoffRule(list(classes).index(name), name, metric, target)
 
 
 def _read_costs(path: str, classes: Sequence[str]) -> FloatArray:

@@ -18,7 +18,9 @@ from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
-from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust, Usual
+from featx.artifact.operating import OperatingCurves
+from featx.artifact.threshold import Threshold
+from featx.artifact.trust import NoveltyLimit, OperatingSample, PredictionSets, Trust, Usual
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
@@ -28,6 +30,7 @@ from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.training import one_blas_thread
 from featx.interrupts import workers
+from featx.runs.thresholds import describe_threshold
 from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
@@ -45,6 +48,7 @@ class FittedTrust:
     trust: Trust
     novelty: Novelty  # arrays of the out-of-distribution score
     drift: Drift | None  # what new images can be held against; None of too few training images
+    operating: OperatingCurves  # what cutoffs are chosen by
     document: dict[str, Any]  # JSON: what was asked, fitted and achieved
 
 
@@ -88,25 +92,28 @@ def fit_trust(
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
     kept, temperature = _kept_calibration(calibration, pipeline)
     rule = search.settings.rule
-    decision = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba)
+    y, proba = out_of_fold.part.y, out_of_fold.proba
+    decision = None if rule is None else rule.fit(y, proba)
+    operating = OperatingSample(images=len(y))
     usual = usual_rates(out_of_fold, sets, scores > limit.limit, config)
     trust = Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample)
-    trust = trust.model_copy(update={"usual": usual})
+    trust = trust.model_copy(update={"usual": usual, "operating": operating})
     return FittedTrust(
         temperature,
         trust,
         novelty,
         drift,
+        OperatingCurves.of(y, proba),
         {
             "calibration": {
                 "asked": config.calibrate,
                 "method": "none" if calibration is None else calibration.method,
             },
-            "decision": None if rule is None else _achieved(rule, evaluated, config.seed),
+            "decision": _achieved(rule, decision, evaluated, config.seed),
             "prediction_sets": sets_document,
             "novelty": novelty_document,
         },
-    )
+    )  # fmt: skip
 
 
 def _kept_calibration(
@@ -118,9 +125,18 @@ def _kept_calibration(
     return calibration, None
 
 
-def _achieved(rule: Rule, evaluated: Sequence[HeldOut], seed: int) -> Any:
-    """What the rule's decisions achieve on the evaluation images."""
+def _achieved(
+    rule: Rule | None, decision: Any, evaluated: Sequence[HeldOut], seed: int
+) -> dict[str, Any] | None:
+    """What the rule's decisions achieve on the evaluation images, as JSON."""
+    if rule is None:
+        return None
     pooled = pool(evaluated)
+    if isinstance(rule, Threshold):
+        found = describe_threshold(
+            rule, decision.cutoff, pooled.evaluated, pooled.y_pred, seed=seed
+        )
+        return found.document()
     likeliest = pooled.proba.argmax(axis=1)
     how = {"seed": seed, "n_folds": pooled.n_folds}
     return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)

@@ -16,6 +16,7 @@ from featx.reporting.blocks import (
     Card,
     Chapter,
     Decisions,
+    Folded,
     Gallery,
     Group,
     Paragraph,
@@ -25,6 +26,7 @@ from featx.reporting.blocks import (
 )
 from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
+from featx.reporting.summaries.audit import audit_verdict
 
 __all__ = ["audit_page"]
 
@@ -49,11 +51,10 @@ def audit_page(
     shown : int
         Findings of each kind with pictures; the tables beside the page have them all.
     """
-    first, *rest = results["summary"]
     confused = Table(("true class", "predicted", "images"), found.confused(), {0, 1})
     blocks: list[Block] = [
-        Points([first], "verdict"),
-        Points(rest),
+        Points(audit_verdict(results), "verdict"),
+        Folded("Everything that was found, in sentences", [Points(results["summary"])]),
         *_deciding(found, results),
         Chapter("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
         Chapter("labels", f"Doubted labels: {len(found.suspects):,}",

@@ -34,6 +34,9 @@ __all__ = [
     "Paragraph",
     "Picture",
     "Points",
+    "SliderClass",
+    "SliderPoint",
+    "Sliders",
     "Strong",
     "Table",
     "Terms",
@@ -306,6 +309,55 @@ class Map:
 
 
 @dataclass(frozen=True)
+class SliderPoint:
+    """A cutoff that a slider stops at: its row of the table, what it achieves, and how to have it.
+
+    ``alarm_rate`` is the share of the other classes' images that are predicted as the class; None
+    where a rate is not defined.
+    """
+
+    cells: Sequence[str]
+    words: str
+    flag: str
+    recall: float | None
+    precision: float | None
+    alarm_rate: float | None
+
+
+@dataclass(frozen=True)
+class SliderClass:
+    """One class against the rest: the curves, and the points on them that a slider moves over.
+
+    Parameters
+    ----------
+    name, words : str
+    columns : sequence of str
+        Of the table.
+    points : sequence of SliderPoint
+        Rising recall.
+    start : int
+        The point that is marked first: the one that decides now.
+    roc, precision_recall : str
+        Lines of the curves as the points of an SVG polyline, in hundredths.
+    """
+
+    name: str
+    words: str
+    columns: Sequence[str]
+    points: Sequence[SliderPoint]
+    start: int
+    roc: str
+    precision_recall: str
+
+
+@dataclass(frozen=True)
+class Sliders:
+    """Classes with a slider each; only the first is open."""
+
+    classes: Sequence[SliderClass]
+
+
+@dataclass(frozen=True)
 class Chapter:
     """Blocks under a heading, linked to by ``key``; without blocks it is left out."""
 
@@ -316,7 +368,7 @@ class Chapter:
 
 Block = (
     Heading | Paragraph | Points | Table | Figures | Gallery | CodeBlock | Folded | Group | Map
-    | Browser | Decisions | Facts | Terms | Chapter
+    | Browser | Decisions | Facts | Sliders | Terms | Chapter
 )  # fmt: skip
 
 

@@ -19,12 +19,19 @@ from featx.reporting.blocks import Block, Chapter, Code, CodeBlock, Paragraph, P
 from featx.reporting.contents import Finished
 from featx.reporting.limits import limits
 from featx.reporting.markdown import markdown
+from featx.reporting.summaries.thresholds import (
+    diagnostic_table,
+    evaluated_words,
+    short_points,
+    threshold_sentence,
+)
 from featx.reporting.summaries.trust import novelty_sentence, sets_sentence
 from featx.reporting.tables import (
     calibration_sentence,
     class_table,
     estimate_table,
     hardest_first,
+    headline_metric,
     setting,
 )
 from featx.runs import Run
@@ -90,6 +97,7 @@ def write_card(model: Carded) -> str:
         Chapter("made", "How it was made", [Points(list(_made(model)))]),
         Chapter("data", "Data", list(_data(model))),
         Chapter("estimate", "How good it is", list(_estimate(model))),
+        Chapter("operating", "Operating points", list(_operating(model))),
         Chapter("trust", "How far to trust a prediction", [Points(list(_trust(model)))]),
         Chapter("limits", "Limits", [Points(list(limits(model.results, model.document)))]),
         Chapter("use", "How to use it", list(_use(model))),
@@ -290,7 +298,7 @@ def _estimate(model: Carded) -> Iterator[Block]:
         f"Measured on {counted(estimate['n_images'], 'image')}: {estimate['description']}. "
         f"{estimate['interval']}."
     )
-    yield estimate_table(estimate, {})
+    yield estimate_table(estimate, {}, headline_metric(model.results))
     yield Paragraph("Each class, the hardest by F1 first:")
     ranked = hardest_first(estimate["per_class"])
     yield class_table(ranked[:MOST_CLASSES], trained=model.results["class_counts"])
@@ -317,13 +325,25 @@ def _trust(model: Carded) -> Iterator[str]:
 
 def _decision(model: Carded) -> Iterator[str]:
     decision = model.document["trust"]["decision"]
-    if decision is None:
-        return
-    if decision["by"] == "costs":
+    if decision is not None and decision["by"] == "costs":
         yield "It predicts the class of the least expected cost, not the likeliest."
+
+
+def _operating(model: Carded) -> Iterator[Block]:
+    """The threshold in force and what it costs, and what others would."""
+    operating = model.results.get("operating")
+    if operating is None:
         return
-    name = model.document["classes"][decision["column"]]
-    yield f"It predicts {name} from a probability of {decision['cutoff']:.3f} on."
+    in_force = operating.get("in_force")
+    if in_force is not None:
+        yield Paragraph(f"{threshold_sentence(in_force)}.")
+        if in_force.get("warning"):
+            yield Paragraph(f"{in_force['warning']}.")
+    costs = list(short_points(operating))
+    yield from costs
+    yield from diagnostic_table(operating)
+    if in_force is not None or costs:
+        yield Paragraph(evaluated_words(operating))
 
 
 def _use(model: Carded) -> Iterator[Block]:

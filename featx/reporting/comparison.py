@@ -11,10 +11,9 @@ from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
 from featx.reporting.blocks import Block, Chapter, Figure, Figures, Paragraph, Points, Table
 from featx.reporting.ink import Ink
-from featx.reporting.terminal import show
 from featx.stats.metrics import HEADLINE, metric_name
 
-__all__ = ["comparison_blocks", "print_comparison"]
+__all__ = ["comparison_blocks", "evaluated"]
 
 MOST_CLASSES = 20
 MOST_TICKS = 6
@@ -40,7 +39,7 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
     notes = [Points(document["notes"])] if document["notes"] else []
     return [
         Chapter("verdict", "Verdict", [Points(verdicts, "verdict")]),
-        Chapter("judged", "Evaluated on", [Points([_evaluated(document["judged"])])]),
+        Chapter("judged", "Evaluated on", [Points([evaluated(document["judged"])])]),
         Chapter("metrics", "Metrics", list(_metrics(document))),
         Chapter("quality", "Quality against cost", list(_plot(document))),
         Chapter("cost", "Cost", list(_costs(document))),
@@ -51,13 +50,8 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
     ]
 
 
-def print_comparison(document: Mapping[str, Any]) -> None:
-    """Print the sections, the verdict last: it is what stays on the screen."""
-    verdict, *others = comparison_blocks(document)
-    show([*others, verdict])
-
-
-def _evaluated(judged: Mapping[str, Any]) -> str:
+def evaluated(judged: Mapping[str, Any]) -> str:
+    """The images, and how each run was evaluated on them."""
     text = f"{counted(judged['n_images'], 'image')}: {judged['description']}"
     if judged["n_repeats"] > 1:
         text += f", {counted(judged['n_repeats'], 'partition')}"

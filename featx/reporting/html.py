@@ -27,6 +27,7 @@ SCRIPTS = {
     "enlarge.js": {"Gallery", "Browser"},
     "browse.js": {"Browser"},
     "map.js": {"Map"},
+    "sliders.js": {"Sliders"},
 }
 
 

@@ -41,7 +41,8 @@ from featx.reporting.heat import heats_words
 from featx.reporting.html import page
 from featx.reporting.map import MapLayout, map_blocks
 from featx.reporting.methods import methods_text
-from featx.reporting.sentences import sentences
+from featx.reporting.operating import operating_blocks
+from featx.reporting.sentences import asked, compared, trusted
 from featx.reporting.tables import (
     candidate_blocks,
     class_table,
@@ -49,6 +50,7 @@ from featx.reporting.tables import (
     estimate_blocks,
     hardest_first,
 )
+from featx.reporting.verdict import run_verdict
 from featx.stats.metrics import metric_name
 
 __all__ = ["write_page"]
@@ -81,14 +83,17 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
     curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
     evaluated = "evaluation" in subject.results
-    found = evaluation_sentences(subject.results) if evaluated else sentences(subject)
+    results = subject.results
+    found = evaluation_sentences(results) if evaluated else run_verdict(results)
     blocks: list[Block] = [
         _head(subject),
-        Chapter("found", "Asked and found", [Points(found, "verdict")]),
+        Chapter("found", "What was found", [Points(found, "verdict")]),
         *(evaluation_chapters(subject.results) if evaluated else ()),
         Chapter("data", "Data", list(_data(subject))),
-        Chapter("candidates", "Candidates", list(candidate_blocks(subject.results))),
+        Chapter("candidates", "Candidates",
+                [Paragraph(compared(subject)), *candidate_blocks(subject.results)]),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
+        Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
         Chapter("images", "All mistakes, and other images", list(browser_blocks(subject))),
@@ -120,6 +125,7 @@ def _head(subject: Subject) -> Facts:
 
 def _data(subject: Subject) -> Iterator[Block]:
     results, data = subject.results, subject.results["dataset"]
+    yield Paragraph(asked(subject))
     parts = [
         f"{counted(data['images'], 'labelled image')} of {counted(len(data['classes']), 'class')}"
     ]
@@ -151,6 +157,7 @@ def _data(subject: Subject) -> Iterator[Block]:
 
 
 def _estimate(subject: Subject) -> Iterator[Block]:
+    yield Paragraph(trusted(subject))
     yield from estimate_blocks(subject.results)
     yield Heading("Each class")
     yield class_table(hardest_first(subject.estimate["per_class"]))

@@ -25,13 +25,13 @@ from featx.reporting.heat_maps import find_heats
 from featx.reporting.map import lay_out
 from featx.reporting.run_page import write_page
 from featx.runs import LEVELS, Predictions, Run
+from featx.runs.writing import PAGE
 from featx.shell import as_argument, shell_line
 from featx.system_errors import in_words, writing
 from featx.types import IN_MEMORY
 
 __all__ = ["PAGE", "add_report", "extract_again", "write_report"]
 
-PAGE = "report.html"
 LATER = "featx report makes the page again with them"
 ONCE = {"test", "holdout", "evaluated", "copies"}  # levels whose images train nothing there
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth

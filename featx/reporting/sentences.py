@@ -1,4 +1,4 @@
-"""What was asked and found, in five plain sentences."""
+"""What was asked, what it is compared with, and how far to trust it, in plain sentences."""
 
 from __future__ import annotations
 
@@ -13,21 +13,11 @@ from featx.numbers import interval, percent
 from featx.reporting.contents import Subject
 from featx.stats.metrics import metric_name
 
-__all__ = ["calibrated", "sentences"]
+__all__ = ["asked", "calibrated", "compared", "trusted"]
 
 
-def sentences(subject: Subject) -> list[str]:
-    """Asked, found, compared, hardest, and how far to trust it."""
-    return [
-        _asked(subject),
-        _found(subject),
-        _compared(subject),
-        _hardest(subject),
-        _trusted(subject),
-    ]
-
-
-def _asked(subject: Subject) -> str:
+def asked(subject: Subject) -> str:
+    """The question, the images and the means."""
     results = subject.results
     data = results["dataset"]
     tried = results.get("search", {}).get("trials")
@@ -54,25 +44,8 @@ def _asked(subject: Subject) -> str:
     )
 
 
-def _found(subject: Subject) -> str:
-    estimate, chosen = subject.estimate, subject.results["chosen"]
-    scoring = subject.results["scoring"].removeprefix("neg_")
-    metrics = estimate["metrics"]
-    named = [n for n in dict.fromkeys((scoring, "accuracy")) if n in metrics]
-    reached = " and ".join(f"{metric_name(n)} {interval(metrics[n])}" for n in named)
-    kind = f" ({chosen['kind']})" if "kind" in chosen else ""
-    head = f"a {chosen['head']!s} head{kind}"
-    tried = subject.results.get("search", {}).get("trials", 1)
-    reaches = f"{head} reaches"
-    if estimate["method"] in {"nested", "repeated"} and tried > 1:  # each fold has its own choice
-        reaches = f"{head}. Models searched the same way reach"
-    return (
-        f"Found: {reaches} {reached}, with 95 % intervals, on {subject.judged_on} "
-        f"({counted(estimate['n_images'], 'image')})."
-    )
-
-
-def _compared(subject: Subject) -> str:
+def compared(subject: Subject) -> str:
+    """The commonest class, and the nearest rival or the other model."""
     often = np.bincount(subject.y, minlength=len(subject.classes))
     base = f"Always saying {subject.classes[int(often.argmax())]!r} would be right for "
     base += f"{percent(often.max() / often.sum())} of the same images"
@@ -115,29 +88,8 @@ def _kind(row: Mapping[str, Any]) -> str:
     return printable(" with ".join(parts[:1] + [" and ".join(parts[1:])] * (len(parts) > 1)))
 
 
-def _hardest(subject: Subject) -> str:
-    rows = [
-        (row["recall"]["value"], label, row)
-        for label, row in subject.estimate["per_class"].items()
-        if row["support"] and row["recall"]["value"] is not None
-    ]
-    if not rows:
-        return "No class could be judged by itself."
-    _, label, row = min(rows, key=lambda r: (r[0], r[1]))
-    c = subject.classes.index(label)
-    counts = np.bincount(subject.y_pred[subject.y == c], minlength=len(subject.classes))
-    counts[c] = 0
-    taken = ""
-    if counts.any():
-        taken = f", most often taken for {subject.classes[int(counts.argmax())]!r}"
-    few = " (few images: little is known of it)" if row["support"] < 20 else ""
-    return (
-        f"Hardest is {label!r}: {interval(row['recall'])} of its "
-        f"{counted(row['support'], 'image', 'is/are')} recognised{taken}{few}."
-    )
-
-
-def _trusted(subject: Subject) -> str:
+def trusted(subject: Subject) -> str:
+    """Whether probabilities can be taken as they are, and how right the surer half is."""
     calibration = subject.estimate["calibration"]
     sure = subject.proba[np.arange(len(subject.y)), subject.y_pred]
     half = np.argsort(-sure, kind="stable")[: max(1, len(sure) // 2)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from featx.console import counted
-from featx.numbers import interval, p_value
+from featx.numbers import interval, number, p_value
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.reporting.contents import Subject
 from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
@@ -24,11 +24,14 @@ __all__ = [
     "estimate_table",
     "estimates",
     "hardest_first",
+    "headline_metric",
     "setting",
 ]
 
 Row = Mapping[str, Any]
 
+READ = " (the number to read)"
+ON_AVERAGE = "too high on average"  # of numbers that chose something, which one need not be
 KEYS = ("backbone", "head", "sampler", "class_weight", "pca", "views")
 MEASURES = ("recall", "precision", "f1", "average_precision")
 
@@ -100,19 +103,27 @@ def _against(row: Row | None) -> tuple[str, str]:
     return interval(row, signed=True), p_value(row.get("p_adjusted", row["p"]))
 
 
-def headline(estimate: Row) -> dict[str, Row]:
-    """The metrics that are shown, where they are defined."""
+def headline(estimate: Row, read: str = "") -> dict[str, Row]:
+    """The metrics that are shown, where they are defined, with the one to read among them."""
     metrics = estimate["metrics"]
-    shown = [n for n in HEADLINE if n in metrics and metrics[n]["value"] is not None]
+    names = HEADLINE if read in HEADLINE else (read, *HEADLINE)
+    shown = [n for n in names if n in metrics and metrics[n]["value"] is not None]
     return {name: metrics[name] for name in shown}
 
 
-def estimate_table(estimate: Row, others: Mapping[str, Row]) -> Table:
-    """The headline metrics with their intervals, beside those of other estimates."""
-    named = {n.replace("_", " "): headline(one) for n, one in others.items()}
+def estimate_table(estimate: Row, others: Mapping[str, Row], read: str = "") -> Table:
+    """The headline metrics with their intervals, beside those of other estimates.
+
+    ``read`` is the one to read.
+    """
+    named = {n.replace("_", " "): headline(one, read) for n, one in others.items()}
     rows = [
-        [metric_name(name), row, *(one.get(name, "") for one in named.values())]
-        for name, row in headline(estimate).items()
+        [
+            metric_name(name) + READ * (name == read),
+            row,
+            *(one.get(name, "") for one in named.values()),
+        ]
+        for name, row in headline(estimate, read).items()
     ]
     return Table(["", "estimate [95 % interval]", *named], rows)
 
@@ -120,10 +131,11 @@ def estimate_table(estimate: Row, others: Mapping[str, Row]) -> Table:
 def estimate_blocks(results: Row) -> Iterator[Block]:
     """The estimate, what it rests on, its calibration, and the same by group."""
     estimate, others = results["estimate"], results["estimates"]
-    yield estimate_table(estimate, others)
+    yield estimate_table(estimate, others, headline_metric(results))
     yield Paragraph(f"Estimate: {estimate['description']}. {_images(estimate)}.", "note")
     for name, one in others.items():
-        yield Paragraph(f"{name.replace('_', ' ')}: {one['description']}. {_images(one)}.", "note")
+        described = f"{name.replace('_', ' ')}: {_described(results, one)}"
+        yield Paragraph(f"{described}. {_images(one)}.", "note")
     yield Paragraph(calibration_sentence(estimate["calibration"]), "note")
     if "repeats" in estimate:
         values = estimate["repeats"]["accuracy"]
@@ -138,6 +150,28 @@ def estimate_blocks(results: Row) -> Iterator[Block]:
         rows = [[metric_name(name), row] for name, row in headline(by_group).items()]
         yield Table(("", n_groups), rows)
         yield Paragraph(f"{by_group['interval']}.", "note")
+
+
+def _described(results: Row, other: Row) -> str:
+    """How an estimate beside the one to report was made; optimistic only where it is higher."""
+    described, _, consequence = str(other["description"]).rpartition(", ")
+    if not consequence.endswith(ON_AVERAGE):
+        return str(other["description"])
+    metric = results["scoring"].removeprefix("neg_")
+    both = [one["metrics"].get(metric, {}).get("value") for one in (other, results["estimate"])]
+    if None in both:
+        return described
+    above = (both[0] - both[1]) * (-1 if metric == "log_loss" else 1)
+    if round(above, 3) <= 0:
+        return described
+    return f"{described}; optimistic: better by {number(above)} than the estimate"
+
+
+def headline_metric(results: Row) -> str:
+    """The metric to read: what the search maximised where it is defined, else accuracy."""
+    name = str(results["scoring"]).removeprefix("neg_")
+    row = results["estimate"]["metrics"].get(name)
+    return name if row is not None and row["value"] is not None else "accuracy"
 
 
 def calibration_sentence(calibration: Row) -> str:

@@ -112,11 +112,21 @@ class Calibrated(Record):
 
 
 class Decided(Record):
-    """What a threshold or costs achieve on the images that judge."""
+    """What a threshold or costs achieve on the images that judge.
+
+    ``false_alarms`` are those in 1,000 images; ``prevalence`` is the share of the class that they
+    and the predictive values are of, null where that is its share of the images that judge.
+    """
 
     asked: str
+    cutoff: float | None = None
+    prevalence: float | None = None
     recall: Interval | None = None
     precision: Interval | None = None
+    false_alarms: Interval | None = None
+    specificity: Interval | None = None
+    npv: Interval | None = None
+    warning: str | None = None
     mean_cost: Interval | None = None
     mean_cost_of_the_likeliest: Interval | None = None
 

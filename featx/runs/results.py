@@ -20,6 +20,7 @@ from featx.runs.curve import LearningCurve
 from featx.runs.estimates import Estimate, NearCopies, Trusted
 from featx.runs.evaluated import ModelEvaluation
 from featx.runs.extracted import Cost, Dataset, Extracted
+from featx.runs.operating import OperatingPoints
 from featx.runs.record import Record
 from featx.runs.search import Candidate, Comparisons, Search
 from featx.runs.tuning import Finetuning
@@ -59,6 +60,7 @@ class Results(Record):
     learning_curve: LearningCurve | None = None
     temperature: float | None = None
     trust: Trusted | None = None
+    operating: OperatingPoints | None = None
     notes: list[str] = Field(default_factory=list)
     elapsed_s: float | None = None
     dataset: Dataset

@@ -25,12 +25,13 @@ from featx.runs.curve import CURVE_COLUMNS
 from featx.runs.finished import Run
 from featx.system_errors import in_words
 
-__all__ = ["RUN", "run_folder", "run_output", "write_run"]
+__all__ = ["PAGE", "RUN", "run_folder", "run_output", "write_run"]
 
+PAGE = "report.html"
 #: Names of the files in a run, by any version, beside those of its model.
 FILES = frozenset(
     {"config.yaml", "results.json", "environment.json", "failures.csv", "predictions.csv"}
-    | {"learning_curve.csv", "curves.csv", "report.html", "log.jsonl", "metrics.json"}
+    | {"learning_curve.csv", "curves.csv", PAGE, "log.jsonl", "metrics.json"}
 )
 
 

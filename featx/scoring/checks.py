@@ -76,7 +76,7 @@ class Check:
         return self.p <= RARE and self.share >= TIMES * self.usual
 
     def sentence(self) -> str:
-        """Such as "40 of 40 images are out of distribution (100 %; of held-out training images 1 %)."."""
+        """Such as "40 of 40 images are out of distribution (100 %; of training images 1 %)."."""
         found, whose, _ = WORDS[self.name]
         usual = "" if self.usual is None else f"; {whose.format(percent(self.usual))}"
         images = f"{self.images:,} of {counted(self.of, self._noun)}"

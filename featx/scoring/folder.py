@@ -10,6 +10,7 @@ import numpy as np
 
 from featx import console
 from featx.artifact import Model
+from featx.artifact.decision import Cutoff
 from featx.artifact.trust import Trust
 from featx.config import ExtractConfig, ScoreConfig
 from featx.data.manifest import Manifest
@@ -131,6 +132,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
         ood=None if limit is None else np.asarray(ood_scores) > limit.limit,
         top_k=top_k,
         proba=config.proba,
+        cutoff=trust.decision if isinstance(trust.decision, Cutoff) else None,
         passed=extraction.manifest.passed,
         passed_over=dict(extraction.manifest.ignored),
         all_files=config.all_files,

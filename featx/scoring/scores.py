@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.artifact.decision import Cutoff
 from featx.console import counted
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
@@ -69,6 +70,11 @@ class Scores:
         Files placed in each folder by ``sort_into``.
     page : str or None
         File of the page that ``report`` asked for.
+    cutoff : Cutoff or None
+        By which a class was decided for; `columns` then have its probability and the cutoff.
+    threshold : dict or None
+        The threshold that was in force, and what it achieves: see ``trust.decision`` in
+        ``docs/runs.md``.
     drift : dict or None
         Whether the images are like the training images; None where that cannot be tested.
     no_drift : str
@@ -97,6 +103,8 @@ class Scores:
     output: str | None = None
     sorted_into: dict[str, int] | None = None
     page: str | None = None
+    cutoff: Cutoff | None = None
+    threshold: dict[str, Any] | None = None
     drift: dict[str, Any] | None = None
     no_drift: str = ""
     checks: tuple[Check, ...] = ()
@@ -134,6 +142,10 @@ class Scores:
             names += [f"prediction_{k}", f"probability_{k}"]
         if self.proba:
             names += [f"p_{name}" for name in self.classes]
+        elif self.cutoff is not None:
+            names.append(f"p_{self.classes[self.cutoff.column]}")
+        if self.cutoff is not None:
+            names.append("cutoff")
         if self.abstained is not None:
             names.append("margin")
             names += ["abstained"] if self.sets is None else ["prediction_set", "abstained"]
@@ -163,6 +175,10 @@ class Scores:
                 row += [self.classes[k], float(p[k])]
             if self.proba:
                 row += p.tolist()
+            elif self.cutoff is not None:
+                row.append(float(p[self.cutoff.column]))
+            if self.cutoff is not None:
+                row.append(self.cutoff.cutoff)
             yield [*row, *self._trust_cells(i, first), None]
         if self.all_files:
             for passed in self.passed:
@@ -172,14 +188,29 @@ class Scores:
         """How far to trust row ``i``, of which class ``first`` is predicted."""
         cells: list[Any] = []
         if self.abstained is not None:
-            p = self.probabilities[i]
-            cells.append(float(p[first] - np.delete(p, first).max()))
+            cells.append(self._margin(self.probabilities[i], first))
             if self.sets is not None:
                 cells.append(join_names(self.classes[c] for c in np.flatnonzero(self.sets[i])))
             cells.append(bool(self.abstained[i]))
         if self.ood_scores is not None and self.ood is not None:
             cells += [float(self.ood_scores[i]), bool(self.ood[i])]
         return cells
+
+    def _margin(self, p: np.ndarray, first: int) -> float:
+        """How far the decision for class ``first`` is from another one.
+
+        With a cutoff: from the cutoff, or if less from the likeliest other class that could be
+        decided for. Else from the second class; below 0 where costs decide for another than the
+        likeliest.
+        """
+        others = np.delete(p, first)
+        if self.cutoff is None:
+            return float(p[first] - others.max())
+        column, cutoff = self.cutoff.column, self.cutoff.cutoff
+        if first == column:
+            return float(p[column] - cutoff)
+        rest = np.delete(p, [first, column])
+        return float(min([cutoff - p[column], *([p[first] - rest.max()] if len(rest) else [])]))
 
     def counts(self) -> dict[str, int]:
         """Predicted class -> number of files; every class of the model, most frequent first."""
@@ -203,6 +234,7 @@ class Scores:
             "output": self.output,
             "sorted_into": self.sorted_into,
             "page": self.page,
+            "threshold": self.threshold,
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
             "checks": {check.name: check.document() for check in self.checks},

@@ -104,18 +104,23 @@ def test_a_run_that_ignores_the_groups_is_refused(featx: Featx, runs: Path) -> N
 
 
 def test_the_console_ends_with_the_verdict(featx: Featx, runs: Path) -> None:
-    result = featx("compare", "runs/nested-ridge", "runs/nested-knn", "runs/floor")
+    asked = ("compare", "runs/nested-ridge", "runs/nested-knn", "runs/floor")
+    short, result = featx(*asked), featx(*asked, "-v")
     assert result.code == 0, result.err
     titles = [
         *("Evaluated on", "Metrics", "Cost", "nested-knn minus nested-ridge"),
-        *("floor minus nested-ridge", "Classes: floor against nested-ridge", "Verdict"),
+        *("floor minus nested-ridge", "Classes: floor against nested-ridge"),
     ]
     places = [result.out.index(f"{title}\n") for title in titles]
     assert places == sorted(places)
-    *_, first, second = result.out.splitlines()
-    assert first.startswith("→ ")
-    assert "nested-knn" in first
-    assert second.startswith("→ floor loses")
+    assert result.out.endswith(short.out)
+    *sentences, empty, page = short.out.splitlines()
+    assert 3 <= len(sentences) <= 6
+    assert all(line.startswith("→ ") for line in sentences)
+    assert sentences[0].startswith("→ The number to read: balanced accuracy ")
+    assert "nested-knn" in sentences[1]
+    assert sentences[2].startswith("→ floor loses")
+    assert (empty, page) == ("", "Page: none; --html FILE writes one")
 
 
 def test_the_baseline_is_named_or_the_first(featx: Featx, runs: Path) -> None:

@@ -181,7 +181,7 @@ def test_images_that_all_come_out_alike_are_said(featx: Featx, tmp_path: Path, d
     audited = featx("audit", tmp_path / "dark", *BACKBONE, *NUMBERS, *where, "-o", tmp_path / "o")
     assert audited.code == 0
     assert "All 12 images give the same embedding" in audited.out
-    assert "Serious: images that come out alike" in audited.out
+    assert "serious, images that come out alike" in audited.out
     assert "No copies" not in audited.out
     fitted = featx("fit", tmp_path / "dark", *BACKBONE, *NUMBERS, *where, "--runs", tmp_path)
     assert fitted.code == 1

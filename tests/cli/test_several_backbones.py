@@ -112,7 +112,7 @@ def test_candidates_answer_together(
 ) -> None:
     """A model of two voices, each on its own backbone, from the fit to the scores."""
     flags = ["--cv", "3", "--select", "best", "-j", "1", "--name", method, "--ensemble", method]
-    assert run("fit", "photos", *TWO, *flags, "--calibrate", "temperature") == 0
+    assert run("fit", "photos", *TWO, *flags, "--calibrate", "temperature", "-v") == 0
     assert f"{JOINED}  {method}" in capsys.readouterr().out
     results = json.loads((here / "runs" / method / "results.json").read_text())
     assert [c["head"] for c in results["candidates"]] == ["logreg", "logreg", method]

@@ -22,7 +22,7 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
     assert extracted.code == 0, extracted.err
     assert "56 augmented views: 56 computed" in extracted.err
     assert "--views 2 --augment light --no-upright" in extracted.err
-    result = featx("fit", "photos", *flags, "--name", "viewed", "--cv", "3", "-j", "1")
+    result = featx("fit", "photos", *flags, "--name", "viewed", "--cv", "3", "-j", "1", "-v")
     assert result.code == 0, result.err
     assert "56 augmented views: 0 computed" in result.err
     assert "minus no views" in result.out

@@ -54,7 +54,7 @@ def tuned(run: Featx, workspace: Path) -> Path:
     """A run with a test split, made once; fine-tuning ended above its warm start."""
     folder = workspace / "runs" / "tuned"
     if not folder.exists():
-        done = run("finetune", "split", *SMALL, *TRAINING, "--epochs", "3", "--name", "tuned")
+        done = run("finetune", "split", *SMALL, *TRAINING, "--epochs", "3", "--name", "tuned", "-v")
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
         recipe = "balanced preset, one recipe of 3 epochs at learning rate 0.001, last-1 unfrozen"
@@ -66,7 +66,7 @@ def tuned(run: Featx, workspace: Path) -> Path:
 
 def test_the_configuration_of_a_run_makes_it_again(run: Featx, tuned: Path) -> None:
     config = str(tuned / "config.yaml")
-    done = run("run", config, "--set", "finetune.name=again", "--set", "finetune.epochs=1")
+    done = run("run", config, "--set", "finetune.name=again", "--set", "finetune.epochs=1", "-v")
     assert done.code == 0, done.err
     assert "Estimate: " in done.out
     assert "Next: featx score runs/again NEW_IMAGES" in done.err
@@ -247,7 +247,7 @@ def test_a_search_is_made_inside_every_fold_and_told(
     asked = ["--trials", "2", "--budget", "1h", "--tune", "learning_rate", "--tune", "augment"]
     done = run(
         *("finetune", "photos", "--from", "runs/first", *TRAINING, *asked),
-        *("--epochs", "1", "--name", "searched"),
+        *("--epochs", "1", "--name", "searched", "-v"),
     )
     assert done.code == 0, done.err
     assert "Tried for all images" in done.out
@@ -273,7 +273,7 @@ def test_the_guard_keeps_the_frozen_model(
     run: Featx, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = [*SMALL, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
-    done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse")
+    done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse", "-v")
     assert done.code == 0, done.err
     assert "Fine-tuning is not kept: training ended before its first epoch did (" in done.err
     assert "Tried: balanced preset, one recipe of 2 epochs at learning rate 50; another" in done.err

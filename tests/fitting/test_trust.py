@@ -26,7 +26,7 @@ from featx.stats.conformal import fewest_images, set_thresholds
 from featx.stats.losses import log_losses
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
-from featx.stats.thresholds import tune_cutoff
+from featx.stats.thresholds import Levels
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -316,12 +316,17 @@ def test_sets_in_cross_validation_have_their_thresholds_from_the_other_folds() -
 def test_cutoffs_are_the_tightest_that_reach_the_target() -> None:
     p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     own = np.array([1, 1, 0, 1, 0, 1], bool)
-    assert tune_cutoff(own, p, "recall", 0.75) == 0.6
-    assert tune_cutoff(own, p, "recall", 0.76) == 0.4
-    assert tune_cutoff(own, p, "precision", 0.75) == 0.6
-    assert tune_cutoff(own, p, "precision", 0.9) == 0.8
-    assert tune_cutoff(~own, p, "precision", 0.9) == 0.5  # nowhere: the highest, 2 of 5
-    assert tune_cutoff(own & False, p, "recall", 0.9) == 0.5
+    assert Levels.of(own, p).choose("recall", 0.75) == 0.6
+    assert Levels.of(own, p).choose("recall", 0.76) == 0.4
+    assert Levels.of(own, p).choose("precision", 0.75) == 0.6
+    assert Levels.of(own, p).choose("precision", 0.9) == 0.8
+    assert Levels.of(~own, p).choose("precision", 0.9) == 0.5  # nowhere: the highest, 2 of 5
+    assert Levels.of(own & False, p).choose("recall", 0.9) == 0.5
+    assert Levels.of(own, p).choose("false-alarms", 1 / 6) == 0.6
+    assert Levels.of(own, p).choose("false-alarms", 0) == 0.8
+    assert Levels.of(~own, p).choose("false-alarms", 0.1) == 0.7  # nowhere: the fewest, 2 of 6
+    assert Levels.of(own, p).choose("cutoff", 0.123) == 0.123
+    assert Levels.of(own, p).choose("precision", 0.8, 0.9) == 0.4  # 9 in 10 are of the class
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 1))
@@ -330,7 +335,7 @@ def test_a_tuned_recall_is_reached_and_the_next_cutoff_misses_it(seed: int, targ
     rng = np.random.default_rng(seed)
     own, p = rng.random(40) < 0.4, rng.integers(0, 15, 40) / 15
     own[0] = True
-    cutoff = tune_cutoff(own, p, "recall", target)
+    cutoff = Levels.of(own, p).choose("recall", target)
     assert (p[own] >= cutoff).mean() >= target - 1e-9
     assert (p[own] > cutoff).mean() < target
 

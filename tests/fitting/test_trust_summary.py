@@ -37,8 +37,10 @@ def test_calibration_and_decisions() -> None:
     }
     said = list(trust_sentences(TRUST | {"calibration": calibration, "decision": cutoff}))
     assert said[0] == "Calibration: sigmoid (asked for: auto)"
-    assert said[1].startswith("Threshold for ill")
-    assert said[1].endswith("recall=0.9: recall 91.2 % [90.0, 92.0], precision 91.2 % [90.0, 92.0]")
+    assert said[1].startswith("Threshold in force: ill")
+    assert said[1].endswith(
+        "(recall=0.9): recall 91.2 % [90.0, 92.0], precision 91.2 % [90.0, 92.0]"
+    )
     assert "\n" not in said[1]
     assert next(trust_sentences(TRUST | {"decision": costs})) == (
         "Decided by costs: 0.25 [0.1, 0.4] an image; by the likeliest class it would be 1"

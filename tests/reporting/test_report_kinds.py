@@ -32,7 +32,8 @@ def test_a_fine_tuned_run_shows_its_training(tuned: Any, tmp_path: Path) -> None
     learning = section(tuned, "learning")
     assert "Training: loss by epoch" in learning
     assert "Training: score by epoch" in learning
-    assert "the backbone was trained too" in section(tuned, "found")
+    assert "Fine-tuning is" in section(tuned, "found")
+    assert "the backbone was trained too" in section(tuned, "data")
     assert "--set finetune.overwrite=true" in section(tuned, "again")
     featx.report(tuned, output=tmp_path / "p.html", figures=tmp_path / "figures")
     drawn = rows(tmp_path / "figures" / "training_loss.csv")

@@ -97,6 +97,7 @@ def test_json(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "classes": {"=green": 3, "blue": 2, "red": 2},
         "output": "o.jsonl",
         "averaged": None,
+        "threshold": None,
         "drift": None,
         "drift_not_tested": "The model has no sample of its training images: fit it again to have "
         "one.",

@@ -186,9 +186,13 @@ def test_from_a_fit_to_the_scores(
         "--cache",
         "cache",
     ]
-    assert call("fit", "photos", *backbone, *asked, "--cv", "3", "--name", "r") == 0
+    assert call("fit", "photos", *backbone, *asked, "--cv", "3", "--name", "r", "-v") == 0
     said = capsys.readouterr().out
-    for words in ("Threshold for blue:recall=0.9", "meant for 80 %", "(10 % asked for)"):
+    for words in (
+        "Threshold in force: blue is predicted from",
+        "meant for 80 %",
+        "(10 % asked for)",
+    ):
         assert words in " ".join(said.split())
     assert (tmp_path / "runs/r/model/novelty.safetensors").exists()
     trust = json.loads((tmp_path / "runs/r/results.json").read_text("utf-8"))["trust"]
@@ -197,7 +201,12 @@ def test_from_a_fit_to_the_scores(
     with Path("out.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if not row["error"]]
     assert {row["prediction"] for row in rows} <= {"blue", "red|r"}
+    cutoff = trust["decision"]["cutoff"]
     for row in rows:
+        assert float(row["cutoff"]) == cutoff
+        p = float(row["p_blue"])
+        assert (row["prediction"] == "blue") == (p >= cutoff)
+        assert float(row["margin"]) == pytest.approx(abs(p - cutoff))
         sets = {"blue": {"blue"}, r"red\|r": {"red|r"}, r"blue|red\|r": {"blue", "red|r"}}
         assert row["prediction"] in sets[row["prediction_set"]]
         assert float(row["ood_score"]) > 0

@@ -7,12 +7,21 @@ from typing import Any
 
 from featx import console
 from featx.config import ExtractConfig, score_command
-from featx.reporting.blocks import Block, Heading, Points, Table
+from featx.files import printable
+from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
 from featx.reporting.summaries.curve import curve_blocks
+from featx.reporting.summaries.thresholds import (
+    diagnostic_table,
+    evaluated_words,
+    short_points,
+)
 from featx.reporting.summaries.trust import trust_sentences
 from featx.reporting.tables import candidate_blocks, class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
+from featx.reporting.verdict import run_verdict
 from featx.runs import Run
+from featx.runs.writing import PAGE
+from featx.shell import as_argument, shell_line
 from featx.types import ARRAYS
 
 __all__ = ["print_run"]
@@ -21,8 +30,23 @@ MOST_CLASSES = 20
 
 
 def print_run(run: Run, extract: ExtractConfig) -> None:
-    """Print how the model was made, its estimates, its classes, and what to do next."""
-    show(list(_blocks(run.results)))
+    """Print what was found in a few sentences, where page and scores are, and what to do next.
+
+    With ``-v`` also the tables of the page, before them.
+    """
+    if console.verbosity() >= 1:
+        show(list(_blocks(run.results)))
+        console.text("")
+    show([Points(run_verdict(run.results))])
+    if (curve := run.results.learning_curve) is not None:
+        show([Points(curve.summary)])
+    costs = list(short_points(run.results.get("operating")))
+    show([Paragraph(""), *costs, Paragraph("")] if costs else [])
+    page = run.folder / PAGE
+    again = shell_line("featx", "report", as_argument(run.folder))
+    where = str(page) if page.is_file() else f"none yet; {again} makes it"
+    console.text(f"Page: {printable(where)}")
+    console.text(f"Scores: {printable(str(run.folder / 'predictions.csv'))}")
     rows = ARRAYS in run.results.extraction
     console.log(f"\nNext: {score_command(str(run.folder), extract, rows=rows)}")
 
@@ -35,6 +59,9 @@ def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
         yield from candidate_blocks(results)
     yield Heading("Estimate")
     yield from estimate_blocks(results)
+    if results.get("operating"):
+        yield from diagnostic_table(results["operating"])
+        yield Paragraph(evaluated_words(results["operating"]))
     if results.get("trust"):
         yield Heading("How far to trust a prediction")
         yield Points(list(trust_sentences(results["trust"])))

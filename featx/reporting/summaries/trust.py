@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featx.files import printable
 from featx.numbers import interval
+from featx.reporting.summaries.thresholds import threshold_sentence
 
 __all__ = ["novelty_sentence", "sets_sentence", "trust_sentences"]
 
@@ -18,7 +18,7 @@ def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
         yield f"Calibration: {calibration['method']} (asked for: {calibration['asked']})"
     decision = trust["decision"]
     if decision is not None and "recall" in decision:
-        yield _threshold_sentence(decision)
+        yield threshold_sentence(decision)
     elif decision is not None:
         yield (
             f"Decided by costs: {_number(decision['mean_cost'])} an image; by the likeliest class "
@@ -26,24 +26,6 @@ def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
         )
     yield sets_sentence(trust["prediction_sets"], trust["prediction_sets"])
     yield novelty_sentence(trust["novelty"], trust["novelty"])
-
-
-def _threshold_sentence(decision: Mapping[str, Any]) -> str:
-    """What a threshold reaches, and whether that is what was asked for."""
-    name, _, asked = str(decision["asked"]).rpartition(":")
-    metric, _, target = asked.partition("=")
-    found = [
-        f"{k} undefined ({why})" if decision[k]["value"] is None else f"{k} {_share(decision[k])}"
-        for k, why in (
-            ("recall", "no image is of this class"),
-            ("precision", "this class is never predicted"),
-        )
-    ]
-    sentence = f"Threshold for {printable(name)}:{asked}: {', '.join(found)}"
-    value = decision[metric]["value"]
-    if value is None or round(value, 3) >= round(float(target), 3):
-        return sentence
-    return f"{sentence}; its {metric} is below the {100 * float(target):g} % asked for"
 
 
 def novelty_sentence(limit: Mapping[str, Any], seen: Mapping[str, Any] | None) -> str:
