@@ -84,6 +84,16 @@ def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     client.execute()
 
 
+def test_the_container_sets_variables_that_featx_reads() -> None:
+    text = (DOCS / "howto/Dockerfile").read_text("utf-8")
+    code = "".join(path.read_text("utf-8") for path in (REPOSITORY / "featx").rglob("*.py"))
+    variables = re.findall(r"(FEATX_\w+|HF_\w+)=", text)
+    assert variables
+    assert all(f'"{name}"' in code for name in variables)
+    (folder,) = re.findall(r"--find-links (\S+)", text)
+    assert f"COPY wheels {folder}\n" in text
+
+
 def test_pictures_are_small() -> None:
     sizes = [path.stat().st_size for path in (DOCS / "pictures").iterdir()]
     assert max(sizes) < 150_000
