@@ -35,6 +35,8 @@ myst_heading_anchors = 4
 # Notebooks are executed by `make docs`, so that the site shows what they print; the tests execute
 # them on their own, and build the site without.
 nb_execution_mode = "force" if os.environ.get("FEATX_DOCS_EXECUTE") else "off"
+if "fit_arrays" not in featx.__all__:
+    nb_execution_excludepatterns = ["notebooks/my-arrays.ipynb"]
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True  # runs and caches are not left beside the pages
