@@ -39,6 +39,7 @@ if "fit_arrays" not in featx.__all__:
     nb_execution_excludepatterns = ["notebooks/my-arrays.ipynb"]
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_merge_streams = True
 nb_execution_in_temp = True  # runs and caches are not left beside the pages
 
 autodoc_typehints = "none"  # numpydoc's sections give them in words
