@@ -131,8 +131,10 @@ def shortened(shown: list[str], printed: list[str]) -> list[str]:
 
 
 def position(line: str, printed: list[str], start: int) -> int:
-    """Where a line is printed from ``start`` on; of lines that differ in numbers alone the one
-    that begins with the same word."""
+    """Where a line is printed, from ``start`` on.
+
+    Of lines that differ in numbers alone it is the one that begins with the same word.
+    """
     there = [k for k in range(start, len(printed)) if alike(printed[k]) == alike(line)]
     if not there:
         raise ValueError(f"not printed any more: {line}")

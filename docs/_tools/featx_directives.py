@@ -22,6 +22,7 @@ class ConfigurationKeys(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """Give the table."""
         from featx import config
 
         section: type[BaseModel] = getattr(config, self.arguments[0])
@@ -40,6 +41,7 @@ def row(name: str, field: FieldInfo) -> str:
 
 
 def default_of(field: FieldInfo) -> Any:
+    """Value of a key that is left out."""
     return field.get_default(call_default_factory=True)
 
 
@@ -81,6 +83,7 @@ class PublicNames(SphinxDirective):
     """Everything that ``import featx`` offers, with its docstring."""
 
     def run(self) -> list[nodes.Node]:
+        """Give one entry for each name."""
         import featx
 
         lines = ["```{eval-rst}"]
@@ -98,6 +101,7 @@ class ExistingPages(TocTree):
     """A toctree that passes over the pages that are not there."""
 
     def run(self) -> list[nodes.Node]:
+        """Give the toctree."""
         folder = Path(self.env.doc2path(self.env.docname)).parent
         self.content = StringList(
             [line for line in self.content if is_there(folder, line)], self.env.docname
@@ -119,6 +123,7 @@ def as_restructured(app: Sphinx, context: Any, lines: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx what is here."""
     app.add_directive("featx-keys", ConfigurationKeys)
     for part in ("description", "options", "arguments", "epilog"):
         app.connect(f"sphinx-click-process-{part}", as_restructured)
