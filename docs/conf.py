@@ -37,6 +37,7 @@ myst_heading_anchors = 4
 nb_execution_mode = "force" if os.environ.get("FEATX_DOCS_EXECUTE") else "off"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_merge_streams = True
 nb_execution_in_temp = True  # runs and caches are not left beside the pages
 
 autodoc_typehints = "none"  # numpydoc's sections give them in words

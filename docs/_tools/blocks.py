@@ -117,15 +117,26 @@ def shortened(shown: list[str], printed: list[str]) -> list[str]:
         Such a line is not there any more.
     """
     found: list[str] = []
-    at = 0
-    marks = ["...", *(alike(line) for line in printed)]
+    at = -1
     for i, line in enumerate(shown):
         if line.strip() == "...":
             found.append("...")
-        elif i == 0 or shown[i - 1].strip() == "...":
-            at = marks.index(alike(line), 1) - 1
-            found.append(printed[at])
+            continue
+        if i == 0 or shown[i - 1].strip() == "...":
+            at = position(line, printed, at + 1)
         else:
             at += 1
-            found.append(printed[at])
+        found.append(printed[at])
     return found
+
+
+def position(line: str, printed: list[str], start: int) -> int:
+    """Where a line is printed, from ``start`` on.
+
+    Of lines that differ in numbers alone it is the one that begins with the same word.
+    """
+    there = [k for k in range(start, len(printed)) if alike(printed[k]) == alike(line)]
+    if not there:
+        raise ValueError(f"not printed any more: {line}")
+    same = [k for k in there if printed[k].split()[:1] == line.split()[:1]]
+    return (same or there)[0]

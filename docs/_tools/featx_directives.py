@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import typing
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -12,7 +11,6 @@ from docutils.statemachine import StringList
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
-from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
 
@@ -22,6 +20,7 @@ class ConfigurationKeys(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """Give the table."""
         from featx import config
 
         section: type[BaseModel] = getattr(config, self.arguments[0])
@@ -40,6 +39,7 @@ def row(name: str, field: FieldInfo) -> str:
 
 
 def default_of(field: FieldInfo) -> Any:
+    """Value of a key that is left out."""
     return field.get_default(call_default_factory=True)
 
 
@@ -81,6 +81,7 @@ class PublicNames(SphinxDirective):
     """Everything that ``import featx`` offers, with its docstring."""
 
     def run(self) -> list[nodes.Node]:
+        """Give one entry for each name."""
         import featx
 
         lines = ["```{eval-rst}"]
@@ -94,23 +95,6 @@ class PublicNames(SphinxDirective):
         return container.children
 
 
-class ExistingPages(TocTree):
-    """A toctree that passes over the pages that are not there."""
-
-    def run(self) -> list[nodes.Node]:
-        folder = Path(self.env.doc2path(self.env.docname)).parent
-        self.content = StringList(
-            [line for line in self.content if is_there(folder, line)], self.env.docname
-        )
-        return super().run()
-
-
-def is_there(folder: Path, line: str) -> bool:
-    """Whether ``page`` or ``Title <page>`` is a file."""
-    name = re.sub(r".*<(.+)>$", r"\1", line)
-    return any((folder / f"{name}{ending}").exists() for ending in (".md", ".ipynb"))
-
-
 def as_restructured(app: Sphinx, context: Any, lines: list[str]) -> None:
     """Help as reStructuredText reads it: ``*`` is no markup, and code has two backticks."""
     for i, line in enumerate(lines):
@@ -119,9 +103,9 @@ def as_restructured(app: Sphinx, context: Any, lines: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx what is here."""
     app.add_directive("featx-keys", ConfigurationKeys)
     for part in ("description", "options", "arguments", "epilog"):
         app.connect(f"sphinx-click-process-{part}", as_restructured)
     app.add_directive("featx-names", PublicNames)
-    app.add_directive("pages", ExistingPages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -39,6 +39,7 @@ b { color: #8fd18f; }
 
 
 def main() -> None:
+    """Run the tutorial, then write the page and the pictures."""
     folder = Path(tempfile.mkdtemp(prefix="featx-docs-"))
     os.chdir(folder)
     os.environ |= {"COLUMNS": str(COLUMNS), "PYTHONPATH": str(DOCS.parent)}
@@ -52,10 +53,12 @@ def main() -> None:
 
 
 def featx(arguments: list[str]) -> str:
+    """All that ``featx ARGUMENTS`` prints."""
     return shell(shlex.join([sys.executable, "-m", "featx", *arguments]))
 
 
 def shell(line: str) -> str:
+    """All that a command line prints; one that fails ends the script."""
     print(line, flush=True)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
@@ -89,6 +92,7 @@ def terminal(printed: dict[str, str]) -> str:
 
 
 def photograph(folder: Path) -> None:
+    """Take all pictures, of pages in ``folder``."""
     with chromium() as browser:
         for name, file, scheme, size, mark in (
             ("report-light", "runs/first/report.html", "light", (1000, 550), None),
@@ -120,6 +124,7 @@ def save(png: bytes, path: Path) -> None:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
+    """Headless browser, closed at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -137,9 +137,8 @@ def test_the_runner_finds_what_is_wrong(tmp_path: Path) -> None:
     assert blocks.missing(command, "one two\n") == []
     assert blocks.missing(command, "one three\n") == ["one two"]
     assert blocks.alike("Took 3.5 s ───") == blocks.alike("Took 12 s ──")
-    assert blocks.shortened(["a 1", "b", "...", "d 4"], ["a 9", "B", "c", "d 7", "e"]) == [
-        "a 9",
-        "B",
-        "...",
-        "d 7",
-    ]
+    printed = ["a 9", "B", "0 1", "5 2", "9 7", "e"]
+    shown = blocks.shortened(["a 1", "b", "...", "9 0", "e"], printed)
+    assert shown == ["a 9", "B", "...", "9 7", "e"]
+    with pytest.raises(ValueError, match="not printed any more: c"):
+        blocks.shortened(["...", "c"], printed)

@@ -69,19 +69,26 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
 def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient", reason="needs featx[test]")
     nbformat = pytest.importorskip("nbformat", reason="needs featx[test]")
-    import featx
 
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    if "fit_arrays" in path.read_text("utf-8") and not hasattr(featx, "fit_arrays"):
-        pytest.skip("this featx has no fit_arrays")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     client = nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
+
+
+def test_the_container_sets_variables_that_featx_reads() -> None:
+    text = (DOCS / "howto/Dockerfile").read_text("utf-8")
+    code = "".join(path.read_text("utf-8") for path in (REPOSITORY / "featx").rglob("*.py"))
+    variables = re.findall(r"(FEATX_\w+|HF_\w+)=", text)
+    assert variables
+    assert all(f'"{name}"' in code for name in variables)
+    (folder,) = re.findall(r"--find-links (\S+)", text)
+    assert f"COPY wheels {folder}\n" in text
 
 
 def test_pictures_are_small() -> None:

@@ -1,4 +1,5 @@
 /* What the scripts of a page share; tables that sort, are searched and downloaded; figures as PNG. */
+// oxlint-disable-next-line no-unused-vars -- the scripts after it use it
 const featx = (function () {
   'use strict';
   const RISKY = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n', "'"];
