@@ -161,6 +161,11 @@ class FinetuneConfig(Section):
         min_length=1,
         description="What --trials and --budget search; may be repeated. [all]",
     )
+    learning_curve: bool = Field(
+        False,
+        description="Also do it all with half, a quarter and an eighth of the training images, and "
+        "show from how many on fine-tuning pays; takes about twice as long.",
+    )
     estimate: Literal["auto", "test", "cv"] = Field(
         "auto",
         description="Where the honest number comes from: the test split, or folds, each predicted "

@@ -23,6 +23,7 @@ from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import case_cards, least_certain, sample_group, worst_mistakes
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
+from featx.reporting.learning_figures import learning_figures
 from featx.reporting.map import MapLayout, map_blocks
 from featx.reporting.sentences import sentences
 from featx.reporting.tables import (
@@ -41,7 +42,6 @@ MOST_FAILURES = 50
 MOST_PAIRS = 15
 MOST_ROWS = 24  # of a table before the rest is folded away
 FIRST_ROWS = 10
-LEARNING = ("learning_curve", "training_")  # figures of it
 
 
 def write_page(subject: Subject, layout: MapLayout | None) -> str:
@@ -59,10 +59,9 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Its only script is featx's own, allowed by its hash; without it the page is whole but for
         the pictures beside the map's marks.
     """
-    drawn = list(figures(subject))
+    drawn, learning = list(figures(subject)), list(learning_figures(subject))
     confusion = [f for f in drawn if "confusion" in f.name]
-    learning = [f for f in drawn if f.name.startswith(LEARNING)]
-    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    curves = [f for f in drawn if "confusion" not in f.name]
     blocks: list[Block] = [
         Chapter("found", "Asked and found", [Points(sentences(subject), "verdict")]),
         Chapter("data", "Data", list(_data(subject))),

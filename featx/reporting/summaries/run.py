@@ -8,7 +8,7 @@ from typing import Any
 from featx import console
 from featx.config import ExtractConfig, score_command
 from featx.reporting.blocks import Block, Heading, Points, Table
-from featx.reporting.summaries.curve import curve_blocks
+from featx.reporting.summaries.curve import curve_blocks, tuning_curve_blocks
 from featx.reporting.summaries.trust import trust_sentences
 from featx.reporting.tables import candidate_blocks, class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
@@ -45,6 +45,9 @@ def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
     yield class_table(rows, ("recall", "precision", "f1"))
     if results.get("learning_curve") is not None:
         yield from curve_blocks(results["learning_curve"])
+    both = results.get("finetuning", {}).get("learning_curve")
+    if both is not None:
+        yield from tuning_curve_blocks(both, results["scoring"])
 
 
 def _trainings(trainings: Sequence[Mapping[str, Any]], scoring: str) -> Iterator[Block]:
