@@ -32,7 +32,7 @@ HOW = {
 RECIPE = {
     "start", "unfreeze", "lora", "epochs", "learning_rate", "head_rate", "layer_decay", "optimizer",
     "weight_decay", "schedule", "warmup", "label_smoothing", "augment", "mixup", "cutmix", "ema",
-    "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
+    "average_last", "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
 }  # fmt: skip
 CHOSEN = (
     "; these folds also took part in the choice between it and the other, which makes the number "
