@@ -548,6 +548,7 @@ def finetune(
     accumulate: int = 1,
     clip: float = 1.0,
     ema: float = 0.0,
+    average_last: float = 0.25,
     train_batch_norm: bool = False,
     validation: float = 0.15,
     monitor: Literal["last", "score", "loss"] = "last",
@@ -558,6 +559,7 @@ def finetune(
     | Sequence[
         Literal["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"]
     ] = ("learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"),
+    learning_curve: bool = False,
     estimate: Literal["auto", "test", "cv"] = "auto",
     folds: int | None = None,
     scoring: Literal[
@@ -712,6 +714,9 @@ def finetune(
         Largest norm of the gradient; 0 does not clip.
     ema : float, default 0.0
         Decay of a moving average of the weights; 0 has none.
+    average_last : float, default 0.25
+        Share of the steps, the last ones, whose weights are averaged; 0 averages none. ``ema``
+        averages exponentially instead.
     train_batch_norm : bool, default False
         Let statistics of batch normalisation move.
     validation : float, default 0.15
@@ -732,6 +737,9 @@ def finetune(
     tune : str or sequence of str
         One of 'learning_rate', 'weight_decay', 'unfreeze', 'layer_decay', 'augment', 'epochs'.
         What ``trials`` and ``budget`` search; may be a list. By default: all.
+    learning_curve : bool, default False
+        Also do it all with half, a quarter and an eighth of the training images, and show from
+        how many on fine-tuning pays; takes about twice as long.
     estimate : {'auto', 'test', 'cv'}, default 'auto'
         Where the honest number comes from: the test split, or folds, each predicted by a model
         trained without it. By default: test if there is one, else cv.

@@ -31,6 +31,7 @@ from featx.finetuning.baseline import (
 )
 from featx.finetuning.devices import Place, choose_place, suit_network
 from featx.finetuning.folders import WORKING, curves_output
+from featx.finetuning.learning import plan_trainings
 from featx.finetuning.protocol import (
     make_context,
     open_bank,
@@ -138,16 +139,17 @@ def _finetune(
     if resolved.baseline is not None:
         check_same_images(resolved.baseline, content_digest(extraction), part, folds, tested)
     extracted_s = time.perf_counter() - started
+    trainings = plan_trainings(part, folds, config.finetune, judged_once=tested is not None)
     [request] = config.extract.requests()
     backbone = load_backbone(request, offline=config.extract.offline)
     place = suit_network(place, config.extract.precision, backbone.network)
     working = working_folder(config, place, extraction)
     claims.add(Output(working, "--runs", WORKING, overwrite=True))
     with closing(open_bank(extraction, part, config.finetune)) as bank:
-        n_trainings = folds.n_folds + 1 if tested is None else 1
-        context = make_context(config, place, extraction, part, bank, backbone, n_trainings)
-        context.foresee(n_trainings)
-        found = train_all(context, config, extraction, folds, tested)
+        n_images = trainings.n_images
+        context = make_context(config, place, extraction, part, bank, backbone, n_images)
+        context.foresee(n_images)
+        found = train_all(context, config, extraction, trainings, tested)
     evaluated = found.judged.of(found.answer.kind)
     near = near_copies_of(part, evaluated, (extraction.name,), seed=seed)
     notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]

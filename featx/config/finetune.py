@@ -123,6 +123,13 @@ class FinetuneConfig(Section):
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of a moving average of the weights; 0 has none."
     )
+    average_last: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Share of the steps, the last ones, whose weights are averaged; 0 averages "
+        "none. --ema averages exponentially instead.",
+    )
     train_batch_norm: bool = Field(False, description="Let statistics of batch normalisation move.")
     validation: float = Field(
         0.15,
@@ -160,6 +167,11 @@ class FinetuneConfig(Section):
         default=["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"],
         min_length=1,
         description="What --trials and --budget search; may be repeated. [all]",
+    )
+    learning_curve: bool = Field(
+        False,
+        description="Also do it all with half, a quarter and an eighth of the training images, and "
+        "show from how many on fine-tuning pays; takes about twice as long.",
     )
     estimate: Literal["auto", "test", "cv"] = Field(
         "auto",

@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 _CHANGED = frozenset(
     {"epochs", "learning_rate", "layer_decay", "augment", "monitor", "patience", "warmup"}
 )
-_OLD = {"preset": None, "start": "fitted", "head_rate": 1.0}
+_OLD = {"preset": None, "start": "fitted", "head_rate": 1.0, "average_last": 0.0}
 
 
 def fill_in(given: Mapping[str, Any]) -> dict[str, Any]:

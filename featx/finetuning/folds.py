@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -157,8 +158,13 @@ class FinetuneContext:
         [X] = self.part.X.values()
         return X
 
-    def foresee(self, n_trainings: int) -> None:
+    def foresee(self, n_images: Sequence[int]) -> None:
         """Say what is tried and about how long it will take, from a measured step.
+
+        Parameters
+        ----------
+        n_images : sequence of int
+            Of each training.
 
         Raises
         ------
@@ -168,7 +174,7 @@ class FinetuneContext:
         from featx.finetuning import describe_recipe, time_images
         from featx.finetuning.searching import TRIALS
 
-        config, n = self.config, len(self.part)
+        config, n_trainings = self.config, len(n_images)
         train_s, predict_s = time_images(
             self.backbone.network,
             self.backbone.preprocess,
@@ -179,8 +185,7 @@ class FinetuneContext:
         )
         share = config.validation
         train_s /= max(1, len(self.devices) if self.device != "cpu" else 1)
-        seconds = config.epochs * n * (train_s * (1 - share) + predict_s * share)
-        seconds *= max(1, n_trainings - 1)  # those of k folds together leave all images out once
+        seconds = config.epochs * sum(n_images) * (train_s * (1 - share) + predict_s * share)
         at_most = "about"
         if config.trials or config.budget:
             seconds, at_most = seconds * (config.trials or TRIALS), "at most about"

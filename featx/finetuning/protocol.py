@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +14,15 @@ import numpy as np
 from featx import console
 from featx.config import FinetuneConfig, RunConfig
 from featx.console import counted
-from featx.data.splits import Folds
 from featx.durations import read_seconds
 from featx.extraction import Extraction
 from featx.finetuning.baseline import (
     ResolvedFinetune,
 )
 from featx.finetuning.devices import Place
-from featx.finetuning.folds import FinetuneContext, Outcome, TrainingRecord
-from featx.finetuning.guard import PairedChange, compare_models
+from featx.finetuning.folds import FinetuneContext, Outcome
+from featx.finetuning.guard import PairedChange
+from featx.finetuning.learning import Trainings, judge_folds, learning_curve
 from featx.finetuning.model import Answer, frozen_answer, tuned_answer, with_curves
 from featx.finetuning.results import FinetuneFindings, Judged
 from featx.fitting.budget import Budget
@@ -53,6 +55,7 @@ _NOT_NUMBERS = {
     "report",
     "mlflow",
     "heat_maps",
+    "learning_curve",
 }
 
 
@@ -117,15 +120,15 @@ def make_context(
     part: Part,
     bank: ImageBank,
     backbone: Backbone,
-    n_trainings: int,
+    n_images: Sequence[int],
 ) -> FinetuneContext:
-    """The backbone on its device, to be copied for each training."""
+    """The backbone on its device, to be copied for each training, of so many images each."""
     from featx.finetuning import resolve_rates
 
     extract = config.extract
     assert config.finetune is not None
     working = working_folder(config, place, extraction)
-    budget = config.finetune.budget
+    budget, shares = config.finetune.budget, [float(n) for n in n_images]
     console.log(
         f"Fine-tuning {extraction.name} with torch in {place.precision} on {place}; "
         f"checkpoints in {working}."
@@ -139,7 +142,7 @@ def make_context(
         precision=place.precision,
         upright=extract.upright,
         folder=working,
-        budget=None if budget is None else Budget(read_seconds(budget), [1.0] * n_trainings),
+        budget=None if budget is None else Budget(read_seconds(budget), shares),
         devices=place.devices,
     )
 
@@ -148,28 +151,24 @@ def train_all(
     context: FinetuneContext,
     config: RunConfig,
     extraction: Extraction,
-    folds: Folds,
+    trainings: Trainings,
     tested: EvaluationSet | None,
 ) -> FinetuneFindings:
-    """All trainings, that on all images last, and which model ships."""
-    records, judged = _train_folds(context, folds) if tested is None else ([], None)
+    """All trainings, that on all images last, and which model ships; then the learning curve."""
+    records, judged = (
+        ([], None) if tested is not None else judge_folds(context, trainings.folds, trainings.whole)
+    )
     final = context.finetune(np.ones(len(context.part), bool), ALL)
     answer, judged, change = _choose(context, config, extraction, final, tested, judged)
-    return FinetuneFindings([*records, final.record], answer, judged, change)
-
-
-def _train_folds(context: FinetuneContext, folds: Folds) -> tuple[list[TrainingRecord], Judged]:
-    """Each fold predicted by models that were trained without it."""
-    part = context.part
-    proba = {name: np.zeros((len(part), len(part.classes))) for name in ("frozen", "finetuned")}
-    records = []
-    for fold in range(folds.n_folds):
-        rows = folds.fold == fold
-        outcome = context.finetune(~rows, f"fold {fold + 1} of {folds.n_folds}")
-        proba["frozen"][rows], proba["finetuned"][rows] = context.predict(outcome, rows)
-        records.append(outcome.record)
-    held = {name: HeldOut("oof", part, folds.fold, p) for name, p in proba.items()}
-    return records, Judged(**held)
+    curve = None
+    if trainings.sizes is not None:
+        with ExitStack() as opened:
+            judges = None
+            if tested is not None:
+                bank = open_bank(extraction, tested.part, context.config)
+                judges = tested, opened.enter_context(closing(bank))
+            curve = learning_curve(context, trainings, judges, change)
+    return FinetuneFindings([*records, final.record], answer, judged, change, curve)
 
 
 def _choose(
@@ -196,7 +195,7 @@ def _choose(
     if tested is not None:
         judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))
     assert judged is not None
-    change = _change(judged, context.config)
+    change = judged.compare(context.config)
     fell = final.fell
     if tested is None and fell is None:
         fell = change.below(context.config.monitor)
@@ -221,22 +220,6 @@ def _choose(
             f"one {before:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
         )
     return tuned, judged, change
-
-
-def _change(judged: Judged, config: FinetuneConfig) -> PairedChange:
-    """The two models on the images that judge."""
-    frozen, tuned = judged.frozen, judged.finetuned
-    out_of_fold = frozen.split == "oof"
-    return compare_models(
-        "images out of fold" if out_of_fold else "images that judge",
-        frozen.part.y,
-        frozen.part.components,
-        frozen.proba,
-        tuned.proba,
-        scoring=str(config.scoring),
-        seed=int(config.seed or 0),
-        n_folds=int(config.folds or 5) if out_of_fold else None,
-    )
 
 
 def _tested(tested: EvaluationSet, answer: Answer) -> HeldOut:

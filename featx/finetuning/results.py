@@ -12,7 +12,7 @@ from featx.config import FinetuneConfig, FitConfig, RunConfig
 from featx.data.splits import Folds
 from featx.extraction import Extraction
 from featx.finetuning.folds import TrainingRecord
-from featx.finetuning.guard import PairedChange
+from featx.finetuning.guard import PairedChange, compare_models
 from featx.finetuning.model import Answer
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held, pool
@@ -33,7 +33,7 @@ HOW = {
 RECIPE = {
     "start", "unfreeze", "lora", "epochs", "learning_rate", "head_rate", "layer_decay", "optimizer",
     "weight_decay", "schedule", "warmup", "label_smoothing", "augment", "mixup", "cutmix", "ema",
-    "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
+    "average_last", "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
 }  # fmt: skip
 CHOSEN = (
     "; these folds also took part in the choice between it and the other, which makes the number "
@@ -52,6 +52,20 @@ class Judged:
         """By ``frozen`` or ``finetuned``."""
         return self.frozen if kind == "frozen" else self.finetuned
 
+    def compare(self, config: FinetuneConfig) -> PairedChange:
+        """The two models on these images."""
+        part, out_of_fold = self.frozen.part, self.frozen.split == "oof"
+        return compare_models(
+            "images out of fold" if out_of_fold else "images that judge",
+            part.y,
+            part.components,
+            self.frozen.proba,
+            self.finetuned.proba,
+            scoring=str(config.scoring),
+            seed=int(config.seed or 0),
+            n_folds=int(config.folds or 5) if out_of_fold else None,
+        )
+
 
 @dataclass(frozen=True)
 class FinetuneFindings:
@@ -66,12 +80,15 @@ class FinetuneFindings:
     judged : Judged
     change : PairedChange
         Of the score, from the frozen model to the fine-tuned one.
+    curve : dict, optional
+        From `featx.finetuning.learning.describe_curve`.
     """
 
     records: list[TrainingRecord]
     answer: Answer
     judged: Judged
     change: PairedChange
+    curve: dict[str, Any] | None = None
 
     def document(self, backbone: str, config: FinetuneConfig) -> dict[str, Any]:
         """``chosen``, ``estimate``, ``estimates`` and ``finetuning`` of ``results.json``."""
@@ -87,6 +104,7 @@ class FinetuneFindings:
                 "untrained": self._untrained(),
                 "change": self.change.document(),
                 "trainings": [record.document for record in self.records],
+                **({} if self.curve is None else {"learning_curve": self.curve}),
                 "extraction": None if kind == "frozen" else self.answer.extraction.document(),
             },
         }

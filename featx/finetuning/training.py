@@ -74,8 +74,8 @@ class TrainingLoop:
             p.requires_grad_(False)
         self.unfreezing.apply(config.epochs)
         self.optimizer = build_optimizer(self.unfreezing, config)
-        self.average = Average(self.classifier, config.ema)
         self.n_batches = -(-len(task.training) // config.train_batch)
+        self.average = self._new_average()
         self.progress = TrainingProgress()
         self.replay: Replay | None = None
         y = torch.from_numpy(task.y[task.training])
@@ -109,6 +109,12 @@ class TrainingLoop:
                 f"--learning-rate than {self._highest_rate:g}, or --clip."
             )
 
+    def _new_average(self) -> Average:
+        """Of the weights as they are."""
+        n_steps, share = self.n_batches * self.config.epochs, self.config.average_last
+        after = n_steps - round(share * n_steps) if share else None
+        return Average(self.classifier, self.config.ema, after)
+
     def _tick(self) -> None:
         """Count the time since the last tick."""
         now = time.perf_counter()
@@ -121,7 +127,7 @@ class TrainingLoop:
         progress, task = self.progress, self.task
         if not progress.step and self.config.start == "random":
             self.classifier.forget_head(head_seed(task.seed))
-            self.average = Average(self.classifier, self.config.ema)
+            self.average = self._new_average()
         self.unfreezing.apply(progress.epoch)
         y = task.y[task.training]
         order = order_rows(y, progress.epoch, task.seed, balanced=self.config.balanced_sampling)

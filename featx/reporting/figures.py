@@ -19,31 +19,25 @@ from featx.reporting.blocks import Figure, Table
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
 from featx.reporting.tables import confused_pairs
-from featx.stats.metrics import confusion_matrix, metric_name
+from featx.stats.metrics import confusion_matrix
 
-__all__ = ["MOST_NUMBERED", "figures", "short"]
+__all__ = ["MOST_NUMBERED", "figures", "in_legend", "short"]
 
 MOST_NUMBERED = 15  # classes of a confusion matrix whose cells have numbers,
 MOST_LABELLED = 40  # and whose rows have names
 MOST_CURVES = 8  # classes that have a line and a name of their own
 MOST_POINTS = 200  # of a line
 N_BINS = 10
-MOST_TRAININGS = 6
 
 
 def figures(subject: Subject) -> Iterator[Figure]:
-    """Every figure that the run has numbers for, in the order of the page."""
+    """Every figure of predictions that the run has numbers for, in the order of the page."""
     yield from _confusions(subject)
     yield _ranking(subject, "roc")
     yield _ranking(subject, "precision_recall")
     yield _reliability(subject)
     yield _coverage(subject)
     yield _threshold(subject)
-    if (curve := subject.results.get("learning_curve")) is not None:
-        yield _learning(curve)
-    if subject.training:
-        yield _training(subject, "loss")
-        yield _training(subject, "score")
 
 
 def short(name: str, longest: int = 22) -> str:
@@ -53,7 +47,7 @@ def short(name: str, longest: int = 22) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def _in_legend(name: str) -> str:
+def in_legend(name: str) -> str:
     """The name so that matplotlib shows it, as it shows none that begins with ``_``."""
     return f" {name}" if name.startswith("_") else name
 
@@ -194,7 +188,7 @@ def _ranking(subject: Subject, name: str) -> Figure:
         if roc:
             axes.plot([0, 1], [0, 1], color=ink.soft, linewidth=0.8, linestyle=":")
         for k, c in enumerate(shown):
-            label = _in_legend(f"{short(subject.classes[c], 18)} {areas[c]:.2f}")
+            label = in_legend(f"{short(subject.classes[c], 18)} {areas[c]:.2f}")
             axes.plot(*lines[c].T, color=hue(k), linestyle=dashes(k), label=label)
         _unit_axes(axes, *axes_of)
         if shown:
@@ -300,83 +294,3 @@ def _threshold(subject: Subject) -> Figure:
     )
     columns = ("threshold", "coverage", "accuracy")
     return Figure("threshold", "Threshold of confidence", words, draw, Table(columns, rows))
-
-
-def _learning(curve: Any) -> Figure:
-    """The score by how many images it was trained on, measured and expected."""
-    name = curve["scorings"][0]
-    measured = [[s["n_images"], *_ends(s["metrics"][name])] for s in curve["sizes"]]
-    ahead = [[a["n_images"], *_ends(a["score"])] for a in curve["growth"][name]["ahead"]]
-
-    def draw(axes: Any, ink: Ink) -> None:
-        for rows, colour, style, label in (
-            (measured, ink.accent, "-", "measured"),
-            (ahead, hue(1), "--", "expected"),
-        ):
-            rows = [r for r in rows if r[1] is not None]
-            if not rows:
-                continue
-            n, value, low, high = np.array(rows, float).T
-            axes.plot(n, value, color=colour, linestyle=style, marker="o", markersize=4,
-                      label=label)  # fmt: skip
-            axes.fill_between(n, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.set_xscale("log")
-        ticks = [r[0] for r in measured + ahead]
-        axes.set_xticks(ticks, [f"{t:,}" for t in ticks], rotation=45)
-        axes.minorticks_off()
-        axes.set_xlabel("images trained on")
-        axes.set_ylabel(name.replace("_", " "))
-        axes.legend(loc="best", fontsize=8)
-
-    rows = [["measured", *r] for r in measured] + [["expected", *r] for r in ahead]
-    words = " ".join([*curve["summary"][:1], "Bands are 95 % intervals.", *curve["notes"]])
-    columns = ("kind", "n_images", name, "low", "high")
-    return Figure("learning_curve", "Learning curve", words, draw, Table(columns, rows), (5.2, 4.2))
-
-
-def _ends(row: Any) -> list[Any]:
-    return [row["value"], row["low"], row["high"]]
-
-
-def _training(subject: Subject, what: str) -> Figure:
-    """Loss or score by epoch, of each training."""
-    sides = {
-        "loss": {"validation_loss": "validation images", "train_loss": "training images"},
-        "score": {"validation_score": "validation images"},
-    }[what]
-    kept = {t["name"]: t["best_epoch"] for t in subject.results["finetuning"]["trainings"]}
-    scoring = subject.results["scoring"]
-    named_score = "negative " * scoring.startswith("neg_") + metric_name(scoring)
-    trainings = list(dict.fromkeys(row["training"] for row in subject.training))
-    rows = [
-        [row["training"], int(row["epoch"]), *(_number(row.get(c)) for c in sides)]
-        for row in subject.training
-    ]
-
-    def draw(axes: Any, ink: Ink) -> None:
-        for k, training in enumerate(trainings[-MOST_TRAININGS:]):
-            own = [row for row in rows if row[0] == training]
-            for place, images in enumerate(sides.values()):
-                named = images if len(trainings) == 1 else _in_legend(short(training))
-                axes.plot([r[1] for r in own], [r[2 + place] for r in own], color=hue(k),
-                          linestyle=":" if place else "-", marker=".",
-                          label=named if place == 0 or len(trainings) == 1 else None)  # fmt: skip
-            best = [row for row in own if row[1] == kept.get(training)]
-            axes.plot([r[1] for r in best], [r[2] for r in best], "o", color=hue(k), markersize=11,
-                      fillstyle="none")  # fmt: skip
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(named_score if what == "score" else "loss")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="best", fontsize=8)
-
-    words = "One colour a training (a fold, or all images). " if len(trainings) > 1 else ""
-    words += "Solid: validation images"
-    words += "; dotted: training images." if what == "loss" else "."
-    words += " Epoch 0 is the frozen model; a ring is around the epoch that is kept."
-    columns = ("training", "epoch", *sides)
-    title = f"Training: {what} by epoch"
-    return Figure(f"training_{what}", title, words, draw, Table(columns, rows))
-
-
-def _number(text: str | None) -> float:
-    return float(text) if text else float("nan")

@@ -14,6 +14,7 @@ from featx.reporting.contents import Subject
 from featx.reporting.drawing import picture
 from featx.reporting.figures import figures
 from featx.reporting.gallery import cases, cases_table, least_certain, worst_mistakes
+from featx.reporting.learning_figures import learning_figures
 from featx.reporting.map import MapLayout, layout_table
 from featx.reporting.tables import candidates, class_rows, confused_pairs, estimates
 
@@ -39,7 +40,7 @@ def write_figures(folder: Path, subject: Subject, layout: MapLayout | None) -> l
     list of str
         The files' names.
     """
-    drawn, tables = list(figures(subject)), list(_tables(subject, layout))
+    drawn, tables = [*figures(subject), *learning_figures(subject)], list(_tables(subject, layout))
     written = [f"{figure.name}.{kind}" for figure in drawn for kind in ("svg", "png")]
     written += [f"{name}.csv" for name, _ in tables]
     make_directory(folder)
@@ -83,7 +84,7 @@ def _tables(subject: Subject, layout: MapLayout | None) -> Iterator[tuple[str, T
     yield "estimates", estimates(subject.results)
     yield "classes", class_rows(subject.results)
     yield "confused_pairs", confused_pairs(subject)
-    for figure in figures(subject):
+    for figure in (*figures(subject), *learning_figures(subject)):
         yield figure.name, figure.table
     yield "worst_mistakes", cases_table(subject, cases(subject, worst_mistakes(subject)))
     yield "least_certain", cases_table(subject, cases(subject, least_certain(subject)))

@@ -39,6 +39,7 @@ from featx.reporting.gallery import (
 from featx.reporting.glossary import GLOSSARY
 from featx.reporting.heat import heats_words
 from featx.reporting.html import page
+from featx.reporting.learning_figures import learning_figures
 from featx.reporting.map import MapLayout, map_blocks
 from featx.reporting.methods import methods_text
 from featx.reporting.operating import operating_blocks
@@ -59,7 +60,6 @@ SAMPLES = 5  # images of a class,
 MOST_SAMPLED = 12  # and classes of which some are shown
 MOST_FAILURES = 50
 MOST_PAIRS = 15
-LEARNING = ("learning_curve", "training_")  # figures of it
 
 
 def write_page(subject: Subject, layout: MapLayout | None) -> str:
@@ -78,10 +78,9 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         the browser of all images and the pictures beside the map's marks.
     """
     with console.stage("Drawing figures"):
-        drawn = list(figures(subject))
+        drawn, learning = list(figures(subject)), list(learning_figures(subject))
     confusion = [f for f in drawn if "confusion" in f.name]
-    learning = [f for f in drawn if f.name.startswith(LEARNING)]
-    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    curves = [f for f in drawn if "confusion" not in f.name]
     evaluated = "evaluation" in subject.results
     results = subject.results
     found = evaluation_sentences(results) if evaluated else run_verdict(results)

@@ -13,8 +13,10 @@ __all__ = [
     "Change",
     "Changed",
     "Finetuning",
+    "SizeTuned",
     "Stage",
     "Tried",
+    "TuningCurve",
     "TuningSearch",
     "TuningTraining",
     "Validated",
@@ -44,6 +46,22 @@ class Change(Record):
 
     loss: Changed
     score: Changed
+
+
+class SizeTuned(Change):
+    """The two models with so many training images."""
+
+    n_images: int
+
+
+class TuningCurve(Record):
+    """The learning curve of both models, judged by the images that judge the run."""
+
+    images: str
+    sizes: list[SizeTuned]
+    notes: list[str] = Field(default_factory=list)
+    summary: list[str] = Field(default_factory=list)
+    elapsed_s: float | None = None
 
 
 class Stage(Record):
@@ -113,4 +131,5 @@ class Finetuning(Record):
     untrained: dict[str, int] | None = None
     change: Change | None = None
     trainings: list[TuningTraining] = Field(default_factory=list)
+    learning_curve: TuningCurve | None = None
     extraction: Extracted | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from featx.config import FinetuneConfig
 from featx.finetuning.augmenting import _OPERATIONS, rand_augment
+from featx.finetuning.averaging import Average
 from featx.finetuning.batches import draw_mixture, order_rows
 from featx.finetuning.losses import balanced_weights, soft_loss, soft_targets
 from featx.finetuning.memory import keeping_memory
@@ -143,3 +145,20 @@ def test_freed_memory_is_kept_and_given_back_at_the_end() -> None:
         elsewhere = faults()
     assert kept < plain / 10
     assert elsewhere > plain / 10
+
+
+def test_the_weights_of_the_last_steps_are_averaged_and_earlier_ones_as_they_are() -> None:
+    layer: Any = torch.nn.Linear(1, 1, bias=False)
+    average = Average(layer, 0.0, after=4)
+    for step in range(1, 8):
+        with torch.no_grad():
+            layer.weight.fill_(float(step**2))
+        average.update(step)
+        with average.applied():
+            expected = step**2 if step <= 4 else np.mean([k**2 for k in range(5, step + 1)])
+            assert layer.weight.item() == pytest.approx(expected)
+        assert layer.weight.item() == step**2
+
+
+def test_nothing_is_averaged_where_neither_is_asked_for() -> None:
+    assert not Average(torch.nn.Linear(1, 1), 0.0, after=None).values  # type: ignore[arg-type]

@@ -61,6 +61,7 @@ def test_the_configuration_of_a_run_before_presets_means_what_it_said() -> None:
     read = FinetuneConfig.model_validate(old)
     assert {k: getattr(read, k) for k in old} == old
     assert (read.preset, read.start, read.head_rate) == (None, "fitted", 1.0)
+    assert read.average_last == 0
     assert FinetuneConfig.model_validate(read.model_dump()) == read
     new = FinetuneConfig(preset="quick")
     assert FinetuneConfig.model_validate(new.model_dump()) == new

@@ -13,7 +13,7 @@ import pytest
 from featx.reporting import fonts
 from featx.reporting.blocks import Figure, Table
 from featx.reporting.drawing import picture
-from featx.reporting.figures import _in_legend
+from featx.reporting.figures import in_legend
 
 NAMES = ["猫", "日本語", "عربي", "עברית", "कुत्ता", "🐱", "ไทย", "\U0001f600",
          "$x_1$", r"\alpha", "$",
@@ -25,7 +25,7 @@ def named(names: list[str]) -> Figure:
         axes.barh(range(len(names)), 1)
         axes.set_yticks(range(len(names)), names)
         for name in names:
-            axes.plot([0, 1], label=_in_legend(name))
+            axes.plot([0, 1], label=in_legend(name))
         axes.legend()
 
     return Figure("names", "Names", "Names.", draw, Table(["name"], [[name] for name in names]))

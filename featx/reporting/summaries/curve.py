@@ -11,7 +11,7 @@ from featx.files import printable
 from featx.numbers import interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
 
-__all__ = ["complete_curve", "curve_blocks"]
+__all__ = ["complete_curve", "curve_blocks", "tuning_curve_blocks"]
 
 MOST_CLASSES = 20
 MOST_NAMED = 3
@@ -158,3 +158,16 @@ def _classes(curve: Mapping[str, Any]) -> Iterator[Block]:
     ]
     yield Heading(title)
     yield Table(("class", "images", "recall", "twice adds", "", "s to embed as many"), cells)
+
+
+def tuning_curve_blocks(curve: Mapping[str, Any], scoring: str) -> Iterator[Block]:
+    """The frozen and the fine-tuned model by the number of training images."""
+    rows = []
+    for size in curve["sizes"]:
+        score = size["score"]
+        change = {"value": score.get("difference"), **{k: score.get(k) for k in ("low", "high")}}
+        row = size["n_images"], score["frozen"], score["finetuned"], interval(change, signed=True)
+        rows.append((f"{row[0]:,}", *row[1:]))
+    yield Heading(f"Learning curve: {scoring} of the {curve['images']}, and its change")
+    yield Table(("images trained on", "frozen", "fine-tuned", "change [95 %]"), rows)
+    yield Points([*curve["summary"], *curve["notes"]])

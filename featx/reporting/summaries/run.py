@@ -9,7 +9,7 @@ from featx import console
 from featx.config import ExtractConfig, score_command
 from featx.files import printable
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
-from featx.reporting.summaries.curve import curve_blocks
+from featx.reporting.summaries.curve import curve_blocks, tuning_curve_blocks
 from featx.reporting.summaries.thresholds import (
     diagnostic_table,
     evaluated_words,
@@ -74,6 +74,9 @@ def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
     yield class_table(rows, ("recall", "precision", "f1"))
     if results.get("learning_curve") is not None:
         yield from curve_blocks(results["learning_curve"])
+    both = results.get("finetuning", {}).get("learning_curve")
+    if both is not None:
+        yield from tuning_curve_blocks(both, results["scoring"])
 
 
 def _trainings(trainings: Sequence[Mapping[str, Any]], scoring: str) -> Iterator[Block]:
