@@ -144,7 +144,6 @@ def test_the_test_images_judge_every_size(
     assert not list(Path("runs").glob(".finetuning-*"))
     assert len(tuning["trainings"]) == 1
     told = " ".join(done.out.split())
-    assert "Learning curve: balanced_accuracy of the images that judge, and its change" in told
     assert curve["summary"][0] in told
     page = (photos / "runs" / "x" / "report.html").read_text()
     assert "Learning curve: frozen and fine-tuned" in page

@@ -40,6 +40,9 @@ def print_run(run: Run, extract: ExtractConfig) -> None:
     show([Points(run_verdict(run.results))])
     if (curve := run.results.learning_curve) is not None:
         show([Points(curve.summary)])
+    both = run.results.finetuning and run.results.finetuning.learning_curve
+    if both:
+        show([Points(both.summary)])
     costs = list(short_points(run.results.get("operating")))
     show([Paragraph(""), *costs, Paragraph("")] if costs else [])
     page = run.folder / PAGE
