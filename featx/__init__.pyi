@@ -9,7 +9,6 @@ from featx.adapters._dataset import EmbeddingDataset as EmbeddingDataset
 from featx.adapters._embedder import ImageEmbedder as ImageEmbedder
 from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
-from featx.api.evaluate import evaluate as evaluate
 from featx.api.report import load_run as load_run
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
@@ -51,7 +50,7 @@ def audit(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
-    labels: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -107,7 +106,7 @@ def audit(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
-    labels : str or sequence of str
+    labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
     exclude : path or sequence of path
@@ -268,6 +267,139 @@ def compare(
     >>> featx.compare("runs/frozen", "runs/tuned").verdicts             # doctest: +SKIP
     """
 
+def evaluate(
+    model: Model | Run | str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
+    columns: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    group: str | os.PathLike[str] | None = None,
+    split: Literal["train", "val", "test"] | None = None,
+    fail_on: str | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    runs: str | os.PathLike[str] = "runs",
+    overwrite: bool = False,
+    report: bool = True,
+    weights: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: Literal["auto"] | int = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    on_error: Literal["skip", "fail"] = "skip",
+    offline: bool = False,
+    cluster: str | None = None,
+    address: str | None = None,
+) -> Run:
+    """Evaluate a finished model on labelled images that it has not seen.
+
+    Parameters
+    ----------
+    model : Model, Run or path
+        A model, a run, or what `featx.load_model` takes.
+    dataset : path
+        A labelled data set; see `featx.extract`.
+    root : path, optional
+        Folder that a manifest's paths are relative to. By default: manifest's folder.
+    path_column : str, optional
+        Manifest column with the image path. By default: path.
+    label_column : str, optional
+        Manifest column with the label. By default: label.
+    group_column : str, optional
+        Manifest column with the group (patient, plot, camera). By default: group.
+    split_column : str, optional
+        Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
+        a list. By default: X, else all columns of numbers.
+    labels : path or sequence of path
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
+    exclude : path or sequence of path
+        File of images to leave out, as `featx audit` writes it: a table with a column path, or
+        one path a line; may be a list.
+    group : path, optional
+        Table with columns path and group: images that must not straddle folds, joined with the
+        groups that there are.
+    split : {'train', 'val', 'test'}, optional
+        Evaluate on the images of this split only. By default: all images.
+    fail_on : str, optional
+        Findings that give exit code 4, everything written all the same: drift, ood, abstained
+        and quarantined, each where it would be warned of, or above a share such as
+        ood=0.2,abstained=0.5; drift=0.01 is a p-value.
+    seed : int, optional
+        Seed of the resamples. By default: the model's.
+    name : str, optional
+        Name of the run. By default: data set and time.
+    runs : path, default 'runs'
+        Folder that runs are written into.
+    overwrite : bool, default False
+        Replace a run of the same name.
+    report : bool, default True
+        Write report.html into the run.
+    weights : path, optional
+        Local safetensors, .pt or .pth file for the backbone (needs just one).
+    cache : path, optional
+        Cache folder. By default: $FEATX_CACHE, else ./cache.
+    engine : str, default 'auto'
+        torch or openvino. By default: openvino on x86 processors, torch elsewhere.
+    device : str, default 'auto'
+        auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
+    precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
+        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
+        processor or GPU multiplies it natively, else fp32.
+    batch_size : {'auto'} or int, default 'auto'
+        Images in a batch, or auto.
+    workers : int, optional
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+    limit : int, optional
+        Only the first N images.
+    on_error : {'skip', 'fail'}, default 'skip'
+        skip quarantines an unreadable image; fail stops at the first.
+    offline : bool, default False
+        Never contact a model hub.
+    cluster : str, optional
+        ray computes on the machines of a Ray cluster. By default: this machine.
+    address : str, optional
+        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
+        new one.
+
+    Returns
+    -------
+    Run
+        ``run.results.estimate`` has every metric on the images that are no copies of training
+        images; ``run.results.evaluation`` what else was found. Its ``model`` is the one that was
+        evaluated, where it was.
+
+    Raises
+    ------
+    UsageError
+        An option makes no sense, or the run exists and ``overwrite`` is not set.
+    ModelError
+        The model cannot be loaded, or its backbone is not the one it was fitted with.
+    FitError
+        The images have no labels.
+    AlarmError
+        What ``fail_on`` names was found; the run is written.
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`.
+
+    Examples
+    --------
+    >>> run = featx.evaluate("runs/first", "other_hospital/")           # doctest: +SKIP
+    >>> run.results.evaluation.against_shipped["accuracy"].place        # doctest: +SKIP
+    'inside'
+    """
+
 def export_model(
     model: Model | str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -341,7 +473,7 @@ def extract(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
-    labels: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -396,7 +528,7 @@ def extract(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
-    labels : str or sequence of str
+    labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
     exclude : path or sequence of path
@@ -495,7 +627,7 @@ def finetune(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
-    labels: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -597,7 +729,7 @@ def finetune(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
-    labels : str or sequence of str
+    labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
     exclude : path or sequence of path
@@ -803,7 +935,7 @@ def fit(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
-    labels: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     backbone: str | Sequence[str] = (),
@@ -893,7 +1025,7 @@ def fit(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
-    labels : str or sequence of str
+    labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
     exclude : path or sequence of path
@@ -1269,7 +1401,7 @@ def inspect(
     group_column: str | None = None,
     split_column: str | None = None,
     columns: str | Sequence[str] = (),
-    labels: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
 ) -> Inspection:
@@ -1294,7 +1426,7 @@ def inspect(
     columns : str or sequence of str
         Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
         a list. By default: X, else all columns of numbers.
-    labels : str or sequence of str
+    labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
     exclude : path or sequence of path
@@ -1391,7 +1523,7 @@ def score(
     sort_mode: Literal["link", "copy"] = "link",
     sort_unsure: bool = True,
     report: str | None = None,
-    history: str | None = None,
+    history: str | os.PathLike[str] | None = None,
     fail_on: str | None = None,
     all_files: bool = False,
     overwrite: bool = False,
@@ -1449,7 +1581,7 @@ def score(
         into _unsure; ``sort_unsure=False`` puts them with their predicted class.
     report : str, optional
         File for a page about the images: classes, confidence, pictures, drift.
-    history : str, optional
+    history : path, optional
         File of JSON lines to which one line on this scoring is added: date, model, rows,
         shares, drift.
     fail_on : str, optional

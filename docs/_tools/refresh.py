@@ -82,13 +82,12 @@ def refreshed(page: str, printed: dict[str, str]) -> str:
 
 
 def terminal(printed: dict[str, str]) -> str:
-    """The estimate of the tutorial's fit, as a terminal shows it."""
+    """What the tutorial's fit found, as a terminal shows it."""
     line, text = next((k, v) for k, v in printed.items() if k.startswith("featx fit "))
     lines = text.splitlines()
-    start = next(i for i, row in enumerate(lines) if row == "Estimate")
-    stop = next(i for i, row in enumerate(lines) if row == "Classes")
-    shown = lines[start : stop + 6]
-    return f"<b>$ {html.escape(line)}</b>\n...\n" + html.escape("\n".join(shown)) + "\n..."
+    start = next(i for i, row in enumerate(lines) if row.startswith("→"))
+    shown = "\n".join(["...", *lines[start:]])
+    return f"<b>$ {html.escape(line)}</b>\n{html.escape(shown)}"
 
 
 def photograph(folder: Path) -> None:
@@ -99,7 +98,7 @@ def photograph(folder: Path) -> None:
             ("report-dark", "runs/first/report.html", "dark", (1000, 550), None),
             ("mistakes", "runs/first/report.html", "light", (1000, 620), "Worst mistakes"),
             ("new-images", "new.html", "light", (1000, 620), "Predicted classes"),
-            ("terminal", "terminal.html", "dark", (900, 560), None),
+            ("terminal", "terminal.html", "dark", (900, 250), None),
         ):
             page = browser.new_page(
                 viewport={"width": size[0], "height": size[1]}, color_scheme=scheme
@@ -108,7 +107,7 @@ def photograph(folder: Path) -> None:
             if mark:
                 heading = page.get_by_role("heading", name=mark).first
                 heading.evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top - 12)")
-            save(page.screenshot(), PICTURES / f"{name}.png")
+            save(page.screenshot(full_page=name == "terminal"), PICTURES / f"{name}.png")
             page.close()
 
 

@@ -10,8 +10,16 @@ from typing import Any
 
 from featx import console
 from featx.artifact import Model, load_model
-from featx.config import DatasetConfig, EvaluateConfig, ExtractConfig, RunConfig, ScoreConfig
-from featx.config.options import sections
+from featx.config import (
+    BACKBONE_FIELDS,
+    DatasetConfig,
+    EvaluateConfig,
+    ExtractConfig,
+    RunConfig,
+    ScoreConfig,
+)
+from featx.config.keywords import keywords
+from featx.config.options import LeaveOut, sections
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DatasetError, UsageError
@@ -31,7 +39,16 @@ from featx.system_errors import writing
 
 __all__ = ["evaluate", "evaluate_dataset", "require_calm"]
 
+LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
 
+
+@keywords(
+    DatasetConfig,
+    EvaluateConfig,
+    ExtractConfig,
+    leave_out=LEFT_OUT,
+    instead="the model's own is used",
+)
 def evaluate(
     model: Model | Run | str | os.PathLike[str],
     dataset: str | os.PathLike[str],
@@ -46,8 +63,6 @@ def evaluate(
     dataset : path
         A labelled data set; see `featx.extract`.
     **options
-        Fields of `featx.config.DatasetConfig`, `featx.config.EvaluateConfig` and
-        `featx.config.ExtractConfig`, for instance ``split="test"``, ``name="site-b"``.
 
     Returns
     -------
@@ -83,6 +98,7 @@ def evaluate(
         DatasetConfig,
         EvaluateConfig,
         ExtractConfig,
+        leave_out=LEFT_OUT,
     )
     run = evaluate_dataset(
         RunConfig(data=data, extract=extract, evaluate=config),

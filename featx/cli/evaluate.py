@@ -5,13 +5,22 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, DatasetConfig, EvaluateConfig, ExtractConfig, RunConfig
 
 __all__ = ["command"]
 
 
-@click.command(name="evaluate")
+@click.command(
+    cls=LaidOutCommand,
+    name="evaluate",
+    common=("split", "threshold", "fail_on", "name", "overwrite"),
+    examples=(
+        "featx evaluate runs/first other_hospital/",
+        "featx evaluate runs/first other.csv --name site-b --threshold sick:recall=0.95",
+    ),
+)
 @config_options(EvaluateConfig)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)

@@ -18,6 +18,7 @@ from featx.config import (
     AuditConfig,
     CompareConfig,
     DatasetConfig,
+    EvaluateConfig,
     ExportConfig,
     ExtractConfig,
     FinetuneConfig,
@@ -32,6 +33,7 @@ from recipes.signatures import STUB, stub
 SECTIONS = {
     "audit": (DatasetConfig, ExtractConfig, AuditConfig),
     "compare": (CompareConfig,),
+    "evaluate": (DatasetConfig, EvaluateConfig),
     "export_model": (ExportConfig,),
     "extract": (DatasetConfig, ExtractConfig),
     "finetune": (DatasetConfig, FinetuneConfig),
@@ -140,6 +142,7 @@ X = np.zeros((4, 3), np.float32)
         (lambda: featx.extract(X), UsageError, "path of a data set of images. Got ndarray"),
         (lambda: featx.compare("a", "b", metrik="x"), UnknownNameError, "mean 'metric'"),
         (lambda: featx.score("m", "n", backbone="x"), UsageError, "score: the model's own is used"),
+        (lambda: featx.evaluate("m", "n", backbone="x"), UsageError, "the model's own is used"),
         (lambda: featx.finetune("photos", views=3), UsageError, "views is not an option of"),
         (lambda: featx.report(), TypeError, "run"),
     ],

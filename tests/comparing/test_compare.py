@@ -13,6 +13,7 @@ from featx.comparing.compare import compare_runs
 from featx.comparing.cost import pareto_front
 from featx.stats.comparison import corrected_paired_test
 from featx.stats.paired import mcnemar
+from tests.lab import in_process
 
 Y = np.arange(100) % 2
 TRIED = "balanced preset, one recipe of 12 epochs at learning rate 0.0005"
@@ -415,3 +416,20 @@ def test_the_same_seed_gives_the_same_document(tmp_path):
     one, again, other = (compare_runs(runs, seed=s).document for s in (0, 0, 1))
     assert one == again
     assert one != other
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "advice"),
+    [(25, 5, "take 'new'"), (5, 25, "keep the baseline"), (6, 5, "'new' took the least time")],
+)
+def test_a_run_that_is_reliably_worse_is_not_advised_for_its_cost(
+    tmp_path, capfd, wins, losses, advice
+):
+    before, right = outcomes(60, wins, losses, 40 - wins - losses)
+    cheap = {"cost": {"extract_s": 0.1, "search_s": 0.1}}
+    base = write_run(tmp_path / "base", Y, answers(Y, before))
+    new = write_run(tmp_path / "new", Y, answers(Y, right), results=cheap)
+    outcome = in_process(capfd)("compare", base, new)
+    assert outcome.code == 0, outcome.err
+    [said] = [line for line in outcome.out.splitlines() if "Next: " in line]
+    assert advice in said

@@ -60,13 +60,14 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     photographs(root, "photos", {"fern": 24, "moss": 18, "flower": 12}, rng)
     photographs(root, "parts", {"good": 48, "scratch": 12}, rng)
-    photographs(root, "cells", {"healthy": 30, "ill": 30}, rng)
-    rows = [
-        f"cells/{label}/{i:02}.png,{label},{label[0]}{i // 5}"
-        for label in ("healthy", "ill")
-        for i in range(30)
-    ]
-    (root / "cells.csv").write_text("\n".join(["path,label,patient", *rows, ""]))
+    for folder in ("cells", "other_cells"):
+        photographs(root, folder, {"healthy": 30, "ill": 30}, rng)
+        rows = [
+            f"{folder}/{label}/{i:02}.png,{label},{label[0]}{i // 5}"
+            for label in ("healthy", "ill")
+            for i in range(30)
+        ]
+        (root / f"{folder}.csv").write_text("\n".join(["path,label,patient", *rows, ""]))
     for folder in ("new_photos", "new_parts"):
         for i, colour in enumerate(COLOURS.values()):
             paint(root / folder / f"{i}.png", colour, rng)

@@ -105,21 +105,22 @@ def _next(document: Row) -> str:
     """Take what is reliably better, else what is cheaper."""
     metric, runs = document["metric"], {run["label"]: run for run in document["runs"]}
     sign = -1 if lower_is_better(metric) else 1
-    better = [
+    clear = [
         (sign * test["mean"], each["run"])
         for each in document["differences"]
         for test in each["metrics"][metric]["tests"][:1]
-        if sign * test["mean"] > 0 and each["metrics"][metric]["p_adjusted"] < ALPHA
+        if each["metrics"][metric]["p_adjusted"] < ALPHA
     ]
-    if better:
-        best = max(better)[1]
+    if clear and max(clear)[0] > 0:
+        best = max(clear)[1]
         return f"Next: take {printable(best)!r}, which is reliably better than the baseline."
+    worse = {label for difference, label in clear if difference < 0}
     costs = [(run["cost"]["total_s"], label) for label, run in runs.items()
-             if run["cost"]["total_s"]]  # fmt: skip
-    if not costs:
+             if run["cost"]["total_s"] and label not in worse]  # fmt: skip
+    if len(costs) < 2:
         return "Next: keep the baseline; none is reliably better."
     seconds, cheapest = min(costs)
     return (
-        "Next: none is reliably better than the baseline, so choose by cost: "
-        f"{printable(cheapest)!r} took least, {number(seconds, 1)} s."
+        "Next: no run is reliably better than the baseline; of those not reliably worse, "
+        f"{printable(cheapest)!r} took the least time, {number(seconds, 1)} s."
     )
