@@ -156,7 +156,8 @@ def audit(
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
+        GPU 2 more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
@@ -578,7 +579,8 @@ def extract(
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
+        GPU 2 more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
@@ -779,7 +781,8 @@ def finetune(
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
+        GPU 2 more for each.
     upright : bool, default True
         ``upright=False`` also turns views by quarters: images have no up.
     limit : int, optional
@@ -1075,7 +1078,8 @@ def fit(
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
+        GPU 2 more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
@@ -1606,7 +1610,8 @@ def score(
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
+        GPU 2 more for each.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'

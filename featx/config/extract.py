@@ -108,7 +108,8 @@ class ExtractConfig(Section):
         None,
         ge=1,
         le=512,
-        description="Threads that decode and, where the CPU computes, embed. [CPU cores]",
+        description="Threads that decode and, where the CPU computes, embed. [CPU cores; with a "
+        "GPU 2 more for each]",
     )
     views: int = Field(
         0, ge=0, le=100, description="Augmented views of each image that is not in the test split."

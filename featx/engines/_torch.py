@@ -7,6 +7,9 @@ of their largest value.
 
 On the CPU each caller's batch runs on one thread, and there are as many callers as cores: it is
 faster than one batch on all cores, and the numbers do not depend on how many cores there are.
+
+On a GPU each slot has a stream and pinned buffers of its own (`featx.engines._transfer`); the slots
+of one GPU share its weights.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import copy
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -25,6 +29,7 @@ from numpy.typing import NDArray
 from featx import console
 from featx.engines._base import Embedder, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
+from featx.engines._transfer import Transfer, transfer_for
 from featx.errors import BackboneError
 from featx.types import ExtractorSpec
 
@@ -45,6 +50,14 @@ class _Replica:
             for values in (backbone.preprocess.mean, backbone.preprocess.std)
         )
         self.scale, self.shift = 1 / (255 * std), mean / std
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """What serves one batch at a time: a network, which slots may share, and the way to it."""
+
+    replica: _Replica
+    transfer: Transfer
 
 
 class TorchEngine:
@@ -90,22 +103,26 @@ class TorchEngine:
             _Replica(network, backbone, device)
             for network, device in zip(networks, devices, strict=True)
         ]
-        self._free: SimpleQueue[_Replica] = SimpleQueue()
+        self._free: SimpleQueue[_Slot] = SimpleQueue()
         for i in range(self.streams):
-            self._free.put(replicas[i % len(replicas)])
+            replica = replicas[i % len(replicas)]
+            self._free.put(_Slot(replica, transfer_for(replica.device)))
+        if self._family == "cuda":  # the slots' streams do not wait for the one that copied weights
+            for device in devices:
+                torch.cuda.synchronize(device)
 
     def embed(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """Embed images; see `featx.engines.Engine.embed`."""
         check_batch(batch, self._backbone)
         parts: list[tuple[NDArray[np.float32], ...]] = []
         start = 0
-        with self._replica() as replica:
+        with self._slot() as slot:
             while start < len(batch):
                 # Read once: another thread may halve it while this batch is computed.
                 size = self.batch_size
                 chunk = np.require(batch[start : start + size], requirements=["C", "W"])
                 try:
-                    parts.append(self._embed_chunk(chunk, size, replica))
+                    parts.append(self._embed_chunk(chunk, size, slot))
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
@@ -117,35 +134,34 @@ class TorchEngine:
         return columns
 
     @contextmanager
-    def _replica(self) -> Iterator[_Replica]:
-        """A free replica; on the CPU, with one thread for what runs inside."""
-        replica = self._free.get()
+    def _slot(self) -> Iterator[_Slot]:
+        """A free slot; on the CPU, with one thread for what runs inside."""
+        slot = self._free.get()
         try:
             if self._family == "cpu":
                 torch.get_num_threads()  # a new thread takes the process's number at its first call
                 torch.set_num_threads(1)
-            yield replica
+            yield slot
         finally:
             if self._family == "cpu":
                 torch.set_num_threads(self._threads)
-            self._free.put(replica)
+            self._free.put(slot)
 
     def _embed_chunk(
-        self, chunk: NDArray[np.uint8], size: int, replica: _Replica
+        self, chunk: NDArray[np.uint8], size: int, slot: _Slot
     ) -> tuple[NDArray[np.float32], ...]:
         """Embed at most ``size`` images as one batch of exactly that size."""
-        on_cuda = self._family == "cuda"
-        if len(chunk) < size or on_cuda:
-            padded = torch.zeros((size, *chunk.shape[1:]), dtype=torch.uint8, pin_memory=on_cuda)
-            padded[: len(chunk)] = torch.from_numpy(chunk)
-        else:
-            padded = torch.from_numpy(chunk)
-        with torch.inference_mode():
-            pixels = padded.to(replica.device, non_blocking=on_cuda).permute(0, 3, 1, 2)
+        replica = slot.replica
+
+        def network(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            pixels = batch.permute(0, 3, 1, 2)
             x = pixels.to(torch.float32).mul_(replica.scale).sub_(replica.shift)
             with self._autocast():
-                vectors = replica.network(x)
-            return tuple(v[: len(chunk)].float().cpu().numpy() for v in vectors)
+                vectors: tuple[torch.Tensor, ...] = replica.network(x)
+            return vectors
+
+        with torch.inference_mode():
+            return slot.transfer.run(chunk, size, network)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == "fp32":

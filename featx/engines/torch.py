@@ -6,6 +6,7 @@ OpenVINO's kept networks do not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine
@@ -15,7 +16,10 @@ from featx.machine import cpu_cores
 
 __all__ = ["PLUGIN", "TorchPlugin"]
 
-_BATCH_SIZE = {"cpu": CPU_BATCH_SIZE, "cuda": 64, "mps": 32}
+_BATCH_SIZE = {"cpu": CPU_BATCH_SIZE, "mps": 32}
+#: Images in a batch by the memory of a GPU, in GB, at least: what it has, not what is free, so that
+#: one machine keeps one batch size.
+_CUDA_BATCH_SIZE = {22: 256, 11: 128, 0: 64}
 _STREAMS_PER_GPU = 2  # one batch is copied while the other is computed
 _PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -39,7 +43,8 @@ class TorchPlugin:
         chosen, why = choose_precision(precision, device)
         n_devices = device.count(",") + 1
         streams = cpu_cores() if family == "cpu" else n_devices * _STREAMS_PER_GPU
-        return EngineChoice("torch", device, chosen, _BATCH_SIZE[family], streams, why)
+        size = _BATCH_SIZE[family] if family in _BATCH_SIZE else _cuda_batch_size(device.split(","))
+        return EngineChoice("torch", device, chosen, size, streams, why)
 
     def build(self, backbone: Embedder, choice: EngineChoice) -> Engine:
         """The engine."""
@@ -118,6 +123,14 @@ def choose_precision(precision: str, device: str) -> tuple[str, str]:
             hint="Use --precision fp16 (or fp32).",
         )
     return precision, ""
+
+
+def _cuda_batch_size(devices: Sequence[str]) -> int:
+    """The batch size that suits the GPU with the least memory."""
+    import torch
+
+    memory = min(torch.cuda.get_device_properties(device).total_memory for device in devices)
+    return next(size for least, size in _CUDA_BATCH_SIZE.items() if memory >= least * 10**9)
 
 
 def _multiplies_bf16(device: str) -> bool:

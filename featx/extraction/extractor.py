@@ -149,6 +149,13 @@ class Extractor:
             self.setup_s += time.perf_counter() - started
         return self._chosen
 
+    @property
+    def waiting_threads(self) -> int:
+        """Threads that use no core at a time: they wait for a GPU."""
+        if self.specs[0].document["numerics"]["device"] == "cpu":
+            return 0
+        return self._chosen.choice.streams if self._chosen is not None else 2
+
     def start(self) -> Engine:
         """The engine, built now if it was not yet; its time counts as setting up."""
         started = time.perf_counter()

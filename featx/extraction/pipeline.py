@@ -119,7 +119,8 @@ class _Run:
         work = (self.manifest.paths, self.extractors, self.views)
         cluster = find_cluster(config.cluster, config.address)
         if cluster is None:
-            threads = config.workers or cpu_cores()
+            waiting = max((e.waiting_threads for e in self.extractors), default=0)
+            threads = config.workers or cpu_cores() + waiting
             return Workers(*work, threads=threads, decode=decode)
         cache = cache_folder(config.cache)
         return SpreadWorkers(*work, cluster, config, cache=cache, decode=decode)

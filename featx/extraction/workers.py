@@ -2,8 +2,9 @@
 
 Decoding and the network share the processor, so giving each its own pool only makes them wait for
 each other; measured, the fastest layout is the simplest: as many threads as cores, each with one
-batch of its own. Where a GPU computes, the threads keep it supplied, and the engine lets as many
-of them in as it has streams. Memory is one batch per thread and backbone, whatever the data set.
+batch of its own. Where a GPU computes, whose batches are large, the threads fill one batch
+together, and the engine lets as many of them in as it has streams. Memory is at most one batch more
+than there are threads, for each backbone, whatever the data set.
 """
 
 from __future__ import annotations
@@ -63,9 +64,8 @@ class Computed:
 
 @dataclass(frozen=True)
 class _Ended:
-    """A thread has ended: with images that do not fill a batch, or with an error."""
+    """A thread has ended, perhaps with an error."""
 
-    trays: dict[int, _Tray]
     error: BaseException | None = None
 
 
@@ -74,16 +74,49 @@ class _Tray:
 
     def __init__(self, size: int, like: NDArray[np.uint8]) -> None:
         self.pixels = np.empty((size, *like.shape), np.uint8)
-        self.hashes = np.empty((size, 32 + PIXEL_HASH_BYTES), np.uint8)
-        self.n = 0
+        self.forget()
 
-    def put(self, given: Input) -> None:
-        self.pixels[self.n] = given.pixels
-        self.hashes[self.n] = np.frombuffer(given.name + given.pixel_hash, np.uint8)
-        self.n += 1
+    def forget(self) -> None:
+        """Become empty; the hashes have been handed on."""
+        self.hashes = np.empty((len(self.pixels), 32 + PIXEL_HASH_BYTES), np.uint8)
+        self.n = self.written = 0
+
+    def write(self, row: int, given: Input) -> None:
+        self.pixels[row] = given.pixels
+        self.hashes[row] = np.frombuffer(given.name + given.pixel_hash, np.uint8)
 
     def content(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         return self.hashes[: self.n], self.pixels[: self.n]
+
+
+class _Shelf:
+    """Trays of one extractor, which one thread fills or several fill together."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._spare: list[_Tray] = []
+        self.open: _Tray | None = None
+
+    def put(self, given: Input) -> _Tray | None:
+        """Lay one input into a tray; the tray, where that was the last that it lacked."""
+        with self._lock:
+            if self.open is None:
+                self.open = self._spare.pop() if self._spare else _Tray(self._size, given.pixels)
+            tray, row = self.open, self.open.n
+            tray.n += 1
+            if tray.n == self._size:
+                self.open = None
+        tray.write(row, given)  # without the lock: others write their rows at the same time
+        with self._lock:
+            tray.written += 1
+            return tray if tray.written == self._size else None
+
+    def take_back(self, tray: _Tray) -> None:
+        """Use a tray again."""
+        tray.forget()
+        with self._lock:
+            self._spare.append(tray)
 
 
 class Workers:
@@ -129,7 +162,7 @@ class Workers:
             for i in range(min(threads, max(1, len(paths))))
         ]
         self._running = len(self._threads)
-        self._trays: dict[int, list[_Tray]] = {}
+        self._shelves: dict[int, list[_Shelf]] = {}
         for thread in self._threads:
             thread.start()
 
@@ -156,34 +189,32 @@ class Workers:
             error = error or event.error
             if error is not None:
                 self.stop()
-            for k, tray in event.trays.items():
-                self._trays.setdefault(k, []).append(tray)
         if error is not None:
             raise error
         if not self._stopped.is_set():
             yield from self._remainders()
 
     def _work(self) -> None:
-        trays: dict[int, _Tray] = {}
+        shelves: dict[int, _Shelf] = {}
         try:
             while (index := self._take()) is not None:
                 reading = self._reader(self._paths[index], index)
                 for given in reading.inputs:
                     if self._decode:
-                        self._put(given, trays)
+                        self._put(given, shelves)
                 reading.forget_pixels()
                 self._events.put(Read(index, reading))
         except BaseException as error:  # the thread that iterates raises it
-            self._events.put(_Ended({}, error))
+            self._events.put(_Ended(error))
         else:
-            self._events.put(_Ended(trays))
+            self._events.put(_Ended())
 
     def _take(self) -> int | None:
         with self._taking:
             return None if self._stopped.is_set() else next(self._next, None)
 
-    def _put(self, given: Input, trays: dict[int, _Tray]) -> None:
-        """Lay one input into the thread's tray; compute when it is full."""
+    def _put(self, given: Input, shelves: dict[int, _Shelf]) -> None:
+        """Lay one input into a tray; compute when it is full."""
         k = given.extractor
         if given.known is not None:
             hashes, pixels = (
@@ -192,16 +223,21 @@ class Workers:
             )
             self._events.put(Computed(k, hashes, pixels, given.known, 0.0))
             return
-        if k not in trays:
-            with self._starting:  # a saved model's backbone is looked for only now
-                size = self._extractors[k].plan.choice.batch_size
-            trays[k] = _Tray(size, given.pixels)
-        tray = trays[k]
-        tray.put(given)
-        if tray.n == len(tray.pixels):
+        if k not in shelves:
+            shelves[k] = self._shelf(k)
+        tray = shelves[k].put(given)
+        if tray is not None:
             self._events.put(self._compute(k, *tray.content()))
-            tray.hashes = np.empty_like(tray.hashes)  # the old ones have been handed on
-            tray.n = 0
+            shelves[k].take_back(tray)
+
+    def _shelf(self, k: int) -> _Shelf:
+        """Where a thread puts its images: a shelf of its own, or of all threads before a GPU."""
+        with self._starting:  # a saved model's backbone is looked for only now
+            choice = self._extractors[k].plan.choice
+            made = self._shelves.setdefault(k, [])
+            if not made or choice.device == "cpu":
+                made.append(_Shelf(choice.batch_size))
+            return made[-1]
 
     def _compute(self, k: int, hashes: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> Computed:
         extractor = self._extractors[k]
@@ -215,7 +251,10 @@ class Workers:
     def _remainders(self) -> Iterator[Computed]:
         """Join what the threads were left with, so that few images are not many padded batches."""
         jobs = []
-        for k, trays in self._trays.items():
+        for k, shelves in self._shelves.items():
+            trays = [shelf.open for shelf in shelves if shelf.open is not None]
+            if not trays:
+                continue
             hashes, pixels = (
                 np.concatenate(parts) for parts in zip(*(t.content() for t in trays), strict=True)
             )
