@@ -38,6 +38,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "finetune": "Training",
     "audit": "Audit",
     "compare": "Compare",
+    "evaluate": "Estimate",
     "export": "Export",
     "score": "Output",
     "report": "Output",
