@@ -105,7 +105,7 @@ _COMMANDS = {
     "probe": ("fit",), "linear-probe": ("fit",), "tune": ("finetune",), "fine-tune": ("finetune",),
     "retrain": ("finetune",), "predict": ("score",), "classify": ("score",), "infer": ("score",),
     "inference": ("score",), "apply": ("score",), "label": ("score",), "sort": ("score",),
-    "evaluate": ("evaluate", "score"), "eval": ("evaluate", "score"),
+    "eval": ("evaluate", "score"),
     "test": ("evaluate", "score"), "validate": ("evaluate", "score"), "embed": ("extract",),
     "embeddings": ("extract",), "features": ("extract",), "encode": ("extract",),
     "info": ("inspect",), "stats": ("inspect",), "describe": ("inspect",), "ls": ("inspect",),

@@ -5,13 +5,22 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, DatasetConfig, EvaluateConfig, ExtractConfig, RunConfig
 
 __all__ = ["command"]
 
 
-@click.command(name="evaluate")
+@click.command(
+    cls=LaidOutCommand,
+    name="evaluate",
+    common=("split", "name", "fail_on", "report", "overwrite"),
+    examples=(
+        "featx evaluate runs/first new/",
+        "featx evaluate runs/first list.csv --label-column kind --name june",
+    ),
+)
 @config_options(EvaluateConfig)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)
