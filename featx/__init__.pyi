@@ -104,8 +104,8 @@ def audit(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -113,18 +113,18 @@ def audit(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
         ``pretrained=False`` gives random weights.
     layer : str or sequence of str
-        Named layer to take; may be a list. stages takes every stage; auto has fit choose among
-        the stages, the pre-logits and several side by side. By default: pre-logits.
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
     pooling : str or sequence of str
         One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
         By default: backbone's own.
@@ -142,8 +142,8 @@ def audit(
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
     range : str, default 'full'
-        What becomes black and white in images of more than 8 bits: full, LOW-HIGH, or auto,
-        found in the training images; part of the fingerprint.
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -151,19 +151,19 @@ def audit(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
-        GPU 2 more for each.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
         How much views differ from their image.
     upright : bool, default True
-        ``upright=False`` also turns views by quarters: images have no up.
+        ``upright=False`` also rotates views by quarter turns, for images that have no up.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -171,10 +171,10 @@ def audit(
     offline : bool, default False
         Never contact a model hub.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
     output : path, default 'audit'
         Folder for audit.html, tables and lists.
     folds : int, default 5
@@ -232,11 +232,12 @@ def compare(
     markdown : path, optional
         File for a report in the format markdown.
     baseline : path, optional
-        Run that the others are compared with. By default: the first.
+        Run to compare the others with. By default: the first.
     metric : str, optional
-        Metric of the verdicts, such as accuracy. By default: that of the baseline's fit.
+        Metric that the verdicts are based on, such as accuracy. By default: the metric of the
+        baseline's fit.
     disagreements : path, optional
-        File for the images that not all runs predict alike: .csv, .jsonl, .parquet.
+        File for the images on which runs disagree: .csv, .jsonl or .parquet.
     seed : int, default 0
         Seed of the bootstrap.
     finetune : bool, default False
@@ -320,8 +321,8 @@ def evaluate(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -329,26 +330,26 @@ def evaluate(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
     split : {'train', 'val', 'test'}, optional
         Evaluate on the images of this split only. By default: all images.
     fail_on : str, optional
-        Findings that give exit code 4, everything written all the same: drift, ood, abstained
-        and quarantined, each where it would be warned of, or above a share such as
-        ood=0.2,abstained=0.5; drift=0.01 is a p-value.
+        Exit with code 4 on these findings, after writing all output: drift, ood, abstained and
+        quarantined, each at its warning level or above a share such as ood=0.2,abstained=0.5;
+        drift=0.01 is a p-value.
     seed : int, optional
         Seed of the resamples. By default: the model's.
     name : str, optional
         Name of the run. By default: data set and time.
     runs : path, default 'runs'
-        Folder that runs are written into.
+        Folder for runs.
     overwrite : bool, default False
         Replace a run of the same name.
     report : bool, default True
         Write report.html into the run.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -356,12 +357,13 @@ def evaluate(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -369,10 +371,10 @@ def evaluate(
     offline : bool, default False
         Never contact a model hub.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
 
     Returns
     -------
@@ -435,15 +437,15 @@ def export_model(
     to : str, default 'onnx'
         Format: onnx or openvino.
     images : path, optional
-        Images that the export is checked on. By default: the data set of the fit.
+        Images to check the export on. By default: the data set of the fit.
     n_images : int, default 16
-        How many of them.
+        Number of images to check.
     tolerance : float, default 0.01
-        Largest difference of a probability from featx's that is accepted.
+        Largest accepted difference from featx's probabilities.
     overwrite : bool, default False
         Replace existing output.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     offline : bool, default False
@@ -527,8 +529,8 @@ def extract(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -536,18 +538,18 @@ def extract(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
         ``pretrained=False`` gives random weights.
     layer : str or sequence of str
-        Named layer to take; may be a list. stages takes every stage; auto has fit choose among
-        the stages, the pre-logits and several side by side. By default: pre-logits.
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
     pooling : str or sequence of str
         One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
         By default: backbone's own.
@@ -565,8 +567,8 @@ def extract(
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
     range : str, default 'full'
-        What becomes black and white in images of more than 8 bits: full, LOW-HIGH, or auto,
-        found in the training images; part of the fingerprint.
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -574,19 +576,19 @@ def extract(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
-        GPU 2 more for each.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
         How much views differ from their image.
     upright : bool, default True
-        ``upright=False`` also turns views by quarters: images have no up.
+        ``upright=False`` also rotates views by quarter turns, for images that have no up.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -594,10 +596,10 @@ def extract(
     offline : bool, default False
         Never contact a model hub.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
 
     Returns
     -------
@@ -682,8 +684,8 @@ def finetune(
     accumulate: int = 1,
     clip: float = 1.0,
     ema: float = 0.0,
-    average_last: float = 0.25,
     train_batch_norm: bool = False,
+    average_last: float = 0.25,
     validation: float = 0.15,
     monitor: Literal["last", "score", "loss"] = "last",
     patience: int | None = None,
@@ -729,8 +731,8 @@ def finetune(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -738,18 +740,18 @@ def finetune(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
         ``pretrained=False`` gives random weights.
     layer : str or sequence of str
-        Named layer to take; may be a list. stages takes every stage; auto has fit choose among
-        the stages, the pre-logits and several side by side. By default: pre-logits.
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
     pooling : str or sequence of str
         One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
         By default: backbone's own.
@@ -767,8 +769,8 @@ def finetune(
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
     range : str, default 'full'
-        What becomes black and white in images of more than 8 bits: full, LOW-HIGH, or auto,
-        found in the training images; part of the fingerprint.
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -776,15 +778,15 @@ def finetune(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
-        GPU 2 more for each.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     upright : bool, default True
-        ``upright=False`` also turns views by quarters: images have no up.
+        ``upright=False`` also rotates views by quarter turns, for images that have no up.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -792,102 +794,104 @@ def finetune(
     offline : bool, default False
         Never contact a model hub.
     from_run : path, optional
-        Run of featx fit on the same images, whose folds, test split, seed, scoring and backbone
-        are taken.
+        Run of featx fit on the same images; its folds, test split, seed, scoring and backbone
+        are reused.
     preset : {'quick', 'balanced', 'thorough'}, default 'balanced'
-        Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other flags win. By
-        default: balanced.
+        Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other flags override
+        it. By default: balanced.
     head : {'logreg', 'mlp'}, default 'logreg'
-        Head that is fitted on the frozen embeddings, and trained.
+        Head to fit on the frozen embeddings and then train.
     start : {'fitted', 'random'}, optional
-        What the head is before training: as it was fitted on the frozen embeddings, or random
-        weights. By default: by the kind of network.
+        Initial weights of the head: fitted on the frozen embeddings, or random. By default:
+        depends on the network.
     unfreeze : str, default 'all'
-        What is trained: head, also the last-N stages (last-1, last-2 ...), all, or gradual: one
-        stage more at a time, the last first.
+        What to train: head, last-N (the head and the last N stages: last-1, last-2 ...), all,
+        or gradual (one more stage at a time, the last first).
     lora : int, optional
-        Train corrections of this rank to the attention of a transformer, in the stages of
-        ``unfreeze``, instead of its weights. By default: none.
+        Rank of the low-rank corrections to train in a transformer's attention, in the stages of
+        ``unfreeze``, instead of its weights. By default: no LoRA.
     epochs : int, default 12
-        The most times that all images are seen. By default: by ``preset``.
+        Maximum number of epochs. By default: set by ``preset``.
     learning_rate : float, optional
-        Of the backbone, before ``layer_decay``. By default: by the kind of network.
+        Learning rate of the backbone, before ``layer_decay``. By default: depends on the
+        network.
     head_rate : float, optional
-        Times ``learning_rate``, for the head. By default: 10 where it is random, else 1.
+        Factor on ``learning_rate`` for the head. By default: 10 if it starts random, else 1.
     layer_decay : float, optional
-        Factor of the rate from each stage to the one below. By default: by the kind of network.
+        Factor on the learning rate from each stage to the one below. By default: depends on the
+        network.
     optimizer : {'adamw', 'adam', 'sgd', 'rmsprop'}, default 'adamw'
-        sgd has Nesterov's momentum of 0.9.
+        sgd uses Nesterov momentum of 0.9.
     weight_decay : float, default 0.01
-        Biases and norms do not decay.
+        Weight decay, without biases and norms.
     schedule : {'cosine', 'one-cycle', 'step', 'plateau', 'constant'}, default 'cosine'
-        How the learning rate goes on after the warm-up.
+        Learning-rate schedule after the warm-up.
     warmup : float, default 0.2
-        Share of all steps that it rises over.
+        Share of all steps in which the learning rate rises.
     label_smoothing : float, default 0.05
-        Share of the target that is spread over all classes.
+        Share of the target spread over all classes.
     focal : float, default 0.0
         Focusing exponent of the focal loss; 0 is cross-entropy.
     class_weight : {'none', 'balanced'}, default 'none'
         balanced weights the loss of a class by 1/frequency.
     balanced_sampling : bool, default False
-        Draw every class equally often, images of rare ones repeatedly.
+        Draw every class equally often, repeating images of rare ones.
     mixup : float, default 0.0
-        Alpha of mixup; 0 does none.
+        Alpha of mixup; 0 turns it off.
     cutmix : float, default 0.0
-        Alpha of cutmix; 0 does none.
+        Alpha of cutmix; 0 turns it off.
     augment : {'none', 'crop', 'light', 'medium', 'strong', 'randaugment'}, default 'crop'
-        How training images are changed, anew in each step.
+        Augmentation of training images, drawn anew in each step.
     train_batch : int, default 32
         Images in a step.
     processes : int, default 1
-        Processes on the CPU that share the images of a step; several GPUs are named with
-        ``device``.
+        CPU processes that share the images of a step; for several GPUs use ``device``.
     accumulate : int, default 1
-        Parts that a step's images are computed in, to save memory.
+        Parts to compute each step's images in, to save memory.
     clip : float, default 1.0
-        Largest norm of the gradient; 0 does not clip.
+        Largest norm of the gradient; 0 turns clipping off.
     ema : float, default 0.0
-        Decay of a moving average of the weights; 0 has none.
-    average_last : float, default 0.25
-        Share of the steps, the last ones, whose weights are averaged; 0 averages none. ``ema``
-        averages exponentially instead.
+        Decay of a moving average of the weights; 0 turns it off.
     train_batch_norm : bool, default False
-        Let statistics of batch normalisation move.
+        Update the statistics of batch normalisation.
+    average_last : float, default 0.25
+        Share of the last steps whose weights are averaged; 0 averages none. ``ema`` averages
+        exponentially instead.
     validation : float, default 0.15
-        Share of the training images that the frozen and the tuned network are compared on
-        before either is kept.
+        Share of the training images set aside to choose between the frozen and the fine-tuned
+        network.
     monitor : {'last', 'score', 'loss'}, default 'last'
-        Which epoch is kept: the last one, or the best by the score (of equal ones by the loss)
-        or by the loss of the validation images.
+        Epoch to keep: the last, or the best by the score (ties by loss) or by the loss of the
+        validation images.
     patience : int, optional
-        Epochs without a better one before it stops. By default: none; 5 where the schedule is
-        plateau or constant.
+        Stop after this many epochs without a better one. By default: never; 5 if the schedule
+        is plateau or constant.
     trials : int, optional
-        Search ``tune`` with so many trainings, the first as asked, judged by the validation
-        images; anew for each fold. By default: none is searched; 20 with ``budget``.
+        Number of trainings to search ``tune`` with, the first with the given settings,
+        evaluated on the validation images; repeated for each fold. By default: no search; 20
+        with ``budget``.
     budget : str, optional
-        Time for all searches together, such as 30m or 2h: what is tried then depends on the
-        machine. By default: no limit.
+        Time limit for all searches together, such as 30m or 2h; what is tried then depends on
+        the machine. By default: no limit.
     tune : str or sequence of str
         One of 'learning_rate', 'weight_decay', 'unfreeze', 'layer_decay', 'augment', 'epochs'.
-        What ``trials`` and ``budget`` search; may be a list. By default: all.
+        Settings that ``trials`` and ``budget`` search; may be a list. By default: all.
     learning_curve : bool, default False
         Also do it all with half, a quarter and an eighth of the training images, and show from
         how many on fine-tuning pays; takes about twice as long.
     estimate : {'auto', 'test', 'cv'}, default 'auto'
-        Where the honest number comes from: the test split, or folds, each predicted by a model
-        trained without it. By default: test if there is one, else cv.
+        How performance is estimated: on the test split, or by cross-validation, each fold
+        predicted by a model trained without it. By default: test if there is one, else cv.
     folds : int, optional
-        Folds. By default: those of the run, else 5.
+        Number of folds. By default: as in the run of ``from``, else 5.
     scoring : str, optional
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
-        'neg_log_loss'. Score that is shown. By default: that of the run, else
+        'neg_log_loss'. Score to report. By default: as in the run of ``from``, else
         balanced_accuracy.
     seed : int, optional
-        Seed of it all. By default: that of the run, else 0.
+        Random seed. By default: as in the run of ``from``, else 0.
     memory_mb : int, default 2048
-        Memory for decoded images, in MB; others are decoded every time.
+        Memory for decoded images, in MB; the rest are decoded each time.
     tensorboard : path, optional
         Folder for curves in TensorBoard's format, written after each epoch.
     checkpoint_s : float, default 60.0
@@ -897,7 +901,7 @@ def finetune(
     name : str, optional
         Name of the run. By default: data set and time.
     runs : path, default 'runs'
-        Folder that runs are written into.
+        Folder for runs.
     overwrite : bool, default False
         Replace a run of the same name.
     mlflow : str, optional
@@ -906,7 +910,7 @@ def finetune(
     report : bool, default True
         Write report.html into the run.
     heat_maps : bool, default True
-        Show on the page where in its images a linear head's decisions come from.
+        Show heat maps of what a linear head's decisions come from.
 
     Returns
     -------
@@ -1026,8 +1030,8 @@ def fit(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -1035,18 +1039,18 @@ def fit(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
         ``pretrained=False`` gives random weights.
     layer : str or sequence of str
-        Named layer to take; may be a list. stages takes every stage; auto has fit choose among
-        the stages, the pre-logits and several side by side. By default: pre-logits.
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
     pooling : str or sequence of str
         One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
         By default: backbone's own.
@@ -1064,8 +1068,8 @@ def fit(
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
     range : str, default 'full'
-        What becomes black and white in images of more than 8 bits: full, LOW-HIGH, or auto,
-        found in the training images; part of the fingerprint.
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -1073,19 +1077,19 @@ def fit(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
-        GPU 2 more for each.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     views : int, default 0
         Augmented views of each image that is not in the test split.
     augment : {'light', 'medium', 'strong'}, default 'medium'
         How much views differ from their image.
     upright : bool, default True
-        ``upright=False`` also turns views by quarters: images have no up.
+        ``upright=False`` also rotates views by quarter turns, for images that have no up.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -1093,48 +1097,48 @@ def fit(
     offline : bool, default False
         Never contact a model hub.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
     head : str or sequence of str, default 'logreg'
         Classifier to try; may be a list.
     concat : bool, default False
-        Also try the embeddings of all backbones named, side by side.
+        Also try the concatenated embeddings of all named backbones.
     sampler : str or sequence of str, default 'none'
         Resampling inside the folds; may be a list. none is always tried too.
     pca : {'none'} or int or float or sequence of {'none'} or int or float, default 'none'
-        Principal components of the scaled embeddings, fitted inside the folds: none, so many,
-        or those with this share of the variance, such as 0.95; may be a list.
+        Principal components of the scaled embeddings, fitted inside the folds: none, a number
+        of them, or enough for a share of the variance, such as 0.95; may be a list.
     class_weight : {'auto', 'none', 'balanced'}, default 'auto'
         balanced also tries each head with classes weighted by 1/frequency; auto does so once
         beside samplers, for comparison; none never does.
     param_grid : dict, default {}
         Values to search instead of a head's own, as {head: {parameter: [values]}}.
     search : str, default 'grid'
-        grid tries every value and goes on past an end that is best; random and bayes draw
+        grid tries every value and extends a range whose end is best; random and bayes draw
         ``trials`` points from a head's space; halving tries all on few images first.
     trials : int, optional
-        Points drawn for each row; halving draws none without it. By default: 30 for random and
-        bayes.
+        Points to draw for each row of candidates; without it, halving tries the grid. By
+        default: 30 for random and bayes.
     budget : str, optional
-        Time for the search and the nested ones that evaluate it, such as 5m, 90s or 2h30m: what
-        is tried then depends on the machine. By default: no limit.
+        Time limit for the search and the nested searches that evaluate it, such as 5m, 90s or
+        2h30m; what is tried then depends on the machine. By default: no limit.
     ensemble : {'vote', 'stack'} or sequence of {'vote', 'stack'}
-        Also try the candidates together: vote averages their probabilities, stack weighs them
-        by logistic regression; may be a list.
+        Also try ensembles of the candidates: vote averages their probabilities, stack weighs
+        them by logistic regression; may be a list.
     members : int, optional
-        Best candidates in an ensemble. By default: all of them.
+        Number of candidates in an ensemble, the best first. By default: all.
     seeds : int, default 1
-        Copies of each candidate that depends on the seed, which also vote.
+        Copies of each seed-dependent candidate, with different seeds; all vote.
     resume : bool, default True
-        Scores are kept in RUNS/.searches as they are found, and known ones are not fitted
-        again; ``resume=False`` does neither.
+        Keep scores in RUNS/.searches and reuse them instead of fitting again; ``resume=False``
+        does neither.
     cv : int, default 5
-        Folds of the search.
+        Number of folds of the search.
     scoring : str, default 'balanced_accuracy'
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
-        'neg_log_loss'. What the search maximises.
+        'neg_log_loss'. Score that the search maximises.
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
@@ -1143,33 +1147,33 @@ def fit(
         nested cross-validation, the same repeated, or the search's own folds (too high on
         average; a note says so). By default: test if there is one, else nested.
     holdout : float, default 0.2
-        Share that ``estimate`` holdout keeps back.
+        Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
-        Partitions that ``estimate`` repeated makes.
+        Number of partitions of ``estimate`` repeated.
     calibrate : {'none', 'temperature', 'sigmoid', 'isotonic', 'auto'}, default 'none'
-        How scores become probabilities, fitted out of fold; auto takes the smallest log loss.
-        none leaves them, and takes a temperature for heads without probabilities.
+        How scores become probabilities, fitted out of fold; auto selects the smallest log loss;
+        none changes nothing, except a temperature for heads without probabilities.
     threshold : str, optional
-        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95,
         CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. Chosen out of
         fold. By default: the likeliest class.
     prevalence : float, optional
-        Share of the class that is looked for where the model is used, such as 0.01: precision,
-        predictive values and false alarms are then of that. By default: its share of the
+        Prevalence of the target class where the model will be used, such as 0.01; precision,
+        predictive values and false alarms are computed for it. By default: its share of the
         images.
     costs : path, optional
-        CSV file of what it costs to decide for a column's class where a row's is true: decide
-        for the least expected cost. By default: the likeliest class.
+        CSV file of costs, true classes in rows and predicted classes in columns: predict the
+        class of least expected cost. By default: the likeliest class.
     learning_curve : bool, default False
-        Also train the chosen classifier on fewer images, and forecast what labelling more would
-        add.
+        Also train the chosen classifier on fewer images and forecast the gain from labelling
+        more.
     coverage : float, default 0.9
         Share of images whose prediction set holds the true class.
     coverage_over : {'images', 'classes'}, default 'images'
-        Whether ``coverage`` holds over all images or of every class.
+        Whether ``coverage`` holds over all images or for each class.
     sets : {'lac', 'aps', 'raps'}, default 'lac'
-        Prediction sets: lac are the smallest, aps larger for hard images and smaller for easy
-        ones, raps the same without long tails of many classes.
+        Prediction sets: lac gives the smallest; aps larger ones for hard images, smaller for
+        easy; raps is aps without long tails of many classes.
     ood_rate : float, default 0.01
         Share of ordinary images flagged as out of distribution.
     seed : int, default 0
@@ -1181,7 +1185,7 @@ def fit(
     name : str, optional
         Name of the run. By default: data set and time.
     runs : path, default 'runs'
-        Folder that runs are written into.
+        Folder for runs.
     overwrite : bool, default False
         Replace a run of the same name.
     mlflow : str, optional
@@ -1190,8 +1194,8 @@ def fit(
     report : bool, default True
         Write report.html into the run.
     heat_maps : bool, default False
-        Show on the page where in its images a linear head's decisions come from. `featx report`
-        does so later.
+        Show heat maps of what a linear head's decisions come from. `featx report` can add them
+        later.
 
     Returns
     -------
@@ -1284,37 +1288,37 @@ def fit_arrays(
     sampler : str or sequence of str, default 'none'
         Resampling inside the folds; may be a list. none is always tried too.
     pca : {'none'} or int or float or sequence of {'none'} or int or float, default 'none'
-        Principal components of the scaled embeddings, fitted inside the folds: none, so many,
-        or those with this share of the variance, such as 0.95; may be a list.
+        Principal components of the scaled embeddings, fitted inside the folds: none, a number
+        of them, or enough for a share of the variance, such as 0.95; may be a list.
     class_weight : {'auto', 'none', 'balanced'}, default 'auto'
         balanced also tries each head with classes weighted by 1/frequency; auto does so once
         beside samplers, for comparison; none never does.
     param_grid : dict, default {}
         Values to search instead of a head's own, as {head: {parameter: [values]}}.
     search : str, default 'grid'
-        grid tries every value and goes on past an end that is best; random and bayes draw
+        grid tries every value and extends a range whose end is best; random and bayes draw
         ``trials`` points from a head's space; halving tries all on few images first.
     trials : int, optional
-        Points drawn for each row; halving draws none without it. By default: 30 for random and
-        bayes.
+        Points to draw for each row of candidates; without it, halving tries the grid. By
+        default: 30 for random and bayes.
     budget : str, optional
-        Time for the search and the nested ones that evaluate it, such as 5m, 90s or 2h30m: what
-        is tried then depends on the machine. By default: no limit.
+        Time limit for the search and the nested searches that evaluate it, such as 5m, 90s or
+        2h30m; what is tried then depends on the machine. By default: no limit.
     ensemble : {'vote', 'stack'} or sequence of {'vote', 'stack'}
-        Also try the candidates together: vote averages their probabilities, stack weighs them
-        by logistic regression; may be a list.
+        Also try ensembles of the candidates: vote averages their probabilities, stack weighs
+        them by logistic regression; may be a list.
     members : int, optional
-        Best candidates in an ensemble. By default: all of them.
+        Number of candidates in an ensemble, the best first. By default: all.
     seeds : int, default 1
-        Copies of each candidate that depends on the seed, which also vote.
+        Copies of each seed-dependent candidate, with different seeds; all vote.
     resume : bool, default True
-        Scores are kept in RUNS/.searches as they are found, and known ones are not fitted
-        again; ``resume=False`` does neither.
+        Keep scores in RUNS/.searches and reuse them instead of fitting again; ``resume=False``
+        does neither.
     cv : int, default 5
-        Folds of the search.
+        Number of folds of the search.
     scoring : str, default 'balanced_accuracy'
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
-        'neg_log_loss'. What the search maximises.
+        'neg_log_loss'. Score that the search maximises.
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
@@ -1323,33 +1327,33 @@ def fit_arrays(
         nested cross-validation, the same repeated, or the search's own folds (too high on
         average; a note says so). By default: test if there is one, else nested.
     holdout : float, default 0.2
-        Share that ``estimate`` holdout keeps back.
+        Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
-        Partitions that ``estimate`` repeated makes.
+        Number of partitions of ``estimate`` repeated.
     calibrate : {'none', 'temperature', 'sigmoid', 'isotonic', 'auto'}, default 'none'
-        How scores become probabilities, fitted out of fold; auto takes the smallest log loss.
-        none leaves them, and takes a temperature for heads without probabilities.
+        How scores become probabilities, fitted out of fold; auto selects the smallest log loss;
+        none changes nothing, except a temperature for heads without probabilities.
     threshold : str, optional
-        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
+        Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95,
         CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. Chosen out of
         fold. By default: the likeliest class.
     prevalence : float, optional
-        Share of the class that is looked for where the model is used, such as 0.01: precision,
-        predictive values and false alarms are then of that. By default: its share of the
+        Prevalence of the target class where the model will be used, such as 0.01; precision,
+        predictive values and false alarms are computed for it. By default: its share of the
         images.
     costs : path, optional
-        CSV file of what it costs to decide for a column's class where a row's is true: decide
-        for the least expected cost. By default: the likeliest class.
+        CSV file of costs, true classes in rows and predicted classes in columns: predict the
+        class of least expected cost. By default: the likeliest class.
     learning_curve : bool, default False
-        Also train the chosen classifier on fewer images, and forecast what labelling more would
-        add.
+        Also train the chosen classifier on fewer images and forecast the gain from labelling
+        more.
     coverage : float, default 0.9
         Share of images whose prediction set holds the true class.
     coverage_over : {'images', 'classes'}, default 'images'
-        Whether ``coverage`` holds over all images or of every class.
+        Whether ``coverage`` holds over all images or for each class.
     sets : {'lac', 'aps', 'raps'}, default 'lac'
-        Prediction sets: lac are the smallest, aps larger for hard images and smaller for easy
-        ones, raps the same without long tails of many classes.
+        Prediction sets: lac gives the smallest; aps larger ones for hard images, smaller for
+        easy; raps is aps without long tails of many classes.
     ood_rate : float, default 0.01
         Share of ordinary images flagged as out of distribution.
     seed : int, default 0
@@ -1359,14 +1363,14 @@ def fit_arrays(
     search_device : str, default 'cpu'
         Where the search fits logistic regressions: cpu, cuda or cuda:N.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
     name : str, optional
         Name of the run. By default: data set and time.
     runs : path, default 'runs'
-        Folder that runs are written into.
+        Folder for runs.
     overwrite : bool, default False
         Replace a run of the same name.
     mlflow : str, optional
@@ -1428,8 +1432,8 @@ def inspect(
     split_column : str, optional
         Manifest column with train, val or test. By default: split.
     columns : str or sequence of str
-        Columns of numbers to fit on in a file of arrays: names, or patterns such as f*; may be
-        a list. By default: X, else all columns of numbers.
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
     labels : path or sequence of path
         Corrections that a page of featx downloaded: labels to change, images to leave out or to
         keep together; may be a list.
@@ -1437,8 +1441,8 @@ def inspect(
         File of images to leave out, as `featx audit` writes it: a table with a column path, or
         one path a line; may be a list.
     group : path, optional
-        Table with columns path and group: images that must not straddle folds, joined with the
-        groups that there are.
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
 
     Returns
     -------
@@ -1471,23 +1475,23 @@ def report(
     run : path or Run
         A folder that `featx.fit` or `featx.finetune` wrote, or what it gave back.
     output : path, optional
-        File of the page. By default: report.html in the run.
+        File for the page. By default: report.html in the run.
     figures : path, optional
         Folder for the figures as SVG and PNG and the tables as CSV.
     dataset : path, optional
-        Where the images are now. By default: where the run found them.
+        Present location of the images. By default: where the run found them.
     cache : path, optional
         Cache folder. By default: the run's.
     threshold : str, optional
-        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
-        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest is none
-        of these. By default: the run's.
+        Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest uses no
+        cutoff. By default: the run's.
     prevalence : float, optional
-        Share of the class that is looked for where the model is used, such as 0.01: precision,
-        predictive values and false alarms are then of that. By default: its share of the
+        Prevalence of the target class where the model will be used, such as 0.01; precision,
+        predictive values and false alarms are computed for it. By default: its share of the
         images.
     heat_maps : bool, default True
-        Show on the page where in its images a linear head's decisions come from.
+        Show heat maps of what a linear head's decisions come from.
     overwrite : bool, default False
         Replace existing output.
 
@@ -1561,21 +1565,21 @@ def score(
         Cache, device and the like. What decides the embedding is the model's, except ``weights``
         (a file that has moved since the model was fitted).
     top_k : int, default 1
-        Best classes to name in each row.
+        Number of likeliest classes in each row.
     proba : bool, default False
         One column per class with its probability.
     average_views : int, default 0
-        Mean probability over each image and so many augmented views of it.
+        Average the probabilities over each image and this many augmented views.
     threshold : str, optional
-        Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95,
-        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest is none
-        of these. By default: the model's.
+        Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest uses no
+        cutoff. By default: the model's.
     prevalence : float, optional
-        Share of the class that is looked for where the model is used, such as 0.01: precision,
-        predictive values and false alarms are then of that. By default: its share of the
+        Prevalence of the target class where the model will be used, such as 0.01; precision,
+        predictive values and false alarms are computed for it. By default: its share of the
         images.
     abstain_below : float, optional
-        Abstain from predictions less likely than this.
+        Abstain if the predicted class is less probable than this.
     sort_into : path, optional
         Folder to sort the images into by class.
     sort_mode : {'link', 'copy'}, default 'link'
@@ -1586,18 +1590,18 @@ def score(
     report : str, optional
         File for a page about the images: classes, confidence, pictures, drift.
     history : path, optional
-        File of JSON lines to which one line on this scoring is added: date, model, rows,
-        shares, drift.
+        JSON Lines file to append a summary of this scoring to: date, model, rows, shares,
+        drift.
     fail_on : str, optional
-        Findings that give exit code 4, everything written all the same: drift, ood, abstained
-        and quarantined, each where it would be warned of, or above a share such as
-        ood=0.2,abstained=0.5; drift=0.01 is a p-value.
+        Exit with code 4 on these findings, after writing all output: drift, ood, abstained and
+        quarantined, each at its warning level or above a share such as ood=0.2,abstained=0.5;
+        drift=0.01 is a p-value.
     all_files : bool, default False
-        Also one row, with the reason, for each file that is no image or not read.
+        Also write a row, with the reason, for each file that is not an image or not read.
     overwrite : bool, default False
         Replace existing output.
     weights : path, optional
-        Local safetensors, .pt or .pth file for the backbone (needs just one).
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     cache : path, optional
         Cache folder. By default: $FEATX_CACHE, else ./cache.
     engine : str, default 'auto'
@@ -1605,13 +1609,13 @@ def score(
     device : str, default 'auto'
         auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
     precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
-        Numerics of the forward pass; part of the fingerprint. By default: bf16 where the
-        processor or GPU multiplies it natively, else fp32.
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
     batch_size : {'auto'} or int, default 'auto'
         Images in a batch, or auto.
     workers : int, optional
-        Threads that decode and, where the CPU computes, embed. By default: CPU cores; with a
-        GPU 2 more for each.
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
     limit : int, optional
         Only the first N images.
     on_error : {'skip', 'fail'}, default 'skip'
@@ -1619,10 +1623,10 @@ def score(
     offline : bool, default False
         Never contact a model hub.
     cluster : str, optional
-        ray computes on the machines of a Ray cluster. By default: this machine.
+        ray runs the work on a Ray cluster. By default: this machine.
     address : str, optional
-        The cluster's HOST:PORT, or auto for the one this machine is in. By default: its own,
-        new one.
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
 
     Returns
     -------

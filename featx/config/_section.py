@@ -43,19 +43,21 @@ Scoring = Literal[
 ]
 
 THRESHOLD = (
-    "Decide for CLASS from a cutoff of its probability on: CLASS:recall=0.95, CLASS:precision=0.9, "
+    "Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95, CLASS:precision=0.9, "
     "CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05."
 )
 PREVALENCE = (
-    "Share of the class that is looked for where the model is used, such as 0.01: precision, "
-    "predictive values and false alarms are then of that. [its share of the images]"
+    "Prevalence of the target class where the model will be used, such as 0.01; precision, "
+    "predictive values and false alarms are computed for it. [its share of the images]"
 )
 NAME = "Name of the run. [data set and time]"
-RUNS = "Folder that runs are written into."
+RUNS = "Folder for runs."
 OVERWRITE = "Replace a run of the same name."
 
-CLUSTER = "ray computes on the machines of a Ray cluster. [this machine]"
-ADDRESS = "The cluster's HOST:PORT, or auto for the one this machine is in. [its own, new one]"
+CLUSTER = "ray runs the work on a Ray cluster. [this machine]"
+ADDRESS = (
+    "HOST:PORT of the cluster, or auto for the one this machine belongs to. [a new, local one]"
+)
 MLFLOW = (
     "Also log the finished run to MLflow: the address of a server or database, or a folder. [no]"
 )

@@ -9,9 +9,9 @@ __all__ = ["ALARMS", "FAIL_ON", "check_alarms", "parse_alarms"]
 ALARMS = ("drift", "ood", "abstained", "quarantined")
 
 FAIL_ON = (
-    "Findings that give exit code 4, everything written all the same: drift, ood, abstained and "
-    "quarantined, each where it would be warned of, or above a share such as "
-    "ood=0.2,abstained=0.5; drift=0.01 is a p-value."
+    "Exit with code 4 on these findings, after writing all output: drift, ood, abstained and "
+    "quarantined, each at its warning level or above a share such as ood=0.2,abstained=0.5; "
+    "drift=0.01 is a p-value."
 )
 
 
@@ -29,7 +29,7 @@ def parse_alarms(text: str) -> dict[str, float | None]:
         if name not in ALARMS:
             guess = nearest(name, ALARMS)
             meant = f"; did you mean {guess!r}?" if guess else ""
-            raise ValueError(f"{name!r} is none of {', '.join(ALARMS)}{meant}")
+            raise ValueError(f"{name!r} is not one of {', '.join(ALARMS)}{meant}")
         if name in found:
             raise ValueError(f"{name} is named twice")
         found[name] = _share(name, value) if equals else None
@@ -42,7 +42,7 @@ def _share(name: str, text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise ValueError(f"{name}={text} is no share from 0 to 1, such as {name}=0.2")
+        raise ValueError(f"{name}={text} is not a share from 0 to 1, such as {name}=0.2")
     return value
 
 

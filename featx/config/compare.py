@@ -17,16 +17,15 @@ __all__ = ["CompareConfig", "frozen_and_finetuned"]
 class CompareConfig(Section):
     """Finished runs beside each other."""
 
-    baseline: str | None = Field(
-        None, description="Run that the others are compared with. [the first]"
-    )
+    baseline: str | None = Field(None, description="Run to compare the others with. [the first]")
     metric: str | None = Field(
         None,
-        description="Metric of the verdicts, such as accuracy. [that of the baseline's fit]",
+        description="Metric that the verdicts are based on, such as accuracy. [the metric of "
+        "the baseline's fit]",
     )
     disagreements: str | None = Field(
         None,
-        description="File for the images that not all runs predict alike: .csv, .jsonl, .parquet.",
+        description="File for the images on which runs disagree: .csv, .jsonl or .parquet.",
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the bootstrap.")
     finetune: bool = Field(

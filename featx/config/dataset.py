@@ -26,8 +26,8 @@ class DatasetConfig(Section):
     )
     columns: list[str] = Field(
         default_factory=list,
-        description="Columns of numbers to fit on in a file of arrays: names, or patterns such as "
-        "f*; may be repeated. [X, else all columns of numbers]",
+        description="Numeric columns of a file of arrays to fit on: names, or patterns such as "
+        "f*; may be repeated. [X, else all numeric columns]",
     )
     labels: list[str] = Field(
         default_factory=list,
@@ -41,6 +41,6 @@ class DatasetConfig(Section):
     )
     group: str | None = Field(
         None,
-        description="Table with columns path and group: images that must not straddle folds, "
-        "joined with the groups that there are.",
+        description="Table with columns path and group: images of a group stay in one fold; "
+        "merged with existing groups.",
     )

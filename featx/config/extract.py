@@ -55,13 +55,15 @@ class ExtractConfig(Section):
         "[$FEATX_BACKBONE, else featx:lite0]",
     )
     weights: str | None = Field(
-        None, description="Local safetensors, .pt or .pth file for the backbone (needs just one)."
+        None,
+        description="Local safetensors, .pt or .pth file for the backbone (with one backbone "
+        "only).",
     )
     pretrained: bool = Field(True, description="--no-pretrained gives random weights.")
     layer: list[str] = Field(
         default_factory=list,
-        description="Named layer to take; may be repeated. stages takes every stage; auto has fit "
-        "choose among the stages, the pre-logits and several side by side. [pre-logits]",
+        description="Named layer to take; may be repeated. stages takes every stage; auto lets "
+        "fit choose among the stages, the pre-logits and several concatenated. [pre-logits]",
     )
     pooling: list[Literal["avg", "max", "avg+max", "cls", "flatten"]] = Field(
         default_factory=list, description="Pooling of each layer; may be repeated. [backbone's own]"
@@ -88,8 +90,8 @@ class ExtractConfig(Section):
     )
     range: Annotated[str, AfterValidator(_range)] = Field(
         FULL_RANGE,
-        description="What becomes black and white in images of more than 8 bits: full, LOW-HIGH, "
-        "or auto, found in the training images; part of the fingerprint.",
+        description="Values shown as black and white in images of more than 8 bits: full, "
+        "LOW-HIGH, or auto (from the training images); part of the fingerprint.",
     )
     cache: str | None = Field(None, description="Cache folder. [$FEATX_CACHE, else ./cache]")
     engine: str = Field(
@@ -100,16 +102,16 @@ class ExtractConfig(Section):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="Numerics of the forward pass; part of the fingerprint. [bf16 where the "
-        "processor or GPU multiplies it natively, else fp32]",
+        description="Precision of the forward pass; part of the fingerprint. [bf16 if the "
+        "processor or GPU supports it natively, else fp32]",
     )
     batch_size: Literal["auto"] | int = Field("auto", description="Images in a batch, or auto.")
     workers: int | None = Field(
         None,
         ge=1,
         le=512,
-        description="Threads that decode and, where the CPU computes, embed. [CPU cores; with a "
-        "GPU 2 more for each]",
+        description="Threads for decoding and, on a CPU, for embedding. [CPU cores; with a GPU 2 "
+        "more for each]",
     )
     views: int = Field(
         0, ge=0, le=100, description="Augmented views of each image that is not in the test split."
@@ -118,7 +120,8 @@ class ExtractConfig(Section):
         "medium", description="How much views differ from their image."
     )
     upright: bool = Field(
-        True, description="--no-upright also turns views by quarters: images have no up."
+        True,
+        description="--no-upright also rotates views by quarter turns, for images that have no up.",
     )
     limit: int | None = Field(None, ge=1, description="Only the first N images.")
     on_error: Literal["skip", "fail"] = Field(

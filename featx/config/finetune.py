@@ -31,68 +31,73 @@ class FinetuneConfig(Section):
 
     from_run: str | None = Field(
         None,
-        description="Run of featx fit on the same images, whose folds, test split, seed, scoring "
-        "and backbone are taken.",
+        description="Run of featx fit on the same images; its folds, test split, seed, scoring "
+        "and backbone are reused.",
     )
     preset: Literal["quick", "balanced", "thorough"] | None = Field(
         "balanced",
-        description="Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other flags "
-        "win. [balanced]",
+        description="Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other "
+        "flags override it. [balanced]",
     )
     head: Literal["logreg", "mlp"] = Field(
-        "logreg", description="Head that is fitted on the frozen embeddings, and trained."
+        "logreg", description="Head to fit on the frozen embeddings and then train."
     )
     start: Literal["fitted", "random"] | None = Field(
         None,
-        description="What the head is before training: as it was fitted on the frozen embeddings, "
-        "or random weights. [by the kind of network]",
+        description="Initial weights of the head: fitted on the frozen embeddings, or random. "
+        "[depends on the network]",
     )
     unfreeze: Annotated[str, AfterValidator(_unfreezing)] = Field(
         "all",
-        description="What is trained: head, also the last-N stages (last-1, last-2 ...), all, or "
-        "gradual: one stage more at a time, the last first.",
+        description="What to train: head, last-N (the head and the last N stages: last-1, "
+        "last-2 ...), all, or gradual (one more stage at a time, the last first).",
     )
     lora: int | None = Field(
         None,
         ge=1,
         le=4096,
-        description="Train corrections of this rank to the attention of a transformer, in the "
-        "stages of --unfreeze, instead of its weights. [none]",
+        description="Rank of the low-rank corrections to train in a transformer's attention, in "
+        "the stages of --unfreeze, instead of its weights. [no LoRA]",
     )
     epochs: int = Field(
         12,
         ge=1,
         le=10000,
-        description="The most times that all images are seen. [by --preset]",
+        description="Maximum number of epochs. [set by --preset]",
     )
     learning_rate: float | None = Field(
         None,
         gt=0,
         le=100,
-        description="Of the backbone, before --layer-decay. [by the kind of network]",
+        description="Learning rate of the backbone, before --layer-decay. [depends on the network]",
     )
     head_rate: float | None = Field(
         None,
         gt=0,
         le=1000,
-        description="Times --learning-rate, for the head. [10 where it is random, else 1]",
+        description="Factor on --learning-rate for the head. [10 if it starts random, else 1]",
     )
     layer_decay: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Factor of the rate from each stage to the one below. [by the kind of network]",
+        description="Factor on the learning rate from each stage to the one below. [depends on "
+        "the network]",
     )
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = Field(
-        "adamw", description="sgd has Nesterov's momentum of 0.9."
+        "adamw", description="sgd uses Nesterov momentum of 0.9."
     )
-    weight_decay: float = Field(0.01, ge=0, le=10, description="Biases and norms do not decay.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=10, description="Weight decay, without biases and norms."
+    )
     schedule: Literal["cosine", "one-cycle", "step", "plateau", "constant"] = Field(
-        "cosine", description="How the learning rate goes on after the warm-up."
+        "cosine", description="Learning-rate schedule after the warm-up."
     )
-    warmup: float = Field(0.2, ge=0, lt=1, description="Share of all steps that it rises over.")
+    warmup: float = Field(
+        0.2, ge=0, lt=1, description="Share of all steps in which the learning rate rises."
+    )
     label_smoothing: float = Field(
-        0.05, ge=0, lt=1, description="Share of the target that is spread over all classes."
+        0.05, ge=0, lt=1, description="Share of the target spread over all classes."
     )
     focal: float = Field(
         0.0, ge=0, le=10, description="Focusing exponent of the focal loss; 0 is cross-entropy."
@@ -101,72 +106,76 @@ class FinetuneConfig(Section):
         "none", description="balanced weights the loss of a class by 1/frequency."
     )
     balanced_sampling: bool = Field(
-        False, description="Draw every class equally often, images of rare ones repeatedly."
+        False, description="Draw every class equally often, repeating images of rare ones."
     )
-    mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup; 0 does none.")
-    cutmix: float = Field(0.0, ge=0, le=10, description="Alpha of cutmix; 0 does none.")
+    mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup; 0 turns it off.")
+    cutmix: float = Field(0.0, ge=0, le=10, description="Alpha of cutmix; 0 turns it off.")
     augment: Literal["none", "crop", "light", "medium", "strong", "randaugment"] = Field(
-        "crop", description="How training images are changed, anew in each step."
+        "crop", description="Augmentation of training images, drawn anew in each step."
     )
     train_batch: int = Field(32, ge=1, le=65536, description="Images in a step.")
     processes: int = Field(
         1,
         ge=1,
         le=256,
-        description="Processes on the CPU that share the images of a step; several GPUs are named "
-        "with --device.",
+        description="CPU processes that share the images of a step; for several GPUs use --device.",
     )
     accumulate: int = Field(
-        1, ge=1, le=4096, description="Parts that a step's images are computed in, to save memory."
+        1, ge=1, le=4096, description="Parts to compute each step's images in, to save memory."
     )
-    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    clip: float = Field(
+        1.0, ge=0, description="Largest norm of the gradient; 0 turns clipping off."
+    )
     ema: float = Field(
-        0.0, ge=0, lt=1, description="Decay of a moving average of the weights; 0 has none."
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights; 0 turns it off."
+    )
+    train_batch_norm: bool = Field(
+        False, description="Update the statistics of batch normalisation."
     )
     average_last: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="Share of the steps, the last ones, whose weights are averaged; 0 averages "
-        "none. --ema averages exponentially instead.",
+        description="Share of the last steps whose weights are averaged; 0 averages none. --ema "
+        "averages exponentially instead.",
     )
-    train_batch_norm: bool = Field(False, description="Let statistics of batch normalisation move.")
     validation: float = Field(
         0.15,
         gt=0,
         le=0.5,
-        description="Share of the training images that the frozen and the tuned network are "
-        "compared on before either is kept.",
+        description="Share of the training images set aside to choose between the frozen and "
+        "the fine-tuned network.",
     )
     monitor: Literal["last", "score", "loss"] = Field(
         "last",
-        description="Which epoch is kept: the last one, or the best by the score (of equal ones by "
-        "the loss) or by the loss of the validation images.",
+        description="Epoch to keep: the last, or the best by the score (ties by loss) or by the "
+        "loss of the validation images.",
     )
     patience: int | None = Field(
         None,
         ge=1,
-        description="Epochs without a better one before it stops. [none; 5 where the schedule is "
-        "plateau or constant]",
+        description="Stop after this many epochs without a better one. [never; 5 if the "
+        "schedule is plateau or constant]",
     )
     trials: int | None = Field(
         None,
         ge=1,
         le=10000,
-        description="Search --tune with so many trainings, the first as asked, judged by the "
-        "validation images; anew for each fold. [none is searched; 20 with --budget]",
+        description="Number of trainings to search --tune with, the first with the given "
+        "settings, evaluated on the validation images; repeated for each fold. [no search; "
+        "20 with --budget]",
     )
     budget: Duration | None = Field(
         None,
-        description="Time for all searches together, such as 30m or 2h: what is tried then "
-        "depends on the machine. [no limit]",
+        description="Time limit for all searches together, such as 30m or 2h; what is tried "
+        "then depends on the machine. [no limit]",
     )
     tune: list[
         Literal["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"]
     ] = Field(
         default=["learning_rate", "weight_decay", "unfreeze", "layer_decay", "augment", "epochs"],
         min_length=1,
-        description="What --trials and --budget search; may be repeated. [all]",
+        description="Settings that --trials and --budget search; may be repeated. [all]",
     )
     learning_curve: bool = Field(
         False,
@@ -175,21 +184,23 @@ class FinetuneConfig(Section):
     )
     estimate: Literal["auto", "test", "cv"] = Field(
         "auto",
-        description="Where the honest number comes from: the test split, or folds, each predicted "
-        "by a model trained without it. [test if there is one, else cv]",
+        description="How performance is estimated: on the test split, or by cross-validation, "
+        "each fold predicted by a model trained without it. [test if there is one, else cv]",
     )
-    folds: int | None = Field(None, ge=2, le=100, description="Folds. [those of the run, else 5]")
+    folds: int | None = Field(
+        None, ge=2, le=100, description="Number of folds. [as in the run of --from, else 5]"
+    )
     scoring: Scoring | None = Field(
-        None, description="Score that is shown. [that of the run, else balanced_accuracy]"
+        None, description="Score to report. [as in the run of --from, else balanced_accuracy]"
     )
     seed: int | None = Field(
         None,
         ge=0,
         le=2**32 - 1,
-        description="Seed of it all. [that of the run, else 0]",
+        description="Random seed. [as in the run of --from, else 0]",
     )
     memory_mb: int = Field(
-        2048, ge=0, description="Memory for decoded images, in MB; others are decoded every time."
+        2048, ge=0, description="Memory for decoded images, in MB; the rest are decoded each time."
     )
     tensorboard: str | None = Field(
         None, description="Folder for curves in TensorBoard's format, written after each epoch."

@@ -41,7 +41,7 @@ class FitConfig(Section):
         default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
     )
     concat: bool = Field(
-        False, description="Also try the embeddings of all backbones named, side by side."
+        False, description="Also try the concatenated embeddings of all named backbones."
     )
     sampler: list[str] = Field(
         default_factory=lambda: ["none"],
@@ -49,8 +49,9 @@ class FitConfig(Section):
     )
     pca: list[Annotated[Components, BeforeValidator(_components)]] = Field(
         default=["none"],
-        description="Principal components of the scaled embeddings, fitted inside the folds: none, "
-        "so many, or those with this share of the variance, such as 0.95; may be repeated.",
+        description="Principal components of the scaled embeddings, fitted inside the folds: "
+        "none, a number of them, or enough for a share of the variance, such as 0.95; may "
+        "be repeated.",
     )
     class_weight: Literal["auto", "none", "balanced"] = Field(
         "auto",
@@ -63,41 +64,42 @@ class FitConfig(Section):
     )
     search: str = Field(
         "grid",
-        description="grid tries every value and goes on past an end that is best; random and bayes "
-        "draw --trials points from a head's space; halving tries all on few images first.",
+        description="grid tries every value and extends a range whose end is best; random and "
+        "bayes draw --trials points from a head's space; halving tries all on few images "
+        "first.",
     )
     trials: int | None = Field(
         None,
         ge=1,
-        description="Points drawn for each row; halving draws none without it. [30 for random "
-        "and bayes]",
+        description="Points to draw for each row of candidates; without it, halving tries the "
+        "grid. [30 for random and bayes]",
     )
     budget: Duration | None = Field(
         None,
-        description="Time for the search and the nested ones that evaluate it, such as 5m, 90s or "
-        "2h30m: what is tried then depends on the machine. [no limit]",
+        description="Time limit for the search and the nested searches that evaluate it, such "
+        "as 5m, 90s or 2h30m; what is tried then depends on the machine. [no limit]",
     )
     ensemble: list[Literal["vote", "stack"]] = Field(
         default_factory=list,
-        description="Also try the candidates together: vote averages their probabilities, stack "
-        "weighs them by logistic regression; may be repeated.",
+        description="Also try ensembles of the candidates: vote averages their probabilities, "
+        "stack weighs them by logistic regression; may be repeated.",
     )
     members: int | None = Field(
-        None, ge=2, le=100, description="Best candidates in an ensemble. [all of them]"
+        None, ge=2, le=100, description="Number of candidates in an ensemble, the best first. [all]"
     )
     seeds: int = Field(
         1,
         ge=1,
         le=100,
-        description="Copies of each candidate that depends on the seed, which also vote.",
+        description="Copies of each seed-dependent candidate, with different seeds; all vote.",
     )
     resume: bool = Field(
         True,
-        description="Scores are kept in RUNS/.searches as they are found, and known ones are not "
-        "fitted again; --no-resume does neither.",
+        description="Keep scores in RUNS/.searches and reuse them instead of fitting again; "
+        "--no-resume does neither.",
     )
-    cv: int = Field(5, ge=2, le=100, description="Folds of the search.")
-    scoring: Scoring = Field("balanced_accuracy", description="What the search maximises.")
+    cv: int = Field(5, ge=2, le=100, description="Number of folds of the search.")
+    scoring: Scoring = Field("balanced_accuracy", description="Score that the search maximises.")
     select: Literal["best", "1se"] = Field(
         "best",
         description="best takes the highest mean score, 1se the simplest candidate within one "
@@ -110,13 +112,16 @@ class FitConfig(Section):
         "folds (too high on average; a note says so). [test if there is one, else nested]",
     )
     holdout: float = Field(
-        0.2, gt=0, le=0.5, description="Share that --estimate holdout keeps back."
+        0.2, gt=0, le=0.5, description="Share of images that --estimate holdout sets aside."
     )
-    repeats: int = Field(5, ge=2, le=100, description="Partitions that --estimate repeated makes.")
+    repeats: int = Field(
+        5, ge=2, le=100, description="Number of partitions of --estimate repeated."
+    )
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = Field(
         "none",
-        description="How scores become probabilities, fitted out of fold; auto takes the smallest "
-        "log loss. none leaves them, and takes a temperature for heads without probabilities.",
+        description="How scores become probabilities, fitted out of fold; auto selects the "
+        "smallest log loss; none changes nothing, except a temperature for heads without "
+        "probabilities.",
     )
     threshold: str | None = Field(
         None, description=f"{THRESHOLD} Chosen out of fold. [the likeliest class]"
@@ -124,24 +129,24 @@ class FitConfig(Section):
     prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     costs: str | None = Field(
         None,
-        description="CSV file of what it costs to decide for a column's class where a row's is "
-        "true: decide for the least expected cost. [the likeliest class]",
+        description="CSV file of costs, true classes in rows and predicted classes in columns: "
+        "predict the class of least expected cost. [the likeliest class]",
     )
     learning_curve: bool = Field(
         False,
-        description="Also train the chosen classifier on fewer images, and forecast what labelling "
-        "more would add.",
+        description="Also train the chosen classifier on fewer images and forecast the gain "
+        "from labelling more.",
     )
     coverage: float = Field(
         0.9, gt=0, lt=1, description="Share of images whose prediction set holds the true class."
     )
     coverage_over: Literal["images", "classes"] = Field(
-        "images", description="Whether --coverage holds over all images or of every class."
+        "images", description="Whether --coverage holds over all images or for each class."
     )
     sets: Literal["lac", "aps", "raps"] = Field(
         "lac",
-        description="Prediction sets: lac are the smallest, aps larger for hard images and smaller "
-        "for easy ones, raps the same without long tails of many classes.",
+        description="Prediction sets: lac gives the smallest; aps larger ones for hard images, "
+        "smaller for easy; raps is aps without long tails of many classes.",
     )
     ood_rate: float = Field(
         0.01, gt=0, lt=1, description="Share of ordinary images flagged as out of distribution."
@@ -160,4 +165,4 @@ class FitConfig(Section):
     overwrite: bool = Field(False, description=OVERWRITE)
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
-    heat_maps: bool = Field(False, description=f"{HEAT_MAPS} `featx report` does so later.")
+    heat_maps: bool = Field(False, description=f"{HEAT_MAPS} `featx report` can add them later.")

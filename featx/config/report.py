@@ -16,22 +16,22 @@ def by_default() -> bool:
     return os.environ.get("FEATX_REPORT", "1") != "0"
 
 
-HEAT_MAPS = "Show on the page where in its images a linear head's decisions come from."
+HEAT_MAPS = "Show heat maps of what a linear head's decisions come from."
 
 
 class ReportConfig(Section):
     """A run as a page, and its figures and tables as files."""
 
-    output: str | None = Field(None, description="File of the page. [report.html in the run]")
+    output: str | None = Field(None, description="File for the page. [report.html in the run]")
     figures: str | None = Field(
         None, description="Folder for the figures as SVG and PNG and the tables as CSV."
     )
     dataset: str | None = Field(
-        None, description="Where the images are now. [where the run found them]"
+        None, description="Present location of the images. [where the run found them]"
     )
     cache: str | None = Field(None, description="Cache folder. [the run's]")
     threshold: str | None = Field(
-        None, description=f"{THRESHOLD} likeliest is none of these. [the run's]"
+        None, description=f"{THRESHOLD} likeliest uses no cutoff. [the run's]"
     )
     prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     heat_maps: bool = Field(True, description=HEAT_MAPS)

@@ -16,20 +16,20 @@ class ScoreConfig(Section):
     """A model and new images to one row per file."""
 
     output: str = Field("scores.csv", description="Output file: .csv, .jsonl or .parquet.")
-    top_k: int = Field(1, ge=1, description="Best classes to name in each row.")
+    top_k: int = Field(1, ge=1, description="Number of likeliest classes in each row.")
     proba: bool = Field(False, description="One column per class with its probability.")
     average_views: int = Field(
         0,
         ge=0,
         le=100,
-        description="Mean probability over each image and so many augmented views of it.",
+        description="Average the probabilities over each image and this many augmented views.",
     )
     threshold: str | None = Field(
-        None, description=f"{THRESHOLD} likeliest is none of these. [the model's]"
+        None, description=f"{THRESHOLD} likeliest uses no cutoff. [the model's]"
     )
     prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
     abstain_below: float | None = Field(
-        None, ge=0, le=1, description="Abstain from predictions less likely than this."
+        None, ge=0, le=1, description="Abstain if the predicted class is less probable than this."
     )
     sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
     sort_mode: Literal["link", "copy"] = Field(
@@ -48,13 +48,14 @@ class ScoreConfig(Section):
     )
     history: str | None = Field(
         None,
-        description="File of JSON lines to which one line on this scoring is added: date, model, "
-        "rows, shares, drift.",
+        description="JSON Lines file to append a summary of this scoring to: date, model, rows, "
+        "shares, drift.",
     )
     fail_on: Annotated[str | None, AfterValidator(check_alarms)] = Field(None, description=FAIL_ON)
     all_files: bool = Field(
         False,
-        description="Also one row, with the reason, for each file that is no image or not read.",
+        description="Also write a row, with the reason, for each file that is not an image or "
+        "not read.",
     )
     overwrite: bool = Field(False, description="Replace existing output.")
 

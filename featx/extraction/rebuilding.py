@@ -71,7 +71,7 @@ def _whose_weights(model: Model) -> ModelExtractor:
     if len(found) != 1:
         names = " and ".join(spec.backbone for spec in model.specs)
         raise UsageError(
-            f"--weights is the file of one backbone, but the model rests on {printable(names)}.",
+            f"--weights is the file of one backbone, but the model uses {printable(names)}.",
             hint="Leave --weights out and put the files where the model expects them.",
         )
     return found[0]

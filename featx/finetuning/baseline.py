@@ -125,7 +125,7 @@ def resolve_finetune(config: RunConfig) -> ResolvedFinetune:
 def _other(run: str, key: str, given: object, known: object) -> UsageError:
     return UsageError(
         f"--{key} {given} is not what the run {printable(run)} has: {known}.",
-        hint=f"Leave --{key} out to be judged on the same images, or leave out --from.",
+        hint=f"Leave --{key} out to be evaluated on the same images, or leave out --from.",
     )
 
 
@@ -141,7 +141,7 @@ def _same_backbone(extract: ExtractConfig, baseline: Run) -> ExtractConfig:
     if len(theirs.backbone) > 1:
         if chosen not in theirs.backbone:
             raise UsageError(
-                f"The run {printable(str(baseline.folder))} rests on {printable(chosen)}.",
+                f"The run {printable(str(baseline.folder))} uses {printable(chosen)}.",
                 hint="Name the one to fine-tune with --backbone.",
             )
         values["backbone"] = [chosen]

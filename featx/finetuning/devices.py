@@ -71,8 +71,8 @@ def choose_place(extract: ExtractConfig, config: FinetuneConfig) -> Place:
         choose("torch", "cpu").precision,
     }:
         console.warn(
-            "this processor does not multiply bf16: torch emulates it, and training takes several "
-            "times as long as in fp32. Leave --precision out to train in fp32."
+            "this processor does not support bf16: torch emulates it, and training takes "
+            "several times as long as in fp32. Leave --precision out to train in fp32."
         )
     devices = tuple(choice.device.split(","))
     if config.processes > 1:

@@ -74,8 +74,9 @@ class PairedChange:
             )
         if self.score_test is not None and self.score_test.high < 0:
             return (
-                f"the score of the {self.images} fell from {_change(self.score)}, more than luck "
-                f"explains (95 % of the difference: {_interval(self.score_test)})"
+                f"the score of the {self.images} fell from {_change(self.score)}, more than "
+                "chance explains (95 % interval of the difference: "
+                f"{_interval(self.score_test)})"
             )
         return None
 
@@ -86,12 +87,12 @@ class PairedChange:
             shown = "" if self.score_test is None else f" (95 %: {_interval(self.score_test)})"
             return (
                 f"The score of the {self.images} went from {_change(self.score)}, which may be "
-                f"luck{shown}, while their loss went from {_change(self.loss)}."
+                f"chance{shown}, while their loss went from {_change(self.loss)}."
             )
         if self.loss[1] > self.loss[0]:
             return (
-                f"The loss of the {self.images} rose from {_change(self.loss)}, while their score "
-                f"went from {_change(self.score)}: probabilities are less to be trusted."
+                f"The loss of the {self.images} rose from {_change(self.loss)}, while their "
+                f"score went from {_change(self.score)}: the probabilities are less reliable."
             )
         return None
 
@@ -197,7 +198,7 @@ def no_better_epoch(
         Why training ended.
     """
     if len(history) < 2:
-        return f"training ended before its first epoch did ({stopped})"
+        return f"training ended before its first epoch was complete ({stopped})"
     loss, score = "validation loss", f"validation {metric_name(scoring)}"
     watched_here = ", which was watched,"
     loss += watched_here if monitor == "loss" else ""

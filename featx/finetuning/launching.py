@@ -266,7 +266,7 @@ def _enter(
         if isinstance(own, OSError) and explain(own) is None:
             own = None
         kind = type(error).__name__
-        text = "was told to end" if kind == "KeyboardInterrupt" else f"failed: {kind}: {error}"
+        text = "was asked to stop" if kind == "KeyboardInterrupt" else f"failed: {kind}: {error}"
         with suppress(OSError):
             pipe.send(_Failure(time.monotonic(), own, text, traceback.format_exc()))
         sys.exit(1)

@@ -205,9 +205,10 @@ def _choose(
             answer.notes.append(f"The last epoch was the best: more may help (--epochs {more}).")
     if fell is not None:
         frozen.notes.append(
-            f"Fine-tuning is not kept: {fell}. Tried: {describe_recipe(context.config)}; another "
-            "recipe may do better (--preset thorough, --trials 10). The model is the frozen "
-            f"backbone with a head fitted on all {counted(len(context.part), 'training image')}."
+            f"featx keeps the frozen backbone: {fell}. Tried: {describe_recipe(context.config)}; "
+            "another recipe may do better (--preset thorough, --trials 10). The model is "
+            "that backbone with a head fitted on all "
+            f"{counted(len(context.part), 'training image')}."
         )
         return replace(frozen, not_tuned=fell), judged, change
     for seen in [c for c in (final.change, change if tested is None else None) if c is not None]:
@@ -216,8 +217,9 @@ def _choose(
     before, after = change.score
     if tested is not None and after < before:
         tuned.notes.append(
-            f"On the images that judge, the fine-tuned model scores {after:.4f} and the frozen "
-            f"one {before:.4f}. They choose nothing, so the fine-tuned one is kept; think twice."
+            f"On the held-out evaluation images, the fine-tuned model scores {after:.4f} and the "
+            f"frozen one {before:.4f}. These images play no part in selection, so the "
+            "fine-tuned one is kept; consider the frozen one."
         )
     return tuned, judged, change
 

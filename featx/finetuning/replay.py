@@ -63,7 +63,9 @@ def plan_replay(
         return None
     error_ = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
     if not error_ <= _CLOSE[task.precision]:
-        console.detail("the frozen stages are computed in every step: later ones look back at them")
+        console.detail(
+            "the frozen stages are computed in every step: later stages use their outputs"
+        )
         return None
     for start in console.each(range(0, len(rows), _BATCH), f"{task.name}, frozen stages"):
         replay.keep(rows[start : start + _BATCH])

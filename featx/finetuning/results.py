@@ -36,7 +36,7 @@ RECIPE = {
     "average_last", "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
 }  # fmt: skip
 CHOSEN = (
-    "; these folds also took part in the choice between it and the other, which makes the number "
+    "; these folds were also used to choose between it and the other model, so the number is "
     "slightly too high on average"
 )
 
@@ -139,7 +139,7 @@ class FinetuneFindings:
         images = [record.document["n_training"] for record in self.records[:-1] or self.records]
         on = f"{min(images):,}" + (f" to {max(images):,}" if min(images) < max(images) else "")
         warm = (
-            f"the frozen backbone with a head fitted on {on} images, the validation images left out"
+            f"the frozen backbone with a head fitted on {on} images, without the validation images"
         )
         tuned = "the fine-tuned backbone and head"
         if n == of:

@@ -105,7 +105,7 @@ class TrainingLoop:
             self._save()
             console.warn(
                 f"{self.task.name}: training diverged in epoch {self.progress.epoch + 1}: "
-                f"{diverged}. Kept is epoch {self.progress.best_epoch}. Try a smaller "
+                f"{diverged}. Epoch {self.progress.best_epoch} is kept. Try a smaller "
                 f"--learning-rate than {self._highest_rate:g}, or --clip."
             )
 

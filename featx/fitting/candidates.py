@@ -136,7 +136,7 @@ def plan_setups(
     if config.class_weight == "balanced":
         without = [h for h in dict.fromkeys(config.head) if not HEADS.get(h).supports_class_weight]
         if without:
-            notes.append(f"Heads that take no class weights: {', '.join(without)}.")
+            notes.append(f"Heads without support for class weights: {', '.join(without)}.")
     if n_views:
         setups += [replace(setup, views=n_views) for setup in setups]
     return setups, notes

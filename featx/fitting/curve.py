@@ -44,8 +44,8 @@ NARROWEST = 0.4  # doublings between two sizes
 FEWEST_IMAGES = 8
 FEWEST_COMPONENTS = 4
 CHOSEN_HERE = (
-    "The learning curve is on the folds that candidates were chosen on, so its levels are too high "
-    "on average: the score to report is the estimate; the curve shows what more images change."
+    "The learning curve uses the folds that candidates were selected on, so its levels are too "
+    "high on average: report the estimate, and read from the curve what more images change."
 )
 UNBOUNDED = "neg_log_loss"  # the one score whose best is 0 and not 1
 
@@ -90,7 +90,7 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
     if not free:
         notes.append(CHOSEN_HERE)
     if search.settings.rule is not None:
-        notes.append("The learning curve is of the likeliest class, without thresholds or costs.")
+        notes.append("The learning curve scores the likeliest class, without thresholds or costs.")
     joinings = _joinings(search)
     shares = _shares(search, joinings)
     scorings = list(dict.fromkeys([search.settings.scoring, "accuracy"]))

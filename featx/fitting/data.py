@@ -23,7 +23,7 @@ __all__ = ["FitData", "Part", "only_one"]
 def only_one(*names: str) -> UsageError:
     """Of embeddings that nothing can lie beside."""
     return UsageError(
-        f"--concat puts several embeddings side by side; there is only {', '.join(names)}.",
+        f"--concat concatenates several embeddings; there is only {', '.join(names)}.",
         hint="Name several backbones: --backbone A --backbone B",
     )
 

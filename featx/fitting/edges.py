@@ -87,7 +87,7 @@ def edge_notes(trials: Sequence[Trial], grid: Sequence[Trial], mean: Mean) -> li
         )
         if new:
             notes.append(
-                f"The best {name} of {trials[0].setup} lay at an end of its values: "
+                f"The best {name} of {trials[0].setup} was at an end of its grid: "
                 f"{', '.join(new)} {'was' if len(new) == 1 else 'were'} tried too."
             )
     for edge in edges(trials, mean):

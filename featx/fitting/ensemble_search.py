@@ -84,8 +84,8 @@ def _fit_members(search: FoldSearch, ensemble: EnsembleTrial, label: str) -> boo
     setup, data, refused = ensemble.setup, search.data, search.found.refused
     if data.n_folds < FEWEST_FOLDS:
         refused[setup] = (
-            f"{setup} needs {FEWEST_FOLDS} folds, because its calibration and weights must come "
-            f"from other folds than the one they are evaluated on; there are {data.n_folds}."
+            f"{setup} needs {FEWEST_FOLDS} folds, because its calibration and weights must not "
+            f"come from the fold they are evaluated on; there are {data.n_folds}."
         )
         return False
     before = dict(refused)

@@ -44,18 +44,21 @@ MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
 DESCRIPTIONS = {
     "test": "the test split, read once by the classifier fitted on all other images",
     "holdout": "a share held out, read once by the classifier fitted on all other images",
-    "nested": "nested cross-validation: each fold predicted by what a search on the others chose",
+    "nested": (
+        "nested cross-validation: each fold predicted by the model that a search on the other "
+        "folds selected"
+    ),
     "repeated": "nested cross-validation on several partitions, each image predicted once in each",
 }
 REPEATED_UNCHOSEN = (
-    "cross-validation on several partitions, each image predicted once in each; only one "
-    "candidate was tried, so nothing was chosen on it"
+    "cross-validation on several partitions, each image predicted once in each; with a single "
+    "candidate, no selection took place"
 )
 CV_CHOSEN = (
     "the search's own folds, pooled; the best of several candidates was selected on them, so the "
     "number is too high on average"
 )
-CV_UNCHOSEN = "cross-validation; only one candidate was tried, so nothing was chosen on it"
+CV_UNCHOSEN = "cross-validation; with a single candidate, no selection took place"
 IMAGE_LEVEL = (
     "cross-validation of the chosen candidate with groups ignored, for comparison: not an estimate "
     "for new groups"
@@ -253,7 +256,7 @@ def _nested_or_note(
             raise
         notes.append(
             "The estimate is the search's own cross-validation, which is too high on average "
-            f"because candidates were chosen on it: {error.message}"
+            f"because candidates were selected on it: {error.message}"
         )
         return []
 

@@ -143,8 +143,9 @@ class Explorer:
             )
         if "nested" in self.cut:
             notes.append(
-                f"The budget of {self.budget} ended the nested searches before they had tried what "
-                "the search did: they chose among less, so that the estimate is too low on average."
+                f"The budget of {self.budget} ended the nested searches before they had tried "
+                "all that the search did: they selected among fewer candidates, so the "
+                "estimate is too low on average."
             )
         return notes
 

@@ -157,7 +157,10 @@ def _select(
         raise FitError(f"Nothing could be fitted. {next(iter(refused.values()))}")
     ensembles = explorer.combine(search, best)
     if config.ensemble and len(best) < 2:
-        notes.append(f"No ensemble of {next(iter(best))} alone: name more heads or backbones.")
+        notes.append(
+            f"An ensemble needs more than one candidate, and {next(iter(best))} is the only one: "
+            "name more heads or backbones."
+        )
     best |= {e.setup: e for e in ensembles if e.setup not in refused}
     trials = [*searched, *ensembles]
     usable = [t for t in trials if t.setup in best]

@@ -62,7 +62,7 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         ids=[str(name) for name in first.ids],
         hashes=first.hashes[first.ok],
         copies=copies_of(extractions),
-        groups=filled_column(first.groups, "group", ("", "is a group of its own")),
+        groups=filled_column(first.groups, "group", ("", "forms its own group")),
         splits=filled_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
         given=first.spec.of_arrays,
@@ -90,8 +90,8 @@ def labelled(manifest: Manifest) -> Manifest:
     if not manifest.classes:
         raise FitError(
             f"{printable(manifest.source)!r} has no labels, and fit needs them.",
-            hint="Name a folder that has one folder per class in it, or a manifest whose column of "
-            "labels --label-column names.",
+            hint="Give a folder with one subfolder per class, or a manifest, and name its label "
+            "column with --label-column.",
         )
     kept = replace(manifest, rows=tuple(row for row in manifest.rows if row.label is not None))
     if len(kept) < len(manifest):

@@ -29,24 +29,23 @@ def group_note(estimates: Mapping[str, Estimate], method: str, scoring: str, *, 
     both = f"{shown['cv']} with groups kept together and {shown['image_level']} with groups ignored"
     if method == "cv":
         found = (
-            f"The chosen candidate's cross-validated {name} is {both}: only the first is of new "
-            "groups"
+            f"The chosen candidate's cross-validated {name} is {both}: only the first estimates "
+            "performance on new groups"
         )
         if free:
             return f"{found}."
         return (
-            f"{found}, and it is too high on average, because candidates were chosen on the same "
-            "folds."
+            f"{found}, and it is too high on average, because candidates were selected on the "
+            "same folds."
         )
     new = "" if method == "test" else " for new groups"  # a given test split may share some
     return (
         f"The {name} to report{new} is {shown[method]} ({WHERE[method]}). On the search's own "
-        f"folds the chosen candidate has {both}; these two show what groups change"
-        + (
-            "."
-            if free
-            else f", and candidates were chosen there{_optimistic(values, method, scoring)}."
-        )
+        f"folds the chosen candidate has {both}; the two show the effect of groups"
+    ) + (
+        "."
+        if free
+        else f", and candidates were selected there{_optimistic(values, method, scoring)}."
     )
 
 

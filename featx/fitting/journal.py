@@ -101,10 +101,10 @@ class ScoreFile:
         unsound = sum(not self._read(line) for line in lines if line)
         if unsound:
             console.warn(
-                f"{printable(str(path))}: {console.counted(unsound, 'line')} of what an earlier "
-                f"search found {'has' if unsound == 1 else 'have'} no valid checksum (changed, cut "
-                "short, or written by an older featx) and will not be used; what is missing is "
-                "fitted again."
+                f"{printable(str(path))}: {console.counted(unsound, 'line')} of an earlier "
+                f"search {'has' if unsound == 1 else 'have'} no valid checksum (changed, cut "
+                "short, or written by an older featx) and will be ignored; missing scores "
+                "are computed again."
             )
 
     def find(
@@ -131,7 +131,7 @@ class ScoreFile:
             except OSError as error:
                 self._broken = True
                 console.warn(
-                    f"{self._path}: {error.strerror}; this search starts anew when interrupted"
+                    f"{self._path}: {error.strerror}; this search would start again if interrupted"
                 )
 
     def _read(self, line: bytes) -> bool:

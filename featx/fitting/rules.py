@@ -73,7 +73,9 @@ def read_rule(config: FitConfig, classes: Sequence[str]) -> Rule | None:
         Both are given, one is malformed, or a class does not exist.
     """
     if config.threshold is not None and config.costs is not None:
-        raise ConfigError("--threshold and --costs both decide.", hint="Give one of them.")
+        raise ConfigError(
+            "--threshold and --costs both set the decision rule.", hint="Give one of them."
+        )
     if config.costs is not None:
         return CostRule(_read_costs(config.costs, classes))
     if config.threshold is None:
@@ -86,7 +88,7 @@ def _check_prevalence(config: FitConfig, classes: Sequence[str]) -> None:
     """Of more than two classes a threshold says which one the prevalence is of."""
     if config.prevalence is not None and len(classes) > 2:
         raise ConfigError(
-            f"--prevalence {config.prevalence:g} is the share of one class, and there are "
+            f"--prevalence {config.prevalence:g} is the share of one class, but there are "
             f"{len(classes)}.",
             hint="Say which with --threshold CLASS:recall=0.95.",
         )
@@ -114,9 +116,9 @@ def _read_costs(path: str, classes: Sequence[str]) -> FloatArray:
             return cells[order][:, np.argsort([wanted[name] for name in decided])]
     found = lines[0].lstrip("\ufeff") if lines else "nothing"
     raise ConfigError(
-        f"The costs '{shown}' must name each class once in the first row (decided for) and the "
-        f"first column (true class), separated by commas, semicolons or tabs. The classes: "
-        f"{printable(', '.join(classes))}. The first row: {printable(found[:200])}"
+        f"The costs '{shown}' must name each class once in the first row (predicted class) and "
+        "the first column (true class), separated by commas, semicolons or tabs. The "
+        f"classes: {printable(', '.join(classes))}. The first row: {printable(found[:200])}"
     )
 
 
@@ -130,7 +132,7 @@ def _cost_cells(shown: str, cells: Sequence[Sequence[str]], delimiter: str) -> F
                 values.append(float(number))
             except ValueError:
                 raise ConfigError(
-                    f"The costs '{shown}' must be numbers; {printable(cell)!r} is none."
+                    f"The costs '{shown}' must be numbers; {printable(cell)!r} is not one."
                 ) from None
     n = len(cells)
     if {len(row) for row in cells} != {n} or not np.isfinite(values).all():

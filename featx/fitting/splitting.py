@@ -116,7 +116,7 @@ def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
     if unknown.any():
         notes.append(
             f"{counted(int(unknown.sum()), 'image')} without a split "
-            f"{'was' if unknown.sum() == 1 else 'were'} trained on."
+            f"{'was' if unknown.sum() == 1 else 'were'} used for training."
         )
     return notes
 
@@ -140,8 +140,8 @@ def _shared_group_notes(groups: IntArray | None, kept: BoolArray, in_test: BoolA
     if groups is None or not len(shared := np.intersect1d(groups[kept], groups[in_test])):
         return []
     return [
-        f"{counted(len(shared), 'group', 'lies/lie')} in both the training and the test split, "
-        "as given: the test number does not hold for new groups."
+        f"{counted(len(shared), 'group', 'lies/lie')} in both the training and the given test "
+        "split: the test estimate does not hold for new groups."
     ]
 
 
@@ -150,16 +150,17 @@ def _copy_notes(data: FitData, in_test: BoolArray, copied: BoolArray) -> list[st
     if not data.equal:
         return []
     said = copies_sentence(data.equal, rows=data.given)
-    notes = [f"{said}. No two folds hold {'rows' if data.given else 'images'} of one set."]
+    what = "rows" if data.given else "images"
+    notes = [f"{said}. The {what} of one set are always in the same fold."]
     if copied.any():
         test_files = hash_codes(data.hashes)
         same = int((copied & np.isin(test_files, test_files[in_test])).sum())
         n, first = int(copied.sum()), data.ids[int(np.flatnonzero(copied)[0])]
         are = "1 training image is an exact copy" if n == 1 else f"{n} training images are copies"
         notes.append(
-            f"{are} of test images ({same} in equal files, {n - same} of equal pixels; the first: "
-            f"{printable(first)}); {'it was' if n == 1 else 'they were'} left out of training, "
-            "the test split is as given."
+            f"{are} of test images ({same} in equal files, {n - same} of equal pixels; the "
+            f"first: {printable(first)}); {'it was' if n == 1 else 'they were'} left out of "
+            "training; the test split is unchanged."
         )
     clash = [found.rows for found in data.equal if found.across_classes]
     if clash:

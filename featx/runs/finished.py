@@ -41,8 +41,8 @@ LEVELS = {
     "holdout": "the images held out",
     "repeated": "repeated cross-validation",
     "folds": "cross-validation whose test folds played no part in model selection",
-    "oof": "the search's own folds, on which candidates were chosen: too high on average",
-    "copies": "copies of images that the model was fitted on: too high for new images",
+    "oof": "the search's own folds, on which candidates were selected: too high on average",
+    "copies": "copies of training images: too high for new images",
 }
 
 _SHOWN = ("balanced_accuracy", "accuracy")  # metrics of a run's short form
@@ -330,8 +330,8 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     version = document.get("schema_version", 0) if isinstance(document, dict) else 0
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunError(
-            f"{printable(str(place))!r} is of a newer version of featx: its schema is {version}, "
-            f"and {SCHEMA_VERSION} is the newest that this version reads.",
+            f"{printable(str(place))!r} was written by a newer version of featx: its schema is "
+            f"{version}, and {SCHEMA_VERSION} is the newest that this version reads.",
             hint="pip install --upgrade featx",
         )
     return Run(folder, _validated(Results, document, place))
@@ -352,7 +352,7 @@ def _parsed(data: bytes, place: Path) -> Any:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _validated(kind: type[R], document: Any, place: Path) -> R:

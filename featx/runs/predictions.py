@@ -191,7 +191,9 @@ def _codes(values: Sequence[str], code: dict[str, int], column: str) -> Int:
     try:
         return np.array([code[value] for value in values], dtype=np.int64)
     except KeyError as error:
-        raise ValueError(f"{column} holds {error.args[0]!r}, none of the run's classes") from None
+        raise ValueError(
+            f"{column} holds {error.args[0]!r}, which is not a class of the run"
+        ) from None
 
 
 def _numbers(values: Sequence[str], column: str) -> Int:
@@ -201,7 +203,7 @@ def _numbers(values: Sequence[str], column: str) -> Int:
     except (ValueError, OverflowError):
         numbers = np.array([-2])
     if (numbers < -1).any():
-        raise ValueError(f"{column} holds something else than whole numbers from 0")
+        raise ValueError(f"{column} holds values other than whole numbers from 0")
     return numbers
 
 

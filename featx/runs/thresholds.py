@@ -121,7 +121,7 @@ def _warning(
         )
     else:
         within = _half_width(rates["recall"])
-        what = f"{images}: the recall that goes with {threshold.asked.rpartition(':')[2]}"
+        what = f"{images}: the recall that corresponds to {threshold.asked.rpartition(':')[2]}"
     return f"{what} is known to within {100 * within:.0f} points" if within > WIDE else None
 
 

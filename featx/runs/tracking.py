@@ -90,7 +90,7 @@ def track_run(target: str | None, run: Run) -> None:
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         console.warn(
-            f"the run in {printable(str(run.folder))} is whole, but MLflow at {shown} did not "
+            f"the run in {printable(str(run.folder))} is complete, but MLflow at {shown} did not "
             f"take it ({type(error).__name__}: {printable(reason)})"
         )
         return

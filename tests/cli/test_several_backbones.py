@@ -194,5 +194,5 @@ def test_each_is_computed_and_kept_under_its_own_fingerprint(
 
 
 def test_a_file_of_weights_has_one_owner(model: Model, here: Path) -> None:
-    with pytest.raises(UsageError, match=r"the model rests on timm:test_eff\S+ and timm:test_res"):
+    with pytest.raises(UsageError, match=r"the model uses timm:test_eff\S+ and timm:test_res"):
         score(model, "new", cache=here / "cache", weights="w.safetensors")

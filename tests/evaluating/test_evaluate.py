@@ -295,7 +295,7 @@ def test_what_is_refused(command: Featx, fitted: Run, place: Path, evaluated: An
         (("runs/fit", test, "--name", "fit"), 2, "exists"),
         (("runs/fit", test, "--split", "val"), 1, "No image of"),
         (("runs/fit", test, "--backbone", "x"), 2, "No such option"),
-        (("runs/fit", test, "--fail-on", "nothing"), 2, "is none of drift"),
+        (("runs/fit", test, "--fail-on", "nothing"), 2, "is not one of drift"),
     ):
         done = command("evaluate", *arguments)
         assert (done.code, message in done.err) == (code, True), done.err

@@ -58,7 +58,7 @@ def tuned(run: Featx, workspace: Path) -> Path:
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
         recipe = "balanced preset, one recipe of 3 epochs at learning rate 0.001, last-1 unfrozen"
-        assert f"To be tried: {recipe}, in 1 training: about " in done.err
+        assert f"featx will try {recipe}, in 1 training: about " in done.err
         assert results(folder)["finetuning"]["tried"]["recipe"] == recipe
         assert recipe in (folder / "model" / "README.md").read_text()
     return folder
@@ -275,9 +275,9 @@ def test_the_guard_keeps_the_frozen_model(
     options = [*SMALL, *NUMBERS, "--optimizer", "sgd", "--learning-rate", "50", "--clip", "0"]
     done = run("finetune", "split", *options, "--epochs", "2", "--name", "worse", "-v")
     assert done.code == 0, done.err
-    assert "Fine-tuning is not kept: training ended before its first epoch did (" in done.err
+    assert "featx keeps the frozen backbone: training ended before its first epoch" in done.err
     assert "Tried: balanced preset, one recipe of 2 epochs at learning rate 50; another" in done.err
-    assert "frozen backbone with a head fitted on all 30 training images" in done.err
+    assert "that backbone with a head fitted on all 30 training images" in done.err
     assert "not fine-tuned, since no epoch was better: the frozen backbone with a head" in done.out
     folder = workspace / "runs" / "worse"
     found = results(folder)

@@ -47,7 +47,7 @@ def test_a_fall_of_the_score_that_may_be_luck_does_not_veto() -> None:
     assert found.below("loss") is None
     remark = found.remark()
     assert remark is not None
-    assert "which may be luck (95 %: [-0.0" in remark
+    assert "which may be chance (95 %: [-0.0" in remark
     assert found.below("score") == ("the score of the validation images went from 0.9733 to 0.9667")
 
 
@@ -57,7 +57,7 @@ def test_a_fall_beyond_luck_vetoes_even_where_the_loss_falls() -> None:
     reason = found.below("loss")
     assert reason is not None
     assert reason.startswith(
-        "the score of the validation images fell from 1.0000 to 0.9000, more than luck explains"
+        "the score of the validation images fell from 1.0000 to 0.9000, more than chance explains"
     )
 
 
@@ -67,7 +67,7 @@ def test_a_loss_that_rises_vetoes_where_it_is_watched() -> None:
     assert found.loss[1] > found.loss[0]
     assert str(found.below("loss")).startswith("the loss of the validation images rose from 0.5")
     assert found.below("score") is None
-    assert "probabilities are less to be trusted" in str(found.remark())
+    assert "the probabilities are less reliable" in str(found.remark())
 
 
 def test_equal_models_are_no_reason_to_change() -> None:
@@ -85,7 +85,7 @@ def test_the_last_epoch_is_below_where_both_speak_against_it_or_luck_does_not_ex
     assert better_loss.below("last") is None
     assert str(neither.below("last")).startswith("the score of the validation images went from 0.9")
     assert ", and their loss from 0." in str(neither.below("last"))
-    assert "more than luck" in str(change(said(0, 0.4), said(30, 0.9)).below("last"))
+    assert "more than chance" in str(change(said(0, 0.4), said(30, 0.9)).below("last"))
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_nested_searches_that_end_early_are_said(batches):
     options = {"param_grid": {"ridge": {"alpha": [float(a) for a in range(1, 33)]}}}
     result = fit_heads(data(), config(budget="7s", cv=3, **options))
     assert result.document()["search"]["ended_by_budget"] == ["nested", "search"]
-    assert any("they chose among less" in n for n in result.notes)
+    assert any("they selected among fewer candidates" in n for n in result.notes)
     assert len(result.candidates[0].grid) == 8
 
 

@@ -110,7 +110,7 @@ def test_two_groups_allow_no_nested_estimate():
     assert result.settings["n_folds"] == 2
     assert result.estimate["method"] == "cv"
     assert any(
-        "because candidates were chosen on it: Nested cross-validation needs 3" in n
+        "because candidates were selected on it: Nested cross-validation needs 3" in n
         for n in result.notes
     )
     with pytest.raises(FitError, match="Nested cross-validation needs 3 folds"):
@@ -148,7 +148,7 @@ def test_copies_with_different_labels_are_named():
 def test_a_single_candidate_is_not_called_optimistic():
     result = fit_heads(make_data([20, 20]), FitConfig(**QUICK))
     assert result.estimate["method"] == "cv"
-    assert "nothing was chosen" in result.estimate["description"]
+    assert "no selection took place" in result.estimate["description"]
     assert result.estimates == {}
 
 

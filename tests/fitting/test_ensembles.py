@@ -335,7 +335,7 @@ def test_one_candidate_is_no_ensemble():
     config = FitConfig(ensemble=["vote"], cv=3, param_grid={"logreg": {"C": [0.01]}})
     result = fit_heads(make_data([9, 9]), config)
     assert len(result.candidates) == 1
-    assert [n for n in result.notes if n.startswith("No ensemble of logreg + net alone")]
+    assert [n for n in result.notes if "and logreg + net is the only one" in n]
     assert result.estimate["method"] == "cv"
 
 
@@ -391,7 +391,7 @@ def test_the_learning_curve_of_an_ensemble():
     sizes = result.learning_curve["sizes"]
     assert len(sizes) > 1
     (note,) = result.learning_curve["notes"]
-    assert "on the folds that candidates were chosen on" in note
+    assert "uses the folds that candidates were selected on" in note
     values = [size["metrics"]["balanced_accuracy"]["value"] for size in sizes]
     assert values[-1] == pytest.approx(result.chosen.cv_mean)
     assert min(values) > 0.7

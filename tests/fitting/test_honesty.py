@@ -175,7 +175,7 @@ def test_copies_of_test_images_are_left_out_of_training():
 def test_groups_in_both_splits_are_said():
     result = fit_heads(splitted(groups=np.arange(150) // 5), FitConfig(cv=3))
     assert any(
-        n.startswith("30 groups lie in both the training and the test") for n in result.notes
+        n.startswith("30 groups lie in both the training and the given test") for n in result.notes
     )
 
 

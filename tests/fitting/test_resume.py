@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, capsys):
         data(), CONFIG.model_copy(update={"estimate": "cv"}), journal=tmp_path / "file" / "x"
     )
     assert result.chosen.status == "ok"
-    assert capsys.readouterr().err.count("this search starts anew when interrupted") == 1
+    assert capsys.readouterr().err.count("this search would start again if interrupted") == 1
 
 
 def test_old_files_are_removed(tmp_path):

@@ -62,7 +62,7 @@ def test_an_altered_byte_costs_the_line_and_is_said(draw, tmp_path: Path, capsys
     file = ScoreFile(path)
     assert file.find(TRIAL, (line,)) is None
     assert [i for i in range(3) if file.find(TRIAL, (i,))] == [i for i in range(3) if i != line]
-    assert "1 line of what an earlier search found has no valid checksum" in capsys.readouterr().err
+    assert "1 line of an earlier search has no valid checksum" in capsys.readouterr().err
 
 
 def test_an_altered_score_changes_no_result(tmp_path: Path, capsys) -> None:

@@ -179,7 +179,7 @@ def test_rows_stand_beside_the_row_without_resampling(digits):
         ("knn", "none", "none"),
         ("knn", "none", "smote"),
     ]
-    assert "Heads that take no class weights: knn." in result.notes
+    assert "Heads without support for class weights: knn." in result.notes
     for candidate in result.candidates:
         assert (candidate.against_none is None) == (candidate.sampler == "none")
     smote = result.candidates[1]

@@ -127,7 +127,7 @@ def test_an_extended_grid_is_said_and_in_the_results():
     data = make_data([60, 40, 30], n_features=12, distance=1.5)
     result = fit_heads(data, FitConfig(head=["ridge"], cv=4, estimate="cv"))
     assert [g["params"]["alpha"] for g in result.chosen.grid][-2:] == [1.0, 0.1]
-    said = "The best alpha of ridge + net lay at an end of its values: 1, 0.1 were tried too."
+    said = "The best alpha of ridge + net was at an end of its grid: 1, 0.1 were tried too."
     assert said in result.notes
     assert result.document()["search"]["trials"] == 7
     own = {"ridge": {"alpha": [1e5, 1e4, 1e3]}}

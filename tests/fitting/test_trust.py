@@ -387,7 +387,7 @@ def test_costs_are_read_and_lower_what_mistakes_cost(tmp_path: Path) -> None:
         ({"threshold": "c1:f1=0.9"}, "is not of the form"),
         ({"threshold": "c1:recall=1.5"}, "is not of the form"),
         ({"threshold": "d1:recall=0.9"}, "Unknown class 'd1'. Choose from: c0, c1."),
-        ({"threshold": "c1:recall=0.9", "costs": "x.csv"}, "both decide"),
+        ({"threshold": "c1:recall=0.9", "costs": "x.csv"}, "both set"),
         ({"costs": "nowhere.csv"}, "Cannot read the costs 'nowhere.csv'"),
     ],
 )

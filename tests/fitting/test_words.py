@@ -175,7 +175,7 @@ def test_the_note_of_groups_names_the_number_to_report(estimate) -> None:
     assert numbers[: len(wanted)] == wanted
     assert metric_name("balanced_accuracy") in note
     if estimate == "cv":
-        assert "too high on average, because candidates were chosen on the same folds" in note
+        assert "too high on average, because candidates were selected on the same folds" in note
     else:
         assert f"to report for new groups is {wanted[0]} (" in note
         above = float(wanted[1]) - float(wanted[0])

@@ -84,7 +84,7 @@ def test_a_server_that_is_gone_costs_nothing_but_a_warning(
         address = f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}"
         track_run(address, run)
     said = capsys.readouterr().err
-    assert "is whole, but MLflow at http://127.0.0.1" in " ".join(said.split())
+    assert "is complete, but MLflow at http://127.0.0.1" in " ".join(said.split())
     assert featx.load_model(run.folder).classes == run.results["classes"]
 
 

@@ -173,7 +173,7 @@ def test_a_newer_schema_is_refused(folder: Path) -> None:
     document = json.loads((folder / "results.json").read_text())
     (folder / "results.json").write_text(json.dumps({**document, "schema_version": 2}))
     with pytest.raises(
-        RunError, match=r"results.json' is of a newer .* its schema is 2, and 1 is"
+        RunError, match=r"results.json' was written by a newer .* its schema is 2, and 1 is"
     ) as found:
         featx.load_run(folder)
     assert found.value.hint == "pip install --upgrade featx"
@@ -188,7 +188,7 @@ def test_a_newer_schema_is_refused(folder: Path) -> None:
         ("environment.json", "{", "", "Expecting|Extra data"),
         ("failures.csv", "sha256", "md5", "it has no column 'sha256'"),
         ("failures.csv", "'-/broken.png,", "", "row 1 has 3 of 4 cells"),
-        ("predictions.csv", "oof,0,'+", "oof,0,'*", "y_true holds '\\*', none of the run's"),
+        ("predictions.csv", "oof,0,'+", "oof,0,'*", "y_true holds '\\*', which is not a class"),
         ("curves.csv", "fold 1 of 2,0", "fold 1 of 2,one", "epoch is 'one', but input should"),
     ],
 )

@@ -66,10 +66,10 @@ def test_what_is_asked_for_is_read_strictly() -> None:
     assert parse_alarms("drift, ood=0.2,abstained=1") == {"drift": None, "ood": 0.2, "abstained": 1}
     for text, message in {
         "oodd": "did you mean 'ood'",
-        "": "is none of drift, ood",
-        "ood=2": "no share from 0 to 1",
-        "ood=": "no share",
-        "ood=nan": "no share",
+        "": "is not one of drift, ood",
+        "ood=2": "not a share from 0 to 1",
+        "ood=": "not a share",
+        "ood=nan": "not a share",
         "drift,drift": "named twice",
     }.items():
         with pytest.raises(ValueError, match=message):
