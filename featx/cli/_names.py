@@ -41,7 +41,6 @@ SECTION_HEADING: Mapping[str, str] = {
     "evaluate": "Estimate",
     "export": "Export",
     "score": "Output",
-    "evaluate": "Output",
     "report": "Output",
 }
 
