@@ -160,7 +160,7 @@ def test_its_embeddings_have_a_store_of_their_own(run: Featx, tuned: Path) -> No
     }.items() <= said.items()
     refused = run("extract", "split", "--model", "runs/tuned", "--backbone", "featx:mini-v1")
     assert refused.code == 2
-    assert "--backbone is not an option beside --model" in refused.err
+    assert "--backbone cannot be combined with --model" in refused.err
 
 
 def test_it_says_how_far_to_trust_it(tuned: Path) -> None:
