@@ -58,7 +58,7 @@ def tuned(run: Featx, workspace: Path) -> Path:
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
         recipe = "balanced preset, one recipe of 3 epochs at learning rate 0.001, last-1 unfrozen"
-        assert f"featx will try {recipe}, in 1 training: about " in done.err
+        assert f"Plan: {recipe}, in 1 training: about " in done.err
         assert results(folder)["finetuning"]["tried"]["recipe"] == recipe
         assert recipe in (folder / "model" / "README.md").read_text()
     return folder
