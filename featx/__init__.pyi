@@ -194,7 +194,7 @@ def audit(
     Raises
     ------
     UsageError
-        An option makes no sense, or the output exists and ``overwrite`` is not set.
+        An option is invalid, or the output exists and ``overwrite`` is not set.
     DatasetError, BackboneError, StoreError
         See `featx.extract`; also where no image can be read.
 
@@ -260,7 +260,7 @@ def compare(
     Raises
     ------
     UsageError
-        Fewer than two runs, a folder that is none, an unknown metric, or output that exists.
+        Fewer than two runs, a folder that is not a run, an unknown metric, or output that exists.
     ComparisonError
         The runs were not evaluated on the same images in the same way; the message says how.
 
@@ -422,7 +422,7 @@ def export_model(
 
     The network takes ``images``, uint8 RGB of shape (n, height, width, 3), upright and of any
     size, and gives ``probabilities``, float32 (n, n_classes), and ``predicted``, int64 (n,), the
-    index of the class that featx decides for. It is fp32 whatever the model was fitted with.
+    index of the class that featx predicts. It is fp32 whatever the model was fitted with.
 
     Parameters
     ----------
@@ -611,7 +611,7 @@ def extract(
     Raises
     ------
     UsageError
-        An option makes no sense.
+        An option is invalid.
     DatasetError, BackboneError, StoreError
         The data set, the backbone or the cache fails. Everything committed stays.
 
@@ -714,7 +714,7 @@ def finetune(
     report: bool = True,
     heat_maps: bool = True,
 ) -> Run:
-    """Train a backbone and its head on images, from the head that its frozen embeddings give.
+    """Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
 
     Parameters
     ----------
@@ -883,13 +883,13 @@ def finetune(
         How performance is estimated: on the test split, or by cross-validation, each fold
         predicted by a model trained without it. By default: test if there is one, else cv.
     folds : int, optional
-        Number of folds. By default: as in the run of ``from``, else 5.
+        Number of folds. By default: as in the baseline run, else 5.
     scoring : str, optional
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
-        'neg_log_loss'. Score to report. By default: as in the run of ``from``, else
+        'neg_log_loss'. Score to report. By default: as in the baseline run, else
         balanced_accuracy.
     seed : int, optional
-        Random seed. By default: as in the run of ``from``, else 0.
+        Random seed. By default: as in the baseline run, else 0.
     memory_mb : int, default 2048
         Memory for decoded images, in MB; the rest are decoded each time.
     tensorboard : path, optional
@@ -921,9 +921,9 @@ def finetune(
     Raises
     ------
     UsageError
-        An option makes no sense, the run exists, or ``from_run`` was made on other images.
+        An option is invalid, the run exists, or ``from_run`` was made on other images.
     FitError
-        The labels cannot carry an honest estimate, or are too few for a validation part.
+        The labels do not allow an honest estimate, or are too few for a validation part.
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
 
@@ -1205,9 +1205,9 @@ def fit(
     Raises
     ------
     UsageError
-        An option makes no sense, or the run exists and ``overwrite`` is not set.
+        An option is invalid, or the run exists and ``overwrite`` is not set.
     FitError
-        The labels cannot carry an honest estimate (one class, too few images of a class ...).
+        The labels do not allow an honest estimate (one class, too few images of a class ...).
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
     """
@@ -1263,7 +1263,7 @@ def fit_arrays(
     """Search a classifier on embeddings or features, estimate it honestly, and save it.
 
     The run has a report and is compared like any other; its model predicts from such rows. Equal
-    rows are found and kept together: none trains a model that is tested on another.
+    rows are found and kept together: no copy of a test row is trained on.
 
     Parameters
     ----------
@@ -1274,7 +1274,7 @@ def fit_arrays(
         Labels: text or whole numbers. A text is the name of a column of a frame or a file. By
         default the column ``y``, ``label`` or the like. Rows without a label are left out.
     groups : array-like of shape (n_rows,), or str, optional
-        What must not straddle folds: patient, plot, camera.
+        Group of each row (patient, plot, camera); a group stays in one fold.
     ids : array-like of shape (n_rows,), or str, optional
         Unique names, by which runs are compared. By default the column ``ids`` or ``id``, the
         index of a frame, or else the number of the row, from 0.
@@ -1387,7 +1387,7 @@ def fit_arrays(
     Raises
     ------
     UsageError
-        An option makes no sense, a column is not there, or the run exists.
+        An option is invalid, a column does not exist, or the run exists.
     DatasetError
         Lengths differ, or X holds NaN, infinity or no numbers.
     FitError
@@ -1503,8 +1503,8 @@ def report(
     Raises
     ------
     UsageError
-        It is no run, or output exists and ``overwrite`` is not set. The page in the run itself
-        is made of the run alone, and always made anew.
+        The folder is not a run, or output exists and ``overwrite`` is not set. The page in
+        the run itself is made from the run alone, and is always replaced.
     RunError
         A file of the run cannot be read, is not what featx writes, or is of a newer version.
 
@@ -1562,8 +1562,8 @@ def score(
     config : ScoreConfig, optional
         What is written; its ``output`` is not read here.
     extract : ExtractConfig, optional
-        Cache, device and the like. What decides the embedding is the model's, except ``weights``
-        (a file that has moved since the model was fitted).
+        Cache, device and the like. Settings of the embedding come from the model, except
+        ``weights`` (a file that has moved since the model was fitted).
     top_k : int, default 1
         Number of likeliest classes in each row.
     proba : bool, default False
@@ -1635,7 +1635,7 @@ def score(
     Raises
     ------
     UsageError
-        An option makes no sense, or something that exists would be overwritten.
+        An option is invalid, or something that exists would be overwritten.
     ModelError
         The model cannot be loaded, or the backbone on this machine is not the one it was fitted
         with; the message says what differs.

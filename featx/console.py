@@ -121,7 +121,7 @@ def _write(text: str) -> None:
 
 def _why_lost(error: OSError | ValueError) -> str:
     if isinstance(error, BrokenPipeError):
-        return "its reader has gone"
+        return "its reader has exited"
     return reason(error) if isinstance(error, OSError) else "it is closed"
 
 

@@ -3,7 +3,7 @@
 ::
 
     FeatxError                    exit code 1: the work could not be done
-    ├── UsageError                exit code 2: what was asked for makes no sense
+    ├── UsageError                exit code 2: the request is invalid
     │   ├── UnknownNameError      a name that no plug-in, column or key has
     │   └── ConfigError           a configuration file or value is wrong
     ├── MissingExtraError         an optional dependency is not installed
@@ -88,7 +88,7 @@ class FeatxError(Exception):
 
 
 class UsageError(FeatxError):
-    """What was asked for makes no sense; nothing was started."""
+    """The request is invalid; nothing was started."""
 
     exit_code = 2
 

@@ -122,7 +122,7 @@ class FolderKind:
         if not self.is_one(path):
             return f"is not {self.what} that featx wrote"
         if not self.in_place and (stranger := next(self.strangers(path), None)) is not None:
-            changed = "which featx did not put there, or which was changed since"
+            changed = "which featx did not write, or which has changed since"
             return f"holds '{printable(stranger)}', {changed}"
         return None
 
@@ -240,7 +240,7 @@ def _columns(path: Path) -> list[str]:
 
 def _parquet_columns(path: Path) -> list[str]:
     if file_start(path, 4) != b"PAR1":
-        raise OddFileError(f"{path} is no Parquet")
+        raise OddFileError(f"{path} is not a Parquet file")
     try:
         from pyarrow import parquet
     except ImportError:  # nobody can write one then, so nothing is to be replaced

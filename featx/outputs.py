@@ -134,8 +134,8 @@ class Claims:
             return Path(path)
         found = free_name(Path(path))
         console.warn(
-            f"{output.shown} was written by somebody else meanwhile and is left alone; the result "
-            f"is in {printable(os.fspath(found))}"
+            f"{output.shown} was written by another program meanwhile and is left unchanged; the "
+            f"result is in {printable(os.fspath(found))}"
         )
         return found
 
@@ -234,8 +234,8 @@ def _check_there(output: Output) -> None:
     if isinstance(kind, FolderKind) and target.is_dir() and not target.is_symlink():
         if not kind.in_place and is_mount(target):
             raise UsageError(
-                f"The output {output.shown} is where a disk is mounted, which cannot be replaced.",
-                hint="Name a folder in it.",
+                f"The output {output.shown} is a mount point, which cannot be replaced.",
+                hint="Name a folder inside it.",
             )
         if is_empty(target):
             return
@@ -310,7 +310,7 @@ def check_clear(output: Output, used: Iterable[Used]) -> None:
 
 def _clash(output: Output, how: str, used: Used) -> UsageError:
     place = printable(os.fspath(used.path))
-    hint = "No command writes to what it reads. Choose a place beside it"
+    hint = "No command overwrites its input. Choose another place"
     if how == "lies inside" and output.flag.startswith("-"):
         name = Path(output.path if output.inside is None else output.inside).name
         beside = path_beside(used.path, name or "results")

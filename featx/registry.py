@@ -203,7 +203,7 @@ class Registry:
         if fault:
             raise PluginError(
                 f"{what} ({printable(found.entry.value)}) cannot be used: {fault}.",
-                hint="docs/plugins.md says what a plug-in has to be.",
+                hint="docs/plugins.md describes what a plug-in must provide.",
             )
         return plugin
 
@@ -211,7 +211,7 @@ class Registry:
         packages = [str(b.origin) for b in brought]
         makers = " and ".join((["featx itself"] if own else []) + packages)
         return PluginError(
-            f"The {self.kind} {name!r} comes from {makers}; a name may have one meaning only.",
+            f"The {self.kind} {name!r} comes from {makers}; names must be unique.",
             hint=f"pip uninstall {brought[0].origin.package}, or ask its authors for another name.",
         )
 

@@ -160,8 +160,8 @@ def put_back(target: Path) -> None:
         os.rename(newest, target)  # noqa: PTH104
         fsync_directory(target.parent)
         console.warn(
-            f"{printable(str(target))} was being replaced when that command was killed; the old "
-            "one is back in its place"
+            f"{printable(str(target))} was being replaced when that command was killed; featx "
+            "has restored the old one"
         )
 
 

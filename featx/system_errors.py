@@ -14,15 +14,15 @@ from featx.files import TEMPORARY_PATTERN, printable
 __all__ = ["explain", "in_words", "reason", "writing"]
 
 _SPACE = "Free some space"
-_PLACE = "Choose a place that can be written, or mend its permissions"
-_DRIVE = "See that the drive is there and sound"
-_PATH = "Mend the path"
+_PLACE = "Choose a writable place, or correct its permissions"
+_DRIVE = "Check that the drive is connected and healthy"
+_PATH = "Correct the path"
 
 #: Why, and what to do before the same command is run again.
 _SENTENCES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("no space is left on the disk", _SPACE),
     errno.EDQUOT: ("the disk quota is used up", _SPACE),
-    errno.EFBIG: ("the file system holds no file as large", "Choose another disk"),
+    errno.EFBIG: ("the file is too large for the file system", "Choose another disk"),
     errno.EROFS: ("the file system is read-only", _PLACE),
     errno.EACCES: ("permission is denied", _PLACE),
     errno.EPERM: ("the system does not permit it", _PLACE),
@@ -42,7 +42,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.ENOTDIR: ("a part of its path is a file, not a folder", _PATH),
     errno.EISDIR: ("it is a folder, not a file", _PATH),
     errno.ENOENT: ("it does not exist, or no longer", _PATH),
-    errno.ELOOP: ("its links lead in a circle", _PATH),
+    errno.ELOOP: ("its links form a loop", _PATH),
     errno.EEXIST: ("something of its name is there", "Choose another name"),
     errno.ENOTEMPTY: ("something of its name is there", "Choose another name"),
     errno.ENOTSUP: ("its file system cannot do that", "Choose a place on another disk"),
@@ -50,7 +50,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.EINVAL: ("the system refuses its name or its file system", "Choose another place"),
 }
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # of the target, whatever they name
-_KEPT = "What was written before is kept."
+_KEPT = "Files already written are kept."
 _NOTE = "featx_writing"
 
 

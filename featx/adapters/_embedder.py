@@ -21,7 +21,7 @@ __all__ = ["ImageEmbedder"]
 
 
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Embed images with a frozen backbone: the numbers of `featx.extract`, in a pipeline.
+    """Embed images with a frozen backbone in a pipeline, with the values of `featx.extract`.
 
     It learns nothing: ``fit`` checks the parameters, and ``transform`` may be called without it.
     Embeddings are computed once for each image and setting: kept in the cache where one is given,
@@ -51,7 +51,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         As ``--interpolation`` and ``--resize``.
     decode : {"reference", "scaled"}, default "reference"
     range : str, default "full"
-        ``"full"`` or ``"LOW-HIGH"``: what becomes black and white in images of more than 8 bits.
+        ``"full"`` or ``"LOW-HIGH"``: values shown as black and white in images of more than 8 bits.
     engine, device : str, default "auto"
     precision : {"auto", "fp32", "bf16", "fp16"}, default "auto"
     batch_size : int or "auto", default "auto"
@@ -63,9 +63,9 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     Raises
     ------
     ConfigError, UnknownNameError, BackboneError
-        By ``fit`` and ``transform``: a parameter makes no sense.
+        By ``fit`` and ``transform``: a parameter is invalid.
     UsageError, DecodeError
-        By ``transform``: an image is not one, or cannot be read; the message names it.
+        By ``transform``: an input is not an image, or cannot be read; the message names it.
 
     Examples
     --------

@@ -26,15 +26,15 @@ __all__ = ["LeakFreeKFold"]
 
 
 class LeakFreeKFold(BaseCrossValidator):
-    """Folds that neither a group nor a set of identical images straddles, stratified by class.
+    """Stratified folds that keep groups and identical images together.
 
     For the same images, labels, groups and seed these are the folds that `featx.fit` searches on.
 
     Parameters
     ----------
     n_splits : int, default 5
-        Folds. Fewer are made, with a warning, where fewer than that many separate images or groups
-        hold the second most spread class.
+        Number of folds. Fewer are made, with a warning, if the class with the second-most separate
+        images or groups has fewer of them.
     random_state : int, default 0
         Seed; ``--seed`` of ``featx fit``.
 
@@ -42,7 +42,7 @@ class LeakFreeKFold(BaseCrossValidator):
     -----
     Copies are found in ``X``. Of embeddings (any numeric array of two dimensions), equal rows are
     copies. Of images (what `featx.ImageEmbedder` takes), equal files and equal decoded pixels are.
-    Of anything else, such as ``np.zeros(n)``, nothing is known, and only groups stay together.
+    In any other ``X``, such as ``np.zeros(n)``, no copies are found; only groups stay together.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class LeakFreeKFold(BaseCrossValidator):
         y : sequence of length n
             Labels.
         groups : sequence of length n, optional
-            What must not straddle folds; None or an empty text is a group of its own.
+            Group of each image, kept in one fold; None or an empty text forms its own group.
 
         Raises
         ------

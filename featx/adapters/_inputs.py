@@ -116,7 +116,7 @@ def refuse_failures(failures: list[Failure], manifest: Manifest) -> None:
     first = failures[0]
     place = next(i for i, row in enumerate(manifest.rows) if row.id == first.id)
     named = "" if first.id == f"image {place}" else f" ({printable(first.id)!r})"
-    more = f" So it is with {len(failures) - 1} more." if len(failures) > 1 else ""
+    more = f" The same holds for {len(failures) - 1} more." if len(failures) > 1 else ""
     is_folder = Path(first.path).is_dir()
     raise DecodeError(
         f"Image {place}{named} cannot be read: {first.reason}.{more}",

@@ -76,7 +76,7 @@ def audit(dataset: str | os.PathLike[str], **options: Any) -> FinishedAudit:
     Raises
     ------
     UsageError
-        An option makes no sense, or the output exists and ``overwrite`` is not set.
+        An option is invalid, or the output exists and ``overwrite`` is not set.
     DatasetError, BackboneError, StoreError
         See `featx.extract`; also where no image can be read.
 

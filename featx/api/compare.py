@@ -67,7 +67,7 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     Raises
     ------
     UsageError
-        Fewer than two runs, a folder that is none, an unknown metric, or output that exists.
+        Fewer than two runs, a folder that is not a run, an unknown metric, or output that exists.
     ComparisonError
         The runs were not evaluated on the same images in the same way; the message says how.
 
@@ -189,6 +189,6 @@ def _refuse_training_options(config: CompareConfig, overrides: tuple[str, ...]) 
     for flag, value in given.items():
         if value:
             raise UsageError(
-                f"{flag} is for runs that are still to be made; these are finished.",
-                hint="With a data set in their place, add --finetune.",
+                f"{flag} applies to new runs; these are finished.",
+                hint="To make both runs, give a data set and --finetune.",
             )

@@ -67,14 +67,14 @@ def evaluate(
     Returns
     -------
     Run
-        ``run.results.estimate`` has every metric on the images that are no copies of training
+        ``run.results.estimate`` has every metric on the images that are not copies of training
         images; ``run.results.evaluation`` what else was found. Its ``model`` is the one that was
-        evaluated, where it was.
+        evaluated, at its own path.
 
     Raises
     ------
     UsageError
-        An option makes no sense, or the run exists and ``overwrite`` is not set.
+        An option is invalid, or the run exists and ``overwrite`` is not set.
     ModelError
         The model cannot be loaded, or its backbone is not the one it was fitted with.
     FitError
@@ -146,8 +146,8 @@ def _refuse_others(config: RunConfig) -> None:
             type(config).model_fields[name].get_default(call_default_factory=True),
         ):
             raise UsageError(
-                f"A configuration with a section evaluate fits nothing, and has a section {name}.",
-                hint="Give each a configuration of its own.",
+                f"A configuration with a section evaluate cannot also have a section {name}.",
+                hint="Use separate configurations.",
             )
 
 

@@ -37,7 +37,7 @@ def export_model(
 
     The network takes ``images``, uint8 RGB of shape (n, height, width, 3), upright and of any
     size, and gives ``probabilities``, float32 (n, n_classes), and ``predicted``, int64 (n,), the
-    index of the class that featx decides for. It is fp32 whatever the model was fitted with.
+    index of the class that featx predicts. It is fp32 whatever the model was fitted with.
 
     Parameters
     ----------

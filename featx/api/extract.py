@@ -45,7 +45,7 @@ def extract(
     Raises
     ------
     UsageError
-        An option makes no sense.
+        An option is invalid.
     DatasetError, BackboneError, StoreError
         The data set, the backbone or the cache fails. Everything committed stays.
 

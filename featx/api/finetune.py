@@ -60,7 +60,7 @@ _NOT_TAKEN: LeaveOut = {ExtractConfig: frozenset({"views", "augment", "cluster",
 
 @keywords(DatasetConfig, ExtractConfig, FinetuneConfig, leave_out=_NOT_TAKEN)
 def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
-    """Train a backbone and its head on images, from the head that its frozen embeddings give.
+    """Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     Raises
     ------
     UsageError
-        An option makes no sense, the run exists, or ``from_run`` was made on other images.
+        An option is invalid, the run exists, or ``from_run`` was made on other images.
     FitError
-        The labels cannot carry an honest estimate, or are too few for a validation part.
+        The labels do not allow an honest estimate, or are too few for a validation part.
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
 
@@ -232,6 +232,6 @@ def _extract(manifest: Manifest, config: ExtractConfig) -> Extraction:
     if len(extractions) != 1:
         raise UsageError(
             f"One embedding can be fine-tuned at a time; these layers give {len(extractions)}.",
-            hint="Leave --separate out: layers are then side by side.",
+            hint="Leave --separate out: the layers are then concatenated.",
         )
     return extractions[0]

@@ -65,9 +65,9 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     Raises
     ------
     UsageError
-        An option makes no sense, or the run exists and ``overwrite`` is not set.
+        An option is invalid, or the run exists and ``overwrite`` is not set.
     FitError
-        The labels cannot carry an honest estimate (one class, too few images of a class ...).
+        The labels do not allow an honest estimate (one class, too few images of a class ...).
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
     """
@@ -94,7 +94,7 @@ def fit_arrays(
     """Search a classifier on embeddings or features, estimate it honestly, and save it.
 
     The run has a report and is compared like any other; its model predicts from such rows. Equal
-    rows are found and kept together: none trains a model that is tested on another.
+    rows are found and kept together: no copy of a test row is trained on.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def fit_arrays(
         Labels: text or whole numbers. A text is the name of a column of a frame or a file. By
         default the column ``y``, ``label`` or the like. Rows without a label are left out.
     groups : array-like of shape (n_rows,), or str, optional
-        What must not straddle folds: patient, plot, camera.
+        Group of each row (patient, plot, camera); a group stays in one fold.
     ids : array-like of shape (n_rows,), or str, optional
         Unique names, by which runs are compared. By default the column ``ids`` or ``id``, the
         index of a frame, or else the number of the row, from 0.
@@ -124,7 +124,7 @@ def fit_arrays(
     Raises
     ------
     UsageError
-        An option makes no sense, a column is not there, or the run exists.
+        An option is invalid, a column does not exist, or the run exists.
     DatasetError
         Lengths differ, or X holds NaN, infinity or no numbers.
     FitError

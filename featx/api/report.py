@@ -42,8 +42,8 @@ def report(run: Run | str | os.PathLike[str], **options: Any) -> Path:
     Raises
     ------
     UsageError
-        It is no run, or output exists and ``overwrite`` is not set. The page in the run itself
-        is made of the run alone, and always made anew.
+        The folder is not a run, or output exists and ``overwrite`` is not set. The page in
+        the run itself is made from the run alone, and is always replaced.
     RunError
         A file of the run cannot be read, is not what featx writes, or is of a newer version.
 

@@ -70,8 +70,8 @@ def score(
     config : ScoreConfig, optional
         What is written; its ``output`` is not read here.
     extract : ExtractConfig, optional
-        Cache, device and the like. What decides the embedding is the model's, except ``weights``
-        (a file that has moved since the model was fitted).
+        Cache, device and the like. Settings of the embedding come from the model, except
+        ``weights`` (a file that has moved since the model was fitted).
     **options
 
     Returns
@@ -81,7 +81,7 @@ def score(
     Raises
     ------
     UsageError
-        An option makes no sense, or something that exists would be overwritten.
+        An option is invalid, or something that exists would be overwritten.
     ModelError
         The model cannot be loaded, or the backbone on this machine is not the one it was fitted
         with; the message says what differs.
@@ -150,11 +150,13 @@ class _Scoring:
         """Score rows of numbers, of a file or in memory."""
         if self.config.sort_into is not None or self.config.average_views:
             flag = "sort-into" if self.config.sort_into is not None else "average-views"
-            raise UsageError(f"--{flag} is about images, and these are rows of numbers.")
+            raise UsageError(f"--{flag} applies to images, but these are rows of numbers.")
         extraction = given_extraction(arrays_for(self.model, rows))
         if not any(spec.of_arrays for spec in self.model.specs):
             names = printable(" and ".join(spec.backbone for spec in self.model.specs))
-            console.warn(f"the rows are taken to be embeddings of {names}, which cannot be checked")
+            console.warn(
+                f"featx assumes that the rows are embeddings of {names}, which it cannot check"
+            )
         tell_failures(extraction)
         groups = {row.id: row.group for row in extraction.manifest.rows if row.group}
         return self._finished([extraction], groups)

@@ -34,7 +34,7 @@ class ArchiveReader:
         try:
             size = path.stat().st_size
             if size > limit:
-                raise ModelError(f"{path} is larger than a model may be ({limit} bytes).")
+                raise ModelError(f"{path} is larger than the limit for a model ({limit} bytes).")
             self._zip = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
@@ -52,7 +52,7 @@ class ArchiveReader:
         expanded = sum(info.file_size for info in infos)
         if expanded > min(limit, MAX_EXPANSION * size):
             raise ModelError(
-                f"{path} is {size} bytes and would expand to {expanded}; that is no model."
+                f"{path} is {size} bytes and would expand to {expanded}, too much for a model."
             )
 
     def _check_entry(self, info: zipfile.ZipInfo) -> None:
@@ -94,7 +94,7 @@ class ArchiveReader:
         except Exception as error:  # zlib.error, EOFError, BadZipFile, struct.error: all one thing
             raise ModelError(f"{self.path}: {name} is damaged: {error}.") from None
         if not whole:
-            raise ModelError(f"{self.path}: {name} is larger than it may be ({limit} bytes).")
+            raise ModelError(f"{self.path}: {name} is larger than the limit ({limit} bytes).")
         return data
 
 

@@ -75,7 +75,7 @@ class Drift:
         ModelError
             It is something else, or its arrays do not fit each other or the model.
         """
-        what = f"{source}: what new images are to be held against"
+        what = f"{source}: the reference sample for the drift test"
         drift = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
         predicted, n_places = drift.predicted, len(drift.directions) + 1
         if not (

@@ -65,7 +65,7 @@ class FolderReader:
             # a read allocates what it is asked for, so never ask for the limit itself
             data = stream.read(min(status.st_size, limit) + 1)
         if len(data) > limit:
-            raise ModelError(f"{path} is larger than it may be ({limit} bytes).")
+            raise ModelError(f"{path} is larger than the limit ({limit} bytes).")
         return data
 
 

@@ -171,7 +171,7 @@ class Model:
         Raises
         ------
         UsageError
-            ``images`` holds something else, or an option makes no sense.
+            ``images`` holds something else, or an option is invalid.
         ModelError, BackboneError
             See `featx.score`.
         """
@@ -332,8 +332,8 @@ class Model:
             raise ModelError(
                 f"These embeddings have {width}; the model was fitted on {self.n_features} "
                 f"features of {printable(' and '.join(s.backbone for s in self.specs))}.",
-                hint="Extract them with what the model names; of several, put them side by side. "
-                "X has one row an image: of one embedding x, give x[None].",
+                hint="Extract them with the backbones of the model; concatenate several. X has "
+                "one row per image: for a single embedding x, give x[None].",
             )
         if X.dtype.kind != "f" or not np.isfinite(X).all():
             raise ModelError(

@@ -87,7 +87,7 @@ class Novelty:
         ModelError
             It is something else, or its arrays do not fit each other or the embeddings.
         """
-        what = f"{source}: what the out-of-distribution score is computed from"
+        what = f"{source}: the data for the out-of-distribution score"
         novelty = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
         rest = novelty.rest[0]
         if not len(novelty.means) or not rest > 0 or (novelty.variances < rest).any():

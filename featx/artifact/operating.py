@@ -84,7 +84,7 @@ class OperatingCurves:
         ModelError
             It is something else, or its arrays do not fit each other or the model.
         """
-        what = f"{source}: what cutoffs are chosen by"
+        what = f"{source}: the sample that cutoffs are chosen on"
         curves = cls(**decode_arrays(data, FIELDS, {"n_classes": n_classes}, what=what))
         if not curves._sound():
             raise ModelError(f"{what} is malformed.")

@@ -29,18 +29,18 @@ def check_head(described: HeadEntry, what: str) -> None:
         known = f"Known heads: {', '.join(HEADS.names())}."
         if needed is None:
             raise ModelError(
-                f"{what} is of the head {head!r}, which is not here.",
-                hint=f"Install what brings it. {known}",
+                f"{what} needs the head {head!r}, which is not installed.",
+                hint=f"Install the package that provides it. {known}",
             )
         raise ModelError(
-            f"{what} is of the head {head!r} of the package {needed.origin}, which is not "
+            f"{what} needs the head {head!r} of the package {needed.origin}, which is not "
             "installed.",
             hint=f"pip install {needed.origin.requirement}\n{known}",
         )
     here = HEADS.origin(described.head)
     if needed is not None and here is not None and here.package != needed.package:
         raise ModelError(
-            f"{what} is of the head {head!r} of the package {needed.origin}; here another "
+            f"{what} needs the head {head!r} of the package {needed.origin}; here another "
             f"package, {here}, brings a head of this name.",
             hint=f"pip uninstall {here.package}, then pip install {needed.origin.requirement}",
         )

@@ -78,7 +78,8 @@ def read_threshold(text: str, classes: Sequence[str], prevalence: float | None =
     if metric not in METRICS or not least <= target <= 1:
         raise ConfigError(
             f"--threshold {text!r} is not of the form {FORMS}.",
-            hint="The number is above 0 and at most 1; false alarms are so many in so many images.",
+            hint="The number must be above 0 and at most 1; false alarms are a count in a "
+            "number of images.",
         )
     if name not in classes:
         raise UnknownNameError("class", name, classes)

@@ -67,7 +67,7 @@ def _described(output: Any) -> str:
 
 def _refused(network: Network, pooling: str, why: str) -> BackboneError:
     return BackboneError(
-        f"Pooling {pooling!r} of {network.name} is refused: {why}.",
+        f"Pooling {pooling!r} of {network.name} is not possible: {why}.",
         hint="Leave --pooling out for the network's own pre-logits, use another pooling, or name "
         f"a layer with --layer; featx backbones {network.name} --layers lists them.",
     )

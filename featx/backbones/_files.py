@@ -85,7 +85,7 @@ def find_file(path: str | Path) -> Path:
             "which does not exist."
         )
     if path.exists():
-        raise BackboneError(f"Weights file {str(path)!r} is no regular file.")
+        raise BackboneError(f"Weights file {str(path)!r} is not a regular file.")
     raise WeightsNotFoundError(
         f"Weights file {str(path)!r} does not exist.",
         hint="Give --weights a .safetensors, .pt or .pth file.",
@@ -172,7 +172,7 @@ def _read_torch(path: Path) -> Any:
         with torch.serialization.safe_globals(stand_ins):
             return _load(path)
     except pickle.UnpicklingError:
-        raise _broken(path, "its pickle is not one of tensors and settings alone") from None
+        raise _broken(path, "its pickle holds more than tensors and settings") from None
 
 
 def _load(path: Path) -> Any:
@@ -236,15 +236,15 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
 def _more_than_tensors(path: Path, names: list[str]) -> BackboneError:
     if any(name.startswith("torch.nn.modules.") for name in names):
         return BackboneError(
-            f"Weights file {str(path)!r} holds a whole pickled network, which is more than "
-            "tensors: reading it would run code from the file.",
+            f"Weights file {str(path)!r} holds a whole pickled network, not just tensors: "
+            "reading it would run code from the file.",
             hint=f"In the program that made it: {_HINT}",
         )
     listed = f" ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})" if names else ""
     return BackboneError(
         f"Weights file {str(path)!r} holds more than tensors and was not loaded: "
         f"reading the rest{listed} would run code from the file.",
-        hint=f"Where you trust it, load it in the program that made it. {_HINT}",
+        hint=f"If you trust it, load it in the program that made it. {_HINT}",
     )
 
 
@@ -269,9 +269,9 @@ def _set_of(value: Any, path: Path) -> Mapping[str, Tensor]:
         if not known and len(sets) > 1:
             raise BackboneError(
                 f"Weights file {str(path)!r} holds {len(sets)} sets of tensors "
-                f"({', '.join(sets[:6])}), and none of them has a name by which featx would "
-                f"choose it ({', '.join(_SETS[:4])}, …).",
-                hint="Save the one that you want alone.",
+                f"({', '.join(sets[:6])}), none under a name that featx would choose "
+                f"({', '.join(_SETS[:4])}, …).",
+                hint="Save only the one that you want.",
             )
         taken = (known or sets)[0]
         if len(sets) > 1:

@@ -156,7 +156,7 @@ def _check_hash(file: Path, what: str, *, where: Path) -> None:
         raise BackboneError(
             f"{where} is not what was published for {what}: "
             f"its SHA-256 begins {found[: len(match[1])]}, not {match[1]}.",
-            hint="Delete it if it is there and run again, or copy it here again.",
+            hint="Delete it if it exists and run again, or copy it here again.",
         )
 
 

@@ -90,12 +90,12 @@ def not_weights(path: Path) -> tuple[str, str | None]:
     if head[:1] == b"\x08" and re.search(rb"pytorch|onnx|tf2onnx|skl2onnx|\x12[\x01-\x20]", head):
         return "an ONNX model, or another protocol buffer, not weights for torch", _SAVE
     if not head.strip(b"\0"):
-        return f"{size:,} bytes that begin with zeros only", (
-            "Its download or copy broke off; download or copy it again."
+        return f"{size:,} bytes, the first of them all zeros", (
+            "Its download or copy was interrupted; download or copy it again."
         )
     return _text(head) or (
-        f"no file of weights: it begins with the bytes {head[:8].hex(' ')}",
-        "Give --weights a file of torch.save or safetensors.",
+        f"not a weights file: it begins with the bytes {head[:8].hex(' ')}",
+        "Give --weights a file written by torch.save or safetensors.",
     )
 
 
@@ -144,7 +144,8 @@ def _text(head: bytes) -> tuple[str, str | None] | None:
         )
     if start.startswith(("<!doctype html", "<html", "<head", "<!--", "<script", "<body")):
         return "a web page, not weights", (
-            "The address may need a login or be that of a page about the file; download the file."
+            "The address may need a login, or may be a page about the file; download the file "
+            "itself."
         )
     if start.startswith("<"):
         return "an XML text, not weights", None

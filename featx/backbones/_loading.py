@@ -108,10 +108,10 @@ def parse_name(name: str) -> tuple[Source, str]:
     prefix, colon, rest = name.partition(":")
     if not colon or not rest:
         raise UsageError(
-            f"Backbone {name!r} has no prefix that names its source; "
-            f"allowed are {', '.join(f'{s}:NAME' for s in SOURCES.names())}.{_holding(name)}",
+            f"Backbone {name!r} has no prefix for its source; allowed are "
+            f"{', '.join(f'{s}:NAME' for s in SOURCES.names())}.{_holding(name)}",
             hint=f"{shell_line('featx', 'backbones', as_argument(name or 'resnet'))} lists "
-            "backbones whose name holds this.",
+            "backbones with this in their name.",
         )
     source: Source = SOURCES.get(prefix)
     return source, rest
@@ -218,8 +218,8 @@ def _prove_independent(network: Network, tapped: TappedNetwork, x: Tensor) -> No
     if not all(bool(vector.isfinite().all()) for vector in vectors):
         some = ", ".join(network.fitted.absent[:6])
         raise BackboneError(
-            f"{str(network.weights_file)!r} lacks {len(before)} tensors that this embedding of "
-            f"{network.name} is computed with: {some}.",
+            f"{str(network.weights_file)!r} lacks {len(before)} tensors needed for this "
+            f"embedding of {network.name}: {some}.",
             hint="Where the file ends before the head, --pooling avg takes the features before it.",
         )
 

@@ -72,7 +72,7 @@ def pool(x: Tensor, pooling: str, layout: TokenLayout, *, what: str) -> Tensor:
     Raises
     ------
     BackboneError
-        The pooling makes no sense for such an output.
+        The pooling is not possible for such an output.
     """
     if x.ndim == 2:
         return _vector(x, pooling, layout, what)
@@ -110,8 +110,8 @@ def _vector(x: Tensor, pooling: str, layout: TokenLayout, what: str) -> Tensor:
     if pooling in ("own", "flatten"):
         return x.clone()
     raise BackboneError(
-        f"Pooling {pooling!r} of layer {what!r} of {layout.name}: "
-        f"it gives one vector of {x.shape[1]} already.",
+        f"Pooling {pooling!r} of layer {what!r} of {layout.name}: its output is already one "
+        f"vector of {x.shape[1]}.",
         hint="Leave --pooling out for this layer.",
     )
 

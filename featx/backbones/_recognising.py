@@ -60,8 +60,8 @@ def recognise_backbone(path: str | Path) -> str:
             hint=f"Name the one that the file was saved from, for instance --backbone {names[0]}",
         )
     raise UsageError(
-        f"The {len(state)} tensors of {str(path)!r} are, as they are named and shaped, those of no "
-        "backbone that featx can recognise.",
+        f"The {len(state)} tensors of {str(path)!r} do not match, by name and shape, any "
+        "backbone that featx recognises.",
         hint="Name the architecture that the file was saved from with --backbone; "
         "`featx backbones` lists all.",
     )

@@ -52,7 +52,7 @@ def find_stages(network: Network, x: Tensor) -> list[str]:
         stages = _spread(_blocks(list(levels))) or stages
     if not stages:
         raise BackboneError(
-            f"{network.name} has no stages at this input size: it gives no map of features.",
+            f"{network.name} has no stages at this input size: it outputs no feature map.",
             hint="Leave --layer out, or raise --size.",
         )
     return stages

@@ -169,8 +169,8 @@ class TappedNetwork(nn.Module):
         for tap in self._taps:
             if tap not in taken:
                 raise BackboneError(
-                    f"Layer {tap.layer!r} of {self.network.name} gives nothing here: "
-                    "its module is not called on the way to the pre-logits.",
+                    f"Layer {tap.layer!r} of {self.network.name} gives no output here: its "
+                    "module is not called in computing the pre-logits.",
                     hint=f"featx backbones {self.network.name} --layers lists those that are.",
                 )
 
@@ -239,8 +239,8 @@ def _named(network: Network, layer: str, poolings: tuple[str, ...]) -> list[tupl
         raise UnknownNameError(f"pooling of layer {layer!r}", own, POOLINGS)
     if layer == PRE_LOGITS and (colon or poolings):
         raise UsageError(
-            f"Pooling {own or poolings[0]!r} of the pre-logits of {network.name}: "
-            "they are one vector already.",
+            f"Pooling {own or poolings[0]!r} of the pre-logits of {network.name}: they are "
+            "already one vector.",
             hint="Leave --pooling out, or name the layer to pool with --layer.",
         )
     return [(layer, pooling) for pooling in ([own] if colon else poolings or ["own"])]
@@ -252,7 +252,8 @@ def _stage_taps(
     """Every stage with every pooling; after them the pre-logits, which need none, for ``auto``."""
     if len(layers) > 1:
         raise UsageError(
-            f"--layer {' --layer '.join(layers)}: {STAGES_LAYER!r} and {AUTO_LAYER!r} stand alone.",
+            f"--layer {' --layer '.join(layers)}: {STAGES_LAYER!r} and {AUTO_LAYER!r} cannot be "
+            "combined with other layers.",
             hint="Give only one of them, or name the layers yourself.",
         )
     stages = find_stages(network, x)

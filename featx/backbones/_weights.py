@@ -184,7 +184,7 @@ def _take(module: nn.Module, fitting: list[_Form], what: str) -> Fitted:
             raise BackboneError(
                 f"{what} in one way only: it holds {len(fitting)} sets of weights that fit, under "
                 f"the prefixes {names}.",
-                hint="Save the tensors of one of them alone, without the prefix.",
+                hint="Save the tensors of only one of them, without the prefix.",
             )
     for head in form.dropped:
         module.set_submodule(head, nn.Identity())

@@ -162,7 +162,7 @@ def _preprocess(cfg: dict[str, Any], name: str) -> Preprocess:
     config = _data_config(cfg)
     if config["crop_mode"] == "border":
         raise BackboneError(
-            f"{name} wants images padded to a square, which featx does not do.",
+            f"{name} needs images padded to a square, which featx does not do.",
             hint="Choose another backbone; `featx backbones timm:` lists them.",
         )
     channels, height, width = config["input_size"]

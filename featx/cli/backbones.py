@@ -28,7 +28,11 @@ __all__ = ["command"]
 )
 @argument("filter", required=False)
 @option(
-    "--limit", type=click.IntRange(0), metavar="N", default=25, help="Most rows; 0 for all. [25]"
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    default=25,
+    help="Number of rows; 0 for all. [25]",
 )
 @option("--layers", is_flag=True, help="List the layers of the one backbone named.")
 @option(
@@ -43,7 +47,7 @@ def command(filter: str | None, limit: int, layers: bool, recommended: bool, as_
     Width and parameters are measured, without weights, for lists of at most 50 rows.
     """
     if layers and recommended:
-        raise click.UsageError("--layers and --recommended are two lists; ask for one of them.")
+        raise click.UsageError("--layers and --recommended cannot be combined.")
     if layers:
         _print_layers(filter, as_json)
     elif recommended:

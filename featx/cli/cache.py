@@ -68,7 +68,7 @@ def ls(cache: str | None, as_json: bool) -> None:
     ),
 )
 @_in_cache
-@option("--repair", is_flag=True, help="Drop what is damaged, to be computed again.")
+@option("--repair", is_flag=True, help="Drop damaged rows, which extract computes again.")
 @as_json
 def verify(cache: str | None, repair: bool, as_json: bool) -> int:
     """Check every byte of every shard; exit with 1 when anything is damaged."""
@@ -137,7 +137,10 @@ def compact(cache: str | None, as_json: bool) -> None:
 @_in_cache
 @option("--extractor", "extractors", multiple=True, help="Remove this extractor; may be repeated.")
 @option(
-    "--older-than", default=1.0, show_default=True, help="Leave unlisted files younger than hours."
+    "--older-than",
+    default=1.0,
+    show_default=True,
+    help="Keep unlisted files younger than this many hours.",
 )
 @option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @as_json
@@ -193,7 +196,7 @@ def _dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Choice(["file", "tensorboard"]),
     default="file",
     show_default=True,
-    help="tensorboard writes what its projector shows, with --dataset also thumbnails.",
+    help="tensorboard writes files for its projector; with --dataset also thumbnails.",
 )
 @_dataset_options
 @_in_cache
@@ -231,4 +234,4 @@ def export(
         console.print_json({**asdict(done), "path": str(done.path)})
     console.log(f"{printable(str(done.path))}: X is {done.rows} × {done.n_features}.")
     if to == "tensorboard":
-        console.log(f"Look at it with: {shell_line('tensorboard', f'--logdir={done.path}')}")
+        console.log(f"View it with: {shell_line('tensorboard', f'--logdir={done.path}')}")

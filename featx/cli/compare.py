@@ -57,8 +57,9 @@ def command(
     for name, path in reports.items():
         if Path(path).is_dir():
             raise UsageError(
-                f"--{name} takes what follows as its file, and {printable(path)!r} is a folder.",
-                hint=f"Write --{name} behind the runs, or --{name}=FILE.",
+                f"--{name} takes the next argument as its file, but {printable(path)!r} is a "
+                "folder.",
+                hint=f"Put --{name} after the runs, or write --{name}=FILE.",
             )
     comparison = compare_folders(list(runs), compare, reports, overrides=overrides)
     if "-" not in reports.values():

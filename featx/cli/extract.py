@@ -30,8 +30,8 @@ __all__ = ["command"]
 )
 @config_options(DatasetConfig)
 @config_options(ExtractConfig)
-@option("--model", help="Run or model whose backbone embeds, a fine-tuned one too.")
-@option("--dry-run", is_flag=True, help="Only count what is cached and what is missing.")
+@option("--model", help="Run or model whose backbone to use, also a fine-tuned one.")
+@option("--dry-run", is_flag=True, help="Only count cached and missing embeddings.")
 @strict
 @as_json
 def command(

@@ -106,9 +106,9 @@ class CommandFolder(LaidOutGroup):
 @click.command(
     cls=CommandFolder,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined (--strict), "
-    "4 done but what --fail-on names was found, "
-    "130 interrupted (run the same command again to go on).",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 done but files were quarantined "
+    "(--strict), 4 done but a --fail-on finding occurred, 130 interrupted (run the same "
+    "command again to go on).",
     examples=(
         "featx inspect photos/",
         "featx fit photos/ --name first",
@@ -183,11 +183,11 @@ def _in_plain_words(error: Exception) -> str:
     """What ended the command, where it is nothing that featx raises on purpose."""
     if isinstance(error, MemoryError):
         return (
-            "Memory ran out. What was written before is kept.\n"
-            "Give fewer --workers or a smaller --batch-size, then run the same command again."
+            "Memory ran out. Files already written are kept.\nUse fewer --workers or a smaller "
+            "--batch-size, then run the same command again."
         )
     if isinstance(error, RecursionError):
-        return "Something that was read is nested too deeply.\nRun again with -v to see where."
+        return "An input is nested too deeply.\nRun again with -v to see where."
     if isinstance(error, OSError) and _was_printing(error):
         return str(OutputLostError(reason(error)))
     explained = explain(error) if isinstance(error, OSError) else None

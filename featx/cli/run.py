@@ -22,7 +22,7 @@ __all__ = ["command"]
     ),
 )
 @argument("config")
-@option("--set", "overrides", multiple=True, help="section.key=value over the file.")
+@option("--set", "overrides", multiple=True, help="Override the file with section.key=value.")
 @as_json
 def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run extract, fit and score as the YAML file CONFIG declares."""

@@ -32,6 +32,7 @@ def find_cluster(name: str | None, address: str | None) -> Cluster | None:
         return found
     if address is not None:
         raise UsageError(
-            f"--address {address!r} is a cluster's, but none is named.", hint="Add --cluster ray."
+            f"--address {address!r} is the address of a cluster, but --cluster is missing.",
+            hint="Add --cluster ray.",
         )
     return None

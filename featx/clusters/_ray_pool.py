@@ -218,7 +218,7 @@ class RayPool:
             at = f"at {worker.tasks[0].item}" if worker.tasks else "while starting"
             raise ClusterError(
                 f"{_ATTEMPTS} Ray workers in a row died {at}: {error}",
-                hint="Is there memory for the network? What Ray says of it: ray logs",
+                hint="Is there memory for the network? See Ray's logs: ray logs",
             )
-        console.warn(f"a Ray worker was lost, its unfinished work is done again: {reason}")
+        console.warn(f"a Ray worker was lost; its unfinished work will be repeated: {reason}")
         self._hire(worker.slot)

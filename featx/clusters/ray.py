@@ -151,7 +151,7 @@ def _knock(address: str) -> None:
     except (OSError, ValueError) as error:
         raise _unreachable(address, str(error)) from None
     if answer[3:4] != _SETTINGS:
-        raise _unreachable(address, "what answers there is something else")
+        raise _unreachable(address, "another service answers there")
 
 
 def _initialise(ray: Any, address: str) -> None:
@@ -164,7 +164,7 @@ def _initialise(ray: Any, address: str) -> None:
 
 def _unreachable(address: str, reason: str) -> ClusterError:
     return ClusterError(
-        f"There is no Ray that can be used at {address!r}: {reason}",
+        f"featx cannot use Ray at {address!r}: {reason}",
         hint="Start one with `ray start --head`, or leave out --address to compute here. "
         "A Ray that asks for a token needs RAY_AUTH_MODE=token here too.",
     )

@@ -188,16 +188,16 @@ class FinetuneConfig(Section):
         "each fold predicted by a model trained without it. [test if there is one, else cv]",
     )
     folds: int | None = Field(
-        None, ge=2, le=100, description="Number of folds. [as in the run of --from, else 5]"
+        None, ge=2, le=100, description="Number of folds. [as in the baseline run, else 5]"
     )
     scoring: Scoring | None = Field(
-        None, description="Score to report. [as in the run of --from, else balanced_accuracy]"
+        None, description="Score to report. [as in the baseline run, else balanced_accuracy]"
     )
     seed: int | None = Field(
         None,
         ge=0,
         le=2**32 - 1,
-        description="Random seed. [as in the run of --from, else 0]",
+        description="Random seed. [as in the baseline run, else 0]",
     )
     memory_mb: int = Field(
         2048, ge=0, description="Memory for decoded images, in MB; the rest are decoded each time."

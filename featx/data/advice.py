@@ -19,7 +19,7 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     if found.alike is not None:
         yield found.alike
     yield from (odd := list(remarks(manifest)))
-    if len(manifest.classes) == 1 and not any("folders of its own" in each for each in odd):
+    if len(manifest.classes) == 1 and not any("has subfolders" in each for each in odd):
         yield f"There is one class only, '{printable(manifest.classes[0])}': fit needs two."
     yield from _small_classes(found)
     yield from _unlearnable_classes(found)
@@ -43,7 +43,7 @@ def _unlearnable_classes(found: Inspection) -> Iterator[str]:
         return
     for label, splits in found.classes.items():
         if "train" not in splits:
-            yield f"Class '{printable(label)}' has no image in train: it cannot be learned."
+            yield f"Class '{printable(label)}' has no image in train: the model cannot learn it."
 
 
 def _leaks(found: Inspection) -> Iterator[str]:

@@ -55,9 +55,9 @@ def is_numeric(values: Any, name: str) -> bool:
     if 0.5 < share < 1:
         row = numbers.index(False)
         raise DatasetError(
-            f"Column {printable(name)!r} holds {array.tolist()[row]!r} in row {row + 1} and "
+            f"Column {printable(name)!r} holds {array.tolist()[row]!r} in row {row + 1} but "
             "numbers elsewhere.",
-            hint="Name the columns to fit on with --columns, or columns in Python.",
+            hint="Name the columns to fit on with --columns (in Python: columns).",
         )
     return share == 1
 
@@ -114,7 +114,7 @@ def _numbers(array: Any, name: str) -> NDArray[Any]:
         try:
             return np.array([_number(v) for v in array.ravel().tolist()]).reshape(array.shape)
         except (TypeError, ValueError) as error:
-            raise DatasetError(f"{shown} holds something else than numbers: {error}.") from None
+            raise DatasetError(f"{shown} holds values other than numbers: {error}.") from None
     raise DatasetError(f"{shown} must hold numbers. Got dtype {array.dtype}.")
 
 

@@ -109,8 +109,8 @@ def read_columns(path: str | os.PathLike[str]) -> Table:
     reader = _READERS.get(place.suffix.lower())
     if reader is None:
         raise UsageError(
-            f"'{shown}' is no file of arrays: {printable(place.suffix) or 'no ending'!r} is not "
-            f"read. Choose from: {', '.join(_READERS)}."
+            f"'{shown}' is not a file of arrays: {printable(place.suffix) or 'no ending'!r} is "
+            f"not read. Choose from: {', '.join(_READERS)}."
         )
     if not place.is_file():
         raise UsageError(f"There is no file '{shown}'.")
@@ -121,7 +121,7 @@ def read_columns(path: str | os.PathLike[str]) -> Table:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         hint = None
         if "allow_pickle" in str(error):
-            error = ValueError("it holds Python objects, which featx does not unpickle")
+            error = ValueError("it holds pickled Python objects, which featx does not load")
             hint = "Save text as np.array(labels, dtype=str), and numbers as np.float32."
         raise DatasetError(f"Cannot read arrays from '{shown}': {error}.", hint=hint) from None
 

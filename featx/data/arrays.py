@@ -143,7 +143,7 @@ def read_arrays(
     for name in ("root", "exclude", "group"):
         if getattr(config, name):
             raise UsageError(
-                f"--{name} is about images, and '{printable(config.dataset)}' holds arrays."
+                f"--{name} applies to images, but '{printable(config.dataset)}' holds arrays."
             )
     asked = {
         "label": config.label_column,
@@ -336,6 +336,6 @@ def _check_ids(ids: Sequence[str | None], name: str | None) -> None:
         if one in seen:
             raise DatasetError(
                 f"Two rows are called {printable(str(one))!r} in {printable(str(name).strip())!r}.",
-                hint="Names of rows are unique; what belongs together has one group.",
+                hint="Row names must be unique; give rows that belong together the same group.",
             )
         seen.add(one)

@@ -86,19 +86,19 @@ class Root:
         home = path.partition("/")
         if path[0] == "~" and home[1] and not os.path.lexists(os.path.join(self.folder, home[0])):
             raise DatasetError(
-                f"path '{shown}' begins with '~', which stands for a home folder in a shell only",
-                hint="Write the folder out, or a path relative to the folder of the list.",
+                f"path '{shown}' begins with '~', which only a shell expands to the home folder",
+                hint="Write the full path, or a path relative to the folder of the list.",
             )
         if os.sep == "/" and _DRIVE.match(path):
             rest = path[3:]
             raise DatasetError(
-                f"path '{shown}' begins with a drive of Windows, which is not on this machine"
+                f"path '{shown}' begins with a Windows drive, which does not exist here"
                 + self._end_of(rest),
                 hint=_FORWARD,
             )
         if os.sep == "/" and path.startswith("\\\\"):
             raise DatasetError(
-                f"path '{shown}' is on a network share of Windows, which has no such name on this "
+                f"path '{shown}' is on a Windows network share, which has no such name on this "
                 f"machine{self._end_of(path)}",
                 hint=_FORWARD,
             )
@@ -112,8 +112,8 @@ class Root:
                 hint=f"Write it as a path: '{printable(meant)}'.",
             )
         return DatasetError(
-            f"path '{shown}' is an address ({scheme}), and featx reads files of this machine only",
-            hint="Download the images, and write where they lie.",
+            f"path '{shown}' is an address ({scheme}), and featx reads only files on this machine",
+            hint="Download the images, and give their paths.",
         )
 
     def _end_of(self, path: str) -> str:
@@ -127,12 +127,12 @@ class Root:
     def _outside(self, path: str, absolute: str | None) -> DatasetError:
         """``absolute`` is None where a link leads out, which no other root need mend."""
         shown, end = printable(path), ""
-        hint = "Name a root that holds all images with --root."
+        hint = "Give a folder that contains all images with --root."
         if absolute is not None and is_image_name(absolute) and os.path.isfile(absolute):
             root = os.path.commonpath([absolute, self.folder])
             if os.path.dirname(root) == root:
                 root = os.path.dirname(absolute)
-            hint = f"Name a root that holds all images: --root {shlex.quote(printable(root))}"
+            hint = f"Give a folder that contains all images: --root {shlex.quote(printable(root))}"
         elif absolute is not None:
             end = self._end_of(path)
             hint = f"No file is there. {hint}" if not end else _FORWARD

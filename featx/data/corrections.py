@@ -172,10 +172,10 @@ def _decision(
         raise DatasetError(
             f"{where}: sha256 is '{printable(text['sha256'])}', which is not 16 to 64 hexadecimal "
             "digits.",
-            hint="Leave the cell empty where the content is not known.",
+            hint="Leave the cell empty if the content hash is unknown.",
         )
     if decision in _NEEDS_VALUE and not text["value"]:
-        what = "a class" if decision == "relabel" else "an image or a name that images share"
+        what = "a class" if decision == "relabel" else "an image or a shared group name"
         raise DatasetError(f"{where}: {decision} needs {what} in the column value.")
     known = ids if decision == "group" else manifest.classes
     value = _written(text["value"], known) if decision in _NEEDS_VALUE else None

@@ -73,7 +73,7 @@ def _without(manifest: Manifest, excluded: set[str]) -> Manifest:
     rows = tuple(row for row in manifest.rows if row.id not in excluded)
     if not rows:
         raise UsageError(
-            f"What --exclude and --labels leave out leaves none of the {len(manifest):,} images of "
+            f"--exclude and --labels together leave out all {len(manifest):,} images of "
             f"'{printable(manifest.source)}'."
         )
     passed = tuple(each for each in manifest.passed if each.id not in excluded)

@@ -94,5 +94,5 @@ def _fields(where: str, fields: list[str], columns: list[str], separator: str) -
             f"{where}: {counts}; '{printable(fields[0])}' is a comment, which CSV does not have",
             hint="Delete the line.",
         )
-    hint = f"A value that holds {_NAMES.get(separator, repr(separator))} stands in quotes."
+    hint = f"A value that holds {_NAMES.get(separator, repr(separator))} must be in quotes."
     raise DatasetError(f"{where}: {counts}", hint=hint if n > m else None)

@@ -179,8 +179,8 @@ class Inspection:
             )
         if self.unread:
             sentences.append(
-                f"{len(self.unread):,} {'file' if len(self.unread) == 1 else 'files'} of kinds "
-                f"that may hold images and are not read, for instance "
+                f"{len(self.unread):,} {'file' if len(self.unread) == 1 else 'files'} of types "
+                "that may hold images but are not read, for instance "
                 f"'{printable(self.unread[0])}'."
             )
         if sentences:

@@ -102,7 +102,7 @@ def _lost(found: Listing, layout: FolderLayout) -> Iterator[str]:
     for home, kinds in sorted(lost.items())[:MOST_NAMED]:
         n, shown = kinds.total(), printable(home)
         counts = ", ".join(kind.counted(k) for kind, k in kinds.most_common())
-        files = f"{n:,} file{'' if n == 1 else 's'} and none is read: {counts}"
+        files = f"{n:,} file{'' if n == 1 else 's'}, none of which can be read: {counts}"
         yield f"Folder '{shown}' has {files}." if n else f"Folder '{shown}' has no file in it."
     if len(lost) > MOST_NAMED:
         yield f"{len(lost) - MOST_NAMED:,} more folders have no file that is read."

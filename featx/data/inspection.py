@@ -133,7 +133,7 @@ def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
     plain = sum(fact.plain for fact in whole)
     if sentence is None and 2 * plain > max(n, 3):
         which = f"All {n:,}" if plain == n else f"{plain:,} of {n:,}"
-        sentence = f"{which} images come out in a single colour each: look at some of them."
+        sentence = f"{which} images decode to a single colour each: look at some of them."
     if sentence is None:
         return None
     deep = any((fact.mode or "").startswith(("I", "F")) for fact in whole)

@@ -174,7 +174,7 @@ class _StrictDecoder(ImageFile.PyDecoder):
             wanted = self._done or self._wants_marker(data[probed:stop][:_PROBES])
             left = data[probed:stop]
             if wanted and len(left) > _LEFT_OVER and left.strip(b"\xff"):
-                raise DecodeError("damaged: the JPEG has image data left over")
+                raise DecodeError("damaged: the JPEG has surplus image data")
             self._feed(data[probed + _PROBES : stop] + _PADDING)
             if not (self._done or self._wants_marker(bytes(_PROBES))):
                 raise DecodeError(_CUT)

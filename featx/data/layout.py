@@ -33,7 +33,7 @@ _MORE_SPLITS: dict[str, Split] = {
 #: Names that some use for validation and others for test: choosing wrongly would bias a result.
 _UNCLEAR = re.compile(r"(?:images?|data)?(?:eval|evaluation)(?:set|split|images?|data|dataset)?")
 _ADVICE = (
-    "Keep only train, val and test folders at the top, with the classes in them, or describe the "
+    "Keep only train, val and test folders at the top, with class folders in them, or list the "
     "images in a manifest file with columns path, label and split."
 )
 
@@ -200,13 +200,13 @@ def _refuse_mixture(found: Sequence[Parts]) -> None:
     others = sorted(top for top in tops if split_of(top) is None)
     if unclear := [top for top in others if _is_unclear(top)]:
         raise DatasetError(
-            f"Folder '{printable(unclear[0])}' beside {listed(nested)} may be meant as validation "
-            "or as test.",
-            hint="Rename it to val or to test: val may take part in choosing, test does not.",
+            f"Folder '{printable(unclear[0])}' beside {listed(nested)} may mean validation or "
+            "test.",
+            hint="Rename it to val or to test: val may be used for model selection, test is not.",
         )
     raise DatasetError(
-        f"Folders named like splits ({listed(nested)}) stand beside others "
-        f"({listed(others)}): are these splits or classes?",
+        f"Folders named like splits ({listed(nested)}) are next to others ({listed(others)}): "
+        "are these splits or classes?",
         hint=_ADVICE,
     )
 
@@ -257,8 +257,8 @@ def _crossed(found: Sequence[Parts]) -> list[str]:
         return []
     return [
         f"Each of the folders {listed(children)} has the same folders in it "
-        f"({listed(sets[0])}): the first are read as classes. If they are splits, name them "
-        "train, val and test; if the classes are the second, write a manifest."
+        f"({listed(sets[0])}): the outer ones are read as classes. If they are splits, name "
+        "them train, val and test; if the inner ones are the classes, write a manifest."
     ]
 
 

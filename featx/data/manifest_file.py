@@ -134,7 +134,7 @@ def read_split(value: str | None) -> Split | None:
         guess = nearest(value.strip().lower(), SPLITS)
         hint = f"Did you mean {guess!r}?" if guess else None
         if value.strip().lower() in ("eval", "evaluation"):
-            hint = "Write val or test: val may take part in choosing, test does not."
+            hint = "Write val or test: val may be used for model selection, test is not."
         raise DatasetError(f"unknown split {value!r}; allowed are {', '.join(SPLITS)}", hint=hint)
     return split
 
@@ -160,5 +160,5 @@ def _require_all_or_none(source: str, rows: tuple[Row, ...], meaning: str) -> No
         raise DatasetError(
             f"Manifest '{printable(source)}': {len(without)} of {len(rows)} rows have no "
             f"{meaning}, for instance '{printable(without[0])}'.",
-            hint=f"Give every row a {meaning}, or none.",
+            hint=f"Give every row a {meaning}, or no row.",
         )

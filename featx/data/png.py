@@ -32,7 +32,7 @@ def png_damage(data: bytes) -> str | None:
 
 
 def _name(kind: bytes) -> str:
-    return kind.decode("ascii") if kind.isalpha() else "not a chunk's name"
+    return kind.decode("ascii") if kind.isalpha() else "not a valid chunk name"
 
 
 def strict_png(image: ImageFile.ImageFile) -> None:

@@ -70,25 +70,25 @@ def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
     shown = printable(source)
     if source == IN_MEMORY:
         raise UsageError(
-            "The arrays of this run were in memory, and the run does not keep them.",
-            hint="Write them to a file, and name that: --set data.dataset=ARRAYS.npz, or for "
-            "featx report --dataset ARRAYS.npz.",
+            "This run was fitted on arrays in memory, which it does not store.",
+            hint="Write them to a file and name it: --set data.dataset=ARRAYS.npz, or for featx "
+            "report --dataset ARRAYS.npz.",
         )
     if not os.path.exists(source):
         raise UsageError(
             f"There is no data set at '{shown}'.", hint="Name a folder of images or a manifest."
         )
     if config.columns or os.path.splitext(source)[1].lower() in ARRAY_SUFFIXES:
-        problem = f"'{shown}' holds arrays, and this reads images."
+        problem = f"'{shown}' holds arrays, but this command reads images."
         if os.path.isdir(source):
-            problem = f"--columns belongs to a file of arrays, and '{shown}' is a folder."
-        raise UsageError(problem, hint="featx fit and featx score take files of arrays.")
+            problem = f"--columns applies to a file of arrays, but '{shown}' is a folder."
+        raise UsageError(problem, hint="featx fit and featx score accept files of arrays.")
     if os.path.isfile(source) and is_manifest_name(source):
         return read_manifest_file(config, labelled=labelled)
     given = [name for name in _MANIFEST_ONLY if getattr(config, name) is not None]
     if given:
         flag = given[0].replace("_", "-")
-        raise UsageError(f"--{flag} belongs to a manifest file, and '{shown}' is not one.")
+        raise UsageError(f"--{flag} applies to a manifest file, and '{shown}' is not one.")
     if os.path.isdir(source):
         return read_folder(source, labelled=labelled)
     if is_image_name(source):
@@ -110,14 +110,14 @@ def _other_tables(source: str) -> str | None:
     if ending == ".json":
         return "Write one JSON object a line, as .jsonl."
     if ending in {".txt", ".lst", ".dat", ".gz", ".zip"}:
-        return "Name a table of paths .csv, with the names of the columns in its first line."
+        return "Save a table of paths as .csv, with the column names in its first line."
     return None
 
 
 def _no_images(manifest: Manifest, is_file: bool) -> DatasetError:
     shown = printable(manifest.source)
     if is_file:
-        return DatasetError(f"Manifest '{shown}' has the names of its columns and no row.")
+        return DatasetError(f"Manifest '{shown}' has column names but no rows.")
     passed = passed_over(manifest)
     extensions = " ".join(extension for group in FORMATS.values() for extension in group)
     needs = {passed.kind.needs for passed in manifest.passed} - {""}

@@ -42,8 +42,8 @@ def _beside(manifest: Manifest) -> Iterator[str]:
     without = [row.id for row in manifest.rows if row.label is None and row.split is None]
     if without and _is_folder(manifest):
         n = len(without)
-        lie = "1 image lies in no class folder and has" if n == 1 else (
-            f"{n:,} images lie in no class folder and have"
+        lie = "1 image is not in a class folder and has" if n == 1 else (
+            f"{n:,} images are not in a class folder and have"
         )  # fmt: skip
         yield f"{lie} no label, for instance '{printable(without[0])}'."
 
@@ -61,12 +61,12 @@ def _one_folder(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
         return
     if divided:
         yield (
-            f"All images of each split lie in one folder, '{printable('/'.join(inner))}', that has "
-            "folders of its own: if those are the classes, move them up into the splits."
+            f"All images of each split lie in one folder, '{printable('/'.join(inner))}', that "
+            "has subfolders: if those are the classes, move them up into the splits."
         )
         return
     where = printable("/".join([manifest.source.rstrip("/"), *inner]))
-    yield f"All images lie in one folder that has folders of its own: did you mean {where}?"
+    yield f"All images are in one folder that has subfolders: did you mean {where}?"
 
 
 def _similar(counts: Counter[str]) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _missing(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
         if words:
             shown = ", ".join(f"'{printable(w)}' ({_images(found[w])})" for w in words[:MOST_SHOWN])
             yield (
-                f"Read as the name of a {what}, though it may stand for a missing value: {shown}. "
-                "Leave such a cell empty, or such a folder out, if it is none."
+                f"Read as the name of a {what}, though it may stand for a missing value: "
+                f"{shown}. If it is missing, leave the cell empty or the folder out."
             )
 
 
@@ -122,6 +122,6 @@ def _thumbnails(manifest: Manifest) -> Iterator[str]:
     )
     for folder, n in folders.most_common(1):
         yield (
-            f"Folder '{printable(folder)}' holds {_images(n)}, read like all others; thumbnails "
-            "of other images would be copies of them."
+            f"Folder '{printable(folder)}' holds {_images(n)}, which are read like all others; "
+            "if they are thumbnails of other images, they are copies of them."
         )

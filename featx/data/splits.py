@@ -138,7 +138,7 @@ def make_folds(
     if possible < n_folds:
         notes.append(
             f"{possible} folds instead of {n_folds}: the class with the second-most separate "
-            f"images or groups has {possible} of them, and every fold has to test at least two "
+            f"images or groups has {possible} of them, and every fold must test at least two "
             "classes."
         )
         n_folds = possible
@@ -255,8 +255,8 @@ def _rare_notes(
     if single:
         names = first_few([named[i] for i in single], MOST_NAMED)
         notes.append(
-            "In one place only, so never trained on while tested and always wrong in "
-            f"cross-validation: {names}. Add images from elsewhere."
+            "In a single image or group, so never trained on while tested, and always wrong in "
+            f"cross-validation: {names}. Add images from other groups."
         )
     return notes
 

@@ -102,7 +102,7 @@ def _text(path: Path) -> str:
         raise _malformed(path, "the file", "it is empty")
     kind = sniff(data[:SNIFFED_BYTES])
     if kind is not None:
-        raise _malformed(path, "the file", f"its content is that of a {kind.noun}, not a table",
+        raise _malformed(path, "the file", f"it is a {kind.noun}, not a table",
                          "Export the table as CSV in UTF-8.")  # fmt: skip
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
@@ -147,7 +147,7 @@ def _read_jsonl(path: Path) -> ManifestTable:
             raise _malformed(path, f"line {number}", f"{kind}{error}") from None
         if not isinstance(values, dict):
             raise _malformed(path, f"line {number}", "expected a JSON object, {...}",
-                             "Write one object a line, without a list around them.")  # fmt: skip
+                             "Write one object per line, without an enclosing list.")  # fmt: skip
         for key, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 problem = f"key {key!r} holds {json.dumps(value)}, which is not JSON; write null"

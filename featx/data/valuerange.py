@@ -54,8 +54,8 @@ def range_of_files(paths: Iterable[str], *, workers: int | None = None) -> tuple
         return FULL_RANGE, "no training image has more than 8 bits, so it changes nothing"
     if len({values.floats for values in deep}) > 1:
         raise UsageError(
-            "--range auto needs images of one kind, but some hold floats and some integers.",
-            hint="Give the range that is right for all of them as LOW-HIGH, or separate them.",
+            "--range auto needs images of one type, but some hold floats and some integers.",
+            hint="Give a LOW-HIGH that suits all of them, or separate them.",
         )
     if deep[0].floats:
         low, high = (min(v.inner[0] for v in deep), max(v.inner[1] for v in deep))

@@ -127,7 +127,7 @@ def refuse_non_finite(
             hint = (
                 "Use --precision fp32 or bf16: fp16 overflows above 65504."
                 if precision == "fp16"
-                else "The weights or the layer are at fault; try another layer or weights."
+                else "The weights or the layer cause this; try another layer or other weights."
             )
             raise BackboneError(
                 f"{backbone.name} gave NaN or infinity for {bad} of {len(column)} images.",

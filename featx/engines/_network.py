@@ -42,7 +42,7 @@ def kept_network(backbone: Embedder, batch_size: int, core: Any) -> Any:
     name = f"openvino/{key}"
     if _digests(name) == (read_kept(name) or {"files": None})["files"]:
         return core.read_model(kept_folder() / name / _FILES[0])
-    console.detail(f"converting {backbone.name} for OpenVINO; the next run starts without this")
+    console.detail(f"converting {backbone.name} for OpenVINO; later runs reuse it")
     model = _convert(backbone, batch_size)
     return _keep(model, name, core)
 

@@ -129,7 +129,7 @@ class OpenVINOPlugin:
         native = "BF16" in _capabilities()
         if precision == "bf16" and not native:
             raise UsageError(
-                "Precision 'bf16' needs a processor that multiplies it (AVX512-BF16 or AMX); this "
+                "Precision 'bf16' needs a processor that supports it (AVX512-BF16 or AMX); this "
                 "one does not.",
                 hint="Use --precision fp32.",
             )

@@ -127,7 +127,7 @@ def aligned_rows(cache: str | Path, extractor: str, data: DatasetConfig | None) 
         raise StoreError(
             f"None of the {len(manifest)} images of {printable(manifest.source)} has an "
             f"embedding in {printable(str(store.folder))}.",
-            hint="Extract them first, with the options that this extractor was made with.",
+            hint="Extract them first, with the options of this extractor.",
         )
     return AlignedRows(
         backbone=store.spec.backbone,

@@ -154,8 +154,8 @@ def _check_images(model: Model, config: ExportConfig) -> tuple[list[str], list[A
     source = check_images_of(model, config)
     if not config.images and not (source and Path(source).exists()):
         raise UsageError(
-            f"The data set {printable(source)!r} that the model was fitted on is not here, and an "
-            "export is checked on real images.",
+            f"The data set {printable(source)!r} that the model was fitted on was not found, and "
+            "featx checks an export on real images.",
             hint="Name a folder of images: --images FOLDER",
         )
     found = read_manifest(DatasetConfig(dataset=source), labelled=False).paths
@@ -212,9 +212,10 @@ def _compared(
 
 def _too_far(done: Exported, tolerance: float) -> ModelError:
     return ModelError(
-        f"The {done.format} network is not the model: over {done.n_images} images a probability "
-        f"differs by up to {done.largest_difference:.2g} (mean {done.mean_difference:.2g}), above "
-        f"{tolerance:g}; the likeliest class is another for {done.other_class}.",
+        f"The {done.format} network does not match the model: over {done.n_images} images a "
+        f"probability differs by up to {done.largest_difference:.2g} (mean "
+        f"{done.mean_difference:.2g}), above {tolerance:g}; the likeliest class differs for "
+        f"{done.other_class}.",
         hint="A model fitted in bf16 or fp16 differs more: fit it with --precision fp32, or accept "
         "the difference with --tolerance.",
     )

@@ -87,7 +87,7 @@ def _devices(advice: list[str]) -> list[dict[str, Any]]:
 
     devices = list_devices()
     if len(devices) == 1:
-        advice.append("No GPU was found; everything runs on the CPU, only slower.")
+        advice.append("No GPU was found; everything runs on the CPU, but slower.")
     return devices
 
 
@@ -120,7 +120,7 @@ def _weights(advice: list[str]) -> list[str]:
     found = weights_here()
     if found and all(name.startswith("featx:") for name in found):
         advice.append(
-            "Only the weights that come with featx are here. On a machine that can download, "
-            "featx extract DATASET --backbone timm:convnext_tiny.fb_in22k fetches stronger ones."
+            "Only the weights that come with featx are installed. With network access, featx "
+            "extract DATASET --backbone timm:convnext_tiny.fb_in22k fetches stronger ones."
         )
     return found

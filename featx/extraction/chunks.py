@@ -101,7 +101,7 @@ class ChunkWork:
                 raise ClusterError(
                     f"The machine {host!r} of the cluster does not see {printable(path)!r}.",
                     hint="Images and cache must be on storage that every machine mounts at the "
-                    "same place.",
+                    "same path.",
                 )
         for extractor in self.extractors:
             try:

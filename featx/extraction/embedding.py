@@ -42,8 +42,8 @@ def extract_with_model(
     asked = sorted(BACKBONE_FIELDS & config.model_fields_set)
     if asked:
         raise UsageError(
-            f"--{asked[0].replace('_', '-')} is not an option beside --model: the model's own "
-            "backbone embeds.",
+            f"--{asked[0].replace('_', '-')} cannot be combined with --model, which uses the "
+            "model's own backbone.",
             hint="Leave one of the two out.",
         )
     check_cache(manifest, config.cache)
@@ -66,7 +66,7 @@ def extract_manifest(
     check_cache(manifest, config.cache)
     config = resolve_extract(manifest, config)
     if not config.views and (config.augment, config.upright) != ("medium", True):
-        console.warn("--augment and --no-upright do nothing without --views.")
+        console.warn("--augment and --no-upright have no effect without --views.")
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked
     extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
     for extractor in extractors:

@@ -196,8 +196,8 @@ def _mismatch(wanted: ExtractorSpec, found: ExtractorSpec) -> ModelError:
         f"{k}: model {wanted.document.get(k)!r}, here {found.document.get(k)!r}" for k in keys
     )
     return ModelError(
-        f"The backbone {found.backbone!r} on this machine is not the one the model was fitted "
-        f"with. {details}.",
+        f"The backbone {found.backbone!r} on this machine differs from the one the model was "
+        f"fitted with. {details}.",
         hint="Give the original weights with --weights FILE and the same --precision and "
         "--device, or fit the model again here.",
     )

@@ -121,8 +121,8 @@ def refuse_arrays(model: Model) -> None:
     """
     if any(spec.of_arrays for spec in model.specs):
         raise ModelError(
-            f"This model was fitted on arrays of {model.n_features} columns, not on images: featx "
-            "does not know what turns an image into such a row.",
+            f"This model was fitted on arrays of {model.n_features} columns, not on images: "
+            "featx cannot turn an image into such a row.",
             hint="Score rows: featx score MODEL ROWS.npz (or .h5, .parquet, .csv). To score "
             "folders of images, fit on images: featx fit FOLDER",
         )
@@ -139,4 +139,4 @@ def refuse_image_options(config: ExtractConfig, source: str) -> None:
         default = type(config).model_fields[name].get_default(call_default_factory=True)
         if getattr(config, name) != default:
             flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} is about images, and '{printable(source)}' holds arrays.")
+            raise UsageError(f"--{flag} applies to images, but '{printable(source)}' holds arrays.")

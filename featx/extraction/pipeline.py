@@ -180,7 +180,7 @@ class _Run:
         same = [k for k in self.twins if np.array_equal(self.hashes[k], self.hashes[i])]
         return DecodeError(
             f"{printable(self.manifest.paths[min([*same, i])])}: {self.reasons[i]}",
-            hint="Mend or remove the file, or leave out --on-error fail to quarantine it.",
+            hint="Repair or remove the file, or leave out --on-error fail to quarantine it.",
         )
 
     def extractions(self) -> list[Extraction]:

@@ -82,7 +82,7 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
     _check_source(extractor)
     fitted = document.get("numerics")
     if not isinstance(fitted, dict) or not isinstance(document.get("preprocess"), dict):
-        raise ModelError("The model's extractor names no numerics or no preprocess.")
+        raise ModelError("The model's extractor lacks its numerics or its preprocessing.")
     for key in ("engine", "precision"):
         asked = getattr(config, key)
         if asked not in {"auto", fitted.get(key)}:
@@ -95,9 +95,9 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
     numerics = {**fitted, **choice.numerics}
     if numerics != fitted:
         console.warn(
-            f"the model was fitted on embeddings computed by {_words(fitted)}; here it is "
-            f"{_words(numerics)}, and they differ slightly, so a borderline image may get another "
-            "class."
+            f"the model was fitted on embeddings computed by {_words(fitted)}; here featx uses "
+            f"{_words(numerics)}; the two differ slightly, so a borderline image may get "
+            "another class."
         )
     request = extractor.backbone_request
     if config.weights is not None:
@@ -108,7 +108,9 @@ def _rebuild(extractor: ModelExtractor, config: ExtractConfig, paths: Sequence[s
     try:
         return Extractor.from_spec(spec, request, config, paths)
     except TypeError as error:
-        raise ModelError(f"The model's preprocess is not one of featx's: {error}.") from None
+        raise ModelError(
+            f"The model's preprocessing is not one that featx knows: {error}."
+        ) from None
 
 
 def _check_source(extractor: ModelExtractor) -> None:
@@ -116,8 +118,8 @@ def _check_source(extractor: ModelExtractor) -> None:
     name, needed = extractor.backbone_request.name, extractor.needed
     if needed is not None and name.partition(":")[0] not in SOURCES.names():
         raise ModelError(
-            f"The model's backbone {printable(name)!r} is of the package {needed}, which is not "
-            "installed.",
+            f"The model's backbone {printable(name)!r} comes from the package {needed}, which is "
+            "not installed.",
             hint=f"pip install {needed.requirement}",
         )
 

@@ -40,8 +40,8 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
     if config.weights is not None:
         name = recognise_backbone(config.weights)
         console.log(
-            f"{config.weights} holds the tensors of {name}, which is used with the preprocessing "
-            "of its default weights; --backbone names another."
+            f"{config.weights} holds the tensors of {name}; featx uses it with the preprocessing "
+            "of its default weights. To use another, give --backbone."
         )
         return config.model_copy(update={"backbone": [name]})
     names = [default_backbone()]

@@ -198,9 +198,9 @@ class Extraction:
             With the number and the first of them. Files of kinds that may hold images and are
             not read count too.
         """
-        hint = "featx inspect lists all files that are broken."
+        hint = "featx inspect lists all broken files."
         if not self.failures:
-            hint = "Convert them to a kind that is read, or move them elsewhere."
+            hint = "Convert them to a supported format, or move them elsewhere."
         require_all(self.failures, len(self.manifest), hint=hint, unread=self.manifest.unread)
 
     def require_any(self) -> None:

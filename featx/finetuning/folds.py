@@ -192,7 +192,7 @@ class FinetuneContext:
         if config.budget:
             seconds = min(seconds, read_seconds(config.budget))
         console.log(
-            f"featx will try {describe_recipe(config)}, in {counted(n_trainings, 'training')}: "
+            f"Plan: {describe_recipe(config)}, in {counted(n_trainings, 'training')}: "
             f"{at_most} {say_seconds(seconds)} on this machine."
         )
 

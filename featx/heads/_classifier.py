@@ -92,7 +92,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=FLOATS)
         # scikit-learn's own check warns of many classes among few images, which is few-shot
         if y.dtype.kind == "f" and (y != np.round(y)).any():
-            raise ValueError("Unknown label type: continuous numbers are no classes.")
+            raise ValueError("Unknown label type: continuous numbers are not classes.")
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"A classifier needs two classes; got one class: {self.classes_[0]}.")

@@ -291,7 +291,7 @@ def freeze(head: Any) -> FittedHead:
         arrays, settings = plugin.form.frozen(classifier)
     except (ValueError, AttributeError) as error:
         raise ModelError(
-            f"This {type(classifier).__name__} is no head of featx: {error}."
+            f"This {type(classifier).__name__} is not a featx head: {error}."
         ) from None
     width = classifier.n_features_in_ if not before else before[0][1].n_features_in_
     return FittedHead(
@@ -321,8 +321,8 @@ def _with_step(steps: Steps, step: Any) -> Steps:
             variance=step.explained_variance_,
         )
     raise ModelError(
-        f"A {name} cannot stand before the head here: a StandardScaler and then a PCA without "
-        "whitening can."
+        f"A {name} cannot precede the head; only a StandardScaler, then a PCA without whitening, "
+        "can."
     )
 
 

@@ -90,7 +90,7 @@ def _fill(classifier: Any, classes: NDArray[Any], W: NDArray[np.float32]) -> Non
 
 PLUGIN = Head(
     name="elastic-net",
-    summary="logistic regression with L1 and L2 penalties; leaves features out",
+    summary="logistic regression with L1 and L2 penalties; drops features",
     build=build,
     estimator="LogisticRegression",
     form=LOG_ODDS,

@@ -52,7 +52,7 @@ def _sound(a: Any, n_features: int, n_classes: int) -> bool:
 def _freeze(classifier: Any) -> dict[str, Any]:
     asked = {name: getattr(classifier, name) for name in ("weights", "p", "metric")}
     if asked != {"weights": "distance", "p": 2, "metric": "minkowski"}:
-        raise ValueError(f"its {asked} are others than here")
+        raise ValueError(f"its {asked} differ from the ones here")
     return {
         "rows": classifier.X_,
         "labels": classifier.y_,

@@ -17,7 +17,7 @@ def build(counts: Counts, random_state: int) -> Any:
 
 PLUGIN = Sampler(
     name="adasyn",
-    summary="SMOTE, more where a class is hard",
+    summary="SMOTE with more samples where a class is hard",
     build=build,
     describe=describe_neighbourhood,
 )

@@ -26,7 +26,7 @@ def describe(counts: Counts) -> str | None:
 
 PLUGIN = Sampler(
     name="random-under",
-    summary="leaves out images of larger classes at random",
+    summary="drops images of larger classes at random",
     build=build,
     describe=describe,
 )

@@ -53,7 +53,7 @@ def unseal(kind: str, data: bytes) -> tuple[dict[str, Any], bytes]:
         kind,
         _VERSION,
     ):
-        raise DerivedError(f"it is no {kind} file of version {_VERSION}")
+        raise DerivedError(f"it is not a file of kind {kind} and version {_VERSION}")
     return header, payload
 
 

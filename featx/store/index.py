@@ -186,7 +186,7 @@ def load_json(
     except ValueError as error:
         raise corrupt(path, folder, f"it is not valid JSON ({error})") from None
     if type(document) is not dict or document.get("format") != kind:
-        raise corrupt(path, folder, f"it is no {kind} file")
+        raise corrupt(path, folder, f"it is not a file of kind {kind}")
     version = document.get("format_version")
     if type(version) is not int or version < 1:
         raise corrupt(path, folder, f"format_version is {version!r}")

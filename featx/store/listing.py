@@ -135,7 +135,7 @@ def _read_spec(folder: Path) -> ExtractorSpec:
     if spec is None:
         raise CorruptStoreError(
             f"{folder / EXTRACTOR_NAME} is missing.",
-            hint="An extract with the same backbone and settings writes it again.",
+            hint="Running extract with the same backbone and settings writes it again.",
         )
     return spec
 

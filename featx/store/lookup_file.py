@@ -221,7 +221,7 @@ def _read_footer(handle: int) -> tuple[dict[str, Any], bytes, int]:
         raise DerivedError("it is too short")
     length, magic = _TRAILER.unpack(trailer)
     if magic != _MAGIC or length > min(size, _MAX_FOOTER_BYTES):
-        raise DerivedError("it ends in something else")
+        raise DerivedError("its end is not valid")
     offset = size - _TRAILER.size - length
     if offset < 0:
         raise DerivedError("it is too short")

@@ -236,7 +236,7 @@ class ShardReader:
             if known is not None and known.identity == identity:
                 read_rows(handle, ShardPages(known.embedding_offset), rows, out, at)
                 if _identity(handle) != identity:
-                    raise self._corrupt(entry, "it changed while it was read")
+                    raise self._corrupt(entry, "it changed during reading")
                 return
             pages = load_pages(self.folder, entry, self.n_features)
             if pages is not None:

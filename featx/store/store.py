@@ -97,7 +97,7 @@ class EmbeddingStore:
         if found is None and not create and not (folder / INDEX_NAME).exists():
             raise StoreError(
                 f"No embeddings of {spec.backbone} ({spec.folder}) in {folder.parent}.",
-                hint="See what there is with: "
+                hint="List the cached extractors with: "
                 + shell_line("featx", "cache", "ls", "--cache", folder.parent),
             )
         store = cls(folder, spec)

@@ -82,7 +82,7 @@ def inspect_image(image: bytes | memoryview, n_features: int, fingerprint: str) 
     except StructureError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... on bad files
-        raise StructureError(f"it is no readable HDF5 file ({error!s:.200})") from None
+        raise StructureError(f"it is not a readable HDF5 file ({error!s:.200})") from None
 
 
 def _check_attributes(file: Any, fingerprint: str) -> int:

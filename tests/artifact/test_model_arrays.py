@@ -170,10 +170,10 @@ def test_a_training_image_is_its_own_nearest_neighbour() -> None:
                     *fit(LogisticRegression(), 3, np.float32).steps,
                 ]
             ),
-            "A StandardScaler cannot stand",
+            "A StandardScaler cannot precede",
         ),
-        (fit(SVC(), 3, np.float32), "SVC is no head of featx: it predicts by votes"),
-        (fit(SVC(decision_function_shape="ovo"), 3, np.float32), "SVC is no head of featx"),
+        (fit(SVC(), 3, np.float32), "SVC is not a featx head: it predicts by votes"),
+        (fit(SVC(decision_function_shape="ovo"), 3, np.float32), "SVC is not a featx head"),
         (fit(SVC(kernel="poly", break_ties=True), 3, np.float32), "its kernel is 'poly'"),
         (fit(DecisionTreeClassifier(), 3, np.float32), "no head that is a DecisionTreeClassifier"),
     ],

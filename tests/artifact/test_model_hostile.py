@@ -247,9 +247,9 @@ def test_parameters_that_are_none_are_refused_when_the_pipeline_is_built(saved: 
         ({"format_version": 1, "extractor": {}}, "extractors.0.fingerprint: field required"),
         ({"format_version": 2}, "must declare just the file 'head.skops'"),
         ({"heads": {}}, "must describe a head for each file"),
-        ({"heads": {"head.safetensors": {**HEAD, "head": "../logreg"}}}, "which is not here"),
-        ({"heads": {"head.safetensors": {**HEAD, "head": "_mlp"}}}, "which is not here"),
-        ({"heads": {"head.safetensors": {**HEAD, "head": "ridge "}}}, "which is not here"),
+        ({"heads": {"head.safetensors": {**HEAD, "head": "../logreg"}}}, "which is not installed"),
+        ({"heads": {"head.safetensors": {**HEAD, "head": "_mlp"}}}, "which is not installed"),
+        ({"heads": {"head.safetensors": {**HEAD, "head": "ridge "}}}, "which is not installed"),
         ({"heads": {"head.safetensors": {**HEAD, "head": "mlp"}}}, "its settings are"),
         ({"heads": {"head.safetensors": {**HEAD, "settings": {"x": 1}}}}, "its settings are"),
         ({"heads": {"head.safetensors": {**HEAD, "parameters": {"a": [1]}}}}, "parameters.a"),
@@ -266,7 +266,7 @@ def test_parameters_that_are_none_are_refused_when_the_pipeline_is_built(saved: 
         ),
         (
             {"files": {"head.safetensors": {"size_bytes": 1, "sha256": "0" * 64}}},
-            "larger than it may be",
+            "larger than the limit",
         ),
         ({"clases": []}, r"unknown key 'clases' \(like 'classes'\)"),
         ({"format": "zip"}, "is not featx's: its format is 'zip'"),
@@ -288,7 +288,7 @@ def test_hostile_values_of_model_json(saved: Path, changes: Any, message: str) -
         ("\xff", "is not JSON"),
         ('{"format": "featx-model", "format_version": 1, "classes": 1e999}', "was altered"),
         ('{"format": "featx-model", "format_version": 9' + "9" * 5000 + "}", "is not JSON"),
-        ("{}" + " " * (1 << 26), r"larger than it may be \(67108864 bytes\)"),
+        ("{}" + " " * (1 << 26), r"larger than the limit \(67108864 bytes\)"),
     ],
 )
 def test_hostile_text_of_model_json(saved: Path, text: str, message: str) -> None:

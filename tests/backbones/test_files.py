@@ -78,7 +78,7 @@ NOT_WEIGHTS = {
     "text": (b"Entry not found", "is a text, not weights; it begins 'Entry not found'"),
     "UTF-16": ("Access denied".encode("utf-16"), "is a text"),
     "nothing": (b"", r"is empty \(0 bytes\)"),
-    "zeros": (bytes(5000), "begin with zeros only"),
+    "zeros": (bytes(5000), "the first of them all zeros"),
     "noise": (bytes(range(255, 0, -1)), "begins with the bytes ff fe"),
     "Keras": (b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, as Keras"),
     "new Keras": (zipped(model_0_weights_0_h5=b"", config_0_json=b"{}"), "is a Keras model"),
@@ -229,7 +229,7 @@ def test_links_pipes_and_locked_files(tmp_path: Path) -> None:
     with pytest.raises(WeightsNotFoundError, match=r"is a link to '.*gone.pth', which does not"):
         read_weights(tmp_path / "link.pth")
     os.mkfifo(tmp_path / "pipe.pth")
-    with pytest.raises(BackboneError, match="is no regular file"):
+    with pytest.raises(BackboneError, match="is not a regular file"):
         read_weights(tmp_path / "pipe.pth")
 
 

@@ -180,7 +180,7 @@ def test_a_download_is_whole_and_right_or_absent(torch_home, tmp_path):
     ("name", "error", "message"),
     [
         ("resnet18", UsageError, "allowed are featx:NAME, timm:NAME, torchvision:NAME"),
-        ("timm:", UsageError, "has no prefix that names its source"),
+        ("timm:", UsageError, "has no prefix for its source"),
         ("tim:resnet18", UnknownNameError, "Did you mean 'timm'"),
         ("timm:resnet81", UnknownNameError, "Did you mean 'resnet1"),
         ("timm:resnet18.a1_in2k", UnknownNameError, "Did you mean 'a1_in1k'"),

@@ -113,7 +113,7 @@ def test_layers_need_a_name():
     result = CliRunner().invoke(command, ["--layers"])
     assert result.exit_code == 2
     assert "needs the name of one backbone" in result.output
-    with pytest.raises(UsageError, match="has no prefix that names its source"):
+    with pytest.raises(UsageError, match="has no prefix for its source"):
         list_layers("resnet18")
 
 

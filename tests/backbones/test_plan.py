@@ -217,7 +217,7 @@ def test_auto_is_decided_by_the_processor_alone(monkeypatch: pytest.MonkeyPatch)
         choice = choose()
         assert (choice.engine, choice.device, choice.precision) == ("openvino", "cpu", precision)
         assert "bf16 natively" in choice.why
-    with pytest.raises(UsageError, match="needs a processor that multiplies it"):
+    with pytest.raises(UsageError, match="needs a processor that supports it"):
         choose("openvino", "cpu", "bf16")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert choose().engine == "torch"

@@ -104,7 +104,9 @@ def test_a_tensor_more_less_or_of_another_shape_is_recognised_as_nothing(saved: 
         {**state, first: torch.zeros(5, 5)},
         {"a": torch.zeros(3)},
     ):
-        with pytest.raises(UsageError, match="no backbone that featx can recognise") as caught:
+        with pytest.raises(
+            UsageError, match="do not match, by name and shape, any backbone"
+        ) as caught:
             recognise_backbone(saved(other))
         assert "--backbone" in str(caught.value)
 
@@ -123,4 +125,4 @@ def test_what_was_recognised_is_said(saved: Any, monkeypatch: pytest.MonkeyPatch
     path = saved(tensors("test_byobnet"))
     resolve_backbone(ExtractConfig(weights=path))
     assert len(said) == 1
-    assert said[0].startswith(f"{path} holds the tensors of timm:test_byobnet, which is used")
+    assert said[0].startswith(f"{path} holds the tensors of timm:test_byobnet; featx uses it")

@@ -156,7 +156,9 @@ def test_poolings_that_make_no_sense(random_backbone):
 
 def test_a_module_that_is_never_called_is_said(random_backbone):
     # fused attention never calls its dropout
-    with pytest.raises(BackboneError, match=r"'blocks\.0\.attn\.attn_drop' .* gives nothing here"):
+    with pytest.raises(
+        BackboneError, match=r"'blocks\.0\.attn\.attn_drop' .* gives no output here"
+    ):
         random_backbone("timm:test_vit", layers=("blocks.0.attn.attn_drop",))
 
 

@@ -153,7 +153,7 @@ def test_nothing_in_a_file_is_executed(ending, way, tmp_path):
     ("name", "content", "message"),
     [
         ("a.safetensors", b"", r"is empty \(0 bytes\)"),
-        ("a.safetensors", b"\xff" * 64, "no file of weights: it begins with the bytes ff ff"),
+        ("a.safetensors", b"\xff" * 64, "not a weights file: it begins with the bytes ff ff"),
         ("a.pth", b"", r"is empty \(0 bytes\)"),
         ("a.pt", b"PK\x03\x04 not a zip", "is cut short or damaged"),
         ("a.onnx", b"x", "is a text, not weights; it begins 'x'"),

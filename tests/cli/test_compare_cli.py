@@ -231,9 +231,9 @@ def test_the_whole_question_in_one_command(featx: Featx, runs: Path, workspace: 
         (["photos", "--finetune", "--baseline", "runs/floor"], "--finetune takes one data set"),
         (["photos", "--finetune", "--set", "fit.cvv=3"], "unknown key 'fit.cvv'; did you mean"),
         (["photos", "--finetune", "--set", "cv"], "is not of the form section.key=value"),
-        (["runs/floor", "runs/nested-knn", "--backbone", "x"], "--backbone is for runs that are"),
-        (["runs/floor", "runs/nested-knn", "--weights", "x"], "--weights is for runs that are"),
-        (["runs/floor", "runs/nested-knn", "--set", "fit.cv=3"], "--set is for runs that are"),
+        (["runs/floor", "runs/nested-knn", "--backbone", "x"], "--backbone applies to new runs"),
+        (["runs/floor", "runs/nested-knn", "--weights", "x"], "--weights applies to new runs"),
+        (["runs/floor", "runs/nested-knn", "--set", "fit.cv=3"], "--set applies to new runs"),
     ],
 )
 def test_training_options_belong_to_a_data_set(

@@ -174,7 +174,7 @@ def test_images_that_all_come_out_alike_are_said(featx: Featx, tmp_path: Path, d
             Image.fromarray(values).save(tmp_path / "dark" / label / f"{i}.png")
     inspected = featx("inspect", tmp_path / "dark")
     assert inspected.code == 0
-    said = "All 12 images come out alike" if depth == 16 else "All 12 images come out in a single"
+    said = "All 12 images come out alike" if depth == 16 else "All 12 images decode to a single"
     assert said in inspected.out
     assert ("16 bits" in inspected.out) == (depth == 16)
     where = ("--cache", tmp_path / "c")

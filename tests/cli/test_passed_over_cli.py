@@ -39,7 +39,7 @@ def field(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 SENTENCE = (
     "Warning: Passed over in 'field': 3 HEIC (needs featx[heif]), 1 PDF, 1 video (.mp4), 1 .txt."
 )
-FOX = "Folder 'fox' has 3 files and none is read: 3 HEIC (needs featx[heif])."
+FOX = "Folder 'fox' has 3 files, none of which can be read: 3 HEIC (needs featx[heif])."
 
 
 def test_every_command_ends_with_what_it_passed_over(featx: Featx, field: Path, run_folder: Path):
@@ -80,7 +80,7 @@ def test_json_and_strict(featx: Featx, field: Path, run_folder: Path):
         document = json.loads(result.out)
         document = document[0] if isinstance(document, list) else document
         assert document["passed_over"]["HEIC"] == 3
-        assert "5 files that may hold images" in result.err or "5 files of kinds" in result.err
+        assert "5 files that may hold images" in result.err or "5 files of types" in result.err
         assert SENTENCE in result.err
     (field.parent / "plain").mkdir(exist_ok=True)
     shutil.copy(field / "red/00.png", field.parent / "plain/1.png")

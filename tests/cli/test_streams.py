@@ -55,7 +55,7 @@ def test_a_stdout_that_is_gone_is_an_error_of_its_own(monkeypatch: pytest.Monkey
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        with pytest.raises(OutputLostError, match="its reader has gone"):
+        with pytest.raises(OutputLostError, match="its reader has exited"):
             console.out("x")
         os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
 
@@ -109,7 +109,9 @@ def test_a_reader_that_has_gone_is_a_sentence() -> None:
     )
     os.close(write)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"Error: Standard output cannot be written: its reader has gone")
+    assert done.stderr.startswith(
+        b"Error: Standard output cannot be written: its reader has exited"
+    )
     assert done.stderr.count(b"\n") == 2
 
 

@@ -37,7 +37,7 @@ def test_every_refusal_has_a_sentence_and_an_advice(name: str) -> None:
     assert text is not None
     first, second = text.splitlines()
     assert first.startswith("The run 'my runs/a' cannot be written: ")
-    assert second.startswith("What was written before is kept. ")
+    assert second.startswith("Files already written are kept. ")
     assert second.endswith(", then run the same command again.")
     assert "Errno" not in text
     assert name not in text

@@ -51,7 +51,7 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
 def test_an_augmentation_without_views_is_said_to_do_nothing(featx: Featx) -> None:
     result = featx("extract", "photos", "--augment", "strong")
     assert result.code == 0
-    assert "do nothing without --views" in result.err
+    assert "have no effect without --views" in result.err
     assert "augmented views" not in result.err
 
 

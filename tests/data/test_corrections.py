@@ -148,7 +148,7 @@ def test_files_that_are_no_corrections(source: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Cannot read"):
         read(source, tmp_path / "nothing.csv")
     every = written(tmp_path, *((id, "", "", "exclude", "") for id in IDS))
-    with pytest.raises(UsageError, match="leaves none of the 5 images"):
+    with pytest.raises(UsageError, match="together leave out all 5 images"):
         read(source, every)
 
 

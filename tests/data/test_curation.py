@@ -41,7 +41,7 @@ def test_an_unknown_image_is_named_with_the_nearest(tmp_path: Path) -> None:
         read_manifest(DatasetConfig(dataset=source, exclude=[str(tmp_path / "x.csv")]))
     assert "Did you mean 'a/1.jpg'" in str(caught.value)
     (tmp_path / "all.txt").write_text("a/1.jpg\nb/2.jpg\n")
-    with pytest.raises(UsageError, match="leaves none of the 2 images"):
+    with pytest.raises(UsageError, match="together leave out all 2 images"):
         read_manifest(DatasetConfig(dataset=source, exclude=[str(tmp_path / "all.txt")]))
     with pytest.raises(DatasetError, match=r"Cannot read list '.*nothing.txt'"):
         read_manifest(DatasetConfig(dataset=source, exclude=[str(tmp_path / "nothing.txt")]))

@@ -91,7 +91,7 @@ def test_one_class_is_read(tmp_path):
 
 def test_splits_beside_classes_are_refused(tmp_path):
     dataset = make(tmp_path, "train/cat/1.jpg", "test/cat/2.jpg", "cat/3.jpg", "dog/4.jpg")
-    message = r"named like splits \(test, train\) stand beside others \(cat, dog\)"
+    message = r"named like splits \(test, train\) are next to others \(cat, dog\)"
     with pytest.raises(DatasetError, match=message):
         read_manifest(dataset)
     assert len(read_manifest(dataset, labelled=False)) == 4
@@ -163,7 +163,7 @@ def test_one_image_is_a_data_set(tmp_path):
 def test_a_manifests_options_are_refused_for_a_folder(tmp_path):
     make(tmp_path, "cat/1.jpg")
     config = DatasetConfig(dataset=str(tmp_path), label_column="species")
-    with pytest.raises(UsageError, match="--label-column belongs to a manifest file"):
+    with pytest.raises(UsageError, match="--label-column applies to a manifest file"):
         read_manifest(config)
 
 

@@ -100,7 +100,7 @@ def test_groups_that_straddle_splits(tmp_path):
     assert inspect(tmp_path / "m.csv").advice == [
         "Class 'a' has too few images for 5 folds (2): collect more, merge it, or leave it out.",
         "Class 'b' has too few images for 5 folds (3): collect more, merge it, or leave it out.",
-        "Class 'b' has no image in train: it cannot be learned.",
+        "Class 'b' has no image in train: the model cannot learn it.",
         "Groups in more than one split: 1. An estimate on the test split will be too good.",
     ]
 
@@ -118,7 +118,7 @@ def test_a_folder_around_the_class_folders_is_pointed_out(tmp_path):
         picture(tmp_path / f"photos/cat/{i}.png", i)
         picture(tmp_path / f"photos/dog/{i}.png", 10 + i)
     assert inspect(tmp_path).advice == [
-        f"All images lie in one folder that has folders of its own: did you mean {tmp_path}/photos?"
+        f"All images are in one folder that has subfolders: did you mean {tmp_path}/photos?"
     ]
     assert inspect(tmp_path / "photos").advice == []
     assert inspect(tmp_path / "photos" / "cat").advice == []

@@ -102,7 +102,7 @@ def test_splits_below_each_class():
     ],
 )
 def test_a_split_among_the_classes_is_never_trained_on_in_silence(ids):
-    with pytest.raises(DatasetError, match=r"splits? \(|validation or as test") as caught:
+    with pytest.raises(DatasetError, match=r"splits? \(|mean validation or test") as caught:
         read(*ids)
     assert "train, val and test" in str(caught.value) or "Rename it" in str(caught.value)
 
@@ -148,7 +148,7 @@ def test_one_class_in_each_split_raises_no_question(tmp_path, splits):
     assert said(dataset) == []
     single = make(tmp_path / "single", *(f"{s}/only/{i}/1.jpg" for s in splits for i in range(3)))
     assert said(single) == [
-        "All images of each split lie in one folder, 'only', that has folders of its own: if those "
+        "All images of each split lie in one folder, 'only', that has subfolders: if those "
         "are the classes, move them up into the splits."
     ]
 
@@ -156,15 +156,14 @@ def test_one_class_in_each_split_raises_no_question(tmp_path, splits):
 def test_a_wrapping_folder_is_said_to_the_bottom(tmp_path):
     dataset = make(tmp_path, *(f"photos/photos/{c}/{i}.jpg" for c in "ab" for i in range(3)))
     assert said(dataset) == [
-        "All images lie in one folder that has folders of its own: did you mean "
-        f"{tmp_path}/photos/photos?"
+        f"All images are in one folder that has subfolders: did you mean {tmp_path}/photos/photos?"
     ]
 
 
 def test_images_beside_the_class_folders_are_said(tmp_path):
     dataset = make(tmp_path, "a/1.jpg", "b/1.jpg", "top.jpg")
     assert said(dataset) == [
-        "1 image lies in no class folder and has no label, for instance 'top.jpg'."
+        "1 image is not in a class folder and has no label, for instance 'top.jpg'."
     ]
 
 

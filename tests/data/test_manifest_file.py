@@ -260,7 +260,7 @@ def test_paths_that_lead_outside_are_refused(tmp_path, path):
         DatasetError, match=r"line 1: path '.*' leads outside the root '.*set'"
     ) as e:
         read(write(root, "m.jsonl", content))
-    assert "Name a root that holds all images with --root." in e.value.hint
+    assert "Give a folder that contains all images with --root." in e.value.hint
 
 
 def test_links_within_the_root_are_fine(tmp_path):
@@ -356,7 +356,7 @@ def test_labels_that_are_no_names(tmp_path, value):
         ("m.csv", "path,path\n1.jpg,a\n", "the header: column 'path' appears more than once"),
         ("m.csv", "path\n" + "x" * 200_000, "line 2: field larger than field limit"),
         ("m.csv", "", "the file: it is empty"),
-        ("m.csv", "path,label\n", "has the names of its columns and no row"),
+        ("m.csv", "path,label\n", "has column names but no rows"),
         ("m.jsonl", "{}\n[1]\n", "line 2: expected a JSON object"),
         ("m.jsonl", '{"path": "1.jpg", "label": "a\\u0000"}', "line 1: column 'label' holds a NUL"),
         ("m.jsonl", '{"path": 1\n', "line 1: not JSON"),

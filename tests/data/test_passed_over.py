@@ -69,14 +69,14 @@ def test_a_class_of_which_nothing_is_read_is_named(tmp_path, no_heif):
     dataset = fill(tmp_path, {"cat/1.jpg": b"", "dog/1.jpg": b"", "readme.txt": b"", **heic})
     (tmp_path / "hen").mkdir()
     assert list(remarks(read_manifest(dataset))) == [
-        "Folder 'fox' has 6 files and none is read: 6 HEIC (needs featx[heif]).",
+        "Folder 'fox' has 6 files, none of which can be read: 6 HEIC (needs featx[heif]).",
         "Folder 'hen' has no file in it.",
     ]
     split = {f"{s}/{c}/1.jpg": b"" for s in ("train", "test") for c in ("cat", "dog")}
     dataset = fill(tmp_path / "split", {**split, "train/fox/1.pdf": b"", "test/fox/1.jpg": b"",
                                         "train/list.txt": b""})  # fmt: skip
     assert list(remarks(read_manifest(dataset))) == [
-        "Folder 'train/fox' has 1 file and none is read: 1 PDF."
+        "Folder 'train/fox' has 1 file, none of which can be read: 1 PDF."
     ]
 
 

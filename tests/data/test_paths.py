@@ -75,9 +75,9 @@ def test_two_that_are_nearly_it_are_not_guessed(root):
 @pytest.mark.parametrize(
     ("path", "what"),
     [
-        ("C:\\Users\\me\\images\\a\\a0.png", "begins with a drive of Windows"),
-        ("d:/images/a/a0.png", "begins with a drive of Windows"),
-        ("\\\\nas\\share\\images\\a\\a0.png", "is on a network share of Windows"),
+        ("C:\\Users\\me\\images\\a\\a0.png", "begins with a Windows drive"),
+        ("d:/images/a/a0.png", "begins with a Windows drive"),
+        ("\\\\nas\\share\\images\\a\\a0.png", "is on a Windows network share"),
     ],
 )
 def test_paths_of_windows_say_what_of_them_is_there(root, path, what):
@@ -93,7 +93,7 @@ def test_paths_of_windows_say_what_of_them_is_there(root, path, what):
         ("https://example.org/a0.png", "is an address (https)", "Download"),
         ("s3://bucket/a0.png", "is an address (s3)", "Download"),
         ("file:///data/a%20b.png", "is an address, not a path", "'/data/a b.png'"),
-        ("~/images/a/a0.png", "begins with '~'", "Write the folder out"),
+        ("~/images/a/a0.png", "begins with '~'", "Write the full path"),
         (
             "/content/drive/images/a/a0.png",
             "did you mean 'images/a/a0.png'?",
@@ -189,25 +189,25 @@ TABLES = [
     ("m.csv", b"", "it is empty"),
     ("m.csv", b"\xef\xbb\xbf\r\n\n", "it is empty"),
     ("m.jsonl", b"\n \n", "it is empty"),
-    ("m.csv", b"PK\x03\x04\x14\0", "that of a zip archive"),
-    ("m.csv", b"\x1f\x8b\x08\0", "that of a gzip archive"),
-    ("m.csv", b"<!doctype html>\n<html>", "that of a web page"),
+    ("m.csv", b"PK\x03\x04\x14\0", "it is a zip archive"),
+    ("m.csv", b"\x1f\x8b\x08\0", "it is a gzip archive"),
+    ("m.csv", b"<!doctype html>\n<html>", "it is a web page"),
     ("m.csv", b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
     ("m.csv", b"images/1.png,cat\nimages/2.png,dog\n", "put path,label above it"),
     ("m.csv", b"# made by a tool\npath,label\n1.png,a\n", "is a comment"),
     ("m.csv", b"# made by, a tool\npath,label\n1.png,a\n", "is a comment: delete it"),
     ("m.csv", b"path,label\n# half way\n1.png,a\n", "line 2: 1 field under 2 columns; '# half"),
-    ("m.csv", b"path,label\n1.png,a,b\n", "that holds a comma stands in quotes"),
-    ("m.csv", b"path;label\n1.png;a;b\n", "that holds a semicolon stands in quotes"),
+    ("m.csv", b"path,label\n1.png,a,b\n", "that holds a comma must be in quotes"),
+    ("m.csv", b"path;label\n1.png;a;b\n", "that holds a semicolon must be in quotes"),
     ("m.csv", b"sep=;\npath;label\n1.png\n", "line 3: 1 field under 2 columns"),
     ("m.csv", b"'path','label'\n'1.png','a'\n", "take the ' away"),
     ("m.csv", b"path,label,split\n1.png,a,eval\n", "Write val or test"),
-    ("m.jsonl", b'[{"path": "1.png"}]', "one object a line"),
+    ("m.jsonl", b'[{"path": "1.png"}]', "one object per line"),
     ("m.csv", b"path;label;size, mm\n1.png;a;3,5\n", "A name holds ';'"),
     ("m.csv", b"path,label,label\n1.png,a,b\n", "column 'label' appears more than once"),
     ("m.csv", b"path,label,Label\n1.png,a,b\n", "Several columns could be the label"),
     ("m.csv", b"path,label,label \n1.png,a,b\n", "Several columns could be the label"),
-    ("m.csv", b"path,label\n", "has the names of its columns and no row"),
+    ("m.csv", b"path,label\n", "has column names but no rows"),
     ("m.jsonl", b'{"path": "1.png", "label": "a", "label": "b"}\n',
      "line 1: the key 'label' is given twice"),
     ("m.jsonl", b'{"path": "1.png"}\n{"path": "2.png", "meta": {"x": 1, "x": 2}}\n',
@@ -231,7 +231,7 @@ def test_tables(tmp_path, name, data, message):
 
 @pytest.mark.parametrize(("name", "hint"), [("m.xlsx", "Save the sheet as CSV"),
                                             ("m.json", "one JSON object a line"),
-                                            ("m.txt", "Name a table of paths .csv")])  # fmt: skip
+                                            ("m.txt", "Save a table of paths")])  # fmt: skip
 def test_tables_of_other_formats(tmp_path, name, hint):
     (tmp_path / name).touch()
     with pytest.raises(DatasetError) as caught:

@@ -200,7 +200,7 @@ def test_a_difference_above_the_tolerance_leaves_no_file(
     model: Model, photos: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("openvino")
-    with pytest.raises(ModelError, match="is not the model: over 9 images"):
+    with pytest.raises(ModelError, match="does not match the model: over 9 images"):
         featx.export_model(
             model, tmp_path / "m.xml", to="openvino", images=str(photos), tolerance=0.0
         )

@@ -203,7 +203,7 @@ def test_a_killed_worker_costs_its_unfinished_chunk(
     monkeypatch.setattr(spread, "ChunkWork", Killed)
     found = extract(images, on_ray)
     assert (Path(str(on_ray.cache)) / "killed").exists()
-    assert "a Ray worker was lost, its unfinished work is done again" in capsys.readouterr().err
+    assert "a Ray worker was lost; its unfinished work will be repeated" in capsys.readouterr().err
     assert_same(found, extract(images, config))
     store = EmbeddingStore.open(str(on_ray.cache), found[0].spec)
     assert len(store.unindexed()) == 1  # what the killed worker had written; gc takes it
@@ -285,7 +285,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_address_where_nothing_is(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with (
-        pytest.raises(ClusterError, match=f"no Ray that can be used at '{address}'"),
+        pytest.raises(ClusterError, match=f"featx cannot use Ray at '{address}'"),
         CLUSTERS.get("ray").connect(address),
     ):
         pass

@@ -58,7 +58,7 @@ def tuned(run: Featx, workspace: Path) -> Path:
         assert done.code == 0, done.err
         assert "Estimate: the fine-tuned backbone and head" in done.out
         recipe = "balanced preset, one recipe of 3 epochs at learning rate 0.001, last-1 unfrozen"
-        assert f"featx will try {recipe}, in 1 training: about " in done.err
+        assert f"Plan: {recipe}, in 1 training: about " in done.err
         assert results(folder)["finetuning"]["tried"]["recipe"] == recipe
         assert recipe in (folder / "model" / "README.md").read_text()
     return folder
@@ -160,7 +160,7 @@ def test_its_embeddings_have_a_store_of_their_own(run: Featx, tuned: Path) -> No
     }.items() <= said.items()
     refused = run("extract", "split", "--model", "runs/tuned", "--backbone", "featx:mini-v1")
     assert refused.code == 2
-    assert "--backbone is not an option beside --model" in refused.err
+    assert "--backbone cannot be combined with --model" in refused.err
 
 
 def test_it_says_how_far_to_trust_it(tuned: Path) -> None:

@@ -102,5 +102,5 @@ def test_one_file_is_all(photos: Path, tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / run.folder
     described = json.loads((folder / "model" / "model.json").read_bytes())["heads"]
     assert described["head.safetensors"]["parameters"]["var_smoothing"] in {1e-1, 1e-3}
-    with pytest.raises(ModelError, match="is of the head 'gaussian-nb', which is not here"):
+    with pytest.raises(ModelError, match="needs the head 'gaussian-nb', which is not installed"):
         featx.load_model(folder)

@@ -286,7 +286,7 @@ def test_a_mounted_disk_is_not_replaced(tmp_path: Path, monkeypatch: pytest.Monk
     """As a container's output folder is: files in it may be written, it stays what it is."""
     (tmp_path / "out").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path / "out")
-    refused(tmp_path / "out", "is where a disk is mounted", FOLDER)
+    refused(tmp_path / "out", "is a mount point", FOLDER)
     claim(tmp_path / "out", PLACE)
     claim(tmp_path / "out" / "x", FOLDER)
 
@@ -304,7 +304,7 @@ def test_what_came_meanwhile_is_left_alone(
         (tmp_path / "run" / "mark").touch()
         assert claims.place(tmp_path / "x.csv").name == "x-2.csv"
         assert claims.place(tmp_path / "run").name == "run-2"
-    assert "was written by somebody else meanwhile" in capsys.readouterr().err
+    assert "was written by another program meanwhile" in capsys.readouterr().err
 
 
 def test_what_is_put_into_an_old_folder_meanwhile_is_kept(

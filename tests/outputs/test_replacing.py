@@ -109,7 +109,7 @@ def test_an_old_folder_of_an_earlier_version_is_put_back(
         out.rename(tmp_path / aside)
         recover(out)
         assert list(written.read(out)) == ["old"]
-        assert "is back in its place" in capsys.readouterr().err
+        assert "featx has restored the old one" in capsys.readouterr().err
         out.rename(tmp_path / aside)
         written.claim_and_write(out, "new")
         assert list(written.read(out)) == ["new"]

@@ -103,7 +103,7 @@ def test_a_backbone_of_a_package_that_is_gone_is_named_when_it_is_needed(
     assert len(model.predict(np.zeros((2, model.n_features), np.float32))) == 2
     outcome = run("score", "runs/m", "photos", "-o", "again.csv")
     assert outcome.code == 1
-    assert "'acme:stripes' is of the package acme-featx 1.0" in outcome.err
+    assert "'acme:stripes' comes from the package acme-featx 1.0" in outcome.err
     featx.artifact.save_model(model, "copy")
     saved = json.loads(Path("copy/model.json").read_bytes())["extractors"][0]
     assert saved["plugin"] == {"package": "acme-featx", "version": "1.0"}

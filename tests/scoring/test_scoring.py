@@ -246,8 +246,8 @@ def test_a_model_from_a_device_that_is_not_here(
     capsys.readouterr()
     same = score(elsewhere, images, extract=config)
     said = capsys.readouterr().err
-    assert "on mps; here it is" in said
-    assert "on cpu, and they differ slightly" in said
+    assert "on mps; here featx uses" in said
+    assert "on cpu; the two differ slightly" in said
     assert same.probabilities.tobytes() == scores.probabilities.tobytes()
     assert same.report["computed"] == 0
 
