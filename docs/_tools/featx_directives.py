@@ -14,6 +14,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
+#: Methods that scikit-learn adds to each class link to pages of its own.
+OF_A_CLASS = ["   :members:", "   :exclude-members: set_split_request", ""]
+
+
 class ConfigurationKeys(SphinxDirective):
     """A table of every key of one section of the configuration, from its pydantic class."""
 
@@ -89,7 +93,7 @@ class PublicNames(SphinxDirective):
             if not name.startswith("_"):
                 is_class = isinstance(getattr(featx, name), type)
                 lines.append(f".. auto{'class' if is_class else 'function'}:: featx.{name}")
-                lines += ["   :members:", ""] if is_class else [""]
+                lines += OF_A_CLASS if is_class else [""]
         container = nodes.container()
         self.state.nested_parse(StringList([*lines, "```"], "featx"), 0, container)
         return container.children
