@@ -40,6 +40,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "compare": "Compare",
     "export": "Export",
     "score": "Output",
+    "evaluate": "Output",
     "report": "Output",
 }
 
@@ -47,8 +48,8 @@ _UNDER = {
     "Data": "limit on_error dataset images root path_column label_column group_column "
     "split_column exclude group",
     "Search": "trials budget tune",
-    "Estimate": "estimate holdout repeats calibrate threshold costs learning_curve coverage "
-    "coverage_over sets ood_rate folds validation average_views abstain_below",
+    "Estimate": "estimate holdout repeats calibrate threshold prevalence costs learning_curve "
+    "coverage coverage_over sets ood_rate folds validation average_views abstain_below",
     "Machine": "cache engine device precision batch_size workers offline cluster address jobs "
     "search_device memory_mb processes checkpoint_s",
     "Output": "name runs overwrite mlflow report heat_maps output tensorboard disagreements top_k "
@@ -61,7 +62,8 @@ HEADING_OF: Mapping[str, str] = {
 
 _TAKES = {
     "FOLDER": "root cache runs sort_into figures tensorboard folder",
-    "FILE": "exclude group weights output disagreements costs preview images report dataset",
+    "FILE": "exclude labels group history weights output disagreements costs preview images report "
+    "dataset",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
     "BACKBONE": "backbone",
@@ -104,7 +106,7 @@ _COMMANDS = {
     "probe": ("fit",), "linear-probe": ("fit",), "tune": ("finetune",), "fine-tune": ("finetune",),
     "retrain": ("finetune",), "predict": ("score",), "classify": ("score",), "infer": ("score",),
     "inference": ("score",), "apply": ("score",), "label": ("score",), "sort": ("score",),
-    "evaluate": ("evaluate", "score"), "eval": ("evaluate", "score"),
+    "eval": ("evaluate", "score"),
     "test": ("evaluate", "score"), "validate": ("evaluate", "score"), "embed": ("extract",),
     "embeddings": ("extract",), "features": ("extract",), "encode": ("extract",),
     "info": ("inspect",), "stats": ("inspect",), "describe": ("inspect",), "ls": ("inspect",),

@@ -5,13 +5,22 @@ from __future__ import annotations
 import click
 
 from featx import console
+from featx.cli._layout import LaidOutCommand
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, DatasetConfig, EvaluateConfig, ExtractConfig, RunConfig
 
 __all__ = ["command"]
 
 
-@click.command(name="evaluate")
+@click.command(
+    cls=LaidOutCommand,
+    name="evaluate",
+    common=("split", "threshold", "fail_on", "name", "overwrite"),
+    examples=(
+        "featx evaluate runs/first other_hospital/",
+        "featx evaluate runs/first other.csv --name site-b --threshold sick:recall=0.95",
+    ),
+)
 @config_options(EvaluateConfig)
 @config_options(DatasetConfig)
 @config_options(ExtractConfig, leave_out=BACKBONE_FIELDS)
@@ -31,14 +40,14 @@ def command(
     """
     from featx.api.evaluate import evaluate_dataset, require_calm
     from featx.errors import QuarantinedError
-    from featx.reporting.summaries.evaluation import print_evaluation
+    from featx.reporting.summaries.run import print_run
 
     run = evaluate_dataset(RunConfig(data=data, extract=extract, evaluate=evaluate))
     if as_json:
         console.print_json({"run": str(run.folder), **run.results.document()})
     else:
-        print_evaluation(run)
-    unread = run.results["evaluation"]["checks"]["quarantined"]["images"]
+        print_run(run, extract)
+    unread = len(run.failures)
     if strict and unread:
         raise QuarantinedError(
             f"{console.counted(unread, 'file')} could not be read.",
