@@ -32,7 +32,9 @@ from featx.outputs import Claims, claimed
 from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.estimates import Decided
 from featx.runs.results import SCHEMA_VERSION, Results
+from featx.runs.thresholds import metrics_with_threshold, model_with_threshold
 from featx.scoring.checks import Check, check_limits, raise_alarms
 from featx.scoring.folder import extract_again
 from featx.system_errors import writing
@@ -131,11 +133,21 @@ def evaluate_dataset(config: RunConfig, model: Model | None = None) -> Run:
     _refuse_others(config)
     loaded = load_model(config.evaluate.model) if model is None else model
     check_limits(loaded, config.evaluate.fail_on)
+    loaded, decided = _deciding(loaded, config.evaluate)
     folder = run_folder(config.data.dataset, config.evaluate)
     named = None if model is not None else config.evaluate.model
     used = used_by(config.data, config.extract, model=named)
     with claimed([run_output(folder, config.evaluate)], used) as claims:
-        return _evaluate(config, loaded, folder, claims, started)
+        return _evaluate(config, (loaded, decided), folder, claims, started)
+
+
+def _deciding(model: Model, config: EvaluateConfig) -> tuple[Model, Decided | None]:
+    """The model with the threshold that is asked for, and with the estimate that belongs to it."""
+    source, text, prevalence = config.model or None, config.threshold, config.prevalence
+    changed, decided = model_with_threshold(model, source, text, prevalence)
+    if text is None:
+        return changed, decided
+    return replace(changed, metrics=metrics_with_threshold(model, source, text)), decided
 
 
 def _refuse_others(config: RunConfig) -> None:
@@ -151,9 +163,16 @@ def _refuse_others(config: RunConfig) -> None:
             )
 
 
-def _evaluate(config: RunConfig, model: Model, folder: Path, claims: Claims, started: float) -> Run:
+def _evaluate(
+    config: RunConfig,
+    deciding: tuple[Model, Decided | None],
+    folder: Path,
+    claims: Claims,
+    started: float,
+) -> Run:
     """The evaluation itself, once the run's name is claimed."""
     assert config.evaluate is not None
+    model, decided = deciding
     manifest = _chosen_rows(labelled(open_data(config.data)), config.evaluate.split)
     claims.spare("the images", manifest.paths)
     check_cache(manifest, config.extract.cache)
@@ -161,7 +180,14 @@ def _evaluate(config: RunConfig, model: Model, folder: Path, claims: Claims, sta
     extracted_s = time.perf_counter() - started
     seed = config.evaluate.seed
     seed = _seed(model) if seed is None else seed
-    found = evaluate_images(model, extractions, seed=seed, named=config.evaluate.model)
+    found = evaluate_images(
+        model,
+        extractions,
+        seed=seed,
+        named=config.evaluate.model,
+        decided=decided,
+        prevalence=config.evaluate.prevalence,
+    )
     results = _results(config, manifest, extractions, found, (extracted_s, started))
     kept = config.evaluate.model_copy(update={"name": folder.name, "seed": seed})
     run = Run.made(

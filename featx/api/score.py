@@ -21,7 +21,6 @@ from featx.extraction.given import arrays_for, given_extraction
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.outputs import Claims, claimed
-from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.runs import Run
 from featx.runs.estimates import Decided
 from featx.runs.thresholds import model_with_threshold
@@ -126,8 +125,6 @@ def score_images(
     used = used_by(None if data is not images else data, extract, model=model)
     check_history(config.history, outputs, used)
     with claimed(outputs, used) as claims:
-        if in_force is not None:
-            console.log(f"{threshold_sentence(in_force.document())}.")
         scoring = _Scoring(loaded, in_force, named, data, output, config, extract, claims)
         of_arrays = data is not images or holds_arrays(data)
         return scoring.of_rows(images) if of_arrays else scoring.of_images()

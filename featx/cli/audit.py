@@ -58,8 +58,8 @@ def _next(data: DatasetConfig, extract: ExtractConfig, finished: FinishedAudit) 
     if len({label for label in finished.found.data.labels if label is not None}) < 2:
         return
     if not finished.found.copies:
-        console.log(f"Next: {fit_command(data, extract)}")
+        console.log(f"\nNext: {fit_command(data, extract)}")
         return
     exclude = [*data.exclude, str(finished.folder / "exclude.csv")]
     without = data.model_copy(update={"exclude": exclude})
-    console.log(f"Without the copies: {fit_command(without, extract)}")
+    console.log(f"\nWithout the copies: {fit_command(without, extract)}")

@@ -40,14 +40,14 @@ def command(
     """
     from featx.api.evaluate import evaluate_dataset, require_calm
     from featx.errors import QuarantinedError
-    from featx.reporting.summaries.evaluation import print_evaluation
+    from featx.reporting.summaries.run import print_run
 
     run = evaluate_dataset(RunConfig(data=data, extract=extract, evaluate=evaluate))
     if as_json:
         console.print_json({"run": str(run.folder), **run.results.document()})
     else:
-        print_evaluation(run)
-    unread = run.results["evaluation"]["checks"]["quarantined"]["images"]
+        print_run(run, extract)
+    unread = len(run.failures)
     if strict and unread:
         raise QuarantinedError(
             f"{console.counted(unread, 'file')} could not be read.",

@@ -30,14 +30,11 @@ def command(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     from featx.api.run import run
     from featx.extraction.resolving import resolve_rerun
-    from featx.reporting.summaries.evaluation import print_evaluation
     from featx.reporting.summaries.run import print_run
 
     resolved = resolve_rerun(resolved, config)
     finished = run(resolved)
     if as_json:
         console.print_json({"run": str(finished.folder), **finished.results.document()})
-    elif finished.results.evaluation is not None:
-        print_evaluation(finished)
     else:
         print_run(finished, resolved.extract)

@@ -8,7 +8,6 @@ from featx import console
 from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
-from featx.files import printable
 
 __all__ = ["command"]
 
@@ -49,14 +48,13 @@ def command(
     rows are written in each case.
     """
     from featx.api.score import score_images
+    from featx.reporting.summaries.scores import print_scores
 
     scores = score_images(model, data, output=score.output, config=score, extract=extract)
     if as_json:
         console.print_json(scores.document())
     else:
-        rows = [(printable(name), count) for name, count in scores.counts().items() if count]
-        console.table("", ("class", "images"), rows)
-        console.text("\n".join(["", *scores.sentences()]))
+        print_scores(scores)
     if strict:
         scores.require_all()
     scores.require_calm(score.fail_on)

@@ -129,6 +129,7 @@ def compare_runs(
         "runs": [{k: v for k, v in each.items() if k != "interval"} for each in described],
         "differences": _with_verdicts(described, differences, metric),
         "notes": paired.notes + cost_notes,
+        "notes_on_cost": cost_notes,
     }
     comparison = Comparison(document, paired, [printable(run.name) for run in runs])
     rows = list(comparison.disagreements())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from featx.artifact.trust import Trust
 from featx.config import FitConfig, ScoreConfig
 from featx.console import counted
 from featx.errors import DatasetError
+from featx.evaluating.deciding import Decisions, operating_here
 from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
@@ -25,11 +27,12 @@ from featx.fitting.gathering import filled_column, known_pixels
 from featx.fitting.result import prediction_table
 from featx.fitting.trust import describe_sets
 from featx.runs import PredictionTable
-from featx.runs.estimates import Estimate
+from featx.runs.estimates import Decided, Estimate
 from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
 from featx.scoring.drift import Drifted
 from featx.scoring.folder import check_scores, predict_rows
 from featx.scoring.scores import Scores
+from featx.stats.operating import Evaluated as OperatingImages
 from featx.stats.shares import shares
 from featx.types import BoolArray, IntArray
 
@@ -110,6 +113,16 @@ class _Answers:
         )
         return _estimate(narrow, "known_classes", self.seed)
 
+    def by_model(self, rows: BoolArray) -> Decisions:
+        """Some rows over the model's classes alone; -1 is a class that it does not know."""
+        held, code = self.held("", rows), np.full(len(self.part.classes), -1)
+        code[self.column] = np.arange(len(self.column))
+        alone = np.full(len(held.part), -1)
+        evaluated = OperatingImages(
+            code[held.part.y], held.proba[:, self.column], held.part.components, alone, alone + 1
+        )
+        return Decisions(evaluated, code[held.y_pred])
+
     @property
     def is_known(self) -> BoolArray:
         """Whose class the model knows."""
@@ -127,7 +140,13 @@ def _estimate(held: HeldOut, name: str, seed: int) -> Estimate:
 
 
 def evaluate_images(
-    model: Model, extractions: Sequence[Extraction], *, seed: int, named: str = ""
+    model: Model,
+    extractions: Sequence[Extraction],
+    *,
+    seed: int,
+    named: str = "",
+    decided: Decided | None = None,
+    prevalence: float | None = None,
 ) -> Evaluated:
     """Predict labelled images and describe the predictions as `featx.fit` does its test images.
 
@@ -144,6 +163,12 @@ def evaluate_images(
         Of the resamples.
     named : str, optional
         The model's path, for the record.
+    decided : Decided, optional
+        The threshold that the model decides by, with what it achieves on its training images; see
+        `featx.runs.thresholds.model_with_threshold`.
+    prevalence : float, optional
+        Share of the class that is looked for, where rates are to be of another than its share of
+        these images.
 
     Raises
     ------
@@ -167,6 +192,10 @@ def evaluate_images(
         known=model.seen is not None, images=int(copies.sum()), untold=untold
     )
     evaluation = _describe(model, named, answers, scores, (estimate, estimates), counted_copies)
+    evaluation = evaluation.model_copy(update={"shipped_decision": decided})
+    operating = operating_here(model, answers.by_model(new), decided, prevalence, seed=seed)
+    in_force = None if operating is None else operating.in_force
+    trust = _trust(model, scores, answers, new)
     splits = {"evaluated": ~copies, "copies": copies}
     held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}
     document = {
@@ -179,7 +208,8 @@ def evaluate_images(
         "chosen": _chosen(model),
         "estimate": estimate.document(),
         "estimates": {name: each.document() for name, each in estimates.items()},
-        "trust": _trust(model, scores, answers, new),
+        "trust": None if trust is None else {**trust, "decision": in_force},
+        **({} if operating is None else {"operating": operating}),
         "evaluation": evaluation.document(),
     }
     return Evaluated(document, prediction_table(answers.part.classes, held), scores, drift)
@@ -205,6 +235,7 @@ def _describe(
         against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
     return ModelEvaluation(
         model=printable(named),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
         shipped=shipped,
         against_shipped=against,
         unknown_classes=unknown,
@@ -295,7 +326,6 @@ def _trust(
     everyone = np.ones(len(part), bool)
     return {
         "calibration": {"asked": method, "method": method},
-        "decision": None,
         "prediction_sets": {
             "coverage": trust.sets.coverage,
             "over": trust.sets.over,

@@ -108,7 +108,7 @@ def _left_out(
     parts = []
     if subject.embedded is not None and (seen, right) != (n_wrong, n_right):
         parts.append(
-            f"So that the page stays small it has pictures of {seen:,} of "
+            f"To stay small, the page has pictures of {seen:,} of "
             f"{counted(n_wrong, 'mistake')} and of {right:,} of "
             f"{counted(n_right, 'right prediction')}."
         )

@@ -32,6 +32,7 @@ from featx.reporting.tables import (
     estimate_table,
     hardest_first,
     headline_metric,
+    in_force,
     setting,
 )
 from featx.runs import Run
@@ -298,7 +299,9 @@ def _estimate(model: Carded) -> Iterator[Block]:
         f"Measured on {counted(estimate['n_images'], 'image')}: {estimate['description']}. "
         f"{estimate['interval']}."
     )
-    yield estimate_table(estimate, {}, headline_metric(model.results))
+    yield estimate_table(
+        estimate, {}, headline_metric(model.results), marked=not in_force(model.results)
+    )
     yield Paragraph("Each class, the hardest by F1 first:")
     ranked = hardest_first(estimate["per_class"])
     yield class_table(ranked[:MOST_CLASSES], trained=model.results["class_counts"])

@@ -10,10 +10,11 @@ from featx.comparing.cost import lower_is_better
 from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
 from featx.reporting.blocks import Block, Chapter, Figure, Figures, Paragraph, Points, Table
+from featx.reporting.compared import comparison_verdict
 from featx.reporting.ink import Ink
 from featx.stats.metrics import HEADLINE, metric_name
 
-__all__ = ["comparison_blocks", "evaluated"]
+__all__ = ["comparison_blocks"]
 
 MOST_CLASSES = 20
 MOST_TICKS = 6
@@ -35,11 +36,11 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
     document : mapping
         Of a `featx.comparing.compare.Comparison`.
     """
-    verdicts = [each["verdict"] for each in document["differences"]]
-    notes = [Points(document["notes"])] if document["notes"] else []
+    verdict = comparison_verdict(document)
+    left = [note for note in document["notes"] if f"Doubtful: {note}" not in verdict]
+    notes = [Points(left)] if left else []
     return [
-        Chapter("verdict", "Verdict", [Points(verdicts, "verdict")]),
-        Chapter("judged", "Evaluated on", [Points([evaluated(document["judged"])])]),
+        Chapter("verdict", "Verdict", [Points(verdict, "verdict")]),
         Chapter("metrics", "Metrics", list(_metrics(document))),
         Chapter("quality", "Quality against cost", list(_plot(document))),
         Chapter("cost", "Cost", list(_costs(document))),
@@ -48,16 +49,6 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
         *_images(document),
         Chapter("notes", "Notes", notes),
     ]
-
-
-def evaluated(judged: Mapping[str, Any]) -> str:
-    """The images, and how each run was evaluated on them."""
-    text = f"{counted(judged['n_images'], 'image')}: {judged['description']}"
-    if judged["n_repeats"] > 1:
-        text += f", {counted(judged['n_repeats'], 'partition')}"
-    if judged["n_folds"] is not None:
-        text += f", {counted(judged['n_folds'], 'fold')}"
-    return text + "."
 
 
 def _shown(document: Mapping[str, Any]) -> list[str]:

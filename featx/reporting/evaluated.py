@@ -1,4 +1,4 @@
-"""An evaluation in plain sentences and tables: what was found, how sure, and what is doubtful."""
+"""What an evaluation has beside other runs, in plain sentences and tables."""
 
 from __future__ import annotations
 
@@ -7,105 +7,85 @@ from typing import Any
 
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval, percent
-from featx.reporting.blocks import Block, Chapter, Points, Table
-from featx.scoring.checks import Check, drift_sentence
+from featx.numbers import interval
+from featx.reporting.blocks import Block, Chapter, Paragraph, Points, Table
+from featx.scoring.checks import Check, drift_found, drift_sentence
 from featx.stats.metrics import metric_name
 
-__all__ = ["evaluation_chapters", "evaluation_sentences", "likeness_sentences"]
+__all__ = [
+    "evaluation_chapters",
+    "evaluation_doubts",
+    "evaluation_next",
+    "shipped_sentence",
+]
+
+Row = Mapping[str, Any]
 
 MOST_NAMED = 5
-FEW = 20  # images of a class, of which little is known
 PLACES = {
     "inside": "the value here lies inside that interval",
     "below": "the value here lies below that interval",
     "above": "the value here lies above that interval",
     "unknown": "there is no interval to hold the value against",
 }
+DOUBTS = {
+    "quarantined": "{} cannot be read",
+    "abstained": "the model abstains on {}",
+    "ood": "{} are out of distribution",
+}
 
 
-def evaluation_sentences(results: Mapping[str, Any]) -> list[str]:
-    """What was found, beside the shipped estimate, what is hardest and what is doubtful.
+def evaluation_chapters(results: Row) -> Iterator[Chapter]:
+    """What the page of an evaluation, and its terminal with ``-v``, have beside other runs.
 
     Parameters
     ----------
     results : mapping
         ``results.json`` of an evaluation.
     """
-    only_copies = results["estimate"]["method"] == "copies"
-    return [
-        _found(results),
-        *(_copies(results) if only_copies else _shipped(results)),
-        *_hardest(results),
-        *(() if only_copies else _copies(results)),
-        *_classes(results["evaluation"]),
-    ]
-
-
-def likeness_sentences(results: Mapping[str, Any]) -> list[str]:
-    """Whether the images are like the training images: each check, and drift."""
-    evaluation = results["evaluation"]
-    checks = [_check(name, row) for name, row in evaluation["checks"].items()]
-    return [
-        *(check.sentence() for check in checks if check.of),
-        drift_sentence(evaluation["drift"], evaluation["drift_not_tested"] or ""),
-        *(check.warning() for check in checks if check.far),
-    ]
-
-
-def evaluation_chapters(results: Mapping[str, Any]) -> Iterator[Chapter]:
-    """What the page of an evaluation has beside that of other runs."""
     evaluation = results["evaluation"]
     rows = [
         [metric_name(name), row["here"], row["shipped"], row["place"], row["difference"] or ""]
         for name, row in evaluation["against_shipped"].items()
     ]
-    columns = ("", "here", "shipped", "value here", "here minus shipped")
-    blocks: list[Block] = [Table(columns, rows, {0, 3})] if rows else []
-    yield Chapter("shipped", "Beside the shipped estimate", blocks)
-    points = Points(likeness_sentences(results))
-    yield Chapter("images", "Are these images like the training images?", [points])
-
-
-def _found(results: Mapping[str, Any]) -> str:
-    estimate, data = results["estimate"], results["dataset"]
-    metrics = estimate["metrics"]
-    groups = f" in {counted(estimate['n_groups'], 'group')}" if estimate["n_groups"] else ""
-    model = printable(results["evaluation"]["model"]) or results["chosen"]["backbone"]
-    sentence = (
-        f"{model} is right on {interval(metrics['accuracy'], 1, scale=100, unit=' %')} of "
-        f"{counted(estimate['n_images'], 'image')}{groups} of {data['source']}; balanced accuracy "
-        f"{interval(metrics['balanced_accuracy'])}. Intervals are at 95 %."
-    )
-    often = [(row["support"], name) for name, row in estimate["per_class"].items()]
-    n, name = max(often, key=lambda pair: (pair[0], pair[1]))
-    share, low = n / max(estimate["n_images"], 1), metrics["accuracy"]["low"]
-    if low is not None and low <= share:
-        sentence += (
-            f" That is not reliably better than always predicting {name!r}, which is right on "
-            f"{percent(share)}."
+    blocks: list[Block] = []
+    if rows:
+        columns = ("", "here", "shipped", "value here", "here minus shipped")
+        words = (
+            f"Shipped: {evaluation['shipped']['description']}. Value here: whether it lies inside "
+            "the 95 % interval of the shipped estimate."
         )
-    return sentence
+        blocks = [Table(columns, rows, {0, 3}), Paragraph(words, "note")]
+    yield Chapter("shipped", "Beside the estimate that the model was shipped with", blocks)
+    points = Points([*_likeness(results), *_copies(results), *_classes(evaluation)])
+    yield Chapter("alike", "Are these images like the training images?", [points])
 
 
-def _shipped(results: Mapping[str, Any]) -> Iterator[str]:
-    evaluation, shipped = results["evaluation"], results["evaluation"]["shipped"]
+def shipped_sentence(results: Row) -> str | None:
+    """The number to read beside what the model was shipped with; None of other runs."""
+    evaluation = results.get("evaluation")
+    if not evaluation or results["estimate"]["method"] == "copies":
+        return None
+    here, shipped = ((evaluated or {}).get("recall") for evaluated in (
+        (results.get("operating") or {}).get("in_force"), evaluation.get("shipped_decision")
+    ))  # fmt: skip
+    if here and shipped and None not in (here["value"], shipped["value"]):
+        return f"On the training images, out of fold, that recall is {_percent(shipped)}."
     against = evaluation["against_shipped"]
     scoring = results["scoring"].removeprefix("neg_")
     name = next((n for n in (scoring, "balanced_accuracy", "accuracy") if n in against), None)
     if name is None:
-        why = "none of these images is of a class that it knows" if shipped else "it has none"
-        yield f"The model's own estimate cannot be held against this: {why}."
-        return
-    row = against[name]
-    of = ""
-    if evaluation["unknown_classes"] or evaluation["classes_without_images"]:
-        lacking = len(evaluation["unknown_classes"]) + len(evaluation["classes_without_images"])
-        n = len(results["classes"]) - lacking
-        of = f", over the {counted(n, 'class')} that both have," if n > 1 else ""
+        why = "it has none"
+        if evaluation["shipped"]:
+            why = "none of these images is of a class that it knows"
+        return f"This cannot be held against the estimate that the model was shipped with: {why}."
+    row, lacking = against[name], [*evaluation["unknown_classes"],
+                                   *evaluation["classes_without_images"]]  # fmt: skip
+    n = len(results["classes"]) - len(lacking)
+    of = f", over the {counted(n, 'class')} that both have," if lacking and n > 1 else ""
     sentence = (
-        f"The model was shipped with {metric_name(name)} {interval(row['shipped'])} "
-        f"({shipped['method']}); here{of} it is {interval(row['here'])}: {PLACES[row['place']]}"
+        f"The model was shipped with {metric_name(name)} {interval(row['shipped'])}; here{of} it "
+        f"is {interval(row['here'])}: {PLACES[row['place']]}"
     )
     if row["place"] in {"below", "above"} and row["difference"] is not None:
         beyond = row["difference"]["low"] > 0 or row["difference"]["high"] < 0
@@ -113,28 +93,66 @@ def _shipped(results: Mapping[str, Any]) -> Iterator[str]:
         sentence += f" (difference {interval(row['difference'], signed=True)}, {chance})"
     if row["worse"]:
         sentence += ". The shipped estimate does not hold for these images"
-    yield f"{sentence}."
+    return f"{sentence}."
 
 
-def _hardest(results: Mapping[str, Any]) -> Iterator[str]:
-    unknown = results["evaluation"]["unknown_classes"]
-    rows = [
-        (row["recall"]["value"], name, row)
-        for name, row in results["estimate"]["per_class"].items()
-        if row["support"] and row["recall"]["value"] is not None and name not in unknown
+def evaluation_doubts(results: Row) -> Iterator[str]:
+    """What is doubtful of an evaluation beside what is of any run, as parts of a sentence."""
+    evaluation = results.get("evaluation")
+    if not evaluation:
+        return
+    if unknown := evaluation["unknown_classes"]:
+        n = counted(sum(unknown.values()), "image", "is/are")
+        yield (
+            f"{n} of {counted(len(unknown), 'class')} that the model does not know "
+            f"({_named(unknown)}) and cannot be right"
+        )
+    copies = evaluation["copies"]
+    if copies["images"] and results["estimate"]["method"] != "copies":
+        n = counted(copies["images"], "image", "is a copy/are copies")
+        yield f"{n} of training images and left out"
+    drifted = bool(evaluation["drift"] and evaluation["drift"]["drift"])
+    far = [
+        DOUBTS[name].format(f"{row['images']:,} of {counted(row['of'], 'image')}")
+        for name, row in evaluation["checks"].items()
+        if row["far_above"]
     ]
-    if len(rows) < 2:
-        return
-    value, name, row = min(rows, key=lambda each: each[:2])
-    if value == 1:
-        yield "Every image is predicted right."
-        return
-    few = " (few images: little is known of it)" if row["support"] < FEW else ""
-    images = counted(row["support"], "image", "is/are")
-    yield f"Hardest is {name!r}: {interval(row['recall'])} of its {images} recognised{few}."
+    if drifted:
+        far.append(drift_found(evaluation["drift"]))
+    if far:
+        yield " and ".join(far)
 
 
-def _copies(results: Mapping[str, Any]) -> Iterator[str]:
+def evaluation_next(results: Row) -> str:
+    """The one thing to do next."""
+    evaluation = results["evaluation"]
+    if results["estimate"]["method"] == "copies":
+        return "Next: evaluate on images that the model was not fitted on."
+    if evaluation["unknown_classes"]:
+        return (
+            "Next: fit a model with images of every class, or leave out those that it is not meant "
+            "for."
+        )
+    if any(row["worse"] for row in evaluation["against_shipped"].values()):
+        return (
+            "Next: look at the mistakes on the page; a model for such images needs some of them "
+            "among its training images."
+        )
+    return "Next: look at the mistakes on the page, then score new images of this kind."
+
+
+def _likeness(results: Row) -> Iterator[str]:
+    """Whether the images are like the training images: each check, and drift."""
+    evaluation = results["evaluation"]
+    checks = [
+        Check(name, row["images"], row["of"], row["usual"], row["p"])
+        for name, row in evaluation["checks"].items()
+    ]
+    yield from (check.warning() if check.far else check.sentence() for check in checks if check.of)
+    yield drift_sentence(evaluation["drift"], evaluation["drift_not_tested"] or "")
+
+
+def _copies(results: Row) -> Iterator[str]:
     copies, estimates = results["evaluation"]["copies"], results["estimates"]
     if not copies["known"]:
         yield (
@@ -163,22 +181,24 @@ def _copies(results: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _classes(evaluation: Mapping[str, Any]) -> Iterator[str]:
+def _classes(evaluation: Row) -> Iterator[str]:
     unknown, missing = evaluation["unknown_classes"], evaluation["classes_without_images"]
     if unknown:
-        named = first_few([repr(printable(name)) for name in unknown], MOST_NAMED)
         n = sum(unknown.values())
         yield (
-            f"{counted(len(unknown), 'class', 'is/are')} unknown to the model ({named}): "
+            f"{counted(len(unknown), 'class', 'is/are')} unknown to the model ({_named(unknown)}): "
             f"{counted(n, 'image')}, which cannot be right and count as wrong."
         )
     if missing:
-        named = first_few([repr(printable(name)) for name in missing], MOST_NAMED)
         yield (
-            f"{counted(len(missing), 'class')} of the model without images here ({named}): how "
-            "well the model recognises them is not shown."
+            f"{counted(len(missing), 'class')} of the model without images here "
+            f"({_named(missing)}): how well the model recognises them is not shown."
         )
 
 
-def _check(name: str, row: Mapping[str, Any]) -> Check:
-    return Check(name, row["images"], row["of"], row["usual"], row["p"])
+def _named(names: Any) -> str:
+    return first_few([repr(printable(name)) for name in names], MOST_NAMED)
+
+
+def _percent(row: Row) -> str:
+    return interval(row, 1, scale=100, unit=" %")

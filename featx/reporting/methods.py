@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from featx.console import counted
 from featx.numbers import interval
 from featx.reporting.contents import Finished
+from featx.reporting.summaries.thresholds import cutoff_text
+from featx.reporting.tables import in_force
 from featx.stats.metrics import metric_name
 
 __all__ = ["methods_text"]
@@ -52,7 +54,7 @@ def _data(run: Finished) -> Iterator[str]:
         yield f"{left} unreadable and left out."
     if changed := (data.get("corrections") or {}).get("changes"):
         yield f"{counted(len(changed), 'manual correction', 'was/were')} applied to it."
-    if results.get("n_test_images"):
+    if results.get("n_test_images") and not results.get("evaluation"):
         yield (
             f"{results['n_images']:,} images were used to train and select, and "
             f"{results['n_test_images']:,} to test once."
@@ -95,6 +97,8 @@ def _estimate(run: Finished, cite: Cite) -> Iterator[str]:
         "holdout": "on images held out from training and selection",
         "nested": f"by nested {cross}",
         "repeated": f"by repeated nested {cross}",
+        "evaluated": "on labelled images that played no part in training or selection",
+        "copies": "on copies of training images",
     }.get(estimate["method"], f"by {estimate['description']}")
     yield (
         f"Performance was estimated {how} ({counted(estimate['n_images'], 'image')}), with "
@@ -103,6 +107,7 @@ def _estimate(run: Finished, cite: Cite) -> Iterator[str]:
     names = dict.fromkeys((run.results["scoring"].removeprefix("neg_"), "accuracy", "f1_macro"))
     metrics = estimate["metrics"]
     yield ", ".join(f"{metric_name(n)} {interval(metrics[n])}" for n in names if n in metrics) + "."
+    yield from _threshold(run)
     method = (trust.get("calibration") or {}).get("method", "none")
     if method != "none":
         yield f"Probabilities were calibrated ({method}) {cite(CALIBRATION)}."
@@ -113,6 +118,22 @@ def _estimate(run: Finished, cite: Cite) -> Iterator[str]:
         )
     if (novelty := trust.get("novelty")) and novelty.get("method") == "mahalanobis":
         yield f"Out-of-distribution images are found by Mahalanobis distances {cite(MAHALANOBIS)}."
+
+
+def _threshold(run: Finished) -> Iterator[str]:
+    """How a class is decided for, and what that achieves."""
+    threshold, operating = in_force(run.results), run.results.get("operating") or {}
+    if threshold is None:
+        return
+    name, _, asked = str(threshold["asked"]).rpartition(":")
+    chosen = operating.get("chosen_on", "out of fold").replace("out of fold", "out-of-fold")
+    how = "" if asked.startswith("cutoff=") else f", chosen on {chosen} predictions for {asked}"
+    at = "" if threshold.get("cutoff") is None else f" of {cutoff_text(threshold['cutoff'])}"
+    yield (
+        f"{name} was predicted from a probability{at} on{how}: sensitivity "
+        f"{interval(threshold['recall'])}, positive predictive value "
+        f"{interval(threshold['precision'])}."
+    )
 
 
 def _versions(run: Finished, cite: Cite) -> Iterator[str]:

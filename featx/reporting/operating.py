@@ -44,17 +44,28 @@ def operating_blocks(subject: Subject) -> Iterator[Block]:
     else:
         yield Paragraph("No threshold is in force: the likeliest class is predicted.")
     names = _order(subject, operating)
+    if not names:
+        return
     yield Sliders([_slider(subject, operating, name) for name in names[:MOST_CLASSES]])
     if len(names) > MOST_CLASSES:
         more = counted(len(names) - MOST_CLASSES, "easier class", "is/are")
         yield Paragraph(f"{more} in results.json.", "note")
-    yield Paragraph(
-        f"{evaluated_words(operating)} So the marked point may lie beside the curves, which are of "
-        "all these predictions together. featx score and featx report take the same --threshold "
-        "without a new fit.",
-        "note",
-    )
+    yield Paragraph(" ".join(_notes(subject, operating)), "note")
     yield from diagnostic_table(operating)
+
+
+def _notes(subject: Subject, operating: Row) -> Iterator[str]:
+    """What the rates are of, and where a threshold can be given."""
+    yield evaluated_words(operating)
+    if (subject.fold >= 0).any():
+        yield (
+            "So the marked point may lie beside the curves, which are of all these predictions "
+            "together."
+        )
+    verbs = "score, evaluate and report"
+    if "evaluation" in subject.results:
+        verbs = "score and evaluate"
+    yield f"featx {verbs} take --threshold without a new fit."
 
 
 def _order(subject: Subject, operating: Row) -> list[str]:

@@ -26,7 +26,7 @@ from featx.reporting.blocks import (
 )
 from featx.reporting.browsing import browser_blocks
 from featx.reporting.contents import Subject
-from featx.reporting.evaluated import evaluation_chapters, evaluation_sentences
+from featx.reporting.evaluated import evaluation_chapters
 from featx.reporting.figures import MOST_NUMBERED, figures
 from featx.reporting.gallery import (
     case_cards,
@@ -50,6 +50,8 @@ from featx.reporting.tables import (
     confused_pairs,
     estimate_blocks,
     hardest_first,
+    headline_metric,
+    in_force,
 )
 from featx.reporting.verdict import run_verdict
 from featx.stats.metrics import metric_name
@@ -82,15 +84,12 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     confusion = [f for f in drawn if "confusion" in f.name]
     curves = [f for f in drawn if "confusion" not in f.name]
     evaluated = "evaluation" in subject.results
-    results = subject.results
-    found = evaluation_sentences(results) if evaluated else run_verdict(results)
     blocks: list[Block] = [
         _head(subject),
-        Chapter("found", "What was found", [Points(found, "verdict")]),
+        Chapter("found", "What was found", [Points(run_verdict(subject.results), "verdict")]),
         *(evaluation_chapters(subject.results) if evaluated else ()),
         Chapter("data", "Data", list(_data(subject))),
-        Chapter("candidates", "Candidates",
-                [Paragraph(compared(subject)), *candidate_blocks(subject.results)]),
+        Chapter("candidates", "Candidates", list(_candidates(subject))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
         Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
@@ -110,16 +109,27 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
 
 def _head(subject: Subject) -> Facts:
     """What the page is about, with the number to read."""
-    data, estimate = subject.results["dataset"], subject.estimate
-    metric = subject.results["scoring"].removeprefix("neg_")
-    metric = metric if metric in estimate["metrics"] else "accuracy"
+    data = subject.results["dataset"]
     size = f"{counted(data['images'], 'image')} of {counted(len(data['classes']), 'class')}"
     facts = [
         ("data set", f"{data['source']} ({size})"),
         ("date", subject.made),
-        (f"{metric_name(metric)} [95 % interval]", interval(estimate["metrics"][metric])),
+        _headline(subject.results),
     ]
     return Facts([(name, value) for name, value in facts if value])
+
+
+def _headline(results: Mapping[str, Any]) -> tuple[str, str]:
+    """The number to read: the metric, or with a threshold the recall of its class."""
+    threshold = in_force(results)
+    if threshold is None:
+        name = headline_metric(results)
+        return f"{metric_name(name)} [95 % interval]", interval(
+            results["estimate"]["metrics"][name]
+        )
+    name = str(threshold["asked"]).rpartition(":")[0]
+    value = interval(threshold["recall"], 1, scale=100, unit=" %")
+    return f"recall of {name} [95 % interval]", value
 
 
 def _data(subject: Subject) -> Iterator[Block]:
@@ -136,7 +146,7 @@ def _data(subject: Subject) -> Iterator[Block]:
         parts.append(f"{counted(results['n_groups'], 'group')}, none of which the folds split")
         if shared:
             parts.append(f"{counted(shared, 'group', 'has/have')} images in the test split too")
-    yield Paragraph("; ".join(parts) + f". Evaluated on {subject.judged_on}.")
+    yield Paragraph("; ".join(parts) + f". Evaluation: {subject.judged_on}.")
     counts = sorted(data["classes"].items(), key=lambda row: (-row[1], row[0]))
     most = max(n for _, n in counts)
     rows = [[name, n, percent(n / data["images"]), Bar(n / most)] for name, n in counts]
@@ -153,6 +163,12 @@ def _data(subject: Subject) -> Iterator[Block]:
         of = "each class" if n <= MOST_SAMPLED else f"the {MOST_SAMPLED} largest of {n} classes"
         yield Heading(f"Some images of {of}")
         yield sample_group(subject, SAMPLES, MOST_SAMPLED)
+
+
+def _candidates(subject: Subject) -> Iterator[Block]:
+    if "evaluation" not in subject.results:
+        yield Paragraph(compared(subject))
+        yield from candidate_blocks(subject.results)
 
 
 def _estimate(subject: Subject) -> Iterator[Block]:

@@ -127,8 +127,15 @@ def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subje
         embedded=embedded,
         missing=missing or absent,
         known=_known(shown, extractions),
-        made=str(run.model_document.get("provenance", {}).get("date", ""))[:10],
+        made=_made(run)[:10],
     )
+
+
+def _made(run: Run) -> str:
+    """When the run was made; empty where it is not known."""
+    if run.results.evaluation is not None:
+        return run.results.evaluation.date
+    return str(run.model_document.get("provenance", {}).get("date", ""))
 
 
 def _known(

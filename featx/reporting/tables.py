@@ -25,6 +25,7 @@ __all__ = [
     "estimates",
     "hardest_first",
     "headline_metric",
+    "in_force",
     "setting",
 ]
 
@@ -111,15 +112,17 @@ def headline(estimate: Row, read: str = "") -> dict[str, Row]:
     return {name: metrics[name] for name in shown}
 
 
-def estimate_table(estimate: Row, others: Mapping[str, Row], read: str = "") -> Table:
+def estimate_table(
+    estimate: Row, others: Mapping[str, Row], read: str = "", *, marked: bool = True
+) -> Table:
     """The headline metrics with their intervals, beside those of other estimates.
 
-    ``read`` is the one to read.
+    ``read`` is the one to read, and ``marked`` as such.
     """
     named = {n.replace("_", " "): headline(one, read) for n, one in others.items()}
     rows = [
         [
-            metric_name(name) + READ * (name == read),
+            metric_name(name) + READ * (marked and name == read),
             row,
             *(one.get(name, "") for one in named.values()),
         ]
@@ -131,7 +134,7 @@ def estimate_table(estimate: Row, others: Mapping[str, Row], read: str = "") -> 
 def estimate_blocks(results: Row) -> Iterator[Block]:
     """The estimate, what it rests on, its calibration, and the same by group."""
     estimate, others = results["estimate"], results["estimates"]
-    yield estimate_table(estimate, others, headline_metric(results))
+    yield estimate_table(estimate, others, headline_metric(results), marked=not in_force(results))
     yield Paragraph(f"Estimate: {estimate['description']}. {_images(estimate)}.", "note")
     for name, one in others.items():
         described = f"{name.replace('_', ' ')}: {_described(results, one)}"
@@ -172,6 +175,14 @@ def headline_metric(results: Row) -> str:
     name = str(results["scoring"]).removeprefix("neg_")
     row = results["estimate"]["metrics"].get(name)
     return name if row is not None and row["value"] is not None else "accuracy"
+
+
+def in_force(results: Row) -> Row | None:
+    """The threshold that decides, where one does: the recall of its class is the number to read."""
+    decision = (results.get("trust") or {}).get("decision") or (
+        (results.get("operating") or {}).get("in_force")
+    )
+    return decision if decision and decision.get("recall") else None
 
 
 def calibration_sentence(calibration: Row) -> str:

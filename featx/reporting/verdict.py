@@ -14,8 +14,9 @@ from featx.console import counted, first_few
 from featx.files import printable
 from featx.numbers import interval, number
 from featx.reporting.blocks import Strong, Text
+from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
 from featx.reporting.summaries.thresholds import cutoff_text
-from featx.reporting.tables import headline_metric
+from featx.reporting.tables import headline_metric, in_force
 from featx.stats.metrics import metric_name
 
 __all__ = ["guess", "hardest", "plain", "run_verdict"]
@@ -24,6 +25,7 @@ Row = Mapping[str, Any]
 
 FEW = 20  # images of a class: little is known of it
 FEW_TRAINED = 50
+MOST_DOUBTS = 3
 NEAR = 0.05  # share of near copies that is worth a sentence
 WHERE = {
     "test": "of the test split, which played no part in choosing the model",
@@ -31,6 +33,8 @@ WHERE = {
     "nested": "that played no part in choosing the model (nested cross-validation)",
     "repeated": "that played no part in choosing the model (repeated nested cross-validation)",
     "cv": "that the predicting model was not fitted on (cross-validation)",
+    "evaluated": "that the model was not fitted on",
+    "copies": "that are copies of its training images, so it is too high for new images",
 }
 
 
@@ -47,22 +51,14 @@ def run_verdict(results: Row) -> list[Text]:
     results : mapping
         ``results.json``.
     """
-    threshold = _threshold(results)
+    threshold = in_force(results)
     found = _found(results) if threshold is None else _found_at(results, threshold)
     sure = _sure(results) if threshold is None else _costs(threshold)
     sentences: list[Text | None] = [
-        found, sure, _tuned(results), hardest(results), _doubtful(results, threshold),
-        _next(results),
+        found, sure, _tuned(results), shipped_sentence(results), _hardest(results, threshold),
+        _doubtful(results, threshold), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
-
-
-def _threshold(results: Row) -> Row | None:
-    """The threshold in force, where one is."""
-    decision = (results.get("trust") or {}).get("decision") or (
-        (results.get("operating") or {}).get("in_force")
-    )
-    return decision if decision and decision.get("recall") else None
 
 
 def _found(results: Row) -> Text:
@@ -81,7 +77,8 @@ def _measured(results: Row) -> str:
     images = counted(estimate["n_images"], "image")
     if estimate.get("n_groups"):
         images += f" in {counted(estimate['n_groups'], 'group')}"
-    return f"{images} {WHERE.get(estimate['method'], WHERE['cv'])}"
+    of = f" of {results['dataset']['source']}" if results.get("evaluation") else ""
+    return f"{images}{of} {WHERE.get(estimate['method'], WHERE['cv'])}"
 
 
 def _found_at(results: Row, threshold: Row) -> Text:
@@ -211,14 +208,23 @@ def _tuned(results: Row) -> str | None:
     return f"{text}; the {called} model has {metric_name(name)} {interval(row)}."
 
 
+def _hardest(results: Row, threshold: Row | None) -> str | None:
+    """The hardest class, unless it is the one whose recall is the number to read."""
+    found = hardest(results)
+    name = "" if threshold is None else str(threshold["asked"]).rpartition(":")[0]
+    told = name and found and found.startswith(f"Hardest is {printable(name)!r}:")
+    return None if told else found
+
+
 def hardest(results: Row) -> str | None:
     """The class of the lowest recall, and what it is taken for."""
     estimate = results["estimate"]
     names = list(estimate["per_class"])
+    unknown = (results.get("evaluation") or {}).get("unknown_classes", {})
     rows = [
         (row["recall"]["value"], name, row)
         for name, row in estimate["per_class"].items()
-        if row["support"] and row["recall"]["value"] is not None
+        if row["support"] and row["recall"]["value"] is not None and name not in unknown
     ]
     if not rows:
         return None
@@ -239,8 +245,8 @@ def hardest(results: Row) -> str | None:
 
 
 def _doubtful(results: Row, threshold: Row | None) -> str:
-    """What to be careful about, the gravest first; at most two things."""
-    doubts = list(_doubts(results, threshold))[:2]
+    """What to be careful about, the gravest first; a few things."""
+    doubts = list(_doubts(results, threshold))[:MOST_DOUBTS]
     if not doubts and results["estimate"].get("calibration") is None:
         return "Nothing looks doubtful."
     if not doubts:
@@ -250,6 +256,7 @@ def _doubtful(results: Row, threshold: Row | None) -> str:
 
 def _doubts(results: Row, threshold: Row | None) -> Iterator[str]:
     estimate = results["estimate"]
+    yield from evaluation_doubts(results)
     if threshold is not None and threshold.get("warning"):
         yield str(threshold["warning"])
     near = results.get("near_copies")
@@ -269,12 +276,13 @@ def _doubts(results: Row, threshold: Row | None) -> Iterator[str]:
         yield f"{counted(shared, 'group', 'has/have')} images in the test split and in training"
     few = [printable(k) for k, v in estimate["per_class"].items() if 0 < v["support"] < FEW]
     none = [printable(k) for k, v in estimate["per_class"].items() if not v["support"]]
+    none = [] if results.get("evaluation") else none  # there the class is the model's alone
     if none:
         yield f"no image of {first_few(none, 3)} was evaluated"
     if few:
         yield f"fewer than {FEW} images evaluate {first_few(few, 3)}"
     calibration = estimate.get("calibration")
-    if calibration and calibration["ece"] > calibration["if_right_high"]:
+    if calibration and round(calibration["ece"] - calibration["if_right_high"], 3) > 0:
         yield (
             f"its probabilities are off by {number(calibration['ece'])} on average (right ones "
             f"would rarely show more than {number(calibration['if_right_high'])})"
@@ -291,6 +299,8 @@ def _higher_near(near: Row) -> bool:
 
 def _next(results: Row) -> str:
     """The one thing to do next."""
+    if results.get("evaluation"):
+        return evaluation_next(results)
     if better_than_guessing(results) is False:
         return (
             "Next: check the labels and look for copies (featx audit), then try a stronger "

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from featx.runs.estimates import Estimate, Interval
+from featx.runs.estimates import Decided, Estimate, Interval
 from featx.runs.record import Record
 
 __all__ = ["CopiesFound", "ModelEvaluation", "Unusual", "WithShipped"]
@@ -50,11 +50,16 @@ class Unusual(Record):
 
 
 class ModelEvaluation(Record):
-    """A finished model on labelled images that came after it."""
+    """A finished model on labelled images that came after it.
+
+    ``shipped`` and ``shipped_decision`` are of the training images: the estimate that the model was
+    shipped with, and what the threshold in force achieves there.
+    """
 
     model: str
-    model_sha256: str | None = None
+    date: str = ""
     shipped: Estimate | None = None
+    shipped_decision: Decided | None = None
     against_shipped: dict[str, WithShipped] = Field(default_factory=dict)
     unknown_classes: dict[str, int] = Field(default_factory=dict)
     classes_without_images: list[str] = Field(default_factory=list)

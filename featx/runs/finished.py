@@ -36,7 +36,7 @@ MOST_PREDICTIONS = 1 << 34
 
 #: Ways to have been evaluated, what says most of new images first.
 LEVELS = {
-    "evaluated": "images that came after the model was made",
+    "evaluated": "labelled images that the model was not fitted on",
     "test": "the test split",
     "holdout": "the images held out",
     "repeated": "repeated cross-validation",

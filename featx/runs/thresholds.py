@@ -30,11 +30,13 @@ __all__ = [
     "decide",
     "describe_threshold",
     "evaluated_images",
+    "metrics_with_threshold",
     "model_with_threshold",
     "operating_curves",
     "run_with_threshold",
 ]
 
+UNDECIDED = ("roc_auc", "average_precision", "log_loss", "brier", "top_")
 WIDE = 0.05  # what is known no better is said
 
 
@@ -155,8 +157,13 @@ def run_with_threshold(run: Run, text: str | None, prevalence: float | None = No
     ConfigError, UnknownNameError
         The threshold is malformed, or its class does not exist.
     RunError
-        The run has no predictions to choose a cutoff on.
+        The run has no predictions to choose a cutoff on, or is an evaluation.
     """
+    if run.results.evaluation is not None:
+        raise RunError(
+            f"{run.named} is an evaluation, which another threshold would change as a whole.",
+            hint="Give featx evaluate the --threshold or --prevalence: what it embedded is cached.",
+        )
     level, shown = next(iter(run.levels.items()), (None, None))
     curves = operating_curves(run)
     if level is None or shown is None or curves is None:
@@ -214,6 +221,7 @@ def _changed(
     estimate = Estimate.model_validate({**results.estimate.document(), **kept})
     changes: dict[str, Any] = {
         "estimate": estimate,
+        "estimates": {},  # they are of the run's own decision
         "operating": points.model_copy(update={"in_force": in_force}),
     }
     if results.trust is not None:
@@ -254,12 +262,12 @@ def model_with_threshold(
         See `featx.artifact.threshold.with_threshold`.
     """
     run = _run_of(source)
-    if text is None:
-        return model, _in_force(model, run)
     if model.operating is None and run is not None and (curves := operating_curves(run)):
         sample = OperatingSample(images=int(curves.support.sum()))
         trust = (model.trust or Trust()).model_copy(update={"operating": sample})
         model = replace(model, trust=trust, operating=curves)
+    if text is None:
+        return model, _in_force(model, run)
     changed = with_threshold(model, text, prevalence)
     cutoff = _cutoff(changed)
     if cutoff is None:
@@ -271,6 +279,25 @@ def model_with_threshold(
     y_pred = decide(threshold, evaluated, cutoff.cutoff)
     seed = run.results.seed or 0
     return changed, describe_threshold(threshold, cutoff.cutoff, evaluated, y_pred, seed=seed)
+
+
+def metrics_with_threshold(
+    model: Model, source: str | os.PathLike[str] | None, text: str
+) -> dict[str, Any]:
+    """The estimate that a model was shipped with, as if it had been with another threshold.
+
+    Parameters
+    ----------
+    model, source, text
+        See `model_with_threshold`. Of a model without its run only metrics remain that do not
+        depend on what is decided.
+    """
+    run = _run_of(source)
+    if run is not None:
+        return run_with_threshold(run, text).results.estimate.document()
+    metrics = model.metrics.get("metrics", {})
+    kept = {name: row for name, row in metrics.items() if name.startswith(UNDECIDED)}
+    return {**model.metrics, "metrics": kept} if metrics else model.metrics
 
 
 def _cutoff(model: Model) -> Cutoff | None:

@@ -22,8 +22,9 @@ from featx.console import counted
 from featx.errors import AlarmError, UsageError
 from featx.numbers import p_value, percent
 
-__all__ = ["Check", "check_limits", "checks_of", "drift_sentence", "raise_alarms"]
+__all__ = ["Check", "check_limits", "checks_of", "drift_found", "drift_sentence", "raise_alarms"]
 
+DRIFTED = 0.05  # p-value of either test, adjusted for both
 RARE = 0.001  # p-value, and
 TIMES = 2  # so many times the usual share: what is far above it
 #: The finding, what is usual for the training images, and what to think of more.
@@ -108,6 +109,13 @@ class Check:
 def _compared(p: float | None) -> str:
     text = p_value(p or 0.0)
     return text if text.startswith("<") else f"= {text}"
+
+
+def drift_found(drift: Mapping[str, Any]) -> str:
+    """What has drifted: how images look, or only how often classes are predicted."""
+    if drift["embeddings"]["p_adjusted"] <= DRIFTED:
+        return "the images have drifted from the training images"
+    return "classes are predicted in other shares than for the training images"
 
 
 def drift_sentence(drift: Mapping[str, Any] | None, why_not: str) -> str:

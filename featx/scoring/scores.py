@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.decision import Cutoff
-from featx.console import counted
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
 from featx.files import printable
 from featx.formats._frame import to_frame
-from featx.scoring.checks import Check, drift_sentence, raise_alarms
+from featx.scoring.checks import Check, drift_found, drift_sentence, raise_alarms
 
 __all__ = ["Scores", "join_names"]
 
@@ -252,7 +251,10 @@ class Scores:
     def warnings(self) -> list[str]:
         """What is far above what the training images would give, and drift, in sentences."""
         found = [check.warning() for check in self.checks if check.far]
-        return found + ([drift_sentence(self.drift, "")] if self.drifted else [])
+        if self.drift and self.drift["drift"]:
+            what = drift_found(self.drift)
+            found.append(f"{what[0].upper()}{what[1:]}: the model's estimate need not hold here.")
+        return found
 
     @property
     def drifted(self) -> bool:
@@ -260,14 +262,12 @@ class Scores:
         return bool(self.drift and self.drift["drift"])
 
     def sentences(self) -> list[str]:
-        """Rows, and each check and the test of drift in a sentence."""
+        """Files that are no rows, what was found of each check, and the test of drift."""
         kinds = Counter(passed.kind for passed in self.passed)
         over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
-        passed = f" Passed over: {over}." if over else ""
-        scored = counted(len(self) - len(self.failures), "image")
         return [
-            f"{scored} scored.{passed}",
-            *(check.sentence() for check in self.checks),
+            *([f"Passed over: {over}."] if over else []),
+            *(each.sentence() for each in self.checks if each.images or each.name != "quarantined"),
             drift_sentence(self.drift, self.no_drift),
         ]
 

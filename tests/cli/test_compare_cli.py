@@ -108,7 +108,7 @@ def test_the_console_ends_with_the_verdict(featx: Featx, runs: Path) -> None:
     short, result = featx(*asked), featx(*asked, "-v")
     assert result.code == 0, result.err
     titles = [
-        *("Evaluated on", "Metrics", "Cost", "nested-knn minus nested-ridge"),
+        *("Metrics", "Cost", "nested-knn minus nested-ridge"),
         *("floor minus nested-ridge", "Classes: floor against nested-ridge"),
     ]
     places = [result.out.index(f"{title}\n") for title in titles]

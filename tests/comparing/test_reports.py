@@ -178,7 +178,7 @@ def test_every_number_of_the_tables_is_in_every_format(tmp_path):
     assert "| accuracy | +0.200 | [0.100, 0.303] | \\< 0.001 |" in markdown
     assert escape(document["differences"][0]["verdict"]) in html
     assert [section.key for section in comparison_blocks(document) if section.blocks] == [
-        *("verdict", "judged", "metrics", "quality", "cost", "difference-1", "classes-1", "images"),
+        *("verdict", "metrics", "quality", "cost", "difference-1", "classes-1", "images"),
     ]
 
 

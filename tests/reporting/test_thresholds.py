@@ -235,6 +235,7 @@ def test_the_slider_moves_over_the_table(
     page.close()
 
 
+@pytest.mark.slow
 def test_malaria_cells_as_defects(shared_data: Path, tmp_path: Path, monkeypatch: Any) -> None:
     """30 infected cells against 900 healthy ones, by the commands of docs/thresholds.md."""
     rng = np.random.default_rng(0)

@@ -42,9 +42,13 @@ def run(*arguments: str) -> int:
 
 TABLE = "class   images\n──────  ──────\n=green       3\nblue         2\nred          2\n"
 SUMMARY = (
-    "\n7 images scored. Passed over: 1 .txt.\n"
-    "2 of 9 files cannot be read (22.2 %).\n"
-    "Drift: not tested. The model has no sample of its training images: fit it again to have one.\n"
+    "→ 7 of 9 files read and predicted: '=green' 3, 'blue' 2, 'red' 2.\n"
+    "→ Passed over: 1 .txt.\n"
+    "→ 2 of 9 files cannot be read (22.2 %).\n"
+    "→ Drift: not tested. The model has no sample of its training images: fit it again to have "
+    "one.\n"
+    "→ Next: use the rows.\n"
+    "\nPage: none; --report FILE writes one\nScores: out.csv\n"
 )
 SAID = (
     "9 images: 7 cached, 0 computed, 2 quarantined; {elapsed}.\n"
@@ -58,7 +62,7 @@ SAID = (
 def test_the_default(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("m", "new", "-o", "out.csv") == 0
     said = capsys.readouterr()
-    assert said.out == TABLE + SUMMARY
+    assert said.out == SUMMARY
     rows = [line.split(",", 3) for line in Path("out.csv").read_text().splitlines()]
     reasons = {row[0]: row[3].strip('"') for row in rows}
     assert said.err == SAID.format(
@@ -68,6 +72,11 @@ def test_the_default(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert rows[0] == ["path", "prediction", "probability", "error"]
     assert len(rows) == 10
+
+
+def test_verbose_has_the_table_too(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("m", "new", "-o", "out.csv", "-v") == 0
+    assert capsys.readouterr().out == f"{TABLE}\n{SUMMARY}"
 
 
 def test_scores_csv_is_the_default_output(ready: Path) -> None:

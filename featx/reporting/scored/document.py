@@ -52,7 +52,7 @@ def write_scored_page(scored: ScoredFolder) -> str:
     """The page as one self-contained HTML document, without any script."""
     some = len(scored.read) > 0
     blocks: list[Block] = [
-        Chapter("found", "Asked and found", [Points(sentences(scored), "verdict")]),
+        Chapter("found", "What was found", [Points(sentences(scored), "verdict")]),
         Chapter("drift", "Drift", list(_drift(scored)) if some else []),
         Chapter("classes", "Predicted classes", list(_classes(scored)) if some else []),
         Chapter("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),

@@ -37,11 +37,10 @@ def confidence(scored: ScoredFolder) -> Figure:
         axes.set_ylabel("share of images")
 
     quarters = np.quantile(sure, (0.25, 0.5, 0.75))
-    words = "A quarter of the images is below {:.2f}, half below {:.2f}, a quarter above {:.2f}."
-    words = words.format(*quarters)
+    words = "Quartiles of the probability: {:.3f}, {:.3f} and {:.3f}.".format(*quarters)
     if old is not None:
         words += (
-            " Held-out training images were judged by classifiers of fewer images, which are a "
+            " Held-out training images were predicted by classifiers of fewer images, which are a "
             "little less sure."
         )
     rows = [

@@ -9,6 +9,7 @@ from featx.artifact.trust import Trust
 from featx.console import counted
 from featx.numbers import interval, percent
 from featx.reporting.scored.contents import ScoredFolder
+from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.scoring.drift import LEVEL, Drifted
 
 __all__ = ["drift_sentences", "rests_on", "sentences"]
@@ -22,7 +23,10 @@ def sentences(scored: ScoredFolder) -> list[str]:
         return [_asked(scored)]
     drift = " ".join(drift_sentences(scored))
     unusual = [check.warning() for check in scored.scores.checks if check.far]
-    return [_asked(scored), _found(scored), _sure(scored), *_away(scored), *unusual, drift]
+    return [
+        _asked(scored), _found(scored), *_decided(scored), _sure(scored), *_away(scored), *unusual,
+        drift,
+    ]  # fmt: skip
 
 
 def _asked(scored: ScoredFolder) -> str:
@@ -54,11 +58,19 @@ def _found(scored: ScoredFolder) -> str:
     return f"Found most often: {named}{missing}{unread if scored.scores.failures else ''}."
 
 
+def _decided(scored: ScoredFolder) -> list[str]:
+    threshold = scored.scores.threshold
+    return [] if threshold is None else [f"{threshold_sentence(threshold)}."]
+
+
 def _sure(scored: ScoredFolder) -> str:
     n, sure = len(scored.read), scored.sure[scored.read]
-    text = f"Half of the predictions have a probability of {np.median(sure):.2f} or more"
+    least = np.floor(100 * np.median(sure)) / 100
+    text = f"Half of the predictions have a probability of at least {least:.2f}"
     if scored.scores.abstained is None:
         return text + "; this model never abstains."
+    if any(check.name == "abstained" and check.far for check in scored.scores.checks):
+        return text + "."  # the warning has it
     abstained = int(scored.scores.abstained.sum())
     return (
         f"{text}; the model abstains from {abstained:,} of {n:,} ({percent(abstained / n)}), whose "
@@ -70,6 +82,8 @@ def _away(scored: ScoredFolder) -> list[str]:
     novelty = (scored.model.trust or Trust()).novelty
     if scored.scores.ood is None or novelty is None:
         return []
+    if any(check.name == "ood" and check.far for check in scored.scores.checks):
+        return []  # the warning has it
     far, n = int(scored.scores.ood.sum()), len(scored.read)
     return [
         f"{far:,} of {n:,} ({percent(far / n)}) {'lies' if far == 1 else 'lie'} farther "

@@ -9,6 +9,7 @@ from featx import console
 from featx.config import ExtractConfig, score_command
 from featx.files import printable
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
+from featx.reporting.evaluated import evaluation_chapters
 from featx.reporting.summaries.curve import curve_blocks, tuning_curve_blocks
 from featx.reporting.summaries.thresholds import (
     diagnostic_table,
@@ -44,18 +45,39 @@ def print_run(run: Run, extract: ExtractConfig) -> None:
     if both:
         show([Points(both.summary)])
     costs = list(short_points(run.results.get("operating")))
-    show([Paragraph(""), *costs, Paragraph("")] if costs else [])
+    if costs:
+        console.text("")
+        show(costs)
+    console.text("")
     page = run.folder / PAGE
     again = shell_line("featx", "report", as_argument(run.folder))
     where = str(page) if page.is_file() else f"none yet; {again} makes it"
     console.text(f"Page: {printable(where)}")
     console.text(f"Scores: {printable(str(run.folder / 'predictions.csv'))}")
+    if command := _next(run, extract):
+        console.log(f"\nNext: {command}")
+
+
+def _next(run: Run, extract: ExtractConfig) -> str:
+    """The command that scores new images; of an evaluation by its model, if that has a path."""
     rows = ARRAYS in run.results.extraction
-    console.log(f"\nNext: {score_command(str(run.folder), extract, rows=rows)}")
+    if run.results.evaluation is None:
+        return score_command(str(run.folder), extract, rows=rows)
+    asked = run.config.evaluate
+    if asked is None or not asked.model:
+        return ""
+    command = score_command(asked.model, extract, rows=rows)
+    return command + _flag("threshold", asked.threshold) + _flag("prevalence", asked.prevalence)
+
+
+def _flag(name: str, value: Any) -> str:
+    return "" if value is None else f" --{name} {as_argument(str(value))}"
 
 
 def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
-    if "finetuning" in results:
+    if results.get("evaluation"):
+        yield from evaluation_chapters(results)
+    elif "finetuning" in results:
         yield from _trainings(results["finetuning"]["trainings"], results["scoring"])
     else:
         yield Heading(f"Search by {results['scoring']}, cross-validated")

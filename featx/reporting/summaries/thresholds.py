@@ -31,6 +31,7 @@ MEASURED = {
     "holdout": "measured on the images held out",
     "nested": "each fold by the cutoff that the other folds give (nested cross-validation)",
     "repeated": "each fold by the cutoff that the other folds give (repeated cross-validation)",
+    "evaluated": "measured on these images",
     "cv": "each fold by the cutoff that the other folds give",
 }
 DIAGNOSTIC = {
