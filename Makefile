@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install test lint types coverage demo docs linkcheck bench dist clean
+.PHONY: install test lint types coverage demo docs linkcheck bench gpu dist clean
 
 install: $(VENV)/.installed
 
@@ -45,6 +45,10 @@ linkcheck: install
 bench: install
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/fit.py
+
+# On a machine with a GPU, perhaps without a network: nothing is installed. See docs/performance.md.
+gpu:
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py --minutes 8
 
 # Both files, and the wheel tried outside the clone in an environment of its own.
 dist: install

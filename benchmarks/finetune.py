@@ -162,7 +162,9 @@ def load(name: str) -> tuple[Any, Any]:
     return backbone.network, backbone.preprocess
 
 
-def plain(network: Any, preprocess: Any, precision: str, n: int, side: str) -> Rates:
+def plain(
+    network: Any, preprocess: Any, precision: str, n: int, side: str, device: str = "cpu"
+) -> Rates:
     """The loop that everybody writes."""
     import torch
     from plain_loop import Pictures, Plain
@@ -170,17 +172,17 @@ def plain(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
     size = preprocess.size_px
     with torch.no_grad():
         width = network.eval()(torch.zeros(1, 3, *size))[0].shape[1]
-    head = torch.nn.Linear(width, N_CLASSES)
+    head = torch.nn.Linear(width, N_CLASSES).to(device)
     last = side in (CROPS, SIDES[-1])
     format_ = torch.channels_last if last else torch.contiguous_format
-    network.to(memory_format=format_).train()
+    network.to(device, memory_format=format_).train()
     for module in network.modules():  # featx leaves these statistics alone too
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     parameters = [*network.requires_grad_(True).parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
-    x = torch.randn(n, 3, *size).contiguous(memory_format=format_)
-    y, rng = torch.arange(n) % N_CLASSES, np.random.default_rng(0)
+    x = torch.randn(n, 3, *size).contiguous(memory_format=format_).to(device)
+    y, rng = torch.arange(n, device=device) % N_CLASSES, np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         paths = photographs(Path(folder), n) if side == CROPS else []
         pictures = Pictures(paths, preprocess)
@@ -189,16 +191,25 @@ def plain(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
         optimizer.zero_grad()
         rows = range(start, min(start + BATCH, n))
         batch = pictures.augmented(rows, Plain(), rng) if side == CROPS else x[rows.start :][:BATCH]
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        batch = batch.to(device, non_blocking=True)
+        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=precision == "bf16"):
             scores = head(network(batch)[0])
         loss = torch.nn.functional.cross_entropy(scores.float(), y[start : start + BATCH])
         loss.backward()
         optimizer.step()
 
-    return rate(lambda: [step(start) for start in range(0, n, BATCH)], n)
+    def epoch() -> None:
+        for start in range(0, n, BATCH):
+            step(start)
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+
+    return rate(epoch, n)
 
 
-def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> Rates:
+def featx(
+    network: Any, preprocess: Any, precision: str, n: int, side: str, device: str = "cpu"
+) -> Rates:
     """What ``featx finetune`` runs in an epoch."""
     import torch
 
@@ -233,13 +244,13 @@ def featx(network: Any, preprocess: Any, precision: str, n: int, side: str) -> R
             training=np.arange(n),
             validation=np.arange(4),
             folder=folder / "work",
-            device="cpu",
+            device=device,
             precision=precision,
             scoring="accuracy",
             seed=0,
             upright=True,
         )
-        stack.enter_context(keeping_memory("cpu"))
+        stack.enter_context(keeping_memory(device))
         training = stack.enter_context(TrainingLoop(task, FinetuneConfig(**options)))
         if side == CACHING[0]:
             from featx.finetuning.replay import plan_replay
