@@ -211,6 +211,7 @@ def compare(
     baseline: str | os.PathLike[str] | None = None,
     metric: str | None = None,
     disagreements: str | os.PathLike[str] | None = None,
+    by: str | Sequence[str] = (),
     seed: int = 0,
     finetune: bool = False,
     backbone: str | None = None,
@@ -237,6 +238,9 @@ def compare(
         Metric of the verdicts, such as accuracy. By default: that of the baseline's fit.
     disagreements : path, optional
         File for the images that not all runs predict alike: .csv, .jsonl, .parquet.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     seed : int, default 0
         Seed of the bootstrap.
     finetune : bool, default False
@@ -844,7 +848,10 @@ def fit(
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ] = "balanced_accuracy",
     select: Literal["best", "1se"] = "best",
-    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = "auto",
+    estimate: Literal[
+        "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
+    ] = "auto",
+    by: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -994,10 +1001,15 @@ def fit(
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
-    estimate : {'auto', 'holdout', 'test', 'cv', 'nested', 'repeated'}, default 'auto'
-        How performance is estimated: the test split, a share held out where there is none,
-        nested cross-validation, the same repeated, or the search's own folds (too high on
-        average; a note says so). By default: test if there is one, else nested.
+    estimate : str, default 'auto'
+        One of 'auto', 'holdout', 'test', 'cv', 'nested', 'repeated', 'leave-one-group-out',
+        'sites'. How performance is estimated: the test split, a share held out where there is
+        none, nested cross-validation, the same repeated, the same with every group left out by
+        itself (sites for short), or the search's own folds (too high on average; a note says
+        so). By default: test if there is one, else nested.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     holdout : float, default 0.2
         Share that ``estimate`` holdout keeps back.
     repeats : int, default 5
@@ -1089,7 +1101,10 @@ def fit_arrays(
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ] = "balanced_accuracy",
     select: Literal["best", "1se"] = "best",
-    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = "auto",
+    estimate: Literal[
+        "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
+    ] = "auto",
+    by: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1174,10 +1189,15 @@ def fit_arrays(
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
-    estimate : {'auto', 'holdout', 'test', 'cv', 'nested', 'repeated'}, default 'auto'
-        How performance is estimated: the test split, a share held out where there is none,
-        nested cross-validation, the same repeated, or the search's own folds (too high on
-        average; a note says so). By default: test if there is one, else nested.
+    estimate : str, default 'auto'
+        One of 'auto', 'holdout', 'test', 'cv', 'nested', 'repeated', 'leave-one-group-out',
+        'sites'. How performance is estimated: the test split, a share held out where there is
+        none, nested cross-validation, the same repeated, the same with every group left out by
+        itself (sites for short), or the search's own folds (too high on average; a note says
+        so). By default: test if there is one, else nested.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     holdout : float, default 0.2
         Share that ``estimate`` holdout keeps back.
     repeats : int, default 5
@@ -1317,6 +1337,7 @@ def report(
     cache: str | os.PathLike[str] | None = None,
     threshold: str | None = None,
     prevalence: float | None = None,
+    by: str | Sequence[str] = (),
     heat_maps: bool = True,
     overwrite: bool = False,
 ) -> Path:
@@ -1342,6 +1363,9 @@ def report(
         Share of the class that is looked for where the model is used, such as 0.01: precision,
         predictive values and false alarms are then of that. By default: its share of the
         images.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     heat_maps : bool, default True
         Show on the page where in its images a linear head's decisions come from.
     overwrite : bool, default False

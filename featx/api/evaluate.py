@@ -24,6 +24,7 @@ from featx.outputs import Claims, claimed
 from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.by import by_document
 from featx.runs.results import SCHEMA_VERSION, Results
 from featx.scoring.checks import Check, check_limits, raise_alarms
 from featx.scoring.folder import extract_again
@@ -138,7 +139,9 @@ def _refuse_others(config: RunConfig) -> None:
 def _evaluate(config: RunConfig, model: Model, folder: Path, claims: Claims, started: float) -> Run:
     """The evaluation itself, once the run's name is claimed."""
     assert config.evaluate is not None
-    manifest = _chosen_rows(labelled(open_data(config.data)), config.evaluate.split)
+    manifest = _chosen_rows(
+        labelled(open_data(config.data, keep=config.evaluate.by)), config.evaluate.split
+    )
     claims.spare("the images", manifest.paths)
     check_cache(manifest, config.extract.cache)
     extractions = extract_again(model, manifest, ScoreConfig(), config.extract)
@@ -194,11 +197,19 @@ def _results(
     times: tuple[float, float],
 ) -> Results:
     extracted_s, started = times
+    assert config.evaluate is not None
     first = extractions[0]
     elapsed_s = time.perf_counter() - started
     document = {
         "schema_version": SCHEMA_VERSION,
         **found.document,
+        **by_document(
+            found.predictions,
+            config.evaluate.by,
+            method=found.document["estimate"]["method"],
+            scoring=found.document["scoring"],
+            seed=found.document["seed"],
+        ),
         "notes": found.notes(),
         "elapsed_s": round(elapsed_s, 3),
         "dataset": describe_dataset(config.data.dataset, manifest, first, first.equal),

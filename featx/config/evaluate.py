@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import NAME, OVERWRITE, RUNS, Section
+from featx.config._section import BY, NAME, OVERWRITE, RUNS, Section
 from featx.config.alarms import FAIL_ON, check_alarms
 from featx.config.report import by_default
 
@@ -20,6 +20,7 @@ class EvaluateConfig(Section):
     split: Literal["train", "val", "test"] | None = Field(
         None, description="Evaluate on the images of this split only. [all images]"
     )
+    by: list[str] = Field(default_factory=list, description=BY)
     fail_on: Annotated[str | None, AfterValidator(check_alarms)] = Field(None, description=FAIL_ON)
     seed: int | None = Field(
         None, ge=0, le=2**32 - 1, description="Seed of the resamples. [the model's]"

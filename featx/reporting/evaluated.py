@@ -9,6 +9,7 @@ from featx.console import counted, first_few
 from featx.files import printable
 from featx.numbers import interval, percent
 from featx.reporting.blocks import Block, Chapter, Points, Table
+from featx.reporting.by import by_sentences
 from featx.scoring.checks import Check, drift_sentence
 from featx.stats.metrics import metric_name
 
@@ -37,6 +38,7 @@ def evaluation_sentences(results: Mapping[str, Any]) -> list[str]:
         _found(results),
         *(_copies(results) if only_copies else _shipped(results)),
         *_hardest(results),
+        *by_sentences(results),
         *(() if only_copies else _copies(results)),
         *_classes(results["evaluation"]),
     ]

@@ -8,6 +8,7 @@ from featx.console import counted
 from featx.numbers import interval
 from featx.reporting.contents import Finished
 from featx.stats.metrics import metric_name
+from featx.types import SITES
 
 __all__ = ["methods_text"]
 
@@ -94,6 +95,8 @@ def _estimate(run: Finished, cite: Cite) -> Iterator[str]:
         "test": "on the test split, which played no part in training or selection",
         "holdout": "on images held out from training and selection",
         "nested": f"by nested {cross}",
+        SITES: "with every group left out by itself, predicted by settings chosen and fitted "
+        "without it",
         "repeated": f"by repeated nested {cross}",
     }.get(estimate["method"], f"by {estimate['description']}")
     yield (

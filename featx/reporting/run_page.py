@@ -17,6 +17,7 @@ from featx.reporting.blocks import (
     Chapter,
     CodeBlock,
     Facts,
+    Figure,
     Figures,
     Heading,
     Paragraph,
@@ -25,6 +26,7 @@ from featx.reporting.blocks import (
     Terms,
 )
 from featx.reporting.browsing import browser_blocks
+from featx.reporting.by import BY_FIGURE, by_blocks
 from featx.reporting.contents import Subject
 from featx.reporting.evaluated import evaluation_chapters, evaluation_sentences
 from featx.reporting.figures import MOST_NUMBERED, figures
@@ -81,7 +83,8 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         drawn = list(figures(subject))
     confusion = [f for f in drawn if "confusion" in f.name]
     learning = [f for f in drawn if f.name.startswith(LEARNING)]
-    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(LEARNING)]
+    apart = (*LEARNING, BY_FIGURE)
+    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(apart)]
     evaluated = "evaluation" in subject.results
     results = subject.results
     found = evaluation_sentences(results) if evaluated else run_verdict(results)
@@ -93,6 +96,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Chapter("candidates", "Candidates",
                 [Paragraph(compared(subject)), *candidate_blocks(subject.results)]),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
+        Chapter("by", "By site and other columns", list(_by(subject, drawn))),
         Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
@@ -162,6 +166,13 @@ def _estimate(subject: Subject) -> Iterator[Block]:
     yield Heading("Each class")
     yield class_table(hardest_first(subject.estimate["per_class"]))
     yield Terms([term for term in GLOSSARY if term != "Pareto-optimal"])
+
+
+def _by(subject: Subject, drawn: Sequence[Figure]) -> Iterator[Block]:
+    forests = [figure for figure in drawn if figure.name.startswith(BY_FIGURE)]
+    yield from by_blocks(subject.results)
+    if forests:
+        yield Figures(forests)
 
 
 def _corrections(done: Mapping[str, Any] | None) -> Iterator[Block]:

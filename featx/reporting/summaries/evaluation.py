@@ -8,6 +8,7 @@ from typing import Any
 from featx import console
 from featx.files import printable
 from featx.reporting.blocks import Block, Heading, Points, Table
+from featx.reporting.by import by_blocks
 from featx.reporting.evaluated import evaluation_sentences, likeness_sentences
 from featx.reporting.tables import class_table, estimate_blocks, hardest_first
 from featx.reporting.terminal import show
@@ -34,6 +35,7 @@ def _blocks(results: Mapping[str, Any], *, tables: bool) -> Iterator[Block]:
         return
     yield Heading("Estimate")
     yield from estimate_blocks(results)
+    yield from by_blocks(results)
     rows = hardest_first(results["estimate"]["per_class"])
     title = "Classes"
     if len(rows) > MOST_CLASSES:
