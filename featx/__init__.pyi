@@ -211,6 +211,7 @@ def compare(
     baseline: str | os.PathLike[str] | None = None,
     metric: str | None = None,
     disagreements: str | os.PathLike[str] | None = None,
+    by: str | Sequence[str] = (),
     seed: int = 0,
     finetune: bool = False,
     backbone: str | None = None,
@@ -238,6 +239,9 @@ def compare(
         baseline's fit.
     disagreements : path, optional
         File for the images on which runs disagree: .csv, .jsonl or .parquet.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     seed : int, default 0
         Seed of the bootstrap.
     finetune : bool, default False
@@ -283,6 +287,9 @@ def evaluate(
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
     split: Literal["train", "val", "test"] | None = None,
+    threshold: str | None = None,
+    prevalence: float | None = None,
+    by: str | Sequence[str] = (),
     fail_on: str | None = None,
     seed: int | None = None,
     name: str | None = None,
@@ -334,6 +341,17 @@ def evaluate(
         existing groups.
     split : {'train', 'val', 'test'}, optional
         Evaluate on the images of this split only. By default: all images.
+    threshold : str, optional
+        Predict CLASS if its probability reaches a cutoff: CLASS:recall=0.95,
+        CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05. likeliest is none
+        of these. By default: the model's.
+    prevalence : float, optional
+        Prevalence of the target class where the model will be used, such as 0.01; precision,
+        predictive values and false alarms are computed for it. By default: its share of the
+        images.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     fail_on : str, optional
         Exit with code 4 on these findings, after writing all output: drift, ood, abstained and
         quarantined, each at its warning level or above a share such as ood=0.2,abstained=0.5;
@@ -379,14 +397,14 @@ def evaluate(
     Returns
     -------
     Run
-        ``run.results.estimate`` has every metric on the images that are no copies of training
+        ``run.results.estimate`` has every metric on the images that are not copies of training
         images; ``run.results.evaluation`` what else was found. Its ``model`` is the one that was
-        evaluated, where it was.
+        evaluated, at its own path.
 
     Raises
     ------
     UsageError
-        An option makes no sense, or the run exists and ``overwrite`` is not set.
+        An option is invalid, or the run exists and ``overwrite`` is not set.
     ModelError
         The model cannot be loaded, or its backbone is not the one it was fitted with.
     FitError
@@ -991,7 +1009,10 @@ def fit(
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ] = "balanced_accuracy",
     select: Literal["best", "1se"] = "best",
-    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = "auto",
+    estimate: Literal[
+        "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
+    ] = "auto",
+    by: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1142,10 +1163,15 @@ def fit(
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
-    estimate : {'auto', 'holdout', 'test', 'cv', 'nested', 'repeated'}, default 'auto'
-        How performance is estimated: the test split, a share held out where there is none,
-        nested cross-validation, the same repeated, or the search's own folds (too high on
-        average; a note says so). By default: test if there is one, else nested.
+    estimate : str, default 'auto'
+        One of 'auto', 'holdout', 'test', 'cv', 'nested', 'repeated', 'leave-one-group-out',
+        'sites'. How performance is estimated: the test split, a share held out where there is
+        none, nested cross-validation, the same repeated, the same with every group left out by
+        itself (sites for short), or the search's own folds (too high on average; a note says
+        so). By default: test if there is one, else nested.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1237,7 +1263,10 @@ def fit_arrays(
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ] = "balanced_accuracy",
     select: Literal["best", "1se"] = "best",
-    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = "auto",
+    estimate: Literal[
+        "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
+    ] = "auto",
+    by: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1322,10 +1351,15 @@ def fit_arrays(
     select : {'best', '1se'}, default 'best'
         best takes the highest mean score, 1se the simplest candidate within one standard error
         of it.
-    estimate : {'auto', 'holdout', 'test', 'cv', 'nested', 'repeated'}, default 'auto'
-        How performance is estimated: the test split, a share held out where there is none,
-        nested cross-validation, the same repeated, or the search's own folds (too high on
-        average; a note says so). By default: test if there is one, else nested.
+    estimate : str, default 'auto'
+        One of 'auto', 'holdout', 'test', 'cv', 'nested', 'repeated', 'leave-one-group-out',
+        'sites'. How performance is estimated: the test split, a share held out where there is
+        none, nested cross-validation, the same repeated, the same with every group left out by
+        itself (sites for short), or the search's own folds (too high on average; a note says
+        so). By default: test if there is one, else nested.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1465,6 +1499,7 @@ def report(
     cache: str | os.PathLike[str] | None = None,
     threshold: str | None = None,
     prevalence: float | None = None,
+    by: str | Sequence[str] = (),
     heat_maps: bool = True,
     overwrite: bool = False,
 ) -> Path:
@@ -1490,6 +1525,9 @@ def report(
         Prevalence of the target class where the model will be used, such as 0.01; precision,
         predictive values and false alarms are computed for it. By default: its share of the
         images.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     heat_maps : bool, default True
         Show heat maps of what a linear head's decisions come from.
     overwrite : bool, default False

@@ -21,6 +21,7 @@ __all__ = [
     "FULL_RANGE",
     "IN_MEMORY",
     "PRE_LOGITS",
+    "SITES",
     "SMALL_BACKBONE",
     "STAGES_LAYER",
     "BackboneRequest",
@@ -60,6 +61,8 @@ FULL_RANGE = "full"
 #: What stands for the backbone where rows of numbers were given, and for the data set where they
 #: were in memory.
 ARRAYS, IN_MEMORY = "arrays", "(arrays in memory)"
+#: The estimate whose outer folds are the groups.
+SITES = "leave-one-group-out"
 #: What PCA keeps: everything, so many components, or this share of the variance.
 Components = Literal["none"] | int | float
 

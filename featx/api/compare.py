@@ -131,7 +131,10 @@ def _compare(
     else:
         _refuse_training_options(config, overrides)
     comparison = compare_runs(
-        _baseline_first(folders, config.baseline), metric=config.metric, seed=config.seed
+        _baseline_first(folders, config.baseline),
+        metric=config.metric,
+        by=config.by,
+        seed=config.seed,
     )
     if config.disagreements is not None:
         place = claims.place(config.disagreements)

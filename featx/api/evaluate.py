@@ -32,6 +32,7 @@ from featx.outputs import Claims, claimed
 from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.by import by_document
 from featx.runs.estimates import Decided
 from featx.runs.results import SCHEMA_VERSION, Results
 from featx.runs.thresholds import metrics_with_threshold, model_with_threshold
@@ -173,7 +174,9 @@ def _evaluate(
     """The evaluation itself, once the run's name is claimed."""
     assert config.evaluate is not None
     model, decided = deciding
-    manifest = _chosen_rows(labelled(open_data(config.data)), config.evaluate.split)
+    manifest = _chosen_rows(
+        labelled(open_data(config.data, keep=config.evaluate.by)), config.evaluate.split
+    )
     claims.spare("the images", manifest.paths)
     check_cache(manifest, config.extract.cache)
     extractions = extract_again(model, manifest, ScoreConfig(), config.extract)
@@ -236,11 +239,19 @@ def _results(
     times: tuple[float, float],
 ) -> Results:
     extracted_s, started = times
+    assert config.evaluate is not None
     first = extractions[0]
     elapsed_s = time.perf_counter() - started
     document = {
         "schema_version": SCHEMA_VERSION,
         **found.document,
+        **by_document(
+            found.predictions,
+            config.evaluate.by,
+            method=found.document["estimate"]["method"],
+            scoring=found.document["scoring"],
+            seed=found.document["seed"],
+        ),
         "notes": found.notes(),
         "elapsed_s": round(elapsed_s, 3),
         "dataset": describe_dataset(config.data.dataset, manifest, first, first.equal),

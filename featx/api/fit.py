@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from featx.config.keywords import keywords
 from featx.config.options import LeaveOut, sections
 from featx.data.array_files import holds_arrays
 from featx.data.arrays import Arrays, make_arrays, read_arrays
+from featx.data.kept_columns import keep_columns
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import UsageError
@@ -39,6 +41,7 @@ from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.reporting.summaries.curve import complete_curve
 from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.by import by_document
 from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
@@ -174,7 +177,7 @@ def fit_dataset(config: RunConfig) -> Run:
 
 def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run:
     """The fit itself, once the run's name is claimed."""
-    manifest = labelled(open_data(config.data))
+    manifest = labelled(open_data(config.data, keep=config.fit.kept_columns))
     claims.spare("the images", manifest.paths)
     extract = resolve_backbone(config.extract, compete=True)
     config = config.model_copy(update={"extract": extract})
@@ -196,6 +199,8 @@ def _fit_rows(config: RunConfig, arrays: Arrays) -> Run:
     arrays.require_finite()
     with claimed([run_output(folder, config.fit)], used) as claims:
         extraction = given_extraction(arrays)
+        manifest = keep_columns(extraction.manifest, config.fit.kept_columns)
+        extraction = replace(extraction, manifest=manifest)
         _check_labels(extraction.manifest, config.fit)
         if config.fit.concat:
             raise only_one(extraction.name)
@@ -282,6 +287,13 @@ def _results_document(
     curve = result.learning_curve
     document = {
         **result.document(),
+        **by_document(
+            result.predictions,
+            config.fit.by,
+            method=result.estimate.method,
+            scoring=config.fit.scoring,
+            seed=config.fit.seed,
+        ),
         "learning_curve": curve and complete_curve(curve, extractions[0].report),
         "dataset": describe_dataset(config.data.dataset, manifest, extractions[0], data.equal),
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},

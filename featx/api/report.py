@@ -16,6 +16,7 @@ from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.files import FIGURES
 from featx.reporting.run_report import PAGE, extract_again, write_report
 from featx.runs import Run, load_run
+from featx.runs.later import run_with_columns
 from featx.runs.thresholds import run_with_threshold
 from featx.store import cache_folder
 
@@ -96,6 +97,8 @@ def _report(run: Run, config: ReportConfig, claims: Claims) -> Path:
     if config.cache is not None:
         extract = settings.extract.model_copy(update={"cache": config.cache})
         settings = settings.model_copy(update={"extract": extract})
+    if config.by:
+        run = run_with_columns(run, config.by, settings.data)
     try:
         extractions, missing = extract_again(run, settings), ""
     except FeatxError as error:

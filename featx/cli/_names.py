@@ -48,7 +48,7 @@ _UNDER = {
     "Data": "limit on_error dataset images root path_column label_column group_column "
     "split_column exclude group",
     "Search": "trials budget tune",
-    "Estimate": "estimate holdout repeats calibrate threshold prevalence costs learning_curve "
+    "Estimate": "estimate by holdout repeats calibrate threshold prevalence costs learning_curve "
     "coverage coverage_over sets ood_rate folds validation average_views abstain_below",
     "Machine": "cache engine device precision batch_size workers offline cluster address jobs "
     "search_device memory_mb processes checkpoint_s",

@@ -13,6 +13,7 @@ from featx import console
 from featx.comparing.cost import describe_costs, lower_is_better, pareto_front
 from featx.comparing.differences import Measured, adjust, describe_difference, measure
 from featx.comparing.pairing import Paired, pair_runs
+from featx.comparing.values import compare_values
 from featx.comparing.verdict import describe_run, verdict
 from featx.errors import UnknownNameError, UsageError
 from featx.files import printable
@@ -38,6 +39,7 @@ class Comparison:
         ``what``, ``metrics`` and ``per_class`` as in ``results.json``, ``cost`` as in
         `featx.comparing.cost.describe_costs`, ``pareto``); ``differences``, one for each other
         run (``run``, what `featx.comparing.differences.describe_difference` has, ``verdict``);
+        ``by``, where it was asked for (`featx.comparing.values`);
         ``disagreements`` (``n``, and the first as ``rows`` under ``columns``); ``notes``.
     """
 
@@ -83,7 +85,11 @@ class Comparison:
 
 @console.stage("Comparing the runs")
 def compare_runs(
-    folders: Sequence[str | Path], *, metric: str | None = None, seed: int = 0
+    folders: Sequence[str | Path],
+    *,
+    metric: str | None = None,
+    by: Sequence[str] = (),
+    seed: int = 0,
 ) -> Comparison:
     """Compare runs with the first of them.
 
@@ -94,6 +100,8 @@ def compare_runs(
     metric : str, optional
         What verdicts and the front of quality against cost are of. By default what the search of
         the baseline maximised.
+    by : sequence of str
+        Columns of which every value is shown: of the runs' predictions or of their data set.
     seed : int, default 0
         Of the resamples.
 
@@ -131,6 +139,8 @@ def compare_runs(
         "notes": paired.notes + cost_notes,
         "notes_on_cost": cost_notes,
     }
+    if by:
+        document["by"] = compare_values(runs, paired, by, metric=metric, seed=seed)
     comparison = Comparison(document, paired, [printable(run.name) for run in runs])
     rows = list(comparison.disagreements())
     document["disagreements"] = {

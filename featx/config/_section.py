@@ -11,6 +11,7 @@ from featx.durations import read_seconds
 
 __all__ = [
     "ADDRESS",
+    "BY",
     "CLUSTER",
     "MLFLOW",
     "NAME",
@@ -49,6 +50,10 @@ THRESHOLD = (
 PREVALENCE = (
     "Prevalence of the target class where the model will be used, such as 0.01; precision, "
     "predictive values and false alarms are computed for it. [its share of the images]"
+)
+BY = (
+    "Also show every value of this column: of the manifest, group, split, or a field of EXIF such "
+    "as exif:Model; may be repeated."
 )
 NAME = "Name of the run. [data set and time]"
 RUNS = "Folder for runs."

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from featx.config._section import Section
+from featx.config._section import BY, Section
 from featx.config.reading import make_config
 from featx.config.run import RunConfig
 
@@ -27,6 +27,7 @@ class CompareConfig(Section):
         None,
         description="File for the images on which runs disagree: .csv, .jsonl or .parquet.",
     )
+    by: list[str] = Field(default_factory=list, description=BY)
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the bootstrap.")
     finetune: bool = Field(
         False,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import NAME, OVERWRITE, PREVALENCE, RUNS, THRESHOLD, Section
+from featx.config._section import BY, NAME, OVERWRITE, PREVALENCE, RUNS, THRESHOLD, Section
 from featx.config.alarms import FAIL_ON, check_alarms
 from featx.config.report import by_default
 
@@ -24,6 +24,7 @@ class EvaluateConfig(Section):
         None, description=f"{THRESHOLD} likeliest is none of these. [the model's]"
     )
     prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
+    by: list[str] = Field(default_factory=list, description=BY)
     fail_on: Annotated[str | None, AfterValidator(check_alarms)] = Field(None, description=FAIL_ON)
     seed: int | None = Field(
         None, ge=0, le=2**32 - 1, description="Seed of the resamples. [the model's]"

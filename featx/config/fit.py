@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from featx.config._section import (
     ADDRESS,
+    BY,
     CLUSTER,
     MLFLOW,
     NAME,
@@ -21,7 +22,7 @@ from featx.config._section import (
     Section,
 )
 from featx.config.report import HEAT_MAPS, by_default
-from featx.types import Components
+from featx.types import SITES, Components
 
 __all__ = ["FitConfig"]
 
@@ -32,6 +33,11 @@ def _components(value: Any) -> Any:
     if value == "none" or whole or (isinstance(value, float) and 0 < value < 1):
         return value
     raise ValueError("should be none, a number of components, or a share above 0 and below 1")
+
+
+def _sites(value: str) -> str:
+    """The whole name of an estimate."""
+    return SITES if value == "sites" else value
 
 
 class FitConfig(Section):
@@ -105,12 +111,19 @@ class FitConfig(Section):
         description="best takes the highest mean score, 1se the simplest candidate within one "
         "standard error of it.",
     )
-    estimate: Literal["auto", "holdout", "test", "cv", "nested", "repeated"] = Field(
+    estimate: Annotated[
+        Literal[
+            "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
+        ],
+        AfterValidator(_sites),
+    ] = Field(
         "auto",
         description="How performance is estimated: the test split, a share held out where "
-        "there is none, nested cross-validation, the same repeated, or the search's own "
+        "there is none, nested cross-validation, the same repeated, the same with every group "
+        "left out by itself (sites for short), or the search's own "
         "folds (too high on average; a note says so). [test if there is one, else nested]",
     )
+    by: list[str] = Field(default_factory=list, description=BY)
     holdout: float = Field(
         0.2, gt=0, le=0.5, description="Share of images that --estimate holdout sets aside."
     )
@@ -166,3 +179,8 @@ class FitConfig(Section):
     mlflow: str | None = Field(None, description=MLFLOW)
     report: bool = Field(default_factory=by_default, description="Write report.html into the run.")
     heat_maps: bool = Field(False, description=f"{HEAT_MAPS} `featx report` can add them later.")
+
+    @property
+    def kept_columns(self) -> list[str]:
+        """Columns of the data set that predictions are to have."""
+        return [*dict.fromkeys([*self.by, *(["group"] if self.estimate == SITES else [])])]

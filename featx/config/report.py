@@ -6,7 +6,7 @@ import os
 
 from pydantic import Field
 
-from featx.config._section import PREVALENCE, THRESHOLD, Section
+from featx.config._section import BY, PREVALENCE, THRESHOLD, Section
 
 __all__ = ["HEAT_MAPS", "ReportConfig", "by_default"]
 
@@ -34,5 +34,6 @@ class ReportConfig(Section):
         None, description=f"{THRESHOLD} likeliest uses no cutoff. [the run's]"
     )
     prevalence: float | None = Field(None, gt=0, lt=1, description=PREVALENCE)
+    by: list[str] = Field(default_factory=list, description=BY)
     heat_maps: bool = Field(True, description=HEAT_MAPS)
     overwrite: bool = Field(False, description="Replace existing output.")

@@ -41,6 +41,8 @@ class Row:
     label, group : str, optional
         Class, and what must not straddle folds (a patient, a plot, a camera).
     split : {"train", "val", "test"}, optional
+    extra : tuple of (str, str or None)
+        Other columns that were asked for, with their values.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Row:
     label: str | None = None
     group: str | None = None
     split: Split | None = None
+    extra: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,10 @@ class Manifest:
     def splits(self) -> list[Split | None]:
         """Split of each row."""
         return [row.split for row in self.rows]
+
+    def column(self, name: str) -> list[str | None]:
+        """Value of each row in a column that was asked for."""
+        return [dict(row.extra)[name] for row in self.rows]
 
     @property
     def classes(self) -> list[str]:

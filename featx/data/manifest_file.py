@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from featx.config import DatasetConfig
 from featx.data.cells import cell, is_no_value
 from featx.data.columns import Columns, find_columns
 from featx.data.containment import Root
+from featx.data.kept_columns import of_table
 from featx.data.manifest import SPLITS, Manifest, Row, Split
 from featx.data.table import ManifestRecord, read_table
-from featx.errors import DatasetError, UsageError, nearest
+from featx.errors import DatasetError, UnknownNameError, UsageError, nearest
 from featx.files import printable
 
 __all__ = ["read_manifest_file", "read_split"]
 
 
-def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
+def read_manifest_file(
+    config: DatasetConfig, *, labelled: bool, keep: Sequence[str] = ()
+) -> Manifest:
     """Read a CSV, TSV, JSONL or Parquet manifest.
 
     Parameters
@@ -27,11 +31,15 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
         ``dataset`` is the file; ``root`` defaults to the folder it lies in.
     labelled : bool
         False reads paths only.
+    keep : sequence of str
+        Other columns to read; see `featx.data.kept_columns`.
 
     Raises
     ------
     UsageError
         The root is not a folder.
+    UnknownNameError
+        There is no column of a name in ``keep``.
     DatasetError
         A path leads outside the root, rows contradict each other, a value cannot be understood,
         or only some rows have a group or a split. The message names file and line.
@@ -45,8 +53,13 @@ def read_manifest_file(config: DatasetConfig, *, labelled: bool) -> Manifest:
     seen: dict[str, tuple[Row, str]] = {}
     repeated = 0
     columns = find_columns(table.columns, config)
+    others = of_table(keep)
+    for name in others:
+        if name not in table.columns:
+            raise UnknownNameError("column", name, table.columns)
     for record in table.records:
         row = _row(record, columns, root, source, labelled)
+        row = replace(row, extra=tuple((name, _value(record, name)) for name in others))
         first, where = seen.setdefault(row.id, (row, record.where))
         if first != row:
             raise _contradiction(source, first, where, row, record.where)
@@ -146,6 +159,8 @@ def _contradiction(source: str, first: Row, where: str, row: Row, here: str) -> 
         for name in ("label", "group", "split")
         if getattr(first, name) != getattr(row, name)
     ]
+    both = zip(first.extra, row.extra, strict=True)
+    facts += [f"{name} {a!r} and {b!r}" for (name, a), (_, b) in both if a != b]
     return DatasetError(
         f"Manifest '{printable(source)}': '{printable(row.id)}' has {', '.join(facts)} "
         f"({where} and {here}).",

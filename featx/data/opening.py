@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from featx import console
 from featx.config import DatasetConfig
@@ -19,13 +20,17 @@ __all__ = ["open_data", "tell_corrections", "tell_passed"]
 
 
 def open_data(
-    config: DatasetConfig, *, labelled: bool | None = None, quiet: bool = False
+    config: DatasetConfig,
+    *,
+    labelled: bool | None = None,
+    keep: Sequence[str] = (),
+    quiet: bool = False,
 ) -> Manifest:
     """Read a data set and warn of what is odd; list what is left out when the command ends.
 
     Parameters
     ----------
-    config, labelled
+    config, labelled, keep
         See `featx.data.reader.read_manifest`.
     quiet : bool
         Whether the caller prints all of this itself.
@@ -36,7 +41,7 @@ def open_data(
         See `featx.data.reader.read_manifest`; also where a manifest file names no file that is
         there.
     """
-    manifest = read_manifest(config, labelled=labelled)
+    manifest = read_manifest(config, labelled=labelled, keep=keep)
     _require_a_file(manifest, config)
     if not quiet:
         for sentence in remarks(manifest):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 from featx import console
@@ -14,6 +15,7 @@ from featx.data.array_files import ARRAY_SUFFIXES
 from featx.data.curation import curate
 from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
+from featx.data.kept_columns import keep_columns
 from featx.data.manifest import Manifest, Row
 from featx.data.manifest_file import read_manifest_file
 from featx.data.passed import passed_over
@@ -28,7 +30,9 @@ _MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_
 
 
 @console.stage("Reading the data set")
-def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) -> Manifest:
+def read_manifest(
+    config: DatasetConfig | str, *, labelled: bool | None = None, keep: Sequence[str] = ()
+) -> Manifest:
     """List the images of a data set and what is known of each; no image is opened.
 
     Parameters
@@ -38,6 +42,8 @@ def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) 
     labelled : bool, optional
         None takes labels where there are any. True requires one for every row. False ignores
         labels, groups and splits, as scoring does.
+    keep : sequence of str
+        Other columns that rows are to have; see `featx.data.kept_columns.keep_columns`.
 
     Returns
     -------
@@ -55,16 +61,16 @@ def read_manifest(config: DatasetConfig | str, *, labelled: bool | None = None) 
     """
     if isinstance(config, str):
         config = DatasetConfig(dataset=config)
-    manifest = _read(config, labelled=labelled is not False)
+    manifest = _read(config, labelled=labelled is not False, keep=keep)
     if not manifest.rows:
         raise _no_images(manifest, os.path.isfile(config.dataset))
     manifest = curate(manifest, config, labelled=labelled is not False)
     if labelled and not manifest.labelled:
         raise _unlabelled(manifest)
-    return manifest
+    return keep_columns(manifest, keep)
 
 
-def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
+def _read(config: DatasetConfig, *, labelled: bool, keep: Sequence[str]) -> Manifest:
     """Choose the reader by what is there."""
     source = config.dataset
     shown = printable(source)
@@ -84,7 +90,7 @@ def _read(config: DatasetConfig, *, labelled: bool) -> Manifest:
             problem = f"--columns applies to a file of arrays, but '{shown}' is a folder."
         raise UsageError(problem, hint="featx fit and featx score accept files of arrays.")
     if os.path.isfile(source) and is_manifest_name(source):
-        return read_manifest_file(config, labelled=labelled)
+        return read_manifest_file(config, labelled=labelled, keep=keep)
     given = [name for name in _MANIFEST_ONLY if getattr(config, name) is not None]
     if given:
         flag = given[0].replace("_", "-")

@@ -23,7 +23,7 @@ from featx.files import printable
 from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut, describe_held
 from featx.fitting.foreseen import group_codes
-from featx.fitting.gathering import filled_column, known_pixels
+from featx.fitting.gathering import filled_column, kept_columns, known_pixels
 from featx.fitting.result import prediction_table
 from featx.fitting.trust import describe_sets
 from featx.runs import PredictionTable
@@ -281,6 +281,7 @@ def _answers(
         hashes=first.hashes[ok],
         copies=copies_of(extractions),
         groups=None if groups is None else group_codes(groups.tolist()),
+        columns=kept_columns(first),
     )
     y_pred = column[scores.y_pred[ok]]
     return _Answers(part, proba, y_pred, list(model.classes), column, seed)

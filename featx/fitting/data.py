@@ -57,6 +57,8 @@ class FitData:
         Names of embeddings that compete side by side too, besides each by itself.
     given : bool, default False
         Whether these are rows of numbers that were given, and no embeddings of images.
+    columns : mapping of str to ndarray of shape (n,), object
+        Other columns that were asked for: text, or None where an image has no value.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -69,6 +71,7 @@ class FitData:
     copies: IntArray | None = None
     sets: Sequence[tuple[str, ...]] = ()
     given: bool = False
+    columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     @cached_property
     def copy_codes(self) -> IntArray:
@@ -166,6 +169,7 @@ class Part:
         Augmented views of each image by backbone; empty where there are none.
     sets : sequence of tuple of str, default ()
     given : bool, default False
+    columns : mapping of str to ndarray of shape (n,), object
         As in `FitData`.
     """
 
@@ -179,6 +183,7 @@ class Part:
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     sets: Sequence[tuple[str, ...]] = ()
     given: bool = False
+    columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -213,6 +218,7 @@ class Part:
             views={name: V[rows] for name, V in self.views.items()},
             sets=self.sets,
             given=self.given,
+            columns={name: values[rows] for name, values in self.columns.items()},
         )
 
     @cached_property

@@ -21,12 +21,13 @@ from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch
+from featx.fitting.sites import leave_out_sites
 from featx.fitting.training import pipeline_outputs
 from featx.runs.estimates import Estimate
 from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.operating import Evaluated
-from featx.types import FloatArray, IntArray
+from featx.types import SITES, FloatArray, IntArray
 
 __all__ = [
     "Evaluation",
@@ -48,6 +49,8 @@ DESCRIPTIONS = {
         "nested cross-validation: each fold predicted by the model that a search on the other "
         "folds selected"
     ),
+    SITES: "every group predicted by a model fitted on the other groups, with the settings that a "
+    "search without it selected",
     "repeated": "nested cross-validation on several partitions, each image predicted once in each",
 }
 REPEATED_UNCHOSEN = (
@@ -149,7 +152,7 @@ def n_nested_searches(config: FitConfig) -> int:
     """How many nested searches an estimate without test images makes."""
     if config.estimate == "repeated":
         return config.repeats
-    return int(config.estimate in {"auto", "nested"})
+    return int(config.estimate in {"auto", "nested", SITES})
 
 
 def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
@@ -205,6 +208,11 @@ def evaluate(
         method = test.method
     elif config.estimate == "repeated":
         evaluated, method = _repeated(search, explorer, chosen, config), "repeated"
+    elif config.estimate == SITES:
+        left_out = leave_out_sites(search, notes)
+        choices = _site_choices(search, left_out, explorer, chosen, config)
+        run_trials(left_out, list(dict.fromkeys(choices)), label="Sites")
+        evaluated, method = [held_out(left_out, choices, SITES)], SITES
     elif config.estimate in {"auto", "nested"} and not free:
         evaluated, method = _nested_or_note(search, explorer, chosen, config, notes), "nested"
     else:
@@ -272,6 +280,23 @@ def _nested(
         run_trials(outer, [chosen], label="Folds")
         return held_out(outer, [chosen] * folds.n_folds, split)
     return held_out(outer, explorer.nested(outer, select), split)
+
+
+def _site_choices(
+    search: FoldSearch, left_out: FoldSearch, explorer: Explorer, chosen: Trial, config: FitConfig
+) -> list[Trial]:
+    """The trial that predicts each site, chosen by a search that saw no image of it.
+
+    Sites share a few outer folds for the choice, so that it costs what nested cross-validation
+    does however many sites there are; only the chosen trials are fitted for every site.
+    """
+    if explorer.free:
+        return [chosen] * left_out.data.n_folds
+    folds = nested_folds(search.part, search.data.folds, seed=config.seed)
+    outer = search if folds is search.data.folds else search.on(Partition(search.part, folds))
+    chosen_by_fold = explorer.nested(outer, config.select)
+    first = np.unique(left_out.data.fold, return_index=True)[1]
+    return [chosen_by_fold[fold] for fold in folds.fold[first]]
 
 
 def _repeated(

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 from featx.console import counted
 from featx.data.splits import count_classes, possible_folds
 from featx.errors import FitError
-from featx.types import IntArray
+from featx.files import printable
+from featx.stats.sites import MIN_SITES
+from featx.types import SITES, IntArray
 
-__all__ = ["check_labels", "check_training_classes", "group_codes", "missing_test_split"]
+__all__ = [
+    "check_labels",
+    "check_sites",
+    "check_training_classes",
+    "group_codes",
+    "missing_test_split",
+]
 
 Strings = Sequence[str | None]
 
@@ -48,7 +56,7 @@ def check_labels(
     ------
     FitError
         One class only, classes of the test split that are not trained on, no test split where one
-        is asked for, or too few images or groups for folds.
+        is asked for, too few groups to leave out, or too few images or groups for folds.
     """
     y = np.asarray(labels)
     in_test = np.array([s == "test" for s in splits or [None] * len(y)], bool)
@@ -58,6 +66,8 @@ def check_labels(
     check_training_classes(names, codes, y[in_test] if reads_test else y[:0])
     if estimate == "test" and not in_test.any():
         raise missing_test_split("nested")
+    if estimate == SITES:
+        check_sites(None if groups is None else np.asarray(groups, object)[~in_test])
     components = np.arange(len(codes))
     if groups is not None:
         own = group_codes(["" if g is None else g for g in groups])[~in_test]
@@ -69,6 +79,25 @@ def check_labels(
             hint="Use --estimate cv, which is too high on average, or give a test split.",
         )
     return names
+
+
+def check_sites(groups: Sequence[str | None] | None) -> None:
+    """Refuse to leave out groups one at a time where there are fewer than three, or gaps."""
+    hint = (
+        "Name the column of groups with --group-column, or use --estimate nested, which keeps "
+        "groups together and needs no more than folds."
+    )
+    named = [] if groups is None else [g for g in groups if g]
+    if groups is not None and 0 < len(named) < len(groups):
+        without = counted(len(groups) - len(named), "image", "has/have")
+        raise FitError(f"--estimate {SITES} leaves out every group, and {without} none.", hint=hint)
+    found = sorted(set(named))
+    if len(found) < MIN_SITES:
+        raise FitError(
+            f"--estimate {SITES} needs at least {MIN_SITES} groups; there are {len(found)}"
+            + (f": {printable(', '.join(found))}." if found else "."),
+            hint=hint,
+        )
 
 
 def check_training_classes(names: Sequence[str], y: IntArray, tested: NDArray[np.str_]) -> None:

@@ -25,6 +25,7 @@ from featx.files import printable
 from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
 from featx.runs.extracted import Corrected, Dataset
+from featx.runs.predictions import text_column
 
 __all__ = [
     "content_digest",
@@ -32,6 +33,7 @@ __all__ = [
     "filled_column",
     "fitted_model",
     "gather",
+    "kept_columns",
     "known_pixels",
     "labelled",
     "resting_on",
@@ -66,7 +68,17 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         splits=filled_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
         given=first.spec.of_arrays,
+        columns=kept_columns(first),
     )
+
+
+def kept_columns(extraction: Extraction) -> dict[str, np.ndarray]:
+    """The columns that were asked for, of the images that were read."""
+    rows = extraction.manifest.rows
+    names = [name for name, _ in rows[0].extra] if rows else []
+    place = {row.id: dict(row.extra) for row in rows}
+    ids = [str(name) for name in extraction.ids]
+    return {name: text_column([place[i][name] for i in ids]) for name in names}
 
 
 def filled_column(

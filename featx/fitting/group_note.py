@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from featx.runs.estimates import Estimate
 from featx.stats.metrics import metric_name
+from featx.types import SITES
 
 __all__ = ["group_note"]
 
@@ -13,6 +14,7 @@ WHERE = {
     "test": "the test split",
     "holdout": "the share held out",
     "nested": "nested cross-validation",
+    SITES: "every group left out by itself",
     "repeated": "repeated cross-validation",
 }
 

@@ -39,6 +39,7 @@ def prediction_table(classes: list[str], held: Mapping[str, HeldOut]) -> Predict
                 unit=one.part.components,
                 content=text_column([sha[:8].tobytes().hex() for sha in one.part.hashes]),
                 repeat=np.zeros(len(one.part), np.int64),
+                columns=one.part.columns,
             )
             for split, one in held.items()
         },

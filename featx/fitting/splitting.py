@@ -71,6 +71,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         views=data.views,
         sets=tuple(data.sets),
         given=data.given,
+        columns=data.columns,
     )
     training = part.take(kept)
     _check_finite_views(training)

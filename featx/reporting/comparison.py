@@ -10,6 +10,7 @@ from featx.comparing.cost import lower_is_better
 from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
 from featx.reporting.blocks import Block, Chapter, Figure, Figures, Paragraph, Points, Table
+from featx.reporting.by import compared_by_blocks
 from featx.reporting.compared import comparison_verdict
 from featx.reporting.ink import Ink
 from featx.stats.metrics import HEADLINE, metric_name
@@ -42,6 +43,7 @@ def comparison_blocks(document: Mapping[str, Any]) -> list[Chapter]:
     return [
         Chapter("verdict", "Verdict", [Points(verdict, "verdict")]),
         Chapter("metrics", "Metrics", list(_metrics(document))),
+        Chapter("by", "By site and other columns", list(compared_by_blocks(document))),
         Chapter("quality", "Quality against cost", list(_plot(document))),
         Chapter("cost", "Cost", list(_costs(document))),
         *_differences(document),

@@ -16,6 +16,7 @@ from featx.console import counted
 from featx.files import printable
 from featx.numbers import percent
 from featx.reporting.blocks import Figure, Table
+from featx.reporting.by import by_figures
 from featx.reporting.contents import Subject
 from featx.reporting.ink import ACCENT, Ink, dashes, hue
 from featx.reporting.tables import confused_pairs
@@ -33,6 +34,7 @@ N_BINS = 10
 def figures(subject: Subject) -> Iterator[Figure]:
     """Every figure of predictions that the run has numbers for, in the order of the page."""
     yield from _confusions(subject)
+    yield from by_figures(subject.results)
     yield _ranking(subject, "roc")
     yield _ranking(subject, "precision_recall")
     yield _reliability(subject)

@@ -10,6 +10,7 @@ from featx.reporting.contents import Finished
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import in_force
 from featx.stats.metrics import metric_name
+from featx.types import SITES
 
 __all__ = ["methods_text"]
 
@@ -96,6 +97,8 @@ def _estimate(run: Finished, cite: Cite) -> Iterator[str]:
         "test": "on the test split, which played no part in training or selection",
         "holdout": "on images held out from training and selection",
         "nested": f"by nested {cross}",
+        SITES: "with every group left out by itself, predicted by settings chosen and fitted "
+        "without it",
         "repeated": f"by repeated nested {cross}",
         "evaluated": "on labelled images that played no part in training or selection",
         "copies": "on copies of training images",

@@ -17,6 +17,7 @@ from featx.reporting.blocks import (
     Chapter,
     CodeBlock,
     Facts,
+    Figure,
     Figures,
     Heading,
     Paragraph,
@@ -25,6 +26,7 @@ from featx.reporting.blocks import (
     Terms,
 )
 from featx.reporting.browsing import browser_blocks
+from featx.reporting.by import BY_FIGURE, by_blocks
 from featx.reporting.contents import Subject
 from featx.reporting.evaluated import evaluation_chapters
 from featx.reporting.figures import MOST_NUMBERED, figures
@@ -82,7 +84,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
     with console.stage("Drawing figures"):
         drawn, learning = list(figures(subject)), list(learning_figures(subject))
     confusion = [f for f in drawn if "confusion" in f.name]
-    curves = [f for f in drawn if "confusion" not in f.name]
+    curves = [f for f in drawn if "confusion" not in f.name and not f.name.startswith(BY_FIGURE)]
     evaluated = "evaluation" in subject.results
     blocks: list[Block] = [
         _head(subject),
@@ -91,6 +93,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Chapter("data", "Data", list(_data(subject))),
         Chapter("candidates", "Candidates", list(_candidates(subject))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
+        Chapter("by", "By site and other columns", list(_by(subject, drawn))),
         Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),
@@ -177,6 +180,13 @@ def _estimate(subject: Subject) -> Iterator[Block]:
     yield Heading("Each class")
     yield class_table(hardest_first(subject.estimate["per_class"]))
     yield Terms([term for term in GLOSSARY if term != "Pareto-optimal"])
+
+
+def _by(subject: Subject, drawn: Sequence[Figure]) -> Iterator[Block]:
+    forests = [figure for figure in drawn if figure.name.startswith(BY_FIGURE)]
+    yield from by_blocks(subject.results)
+    if forests:
+        yield Figures(forests)
 
 
 def _corrections(done: Mapping[str, Any] | None) -> Iterator[Block]:

@@ -14,10 +14,12 @@ from featx.console import counted, first_few
 from featx.files import printable
 from featx.numbers import interval, number
 from featx.reporting.blocks import Strong, Text
+from featx.reporting.by import by_sentences
 from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
 from featx.stats.metrics import metric_name
+from featx.types import SITES
 
 __all__ = ["guess", "hardest", "plain", "run_verdict"]
 
@@ -31,6 +33,7 @@ WHERE = {
     "test": "of the test split, which played no part in choosing the model",
     "holdout": "held out, which played no part in choosing the model",
     "nested": "that played no part in choosing the model (nested cross-validation)",
+    SITES: "predicted by models that saw nothing of their group (every group left out by itself)",
     "repeated": "that played no part in choosing the model (repeated nested cross-validation)",
     "cv": "that the predicting model was not fitted on (cross-validation)",
     "evaluated": "that the model was not fitted on",
@@ -44,7 +47,7 @@ def plain(text: Text) -> str:
 
 
 def run_verdict(results: Row) -> list[Text]:
-    """Three to six sentences.
+    """Three to six sentences, and those on the next site and on columns that were asked for.
 
     Parameters
     ----------
@@ -56,6 +59,7 @@ def run_verdict(results: Row) -> list[Text]:
     sure = _sure(results) if threshold is None else _costs(threshold)
     sentences: list[Text | None] = [
         found, sure, _tuned(results), shipped_sentence(results), _hardest(results, threshold),
+        *by_sentences(results),
         _doubtful(results, threshold), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]

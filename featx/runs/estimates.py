@@ -73,8 +73,8 @@ class Repeats(Record):
 class Estimate(Record):
     """How good the model is: how that was found, and every metric with its interval.
 
-    ``method`` is ``test``, ``holdout``, ``nested``, ``repeated``, ``cv`` or ``image_level``; rows
-    of ``confusion_matrix`` are true classes.
+    ``method`` is ``test``, ``holdout``, ``nested``, ``repeated``, ``leave-one-group-out``, ``cv``
+    or ``image_level``; rows of ``confusion_matrix`` are true classes.
     """
 
     method: str

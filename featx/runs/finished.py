@@ -27,7 +27,7 @@ from featx.runs.tables import RunTable, table_of
 from featx.runs.tuning import Epoch
 from featx.shell import as_argument, shell_line
 from featx.stats.metrics import metric_name
-from featx.types import IN_MEMORY, Failure
+from featx.types import IN_MEMORY, SITES, Failure
 
 __all__ = ["LEVELS", "Run", "again_command", "load_run"]
 
@@ -40,13 +40,21 @@ LEVELS = {
     "test": "the test split",
     "holdout": "the images held out",
     "repeated": "repeated cross-validation",
+    SITES: "every group predicted by a model that knows nothing of it",
     "folds": "cross-validation whose test folds played no part in model selection",
     "oof": "the search's own folds, on which candidates were selected: too high on average",
     "copies": "copies of training images: too high for new images",
 }
 
 _SHOWN = ("balanced_accuracy", "accuracy")  # metrics of a run's short form
-TABLED = ("evaluated", "test", "holdout", "oof", "copies")  # levels that are splits of the table
+TABLED = (
+    "evaluated",
+    "test",
+    "holdout",
+    SITES,
+    "oof",
+    "copies",
+)  # levels that are splits of the table
 
 R = TypeVar("R", bound=Record)
 

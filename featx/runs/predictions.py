@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ Int = NDArray[np.int64]
 Text = NDArray[np.object_]
 
 PLAIN = ("id", "split", "fold", "y_true", "y_pred")  # in every version; the others came later
+BY = "by_"  # before the names of columns of the data set
 TOLERANCE = 1e-3  # of the sum of an image's probabilities
 
 
@@ -43,6 +44,8 @@ class Predictions:
         older versions.
     repeat : ndarray of shape (n,), int64
         Which of several predictions of the image; 0 where there is one.
+    columns : mapping of str to ndarray of shape (n,), object
+        Columns of the data set that were asked for, None where an image has no value.
     """
 
     ids: Text
@@ -53,6 +56,7 @@ class Predictions:
     unit: Int | None
     content: Text | None
     repeat: Int
+    columns: Mapping[str, Text] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,9 +73,15 @@ class Predictions:
     def take(self, rows: Int | NDArray[np.bool_]) -> Predictions:
         """Some rows, in the order given."""
         taken: dict[str, Any] = {
-            name: None if column is None else column[rows] for name, column in vars(self).items()
+            name: None if column is None else column[rows]
+            for name, column in self._arrays().items()
         }
-        return Predictions(**taken)
+        kept = {name: column[rows] for name, column in self.columns.items()}
+        return Predictions(**taken, columns=kept)
+
+    def _arrays(self) -> dict[str, Any]:
+        """Every array that all predictions have."""
+        return {name: value for name, value in vars(self).items() if name != "columns"}
 
     @staticmethod
     def repeated(parts: Sequence[Predictions]) -> Predictions:
@@ -79,9 +89,10 @@ class Predictions:
         numbers = [np.full(len(part), i) for i, part in enumerate(parts)]
         columns: dict[str, Any] = {
             name: None if column is None else np.concatenate([vars(p)[name] for p in parts])
-            for name, column in vars(parts[0]).items()
+            for name, column in parts[0]._arrays().items()
         }
-        return Predictions(**{**columns, "repeat": np.concatenate(numbers)})
+        kept = {k: np.concatenate([p.columns[k] for p in parts]) for k in parts[0].columns}
+        return Predictions(**{**columns, "repeat": np.concatenate(numbers)}, columns=kept)
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,8 @@ class PredictionTable(Mapping[str, Predictions]):
     search on the other folds chose), ``repeated-1`` and so on, ``test`` and ``holdout``; of a
     fine-tune, ``frozen`` or ``finetuned`` is the model that does not ship. Columns of the file are
     ``id``, ``split``, ``fold`` (empty where one classifier predicts all), ``y_true``, ``y_pred``,
-    ``unit``, ``content``, and ``p_<class>``, the probability of each class.
+    ``unit``, ``content``, ``by_<column>`` for each column that was asked for, and ``p_<class>``,
+    the probability of each class.
 
     Parameters
     ----------
@@ -124,10 +136,17 @@ class PredictionTable(Mapping[str, Predictions]):
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return [*PLAIN, "unit", "content", *(f"p_{name}" for name in self.classes)]
+        kept = (f"{BY}{name}" for name in self.kept)
+        return [*PLAIN, "unit", "content", *kept, *(f"p_{name}" for name in self.classes)]
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns of the data set that are in the table."""
+        return list(dict.fromkeys(name for part in self.values() for name in part.columns))
 
     def rows(self) -> Iterator[list[Any]]:
         """One list of plain values for each prediction."""
+        kept = self.kept
         for split, part in self.splits.items():
             for i, name in enumerate(part.ids):
                 yield [
@@ -138,6 +157,7 @@ class PredictionTable(Mapping[str, Predictions]):
                     self.classes[part.y_pred[i]],
                     None if part.unit is None else int(part.unit[i]),
                     None if part.content is None else part.content[i],
+                    *(part.columns[name][i] if name in part.columns else None for name in kept),
                     *part.proba[i].tolist(),
                 ]
 
@@ -171,6 +191,7 @@ def _splits(columns: dict[str, tuple[str, ...]], classes: list[str]) -> dict[str
         unit=_numbers(columns["unit"], "unit") if "unit" in columns else None,
         content=text_column(columns["content"]) if "content" in columns else None,
         repeat=np.zeros(len(ids), np.int64),
+        columns=_kept(columns, {f"p_{c}" for c in classes}),
     )
     split = text_column(columns["split"])
     found = {str(name): everything.take(split == name) for name in dict.fromkeys(split.tolist())}
@@ -180,7 +201,16 @@ def _splits(columns: dict[str, tuple[str, ...]], classes: list[str]) -> dict[str
     return found
 
 
-def text_column(values: Sequence[str]) -> Text:
+def _kept(columns: dict[str, tuple[str, ...]], own: set[str]) -> dict[str, Text]:
+    """Columns of the data set, by their names there."""
+    return {
+        name.removeprefix(BY): text_column([value or None for value in values])
+        for name, values in columns.items()
+        if name.startswith(BY) and name not in own
+    }
+
+
+def text_column(values: Sequence[str | None]) -> Text:
     """A column of text, which NumPy would otherwise cut or pad."""
     column = np.empty(len(values), dtype=object)
     column[:] = values

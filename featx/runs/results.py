@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
+from featx.runs.by import ByColumn, Sites
 from featx.runs.curve import LearningCurve
 from featx.runs.estimates import Estimate, NearCopies, Trusted
 from featx.runs.evaluated import ModelEvaluation
@@ -56,6 +57,8 @@ class Results(Record):
     estimates: dict[str, Estimate] = Field(default_factory=dict)
     finetuning: Finetuning | None = None
     evaluation: ModelEvaluation | None = None
+    by: list[ByColumn] = Field(default_factory=list)
+    sites: Sites | None = None
     near_copies: NearCopies | None = None
     learning_curve: LearningCurve | None = None
     temperature: float | None = None

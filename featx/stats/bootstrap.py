@@ -9,11 +9,19 @@ import numpy as np
 
 from featx.types import FloatArray
 
-__all__ = ["N_RESAMPLES", "draw_units", "expanded_percentiles", "interval", "training_stretch"]
+__all__ = [
+    "N_RESAMPLES",
+    "TAIL",
+    "draw_units",
+    "expanded_percentiles",
+    "interval",
+    "training_stretch",
+]
 
 
 N_RESAMPLES = 2000
 TAIL = 0.025  # of a 95 % interval, on either side
+MIN_OUTSIDE = 5  # resamples beyond the end of an interval, for the end to be known by them
 BLOCK_CELLS = 4_000_000  # resamples x units held at once: 32 MB
 
 
@@ -29,8 +37,8 @@ def draw_units(n_units: int, seed: int) -> Iterator[FloatArray]:
         yield np.bincount(drawn.ravel(), minlength=n * n_units).reshape(n, n_units).astype(float)
 
 
-def expanded_percentiles(n_units: int) -> tuple[float, float]:
-    """Percentiles of a bootstrap over few units that span 95 %.
+def expanded_percentiles(n_units: int, tail: float = TAIL) -> tuple[float, float]:
+    """Percentiles of a bootstrap over few units that leave ``tail`` on either side.
 
     Plain percentiles (2.5 and 97.5) are those of a normal distribution whose variance is too
     small by ``(n - 1) / n``, and are too close together for few units. These make up for both:
@@ -44,9 +52,17 @@ def expanded_percentiles(n_units: int) -> tuple[float, float]:
     from scipy.stats import norm
     from scipy.stats import t as student
 
-    steps = np.sqrt(n_units / (n_units - 1)) * student.ppf(TAIL, n_units - 1)
+    steps = np.sqrt(n_units / (n_units - 1)) * student.ppf(tail, n_units - 1)
     low = 100 * float(norm.cdf(steps))
     return low, 100 - low
+
+
+def _student_steps(n_units: int, tail: float) -> FloatArray:
+    """Ends of Student's interval in standard deviations of the resamples, low and high."""
+    from scipy.stats import t as student
+
+    step = float(np.sqrt(n_units / (n_units - 1)) * student.ppf(tail, n_units - 1))
+    return np.array([step, -step])
 
 
 def training_stretch(n_folds: int | None) -> float:
@@ -71,8 +87,9 @@ def interval(
     proportion: bool = False,
     stretch: float = 1.0,
     limits: tuple[float, float] = (0.0, 1.0),
+    tail: float = TAIL,
 ) -> dict[str, float | None]:
-    """Value and 95 % interval as JSON; None where undefined.
+    """Value and interval, by default at 95 %, as JSON; None where undefined.
 
     Parameters
     ----------
@@ -90,18 +107,23 @@ def interval(
         The ends lie so many times further from the value.
     limits : (float, float), default (0, 1)
         What the value can be.
+    tail : float, default 0.025
+        Outside the interval on either side. Where too few resamples lie that far out, it is
+        Student's, by the spread of all of them.
     """
     if np.isnan(value):
         return {"value": None, "low": None, "high": None}
     value = float(value)
     defined = samples[~np.isnan(samples)]
     if n_units >= 2 and len(defined) and np.ptp(defined) > 0:
-        low, high = np.percentile(defined, expanded_percentiles(n_units))
+        low, high = np.percentile(defined, expanded_percentiles(n_units, tail))
+        if tail < TAIL and tail * len(defined) < MIN_OUTSIDE:
+            low, high = value + _student_steps(n_units, tail) * float(defined.std())
         low = max(value + stretch * min(low - value, 0.0), limits[0])
         high = min(value + stretch * max(high - value, 0.0), limits[1])
         return {"value": value, "low": float(low), "high": float(high)}
     if proportion and n_units >= 1 and value in (0.0, 1.0):
-        bound = TAIL ** (1 / n_units)
+        bound = tail ** (1 / n_units)
         low, high = (0.0, 1 - bound) if value == 0 else (bound, 1.0)
         return {"value": value, "low": low, "high": high}
     return {"value": value, "low": None, "high": None}

@@ -9,6 +9,7 @@ from featx import console
 from featx.config import ExtractConfig, score_command
 from featx.files import printable
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
+from featx.reporting.by import by_blocks
 from featx.reporting.evaluated import evaluation_chapters
 from featx.reporting.summaries.curve import curve_blocks, tuning_curve_blocks
 from featx.reporting.summaries.thresholds import (
@@ -84,6 +85,7 @@ def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
         yield from candidate_blocks(results)
     yield Heading("Estimate")
     yield from estimate_blocks(results)
+    yield from by_blocks(results)
     if results.get("operating"):
         yield from diagnostic_table(results["operating"])
         yield Paragraph(evaluated_words(results["operating"]))

@@ -10,6 +10,7 @@ from featx.console import counted
 from featx.files import printable
 from featx.numbers import NOTHING, interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
+from featx.types import SITES
 
 __all__ = [
     "COLUMNS",
@@ -30,6 +31,7 @@ MEASURED = {
     "test": "measured on the test split",
     "holdout": "measured on the images held out",
     "nested": "each fold by the cutoff that the other folds give (nested cross-validation)",
+    SITES: "each group by the cutoff that the other groups give (every group left out by itself)",
     "repeated": "each fold by the cutoff that the other folds give (repeated cross-validation)",
     "evaluated": "measured on these images",
     "cv": "each fold by the cutoff that the other folds give",
