@@ -54,6 +54,7 @@ def audit(
     labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -88,7 +89,7 @@ def audit(
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedAudit:
-    """Look for copies, doubtful labels, outliers and shortcuts.
+    r"""Look for copies, doubtful labels, outliers and shortcuts.
 
     Parameters
     ----------
@@ -116,6 +117,10 @@ def audit(
     group : path, optional
         Table with columns path and group: images that must not straddle folds, joined with the
         groups that there are.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -344,6 +349,7 @@ def extract(
     labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -373,7 +379,7 @@ def extract(
     cluster: str | None = None,
     address: str | None = None,
 ) -> Extraction | list[Extraction]:
-    """Embed every image of a data set with frozen backbones, once.
+    r"""Embed every image of a data set with frozen backbones, once.
 
     Parameters
     ----------
@@ -405,6 +411,10 @@ def extract(
     group : path, optional
         Table with columns path and group: images that must not straddle folds, joined with the
         groups that there are.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -498,6 +508,7 @@ def finetune(
     labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -576,7 +587,7 @@ def finetune(
     report: bool = True,
     heat_maps: bool = True,
 ) -> Run:
-    """Train a backbone and its head on images, from the head that its frozen embeddings give.
+    r"""Train a backbone and its head on images, from the head that its frozen embeddings give.
 
     Parameters
     ----------
@@ -604,6 +615,10 @@ def finetune(
     group : path, optional
         Table with columns path and group: images that must not straddle folds, joined with the
         groups that there are.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -798,6 +813,7 @@ def fit(
     labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -866,7 +882,7 @@ def fit(
     report: bool = True,
     heat_maps: bool = False,
 ) -> Run:
-    """Search a classifier on cached embeddings, estimate it honestly, and save it.
+    r"""Search a classifier on cached embeddings, estimate it honestly, and save it.
 
     Parameters
     ----------
@@ -894,6 +910,10 @@ def fit(
     group : path, optional
         Table with columns path and group: images that must not straddle folds, joined with the
         groups that there are.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -1264,8 +1284,9 @@ def inspect(
     labels: str | Sequence[str] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
 ) -> Inspection:
-    """Count, measure and check the images of a data set.
+    r"""Count, measure and check the images of a data set.
 
     Parameters
     ----------
@@ -1295,6 +1316,10 @@ def inspect(
     group : path, optional
         Table with columns path and group: images that must not straddle folds, joined with the
         groups that there are.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
 
     Returns
     -------

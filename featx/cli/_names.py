@@ -45,7 +45,7 @@ SECTION_HEADING: Mapping[str, str] = {
 
 _UNDER = {
     "Data": "limit on_error dataset images root path_column label_column group_column "
-    "split_column exclude group",
+    "split_column exclude group group_from",
     "Search": "trials budget tune",
     "Estimate": "estimate holdout repeats calibrate threshold costs learning_curve coverage "
     "coverage_over sets ood_rate folds validation average_views abstain_below",
@@ -64,6 +64,7 @@ _TAKES = {
     "FILE": "exclude group weights output disagreements costs preview images report dataset",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
+    "RULE": "group_from",
     "BACKBONE": "backbone",
     "EXTRACTOR": "extractor extractors",
     "LAYER": "layer",
