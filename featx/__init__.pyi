@@ -53,6 +53,7 @@ def audit(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -87,7 +88,7 @@ def audit(
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedAudit:
-    """Look for copies, doubtful labels, outliers and shortcuts.
+    r"""Look for copies, doubtful labels, outliers and shortcuts.
 
     Parameters
     ----------
@@ -115,6 +116,10 @@ def audit(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -286,6 +291,7 @@ def evaluate(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     split: Literal["train", "val", "test"] | None = None,
     threshold: str | None = None,
     prevalence: float | None = None,
@@ -309,7 +315,7 @@ def evaluate(
     cluster: str | None = None,
     address: str | None = None,
 ) -> Run:
-    """Evaluate a finished model on labelled images that it has not seen.
+    r"""Evaluate a finished model on labelled images that it has not seen.
 
     Parameters
     ----------
@@ -339,6 +345,10 @@ def evaluate(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     split : {'train', 'val', 'test'}, optional
         Evaluate on the images of this split only. By default: all images.
     threshold : str, optional
@@ -497,6 +507,7 @@ def extract(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -526,7 +537,7 @@ def extract(
     cluster: str | None = None,
     address: str | None = None,
 ) -> Extraction | list[Extraction]:
-    """Embed every image of a data set with frozen backbones, once.
+    r"""Embed every image of a data set with frozen backbones, once.
 
     Parameters
     ----------
@@ -558,6 +569,10 @@ def extract(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -652,6 +667,7 @@ def finetune(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -732,7 +748,7 @@ def finetune(
     report: bool = True,
     heat_maps: bool = True,
 ) -> Run:
-    """Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
+    r"""Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
 
     Parameters
     ----------
@@ -760,6 +776,10 @@ def finetune(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -963,6 +983,7 @@ def fit(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
     backbone: str | Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
     pretrained: bool = True,
@@ -1034,7 +1055,7 @@ def fit(
     report: bool = True,
     heat_maps: bool = False,
 ) -> Run:
-    """Search a classifier on cached embeddings, estimate it honestly, and save it.
+    r"""Search a classifier on cached embeddings, estimate it honestly, and save it.
 
     Parameters
     ----------
@@ -1062,6 +1083,10 @@ def fit(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -1446,8 +1471,9 @@ def inspect(
     labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
 ) -> Inspection:
-    """Count, measure and check the images of a data set.
+    r"""Count, measure and check the images of a data set.
 
     Parameters
     ----------
@@ -1477,6 +1503,10 @@ def inspect(
     group : path, optional
         Table with columns path and group: images of a group stay in one fold; merged with
         existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient(\d+)'; joined with the groups that there are.
 
     Returns
     -------

@@ -13,6 +13,7 @@ import numpy as np
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import CopySet, copy_components, find_copies
+from featx.auditing.grouping import FoundGroups, find_groups
 from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabilities
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
@@ -75,6 +76,8 @@ class Audit:
         What could not be checked, and why.
     times : dict of str to float
         Seconds of each check.
+    together : FoundGroups, optional
+        Groups that nobody wrote down.
     """
 
     data: AuditData
@@ -88,6 +91,7 @@ class Audit:
     group_purity: dict[str, float] | None
     notes: list[str]
     times: dict[str, float]
+    together: FoundGroups | None = None
 
     @property
     def suspects(self) -> list[int]:
@@ -154,7 +158,14 @@ class Audit:
         return _sorted_copies(self.data, exact)
 
     def grouped(self) -> list[tuple[str, str]]:
-        """Ids of all copies, and the name of their set."""
+        """Ids of all copies and of the images of groups that were found, and the name of each."""
+        if self.together is not None and self.together.taken:
+            counts = np.bincount(self.together.codes)
+            return [
+                (self.data.ids[i], f"group-{code + 1}")
+                for i, code in enumerate(self.together.codes.tolist())
+                if counts[code] > 1
+            ]
         return [
             (self.data.ids[i], f"copies-{number}")
             for number, c in enumerate(self.copies, start=1)
@@ -205,6 +216,9 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         notes=[],
         times=times,
     )
+    with clock.timed("groups_s"):
+        together = find_groups(data, Z, copy_components(len(data), sets), seed=seed)
+    found = replace(found, together=together)
     return _of_labels(found, sets, n_folds, seed, clock)
 
 

@@ -108,6 +108,7 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "confused": [{"true": a, "taken_for": b, "images": n} for a, b, n in found.confused()],
         "straddling_groups": found.straddling,
         "group_purity": found.group_purity,
+        "groups_found": [] if found.together is None else found.together.document(),
         "notes": found.notes,
         "times": found.times,
         **({"corrections": done.document()} if done else {}),
@@ -151,6 +152,8 @@ def audit_sentences(found: Audit) -> Iterator[str]:
             f"{purity['images']:,} images (the commonest class alone: "
             f"{100 * purity['commonest_class']:.0f} %): keep groups together in every split."
         )
+    if found.together is not None:
+        yield from map(printable, found.together.sentences())
     yield from found.notes
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from featx.data.decode import decode
 from featx.data.hashing import PIXEL_HASH_BYTES, pixel_hash, read_bytes
+from featx.data.name_parts import moment_in
 from featx.data.pillow import open_image, silent_pillow
 from featx.data.pool import map_files
 from featx.errors import DecodeError
@@ -21,6 +22,7 @@ __all__ = ["SIDE_PX", "Look", "look_at"]
 SIDE_PX = 64
 _RING = 0.02  # of the shorter side: the border that is measured
 _MAKE, _MODEL, _SOFTWARE = 271, 272, 305  # tags of EXIF
+_DATE, _EXIF, _TAKEN = 306, 0x8769, 36867
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,15 @@ class Look:
         Family (format, metadata) -> measurement -> value; text from files, never to be trusted.
     pixel_hash : bytes
         Of the decoded image; zeros where it is not known.
+    taken : float, optional
+        Seconds since 1970 by the clock of the camera (EXIF).
     """
 
     grey: NDArray[np.uint8]
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     pixel_hash: bytes = bytes(PIXEL_HASH_BYTES)
+    taken: float | None = None
 
 
 def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | None]:
@@ -59,7 +64,7 @@ def look_at(paths: Sequence[str], *, workers: int | None = None) -> list[Look | 
 def _look(path: str) -> Look | None:
     try:
         data = read_bytes(path)
-        numbers, words = _of_file(data)
+        numbers, words, taken = _of_file(data)
         decoded = decode(data)
     except DecodeError:
         return None
@@ -87,11 +92,13 @@ def _look(path: str) -> Look | None:
             "metadata": words,
         },
         pixel_hash(image),
+        taken,
     )
 
 
-def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str]]:
-    """Metadata of the file; none where they are damaged."""
+def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str], float | None]:
+    """Metadata of the file, and when it was taken; none where they are damaged."""
+    taken = None
     numbers = {"JPEG quantisation": -1.0, "resolution": 0.0}
     words: dict[str, str] = {}
     with silent_pillow():
@@ -105,11 +112,13 @@ def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str]]:
                 tags = image.getexif()
                 for name, tag in (("make", _MAKE), ("camera", _MODEL), ("software", _SOFTWARE)):
                     words[name] = str(tags.get(tag, ""))[:80]
+                inner = tags.get_ifd(_EXIF)
+                taken = moment_in(str(inner.get(_TAKEN, "") or tags.get(_DATE, ""))[:80])
         except DecodeError:
             raise
         except Exception:
             words["EXIF"] = "damaged"
-    return numbers, words
+    return numbers, words, taken
 
 
 def _colours(pixels: NDArray[np.float32]) -> dict[str, float]:

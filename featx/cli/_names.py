@@ -46,7 +46,7 @@ SECTION_HEADING: Mapping[str, str] = {
 
 _UNDER = {
     "Data": "limit on_error dataset images root path_column label_column group_column "
-    "split_column exclude group",
+    "split_column exclude group group_from",
     "Search": "trials budget tune",
     "Estimate": "estimate by holdout repeats calibrate threshold prevalence costs learning_curve "
     "coverage coverage_over sets ood_rate folds validation average_views abstain_below",
@@ -66,6 +66,7 @@ _TAKES = {
     "dataset",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
+    "RULE": "group_from",
     "BACKBONE": "backbone",
     "EXTRACTOR": "extractor extractors",
     "LAYER": "layer",

@@ -44,3 +44,9 @@ class DatasetConfig(Section):
         description="Table with columns path and group: images of a group stay in one fold; "
         "merged with existing groups.",
     )
+    group_from: str | None = Field(
+        None,
+        description="Where in its path the group of an image is: name:0 (first field of the file's "
+        "name), folder:1 (second folder), or a regular expression with one group, such as "
+        "'patient(\\d+)'; joined with the groups that there are.",
+    )

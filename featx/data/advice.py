@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from featx.data.findings import Inspection
 from featx.data.manifest import Manifest
+from featx.data.name_groups import OWNERS, name_suggestions
 from featx.data.remarks import remarks
 from featx.files import printable
 
@@ -24,6 +25,7 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
     yield from _small_classes(found)
     yield from _unlearnable_classes(found)
     yield from _leaks(found)
+    yield from _named_groups(manifest)
     if found.narrow:
         yield found.narrow
 
@@ -61,4 +63,21 @@ def _leaks(found: Inspection) -> Iterator[str]:
         yield (
             f"Sets of exact copies with different labels: {across_classes}. At most one label of "
             "each can be right."
+        )
+
+
+def _named_groups(manifest: Manifest) -> Iterator[str]:
+    """What names and folders suggest; whether the images bear it out needs embeddings."""
+    if manifest.grouped:
+        return
+    found = [
+        each
+        for each in name_suggestions(manifest.ids, manifest.labels)
+        if each.trouble is None and (each.word in OWNERS or each.family == "folders")
+    ]
+    if found:
+        best = min(found, key=lambda each: each.n_groups)
+        yield (
+            f"The names look like {best.n_groups:,} groups by {printable(best.said)}. featx audit "
+            "looks whether the images bear it out, and writes groups.csv."
         )

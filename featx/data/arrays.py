@@ -140,10 +140,11 @@ def read_arrays(
     UsageError, DatasetError, UnknownNameError, MissingExtraError
         See `make_arrays` and `featx.data.array_files.read_columns`.
     """
-    for name in ("root", "exclude", "group"):
+    for name in ("root", "exclude", "group", "group_from"):
         if getattr(config, name):
+            option = name.replace("_", "-")
             raise UsageError(
-                f"--{name} applies to images, but '{printable(config.dataset)}' holds arrays."
+                f"--{option} applies to images, but '{printable(config.dataset)}' holds arrays."
             )
     asked = {
         "label": config.label_column,

@@ -15,6 +15,7 @@ from featx.config import DatasetConfig
 from featx.data.cells import cell
 from featx.data.columns import Columns, find_columns
 from featx.data.corrections import correct
+from featx.data.group_from import groups_from_paths
 from featx.data.listed import known_ids
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import link_components
@@ -31,7 +32,7 @@ _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Manifest:
     """A manifest as curated: corrected, grouped, and without what is excluded.
 
-    By ``config.labels``, ``config.group`` and ``config.exclude``.
+    By ``config.labels``, ``config.group``, ``config.group_from`` and ``config.exclude``.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
         A list cannot be read, has no column with paths (or groups), or names an image that the
         data set does not have; or decisions contradict each other.
     UsageError
-        A list leaves no image.
+        A list leaves no image, or ``config.group_from`` finds no group.
     """
     ids = {*manifest.ids, *(passed.id for passed in manifest.passed)}
     excluded: set[str] = set()
@@ -64,6 +65,8 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
         groups.append({id: group for id, (_, group) in zip(known, pairs, strict=True)})
     if excluded:
         manifest = _without(manifest, excluded)
+    if config.group_from is not None and labelled:
+        groups.append(groups_from_paths(manifest, config.group_from))
     for each in groups:
         manifest = _grouped(manifest, each) if each and labelled else manifest
     return manifest

@@ -24,6 +24,7 @@ from featx.reporting.blocks import (
     Strong,
     Table,
 )
+from featx.reporting.grouping_page import groups_found
 from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
 from featx.reporting.summaries.audit import audit_verdict
@@ -57,6 +58,7 @@ def audit_page(
         Folded("Everything that was found, in sentences", [Points(results["summary"])]),
         *_deciding(found, results),
         Chapter("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
+        Chapter("groups", "Groups found", list(_groups(found, paths))),
         Chapter("labels", f"Doubted labels: {len(found.suspects):,}",
                 list(_labels(found, paths, shown))),
         Chapter("shortcuts", "Can the class be predicted without the picture?",
@@ -135,6 +137,13 @@ def _copies(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
         sets.append(Group([Paragraph(_what(copies) + more), pictures], "set"))
     yield Group(sets, "sets")
     yield from _more(len(found.copies), shown, "copies")
+
+
+def _groups(found: Audit, paths: Mapping[str, str]) -> Iterator[Block]:
+    if found.together is not None:
+        yield from groups_found(
+            found.together, lambda rows: _gallery(found, paths, rows, [""] * len(rows))
+        )
 
 
 def _what(copies: Copies) -> str:

@@ -1,0 +1,343 @@
+"""Groups that nobody wrote down: proposed, tested on the embeddings, and chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx import console
+from featx.auditing.data import AuditData
+from featx.auditing.grouping_effect import with_and_without
+from featx.auditing.grouping_pictures import turned_pairs
+from featx.auditing.neighbours import standardise
+from featx.data.name_groups import (
+    OWNERS,
+    Suggestion,
+    gap_suggestions,
+    moments_in_names,
+    name_suggestions,
+    number_groups,
+    running_numbers,
+)
+from featx.data.splits import link_components
+from featx.stats.closeness import Closeness, closeness, closeness_beyond
+from featx.types import IntArray
+
+__all__ = ["FoundGroups", "Proposal", "find_groups", "named_groups"]
+
+PERMUTATIONS = 99
+LEVEL = 0.01  # the smallest p that so many permutations can give
+CLOSER = 0.05  # of the distance of other images of the class: less is no group worth keeping
+STRONG = 0.1
+#: A larger group is taken if its further pairs are at least so much closer as those of the smaller.
+FURTHER = 0.5
+FURTHER_NAMED = 0.25  # where the names call it a patient or the like
+COUNTERS_CLOSER = 0.4  # files numbered in a row, which no name joins
+HARDLY = "its images are hardly more alike than others of their class"
+_COLUMNS = 64
+#: What somebody wrote down comes before what only follows closely.
+_FAMILIES = (("names", "folders"), ("moments",), ("counters",))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A suggestion and what the embeddings say to it.
+
+    Parameters
+    ----------
+    suggestion : Suggestion
+    close : Closeness or None
+        None where it was not tested.
+    trouble : str or None
+        Why it is not proposed.
+    effect : dict or None
+        Balanced accuracy with and without the groups kept together, and the difference.
+    """
+
+    suggestion: Suggestion
+    close: Closeness | None
+    trouble: str | None
+    effect: dict[str, Any] | None = None
+
+    @property
+    def sure(self) -> str:
+        """How sure: strong or likely; none where it is not proposed."""
+        if self.trouble is not None:
+            return "none"
+        if self.close is None or self.close.gap >= STRONG:
+            return "strong"
+        return "strong" if self.suggestion.word in OWNERS else "likely"
+
+    @property
+    def sentence(self) -> str:
+        """What it is and how sure, as one sentence."""
+        of = self.suggestion
+        sizes = of.sizes
+        spread = f"{int(sizes[-1]):,} to {int(sizes[0]):,} images each" if len(sizes) else ""
+        close = self.close
+        why = (
+            f"Images of one group are closer than others of their class: mean cosine "
+            f"{close.within:.2f} against {close.across:.2f}, p = {close.p:.2f}."
+            if close is not None
+            else "Edges agree once the pictures are turned."
+        )
+        alone = of.n_groups - len(sizes)
+        rest = f", and {console.counted(alone, 'image')} alone" if alone else ""
+        return f"{len(sizes):,} groups by {of.said} ({spread}{rest}; {self.sure}). {why}"
+
+
+@dataclass(frozen=True)
+class FoundGroups:
+    """What was suggested, and what of it to keep together.
+
+    Parameters
+    ----------
+    proposals : list of Proposal
+        The chosen ones first.
+    chosen : Proposal or None
+        The best of names, folders, moments and counters.
+    pictures : Proposal or None
+        Of turned, mirrored and exposed copies.
+    codes : ndarray of shape (n,), int64
+        Both joined; an image without a group is alone.
+    """
+
+    proposals: list[Proposal]
+    chosen: Proposal | None
+    pictures: Proposal | None
+    codes: IntArray
+
+    @property
+    def taken(self) -> list[Proposal]:
+        """What `codes` joins."""
+        return [each for each in (self.chosen, self.pictures) if each is not None]
+
+    def document(self) -> list[dict[str, Any]]:
+        """As JSON."""
+        return [_document(each, each in self.taken) for each in self.proposals]
+
+    def sentences(self) -> Iterator[str]:
+        """What is proposed and what it does; names that are as good as proposed but are not."""
+        for each in self.taken:
+            yield f"Groups found: {each.sentence}"
+            if each.effect is not None:
+                yield each.effect["sentence"]
+        named = [each for each in self.proposals if each.trouble and "follows" in each.trouble]
+        if self.chosen is None and named:
+            of = named[0]
+            yield f"Groups by {of.suggestion.said} are not proposed: {of.trouble}."
+
+
+def _document(each: Proposal, taken: bool) -> dict[str, Any]:
+    of, close = each.suggestion, each.close
+    return {
+        "rule": of.rule,
+        "said": of.said,
+        "family": of.family,
+        "group_from": of.group_from,
+        "groups": len(of.sizes),
+        "images": int(of.sizes.sum()),
+        "largest": int(of.sizes[0]) if len(of.sizes) else 1,
+        "sure": each.sure,
+        "taken": taken,
+        "trouble": each.trouble,
+        "closeness": None
+        if close is None
+        else {"within": close.within, "across": close.across, "p": close.p, "gap": close.gap},
+        "effect": each.effect,
+    }
+
+
+def named_groups(
+    ids: Sequence[str], labels: Sequence[str | None], X: NDArray[np.float32], *, seed: int
+) -> Proposal | None:
+    """The best proposal of names and folders alone, tested on embeddings; None where none holds."""
+    y = number_groups(labels)
+    Z = _few_columns(standardise(X), seed)
+    tested = [_measured(each, Z, y) for each in name_suggestions(ids, labels)]
+    return _chosen(tested, Z, y, seed)
+
+
+@console.stage("Looking for groups")
+def find_groups(
+    data: AuditData, Z: NDArray[np.float32], copies: IntArray, *, seed: int
+) -> FoundGroups:
+    """Propose groups, test each on the embeddings, and choose.
+
+    Parameters
+    ----------
+    data : AuditData
+    Z : ndarray of shape (n, n_features), float32
+        From `featx.auditing.neighbours.standardise`.
+    copies : ndarray of shape (n,), int64
+        From `featx.auditing.duplicates.copy_components`.
+    seed : int
+    """
+    y = number_groups(data.labels)
+    small = _few_columns(Z, seed)
+    tested = [_measured(each, small, y) for each in _suggestions(data)]
+    known = data.group_codes if any(data.groups) else None
+    if known is not None:
+        tested = [_beyond_known(each, known) for each in tested]
+    chosen = _chosen(tested, small, y, seed)
+    pictures = _of_pictures(data, copies)
+    joined = [copies] + [each.suggestion.codes for each in (chosen, pictures) if each is not None]
+    codes = link_components(*joined)
+    first = [each for each in (chosen, pictures) if each is not None]
+    others = [e for e in tested if chosen is None or e.suggestion is not chosen.suggestion]
+    others.sort(key=lambda each: (each.trouble is not None, -_gap(each)))
+    effects = {
+        id(each): with_and_without(data, copies, each.suggestion.codes, seed) for each in first
+    }
+    proposals = [Proposal(p.suggestion, p.close, p.trouble, effects[id(p)]) for p in first]
+    taken = dict(zip(map(id, first), proposals, strict=True))
+    return FoundGroups(
+        [*proposals, *others],
+        None if chosen is None else taken[id(chosen)],
+        None if pictures is None else taken[id(pictures)],
+        codes,
+    )
+
+
+def _gap(each: Proposal) -> float:
+    return 0.0 if each.close is None else each.close.gap
+
+
+def _suggestions(data: AuditData) -> list[Suggestion]:
+    """Of names, folders, moments and numbers in a row."""
+    ids, labels = data.ids, data.labels
+    cameras = [
+        " ".join(look.words.get("metadata", {}).get(k, "") for k in ("make", "camera"))
+        for look in data.looks
+    ]
+    return [
+        *name_suggestions(ids, labels),
+        *gap_suggestions([look.taken for look in data.looks], cameras, labels, family="moments",
+                         said="when they were taken (EXIF), at most {gap} s after one another"),
+        *gap_suggestions(moments_in_names(ids), [""] * len(ids), labels, family="moments",
+                         said="the moments in their names, at most {gap} s after one another"),
+        *gap_suggestions(*running_numbers(ids), labels, family="counters",
+                         said="numbers of files that follow each other by at most {gap}"),
+    ]  # fmt: skip
+
+
+def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Random projections of rows, again of length 1: cosines stay nearly the same."""
+    if Z.shape[1] <= _COLUMNS:
+        return Z
+    rng = np.random.default_rng(seed)
+    P = Z @ rng.standard_normal((Z.shape[1], _COLUMNS)).astype(np.float32)
+    return np.asarray(P / np.maximum(np.linalg.norm(P, axis=1, keepdims=True), 1e-12))
+
+
+def _measured(of: Suggestion, Z: NDArray[np.float32], y: IntArray) -> Proposal:
+    """A suggestion with how close its images are."""
+    if of.trouble is not None:
+        return Proposal(of, None, of.trouble)
+    close = closeness(Z, y, of.codes, permutations=0, seed=0)
+    if close is None:
+        return Proposal(of, None, "no group has two images of a class that others have too")
+    needed = COUNTERS_CLOSER if of.family == "counters" else 0.0 if of.told else CLOSER
+    return Proposal(of, close, None if close.gap >= needed else HARDLY)
+
+
+def _beyond_known(each: Proposal, known: IntArray) -> Proposal:
+    """Not proposed where the groups of the data set keep the same images together."""
+    if each.trouble is None and _within(each.suggestion.codes, known):
+        return Proposal(each.suggestion, each.close, "the groups of the data set do it already")
+    return each
+
+
+def _within(fine: IntArray, coarse: IntArray) -> bool:
+    """Whether each fine group lies in one coarse group, but for one image in a hundred."""
+    pairs, counts = np.unique(np.stack([fine, coarse]), axis=1, return_counts=True)
+    largest = np.zeros(fine.max() + 1)
+    np.maximum.at(largest, pairs[0], counts)
+    return bool(largest.sum() >= 0.99 * len(fine))
+
+
+def _chosen(
+    measured: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray, seed: int
+) -> Proposal | None:
+    """The best that chance does not explain, of the first family that has one.
+
+    One suggestion is tested, not all: it was chosen by size, nesting and closeness, and a chance
+    grouping of many images has no closeness to speak of.
+    """
+    for families in _FAMILIES:
+        sound = [p for p in measured if p.trouble is None and p.suggestion.family in families]
+        while sound:
+            best = _climbed(sound, Z, y)
+            codes = best.suggestion.codes
+            close = closeness(Z, y, codes, permutations=PERMUTATIONS, seed=seed)
+            if close is not None and close.p <= LEVEL:
+                return Proposal(best.suggestion, close, None)
+            sound.remove(best)
+    return None
+
+
+def _climbed(sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray) -> Proposal:
+    """The largest groups that hold: half as close as the closest, and so are their further pairs.
+
+    A larger group whose smaller parts are suggested too must not live on these alone: pairs that
+    share the larger one only (two slides of one patient) count.
+    """
+
+    def weight(each: Proposal) -> float:
+        return 0.0 if each.close is None else each.close.gap * each.close.images
+
+    most = max(weight(each) for each in sound)
+    holding = [
+        each
+        for each in sound
+        if weight(each) >= _needed(each) * most and _holds_beyond(each, sound, Z, y)
+    ]
+    named = [each for each in holding if each.suggestion.word in OWNERS]
+    if not holding:
+        return max(sound, key=weight)
+    return min(named or holding, key=lambda each: each.suggestion.n_groups)
+
+
+def _needed(each: Proposal) -> float:
+    return FURTHER_NAMED if each.suggestion.word in OWNERS else FURTHER
+
+
+def _holds_beyond(
+    each: Proposal, sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray
+) -> bool:
+    """Whether pairs that share this group, but no smaller one within it, are closer as well."""
+    coarse = each.suggestion.codes
+    for finer in sound:
+        fine = finer.suggestion.codes
+        if fine.max() <= coarse.max() or not _within(fine, coarse):
+            continue
+        further = closeness_beyond(Z, y, coarse, fine)
+        if further is None and _adds_other_classes_only(each, fine, y):
+            continue
+        if further is None or further < _needed(each) * _gap(finer):
+            return False
+    return True
+
+
+def _adds_other_classes_only(each: Proposal, fine: IntArray, y: IntArray) -> bool:
+    """Whether names put images of several classes together, and no others than the finer group."""
+    if each.suggestion.family not in ("names", "folders"):
+        return False
+    counts = [
+        np.unique(np.stack([codes, y]), axis=1).shape[1] for codes in (each.suggestion.codes, fine)
+    ]
+    return counts[0] == counts[1]
+
+
+def _of_pictures(data: AuditData, copies: IntArray) -> Proposal | None:
+    """Turned, mirrored and exposed copies that the copies do not join yet."""
+    pairs = turned_pairs(np.stack([look.grey for look in data.looks]))
+    codes = link_components(copies, pairs=pairs)
+    if len(np.unique(codes)) == len(np.unique(copies)):
+        return None
+    said = "pictures that are one another turned, mirrored or exposed anew"
+    return Proposal(Suggestion("pictures", said, codes, "pictures"), None, None)

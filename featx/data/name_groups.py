@@ -1,0 +1,411 @@
+"""Groups that file names and folders suggest, before any image is opened."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featx.data.name_parts import (
+    folders_of,
+    moment_in,
+    name_fields,
+    numbers_behind_words,
+    stem_of,
+)
+from featx.types import IntArray
+
+__all__ = [
+    "OWNERS",
+    "Suggestion",
+    "gap_suggestions",
+    "moments_in_names",
+    "name_suggestions",
+    "number_groups",
+    "running_numbers",
+    "trouble_of",
+]
+
+Values = list[str | None]
+COVERED = 0.6  # share of the images whose names have the part
+JOINED = 0.3  # share of the images that share their group with another
+ONE = 0.8  # share of the images in one group, from which it is as good as all of them
+MOST_FIELDS = 8
+#: Words whose numbers say whose image it is.
+OWNERS = frozenset(
+    [
+        "patient",
+        "pat",
+        "pt",
+        "subject",
+        "subj",
+        "sub",
+        "case",
+        "person",
+        "donor",
+        "individual",
+        "animal",
+        "mouse",
+        "rat",
+        "specimen",
+        "sample",
+        "slide",
+        "scan",
+        "volume",
+        "series",
+        "study",
+        "session",
+        "ses",
+        "biopsy",
+        "plate",
+        "well",
+        "plant",
+        "tree",
+        "plot",
+        "field",
+        "site",
+        "loc",
+        "location",
+        "station",
+        "cam",
+        "camera",
+        "trap",
+        "video",
+        "vid",
+        "clip",
+        "seq",
+        "sequence",
+        "movie",
+        "track",
+        "flight",
+        "run",
+        "batch",
+        "lot",
+        "burst",
+        "event",
+        "scene",
+        "parent",
+    ]
+)
+#: Words whose numbers say which part of something larger an image is.
+PARTS = frozenset(
+    [
+        "x",
+        "y",
+        "z",
+        "row",
+        "col",
+        "column",
+        "tile",
+        "patch",
+        "crop",
+        "cell",
+        "slice",
+        "frame",
+        "aug",
+        "augmented",
+        "copy",
+        "rot",
+        "flip",
+        "part",
+        "piece",
+        "ch",
+        "channel",
+        "idx",
+        "index",
+    ]
+)
+SECONDS = (2, 10, 60, 600, 3600)  # between images of one burst, visit, session
+STEPS = (1, 3, 10)  # between numbers of files that follow each other
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One way to put images into groups.
+
+    Parameters
+    ----------
+    rule : str
+        Unique: what it takes from where.
+    said : str
+        The same in words, as the end of a sentence: "groups by ...".
+    codes : ndarray of shape (n,), int64
+        The number of the group; images without one are alone.
+    family : str
+        names, folders, moments, counters or pictures.
+    group_from : str, optional
+        The same as ``--group-from`` takes it.
+    trouble : str, optional
+        Why it is not proposed.
+    word : str, optional
+        What one group is called in the names: patient, slide.
+    told : bool
+        Whether the names say it themselves: a patient's number, or the places of tiles behind it.
+    """
+
+    rule: str
+    said: str
+    codes: IntArray
+    family: str
+    group_from: str | None = None
+    trouble: str | None = None
+    word: str | None = None
+    told: bool = False
+
+    @property
+    def sizes(self) -> IntArray:
+        """Images of each group of two and more, the largest first."""
+        counts = np.bincount(self.codes)
+        return np.sort(counts[counts > 1])[::-1]
+
+    @property
+    def n_groups(self) -> int:
+        """Groups, those of one image included."""
+        return int(self.codes.max()) + 1 if len(self.codes) else 0
+
+
+def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[Suggestion]:
+    """What fields, numbers, beginnings of names and folders suggest, with what speaks against it.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Paths relative to the data set.
+    labels : sequence of str or None
+
+    Returns
+    -------
+    list of Suggestion
+        Each partition once, by its simplest rule.
+    """
+    classes = {label.lower() for label in labels if label}
+    fields = [_without_class(name_fields(id), classes) for id in ids]
+    found: list[Suggestion] = []
+    seen: set[bytes] = set()
+    parents = number_groups([_parent(id) for id in ids])
+    for rule, said, take, values, word in _columns(ids, fields, classes):
+        if sum(v is not None for v in values) < COVERED * len(ids):
+            continue
+        codes = number_groups(values)
+        key = codes.tobytes()
+        if key in seen:
+            continue
+        seen.add(key)
+        family = "folders" if rule.startswith("folder") else "names"
+        trouble = trouble_of(codes, labels) or _counts(rule, word, values, ids, labels)
+        told = word in OWNERS or bool((codes == parents).all())
+        found.append(Suggestion(rule, said, codes, family, take, trouble, word, told))
+    return found
+
+
+def _parent(id: str) -> str | None:
+    """What stands before the first word whose number is a place in something larger."""
+    for word, value, end in numbers_behind_words(id):
+        if word in PARTS:
+            before = stem_of(id)[: end - len(value)].rstrip("-_. ")
+            return before[: -len(word)].rstrip("-_. ") or None
+    return None
+
+
+def _without_class(fields: list[str], classes: set[str]) -> list[str]:
+    """Fields of a name but those that only repeat a class."""
+    return [field for field in fields if field.lower() not in classes]
+
+
+def _columns(
+    ids: Sequence[str], fields: Sequence[list[str]], classes: set[str]
+) -> Iterator[tuple[str, str, str | None, Values, str | None]]:
+    """Rule, words, ``--group-from``, value of each image, and what one is called."""
+    behind = [_behind_words(id) for id in ids]
+    counts = Counter(key for each in behind for key in each)
+    for key, n in counts.most_common():
+        if n >= COVERED * len(ids) and key not in classes:
+            values: Values = [_first(each.get(key)) for each in behind]
+            yield f"number {key}", f"the number behind '{key}' in their names", None, values, key
+            begin = [_beginning(id, each.get(key)) for id, each in zip(ids, behind, strict=True)]
+            said = f"the beginning of their names up to the number behind '{key}'"
+            yield f"to {key}", said, None, begin, key
+    whole = [name_fields(id) for id in ids]
+    longest = min(MOST_FIELDS, max(map(len, whole), default=0))
+    for i in (*range(longest), *range(-1, -longest - 1, -1)):
+        values = [_at(each, i) for each in whole]
+        yield f"name:{i}", f"field {i} of their names", f"name:{i}", values, None
+    for i in range(1, min(MOST_FIELDS, max(map(len, fields), default=0))):
+        begin = ["_".join(each[: i + 1]) if len(each) > i else None for each in fields]
+        yield f"first {i + 1}", f"the first {i + 1} fields of their names", None, begin, None
+        left = ["_".join(each[:-i]) if len(each) > i else None for each in fields]
+        ended = "the last field" if i == 1 else f"the last {i} fields"
+        yield f"without {i}", f"their names without {ended}", None, left, None
+    folders = [folders_of(id) for id in ids]
+    for i in range(max(map(len, folders), default=0)):
+        values = [_at(each, i) for each in folders]
+        yield f"folder:{i}", f"the folder {i} of their paths", f"folder:{i}", values, None
+        if i:
+            paths: Values = [
+                "/".join(_without_class(each[: i + 1], classes)) if len(each) > i else None
+                for each in folders
+            ]
+            yield f"folders to {i}", f"the folders up to folder {i}", None, paths, None
+
+
+def _behind_words(id: str) -> dict[str, tuple[str, int]]:
+    found: dict[str, tuple[str, int]] = {}
+    for key, value, end in numbers_behind_words(id):
+        found.setdefault(key, (value, end))
+    return found
+
+
+def _first(found: tuple[str, int] | None) -> str | None:
+    return None if found is None else found[0]
+
+
+def _beginning(id: str, found: tuple[str, int] | None) -> str | None:
+    return None if found is None else stem_of(id)[: found[1]]
+
+
+def _at(parts: list[str], i: int) -> str | None:
+    return parts[i] if -len(parts) <= i < len(parts) else None
+
+
+def number_groups(values: Sequence[str | None]) -> IntArray:
+    """Numbers from 0 in order of first appearance; images without a value are alone."""
+    numbers: dict[str, int] = {}
+    names = (f"i{i}" if value is None else f"g{value}" for i, value in enumerate(values))
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def trouble_of(codes: IntArray, labels: Sequence[str | None]) -> str | None:
+    """Why a partition is no grouping to keep together; None where nothing speaks against it."""
+    counts = np.bincount(codes)
+    n = len(codes)
+    if counts.max(initial=0) >= ONE * n:
+        return "it puts every image, or nearly, into one group"
+    if (counts[codes] > 1).mean() < JOINED:
+        return "it gives each image, or nearly, a group of its own"
+    if len({label for label in labels if label}) > 1:
+        return _against_class(codes, labels)
+    return None
+
+
+def _against_class(codes: IntArray, labels: Sequence[str | None]) -> str | None:
+    """Whether groups are the classes, or number the images of each class."""
+    y = number_groups(labels)
+    n_classes = int(y.max()) + 1
+    pairs, counts = np.unique(np.stack([codes, y]), axis=1, return_counts=True)
+    of_group, of_class = np.zeros(codes.max() + 1), np.zeros(n_classes)
+    np.maximum.at(of_group, pairs[0], counts)
+    np.maximum.at(of_class, pairs[1], counts)
+    pure, whole = of_group.sum() / len(y), of_class.sum() / len(y)
+    if pure >= 0.95 and whole >= 0.8:
+        return "it follows the class"
+    if counts[counts > 1].sum() < 0.1 * len(y):
+        return "it numbers the images of each class"
+    return None
+
+
+def _counts(
+    rule: str, word: str | None, values: Values, ids: Sequence[str], labels: Sequence[str | None]
+) -> str | None:
+    """Whether numbers count the parts of something larger: tiles, frames, cells of one image."""
+    if rule.startswith(("to ", "first ", "without ", "folder")):
+        return None
+    known = [(value, i) for i, value in enumerate(values) if value is not None]
+    if not all(value.isdigit() for value, _ in known):
+        return None
+    before = [_before(ids[i], value) for value, i in known]
+    sizes = Counter(before)
+    shared = sum(n for n in sizes.values() if n > 1) >= JOINED * len(known)
+    if not (shared and len(sizes) > 1):
+        return None
+    last = [not _digits_after(ids[i], value) for value, i in known]
+    once = len({(b, value) for b, (value, _) in zip(before, known, strict=True)}) >= 0.9 * len(
+        known
+    )
+    if word in PARTS or (np.mean(last) > 0.9 and once) or _from_one_on(value for value, _ in known):
+        return "it counts the parts of each group"
+    return None
+
+
+def _before(id: str, value: str) -> str:
+    """The name in front of the last occurrence of a number, other numbers included."""
+    return stem_of(id).rpartition(value)[0]
+
+
+def _digits_after(id: str, value: str) -> bool:
+    return any(c.isdigit() for c in stem_of(id).rpartition(value)[2])
+
+
+def _from_one_on(values: Iterator[str]) -> bool:
+    """Counters that start anew: the higher a number, the fewer images have it."""
+    counts = Counter(int(value) for value in values)
+    numbers = sorted(counts)
+    if len(numbers) < 5 or numbers[0] > 2 or numbers[-1] > 4 * len(numbers):
+        return False
+    ranks = np.argsort(np.argsort([counts[n] for n in numbers], kind="stable"))
+    return bool(np.corrcoef(np.arange(len(numbers)), ranks)[0, 1] < -0.7)
+
+
+def gap_suggestions(
+    at: Sequence[float | None],
+    beside: Sequence[str],
+    labels: Sequence[str | None],
+    *,
+    family: str,
+    said: str,
+) -> list[Suggestion]:
+    """Images in runs: each follows the one before it within a gap, on one camera or in one folder.
+
+    Parameters
+    ----------
+    at : sequence of float or None
+        Moment or number of each image.
+    beside : sequence of str
+        What a run lies within.
+    labels : sequence of str or None
+    family : {"moments", "counters"}
+    said : str
+        Has ``{gap}`` for the gap.
+    """
+    if sum(each is not None for each in at) < COVERED * len(at):
+        return []
+    lanes: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for i, (moment, lane) in enumerate(zip(at, beside, strict=True)):
+        if moment is not None:
+            lanes[lane].append((moment, i))
+    found, seen = [], set[bytes]()
+    for gap in SECONDS if family == "moments" else STEPS:
+        values: Values = [None] * len(at)
+        for lane, images in lanes.items():
+            images.sort()
+            number, before = 0, None
+            for moment, i in images:
+                number += before is not None and moment - before > gap
+                values[i], before = f"{lane}/{number}", moment
+        codes = number_groups(values)
+        if codes.tobytes() in seen:
+            continue
+        seen.add(codes.tobytes())
+        trouble = trouble_of(codes, labels)
+        text = said.format(gap=gap)
+        found.append(Suggestion(f"{family} {gap}", text, codes, family, None, trouble))
+    return found
+
+
+def moments_in_names(ids: Sequence[str]) -> list[float | None]:
+    """The moment that each file's name gives."""
+    return [moment_in(stem_of(id)) for id in ids]
+
+
+def running_numbers(ids: Sequence[str]) -> tuple[list[float | None], list[str]]:
+    """The last number of each file's name, and the name without it, with its folders."""
+    at: list[float | None] = []
+    beside = []
+    for id in ids:
+        fields = name_fields(id)
+        digits = "".join(c for c in fields[-1] if c.isdigit()) if fields else ""
+        at.append(float(digits) if 0 < len(digits) <= 9 else None)
+        rest = "".join(c for c in stem_of(id) if not c.isdigit())
+        beside.append("/".join([*folders_of(id), rest]))
+    return at, beside
