@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-
 #: Methods that scikit-learn adds to each class link to pages of its own.
 OF_A_CLASS = ["   :members:", "   :exclude-members: set_split_request", ""]
 
