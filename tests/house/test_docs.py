@@ -53,7 +53,7 @@ def test_commands_in_the_documentation_exist(page: Path) -> None:
 
 
 def test_the_check_sees_the_readme() -> None:
-    assert len(commands(PAGES[0])) > 8
+    assert len(commands(PAGES[0])) >= 4
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
