@@ -163,8 +163,7 @@ def evaluate_images(
         Of the resamples.
     named : str, optional
         The model's path, for the record.
-    decided, prevalence : optional
-        See `featx.evaluating.deciding.operating_here`.
+    decided, prevalence : see `featx.evaluating.deciding.operating_here`
 
     Raises
     ------
