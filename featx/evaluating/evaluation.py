@@ -163,12 +163,7 @@ def evaluate_images(
         Of the resamples.
     named : str, optional
         The model's path, for the record.
-    decided : Decided, optional
-        The threshold that the model decides by, with what it achieves on its training images; see
-        `featx.runs.thresholds.model_with_threshold`.
-    prevalence : float, optional
-        Share of the class that is looked for, where rates are to be of another than its share of
-        these images.
+    decided, prevalence : see `featx.evaluating.deciding.operating_here`
 
     Raises
     ------
@@ -192,27 +187,39 @@ def evaluate_images(
         known=model.seen is not None, images=int(copies.sum()), untold=untold
     )
     evaluation = _describe(model, named, answers, scores, (estimate, estimates), counted_copies)
-    evaluation = evaluation.model_copy(update={"shipped_decision": decided})
     operating = operating_here(model, answers.by_model(new), decided, prevalence, seed=seed)
     in_force = None if operating is None else operating.in_force
     trust = _trust(model, scores, answers, new)
     splits = {"evaluated": ~copies, "copies": copies}
     held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}
     document = {
+        **_about(model, answers, estimate, estimates, new),
+        "trust": None if trust is None else {**trust, "decision": in_force},
+        **({} if operating is None else {"operating": operating}),
+        "evaluation": {**evaluation.document(), "shipped_decision": decided},
+    }
+    return Evaluated(document, prediction_table(answers.part.classes, held), scores, drift)
+
+
+def _about(
+    model: Model,
+    answers: _Answers,
+    estimate: Estimate,
+    estimates: Mapping[str, Estimate],
+    new: BoolArray,
+) -> dict[str, Any]:
+    """What was evaluated, and the estimates."""
+    return {
         "classes": answers.part.classes,
         "scoring": model.provenance.get("scoring", "balanced_accuracy"),
-        "seed": seed,
+        "seed": answers.seed,
         "n_test_images": int(new.sum()),
         "n_groups": estimate.n_groups,
         "class_counts": answers.labels,
         "chosen": _chosen(model),
         "estimate": estimate.document(),
         "estimates": {name: each.document() for name, each in estimates.items()},
-        "trust": None if trust is None else {**trust, "decision": in_force},
-        **({} if operating is None else {"operating": operating}),
-        "evaluation": evaluation.document(),
     }
-    return Evaluated(document, prediction_table(answers.part.classes, held), scores, drift)
 
 
 def _describe(

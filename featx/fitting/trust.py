@@ -71,8 +71,7 @@ def fit_trust(
     held : sequence of HeldOut
         Out-of-fold predictions of ``chosen``, then those of the evaluation images, if any.
     refits : Refits
-        Asked last for ``chosen`` fitted on all images of the search, so that fitting it may take
-        its time meanwhile.
+        Asked last for ``chosen`` fitted on all images of the search.
     calibration : Calibration or None
         That of ``chosen``.
     config : FitConfig
