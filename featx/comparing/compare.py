@@ -101,7 +101,7 @@ def compare_runs(
         What verdicts and the front of quality against cost are of. By default what the search of
         the baseline maximised.
     by : sequence of str
-        Columns of which every value is shown: of the runs' predictions or of their data set.
+        Columns of which every value is shown.
     seed : int, default 0
         Of the resamples.
 
@@ -139,16 +139,15 @@ def compare_runs(
         "notes": paired.notes + cost_notes,
         "notes_on_cost": cost_notes,
     }
-    if by:
-        document["by"] = compare_values(runs, paired, by, metric=metric, seed=seed)
+    document |= compare_values(runs, paired, by, metric=metric, seed=seed)
     comparison = Comparison(document, paired, [printable(run.name) for run in runs])
-    rows = list(comparison.disagreements())
-    document["disagreements"] = {
-        "n": len(rows),
-        "columns": comparison.columns,
-        "rows": rows[:MOST_SHOWN],
-    }
+    document["disagreements"] = _first_disagreements(comparison)
     return comparison
+
+
+def _first_disagreements(comparison: Comparison) -> dict[str, Any]:
+    rows = list(comparison.disagreements())
+    return {"n": len(rows), "columns": comparison.columns, "rows": rows[:MOST_SHOWN]}
 
 
 def _with_verdicts(

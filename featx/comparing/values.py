@@ -16,8 +16,8 @@ __all__ = ["compare_values"]
 
 def compare_values(
     runs: Sequence[Run], paired: Paired, names: Sequence[str], *, metric: str, seed: int
-) -> list[dict[str, Any]]:
-    """A table for each column, as JSON.
+) -> dict[str, Any]:
+    """``by``: a table for each column, as JSON; nothing where no column is asked for.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def compare_values(
 
     Returns
     -------
-    list of dict
+    dict
         ``column``, ``metric``, ``adjustment`` and ``rows``: ``value``, ``images``, ``few``,
         ``pooled``, and ``scores``, an interval for each run.
 
@@ -40,12 +40,14 @@ def compare_values(
     UsageError
         No run has the column.
     """
+    if not names:
+        return {}
     columns = {name: _values(runs, paired.predictions, name) for name in names}
     tables = [
         by_columns(part, columns, method=paired.level, metric=metric, seed=seed)
         for part in paired.predictions
     ]
-    return [_beside(each) for each in zip(*tables, strict=True)]
+    return {"by": [_beside(each) for each in zip(*tables, strict=True)]}
 
 
 def _values(runs: Sequence[Run], parts: Sequence[Predictions], name: str) -> list[str | None]:

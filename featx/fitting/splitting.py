@@ -52,7 +52,6 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     copied = ~in_test & np.isin(copies, copies[in_test])
     kept = ~in_test & ~copied
     notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
-
     classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
     names = [str(c) for c in classes]
     notes += _alike_notes(data, copies, kept)

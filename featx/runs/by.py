@@ -12,7 +12,7 @@ from featx.runs.predictions import Predictions, PredictionTable
 from featx.runs.record import Record
 from featx.stats.intervals import LIMITS, metric_values
 from featx.stats.sites import LEVEL, next_site
-from featx.stats.subsets import Shown, describe_values
+from featx.stats.subsets import ValuePredictions, describe_values
 from featx.types import SITES
 
 __all__ = ["ByColumn", "ByValue", "NextSite", "Sites", "by_columns", "by_document"]
@@ -157,11 +157,11 @@ def by_columns(
     ]
 
 
-def _drawn(shown: Predictions) -> Shown:
+def _drawn(shown: Predictions) -> ValuePredictions:
     """Predictions, and what is drawn together."""
     contents = shown.ids if shown.content is None else shown.content
     alone = np.unique(contents.astype(str), return_inverse=True)[1]
-    return Shown(
+    return ValuePredictions(
         shown.y,
         shown.y_pred,
         shown.proba,

@@ -13,7 +13,7 @@ from featx.stats.bootstrap import TAIL, interval, training_stretch
 from featx.stats.intervals import LIMITS, metric_values, resample_metrics
 from featx.types import FloatArray, IntArray
 
-__all__ = ["FEW", "OTHERS", "Shown", "describe_values", "lower_is_better"]
+__all__ = ["FEW", "OTHERS", "ValuePredictions", "describe_values", "lower_is_better"]
 
 FEW = 20  # images of a value: it is marked, and never named as the worst
 MOST = 40  # values with a row of their own
@@ -21,7 +21,7 @@ OTHERS = "(other values)"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ValuePredictions:
     """Predictions for images that the predicting model was not fitted on.
 
     Parameters
@@ -53,13 +53,13 @@ def lower_is_better(metric: str) -> bool:
 
 
 def describe_values(
-    shown: Shown, values: Sequence[str | None], metric: str, *, seed: int
+    shown: ValuePredictions, values: Sequence[str | None], metric: str, *, seed: int
 ) -> dict[str, Any]:
     """Accuracy and a metric for every value, with simultaneous 95 % intervals.
 
     Parameters
     ----------
-    shown : Shown
+    shown : ValuePredictions
     values : sequence of str or None, of length n
         None where an image has no value.
     metric : str
@@ -106,7 +106,12 @@ def describe_values(
 
 
 def _row(
-    shown: Shown, rows: NDArray[np.bool_], value: str, metric: str, tail: float, seed: int
+    shown: ValuePredictions,
+    rows: NDArray[np.bool_],
+    value: str,
+    metric: str,
+    tail: float,
+    seed: int,
 ) -> dict[str, Any]:
     """One value: its images, and both scores with their intervals."""
     y, y_pred, proba = shown.y[rows], shown.y_pred[rows], shown.proba[rows]

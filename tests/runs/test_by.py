@@ -11,17 +11,17 @@ from featx.formats import write_rows
 from featx.runs.by import by_columns
 from featx.runs.predictions import Predictions, PredictionTable, text_column
 from featx.stats.bootstrap import interval
-from featx.stats.subsets import MOST, Shown, describe_values
+from featx.stats.subsets import MOST, ValuePredictions, describe_values
 
 
-def shown(right: np.ndarray, units: np.ndarray | None = None) -> Shown:
+def shown(right: np.ndarray, units: np.ndarray | None = None) -> ValuePredictions:
     """Predictions of two classes, right where it is asked for."""
     n = len(right)
     y = np.arange(n) % 2
     y_pred = np.where(right, y, 1 - y)
     proba = np.eye(2)[y_pred] * 0.8 + 0.1
     each = np.arange(n)
-    return Shown(y, y_pred, proba, each if units is None else units, each)
+    return ValuePredictions(y, y_pred, proba, each if units is None else units, each)
 
 
 def test_each_value_has_its_own_score_and_the_worst_is_named() -> None:
