@@ -4,10 +4,11 @@
 
 FOLDER holds clothing/, plankton/, bccd.csv and malaria.csv. Malaria is audited without its group
 column, against its patients. From images of clothing and plankton, bursts (moments in EXIF, names
-at random), tiles (positions in the names), turned copies and other exposures are made; their truth is
-the image they come from. Clean data are audited as they are, with the digits of scikit-learn:
-images that the audit joins to others of another true group (or to any, where there is no truth), are
-joined falsely, but for copies. Writes benchmarks/results/groups.json and prints a Markdown table.
+at random), tiles (positions in the names), turned copies and other exposures are made; their
+truth is the image they come from. Clean data are audited as they are, with the digits of scikit-
+learn: images that the audit joins to others of another true group (or to any, where there is no
+truth), are joined falsely, but for copies. Writes benchmarks/results/groups.json and prints a
+Markdown table.
 """
 
 from __future__ import annotations

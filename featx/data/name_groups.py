@@ -34,89 +34,19 @@ JOINED = 0.3  # share of the images that share their group with another
 ONE = 0.8  # share of the images in one group, from which it is as good as all of them
 MOST_FIELDS = 8
 #: Words whose numbers say whose image it is.
-OWNERS = frozenset(
-    [
-        "patient",
-        "pat",
-        "pt",
-        "subject",
-        "subj",
-        "sub",
-        "case",
-        "person",
-        "donor",
-        "individual",
-        "animal",
-        "mouse",
-        "rat",
-        "specimen",
-        "sample",
-        "slide",
-        "scan",
-        "volume",
-        "series",
-        "study",
-        "session",
-        "ses",
-        "biopsy",
-        "plate",
-        "well",
-        "plant",
-        "tree",
-        "plot",
-        "field",
-        "site",
-        "loc",
-        "location",
-        "station",
-        "cam",
-        "camera",
-        "trap",
-        "video",
-        "vid",
-        "clip",
-        "seq",
-        "sequence",
-        "movie",
-        "track",
-        "flight",
-        "run",
-        "batch",
-        "lot",
-        "burst",
-        "event",
-        "scene",
-        "parent",
-    ]
+_OWNERS = (
+    "patient pat pt subject subj sub case person donor individual animal mouse rat specimen "
+    "sample slide scan volume series study session ses biopsy plate well plant tree plot field "
+    "site loc location station cam camera trap video vid clip seq sequence movie track flight "
+    "run batch lot burst event scene parent"
 )
+OWNERS = frozenset(_OWNERS.split())
 #: Words whose numbers say which part of something larger an image is.
-PARTS = frozenset(
-    [
-        "x",
-        "y",
-        "z",
-        "row",
-        "col",
-        "column",
-        "tile",
-        "patch",
-        "crop",
-        "cell",
-        "slice",
-        "frame",
-        "aug",
-        "augmented",
-        "copy",
-        "rot",
-        "flip",
-        "part",
-        "piece",
-        "ch",
-        "channel",
-        "idx",
-        "index",
-    ]
+_PARTS = (
+    "x y z row col column tile patch crop cell slice frame aug augmented copy rot flip part "
+    "piece ch channel idx index"
 )
+PARTS = frozenset(_PARTS.split())
 SECONDS = (2, 10, 60, 600, 3600)  # between images of one burst, visit, session
 STEPS = (1, 3, 10)  # between numbers of files that follow each other
 

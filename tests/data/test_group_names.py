@@ -51,7 +51,7 @@ def test_what_is_no_group_says_why() -> None:
     once = [f"{label}/IMG_{k}.jpg" for k, label in enumerate(labels)]
     reasons = {each.rule: each.trouble for each in name_suggestions(once, labels)}
     assert reasons["name:0"] == "it puts every image, or nearly, into one group"
-    assert reasons["name:1"] == "it gives each image, or nearly, a group of its own"
+    assert reasons["number img"] == "it gives each image, or nearly, a group of its own"
 
 
 def manifest(*ids: str) -> Manifest:
