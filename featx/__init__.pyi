@@ -88,7 +88,7 @@ def audit(
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedAudit:
-    r"""Look for copies, doubtful labels, outliers and shortcuts.
+    """Look for copies, doubtful labels, outliers and shortcuts.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def audit(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -315,7 +315,7 @@ def evaluate(
     cluster: str | None = None,
     address: str | None = None,
 ) -> Run:
-    r"""Evaluate a finished model on labelled images that it has not seen.
+    """Evaluate a finished model on labelled images that it has not seen.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def evaluate(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
     split : {'train', 'val', 'test'}, optional
         Evaluate on the images of this split only. By default: all images.
     threshold : str, optional
@@ -537,7 +537,7 @@ def extract(
     cluster: str | None = None,
     address: str | None = None,
 ) -> Extraction | list[Extraction]:
-    r"""Embed every image of a data set with frozen backbones, once.
+    """Embed every image of a data set with frozen backbones, once.
 
     Parameters
     ----------
@@ -572,7 +572,7 @@ def extract(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -748,7 +748,7 @@ def finetune(
     report: bool = True,
     heat_maps: bool = True,
 ) -> Run:
-    r"""Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
+    """Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
 
     Parameters
     ----------
@@ -779,7 +779,7 @@ def finetune(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -1055,7 +1055,7 @@ def fit(
     report: bool = True,
     heat_maps: bool = False,
 ) -> Run:
-    r"""Search a classifier on cached embeddings, estimate it honestly, and save it.
+    """Search a classifier on cached embeddings, estimate it honestly, and save it.
 
     Parameters
     ----------
@@ -1086,7 +1086,7 @@ def fit(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
         timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
         else featx:lite0.
@@ -1473,7 +1473,7 @@ def inspect(
     group: str | os.PathLike[str] | None = None,
     group_from: str | None = None,
 ) -> Inspection:
-    r"""Count, measure and check the images of a data set.
+    """Count, measure and check the images of a data set.
 
     Parameters
     ----------
@@ -1506,7 +1506,7 @@ def inspect(
     group_from : str, optional
         Where in its path the group of an image is: name:0 (first field of the file's name),
         folder:1 (second folder), or a regular expression with one group, such as
-        'patient(\d+)'; joined with the groups that there are.
+        'patient([0-9]+)'; joined with the groups that there are.
 
     Returns
     -------

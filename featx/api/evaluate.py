@@ -23,7 +23,7 @@ from featx.config.options import LeaveOut, sections
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DatasetError, UsageError
-from featx.evaluating.evaluation import Evaluated, evaluate_images
+from featx.evaluating.evaluation import EvaluationResult, evaluate_images
 from featx.extraction import Extraction
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
@@ -235,7 +235,7 @@ def _results(
     config: RunConfig,
     manifest: Manifest,
     extractions: list[Extraction],
-    found: Evaluated,
+    found: EvaluationResult,
     times: tuple[float, float],
 ) -> Results:
     extracted_s, started = times

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.auditing.grouping_notes import grouping_notes
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
 from featx.config.keywords import keywords
 from featx.config.options import LeaveOut, sections
@@ -227,6 +226,8 @@ def _fit_extracted(
         config.fit,
         journal=Path(config.fit.runs) / ".searches" if config.fit.resume else None,
     )
+    from featx.auditing.grouping_notes import grouping_notes  # with scipy: only where used
+
     result.notes.extend(grouping_notes(manifest, extractions[0], seed=config.fit.seed))
     for note in result.notes:
         console.log(f"Note: {note}")

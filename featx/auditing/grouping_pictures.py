@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,7 +71,7 @@ def _coarse(grey: Grey) -> NDArray[np.float32]:
     return np.asarray(small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6))
 
 
-def _close(coarse: NDArray[np.float32], turned: NDArray[np.generic]) -> IntArray:
+def _close(coarse: NDArray[np.float32], turned: NDArray[Any]) -> IntArray:
     """Of each image the best few others in this position."""
     n, found = len(coarse), []
     for start in range(0, n, _BLOCK):

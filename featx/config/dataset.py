@@ -48,5 +48,5 @@ class DatasetConfig(Section):
         None,
         description="Where in its path the group of an image is: name:0 (first field of the file's "
         "name), folder:1 (second folder), or a regular expression with one group, such as "
-        "'patient(\\d+)'; joined with the groups that there are.",
+        "'patient([0-9]+)'; joined with the groups that there are.",
     )

@@ -12,13 +12,13 @@ from featx.runs.thresholds import describe_threshold
 from featx.stats.operating import Evaluated
 from featx.types import IntArray
 
-__all__ = ["METHOD", "Decisions", "operating_here"]
+__all__ = ["METHOD", "DecidedImages", "operating_here"]
 
 METHOD = "evaluated"
 
 
 @dataclass(frozen=True, eq=False)
-class Decisions:
+class DecidedImages:
     """Predictions for images that played no part in choosing a cutoff, and what was decided."""
 
     evaluated: Evaluated
@@ -27,7 +27,7 @@ class Decisions:
 
 def operating_here(
     model: Model,
-    found: Decisions,
+    found: DecidedImages,
     decided: Decided | None,
     prevalence: float | None,
     *,
@@ -39,7 +39,7 @@ def operating_here(
     ----------
     model : Model
         Its cutoffs are chosen on its training images; none is chosen here.
-    found : Decisions
+    found : DecidedImages
         Over the model's classes.
     decided : Decided or None
         The threshold in force.

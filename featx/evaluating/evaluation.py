@@ -16,7 +16,7 @@ from featx.artifact.trust import Trust
 from featx.config import FitConfig, ScoreConfig
 from featx.console import counted
 from featx.errors import DatasetError
-from featx.evaluating.deciding import Decisions, operating_here
+from featx.evaluating.deciding import DecidedImages, operating_here
 from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
@@ -32,11 +32,11 @@ from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
 from featx.scoring.drift import Drifted
 from featx.scoring.folder import check_scores, predict_rows
 from featx.scoring.scores import Scores
-from featx.stats.operating import Evaluated as OperatingImages
+from featx.stats.operating import Evaluated
 from featx.stats.shares import shares
 from featx.types import BoolArray, IntArray
 
-__all__ = ["Evaluated", "evaluate_images"]
+__all__ = ["EvaluationResult", "evaluate_images"]
 
 DESCRIPTIONS = {
     "evaluated": "labelled images that the finished model was given to predict",
@@ -47,7 +47,7 @@ DESCRIPTIONS = {
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """What an evaluation found.
 
     Parameters
@@ -113,15 +113,15 @@ class _Answers:
         )
         return _estimate(narrow, "known_classes", self.seed)
 
-    def by_model(self, rows: BoolArray) -> Decisions:
+    def by_model(self, rows: BoolArray) -> DecidedImages:
         """Some rows over the model's classes alone; -1 is a class that it does not know."""
         held, code = self.held("", rows), np.full(len(self.part.classes), -1)
         code[self.column] = np.arange(len(self.column))
         alone = np.full(len(held.part), -1)
-        evaluated = OperatingImages(
+        evaluated = Evaluated(
             code[held.part.y], held.proba[:, self.column], held.part.components, alone, alone + 1
         )
-        return Decisions(evaluated, code[held.y_pred])
+        return DecidedImages(evaluated, code[held.y_pred])
 
     @property
     def is_known(self) -> BoolArray:
@@ -147,7 +147,7 @@ def evaluate_images(
     named: str = "",
     decided: Decided | None = None,
     prevalence: float | None = None,
-) -> Evaluated:
+) -> EvaluationResult:
     """Predict labelled images and describe the predictions as `featx.fit` does its test images.
 
     Copies of training images are left out of the estimate, as far as the model has their digests;
@@ -198,7 +198,7 @@ def evaluate_images(
         **({} if operating is None else {"operating": operating}),
         "evaluation": {**evaluation.document(), "shipped_decision": decided},
     }
-    return Evaluated(document, prediction_table(answers.part.classes, held), scores, drift)
+    return EvaluationResult(document, prediction_table(answers.part.classes, held), scores, drift)
 
 
 def _about(
