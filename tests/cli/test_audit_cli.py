@@ -110,7 +110,7 @@ def test_strict_fails_where_something_is_serious(featx, report: dict, faulty: Pa
     assert failed.code == 1
     assert "The audit found: copies across splits, copies with different labels" in failed.err
     assert "Exact copies: 2 sets (4 images), 2 of equal files and 0 of equal" in failed.out
-    assert "Near copies: 2 sets of images that are resized, recompressed or cut" in failed.out
+    assert "Near copies: 2 sets of images that are resized, recompressed, cut" in failed.out
     assert (Path("strict") / "audit.html").exists()  # it is written all the same
 
 
