@@ -2,41 +2,48 @@
 
     python benchmarks/audit.py --data FOLDER --weights squeezenet1_0.safetensors
 
-FOLDER holds clothing/, bccd.csv and plankton/. Each is audited on frozen ImageNet SqueezeNet
-features; then a copy of clothing with known faults: copies of training images in the test split
-(exact, resized, recompressed, slightly cropped), 5 % flipped labels, and a frame around every image
-of one class. What the clean copy already reports is no false alarm of the planted one and is
-counted apart. Lists of doubted labels and of outliers are judged on embeddings alone, three times
-each: 5 % of the labels of clothing and plankton flipped, and images of one data set put into
-another. Writes benchmarks/results/audit.json and prints Markdown tables.
+FOLDER holds clothing/, plankton/, bccd.csv, malaria.csv and pacs.csv. Each is audited on frozen
+ImageNet SqueezeNet features (3,000 images of malaria), with the digits of scikit-learn; then a copy
+of clothing with known faults: copies of training images in the test split, and 5 % flipped labels.
+What the clean copy already reports is no false alarm of the planted one and is counted apart. Near
+copies are counted on data that hold none: slices of made volumes, drawings, digits, cells of two
+patients. Shortcuts are planted into every image of one class of a part of clothing, one kind at a
+time. Lists of doubted labels and of outliers are judged on embeddings alone, three times each: 5 %
+of the labels of clothing and plankton flipped, and images of one data set put into another. Writes
+benchmarks/results/audit.json and prints Markdown tables; --only NAME measures one part again.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import csv
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from measuring import asked, keep, machine
-from PIL import Image, ImageOps
+from planting import KINDS, SHORTCUTS, alter, digits, drawings, volumes
 
 RESULTS = Path(__file__).parent / "results" / "audit.json"
+SMALL = ["--size", "96"]
 DATASETS = {
     "clothing": ("clothing", []),
-    "bccd": ("bccd.csv", ["--size", "96"]),
-    "plankton": ("plankton", ["--size", "96"]),
+    "bccd": ("bccd.csv", SMALL),
+    "malaria": ("malaria.csv", SMALL),
+    "pacs": ("pacs.csv", []),
+    "plankton": ("plankton", SMALL),
 }
-KINDS = ("exact", "resized", "recompressed", "cropped")
+EMBEDDED = ("clothing", "bccd", "plankton")
 COPIES = 100  # of each kind
+VOLUMES, DRAWINGS = 20, 500
+MALARIA = 3000  # images of it
 FLIPPED = 0.05
-FRAMED, FRAME_PX = "hat", 4
+OF_EACH, PLANTED_IN = 80, "hat"  # images of each class of clothing that get a shortcut, and where
 BACKBONE = "torchvision:squeezenet1_0"
 REPEATS = 3
 STRANGE = (5, 30)
@@ -70,11 +77,6 @@ def plant(source: Path, target: Path) -> dict:
         moved = target / "train" / str(rng.choice(others)) / f"flip-{path.name}"
         path.rename(moved)
         flipped[moved.relative_to(target).as_posix()] = path.parent.name
-    for path in sorted(target.glob(f"*/{FRAMED}/*.jpg")):
-        with Image.open(path) as image:
-            framed = ImageOps.crop(image.convert("RGB"), FRAME_PX)
-            framed = ImageOps.expand(framed, FRAME_PX, fill=(20, 60, 160))
-            framed.save(path, qtables=image.quantization)  # nothing else about the file changes
     copies = {kind: [] for kind in KINDS}
     candidates = [
         p for p in sorted((target / "train").glob("*/*.jpg")) if not p.name.startswith("flip-")
@@ -86,28 +88,7 @@ def plant(source: Path, target: Path) -> dict:
         copy.write_bytes(alter(path.read_bytes(), kind, rng))
         pair = [p.relative_to(target).as_posix() for p in (path, copy)]
         copies[kind].append(pair)
-    return {"flipped": flipped, "copies": copies, "framed": FRAMED}
-
-
-def alter(data: bytes, kind: str, rng: np.random.Generator) -> bytes:
-    """A copy of a JPEG file: as it is, 50 to 90 % as large, quality 25 to 60, or 5 to 12 % cut."""
-    if kind == "exact":
-        return data
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    quality = 90
-    if kind == "resized":
-        scale = rng.uniform(0.5, 0.9)
-        image = image.resize([max(1, round(side * scale)) for side in image.size])
-    elif kind == "recompressed":
-        quality = int(rng.integers(25, 61))
-    else:
-        kept = 1 - rng.uniform(0.05, 0.12)
-        width, height = (round(side * kept) for side in image.size)
-        left, top = rng.integers(image.width - width + 1), rng.integers(image.height - height + 1)
-        image = image.crop((left, top, left + width, top + height))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+    return {"flipped": flipped, "copies": copies}
 
 
 def judged(truth: dict, found: dict, clean: dict) -> dict:
@@ -139,9 +120,77 @@ def judged(truth: dict, found: dict, clean: dict) -> dict:
         "flips_suspected": len(flipped & suspects),
         "suspects": len(suspects),
         "flips_among_as_many_first": len(flipped & set(first)),
-        "given_away": given_away(found),
-        "given_away_in_clean_data": given_away(clean),
     }
+
+
+def malaria(data: Path, scratch: Path) -> Path:
+    """A part of the malaria cells, by a seed."""
+    with (data / "malaria.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:MALARIA])
+    path = scratch / "malaria.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows[i] for i in chosen)
+    return path
+
+
+def without_copies(weights: Path, scratch: Path, cells: dict) -> dict[str, dict]:
+    """Near copies and series in data that hold no copy."""
+    made = scratch / "none"
+    shutil.rmtree(made, ignore_errors=True)
+    volumes(made / "named", VOLUMES, named=True)
+    volumes(made / "unnamed", VOLUMES, named=False)
+    drawings(made / "drawings", DRAWINGS)
+    digits(made / "digits")
+    found = {}
+    for what, name in (
+        ("slices of made volumes, numbered", "named"),
+        ("slices of made volumes, names without numbers", "unnamed"),
+        ("drawings of five dark ovals", "drawings"),
+        ("handwritten digits, 8 x 8 pixels", "digits"),
+    ):
+        document = audit(made / name, SMALL, weights, scratch, f"none-{name}")
+        found[what] = counted(document, [c["ids"] for c in document["copies"] if not c["exact"]])
+    near = [c["ids"] for c in cells["copies"] if not c["exact"]]
+    apart = [ids for ids in near if len({Path(i).name.lower().split("thin")[0] for i in ids}) > 1]
+    found["malaria cells of two patients"] = counted(cells, apart)
+    return found
+
+
+def counted(document: dict, sets: Sequence[Sequence[str]]) -> dict:
+    """False sets, and images in them, of a thousand."""
+    images = document["images"]
+    return {
+        "images": images,
+        "false_sets": len(sets),
+        "images_per_1000": 1000 * sum(map(len, sets)) / images,
+        "series_sets": len(document["series"]),
+        "series_images": sum(len(s["ids"]) for s in document["series"]),
+    }
+
+
+def with_shortcuts(data: Path, weights: Path, scratch: Path) -> dict[str, dict]:
+    """What is serious in a part of clothing, as it is and with each shortcut planted."""
+    found = {}
+    for kind in (None, *SHORTCUTS):
+        target = scratch / "shortcut"
+        shutil.rmtree(target, ignore_errors=True)
+        for folder in sorted((data / "clothing" / "train").iterdir()):
+            (target / folder.name).mkdir(parents=True)
+            for path in sorted(folder.glob("*.jpg"))[:OF_EACH]:
+                copy = target / folder.name / path.name
+                shutil.copy(path, copy)
+                if kind and folder.name == PLANTED_IN:
+                    SHORTCUTS[kind][1](copy)
+        document = audit(target, [], weights, scratch, f"shortcut {kind}")
+        found[kind or "nothing"] = {
+            "planted": SHORTCUTS[kind][0] if kind else None,
+            "serious": given_away(document, "beyond"),
+            "told": given_away(document),
+        }
+    return found
 
 
 def plain(id: str) -> str:
@@ -245,12 +294,12 @@ def strange_among(base: Embedded, strange: Embedded, rng: np.random.Generator) -
     return found
 
 
-def given_away(document: dict) -> list[str]:
+def given_away(document: dict, which: str = "given_away") -> list[str]:
     """Shortcuts as ``family: class (measurement)``."""
     return [
         f"{s['family']}: {label} ({s['strongest'][label]})"
         for s in document["shortcuts"]
-        for label in s["given_away"]
+        for label in s[which]
     ]
 
 
@@ -264,6 +313,8 @@ def brief(document: dict) -> dict:
         "across_classes": sum(c["across_classes"] for c in document["copies"]),
         "suspects": len(document["label_issues"]["suspects"]),
         "outliers": len(document["outliers"]),
+        "series": len(document["series"]),
+        "serious": given_away(document, "beyond"),
         "given_away": given_away(document),
         "times": document["times"],
     }
@@ -284,16 +335,38 @@ def tables(results: dict) -> str:
         f"| {planted['flips']} flipped labels | ROC-AUC {planted['flip_roc_auc']:.3f}; "
         f"{planted['flips_suspected']} among {planted['suspects']} suspects, "
         f"{planted['flips_among_as_many_first']} among the first {planted['flips']} |",
-        f"| a frame around every {FRAMED} | {', '.join(planted['given_away']) or 'none'} |",
         "",
-        "| as it is | images | equal | near | across splits | across classes | doubted labels | "
-        "outliers |",
-        "|---|---|---|---|---|---|---|---|",
+        "| as it is | images | equal | near | across splits | across classes | series | "
+        "doubted labels | outliers | serious shortcuts |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    keys = ("images", "sets_exact", "sets_near", "across_splits", "across_classes")
+    keys = ("images", "sets_exact", "sets_near", "across_splits", "across_classes", "series")
     for name, row in results["as_it_is"].items():
         cells = [row[key] for key in (*keys, "suspects", "outliers")]
-        lines.append(f"| {name} | " + " | ".join(f"{cell:,}" for cell in cells) + " |")
+        serious = ", ".join(row["serious"]) or "none"
+        lines.append(f"| {name} | " + " | ".join(f"{c:,}" for c in cells) + f" | {serious} |")
+    return "\n".join(lines)
+
+
+def table_of_none(results: dict) -> str:
+    """Markdown: near copies where there are none."""
+    lines = [
+        "| data without copies | images | false sets | images in them, of 1,000 | series named |",
+        "|---|---|---|---|---|",
+    ]
+    for what, r in results["without_copies"].items():
+        cells = (f"{r['images']:,}", r["false_sets"], f"{r['images_per_1000']:.1f}")
+        lines.append(f"| {what} | {' | '.join(map(str, cells))} | {r['series_sets']:,} |")
+    return "\n".join(lines)
+
+
+def table_of_shortcuts(results: dict) -> str:
+    """Markdown: shortcuts planted into one class."""
+    lines = [f"| planted in {PLANTED_IN} | serious | told, not serious |", "|---|---|---|"]
+    for kind, r in results["shortcuts"].items():
+        told = [each for each in r["told"] if each not in r["serious"]]
+        cells = [", ".join(each) or "none" for each in (r["serious"], told)]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -334,37 +407,58 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--scratch", type=Path, help="folder for the cache and the planted copy")
+    parser.add_argument("--only", action="append", help="a key of the results; may be repeated")
     options = asked(parser, needs=["data", "weights"])
     if options.quick:
-        globals().update(COPIES=4, REPEATS=1, STRANGE=(5,))
+        globals().update(COPIES=4, REPEATS=1, STRANGE=(5,), VOLUMES=2, DRAWINGS=20, OF_EACH=12)
+    results = json.loads(RESULTS.read_text("utf-8")) if options.only else {}
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
+        results["machine"] = machine()
+        for key, found in measured(options.data, options.weights, scratch, options.only):
+            results[key] = found
+            keep(RESULTS, results, quick=options.quick)
+    parts = (tables, table_of_none, table_of_shortcuts, table_of_labels, table_of_outliers)
+    print(*(part(results) for part in parts), sep="\n\n")
+
+
+def measured(
+    data: Path, weights: Path, scratch: Path, only: Sequence[str] | None
+) -> Iterator[tuple[str, object]]:
+    """The parts of the results, one by one."""
+    wanted = set(only or ("planted", "as_it_is", "without_copies", "shortcuts", "flipped_labels",
+                          "strange_images"))  # fmt: skip
+    if wanted & {"planted", "as_it_is", "without_copies"}:
+        places = {name: (data / given, flags) for name, (given, flags) in DATASETS.items()}
+        places["malaria"] = (malaria(data, scratch), [*SMALL, "--root", str(data)])
+        documents = {
+            name: audit(place, flags, weights, scratch, name)
+            for name, (place, flags) in places.items()
+            if place.exists()
+        }
+        yield "as_it_is", {name: brief(document) for name, document in documents.items()}
+        yield "without_copies", without_copies(weights, scratch, documents["malaria"])
         target = scratch / "planted"
         shutil.rmtree(target, ignore_errors=True)
-        truth = plant(options.data / "clothing", target)
-        planted = audit(target, [], options.weights, scratch, "planted")
-        documents = {
-            name: audit(options.data / dataset, flags, options.weights, scratch, name)
-            for name, (dataset, flags) in DATASETS.items()
-        }
-        embedded = {
-            name: Embedded(options.data / dataset, options.weights, scratch)
-            for name, (dataset, _) in DATASETS.items()
-        }
+        truth = plant(data / "clothing", target)
+        planted = audit(target, [], weights, scratch, "planted")
+        yield (
+            "planted",
+            {**judged(truth, planted, documents["clothing"]), "times": planted["times"]},
+        )
+    if "shortcuts" in wanted:
+        yield "shortcuts", with_shortcuts(data, weights, scratch)
+    if wanted & {"flipped_labels", "strange_images"}:
+        embedded = {name: Embedded(data / DATASETS[name][0], weights, scratch) for name in EMBEDDED}
         rng = np.random.default_rng(0)
-        results = {
-            "machine": machine(),
-            "planted": {**judged(truth, planted, documents["clothing"]), "times": planted["times"]},
-            "as_it_is": {name: brief(document) for name, document in documents.items()},
-            "flipped_labels": {
-                name: lists_of_labels(embedded[name], rng) for name in ("clothing", "plankton")
-            },
-            "strange_images": [
-                strange_among(embedded[base], embedded[strange], rng) for base, strange in MIXTURES
-            ],
-        }
-    keep(RESULTS, results, quick=options.quick)
-    print(tables(results), table_of_labels(results), table_of_outliers(results), sep="\n\n")
+        yield (
+            "flipped_labels",
+            {name: lists_of_labels(embedded[name], rng) for name in ("clothing", "plankton")},
+        )
+        yield (
+            "strange_images",
+            [strange_among(embedded[base], embedded[strange], rng) for base, strange in MIXTURES],
+        )
 
 
 if __name__ == "__main__":

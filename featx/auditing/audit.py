@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
-from featx.auditing.duplicates import CopySet, copy_components, find_copies
+from featx.auditing.duplicates import AlikeSets, CopySet, copy_components, find_copies
 from featx.auditing.grouping import FoundGroups, find_groups
 from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabilities
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
+from featx.auditing.series import series_neighbours
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
 from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
@@ -59,6 +61,8 @@ class Audit:
     data : AuditData
     copies : list of Copies
         Those across splits first, then across classes.
+    series : list of Copies
+        Neighbours of a series (slices, frames) that look alike and are no copies; likewise sorted.
     straddling : dict of str to dict of str to int
         Groups in more than one split -> split -> images.
     rows : ndarray of shape (n_labelled,), int64
@@ -82,6 +86,7 @@ class Audit:
 
     data: AuditData
     copies: list[Copies]
+    series: list[Copies]
     straddling: dict[str, dict[str, int]]
     rows: IntArray
     issues: LabelIssues | None
@@ -125,6 +130,8 @@ class Audit:
             found.append("copies across splits")
         if any(c.across_classes for c in self.copies):
             found.append("copies with different labels")
+        if any(s.across_splits for s in self.series):
+            found.append("neighbours of a series across splits")
         if self.straddling:
             found.append("groups in more than one split")
         found += [f"a shortcut: {s.family}" for s in self.shortcuts if s.serious]
@@ -158,19 +165,28 @@ class Audit:
         return _sorted_copies(self.data, exact)
 
     def grouped(self) -> list[tuple[str, str]]:
-        """Ids of all copies and of the images of groups that were found, and the name of each."""
+        """Ids of copies, of neighbours of a series and of groups found, and the name of their set.
+
+        Each once: a series with a copy of one of its images is one set.
+        """
+        parts = [self.copies, self.series]
+        components = [copy_components(len(self.data), [c.found for c in part]) for part in parts]
         if self.together is not None and self.together.taken:
-            counts = np.bincount(self.together.codes)
+            joined = link_components(self.together.codes, *components)
+            counts = np.bincount(joined)
             return [
                 (self.data.ids[i], f"group-{code + 1}")
-                for i, code in enumerate(self.together.codes.tolist())
+                for i, code in enumerate(joined.tolist())
                 if counts[code] > 1
             ]
-        return [
-            (self.data.ids[i], f"copies-{number}")
-            for number, c in enumerate(self.copies, start=1)
-            for i in c.found.rows
-        ]
+        joined = link_components(*components)
+        names: dict[int, str] = {}
+        rows: dict[int, str] = {}
+        for kind, part in zip(("copies", "series"), parts, strict=True):
+            for number, c in enumerate(part, start=1):
+                for i in c.found.rows:
+                    rows[i] = names.setdefault(int(joined[i]), f"{kind}-{number}")
+        return [(self.data.ids[i], name) for i, name in rows.items()]
 
     def confused(self) -> list[tuple[str, str, int]]:
         """Pairs of classes that are mistaken for each other: the true one, the other, images."""
@@ -201,11 +217,11 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         Z = standardise(data.X)
         neighbours, similarities = nearest(Z, NEIGHBOURS)
     with clock.timed("copies_s"):
-        grey = np.stack([look.grey for look in data.looks])
-        sets = find_copies(data.copies, grey, Z, neighbours, similarities)
+        sets = _alike(data, Z, neighbours, similarities)
     found = Audit(
         data=data,
-        copies=_sorted_copies(data, sets),
+        copies=_sorted_copies(data, sets.copies),
+        series=_sorted_copies(data, sets.series),
         straddling=_straddling(data),
         rows=np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64),
         issues=None,
@@ -217,9 +233,17 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         times=times,
     )
     with clock.timed("groups_s"):
-        together = find_groups(data, Z, copy_components(len(data), sets), seed=seed)
+        together = find_groups(data, Z, copy_components(len(data), sets.copies), seed=seed)
     found = replace(found, together=together)
     return _of_labels(found, sets, n_folds, seed, clock)
+
+
+def _alike(
+    data: AuditData, Z: NDArray[np.float32], neighbours: IntArray, similarities: NDArray[np.float32]
+) -> AlikeSets:
+    grey = np.stack([look.grey for look in data.looks])
+    in_series = series_neighbours(data.ids, data.groups)
+    return find_copies(data.copies, grey, Z, neighbours, similarities, in_series)
 
 
 class _Clock:
@@ -234,16 +258,15 @@ class _Clock:
         self.times[name] = round(time.perf_counter() - started, 3)
 
 
-def _of_labels(
-    found: Audit, sets: Sequence[CopySet], n_folds: int, seed: int, clock: _Clock
-) -> Audit:
+def _of_labels(found: Audit, sets: AlikeSets, n_folds: int, seed: int, clock: _Clock) -> Audit:
     """The checks that need labels and folds."""
     data, rows, classes = found.data, found.rows, found.data.classes
     if len(classes) < 2:
         return replace(found, notes=["Labels, classes and shortcuts: fewer than two classes."])
     numbers = {label: number for number, label in enumerate(classes)}
     y = np.array([numbers[str(data.labels[i])] for i in rows], dtype=np.int64)
-    together = link_components(data.group_codes, data.copies, copy_components(len(data), sets))
+    alike = (copy_components(len(data), part) for part in (sets.copies, sets.series))
+    together = link_components(data.group_codes, data.copies, *alike)
     units = np.unique(together[rows], return_inverse=True)[1].astype(np.int64)
     try:
         folds = make_folds(y, units, classes, n_folds=n_folds, seed=seed)
@@ -256,7 +279,7 @@ def _of_labels(
         separability = _describe(y, proba, classes, units, folds, seed)
     with clock.timed("shortcuts_s"):
         looks = [data.looks[i] for i in rows]
-        shortcuts = find_shortcuts(looks, y, units, classes, folds, seed=seed)
+        shortcuts = find_shortcuts(looks, y, units, classes, folds, proba, seed=seed)
     return replace(
         found,
         issues=issues,

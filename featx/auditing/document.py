@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from featx import console
+from featx import console, numbers
 from featx.auditing import Audit
 from featx.auditing.labels import LabelIssues
 from featx.auditing.shortcuts import FAMILIES, Shortcut
 from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
-from featx.numbers import interval
 
 __all__ = ["TABLES", "audit_document", "audit_sentences", "audit_tables"]
 
@@ -29,6 +28,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("set", "path", "label", "split", "kind", "similarity"),
         *("across_classes", "across_splits", "keep"),
     ),
+    "series": (
+        *("set", "path", "label", "split", "similarity"),
+        *("across_classes", "across_splits"),
+    ),
     "outliers": ("path", "label", "score"),
     "labels": ("path", "label", "believed", "probability_of_label", "probability_of_believed"),
 }
@@ -41,6 +44,7 @@ def audit_tables(found: Audit) -> dict[str, Table]:
         "exclude": (TABLES["exclude"], list(found.excluded())),
         "groups": (TABLES["groups"], list(found.grouped())),
         "copies": (TABLES["copies"], list(_copy_rows(found))),
+        "series": (TABLES["series"], list(_series_rows(found))),
         "outliers": (
             TABLES["outliers"],
             [(data.ids[i], data.labels[i], round(found.outliers[i], 3)) for i in found.strange],
@@ -74,6 +78,15 @@ def _copy_rows(found: Audit) -> Iterator[Sequence[Any]]:
             yield (number, *known, kind, similarity, *across, i == c.keep)
 
 
+def _series_rows(found: Audit) -> Iterator[Sequence[Any]]:
+    data = found.data
+    for number, c in enumerate(found.series, start=1):
+        across = (c.across_classes, c.across_splits)
+        for i in c.found.rows:
+            known = (data.ids[i], data.labels[i], data.splits[i])
+            yield (number, *known, round(c.found.similarity, 4), *across)
+
+
 def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
     """Content of ``audit.json``: everything but the pictures."""
     data, done = found.data, extraction.manifest.corrections
@@ -98,6 +111,15 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
                 "across_splits": c.across_splits,
             }
             for c in found.copies
+        ],
+        "series": [
+            {
+                "ids": [data.ids[i] for i in c.found.rows],
+                "similarity": round(c.found.similarity, 4),
+                "across_classes": c.across_classes,
+                "across_splits": c.across_splits,
+            }
+            for c in found.series
         ],
         "label_issues": _labels_document(found),
         "outliers": [
@@ -136,6 +158,7 @@ def audit_sentences(found: Audit) -> Iterator[str]:
     else:
         yield "Nothing serious was found."
     yield from _copies_sentences(found)
+    yield from _series_sentences(found)
     if found.straddling:
         names = _named(list(found.straddling))
         yield f"{console.counted(len(found.straddling), 'group')} in more than one split: {names}."
@@ -168,7 +191,7 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
     if near:
         sets = f"{len(near):,} set" + ("s" if len(near) != 1 else "")
         yield (
-            f"Near copies: {sets} of images that are resized, recompressed or cut; "
+            f"Near copies: {sets} of images that are resized, recompressed, cut or turned; "
             f"{sum(c.across_splits for c in near):,} across splits, "
             f"{sum(c.across_classes for c in near):,} with different labels."
         )
@@ -178,14 +201,32 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
         yield f"{apart:,} of them lie in several groups, which --group groups.csv joins."
 
 
+def _series_sentences(found: Audit) -> Iterator[str]:
+    if not found.series:
+        return
+    images = sum(len(c.found.rows) for c in found.series)
+    across = sum(c.across_splits for c in found.series)
+    yield (
+        f"Same series, not copies: {console.counted(len(found.series), 'set')} of neighbouring "
+        f"slices or frames ({images:,} images); {across:,} across splits. --group groups.csv keeps "
+        "each together."
+    )
+
+
 def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     what = FAMILIES[shortcut.family]
     accuracy = shortcut.balanced_accuracy
     for label in shortcut.given_away[:MOST_NAMED]:
-        auc = shortcut.by_class[label]
+        auc, serious = shortcut.by_class[label], label in shortcut.beyond
+        told = "Shortcut" if serious else "Possible shortcut, not serious"
+        why = (
+            ""
+            if serious
+            else f"; the embedding reaches {numbers.number(shortcut.content[label]['value'], 2)}"
+        )
         yield (
-            f"Shortcut: {what} alone give{'' if what.endswith('s') else 's'} class "
-            f"{printable(label)!r} away, ROC-AUC {interval(auc, 2)}; most by: "
+            f"{told}: {what} alone identif{'y' if what.endswith('s') else 'ies'} class "
+            f"{printable(label)!r}, ROC-AUC {numbers.interval(auc, 2)}{why}; mainly through: "
             f"{printable(shortcut.strongest[label])}."
         )
     if len(shortcut.given_away) > MOST_NAMED:
@@ -193,7 +234,7 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     if not shortcut.given_away and (accuracy["low"] or 0) > 2 * shortcut.chance:
         yield (
             f"{what[0].upper()}{what[1:]} alone predict{'' if what.endswith('s') else 's'} the "
-            f"class with a balanced accuracy of {interval(accuracy, 2)} (chance "
+            f"class with a balanced accuracy of {numbers.interval(accuracy, 2)} (chance "
             f"{shortcut.chance:.2f})."
         )
 

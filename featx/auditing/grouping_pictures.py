@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
-from featx.auditing.duplicates import EMPTY, SAME, SAME_EMPTY, filled_share
-from featx.auditing.registration import aligned_similarity
+from featx.auditing.duplicates import SAME
+from featx.auditing.registration import compare
 from featx.types import IntArray
 
 __all__ = ["TURNS", "turned_pairs"]
@@ -38,7 +38,7 @@ def turned_pairs(grey: Grey) -> IntArray:
     Notes
     -----
     Candidates are pairs whose coarse pictures correlate in one of eight positions, whatever their
-    brightness and contrast. Then edges are aligned and compared as those of copies are. A picture
+    brightness and contrast. They are then compared as copies are. A picture
     with few grey levels is left out.
     """
     n = len(grey)
@@ -46,15 +46,13 @@ def turned_pairs(grey: Grey) -> IntArray:
         return np.empty((0, 2), np.int64)
     rich = np.array([len(np.unique(each)) >= FEWEST_LEVELS for each in grey])
     coarse = _coarse(grey)
-    found = []
+    found = [np.empty((0, 2), np.int64)]
     for quarters, mirrored in console.each(TURNS, "Turning pictures"):
         turned = _turn(coarse.reshape(n, _SIDE, _SIDE), quarters, mirrored).reshape(n, -1)
         pairs = _close(coarse, turned)
-        pairs = pairs[rich[pairs].all(axis=1)]
-        if len(pairs):
-            found.append(pairs[_same(grey, pairs, quarters, mirrored)])
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+        found.append(pairs[rich[pairs].all(axis=1)])
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    return pairs[compare(grey, pairs).difference <= SAME] if len(pairs) else pairs
 
 
 def _turn(images: NDArray[np.generic], quarters: int, mirrored: bool) -> NDArray[np.generic]:
@@ -82,15 +80,3 @@ def _close(coarse: NDArray[np.float32], turned: NDArray[Any]) -> IntArray:
         a, b = np.nonzero(np.take_along_axis(products, best, axis=1) >= COARSE)
         found.append(np.stack([a + start, best[a, b]], axis=1))
     return np.concatenate(found).astype(np.int64)
-
-
-def _same(grey: Grey, pairs: IntArray, quarters: int, mirrored: bool) -> NDArray[np.bool_]:
-    """Whether edges agree once the second picture is turned; outlines alone must agree more."""
-    used, at = np.unique(pairs[:, 1], return_inverse=True)
-    turned = np.asarray(_turn(grey[used], quarters, mirrored), dtype=np.uint8)
-    both = np.concatenate([grey, turned])
-    alike = aligned_similarity(both, np.stack([pairs[:, 0], len(grey) + at], axis=1))
-    involved = np.unique(pairs)
-    filled = np.zeros(len(grey), bool)
-    filled[involved] = filled_share(grey[involved]) >= EMPTY
-    return np.asarray((alike >= SAME_EMPTY) | ((alike >= SAME) & filled[pairs].all(axis=1)))

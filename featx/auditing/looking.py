@@ -16,11 +16,17 @@ from featx.data.name_parts import moment_in
 from featx.data.pillow import open_image, silent_pillow
 from featx.data.pool import map_files
 from featx.errors import DecodeError
+from featx.types import BoolArray
 
-__all__ = ["SIDE_PX", "Look", "look_at"]
+__all__ = ["CORNERS", "SIDE_PX", "Look", "look_at"]
 
 SIDE_PX = 64
+CORNERS = ("top left", "top right", "bottom left", "bottom right")
+CORNER_PX = (32, 16)  # width and height, each standing for two pixels of the image
 _RING = 0.02  # of the shorter side: the border that is measured
+_FRAME, _MOST_FRAME_PX = 0.1, 40  # of the shorter side, and in pixels: the widest frame
+_STEP = 32  # grey levels between a frame and what it surrounds
+_PLAIN, _NEARLY_ALL = 32, 0.9  # grey levels from its median that pixels of a plain line lie within
 _MAKE, _MODEL, _SOFTWARE = 271, 272, 305  # tags of EXIF
 _DATE, _EXIF, _TAKEN = 306, 0x8769, 36867
 
@@ -34,11 +40,14 @@ class Look:
     grey : ndarray of shape (SIDE_PX, SIDE_PX), uint8
         The whole image, squashed to a square.
     numbers : dict of str to dict of str to float
-        Family (size, colour, border, metadata) -> measurement -> value.
+        Family (size, colour, border, frame, metadata ...) -> measurement -> value.
     words : dict of str to dict of str to str
-        Family (format, metadata) -> measurement -> value; text from files, never to be trusted.
+        Family (format, dimensions, metadata) -> measurement -> value; text from files, never to be
+        trusted.
     pixel_hash : bytes
         Of the decoded image; zeros where it is not known.
+    corners : ndarray of shape (4, 16, 32), uint8
+        In grey, two pixels of the image in one; of images below 128 × 64 pixels their quarters.
     taken : float, optional
         Seconds since 1970 by the clock of the camera (EXIF).
     """
@@ -47,6 +56,9 @@ class Look:
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     pixel_hash: bytes = bytes(PIXEL_HASH_BYTES)
+    corners: NDArray[np.uint8] = field(
+        default_factory=lambda: np.zeros((4, CORNER_PX[1], CORNER_PX[0]), np.uint8)
+    )
     taken: float | None = None
 
 
@@ -70,6 +82,7 @@ def _look(path: str) -> Look | None:
         return None
     image = decoded.image
     width, height = image.size
+    pixels = np.asarray(image)
     small = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
     size = {
         "width": math.log(width),
@@ -77,21 +90,25 @@ def _look(path: str) -> Look | None:
         "area": math.log(width * height),
         "aspect": math.log(width / height),
     }
-    numbers["bytes per pixel"] = math.log(len(data) / (width * height))
+    weight = math.log(len(data) / (width * height))
     return Look(
         np.asarray(small.convert("L")),
         {
             "size": size,
             "aspect": {"aspect": size["aspect"]},
             "colour": _colours(np.asarray(small, dtype=np.float32)),
-            "border": _border(image),
+            "border": _border(pixels),
+            "frame": _frame(pixels),
             "metadata": numbers,
+            "compression": {"bytes per pixel": weight},
         },
         {
             "format": {"format": decoded.format, "mode": decoded.mode},
+            "dimensions": {"size": f"{width} × {height}"},
             "metadata": words,
         },
         pixel_hash(image),
+        _corners(image),
         taken,
     )
 
@@ -126,37 +143,75 @@ def _colours(pixels: NDArray[np.float32]) -> dict[str, float]:
     grey = pixels.mean(axis=2)
     saturation = pixels.max(axis=2) - pixels.min(axis=2)
     found = {"saturation": saturation.mean(), "brightness": grey.mean(), "contrast": grey.std()}
-    found |= {f"{q} % darkest": np.percentile(grey, q) for q in (5, 95)}
+    dark, bright = np.percentile(grey, (5, 95))
+    found |= {"5 % darkest": dark, "95 % darkest": bright}
+    means, spreads = pixels.mean(axis=(0, 1)), pixels.std(axis=(0, 1))
     for c, channel in enumerate(("red", "green", "blue")):
-        found[f"mean {channel}"] = pixels[..., c].mean()
-        found[f"spread of {channel}"] = pixels[..., c].std()
+        found[f"mean {channel}"], found[f"spread of {channel}"] = means[c], spreads[c]
     return {name: float(value) for name, value in found.items()}
 
 
-def _border(image: Image.Image) -> dict[str, float]:
+def _border(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """The outermost pixels, and how they differ from those just inside."""
-    depth = max(1, round(_RING * min(image.size)))
-    outer = _ring(image, 0, depth)
-    found = {f"{channel} of the border": outer[:, c].mean() for c, channel in enumerate("RGB")}
+    shorter = min(pixels.shape[:2])
+    depth = max(1, round(_RING * shorter))
+    outer = _ring(pixels, depth)
+    means = outer.mean(axis=0)
+    found = {f"{channel} of the border": means[c] for c, channel in enumerate("RGB")}
     found["spread along the border"] = outer.std(axis=0).mean()
     away = np.abs(outer - np.median(outer, axis=0)).max(axis=1)
     found["share of one colour in the border"] = (away <= 8).mean()
-    if min(image.size) > 4 * depth:
-        inner = _ring(image, depth, depth)
-        found["step from border to inside"] = np.abs(outer.mean(axis=0) - inner.mean(axis=0)).max()
-    else:
-        found["step from border to inside"] = 0.0
+    step = 0.0
+    if shorter > 4 * depth:
+        inner = _ring(pixels[depth:-depth, depth:-depth], depth)
+        step = np.abs(means - inner.mean(axis=0)).max()
+    found["step from border to inside"] = step
     return {name: float(value) for name, value in found.items()}
 
 
-def _ring(image: Image.Image, start: int, depth: int) -> NDArray[np.float32]:
-    """Pixels of a frame ``depth`` wide whose outside lies ``start`` within, shape (n, 3)."""
-    w, h = image.width - start, image.height - start
-    boxes = (
-        (start, start, w, min(start + depth, h)),
-        (start, max(h - depth, start), w, h),
-        (start, start, min(start + depth, w), h),
-        (max(w - depth, start), start, w, h),
+def _ring(pixels: NDArray[np.uint8], depth: int) -> NDArray[np.float32]:
+    """Pixels of the outermost frame ``depth`` wide, shape (n, 3)."""
+    sides = (pixels[:depth], pixels[-depth:], pixels[:, :depth], pixels[:, -depth:])
+    return np.concatenate([side.reshape(-1, 3) for side in sides]).astype(np.float32)
+
+
+def _frame(pixels: NDArray[np.uint8]) -> dict[str, float]:
+    """Straight plain bars along the sides: how sharply they end."""
+    shorter = min(pixels.shape[:2])
+    depth = min(max(2, round(_FRAME * shorter)), _MOST_FRAME_PX, shorter)
+    columns = pixels.swapaxes(0, 1)
+    lines = (pixels[:depth], pixels[::-1][:depth], columns[:depth], columns[::-1][:depth])
+    above, below, before, behind = (_bar(side.astype(np.int16)) for side in lines)
+    return {
+        "step at a frame on all sides": min(above, below, before, behind),
+        "step at bars above and below": min(above, below),
+        "step at bars left and right": min(before, behind),
+    }
+
+
+def _bar(lines: NDArray[np.int16]) -> float:
+    """Step at the end of a plain bar, for lines (depth, length, 3) from outside in; 0 for none."""
+    if not _are_plain(lines[:1]).all():
+        return 0.0
+    plain = _are_plain(lines)
+    wide = len(lines) if plain.all() else int(plain.argmin())
+    # two lines on, as compression blurs the step; and a plain bar may end at a plain ground
+    steps = np.abs(lines[2:] - lines[:-2]).max(axis=2)[: wide + 2]
+    step = float(np.median(steps, axis=1).max(initial=0.0))
+    return step if step >= _STEP else 0.0
+
+
+def _are_plain(lines: NDArray[np.int16]) -> BoolArray:
+    middle = np.sort(lines, axis=1)[:, lines.shape[1] // 2, None]
+    near = np.abs(lines - middle).max(axis=2) <= _PLAIN
+    return np.asarray(near.mean(axis=1) >= _NEARLY_ALL)
+
+
+def _corners(image: Image.Image) -> NDArray[np.uint8]:
+    w, h = image.size
+    across, down = max(1, min(2 * CORNER_PX[0], w // 2)), max(1, min(2 * CORNER_PX[1], h // 2))
+    boxes = [(x, y, x + across, y + down) for y in (0, h - down) for x in (0, w - across)]
+    grey = image.convert("L")
+    return np.stack(
+        [np.asarray(grey.resize(CORNER_PX, Image.Resampling.BOX, box)) for box in boxes]
     )
-    sides = [np.asarray(image.crop(box), dtype=np.float32).reshape(-1, 3) for box in boxes]
-    return np.concatenate(sides)

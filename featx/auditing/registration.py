@@ -1,76 +1,180 @@
-"""Pairs of small grey images laid over each other, and how alike they then are."""
+"""Pairs of small grey images laid over each other, and where they then still differ."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
 from featx import console
-from featx.types import BoolArray, IntArray
+from featx.auditing.looking import SIDE_PX
+from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["aligned_similarity"]
+__all__ = ["Compared", "compare", "low_frequencies", "upright"]
 
 
-_PAIRS = 1024  # at a time
-_BLURS, _STEPS = (1.5, 0.7), (7, 4)  # blur in pixels of images of half the side, and steps there
-_HOPELESS = 0.5  # correlation of blurred images below which no small shift helps
+_PIXELS = 2**20  # of all pairs at a time
+_BLUR = 1.0  # pixels, at every level
+#: Sides that images are halved to, Gauss-Newton steps there, and the correlation of edges below
+#: which, and the difference above which, the next level needs no look.
+_LEVELS = ((16, 5, 0.7, 1.0), (32, 4, 0.9, 0.2), (64, 4, 0.0, 0.0))
+_HOPELESS = 0.6  # correlation of low frequencies below which no small shift helps
+_ALMOST = 0.1  # orientations whose correlation is so close to the best one's are tried too
 _LARGEST_SHIFT, _LARGEST_ZOOM = 0.16, 0.28  # of the side: what a small crop can need
+_BLOCKS = 8  # along each side
+_RIM = 3  # pixels of the whole: blurring there depends on what was cut away
+_SIGNS = (-1.0) ** np.arange(8)
+_TURNS = 8  # all mirror images and quarter turns
 
 
-def aligned_similarity(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
-    """Correlation of edges, once one image of each pair is scaled and shifted onto the other.
+@dataclass(frozen=True)
+class Compared:
+    """How alike the two images of each pair are, once one is laid over the other.
+
+    Parameters
+    ----------
+    similarity : ndarray of shape (n_pairs,), float32
+        Correlation of edges over the whole, in [0, 1]; 0 where an image has none. In less detail
+        where the pair is no copy.
+    difference : ndarray of shape (n_pairs,), float32
+        Where they differ most: in the worst of 8 x 8 blocks, the energy of the difference of edges
+        over that of the edges in the block and of those in a mean block. 0 for equal images; 1
+        where the pair is plainly no copy.
+    """
+
+    similarity: NDArray[np.float32]
+    difference: NDArray[np.float32]
+
+
+def low_frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The 8 x 8 lowest coefficients of the cosine transform without the mean, of length 1."""
+    n, side, _ = grey.shape
+    halves = grey.reshape(n, side // 2, 2, side // 2, 2).astype(np.float32).mean(axis=(2, 4))
+    low = dctn(halves, axes=(1, 2), norm="ortho")[:, :8, :8].copy()
+    low[:, 0, 0] = 0
+    return np.asarray(low / np.maximum(np.linalg.norm(low, axis=(1, 2), keepdims=True), 1e-6))
+
+
+def upright(low: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same coefficients of each image in the orientation that its own content fixes.
+
+    So that mirrored and turned copies have the same: the two lowest frequencies get positive
+    coefficients by mirroring, and the larger of them is put first by transposing.
+    """
+    across, down = np.sign(low[:, 0, 1]), np.sign(low[:, 1, 0])
+    odd = np.arange(8) % 2 == 1
+    mirrored = low * np.where(odd, across[:, None], 1)[:, None, :]
+    mirrored = mirrored * np.where(odd, down[:, None], 1)[:, :, None]
+    lying = (mirrored[:, 1, 0] > mirrored[:, 0, 1])[:, None, None]
+    return np.where(lying, mirrored.transpose(0, 2, 1), mirrored)
+
+
+def compare(grey: NDArray[np.uint8], pairs: IntArray) -> Compared:
+    """Mirror, turn, scale and shift one image of each pair onto the other, and compare edges.
 
     Parameters
     ----------
     grey : ndarray of shape (n, side, side), uint8
     pairs : ndarray of shape (n_pairs, 2), int64
 
-    Returns
-    -------
-    ndarray of shape (n_pairs,), float32
-        In [-1, 1]; 1 for copies. 0 where an image has no edges at all.
-
     Notes
     -----
-    Scale and shift along both axes are found by Gauss-Newton steps from none at all, on blurred
-    images first (Lucas and Kanade, IJCAI 1981; Baker and Matthews, "Lucas-Kanade 20 years on",
-    IJCV 56, 2004). What is compared are horizontal and vertical differences: plain grey values of
-    different objects on one white background correlate highly, their edges do not.
+    The orientations that low frequencies allow are tried. Scale and shift along both axes are found
+    by Gauss-Newton steps from none at all, on blurred images first (Lucas and Kanade, IJCAI 1981;
+    Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 56, 2004). What is compared are horizontal
+    and vertical differences: plain grey values of different objects on one white background
+    correlate highly, their edges do not. The worst place counts because two neighbouring slices of
+    a body, or two animals of a kind, agree almost everywhere; a copy agrees everywhere.
     """
-    found = np.zeros(len(pairs), dtype=np.float32)
-    for start in console.each(range(0, len(pairs), _PAIRS), "Aligning similar pictures"):
-        part = pairs[start : start + _PAIRS]
-        found[start : start + _PAIRS] = _align(grey, part)
-    return found
-
-
-def _align(grey: NDArray[np.uint8], pairs: IntArray) -> NDArray[np.float32]:
     used, codes = np.unique(pairs, return_inverse=True)
     codes = codes.reshape(pairs.shape)
-    images = grey[used].astype(np.float32)
-    n, side, _ = images.shape
-    halves = images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
-    blurred = _normal(gaussian_filter(halves, (0, 2, 2)))
-    # A small shift hardly changes blurs: pairs whose blurs differ end here, which are most.
-    hopeful = (blurred[codes[:, 0]] * blurred[codes[:, 1]]).mean(axis=(1, 2)) >= _HOPELESS
-    codes = codes[hopeful]
-    if not len(codes):
-        return np.zeros(len(pairs), dtype=np.float32)
-    warp = np.zeros((len(codes), 4), dtype=np.float32)
+    images = grey[used]
+    which, turns = _orientations(images, codes)
+    found = np.zeros((2, len(which)), dtype=np.float32)
+    warp = np.zeros((len(which), 4), dtype=np.float32)
+    rows = np.arange(len(which))
+    for side, steps, least, most in console.each(_LEVELS, "Aligning similar pictures"):
+        found[1] = 1
+        small, size = _halved(images, side), max(1, _PIXELS // side**2)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            fixed, moving = _both(small, codes[which[part]], turns[part])
+            warp[part], found[:, part] = _laid_over(fixed, moving, warp[part], steps)
+        best = _best(which[rows], rows, found[0])
+        found[0, np.setdiff1d(rows, best)] = 0
+        rows = best[(found[0, best] >= least) & (found[1, best] <= most)]
+    similarity, difference = np.zeros(len(pairs), np.float32), np.ones(len(pairs), np.float32)
+    np.maximum.at(similarity, which, found[0])
+    np.minimum.at(difference, which, found[1])
+    return Compared(similarity, difference)
+
+
+def _best(pairs: IntArray, rows: IntArray, similarity: NDArray[np.float32]) -> IntArray:
+    """Of the rows of each pair, that of the largest similarity."""
+    order = np.lexsort((-similarity[rows], pairs))
+    first = np.diff(pairs[order], prepend=-1) > 0
+    return np.sort(rows[order[first]])
+
+
+def _halved(images: NDArray[np.uint8], side: int) -> NDArray[Any]:
+    """The images as they are, or with the means of blocks where ``side`` is smaller."""
+    block = images.shape[1] // side
+    if block == 1:
+        return images
+    return images.reshape(-1, side, block, side, block).mean(axis=(2, 4), dtype=np.float32)
+
+
+def _both(
+    small: NDArray[Any], codes: IntArray, turns: IntArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The images of each pair, the first of them turned, blurred and normalised."""
+    blur = (0, _BLUR, _BLUR)
+    fixed, moving = _turned(small[codes[:, 0]], turns), small[codes[:, 1]].astype(np.float32)
+    return _normal(gaussian_filter(fixed, blur)), _normal(gaussian_filter(moving, blur))
+
+
+def _laid_over(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32], steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A better warp, and similarity and difference of the images there, shape (2, n_pairs)."""
     untouched = np.zeros_like(warp)
-    for blur, steps in zip(_BLURS, _STEPS, strict=True):
-        smooth = _normal(gaussian_filter(halves, (0, blur, blur)))
-        fixed, moving = smooth[codes[:, 0]], smooth[codes[:, 1]]
-        for _ in range(steps):
-            warp = _step(fixed, moving, warp)
+    for _ in range(steps):
+        warp = _step(fixed, moving, warp)
     # The untouched position counts too: alignment may lose its way where there is little to see.
-    sharp = _normal(gaussian_filter(images, (0, 1, 1)))
-    fixed, moving = sharp[codes[:, 0]], sharp[codes[:, 1]]
-    found = np.zeros(len(pairs), dtype=np.float32)
-    found[hopeful] = np.maximum(
-        *(_edge_correlation(fixed, moving, place) for place in (untouched, warp))
-    )
+    one, other = (_edges(fixed, moving, place) for place in (untouched, warp))
+    return warp, np.stack([np.maximum(one[0], other[0]), np.minimum(one[1], other[1])])
+
+
+def _orientations(images: NDArray[np.uint8], codes: IntArray) -> tuple[IntArray, IntArray]:
+    """Numbers of pairs, and the ways to turn their first image that are worth a try."""
+    low = low_frequencies(images)
+    first, second = low[codes[:, 0]], low[codes[:, 1]]
+    agree = np.empty((len(codes), _TURNS), dtype=np.float32)
+    for turn in range(_TURNS):
+        agree[:, turn] = (_turned_low(first, turn) * second).sum(axis=(1, 2))
+    best = agree.max(axis=1, keepdims=True)
+    which, turns = np.nonzero((agree >= _HOPELESS) & (agree >= best - _ALMOST))
+    return which.astype(np.int64), turns.astype(np.int64)
+
+
+def _turned_low(low: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
+    """What `_turned` does to an image, done to its cosine transform."""
+    low = low.transpose(0, 2, 1) if turn & 4 else low
+    low = low * _SIGNS.astype(np.float32) if turn & 1 else low
+    return low * _SIGNS.astype(np.float32)[:, None] if turn & 2 else low
+
+
+def _turned(images: NDArray[Any], turns: IntArray) -> NDArray[np.float32]:
+    """Each image in its orientation: transposed (4), upside down (2), mirrored (1)."""
+    found = images.astype(np.float32)
+    for bit, change in ((4, lambda a: a.transpose(0, 2, 1)), (1, lambda a: a[:, :, ::-1]),
+                        (2, lambda a: a[:, ::-1])):  # fmt: skip
+        chosen = (turns & bit) > 0
+        found[chosen] = change(found[chosen])
     return found
 
 
@@ -85,27 +189,26 @@ def _grid(side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _sample(
-    images: NDArray[np.float32], warp: NDArray[np.float32]
+    images: NDArray[np.float32], warp: NDArray[np.float32], *, rim: float = 0
 ) -> tuple[NDArray[np.float32], BoolArray]:
-    """Images at scaled and shifted places, and which of those lie inside; bilinear."""
-    n, side, _ = images.shape
-    v, u = _grid(side)
-    scale_y, scale_x, shift_y, shift_x = (warp[:, i, None, None] for i in range(4))
-    half = (side - 1) / 2
-    y, x = (((1 + scale_y) * v + shift_y + 1) * half), (((1 + scale_x) * u + shift_x + 1) * half)
-    inside = (y >= 0) & (y <= side - 1) & (x >= 0) & (x <= side - 1)
-    y, x = np.clip(y, 0, side - 1.001), np.clip(x, 0, side - 1.001)
-    top, left = y.astype(np.int32), x.astype(np.int32)
-    fy, fx = y - top, x - left
-    flat = images.reshape(n, -1)
+    """Images at scaled and shifted places, and which of those lie inside a rim; bilinear."""
+    side = images.shape[1]
+    down, rows = _axis(side, warp[:, 0], warp[:, 2], rim)
+    across, columns = _axis(side, warp[:, 1], warp[:, 3], rim)
+    places = down @ images @ across.transpose(0, 2, 1)
+    return np.asarray(places, np.float32), rows[:, :, None] & columns[:, None, :]
 
-    def at(down: int, right: int) -> NDArray[np.float32]:
-        places = ((top + down) * side + left + right).reshape(n, -1)
-        return np.take_along_axis(flat, places, axis=1).reshape(n, side, side)
 
-    above = at(0, 0) * (1 - fx) + at(0, 1) * fx
-    below = at(1, 0) * (1 - fx) + at(1, 1) * fx
-    return above * (1 - fy) + below * fy, inside
+def _axis(
+    side: int, scale: NDArray[np.float32], shift: NDArray[np.float32], rim: float
+) -> tuple[NDArray[np.float32], BoolArray]:
+    """Weights of the pixels along one axis, shape (n, side, side), and the places inside."""
+    axis = np.linspace(-1, 1, side, dtype=np.float32)
+    place = ((1 + scale[:, None]) * axis + shift[:, None] + 1) * ((side - 1) / 2)
+    inside = (place >= rim) & (place <= side - 1 - rim)
+    place = np.clip(place, 0, side - 1)
+    away = np.abs(place[:, :, None] - np.arange(side, dtype=np.float32))
+    return np.maximum(1 - away, np.float32(0)), inside
 
 
 def _step(
@@ -131,15 +234,28 @@ def _step(
     return np.clip(moved, -limits, limits)
 
 
-def _edge_correlation(
+def _edges(
     fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    warped, inside = _sample(moving, warp)
-    # Differences at the border are one-sided: they are left out.
+) -> tuple[FloatArray, FloatArray]:
+    """Correlation of edges over the whole, and their difference in the worst block."""
+    n, side, _ = fixed.shape
+    rim = max(1, _RIM * side // SIDE_PX)
+    warped, inside = _sample(moving, warp, rim=rim)
     margin = np.zeros_like(inside)
-    margin[:, 1:-1, 1:-1] = True
+    margin[:, rim:-rim, rim:-rim] = True
     weight = (inside & margin).astype(np.float32)
     a, b = (np.array(np.gradient(i, axis=(1, 2))) * weight for i in (fixed, warped))
-    across = (a * b).sum(axis=(0, 2, 3))
-    sizes = np.sqrt((a * a).sum(axis=(0, 2, 3)) * (b * b).sum(axis=(0, 2, 3)))
-    return np.where(sizes > 1e-3, across / np.maximum(sizes, 1e-3), 0).astype(np.float32)
+    block = side // _BLOCKS
+
+    def by_block(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return values.reshape(n, _BLOCKS, block, _BLOCKS, block).sum(axis=(2, 4)).reshape(n, -1)
+
+    ab, aa, bb = (by_block(product.sum(axis=0)) for product in (a * b, a * a, b * b))
+    sum_aa, sum_bb = aa.sum(axis=1), bb.sum(axis=1)
+    seen = sum_aa * sum_bb > 1e-6
+    similarity = np.where(seen, ab.sum(axis=1) / np.sqrt(np.maximum(sum_aa * sum_bb, 1e-6)), 0)
+    gain = np.sqrt(sum_aa / np.maximum(sum_bb, 1e-6))[:, None]  # contrast may differ
+    energy = aa + gain**2 * bb
+    usual = energy.sum(axis=1) / np.maximum(weight.sum(axis=(1, 2)), 1) * block**2
+    apart = (energy - 2 * gain * ab) / np.maximum(energy + usual[:, None], 1e-6)
+    return similarity, np.where(seen, apart.max(axis=1), 1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,35 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from featx import console
 from featx.auditing.looking import Look
+from featx.auditing.marks import mark_scores
 from featx.data.splits import Folds
 from featx.stats.bootstrap import draw_units, interval
-from featx.stats.ranking import class_rankings
+from featx.stats.ranking import class_rankings, roc_areas
 from featx.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["FAMILIES", "Shortcut", "family_columns", "find_shortcuts"]
 
 
-#: What is tried, alone. Those that may belong to the subject itself are told, not called serious.
+#: What is tried, alone.
 FAMILIES = {
     "size": "the size in pixels",
+    "dimensions": "a few exact sizes in pixels",
     "aspect": "the aspect ratio",
     "format": "the file format and mode",
-    "metadata": "the file's metadata (camera, resolution, JPEG quality, bytes per pixel)",
+    "metadata": "the file's metadata (camera, resolution, JPEG quality)",
+    "compression": "the number of bytes per pixel",
+    "frame": "a frame or bars",
+    "mark": "a mark at a fixed place",
     "border": "the border",
     "colour": "the colours",
 }
+#: The rest may follow from what is in the picture: a sky gives the border its colour.
+NOT_CONTENT = frozenset({"dimensions", "format", "metadata", "frame", "mark"})
+#: Always told, never called serious: the subject's own.
 MAY_BE_REAL = frozenset({"colour"})
 #: Lower end of the interval of a class's ROC-AUC from which a family gives the class away.
 GIVES_AWAY = 0.95
-_TREES = 50
+_TREES = 25
 _MOST_WORDS = 20  # of a measurement in words that get a column
 _MIN_IMAGES = 10  # of a class, for a verdict on it
 
@@ -49,11 +58,16 @@ class Shortcut:
     chance : float
         Balanced accuracy without any information: 1 / classes.
     by_class : dict of str to dict
-        ROC-AUC of each class against all others, with its interval.
+        ROC-AUC of each class against all others; with its interval from `GIVES_AWAY` on.
     given_away : list of str
         Classes with the interval's lower end at `GIVES_AWAY` or above.
     strongest : dict of str to str
         Given-away class -> the measurement that tells it best, alone.
+    content : dict of str to dict
+        Given-away class -> its ROC-AUC by the embedding, from the same folds.
+    beyond : list of str
+        Given-away classes that the family tells better than the embedding does (the 95 % interval
+        of the paired difference is above 0), or that no content can explain.
     """
 
     family: str
@@ -62,11 +76,13 @@ class Shortcut:
     by_class: dict[str, dict[str, float | None]]
     given_away: list[str]
     strongest: dict[str, str]
+    content: dict[str, dict[str, float | None]]
+    beyond: list[str]
 
     @property
     def serious(self) -> bool:
         """Whether a classifier could get a class right for a reason of no worth."""
-        return bool(self.given_away) and self.family not in MAY_BE_REAL
+        return bool(self.beyond)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -96,10 +112,11 @@ def find_shortcuts(
     units: IntArray,
     classes: Sequence[str],
     folds: Folds,
+    content: FloatArray,
     *,
     seed: int,
 ) -> list[Shortcut]:
-    """Try each family alone, cross-validated on the folds.
+    """Try each family alone, cross-validated on the folds, and beside the picture's content.
 
     Parameters
     ----------
@@ -110,6 +127,8 @@ def find_shortcuts(
     classes : sequence of str
     folds : Folds
         Which straddle no unit.
+    content : ndarray of shape (n, n_classes)
+        Out-of-fold probabilities from embeddings, on the same folds.
     seed : int
 
     Returns
@@ -117,53 +136,101 @@ def find_shortcuts(
     list of Shortcut
         One for each family that varies at all, the best told first.
     """
+    units = np.unique(units, return_inverse=True)[1].astype(np.int64)
+    trial = _Trial(y, units, classes, folds, content, seed)
     found = []
     for family in console.each(FAMILIES, "Looking for shortcuts"):
+        if family == "mark":
+            scores, places = mark_scores(looks, y, len(classes), folds)
+            if any(places):
+                found.append(trial.judged(family, scores, places.__getitem__))
+            continue
         X, names = family_columns(looks, family)
         if X.shape[1]:
-            found.append(_try(family, X, names, y, units, classes, folds, seed))
+            found.append(trial.judged(family, trial.predicted(X, family), _best_of(X, names, y)))
     return sorted(found, key=lambda s: (-len(s.given_away), -(s.balanced_accuracy["value"] or 0)))
 
 
-def _try(
-    family: str,
-    X: FloatArray,
-    names: Sequence[str],
-    y: IntArray,
-    units: IntArray,
-    classes: Sequence[str],
-    folds: Folds,
-    seed: int,
-) -> Shortcut:
-    n_classes = len(classes)
-    proba = np.zeros((len(y), n_classes))
-    for fold in console.each(range(folds.n_folds), f"{family}, fold"):
-        tested = folds.fold == fold
-        trees = ExtraTreesClassifier(
-            _TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
+@dataclass(frozen=True)
+class _Trial:
+    """What every family is tried on: see `find_shortcuts`."""
+
+    y: IntArray
+    units: IntArray
+    classes: Sequence[str]
+    folds: Folds
+    content: FloatArray
+    seed: int
+
+    def predicted(self, X: FloatArray, family: str) -> FloatArray:
+        """Out-of-fold probabilities of trees, shape (n, n_classes)."""
+        proba = np.zeros((len(self.y), len(self.classes)))
+        for fold in console.each(range(self.folds.n_folds), f"{family}, fold"):
+            tested = self.folds.fold == fold
+            trees = ExtraTreesClassifier(
+                _TREES, min_samples_leaf=3, class_weight="balanced", random_state=self.seed
+            )
+            trees.fit(X[~tested], self.y[~tested])
+            proba[np.ix_(tested, trees.classes_)] = trees.predict_proba(X[tested])
+        return proba
+
+    def judged(self, family: str, proba: FloatArray, strongest: Callable[[int], str]) -> Shortcut:
+        """What one family tells, with intervals where it tells much."""
+        counts, n_units = (
+            np.bincount(self.y, minlength=len(self.classes)),
+            int(self.units.max()) + 1,
         )
-        trees.fit(X[~tested], y[~tested])
-        proba[np.ix_(tested, trees.classes_)] = trees.predict_proba(X[tested])
-    y_pred = proba.argmax(axis=1).astype(np.int64)
-    units = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    accuracy, aucs, samples, auc_samples = _resampled(y, proba, y_pred, units, seed)
-    n_units, counts = int(units.max()) + 1, np.bincount(y, minlength=n_classes)
-    by_class = {
-        label: interval(aucs[c], auc_samples[:, c], n_units) for c, label in enumerate(classes)
-    }
-    given_away = [
-        label
-        for c, label in enumerate(classes)
-        if counts[c] >= _MIN_IMAGES and _at_least(by_class[label]) >= GIVES_AWAY
-    ]
-    return Shortcut(
-        family,
-        interval(accuracy, samples, n_units),
-        1 / int((counts > 0).sum()),
-        by_class,
-        given_away,
-        {label: names[_strongest(X, y == classes.index(label))] for label in given_away},
-    )
+        aucs = class_rankings(self.y, proba)["roc_auc"][0]
+        found = Shortcut(
+            family,
+            self._accuracy(proba.argmax(axis=1).astype(np.int64)),
+            1 / int((counts > 0).sum()),
+            *({}, [], {}, {}, []),
+        )
+        for c, label in enumerate(self.classes):
+            found.by_class[label] = interval(aucs[c], np.empty(0), n_units)
+            if counts[c] < _MIN_IMAGES or not aucs[c] >= GIVES_AWAY:
+                continue
+            samples = roc_areas(self.y == c, proba[:, c], self._weights)
+            found.by_class[label] = interval(aucs[c], samples, n_units)
+            if _at_least(found.by_class[label]) < GIVES_AWAY:
+                continue
+            plain = float(roc_areas(self.y == c, self.content[:, c], np.ones((1, len(self.y))))[0])
+            others = roc_areas(self.y == c, self.content[:, c], self._weights)
+            more = interval(aucs[c] - plain, samples - others, n_units, limits=(-1.0, 1.0))
+            found.given_away.append(label)
+            found.strongest[label] = strongest(c)
+            found.content[label] = interval(plain, others, n_units)
+            may_follow = family not in NOT_CONTENT
+            if not may_follow or (family not in MAY_BE_REAL and (more["low"] or 0.0) > 0):
+                found.beyond.append(label)
+        return found
+
+    @cached_property
+    def _weights(self) -> FloatArray:
+        """How often each image is in each resample; fewer where images and classes are many."""
+        n = int(np.clip(1e8 // self.content.size, 100, 400))
+        blocks = []
+        for draws in draw_units(int(self.units.max()) + 1, self.seed):
+            blocks.append(draws[:n])
+            n -= len(blocks[-1])
+            if not n:
+                break
+        return np.concatenate(blocks)[:, self.units]
+
+    def _accuracy(self, y_pred: IntArray) -> dict[str, float | None]:
+        """Balanced accuracy with its interval."""
+        hit = np.zeros((int(self.units.max()) + 1, len(self.classes)))
+        true = hit.copy()
+        np.add.at(true, (self.units, self.y), 1)
+        np.add.at(hit, (self.units, self.y), y_pred == self.y)
+        accuracies = []
+        for draws in draw_units(len(hit), self.seed):
+            with np.errstate(invalid="ignore"):
+                accuracies.append(np.nanmean((draws @ hit) / (draws @ true), axis=1))
+        present = true.sum(axis=0) > 0
+        whole = (hit.sum(axis=0) / np.maximum(true.sum(axis=0), 1))[present]
+        return interval(float(whole.mean()), np.concatenate(accuracies), len(hit))
 
 
 def _at_least(auc: dict[str, float | None]) -> float:
@@ -172,31 +239,13 @@ def _at_least(auc: dict[str, float | None]) -> float:
     return 0.0 if low is None else low
 
 
-def _resampled(
-    y: IntArray, proba: FloatArray, y_pred: IntArray, units: IntArray, seed: int
-) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """Balanced accuracy, ROC-AUC of each class, and both of each resample of units."""
-    hit = np.zeros((int(units.max()) + 1, proba.shape[1]))
-    true = hit.copy()
-    np.add.at(true, (units, y), 1)
-    np.add.at(hit, (units, y), y_pred == y)
-    accuracies, aucs, done = [], [], 0
-    n_ranked = int(np.clip(1e8 // proba.size, 100, 400))
-    for draws in draw_units(len(hit), seed):
-        with np.errstate(invalid="ignore"):
-            accuracies.append(np.nanmean((draws @ hit) / (draws @ true), axis=1))
-        ranked = draws[: max(n_ranked - done, 0)]
-        if len(ranked):
-            aucs.append(class_rankings(y, proba, ranked[:, units])["roc_auc"])
-        done += len(draws)
-    whole = hit.sum(axis=0) / np.maximum(true.sum(axis=0), 1)
-    present = true.sum(axis=0) > 0
-    return (
-        float(whole[present].mean()),
-        class_rankings(y, proba)["roc_auc"][0],
-        np.concatenate(accuracies),
-        np.concatenate(aucs),
-    )
+def _best_of(X: FloatArray, names: Sequence[str], y: IntArray) -> Callable[[int], str]:
+    """Class -> the measurement that tells it best."""
+
+    def best(c: int) -> str:
+        return names[_strongest(X, y == c)]
+
+    return best
 
 
 def _strongest(X: FloatArray, of_class: BoolArray) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from featx import console
@@ -58,6 +58,8 @@ def audit_page(
         Folded("Everything that was found, in sentences", [Points(results["summary"])]),
         *_deciding(found, results),
         Chapter("copies", f"Copies: {len(found.copies):,}", list(_copies(found, paths, shown))),
+        Chapter("series", f"Same series, not copies: {len(found.series):,}",
+                list(_series(found, paths, shown))),
         Chapter("groups", "Groups found", list(_groups(found, paths))),
         Chapter("labels", f"Doubted labels: {len(found.suspects):,}",
                 list(_labels(found, paths, shown))),
@@ -77,7 +79,7 @@ def audit_page(
 
 
 def _deciding(found: Audit, results: Mapping[str, Any]) -> Iterator[Block]:
-    if not (found.copies or found.suspects or found.strange):
+    if not (found.copies or found.series or found.suspects or found.strange):
         return
     yield Paragraph(
         "Look at the images below, and decide where you are sure: the label is right, or another; "
@@ -127,16 +129,34 @@ def _copies(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
         "with different labels none is kept; near copies with different labels are not in it: look "
         "at them. groups.csv keeps sets together in every split instead."
     )
-    sets: list[Block] = []
-    for copies in found.copies[:shown]:
+    yield Group(list(_sets(found, paths, found.copies[:shown], _what)), "sets")
+    yield from _more(len(found.copies), shown, "copies")
+
+
+def _series(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Block]:
+    if not found.series:
+        return
+    yield Paragraph(
+        "Neighbouring slices, frames or shots, by their names, which look alike and are different "
+        "pictures. None is left out. Keep each set in one split: groups.csv does that."
+    )
+    yield Group(list(_sets(found, paths, found.series[:shown], _alike)), "sets")
+    yield from _more(len(found.series), shown, "series")
+
+
+def _sets(
+    found: Audit,
+    paths: Mapping[str, str],
+    chosen: Sequence[Copies],
+    said: Callable[[Copies], str],
+) -> Iterator[Block]:
+    for copies in chosen:
         rows = copies.found.rows
         more = f" ({len(rows) - MOST_IN_A_SET} more)" if len(rows) > MOST_IN_A_SET else ""
         rows = rows[:MOST_IN_A_SET]
         splits = [found.data.splits[i] or "" for i in rows]
         pictures = _gallery(found, paths, rows, splits, near=found.data.ids[copies.found.rows[0]])
-        sets.append(Group([Paragraph(_what(copies) + more), pictures], "set"))
-    yield Group(sets, "sets")
-    yield from _more(len(found.copies), shown, "copies")
+        yield Group([Paragraph(said(copies) + more), pictures], "set")
 
 
 def _groups(found: Audit, paths: Mapping[str, str]) -> Iterator[Block]:
@@ -147,10 +167,17 @@ def _groups(found: Audit, paths: Mapping[str, str]) -> Iterator[Block]:
 
 
 def _what(copies: Copies) -> str:
-    kind = "Exact copies" if copies.found.exact else f"Alike, {copies.found.similarity:.3f}"
+    return "Exact copies" + _across(copies) if copies.found.exact else _alike(copies)
+
+
+def _alike(copies: Copies) -> str:
+    return f"Alike, {copies.found.similarity:.3f}{_across(copies)}"
+
+
+def _across(copies: Copies) -> str:
     across = ["across splits"] if copies.across_splits else []
     across += ["different labels"] if copies.across_classes else []
-    return ", ".join([kind, *across])
+    return "".join(f", {where}" for where in across)
 
 
 def _labels(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Block]:
@@ -189,14 +216,16 @@ def _shortcuts(found: Audit) -> Iterator[Block]:
         return
     rows = []
     for s in found.shortcuts:
-        accuracy = s.balanced_accuracy
-        away = ", ".join(f"{c} ({s.strongest[c]})" for c in s.given_away)
-        rows.append((FAMILIES[s.family], interval(accuracy, 2), away or "none"))
-    columns = ("from", "balanced accuracy [95 % interval]", "classes given away")
-    yield Table(columns, rows, {0, 2})
+        away = [f"{c} ({s.strongest[c]})" for c in s.given_away]
+        serious = ", ".join(s.beyond) or "none"
+        cells = (interval(s.balanced_accuracy, 2), ", ".join(away) or "none", serious)
+        rows.append((FAMILIES[s.family], *cells))
+    columns = ("from", "balanced accuracy [95 % interval]", "classes identified", "serious")
+    yield Table(columns, rows, {0, 2, 3})
     yield Paragraph(
         f"Chance is {found.shortcuts[0].chance:.2f}. Trees on these measurements alone, "
-        "cross-validated. Colours may belong to the subject; the others rarely should.",
+        "cross-validated. Serious: no content can explain it, or it predicts the class better than "
+        "the embedding of the picture does.",
         "note",
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["class_rankings", "mean_defined", "ratio", "true_ranks"]
+__all__ = ["class_rankings", "mean_defined", "ratio", "roc_areas", "true_ranks"]
 
 
 def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
@@ -64,6 +64,19 @@ def class_rankings(
         name: np.stack([pair[i] for pair in both], axis=-1)
         for i, name in enumerate(("roc_auc", "average_precision"))
     }
+
+
+def roc_areas(positive: BoolArray, score: FloatArray, weights: FloatArray) -> FloatArray:
+    """Area under the ROC curve of one score in each resample, shape (n_resamples,).
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n,), bool
+    score : ndarray of shape (n,)
+    weights : ndarray of shape (n_resamples, n)
+        How often each image is in each resample.
+    """
+    return _rank_one(positive, score, np.ascontiguousarray(weights.T))[0]
 
 
 def _rank_one(

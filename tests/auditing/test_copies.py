@@ -1,4 +1,4 @@
-"""Checks with known answers: copies, distances, doubtful labels, outliers, shortcuts."""
+"""Checks with known answers: copies, distances, series, doubtful labels, outliers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from featx.auditing.duplicates import filled_share, find_copies, perceptual_hash
+from featx.auditing.duplicates import SAME, AlikeSets, find_copies, perceptual_hash
 from featx.auditing.labels import doubt_labels
-from featx.auditing.looking import Look
 from featx.auditing.neighbours import close_codes, nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
-from featx.auditing.registration import aligned_similarity
-from featx.auditing.shortcuts import find_shortcuts
-from featx.data.splits import make_folds
+from featx.auditing.registration import compare, low_frequencies, upright
+from featx.auditing.series import series_neighbours
 
 
 def drawing(seed: int) -> Image.Image:
@@ -47,61 +45,118 @@ COPIES = {
     "resized": lambda image: image.resize((110, 88)),
     "recompressed": recompressed,
     "cut": lambda image: image.crop((12, 4, 194, 152)),
+    "recoloured": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
+    "mirrored": ImageOps.mirror,
+    "turned": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "all at once": lambda image: recompressed(
+        image.transpose(Image.Transpose.TRANSVERSE).resize((120, 150)).crop((6, 3, 120, 150))
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_copies_are_alike_and_others_are_not(kind: str) -> None:
+def test_copies_are_alike_everywhere_and_others_are_not(kind: str) -> None:
     images = [drawing(seed) for seed in range(6)]
     greys = np.stack([grey(i) for i in images] + [grey(COPIES[kind](i)) for i in images])
-    copies = np.array([(i, i + 6) for i in range(6)])
-    others = np.array([(i, (i + 1) % 6 + 6) for i in range(6)])
-    assert aligned_similarity(greys, copies).min() > 0.95
-    assert aligned_similarity(greys, others).max() < 0.8
+    copies = compare(greys, np.array([(i, i + 6) for i in range(6)]))
+    others = compare(greys, np.array([(i, (i + 1) % 6 + 6) for i in range(6)]))
+    assert copies.similarity.min() > 0.95
+    assert copies.difference.max() <= SAME
+    assert others.difference.min() > 4 * SAME
 
 
 def test_images_without_edges_are_no_copies_of_each_other() -> None:
     plain = np.stack([np.full((64, 64), 90, np.uint8), np.full((64, 64), 200, np.uint8)])
-    assert aligned_similarity(plain, np.array([[0, 1]])).tolist() == [0]
-    assert aligned_similarity(plain, np.empty((0, 2), np.int64)).tolist() == []
+    found = compare(plain, np.array([[0, 1]]))
+    assert (found.similarity.tolist(), found.difference.tolist()) == ([0], [1])
+    assert compare(plain, np.empty((0, 2), np.int64)).difference.tolist() == []
 
 
-def silhouette(x: int, legs: int) -> Image.Image:
-    """A small dark animal on white, alike but for its legs."""
-    image = Image.new("RGB", (120, 120), "white")
-    draw = ImageDraw.Draw(image)
-    draw.ellipse((x, 50, x + 38, 66), fill="black")
-    for leg in range(legs):
-        draw.line((x + 8 + 9 * leg, 62, x + 6 + 9 * leg, 78), fill="black", width=2)
-    return image
+def test_pictures_that_differ_in_one_place_are_no_copies() -> None:
+    """Two dark animals on white, alike but for their legs: nearly all of their edges agree."""
+    images = []
+    for legs in (1, 3):
+        image = Image.new("RGB", (120, 120), "white")
+        draw = ImageDraw.Draw(image)
+        draw.ellipse((40, 50, 78, 66), fill="black")
+        for leg in range(legs):
+            draw.line((48 + 9 * leg, 62, 46 + 9 * leg, 78), fill="black", width=2)
+        images.append(image)
+    found = compare(np.stack([grey(i) for i in images]), np.array([[0, 1]]))
+    assert found.similarity[0] > 0.95
+    assert found.difference[0] > 2 * SAME
 
 
-@pytest.mark.parametrize(("cosine", "found"), [(0.5, []), (0.95, [(0, 1)])])
-def test_outlines_on_an_empty_ground_are_copies_only_if_the_embedding_says_so(
-    cosine: float, found: list
-) -> None:
-    greys = np.stack([grey(silhouette(40, 1)), grey(silhouette(40, 3))])
-    [alike] = aligned_similarity(greys, np.array([[0, 1]]))
-    assert 0.95 < alike < 0.98
-    assert filled_share(greys).max() < 0.2
-    Z = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
-    near = np.array([[1], [0]]), np.full((2, 1), cosine, np.float32)
-    assert [c.rows for c in find_copies(np.arange(2), greys, Z, *near)] == found
+def slices(seed: int, n: int = 6) -> list[np.ndarray]:
+    """Neighbouring slices of a body of smooth shapes."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, k) for k in (n * 3, 64, 64)), indexing="ij")
+    volume = 110.0 * (y**2 + x**2 < 0.8)
+    for _ in range(12):
+        centre, radius = rng.uniform(-0.5, 0.5, 3), rng.uniform(0.15, 0.4, 3)
+        places = zip((z, y, x), centre, radius, strict=True)
+        far = sum(((axis - c) / r) ** 2 for axis, c, r in places)
+        volume = volume + rng.uniform(-60, 60) * np.clip((1.1 - far) * 4, 0, 1)
+    return [np.clip(each + 60, 0, 255).astype(np.uint8) for each in volume[n : 2 * n]]
 
 
-def test_outlines_that_agree_entirely_are_copies_whatever_the_embedding_says() -> None:
-    image = silhouette(40, 2)
-    greys = np.stack([grey(image), grey(recompressed(image))])
-    Z = np.array([[1, 0], [0.5, np.sqrt(0.75)]], np.float32)
-    near = np.array([[1], [0]]), np.full((2, 1), 0.5, np.float32)
-    assert [c.rows for c in find_copies(np.arange(2), greys, Z, *near)] == [(0, 1)]
+def alike(greys: list[np.ndarray], names: list[str], **groups: str) -> AlikeSets:
+    """Sets among images that all look much the same to the backbone."""
+    n = len(greys)
+    Z = standardise(np.random.default_rng(0).normal(size=(n, 40)))
+    near = np.array([[j for j in range(n) if j != i] for i in range(n)])
+    pairs = series_neighbours(names, [groups.get(name) for name in names])
+    return find_copies(np.arange(n), np.stack(greys), Z, near, np.ones(near.shape), pairs)
 
 
-def test_the_perceptual_hash_survives_recompression() -> None:
+def test_neighbouring_slices_are_a_series_and_their_copies_are_copies() -> None:
+    greys = slices(0)
+    names = [f"scan/{i:03}.png" for i in range(6)]
+    found = alike([*greys, greys[2][:, ::-1]], [*names, "scan/flipped.png"])
+    assert [c.rows for c in found.copies] == [(2, 6)]
+    assert [c.rows for c in found.series] == [(0, 1, 2, 3, 4, 5)]
+    assert 0.9 <= found.series[0].similarity < 1
+
+
+def test_alike_pictures_of_other_names_are_no_series() -> None:
+    found = alike(slices(0), [f"{name}.png" for name in ("a", "b", "c", "d", "e", "f")])
+    assert (found.copies, found.series) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["p/1.png", "p/2.png", "q/3.png"], [(0, 1)]),  # folders apart
+        (["a/p7_s1.png", "b/p7_s2.png", "b/p8_s2.png"], [(0, 1)]),  # a numbered patient in classes
+        (["f_010.png", "f_020.png", "f_030.png", "f_900.png"], [(0, 1), (0, 2), (1, 2)]),  # steps
+        (
+            ["f_000.png", "f_025.png", "f_050.png", "f_075.png"],
+            [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)],
+        ),
+        (["f_12_256.png", "f_13_256.png"], [(0, 1)]),  # the number that varies
+        (["one.png", "two.png", "7.png"], []),
+        (["100224.png", "100723.png"], []),  # numbers that just name images
+        (["f_8.png", "f_31.png", "f_35.png", "f_77.png", "f_92.png"], []),
+        (["1.png", "1.jpg"], []),
+    ],
+)
+def test_neighbours_of_a_series_are_known_by_their_names(names: list[str], pairs: list) -> None:
+    assert [tuple(p) for p in series_neighbours(names, [None] * len(names))] == pairs
+
+
+def test_neighbours_of_a_series_are_of_one_group() -> None:
+    names = ["a/1.png", "b/2.png", "b/3.png"]
+    assert series_neighbours(names, ["x", "x", "y"]).tolist() == [[0, 1]]
+
+
+def test_the_perceptual_hash_survives_recompression_and_upright_also_turning() -> None:
     image = drawing(0)
-    bits = perceptual_hash(np.stack([grey(image), grey(recompressed(image)), grey(drawing(1))]))
-    assert bits.shape == (3, 63)
-    assert (bits[0] != bits[1]).sum() <= 4 < 12 < (bits[0] != bits[2]).sum()
+    changed = [recompressed(image), image.transpose(Image.Transpose.ROTATE_270), drawing(1)]
+    low = low_frequencies(np.stack([grey(image), *(grey(i) for i in changed)]))
+    bits = perceptual_hash(low)
+    assert bits.shape == (4, 63)
+    assert (bits[0] != bits[1]).sum() <= 4 < 12 < (bits[0] != bits[3]).sum()
+    np.testing.assert_allclose(upright(low)[0], upright(low)[2], atol=0.05)
 
 
 @given(st.integers(0, 99), st.integers(1, 30), st.integers(1, 5))
@@ -169,27 +224,3 @@ def test_few_or_equal_images_have_no_outliers(n: int) -> None:
     assert not outlier_scores(np.ones((n, 5), np.float32), seed=0).any()
     few = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
     assert np.isfinite(outlier_scores(few, seed=0)).all()
-
-
-def test_the_shortcut_is_named_and_innocent_families_are_not() -> None:
-    rng = np.random.default_rng(0)
-    y = np.repeat([0, 1, 2], 40)
-    blank = np.zeros((64, 64), np.uint8)
-    looks = [
-        Look(
-            blank,
-            {
-                "border": {"step": float(label == 1) + rng.normal(0, 0.1), "red": rng.normal()},
-                "size": {"width": rng.normal(), "height": rng.normal()},
-            },
-            {"format": {"format": "JPEG"}},
-        )
-        for label in y
-    ]
-    units = np.arange(len(y))
-    folds = make_folds(y, units, "abc", n_folds=4, seed=0)
-    border, size = find_shortcuts(looks, y, units, ["a", "b", "c"], folds, seed=0)
-    assert (border.family, border.given_away, border.strongest) == ("border", ["b"], {"b": "step"})
-    assert border.serious
-    assert (size.family, size.given_away, size.serious) == ("size", [], False)
-    assert size.balanced_accuracy["low"] < 1 / 3 < size.balanced_accuracy["high"]

@@ -31,7 +31,7 @@ def excluded(
     monkeypatch.setattr(AuditData, "copies", np.array(pictures))
     exact = len(set(pictures)) == 1
     sets = [CopySet(tuple(range(n)), exact, 1.0 if exact else 0.96)]
-    found = Audit(data, [], {}, np.arange(n), None, np.zeros(n), [], None, None, [], {})
+    found = Audit(data, [], [], {}, np.arange(n), None, np.zeros(n), [], None, None, [], {})
     return dict(replace(found, copies=_sorted_copies(data, sets)).excluded())
 
 

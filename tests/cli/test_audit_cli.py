@@ -114,7 +114,7 @@ def test_strict_fails_where_something_is_serious(featx, report: dict, faulty: Pa
     assert report["summary"][1] not in failed.out
     spoken = featx("audit", str(faulty), *BACKBONE, "-o", "spoken", "-v")
     assert "Exact copies: 2 sets (4 images), 2 of equal files and 0 of equal" in spoken.out
-    assert "Near copies: 2 sets of images that are resized, recompressed or cut" in spoken.out
+    assert "Near copies: 2 sets of images that are resized, recompressed, cut" in spoken.out
     assert (Path("strict") / "audit.html").exists()  # it is written all the same
 
 

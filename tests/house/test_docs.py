@@ -137,7 +137,8 @@ def test_the_page_of_fine_tuning_shows_what_was_measured() -> None:
 def test_the_audit_page_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/audit.md").read_text("utf-8")
     audit, found = benchmark("audit"), measured("audit")
-    for table in (audit.tables, audit.table_of_labels, audit.table_of_outliers):
+    for table in (audit.tables, audit.table_of_none, audit.table_of_shortcuts,
+                  audit.table_of_labels, audit.table_of_outliers):  # fmt: skip
         assert table(found) in page
     assert benchmark("audit_scale").table(measured("audit_scale")) in page
 
