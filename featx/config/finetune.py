@@ -127,8 +127,8 @@ class FinetuneConfig(Section):
         0.25,
         ge=0,
         le=1,
-        description="Share of the steps, the last ones, whose weights are averaged; 0 averages "
-        "none. --ema averages exponentially instead.",
+        description="Share of the steps, the last ones, whose weights are averaged, none of the "
+        "first 60; 0 averages none. --ema averages exponentially instead.",
     )
     train_batch_norm: bool = Field(False, description="Let statistics of batch normalisation move.")
     validation: float = Field(
