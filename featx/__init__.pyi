@@ -893,8 +893,8 @@ def finetune(
     train_batch_norm : bool, default False
         Update the statistics of batch normalisation.
     average_last : float, default 0.25
-        Share of the last steps whose weights are averaged; 0 averages none. ``ema`` averages
-        exponentially instead.
+        Share of the last steps whose weights are averaged, none of the first 60; 0 averages
+        none. ``ema`` averages exponentially instead.
     validation : float, default 0.15
         Share of the training images set aside to choose between the frozen and the fine-tuned
         network.

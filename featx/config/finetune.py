@@ -136,8 +136,8 @@ class FinetuneConfig(Section):
         0.25,
         ge=0,
         le=1,
-        description="Share of the last steps whose weights are averaged; 0 averages none. --ema "
-        "averages exponentially instead.",
+        description="Share of the last steps whose weights are averaged, none of the first 60; 0 "
+        "averages none. --ema averages exponentially instead.",
     )
     validation: float = Field(
         0.15,

@@ -48,6 +48,7 @@ __all__ = ["LAST", "TrainingLoop"]
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
+EARLY = 60  # steps that no mean takes in: weights are still on their way (docs/finetune.md)
 
 
 class _Diverged(Exception):  # noqa: N818 - a signal
@@ -112,7 +113,7 @@ class TrainingLoop:
     def _new_average(self) -> Average:
         """Of the weights as they are."""
         n_steps, share = self.n_batches * self.config.epochs, self.config.average_last
-        after = n_steps - round(share * n_steps) if share else None
+        after = max(n_steps - round(share * n_steps), EARLY) if share else None
         return Average(self.classifier, self.config.ema, after)
 
     def _tick(self) -> None:

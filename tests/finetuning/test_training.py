@@ -139,6 +139,7 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
     lab: Lab, tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("featx.finetuning.training.EXPLODED", math.inf)
+    monkeypatch.setattr("featx.finetuning.training.EARLY", 0)  # so that weights are averaged
     settings = config(epochs=3, class_weight="balanced", label_smoothing=0.1, **options)
     whole = train(lab.task(folder=tmp_path / "whole"), settings)
     killed_at = [2, 4, 7]
@@ -168,6 +169,26 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
         for t in (whole, parts)
     ]
     assert without_times[0] == without_times[1]
+
+
+@pytest.mark.parametrize("early", [3, 60])
+def test_what_is_kept_is_the_mean_of_the_last_weights_but_not_of_early_ones(
+    lab: Lab, early: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featx.finetuning.training.EARLY", early)
+    seen: list[torch.Tensor] = []
+    step = TrainingLoop._step
+
+    def record(self: TrainingLoop, *arguments: Any) -> None:
+        step(self, *arguments)
+        seen.append(self.classifier.state_dict()["layers.0.weight"].clone())
+
+    monkeypatch.setattr(TrainingLoop, "_step", record)
+    trained = train(lab.task(f"mean-{early}"), config(epochs=2, average_last=0.5))
+    last = seen[-3:] if early == 3 else seen[-1:]
+    kept = trained.classifier.state_dict()["layers.0.weight"]
+    assert len(seen) == 6
+    torch.testing.assert_close(kept, torch.stack(last).mean(dim=0))
 
 
 def test_a_damaged_checkpoint_is_said_and_not_used(
