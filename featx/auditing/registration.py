@@ -14,7 +14,7 @@ from featx import console
 from featx.auditing.looking import SIDE_PX
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Compared", "compare", "low_frequencies", "upright"]
+__all__ = ["EdgeComparison", "compare", "low_frequencies", "upright"]
 
 
 _PIXELS = 2**20  # of all pairs at a time
@@ -32,7 +32,7 @@ _TURNS = 8  # all mirror images and quarter turns
 
 
 @dataclass(frozen=True)
-class Compared:
+class EdgeComparison:
     """How alike the two images of each pair are, once one is laid over the other.
 
     Parameters
@@ -73,7 +73,7 @@ def upright(low: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(lying, mirrored.transpose(0, 2, 1), mirrored)
 
 
-def compare(grey: NDArray[np.uint8], pairs: IntArray) -> Compared:
+def compare(grey: NDArray[np.uint8], pairs: IntArray) -> EdgeComparison:
     """Mirror, turn, scale and shift one image of each pair onto the other, and compare edges.
 
     Parameters
@@ -110,7 +110,7 @@ def compare(grey: NDArray[np.uint8], pairs: IntArray) -> Compared:
     similarity, difference = np.zeros(len(pairs), np.float32), np.ones(len(pairs), np.float32)
     np.maximum.at(similarity, which, found[0])
     np.minimum.at(difference, which, found[1])
-    return Compared(similarity, difference)
+    return EdgeComparison(similarity, difference)
 
 
 def _best(pairs: IntArray, rows: IntArray, similarity: NDArray[np.float32]) -> IntArray:
