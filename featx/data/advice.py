@@ -68,7 +68,7 @@ def _leaks(found: Inspection) -> Iterator[str]:
 
 def _named_groups(manifest: Manifest) -> Iterator[str]:
     """What names and folders suggest; whether the images bear it out needs embeddings."""
-    if manifest.grouped:
+    if manifest.grouped or len({label for label in manifest.labels if label}) < 2:
         return
     found = [
         each

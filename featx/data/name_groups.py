@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featx.data.manifest import SPLITS
 from featx.data.name_parts import (
     folders_of,
     moment_in,
@@ -117,6 +118,8 @@ def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[S
     parents = number_groups([_parent(id) for id in ids])
     for rule, said, take, values, word in _columns(ids, fields, classes):
         if sum(v is not None for v in values) < COVERED * len(ids):
+            continue
+        if rule.startswith("folder") and {str(v).lower() for v in values if v} <= SPLITS.keys():
             continue
         codes = number_groups(values)
         key = codes.tobytes()

@@ -47,4 +47,5 @@ _BY_NAME = {term.lower(): meaning for term, meaning in GLOSSARY.items()}
 
 def explained(term: str) -> str:
     """What a term means; empty where the glossary does not have it."""
+    term = term.removesuffix(" (the number to read)")
     return _BY_NAME.get(term.strip().lower().replace("roc-auc", "roc auc"), "")

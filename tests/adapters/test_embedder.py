@@ -147,7 +147,7 @@ def test_what_cannot_be_read_is_named(
     broken.write_bytes(paths[0].read_bytes()[:200])
     with pytest.raises(DecodeError, match=r"Image 1 \('.*broken.png'\) cannot be read: truncated"):
         embedder.transform([paths[0], broken])
-    with pytest.raises(DecodeError, match=r"Image 0 \('nix.png'\) .* file not found.* with 1 more"):
+    with pytest.raises(DecodeError, match=r"Image 0 \('nix.png'\) .* file not found.* 1 more"):
         embedder.transform(["nix.png", paths[0], broken])
     with pytest.raises(DecodeError, match=r"Image 1 cannot be read"), Image.open(broken) as image:
         embedder.transform([paths[0], image])

@@ -200,7 +200,7 @@ def test_scoring_says_what_it_takes(
 def test_what_is_made_again_says_where_arrays_are_needed(run: Any, featx_cli: Featx) -> None:
     again = featx_cli("run", run.folder / "config.yaml", "--set", "fit.overwrite=true")
     assert again.code == 2
-    assert "were in memory" in again.err
+    assert "in memory, which it does not store" in again.err
     assert "data.dataset=ARRAYS.npz" in again.err
 
 

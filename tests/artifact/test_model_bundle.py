@@ -238,7 +238,7 @@ def test_embeddings_of_several_backbones(model: Model, X: np.ndarray, tmp_path: 
     assert again.n_features == 12
     with pytest.raises(ModelError, match="12 features of b and a") as caught:
         again.predict(X[:, :8])
-    assert "side by side" in str(caught.value)
+    assert "concatenate several" in str(caught.value)
 
 
 @pytest.mark.parametrize(

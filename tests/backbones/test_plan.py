@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,6 +229,8 @@ def test_several_gpus_each_get_a_copy(pixels, monkeypatch: pytest.MonkeyPatch) -
         two_gpus.setattr(torch.cuda, "is_available", lambda: True)
         two_gpus.setattr(torch.cuda, "device_count", lambda: 2)
         two_gpus.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+        memory = SimpleNamespace(total_memory=24 * 2**30)
+        two_gpus.setattr(torch.cuda, "get_device_properties", lambda device: memory)
         choice = torch_plugin.PLUGIN.choose("cuda:0,cuda:1", "auto")
         assert (choice.precision, choice.streams) == ("bf16", 4)
         assert choice.numerics == {"engine": "torch", "device": "cuda", "precision": "bf16"}
@@ -239,7 +242,7 @@ def test_several_gpus_each_get_a_copy(pixels, monkeypatch: pytest.MonkeyPatch) -
     backbone = load_backbone(REQUEST)
     engine = TorchEngine(backbone, two)
     copies = [engine._free.get() for _ in range(4)]
-    assert len({id(copy.network) for copy in copies}) == 2
+    assert len({id(copy.replica.network) for copy in copies}) == 2
     for copy in copies:
         engine._free.put(copy)
     images = pixels(11, 32)

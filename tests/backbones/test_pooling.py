@@ -78,7 +78,7 @@ def test_the_result_outlives_what_it_was_taken_from(pooling):
 def test_refusals_name_the_layer_and_what_to_do():
     with pytest.raises(BackboneError, match=r"'cls' of layer 'layer4' of timm:cnn: it is a map"):
         pool(torch.randn(2, 8, 4, 4), "cls", CNN, what="layer4")
-    with pytest.raises(BackboneError, match="one vector of 8 already"):
+    with pytest.raises(BackboneError, match="already one vector of 8"):
         pool(torch.randn(2, 8), "max", CNN, what="fc")
     with pytest.raises(BackboneError, match="4 dimensions an image"):
         pool(torch.randn(2, 2, 2, 2, 2), "avg", CNN, what="odd")

@@ -65,5 +65,5 @@ def test_a_layer_may_name_its_own_pooling(random_backbone) -> None:
 
 def test_stages_and_auto_stand_alone() -> None:
     request = BackboneRequest("featx:mini-v1", layers=("auto", "layer2"))
-    with pytest.raises(UsageError, match="'stages' and 'auto' stand alone"):
+    with pytest.raises(UsageError, match="'stages' and 'auto' cannot be combined"):
         load_backbone(request)

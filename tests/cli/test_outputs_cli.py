@@ -200,7 +200,7 @@ def test_notes_in_a_run_are_kept(featx: Featx, place: Path) -> None:
     before = contents(place)
     done = featx(*FIT, "--name", "first", "--overwrite")
     assert done.code == 2
-    assert "holds 'notes.txt', which featx did not put there" in done.err
+    assert "holds 'notes.txt', which featx did not write" in done.err
     assert contents(place) == before
     notes.unlink()
     (place / "runs" / "first" / ".DS_Store").touch()  # which nobody would miss
@@ -281,7 +281,7 @@ def test_a_demo_with_photos_in_it_is_kept(featx: Featx, tmp_path: Path) -> None:
         before = contents(tmp_path)
         done = featx("demo", "--folder", root, "--overwrite")
         assert done.code == 2
-        assert f"holds '{name}', which featx did not put there" in done.err
+        assert f"holds '{name}', which featx did not write" in done.err
         assert contents(tmp_path) == before
         (root / name).unlink()
 

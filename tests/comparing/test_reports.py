@@ -88,7 +88,21 @@ class Page(HTMLParser):
 
 PLAIN_TAGS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "ul", "li", "div"),
-    *("table", "thead", "tbody", "tr", "th", "td", "nav", "a", "section", "wbr", "script", "abbr"),
+    *(
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "nav",
+        "a",
+        "section",
+        "wbr",
+        "script",
+        "abbr",
+        "strong",
+    ),
     *("figure", "figcaption", "svg", "defs", "g", "use", "clippath", "text", "rect", "path"),
 }
 
@@ -128,7 +142,7 @@ def test_no_name_becomes_markup_in_markdown(hostile):
     blocks = {"heading", "paragraph", "bullet_list", "list_item", "table", "thead", "tbody", "tr",
               "th", "td"}  # fmt: skip
     ends = {f"{block}_{end}" for block in blocks for end in ("open", "close")}
-    assert kinds <= {*ends, "inline", "text", "text_special"}
+    assert kinds <= {*ends, "inline", "text", "text_special", "strong_open", "strong_close"}
     headings = [t.tag for t in tokens if t.type == "heading_open"]
     assert headings == ["h1"] + ["h2"] * (len(headings) - 1)
     shown = ["".join(c.content for c in t.children or []) for t in tokens if t.type == "inline"]

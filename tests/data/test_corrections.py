@@ -116,7 +116,7 @@ def test_what_has_changed_since_is_left_alone_and_told(source: str, tmp_path: Pa
         ([("c/1.jpg", "", "", "right", "")], "names 1 of 1 images .* the first 'c/1.jpg'"),
         ([("a/1.jpg", "", "", "rite", "")], "line 2: the decision is 'rite'; it can be right"),
         ([("a/1.jpg", "", "", "relabel", "")], "line 2: relabel needs a class in the column"),
-        ([("a/1.jpg", "", "", "group", "")], "line 2: group needs an image or a name"),
+        ([("a/1.jpg", "", "", "group", "")], "line 2: group needs an image or a shared group name"),
         ([("a/1.jpg", "12", "", "right", "")], "sha256 is '12', which is not 16 to 64"),
         (
             [("a/1.jpg", "", "", "relabel", "b"), ("a/1.jpg", "", "", "right", "")],

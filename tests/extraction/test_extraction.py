@@ -141,7 +141,7 @@ def test_an_interruption_keeps_what_was_computed(
 
 
 def test_fail_on_error_names_the_file(images: Path, config: ExtractConfig) -> None:
-    with pytest.raises(DecodeError, match=r"b/broken.png: .*\nMend or remove"):
+    with pytest.raises(DecodeError, match=r"b/broken.png: .*\nRepair or remove"):
         extract(images, config.model_copy(update={"on_error": "fail"}))
 
 

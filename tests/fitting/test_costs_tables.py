@@ -66,7 +66,7 @@ def test_columns_and_rows_come_in_any_order(tmp_path: Path) -> None:
         (table("|"), "separated by commas, semicolons or tabs.*The first row: .blé"),
         ("", "it is empty"),
         (table(";").replace("maïs", "mais", 1), "must name each class once"),
-        (table(";").replace("1.25", "viel"), "'viel' is none"),
+        (table(";").replace("1.25", "viel"), "'viel' is not one"),
         (table(";").replace("1.25", "inf"), "a finite number in every cell"),
     ],
 )

@@ -254,7 +254,7 @@ def test_what_is_no_threshold_is_refused(text: str) -> None:
 
 def test_the_prevalence_of_many_classes_needs_a_threshold() -> None:
     data = make_data([12, 12, 12])
-    with pytest.raises(FeatxError, match="share of one class, and there are 3"):
+    with pytest.raises(FeatxError, match="share of one class, but there are 3"):
         fit_heads(data, FitConfig(cv=2, estimate="cv", prevalence=0.1))
     config = FitConfig(cv=2, estimate="cv", prevalence=0.1, threshold="c1:recall=0.9")
     operating = fit_heads(data, config).operating

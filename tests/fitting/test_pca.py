@@ -130,6 +130,7 @@ def test_the_saved_model_predicts_the_same_and_flags_what_pca_drops(head, tmp_pa
         trust=trust.trust,
         novelty=trust.novelty,
         drift=trust.drift,
+        operating=trust.operating,
     )
     limit = trust.trust.novelty.limit
     assert (model.ood_scores(strange) > limit).all()

@@ -155,7 +155,7 @@ def test_what_is_ours_is_replaced_on_request_only(tmp_path: Path) -> None:
         refused(tmp_path / name, "exists already", kind, overwrite=False)
         claim(tmp_path / name, kind, overwrite=True)
         (tmp_path / name / "notes.txt").touch()
-    refused(tmp_path / "folder", r"holds 'notes\.txt', which featx did not put there", FOLDER)
+    refused(tmp_path / "folder", r"holds 'notes\.txt', which featx did not write", FOLDER)
     claim(tmp_path / "place", PLACE, overwrite=True)  # files are replaced one by one
     for name in ("text", "empty"):
         refused(tmp_path / name, "exists already", overwrite=False)

@@ -133,7 +133,6 @@ def test_score_and_report_change_the_threshold(
     assert done.code == 0, done.err
     in_force = asked.results.operating.in_force
     assert json.loads(done.out)["threshold"] == in_force.document()
-    assert "Threshold in force: Defect is predicted from" in done.err
     with (parts / "s.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for row in rows:

@@ -200,5 +200,5 @@ CHANGES: dict[str, Any] = {
 def test_malformed_arrays_are_refused(drifting: Model, change: str) -> None:
     assert drifting.drift is not None
     arrays = CHANGES[change](load(drifting.drift.encode()))
-    with pytest.raises(ModelError, match="held against is malformed"):
+    with pytest.raises(ModelError, match="drift test is malformed"):
         Drift.decode(save(arrays), n_features=drifting.n_features, n_classes=3, source="m")

@@ -235,7 +235,7 @@ def test_work_on_a_sorted_tree_is_not_lost(images: Path, tmp_path: Path) -> None
         sort_files(out, rows, root=images, mode=mode)  # type: ignore[arg-type]
         claim(out, overwrite=True)
         change(out)
-        with pytest.raises(UsageError, match="which featx did not put there"):
+        with pytest.raises(UsageError, match="which featx did not write"):
             claim(out, overwrite=True)
 
 
@@ -250,7 +250,7 @@ def test_a_tree_of_a_version_that_only_counted_is_known(
     (out / ".featx-sorted.json").write_text(json.dumps(note, indent=2))
     claim(out, overwrite=True)
     (out / "cat" / "mine.jpg").write_text("mine")
-    with pytest.raises(UsageError, match="which featx did not put there"):
+    with pytest.raises(UsageError, match="which featx did not write"):
         claim(out, overwrite=True)
 
 

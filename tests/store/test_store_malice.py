@@ -262,7 +262,7 @@ INDEXES: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "other width": (lambda index: {"n_features": WIDTH + 1}, "n_features is"),
     "other extractor": (lambda index: {"fingerprint": "0" * 64}, "another extractor"),
     "version a text": (lambda index: {"format_version": "1"}, "format_version is"),
-    "other format": (lambda index: {"format": "zip"}, "no featx-index"),
+    "other format": (lambda index: {"format": "zip"}, "not a file of kind featx-index"),
 }
 
 
