@@ -30,6 +30,7 @@ from featx.auditing.audit import NEIGHBOURS
 from featx.auditing.duplicates import copy_components, find_copies
 from featx.auditing.grouping import find_groups
 from featx.auditing.neighbours import nearest, standardise
+from featx.auditing.series import series_neighbours
 from featx.config import DatasetConfig, ExtractConfig
 from featx.data.opening import open_data
 from featx.extraction.embedding import extract_manifest
@@ -122,7 +123,8 @@ def audited(dataset: Path, cache: Path, **options: Any) -> tuple[dict, dict]:
     data = AuditData.of(extraction, workers=None)
     Z = standardise(data.X)
     grey = np.stack([look.grey for look in data.looks])
-    sets = find_copies(data.copies, grey, Z, *nearest(Z, NEIGHBOURS))
+    in_series = series_neighbours(data.ids, data.groups)
+    sets = find_copies(data.copies, grey, Z, *nearest(Z, NEIGHBOURS), in_series).copies
     found = find_groups(data, Z, copy_components(len(data), sets), seed=0)
     results = {
         "images": len(data),
