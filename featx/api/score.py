@@ -115,6 +115,12 @@ def score_images(
     loaded = model if isinstance(model, Model) else load_model(model)
     check_limits(loaded, config.fail_on)
     named = "" if isinstance(model, Model) else os.fspath(model)
+    if config.prevalence is not None and config.threshold is None:
+        raise UsageError(
+            f"--prevalence {config.prevalence:g} has no effect on scores without --threshold.",
+            hint="Give --threshold CLASS:recall=0.95 too. The run's table at a prevalence: "
+            "featx report RUN --prevalence P.",
+        )
     loaded, in_force = model_with_threshold(
         loaded, named or None, config.threshold, config.prevalence
     )

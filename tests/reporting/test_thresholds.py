@@ -125,6 +125,12 @@ def test_another_threshold_is_what_a_fit_with_it_gives(fitted: tuple[Any, Any], 
     assert points == plain.results.operating.classes["Defect"].document()
 
 
+def test_score_refuses_a_prevalence_alone(command: Featx, fitted: tuple[Any, Any]) -> None:
+    done = command("score", "runs/plain", "parts", "-o", "alone.csv", "--prevalence", "0.01")
+    assert done.code == 2
+    assert "--prevalence 0.01 has no effect on scores without --threshold" in done.err
+
+
 def test_score_and_report_change_the_threshold(
     command: Featx, fitted: tuple[Any, Any], parts: Path
 ) -> None:
