@@ -18,7 +18,7 @@ from featx.auditing.grouping import FoundGroups, find_groups
 from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabilities
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
-from featx.auditing.series import series_neighbours
+from featx.auditing.series import named_series
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
 from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
@@ -26,7 +26,7 @@ from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Audit", "Copies", "audit_images"]
+__all__ = ["Audit", "Copies", "alike_sets", "audit_images"]
 
 NEIGHBOURS = 10
 MOST_CONFUSED = 10
@@ -172,7 +172,7 @@ class Audit:
         parts = [self.copies, self.series]
         components = [copy_components(len(self.data), [c.found for c in part]) for part in parts]
         if self.together is not None and self.together.taken:
-            joined = link_components(self.together.codes, *components)
+            joined = link_components(self.together.codes, components[1])
             counts = np.bincount(joined)
             return [
                 (self.data.ids[i], f"group-{code + 1}")
@@ -217,7 +217,7 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         Z = standardise(data.X)
         neighbours, similarities = nearest(Z, NEIGHBOURS)
     with clock.timed("copies_s"):
-        sets = _alike(data, Z, neighbours, similarities)
+        sets = alike_sets(data, Z, neighbours, similarities)
     found = Audit(
         data=data,
         copies=_sorted_copies(data, sets.copies),
@@ -233,17 +233,18 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         times=times,
     )
     with clock.timed("groups_s"):
-        together = find_groups(data, Z, copy_components(len(data), sets.copies), seed=seed)
+        together = find_groups(data, Z, sets, seed=seed)
     found = replace(found, together=together)
     return _of_labels(found, sets, n_folds, seed, clock)
 
 
-def _alike(
+def alike_sets(
     data: AuditData, Z: NDArray[np.float32], neighbours: IntArray, similarities: NDArray[np.float32]
 ) -> AlikeSets:
+    """Copies and neighbours of a series; see `featx.auditing.duplicates.find_copies`."""
     grey = np.stack([look.grey for look in data.looks])
-    in_series = series_neighbours(data.ids, data.groups)
-    return find_copies(data.copies, grey, Z, neighbours, similarities, in_series)
+    series = named_series(data.ids, data.groups)
+    return find_copies(data.copies, grey, Z, neighbours, similarities, series)
 
 
 class _Clock:

@@ -8,22 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.auditing.neighbours import close_codes
-from featx.auditing.registration import compare, low_frequencies, upright
+from featx.auditing.neighbours import nearest
+from featx.auditing.registration import (
+    EdgeComparison,
+    compare,
+    detail,
+    low_frequencies,
+    orientations,
+)
+from featx.auditing.series import Series
 from featx.data.splits import link_components
 from featx.types import BoolArray, IntArray
 
-__all__ = ["AlikeSets", "CopySet", "copy_components", "find_copies", "perceptual_hash"]
+__all__ = ["AlikeSets", "CopySet", "copy_components", "find_copies"]
 
 
-HASH_BITS = 10  # of 63 that may differ
-HASH_SIMILARITY = 0.3  # what images with close hashes must share in the embedding
 SIMILARITY = 0.6  # what neighbours in the embedding must share
+LOW_SIMILARITY = 0.8  # of low frequencies, in the best of eight orientations
+_CANDIDATES = 5  # by low frequencies, an image
 #: Difference in the worst place up to which two images are one: docs/audit.md shows what it finds.
 SAME = 0.05
-SAME_SERIES = 0.02  # of neighbours of a series: the next slice of a body differs little
+STRICT = 0.02  # of one series, as the next slice of a body differs little; and without detail
 NEIGHBOURLY = 0.9  # correlation of edges from which neighbours by name are of one series
-_MOST_HASHED = 30  # pairs an image: plain backgrounds give many equal hashes
+DETAIL = 0.1  # share of the energy of edges in the finer half of the small picture
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,14 @@ class CopySet:
         All are exact copies, with equal files or equal pixels.
     similarity : float
         The smallest that joined the set; 1 where all are exact.
+    difference : float
+        The largest that joined it; 0 where all are exact.
     """
 
     rows: tuple[int, ...]
     exact: bool
     similarity: float
+    difference: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,24 +71,13 @@ class AlikeSets:
     series: list[CopySet]
 
 
-def perceptual_hash(low: NDArray[np.float32]) -> BoolArray:
-    """Signs of low frequencies, shape (n, 63).
-
-    Each coefficient from `featx.auditing.registration.low_frequencies` but the mean, above or below
-    their median (Zauner, "Implementation and benchmarking of perceptual image hash functions",
-    2010).
-    """
-    flat = low.reshape(len(low), -1)[:, 1:]
-    return np.asarray(flat > np.median(flat, axis=1, keepdims=True))
-
-
 def find_copies(
     copies: IntArray,
     grey: NDArray[np.uint8],
     Z: NDArray[np.float32],
     neighbours: IntArray,
     similarities: NDArray[np.float32],
-    in_series: IntArray,
+    series: Series,
 ) -> AlikeSets:
     """Sets of images that are one picture, and of neighbours in a series that are not.
 
@@ -91,26 +90,43 @@ def find_copies(
         From `featx.auditing.neighbours.standardise`.
     neighbours, similarities : ndarrays of shape (n, k)
         From `featx.auditing.neighbours.nearest`.
-    in_series : ndarray of shape (n_pairs, 2), int64
-        From `featx.auditing.series.series_neighbours`.
+    series : Series
+        From `featx.auditing.series.named_series`.
     """
     _, first, inverse = np.unique(copies, return_index=True, return_inverse=True)
-    named = _distinct(first[inverse][in_series])
+    named = _distinct(first[inverse][series.neighbours])
     pairs = _candidates(np.sort(first), grey, Z, neighbours, similarities, named)
     alike = compare(grey, pairs)
     next_to = np.isin(_numbers(pairs, len(copies)), _numbers(named, len(copies)))
-    same = alike.difference <= np.where(next_to, SAME_SERIES, SAME)
-    sets = _joined(copies, pairs[same], alike.similarity[same])
+    following = next_to | (series.codes[pairs[:, 0]] == series.codes[pairs[:, 1]])
+    blurred = _without_detail(grey, pairs, alike.difference <= SAME)
+    same = alike.difference <= np.where(following | blurred, STRICT, SAME)
+    sets = _joined(copies, pairs, alike, same)
     one = link_components(copies, pairs=pairs[same])
-    series = next_to & (alike.similarity >= NEIGHBOURLY) & (one[pairs[:, 0]] != one[pairs[:, 1]])
-    alone = np.arange(len(copies))
-    return AlikeSets(sets, _joined(alone, pairs[series], alike.similarity[series]))
+    apart = one[pairs[:, 0]] != one[pairs[:, 1]]
+    next_to &= (alike.similarity >= NEIGHBOURLY) & apart
+    return AlikeSets(sets, _joined(np.arange(len(copies)), pairs, alike, next_to))
 
 
-def _joined(codes: IntArray, pairs: IntArray, similarity: NDArray[np.float32]) -> list[CopySet]:
-    """Sets of two or more rows that codes or pairs link."""
-    weakest = np.ones(len(codes))
-    np.minimum.at(weakest, pairs, similarity[:, None])
+def _without_detail(grey: NDArray[np.uint8], pairs: IntArray, asked: BoolArray) -> BoolArray:
+    """Which of the pairs that are asked for have an image without detail.
+
+    Small pictures that were enlarged are such: two drawings of a digit agree in all there is.
+    """
+    found = np.zeros(len(pairs), dtype=bool)
+    used, codes = np.unique(pairs[asked], return_inverse=True)
+    found[asked] = (detail(grey[used]) < DETAIL)[codes.reshape(-1, 2)].any(axis=1)
+    return found
+
+
+def _joined(
+    codes: IntArray, pairs: IntArray, alike: EdgeComparison, chosen: BoolArray
+) -> list[CopySet]:
+    """Sets of two or more rows that codes or the chosen pairs link."""
+    pairs = pairs[chosen]
+    weakest, furthest = np.ones(len(codes)), np.zeros(len(codes))
+    np.minimum.at(weakest, pairs, alike.similarity[chosen, None])
+    np.maximum.at(furthest, pairs, alike.difference[chosen, None])
     components = link_components(codes, pairs=pairs)
     order = np.argsort(components, kind="stable")
     starts = np.flatnonzero(np.diff(components[order], prepend=-1))
@@ -118,7 +134,8 @@ def _joined(codes: IntArray, pairs: IntArray, similarity: NDArray[np.float32]) -
     for rows in np.split(order, starts[1:]):
         if len(rows) > 1:
             exact = len(np.unique(codes[rows])) == 1
-            sets.append(CopySet(tuple(rows.tolist()), exact, float(weakest[rows].min())))
+            values = float(weakest[rows].min()), float(furthest[rows].max())
+            sets.append(CopySet(tuple(rows.tolist()), exact, *values))
     return sets
 
 
@@ -139,14 +156,12 @@ def _candidates(
     named: IntArray,
 ) -> IntArray:
     """Pairs worth laying over each other, of images that all differ."""
-    a, b = np.nonzero(similarities >= SIMILARITY)
-    found = [np.stack([a, neighbours[a, b]], axis=1), named]
     low = low_frequencies(grey[first])
-    for oriented in (low, upright(low)):
-        hashed = first[close_codes(perceptual_hash(oriented), HASH_BITS)]
-        cosine = np.einsum("ij,ij->i", Z[hashed[:, 0]], Z[hashed[:, 1]])
-        best = np.argsort(-cosine, kind="stable")[: _MOST_HASHED * len(first)]
-        found.append(hashed[best[cosine[best] >= HASH_SIMILARITY]])
+    turned = [each.reshape(len(first), -1) for each in orientations(low)]
+    near, cosines = nearest(turned[0], _CANDIDATES, turned)
+    a, b = np.nonzero(similarities >= SIMILARITY)
+    c, d = np.nonzero(cosines >= LOW_SIMILARITY)
+    found = [np.stack([a, neighbours[a, b]], axis=1), named, first[np.stack([c, near[c, d]], 1)]]
     pairs = np.concatenate(found)
     return _distinct(pairs[np.isin(pairs, first).all(axis=1)])
 

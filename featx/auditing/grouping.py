@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.auditing.data import AuditData
+from featx.auditing.duplicates import STRICT, AlikeSets, copy_components
 from featx.auditing.grouping_effect import with_and_without
-from featx.auditing.grouping_pictures import turned_pairs
 from featx.auditing.neighbours import standardise
+from featx.auditing.registration import low_frequencies
+from featx.auditing.sequences import sequence_codes
 from featx.data.name_groups import (
+    MOST_FIELDS,
     OWNERS,
     Suggestion,
     gap_suggestions,
     moments_in_names,
     name_suggestions,
     number_groups,
-    running_numbers,
+    trouble_of,
 )
+from featx.data.name_parts import folders_of
 from featx.data.splits import link_components
-from featx.stats.closeness import Closeness, closeness, closeness_beyond
+from featx.stats.closeness import Closeness, across_contexts, closeness, closeness_beyond
 from featx.types import IntArray
 
 __all__ = ["FoundGroups", "Proposal", "find_groups", "named_groups"]
@@ -36,11 +40,10 @@ STRONG = 0.1
 #: A larger group is taken if its further pairs are at least so much closer as those of the smaller.
 FURTHER = 0.5
 FURTHER_NAMED = 0.25  # where the names call it a patient or the like
-COUNTERS_CLOSER = 0.4  # files numbered in a row, which no name joins
 HARDLY = "its images are hardly more alike than others of their class"
 _COLUMNS = 64
 #: What somebody wrote down comes before what only follows closely.
-_FAMILIES = (("names", "folders"), ("moments",), ("counters",))
+_FAMILIES = (("names", "folders"), ("moments",), ("sequences",))
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,9 @@ class FoundGroups:
     proposals : list of Proposal
         The chosen ones first.
     chosen : Proposal or None
-        The best of names, folders, moments and counters.
+        The best of names, folders, moments and sequences.
     pictures : Proposal or None
-        Of turned, mirrored and exposed copies.
+        Of near copies.
     codes : ndarray of shape (n,), int64
         Both joined; an image without a group is alone.
     """
@@ -156,15 +159,15 @@ def named_groups(
     ids: Sequence[str], labels: Sequence[str | None], X: NDArray[np.float32], *, seed: int
 ) -> Proposal | None:
     """The best proposal of names and folders alone, tested on embeddings; None where none holds."""
-    y = number_groups(labels)
+    y = _classes(labels)
     Z = _few_columns(standardise(X), seed)
     tested = [_measured(each, Z, y) for each in name_suggestions(ids, labels)]
-    return _chosen(tested, Z, y, seed)
+    return _by_place(_chosen(tested, Z, y, seed), ids, Z, y)
 
 
 @console.stage("Looking for groups")
 def find_groups(
-    data: AuditData, Z: NDArray[np.float32], copies: IntArray, *, seed: int
+    data: AuditData, Z: NDArray[np.float32], sets: AlikeSets, *, seed: int
 ) -> FoundGroups:
     """Propose groups, test each on the embeddings, and choose.
 
@@ -173,25 +176,30 @@ def find_groups(
     data : AuditData
     Z : ndarray of shape (n, n_features), float32
         From `featx.auditing.neighbours.standardise`.
-    copies : ndarray of shape (n,), int64
-        From `featx.auditing.duplicates.copy_components`.
+    sets : AlikeSets
+        From `featx.auditing.duplicates.find_copies`.
     seed : int
     """
-    y = number_groups(data.labels)
+    copies = copy_components(len(data), sets.copies)
+    y = _classes(data.labels)
     small = _few_columns(Z, seed)
-    tested = [_measured(each, small, y) for each in _suggestions(data)]
+    suggested = [*_suggestions(data), *_sequences(data, Z, y, seed)]
+    tested = [_measured(each, small, y) for each in suggested]
     known = data.group_codes if any(data.groups) else None
     if known is not None:
         tested = [_beyond_known(each, known) for each in tested]
-    chosen = _chosen(tested, small, y, seed)
-    pictures = _of_pictures(data, copies)
-    joined = [copies] + [each.suggestion.codes for each in (chosen, pictures) if each is not None]
-    codes = link_components(*joined)
+    best = _chosen(tested, small, y, seed)
+    chosen = _by_place(best, data.ids, small, y)
+    pictures = _of_pictures(data, sets)
+    codes = copies if chosen is None else _kept_together(chosen.suggestion.codes, sets, len(data))
     first = [each for each in (chosen, pictures) if each is not None]
-    others = [e for e in tested if chosen is None or e.suggestion is not chosen.suggestion]
+    others = [e for e in tested if best is None or e.suggestion is not best.suggestion]
     others.sort(key=lambda each: (each.trouble is not None, -_gap(each)))
     effects = {
-        id(each): with_and_without(data, copies, each.suggestion.codes, seed) for each in first
+        id(each): with_and_without(
+            data, data.copies if each is pictures else copies, each.suggestion.codes, seed
+        )
+        for each in first
     }
     proposals = [Proposal(p.suggestion, p.close, p.trouble, effects[id(p)]) for p in first]
     taken = dict(zip(map(id, first), proposals, strict=True))
@@ -203,12 +211,31 @@ def find_groups(
     )
 
 
+def _classes(labels: Sequence[str | None]) -> IntArray:
+    """Numbers of the classes; images without a label are one more."""
+    return number_groups([f"={label}" if label is not None else "" for label in labels])
+
+
+def _kept_together(codes: IntArray, sets: AlikeSets, n: int) -> IntArray:
+    """The groups and the copies.
+
+    Two pictures of different patients are taken for one picture by chance more often than somebody
+    cuts one and gives it to another patient: such pairs must be as alike as those of one series.
+    """
+    sure = [
+        each
+        for each in sets.copies
+        if each.difference <= STRICT or len(np.unique(codes[list(each.rows)])) == 1
+    ]
+    return link_components(codes, copy_components(n, sure))
+
+
 def _gap(each: Proposal) -> float:
     return 0.0 if each.close is None else each.close.gap
 
 
 def _suggestions(data: AuditData) -> list[Suggestion]:
-    """Of names, folders, moments and numbers in a row."""
+    """Of names, folders and moments."""
     ids, labels = data.ids, data.labels
     cameras = [
         " ".join(look.words.get("metadata", {}).get(k, "") for k in ("make", "camera"))
@@ -216,13 +243,23 @@ def _suggestions(data: AuditData) -> list[Suggestion]:
     ]
     return [
         *name_suggestions(ids, labels),
-        *gap_suggestions([look.taken for look in data.looks], cameras, labels, family="moments",
+        *gap_suggestions([look.taken for look in data.looks], cameras, labels,
                          said="when they were taken (EXIF), at most {gap} s after one another"),
-        *gap_suggestions(moments_in_names(ids), [""] * len(ids), labels, family="moments",
+        *gap_suggestions(moments_in_names(ids), [""] * len(ids), labels,
                          said="the moments in their names, at most {gap} s after one another"),
-        *gap_suggestions(*running_numbers(ids), labels, family="counters",
-                         said="numbers of files that follow each other by at most {gap}"),
     ]  # fmt: skip
+
+
+def _sequences(
+    data: AuditData, Z: NDArray[np.float32], y: IntArray, seed: int
+) -> Iterator[Suggestion]:
+    """Runs of files that follow each other by name and are nearly the same picture."""
+    low = low_frequencies(np.stack([look.grey for look in data.looks])).reshape(len(data), -1)
+    codes = sequence_codes(data.ids, y, Z, low, seed=seed)
+    if codes is not None:
+        said = "files that follow each other by name and are nearly the same picture"
+        trouble = trouble_of(codes, data.labels, joined=0.0)
+        yield Suggestion("sequences", said, codes, "sequences", None, trouble)
 
 
 def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
@@ -241,7 +278,7 @@ def _measured(of: Suggestion, Z: NDArray[np.float32], y: IntArray) -> Proposal:
     close = closeness(Z, y, of.codes, permutations=0, seed=0)
     if close is None:
         return Proposal(of, None, "no group has two images of a class that others have too")
-    needed = COUNTERS_CLOSER if of.family == "counters" else 0.0 if of.told else CLOSER
+    needed = 0.0 if of.told else CLOSER
     return Proposal(of, close, None if close.gap >= needed else HARDLY)
 
 
@@ -278,6 +315,25 @@ def _chosen(
                 return Proposal(best.suggestion, close, None)
             sound.remove(best)
     return None
+
+
+def _by_place(
+    best: Proposal | None, ids: Sequence[str], Z: NDArray[np.float32], y: IntArray
+) -> Proposal | None:
+    """Groups that are numbered anew in each folder or class, told apart by it."""
+    if best is None or best.suggestion.family not in ("names", "folders"):
+        return best
+    of, folders = best.suggestion, [folders_of(id) for id in ids]
+    depth = min(max(map(len, folders)), MOST_FIELDS)
+    above = [number_groups(["/".join(each[:i]) for each in folders]) for i in range(1, depth + 1)]
+    for place, contexts in (*(("folder", each) for each in above), ("class", y)):
+        ratio = across_contexts(Z, y, of.codes, contexts)
+        if ratio is not None and ratio < FURTHER_NAMED:
+            codes = number_groups([f"{a} {b}" for a, b in zip(of.codes, contexts, strict=True)])
+            said = f"{of.said}, numbered anew in each {place}"
+            of = replace(of, rule=f"{of.rule} by {place}", said=said, codes=codes,
+                         group_from=None)  # fmt: skip
+    return replace(best, suggestion=of)
 
 
 def _climbed(sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray) -> Proposal:
@@ -333,11 +389,11 @@ def _adds_other_classes_only(each: Proposal, fine: IntArray, y: IntArray) -> boo
     return counts[0] == counts[1]
 
 
-def _of_pictures(data: AuditData, copies: IntArray) -> Proposal | None:
-    """Turned, mirrored and exposed copies that the copies do not join yet."""
-    pairs = turned_pairs(np.stack([look.grey for look in data.looks]))
-    codes = link_components(copies, pairs=pairs)
-    if len(np.unique(codes)) == len(np.unique(copies)):
+def _of_pictures(data: AuditData, sets: AlikeSets) -> Proposal | None:
+    """One picture resized, cut, turned, mirrored or exposed anew."""
+    near = [each for each in sets.copies if not each.exact]
+    if not near:
         return None
-    said = "pictures that are one another turned, mirrored or exposed anew"
+    codes = link_components(copy_components(len(data), near))
+    said = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
     return Proposal(Suggestion("pictures", said, codes, "pictures"), None, None)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
-from featx.types import BoolArray, IntArray
+from featx.types import IntArray
 
-__all__ = ["close_codes", "nearest", "standardise"]
+__all__ = ["nearest", "standardise"]
 
 
 _BLOCK_CELLS = 2**25  # of float32: 128 MiB
@@ -28,7 +28,9 @@ def standardise(X: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(Z / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float32]]:
+def nearest(
+    Z: NDArray[np.float32], k: int, versions: Sequence[NDArray[np.float32]] = ()
+) -> tuple[IntArray, NDArray[np.float32]]:
     """The ``k`` other rows with the largest cosine similarity to each row.
 
     Parameters
@@ -37,6 +39,8 @@ def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float3
         Rows of length 1, as from `standardise`.
     k : int
         At most n - 1 are found.
+    versions : sequence of ndarrays of the same shape, float32, optional
+        Of every row: its similarity is that of the best one. The rows themselves by default.
 
     Returns
     -------
@@ -54,7 +58,9 @@ def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float3
     neighbours = np.empty((n, k), dtype=np.int64)
     similarities = np.empty((n, k), dtype=np.float32)
     for rows in _blocks(n, "Finding nearest neighbours"):
-        products = Z[rows] @ Z.T
+        products = Z[rows] @ (versions[0] if versions else Z).T
+        for other in versions[1:]:
+            np.maximum(products, Z[rows] @ other.T, out=products)
         products[np.arange(len(products)), np.arange(rows.start, rows.stop)] = -np.inf
         best = np.argpartition(products, n - k, axis=1)[:, n - k :] if k else products[:, :0]
         best = np.asarray(best, dtype=np.int64)
@@ -64,31 +70,6 @@ def nearest(Z: NDArray[np.float32], k: int) -> tuple[IntArray, NDArray[np.float3
         neighbours[rows] = np.take_along_axis(best, order, axis=1)
         similarities[rows] = np.take_along_axis(values, order, axis=1)
     return neighbours, similarities
-
-
-def close_codes(bits: BoolArray, distance: int) -> IntArray:
-    """Pairs of rows that differ in at most ``distance`` bits.
-
-    Parameters
-    ----------
-    bits : ndarray of shape (n, n_bits), bool
-    distance : int
-
-    Returns
-    -------
-    ndarray of shape (n_pairs, 2), int64
-        Each pair once, the smaller number first.
-    """
-    signs = np.where(bits, np.float32(1), np.float32(-1))
-    agree = bits.shape[1] - 2 * distance  # the product of codes that differ in so many bits
-    found = []
-    for rows in _blocks(len(bits), "Comparing pictures"):
-        # Of codes of ±1 the product is agreements less differences: one product finds all pairs.
-        products = signs[rows] @ signs[rows.start :].T
-        a, b = np.nonzero(products >= agree)
-        keep = b > a
-        found.append(np.stack([a[keep], b[keep]], axis=1) + rows.start)
-    return np.concatenate(found).astype(np.int64) if found else np.empty((0, 2), np.int64)
 
 
 def _blocks(n: int, label: str) -> Iterator[slice]:

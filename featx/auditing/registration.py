@@ -14,7 +14,7 @@ from featx import console
 from featx.auditing.looking import SIDE_PX
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["EdgeComparison", "compare", "low_frequencies", "upright"]
+__all__ = ["EdgeComparison", "compare", "detail", "low_frequencies", "orientations"]
 
 
 _PIXELS = 2**20  # of all pairs at a time
@@ -59,18 +59,18 @@ def low_frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(low / np.maximum(np.linalg.norm(low, axis=(1, 2), keepdims=True), 1e-6))
 
 
-def upright(low: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same coefficients of each image in the orientation that its own content fixes.
+def detail(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Share of the energy of edges above 16 of 64 frequencies; 0 where there are no edges."""
+    frequency = np.arange(grey.shape[1]) ** 2.0
+    energy = dctn(grey.astype(np.float32), axes=(1, 2), norm="ortho") ** 2
+    energy *= np.add.outer(frequency, frequency)  # the derivative of a cosine is its frequency
+    coarse, whole = energy[:, :16, :16].sum(axis=(1, 2)), energy.sum(axis=(1, 2))
+    return np.asarray(1 - coarse / np.maximum(whole, 1e-6) if len(grey) else whole)
 
-    So that mirrored and turned copies have the same: the two lowest frequencies get positive
-    coefficients by mirroring, and the larger of them is put first by transposing.
-    """
-    across, down = np.sign(low[:, 0, 1]), np.sign(low[:, 1, 0])
-    odd = np.arange(8) % 2 == 1
-    mirrored = low * np.where(odd, across[:, None], 1)[:, None, :]
-    mirrored = mirrored * np.where(odd, down[:, None], 1)[:, :, None]
-    lying = (mirrored[:, 1, 0] > mirrored[:, 0, 1])[:, None, None]
-    return np.where(lying, mirrored.transpose(0, 2, 1), mirrored)
+
+def orientations(low: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Low frequencies of the images in all eight orientations, the first as they are."""
+    return [_turned_low(low, turn) for turn in range(_TURNS)]
 
 
 def compare(grey: NDArray[np.uint8], pairs: IntArray) -> EdgeComparison:
@@ -154,8 +154,8 @@ def _orientations(images: NDArray[np.uint8], codes: IntArray) -> tuple[IntArray,
     low = low_frequencies(images)
     first, second = low[codes[:, 0]], low[codes[:, 1]]
     agree = np.empty((len(codes), _TURNS), dtype=np.float32)
-    for turn in range(_TURNS):
-        agree[:, turn] = (_turned_low(first, turn) * second).sum(axis=(1, 2))
+    for turn, turned in enumerate(orientations(first)):
+        agree[:, turn] = (turned * second).sum(axis=(1, 2))
     best = agree.max(axis=1, keepdims=True)
     which, turns = np.nonzero((agree >= _HOPELESS) & (agree >= best - _ALMOST))
     return which.astype(np.int64), turns.astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -12,19 +13,37 @@ import numpy as np
 
 from featx.types import IntArray
 
-__all__ = ["series_neighbours"]
+__all__ = ["Series", "named_series"]
 
 _NUMBER = re.compile(r"\d+")
 _AS_FAR = 2  # times the usual step between numbers that neighbours may lie apart
 _USUAL = 1 / 3  # share of all steps that the usual one has: other numbers just name images
 _SMALL, _OFTEN = 10, 3  # a step is at most so large, or occurs so often
 _PLACES = 2  # images on that neighbours may lie
+_SHORT = 64  # images of a series whose ends are compared as strictly as neighbours
 
 Key = tuple[str | None, str, str]
 
 
-def series_neighbours(ids: Sequence[str], groups: Sequence[str | None]) -> IntArray:
-    """Pairs of images whose names differ in one number only, and there by a step or two.
+@dataclass(frozen=True)
+class Series:
+    """Images whose names differ in one number only.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,), int64
+        Images of one series of at most 64 have the same number; a longer one may count the images
+        of a class.
+    neighbours : ndarray of shape (n_pairs, 2), int64
+        Pairs that are a step or two apart, each once, the smaller row first.
+    """
+
+    codes: IntArray
+    neighbours: IntArray
+
+
+def named_series(ids: Sequence[str], groups: Sequence[str | None]) -> Series:
+    """Images whose names differ in one number only, and which of them are next to each other.
 
     Both are of one group and, unless the rest of the name has a number too (``pat7_slice012``), in
     one folder. The last number that several names share the rest of is the one that counts.
@@ -34,11 +53,6 @@ def series_neighbours(ids: Sequence[str], groups: Sequence[str | None]) -> IntAr
     ids : sequence of str
         Paths, with ``/`` between folders.
     groups : sequence of str or None
-
-    Returns
-    -------
-    ndarray of shape (n_pairs, 2), int64
-        Each pair once, the smaller row first.
     """
     choices = [_readings(id, group) for id, group in zip(ids, groups, strict=True)]
     shared = Counter(key for readings in choices for key, _ in readings)
@@ -48,8 +62,14 @@ def series_neighbours(ids: Sequence[str], groups: Sequence[str | None]) -> IntAr
             if shared[key] > 1:
                 series[key].append((number, row))
                 break
-    found = [pair for members in series.values() for pair in _neighbours(sorted(members))]
-    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+    codes = np.arange(len(ids), dtype=np.int64)
+    pairs: list[tuple[int, int]] = []
+    for members in series.values():
+        if found := _neighbours(sorted(members)):
+            pairs += found
+            if len(members) <= _SHORT:
+                codes[[row for _, row in members]] = members[0][1]
+    return Series(codes, np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2))
 
 
 def _readings(id: str, group: str | None) -> list[tuple[Key, int]]:

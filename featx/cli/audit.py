@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,11 +55,13 @@ def command(
 
 def _next(data: DatasetConfig, extract: ExtractConfig, finished: FinishedAudit) -> None:
     """Suggest a fit on what is sound; nothing where there are not two classes to fit."""
-    if len({label for label in finished.found.data.labels if label is not None}) < 2:
+    found = finished.found
+    if len({label for label in found.data.labels if label is not None}) < 2:
         return
-    if not finished.found.copies:
-        console.log(f"\nNext: {fit_command(data, extract)}")
-        return
-    exclude = [*data.exclude, str(finished.folder / "exclude.csv")]
-    without = data.model_copy(update={"exclude": exclude})
-    console.log(f"\nWithout the copies: {fit_command(without, extract)}")
+    changes: dict[str, Any] = {}
+    if found.copies:
+        changes["exclude"] = [*data.exclude, str(finished.folder / "exclude.csv")]
+    if found.together is not None and found.together.chosen is not None and data.group is None:
+        changes["group"] = str(finished.folder / "groups.csv")
+    said = "Without the copies" if found.copies else "Next"
+    console.log(f"\n{said}: {fit_command(data.model_copy(update=changes), extract)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,18 +15,19 @@ from featx.data.name_parts import (
     moment_in,
     name_fields,
     numbers_behind_words,
+    runs_of,
     stem_of,
 )
 from featx.types import IntArray
 
 __all__ = [
+    "MOST_FIELDS",
     "OWNERS",
     "Suggestion",
     "gap_suggestions",
     "moments_in_names",
     "name_suggestions",
     "number_groups",
-    "running_numbers",
     "trouble_of",
 ]
 
@@ -34,6 +36,7 @@ COVERED = 0.6  # share of the images whose names have the part
 JOINED = 0.3  # share of the images that share their group with another
 ONE = 0.8  # share of the images in one group, from which it is as good as all of them
 MOST_FIELDS = 8
+_FIELD = re.compile(r"[^\W_]+")
 #: Words whose numbers say whose image it is.
 _OWNERS = (
     "patient pat pt subject subj sub case person donor individual animal mouse rat specimen "
@@ -49,7 +52,6 @@ _PARTS = (
 )
 PARTS = frozenset(_PARTS.split())
 SECONDS = (2, 10, 60, 600, 3600)  # between images of one burst, visit, session
-STEPS = (1, 3, 10)  # between numbers of files that follow each other
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Suggestion:
     codes : ndarray of shape (n,), int64
         The number of the group; images without one are alone.
     family : str
-        names, folders, moments, counters or pictures.
+        names, folders, moments, sequences or pictures.
     group_from : str, optional
         The same as ``--group-from`` takes it.
     trouble : str, optional
@@ -171,6 +173,7 @@ def _columns(
         left = ["_".join(each[:-i]) if len(each) > i else None for each in fields]
         ended = "the last field" if i == 1 else f"the last {i} fields"
         yield f"without {i}", f"their names without {ended}", None, left, None
+    yield from _by_runs(ids)
     folders = [folders_of(id) for id in ids]
     for i in range(max(map(len, folders), default=0)):
         values = [_at(each, i) for each in folders]
@@ -181,6 +184,24 @@ def _columns(
                 for each in folders
             ]
             yield f"folders to {i}", f"the folders up to folder {i}", None, paths, None
+
+
+def _by_runs(ids: Sequence[str]) -> Iterator[tuple[str, str, str | None, Values, str | None]]:
+    """Runs of letters or digits, which no separator need divide: ``AB001``, ``0012a``."""
+    runs = [runs_of(id) for id in ids]
+    for i in range(min(MOST_FIELDS, max(map(len, runs), default=0))):
+        alone: Values = [_letters(each[i][0]) if len(each) > i else None for each in runs]
+        yield f"run {i}", f"run {i} of letters or digits in their names", None, alone, None
+        ends = [each[i][1] if len(each) > i else None for each in runs]
+        begin: Values = [
+            None if end is None else stem_of(id)[:end] for id, end in zip(ids, ends, strict=True)
+        ]
+        said = f"the beginning of their names up to run {i} of letters or digits"
+        yield f"to run {i}", said, None, begin, None
+
+
+def _letters(run: str) -> str | None:
+    return run if run.isalpha() else None
 
 
 def _behind_words(id: str) -> dict[str, tuple[str, int]]:
@@ -209,13 +230,18 @@ def number_groups(values: Sequence[str | None]) -> IntArray:
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
-def trouble_of(codes: IntArray, labels: Sequence[str | None]) -> str | None:
-    """Why a partition is no grouping to keep together; None where nothing speaks against it."""
+def trouble_of(
+    codes: IntArray, labels: Sequence[str | None], *, joined: float = JOINED
+) -> str | None:
+    """Why a partition is no grouping to keep together; None where nothing speaks against it.
+
+    ``joined`` is the share of the images that must share their group with another.
+    """
     counts = np.bincount(codes)
     n = len(codes)
     if counts.max(initial=0) >= ONE * n:
         return "it puts every image, or nearly, into one group"
-    if (counts[codes] > 1).mean() < JOINED:
+    if (counts[codes] > 1).mean() < joined:
         return "it gives each image, or nearly, a group of its own"
     if len({label for label in labels if label}) > 1:
         return _against_class(codes, labels)
@@ -242,17 +268,18 @@ def _counts(
     rule: str, word: str | None, values: Values, ids: Sequence[str], labels: Sequence[str | None]
 ) -> str | None:
     """Whether numbers count the parts of something larger: tiles, frames, cells of one image."""
-    if rule.startswith(("to ", "first ", "without ", "folder")):
+    if not rule.startswith(("number ", "name:")):
         return None
     known = [(value, i) for i, value in enumerate(values) if value is not None]
     if not all(value.isdigit() for value, _ in known):
         return None
-    before = [_before(ids[i], value) for value, i in known]
+    around = [_around(ids[i], rule, word) for _, i in known]
+    before = [each for each, _ in around]
     sizes = Counter(before)
     shared = sum(n for n in sizes.values() if n > 1) >= JOINED * len(known)
     if not (shared and len(sizes) > 1):
         return None
-    last = [not _digits_after(ids[i], value) for value, i in known]
+    last = [not any(c.isdigit() for c in behind) for _, behind in around]
     once = len({(b, value) for b, (value, _) in zip(before, known, strict=True)}) >= 0.9 * len(
         known
     )
@@ -261,13 +288,14 @@ def _counts(
     return None
 
 
-def _before(id: str, value: str) -> str:
-    """The name in front of the last occurrence of a number, other numbers included."""
-    return stem_of(id).rpartition(value)[0]
-
-
-def _digits_after(id: str, value: str) -> bool:
-    return any(c.isdigit() for c in stem_of(id).rpartition(value)[2])
+def _around(id: str, rule: str, word: str | None) -> tuple[str, str]:
+    """The name before and behind what a rule takes from it."""
+    stem = stem_of(id)
+    if word is not None:
+        value, end = _behind_words(id)[word]
+        return stem[: end - len(value)], stem[end:]
+    field = list(_FIELD.finditer(stem))[int(rule.removeprefix("name:"))]
+    return stem[: field.start()], stem[field.end() :]
 
 
 def _from_one_on(values: Iterator[str]) -> bool:
@@ -285,19 +313,17 @@ def gap_suggestions(
     beside: Sequence[str],
     labels: Sequence[str | None],
     *,
-    family: str,
     said: str,
 ) -> list[Suggestion]:
-    """Images in runs: each follows the one before it within a gap, on one camera or in one folder.
+    """Images in runs: each follows the one before it within some seconds, on one camera.
 
     Parameters
     ----------
     at : sequence of float or None
-        Moment or number of each image.
+        Moment of each image.
     beside : sequence of str
         What a run lies within.
     labels : sequence of str or None
-    family : {"moments", "counters"}
     said : str
         Has ``{gap}`` for the gap.
     """
@@ -308,7 +334,7 @@ def gap_suggestions(
         if moment is not None:
             lanes[lane].append((moment, i))
     found, seen = [], set[bytes]()
-    for gap in SECONDS if family == "moments" else STEPS:
+    for gap in SECONDS:
         values: Values = [None] * len(at)
         for lane, images in lanes.items():
             images.sort()
@@ -322,23 +348,10 @@ def gap_suggestions(
         seen.add(codes.tobytes())
         trouble = trouble_of(codes, labels)
         text = said.format(gap=gap)
-        found.append(Suggestion(f"{family} {gap}", text, codes, family, None, trouble))
+        found.append(Suggestion(f"moments {gap}", text, codes, "moments", None, trouble))
     return found
 
 
 def moments_in_names(ids: Sequence[str]) -> list[float | None]:
     """The moment that each file's name gives."""
     return [moment_in(stem_of(id)) for id in ids]
-
-
-def running_numbers(ids: Sequence[str]) -> tuple[list[float | None], list[str]]:
-    """The last number of each file's name, and the name without it, with its folders."""
-    at: list[float | None] = []
-    beside = []
-    for id in ids:
-        fields = name_fields(id)
-        digits = "".join(c for c in fields[-1] if c.isdigit()) if fields else ""
-        at.append(float(digits) if 0 < len(digits) <= 9 else None)
-        rest = "".join(c for c in stem_of(id) if not c.isdigit())
-        beside.append("/".join([*folders_of(id), rest]))
-    return at, beside

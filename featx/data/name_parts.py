@@ -6,12 +6,24 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-__all__ = ["folders_of", "moment_in", "name_fields", "numbers_behind_words", "stem_of"]
+__all__ = [
+    "folders_of",
+    "moment_in",
+    "name_fields",
+    "natural_key",
+    "numbers_behind_words",
+    "runs_of",
+    "stem_of",
+]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATORS = re.compile(r"[\W_]+")
 #: ``P65``, ``patient_012``, ``sub-01``: letters of one word, at most one separator, a number.
 _BEHIND_WORD = re.compile(r"([A-Z]+(?![a-z])|[A-Z]?[a-z]+)[\W_]?(\d+)")
+#: A hash between separators: what its letters and digits are says nothing.
+_HASH = re.compile(r"(?<![^\W_])(?=\d*[a-fA-F])(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}(?![^\W_])")
+_RUN = re.compile(r"\0+|\d+|[^\W\d_]+")
+_NUMBERS = re.compile(r"(\d+)")
 _MOMENT = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)[-_ T.]*(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)"
 )
@@ -36,8 +48,25 @@ def name_fields(id: str) -> list[str]:
 
 def numbers_behind_words(id: str) -> Iterator[tuple[str, str, int]]:
     """Each word that a number follows: the word in lower case, the number, where it ends."""
-    for found in _BEHIND_WORD.finditer(stem_of(id)):
+    for found in _BEHIND_WORD.finditer(_without_hashes(stem_of(id))):
         yield found[1].lower(), found[2], found.end()
+
+
+def runs_of(id: str) -> list[tuple[str, int]]:
+    """Each run of letters or of digits in a file's name, and where it ends; a hash is one run."""
+    stem = stem_of(id)
+    runs = _RUN.finditer(_without_hashes(stem))
+    return [(stem[run.start() : run.end()], run.end()) for run in runs]
+
+
+def natural_key(id: str) -> list[str | int]:
+    """What sorts files by name with their numbers as numbers."""
+    parts = _NUMBERS.split(stem_of(id).lower())
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)]
+
+
+def _without_hashes(stem: str) -> str:
+    return _HASH.sub(lambda found: "\0" * len(found[0]), stem)
 
 
 def moment_in(text: str) -> float | None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Closeness", "closeness", "closeness_beyond"]
+__all__ = ["Closeness", "across_contexts", "closeness", "closeness_beyond"]
 
 Rows = NDArray[np.float32]
 
@@ -88,6 +88,34 @@ def closeness_beyond(Z: Rows, y: IntArray, coarse: IntArray, fine: IntArray) -> 
     """
     found = _means(Z, y, coarse, fine)
     return None if found is None else (found[0] - found[1]) / max(1e-6, 1 - found[1])
+
+
+def across_contexts(Z: Rows, y: IntArray, codes: IntArray, contexts: IntArray) -> float | None:
+    """How close pairs of one group in two contexts are, of what those of one context are.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, n_features), float32
+    y, codes, contexts : ndarrays of shape (n,), int64
+        Class, group, and where its number was given: a folder, or the class.
+
+    Returns
+    -------
+    float or None
+        Mean products of rows less the mean of their class; about 0 for pairs that have only the
+        number in common. None where a kind of pairs is missing.
+    """
+    of_class, n_class = _sums(Z, y)
+    R = np.asarray(Z - of_class / n_class[:, None], dtype=np.float32)
+    own = np.einsum("ij,ij->i", R, R)
+    of_group, n_group = _sums(R, codes)
+    of_part, n_part = _sums(R, codes * (int(contexts.max()) + 1) + contexts)
+    inside, outside = n_part - 1, n_group - n_part
+    if not inside.any() or not outside.any():
+        return None
+    within = (np.einsum("ij,ij->i", R, of_part) - own).sum() / inside.sum()
+    across = np.einsum("ij,ij->i", R, of_group - of_part).sum() / outside.sum()
+    return float(across / max(within, 1e-6))
 
 
 def _means(

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from featx.auditing.duplicates import SAME, AlikeSets, find_copies, perceptual_hash
+from featx.auditing.duplicates import DETAIL, SAME, AlikeSets, find_copies
 from featx.auditing.labels import doubt_labels
-from featx.auditing.neighbours import close_codes, nearest, standardise
+from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
-from featx.auditing.registration import compare, low_frequencies, upright
-from featx.auditing.series import series_neighbours
+from featx.auditing.registration import compare, detail, low_frequencies, orientations
+from featx.auditing.series import named_series
 
 
 def drawing(seed: int) -> Image.Image:
@@ -105,8 +105,8 @@ def alike(greys: list[np.ndarray], names: list[str], **groups: str) -> AlikeSets
     n = len(greys)
     Z = standardise(np.random.default_rng(0).normal(size=(n, 40)))
     near = np.array([[j for j in range(n) if j != i] for i in range(n)])
-    pairs = series_neighbours(names, [groups.get(name) for name in names])
-    return find_copies(np.arange(n), np.stack(greys), Z, near, np.ones(near.shape), pairs)
+    series = named_series(names, [groups.get(name) for name in names])
+    return find_copies(np.arange(n), np.stack(greys), Z, near, np.ones(near.shape), series)
 
 
 def test_neighbouring_slices_are_a_series_and_their_copies_are_copies() -> None:
@@ -141,22 +141,50 @@ def test_alike_pictures_of_other_names_are_no_series() -> None:
     ],
 )
 def test_neighbours_of_a_series_are_known_by_their_names(names: list[str], pairs: list) -> None:
-    assert [tuple(p) for p in series_neighbours(names, [None] * len(names))] == pairs
+    assert [tuple(p) for p in named_series(names, [None] * len(names)).neighbours] == pairs
 
 
 def test_neighbours_of_a_series_are_of_one_group() -> None:
     names = ["a/1.png", "b/2.png", "b/3.png"]
-    assert series_neighbours(names, ["x", "x", "y"]).tolist() == [[0, 1]]
+    found = named_series(names, ["x", "x", "y"])
+    assert found.neighbours.tolist() == [[0, 1]]
+    assert found.codes.tolist() == [0, 0, 2]
+    long = named_series([f"c/{i}.png" for i in range(65)], [None] * 65)  # may count the class
+    assert (len(long.neighbours), long.codes.tolist()) == (64 + 63, list(range(65)))
 
 
-def test_the_perceptual_hash_survives_recompression_and_upright_also_turning() -> None:
-    image = drawing(0)
-    changed = [recompressed(image), image.transpose(Image.Transpose.ROTATE_270), drawing(1)]
-    low = low_frequencies(np.stack([grey(image), *(grey(i) for i in changed)]))
-    bits = perceptual_hash(low)
-    assert bits.shape == (4, 63)
-    assert (bits[0] != bits[1]).sum() <= 4 < 12 < (bits[0] != bits[3]).sum()
-    np.testing.assert_allclose(upright(low)[0], upright(low)[2], atol=0.05)
+def test_low_frequencies_find_a_turned_copy_among_others() -> None:
+    images = [drawing(seed) for seed in range(8)]
+    turned = [image.transpose(turn) for image, turn in zip(images, Image.Transpose, strict=False)]
+    low = low_frequencies(np.stack([grey(i) for i in [*images, *turned]]))
+    versions = [each.reshape(len(low), -1) for each in orientations(low)]
+    neighbours, cosines = nearest(versions[0], 1, versions)
+    paired = range(len(turned))  # all seven ways to turn or mirror, whatever the embedding says
+    assert len(turned) == 7
+    assert [int(neighbours[k, 0]) for k in paired] == [k + 8 for k in paired]
+    assert cosines[list(paired)].min() > 0.99
+
+
+def test_enlarged_pictures_have_no_detail_and_drawings_have() -> None:
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), np.uint8))
+    large = small.resize((64, 64), Image.Resampling.BICUBIC)
+    flat = np.full((64, 64), 7, np.uint8)
+    found = detail(np.stack([grey(large), grey(drawing(0)), flat]))
+    assert found[0] < DETAIL < found[1]
+    assert detail(np.empty((0, 64, 64), np.uint8)).shape == (0,)
+
+
+def test_two_alike_pictures_of_one_series_are_no_copies_however_far_apart() -> None:
+    """As the first and the last slice of a body may be."""
+    greys = [grey(drawing(k)) for k in range(8)]
+    noise = np.random.default_rng(0).normal(0, 10, (64, 64))
+    greys[7] = (greys[0] + noise).clip(0, 255).astype(np.uint8)
+    apart = compare(np.stack(greys), np.array([[0, 7]])).difference[0]
+    unnamed = alike(greys, [f"{name}.png" for name in "abcdefgh"])
+    named = alike(greys, [f"scan/{k}.png" for k in range(8)])
+    assert 0.02 < apart <= SAME
+    assert [c.rows for c in unnamed.copies] == [(0, 7)]
+    assert named.copies == []
 
 
 @given(st.integers(0, 99), st.integers(1, 30), st.integers(1, 5))
@@ -168,14 +196,6 @@ def test_neighbours_are_those_of_all_products(seed: int, n: int, k: int) -> None
     expected = -np.sort(-products, axis=1)[:, : min(k, n - 1)]
     np.testing.assert_allclose(similarities, expected, atol=1e-6)
     np.testing.assert_allclose(np.take_along_axis(products, neighbours, 1), expected, atol=1e-6)
-
-
-@given(st.integers(0, 99), st.integers(0, 6))
-def test_close_codes_are_all_pairs_within_the_distance(seed: int, distance: int) -> None:
-    bits = np.random.default_rng(seed).random((20, 9)) < 0.5
-    apart = (bits[:, None] != bits[None]).sum(axis=2)
-    expected = {(a, b) for a in range(20) for b in range(a + 1, 20) if apart[a, b] <= distance}
-    assert {tuple(pair) for pair in close_codes(bits, distance).tolist()} == expected
 
 
 def test_a_label_far_below_chance_is_suspected() -> None:

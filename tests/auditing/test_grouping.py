@@ -1,13 +1,11 @@
-"""Groups found: what is closer than chance, and pictures that are turned."""
+"""Groups found: what is closer than chance, numbers given anew, and copies across groups."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from featx.auditing.grouping import named_groups
-from featx.auditing.grouping_pictures import TURNS, turned_pairs
-from featx.stats.closeness import closeness, closeness_beyond
+from featx.stats.closeness import across_contexts, closeness, closeness_beyond
 
 
 def rows(centres: np.ndarray, seed: int) -> np.ndarray:
@@ -48,13 +46,15 @@ def test_names_are_groups_only_where_images_bear_it_out() -> None:
     assert named_groups(ids, labels, rows(np.zeros((96, 32)), 0), seed=0) is None
 
 
-def test_turned_and_mirrored_pictures_are_found_and_others_are_not() -> None:
+def test_groups_in_two_contexts_are_one_only_if_their_images_are_close() -> None:
     rng = np.random.default_rng(0)
-    plain = [
-        np.asarray(Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).resize((64, 64), 3))
-        for _ in range(20)
-    ]
-    turned = [np.rot90(plain[k][:, ::-1] if m else plain[k], q) for k, (q, m) in enumerate(TURNS)]
-    pairs = turned_pairs(np.stack([*plain, *turned]).astype(np.uint8))
-    assert {tuple(pair) for pair in pairs.tolist()} == {(k, 20 + k) for k in range(8)}
-    assert len(turned_pairs(np.full((5, 64, 64), 9, np.uint8))) == 0
+    y, g = np.repeat([0, 1], 60), np.tile(np.arange(10), 12)
+    of_class, centres = 3 * rng.normal(size=(2, 32)), rng.normal(size=(2, 10, 32))
+    one = rows(of_class[y] + centres[0, g], 1)
+    anew = rows(of_class[y] + centres[y, g], 1)
+    held, apart = across_contexts(one, y, g, y), across_contexts(anew, y, g, y)
+    assert held is not None
+    assert apart is not None
+    assert held > 0.8
+    assert apart < 0.1
+    assert across_contexts(one, y, g, np.zeros(120, int)) is None

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import featx as package
 from featx.cli.options import config_options
@@ -263,6 +265,26 @@ def test_an_audit_suggests_a_fit_without_the_copies_it_found(
     ]  # fmt: skip
     few = ["--cv", "2", "--estimate", "cv", "--runs", tmp_path / "runs", "--name", "r", "-j", "1"]
     assert featx(*words, *few).code == 0
+
+
+def test_an_audit_suggests_a_fit_with_the_groups_it_found(featx: Featx, tmp_path: Path) -> None:
+    """Files whose names hold eight patients, each with a colour of its own."""
+    rng = np.random.default_rng(0)
+    for k in range(48):
+        path = tmp_path / "cells" / ("sick" if k % 2 else "well") / f"patient{k // 6}_{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colour = np.random.default_rng(k // 6).integers(0, 200, 3)
+        pixels = colour + rng.integers(0, 55, (40, 40, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    network = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
+    found = featx("audit", tmp_path / "cells", *network, "-o", tmp_path / "found", "--folds", "2")
+    words = printed(found.err)
+    groups = str(tmp_path / "found" / "groups.csv")
+    assert words == ["fit", str(tmp_path / "cells"), "--group", groups, *network]
+    assert "8 groups found by the number behind 'patient'" in " ".join(found.out.split())
+    few = ["--cv", "2", "--estimate", "cv", "--runs", tmp_path / "runs", "--name", "r", "-j", "1"]
+    fitted = featx(*words, *few)
+    assert fitted.code == 0, fitted.err
 
 
 def test_the_command_that_repairs_a_cache_names_it(featx: Featx, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_cutoff_is_shown_apart_from_0_and_1(cutoff: float) -> None:
 def audit_of(**changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "images": 32, "quarantined": [], "serious": [], "copies": [], "shortcuts": [],
-        "label_issues": None, "separability": None, "summary": [],
+        "label_issues": None, "separability": None, "summary": [], "groups_found": [],
     }  # fmt: skip
     return {**found, **changes}
 
@@ -223,3 +223,17 @@ def test_an_audit_has_its_verdict() -> None:
         "Hardest is 'a': 50.0 % [25.0, 75.0] of its images are recognised out of fold.",
         "Next: look at copies across splits before any fit.",
     ]
+
+
+def test_the_verdict_of_an_audit_names_the_groups_and_what_to_do() -> None:
+    found = {"taken": True, "family": "names", "groups": 62, "said": "field 0 of their names",
+             "effect": {"difference": {"value": -0.031}}}  # fmt: skip
+    copies = {**found, "family": "pictures"}
+    said = [plain(text) for text in audit_verdict(audit_of(groups_found=[copies, found]))]
+    assert said[2:] == [
+        "62 groups found by field 0 of their names: kept together with --group groups.csv, they "
+        "change the balanced accuracy of a quick classifier by -3.1 points.",
+        "Next: fit with --group groups.csv.",
+    ]
+    for none in ({**found, "taken": False}, copies):  # copies have a sentence of their own
+        assert plain(audit_verdict(audit_of(groups_found=[none]))[-1]) == "Next: fit."

@@ -34,7 +34,7 @@ def print_audit(results: Row, folder: Path) -> None:
 
 
 def audit_verdict(results: Row) -> list[Text]:
-    """Three to six sentences: found, copies, shortcuts, labels, hardest, next.
+    """Three to seven sentences: found, copies, groups, shortcuts, labels, hardest, next.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def audit_verdict(results: Row) -> list[Text]:
         ``audit.json``.
     """
     sentences = [
-        _found(results), _copies(results), _shortcuts(results), _labels(results),
-        _hardest(results), _next(results),
+        _found(results), _copies(results), _groups(results), _shortcuts(results),
+        _labels(results), _hardest(results), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
 
@@ -71,6 +71,26 @@ def _copies(results: Row) -> str:
         "across splits": sum(row["across_splits"] for row in copies),
     }
     return text + "".join(f", {n:,} {words}" for words, n in across.items() if n) + "."
+
+
+def _proposed(results: Row) -> Row | None:
+    """The groups to keep together that are more than copies."""
+    taken = (row for row in results["groups_found"] if row["taken"])
+    return next((row for row in taken if row["family"] != "pictures"), None)
+
+
+def _groups(results: Row) -> str | None:
+    found = _proposed(results)
+    if found is None:
+        return None
+    text = f"{counted(found['groups'], 'group')} found by {printable(found['said'])}"
+    if found["effect"] is None:
+        return f"{text}: keep each together with --group groups.csv."
+    points = 100 * found["effect"]["difference"]["value"]
+    return (
+        f"{text}: kept together with --group groups.csv, they change the balanced accuracy of a "
+        f"quick classifier by {points:+.1f} points."
+    )
 
 
 def _shortcuts(results: Row) -> str | None:
@@ -118,8 +138,10 @@ def _hardest(results: Row) -> str | None:
 def _next(results: Row) -> str:
     if results["serious"]:
         return f"Next: look at {first_few(results['serious'], MOST_NAMED)} before any fit."
+    together = "" if _proposed(results) is None else " with --group groups.csv"
     if results["copies"]:
-        return "Next: leave the copies out with --exclude exclude.csv."
+        also = f", and fit{together}" if together else ""
+        return f"Next: leave the copies out with --exclude exclude.csv{also}."
     if results["label_issues"] is not None and results["label_issues"]["suspects"]:
-        return "Next: look at the doubted labels, then fit."
-    return "Next: fit."
+        return f"Next: look at the doubted labels, then fit{together}."
+    return f"Next: fit{together}."
