@@ -103,9 +103,7 @@ def repeat(X: np.ndarray, y: np.ndarray, groups: np.ndarray, name: str, seed: in
             "in_set": float(found.sets[at, true].mean()),
             "size": float(found.sets.sum(axis=1).mean()),
             "true": float((found.y_pred == true).mean()),
-            "images": float(
-                (proba.argmax(axis=1) == np.repeat(true, [len(b) for b in new])).mean()
-            ),
+            "images": float(right.mean()),
             "out_of_fold": printed if way == "mean" else None,
             "unequal": unequal(found, proba, names) if way == "mean" else 0,
         }
