@@ -296,6 +296,8 @@ def evaluate(
     threshold: str | None = None,
     prevalence: float | None = None,
     by: str | Sequence[str] = (),
+    by_group: str | None = None,
+    group_answer: str | None = None,
     fail_on: str | None = None,
     seed: int | None = None,
     name: str | None = None,
@@ -362,6 +364,14 @@ def evaluate(
     by : str or sequence of str
         Also show every value of this column: of the manifest, group, split, or a field of EXIF
         such as exif:Model; may be a list.
+    by_group : str, optional
+        Also answer once for each group of images (patient, specimen, lot): the groups of the
+        data set, or those of a column of the manifest, or of the path, by a rule such as
+        ``group_from`` takes.
+    group_answer : str, optional
+        How the images of a group give its answer: mean (of their probabilities), vote,
+        max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive). By default:
+        the model's.
     fail_on : str, optional
         Exit with code 4 on these findings, after writing all output: drift, ood, abstained and
         quarantined, each at its warning level or above a share such as ood=0.2,abstained=0.5;
@@ -732,6 +742,7 @@ def finetune(
     learning_curve: bool = False,
     estimate: Literal["auto", "test", "cv"] = "auto",
     folds: int | None = None,
+    by: str | Sequence[str] = (),
     scoring: Literal[
         "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
     ]
@@ -922,6 +933,9 @@ def finetune(
         predicted by a model trained without it. By default: test if there is one, else cv.
     folds : int, optional
         Number of folds. By default: as in the baseline run, else 5.
+    by : str or sequence of str
+        Also show every value of this column: of the manifest, group, split, or a field of EXIF
+        such as exif:Model; may be a list.
     scoring : str, optional
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
         'neg_log_loss'. Score to report. By default: as in the baseline run, else
@@ -1034,6 +1048,7 @@ def fit(
         "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
     ] = "auto",
     by: str | Sequence[str] = (),
+    group_answer: str = "mean",
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1197,6 +1212,10 @@ def fit(
     by : str or sequence of str
         Also show every value of this column: of the manifest, group, split, or a field of EXIF
         such as exif:Model; may be a list.
+    group_answer : str, default 'mean'
+        How the images of a group give its answer: mean (of their probabilities), vote,
+        max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
+        out of fold. What is set is kept in the model.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1292,6 +1311,7 @@ def fit_arrays(
         "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
     ] = "auto",
     by: str | Sequence[str] = (),
+    group_answer: str = "mean",
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1385,6 +1405,10 @@ def fit_arrays(
     by : str or sequence of str
         Also show every value of this column: of the manifest, group, split, or a field of EXIF
         such as exif:Model; may be a list.
+    group_answer : str, default 'mean'
+        How the images of a group give its answer: mean (of their probabilities), vote,
+        max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
+        out of fold. What is set is kept in the model.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1595,6 +1619,8 @@ def score(
     threshold: str | None = None,
     prevalence: float | None = None,
     abstain_below: float | None = None,
+    by_group: str | None = None,
+    group_answer: str | None = None,
     sort_into: str | os.PathLike[str] | None = None,
     sort_mode: Literal["link", "copy"] = "link",
     sort_unsure: bool = True,
@@ -1648,6 +1674,14 @@ def score(
         images.
     abstain_below : float, optional
         Abstain if the predicted class is less probable than this.
+    by_group : str, optional
+        Also answer once for each group of images (patient, specimen, lot): the groups of the
+        data set, or those of a column of the manifest, or of the path, by a rule such as
+        ``group_from`` takes.
+    group_answer : str, optional
+        How the images of a group give its answer: mean (of their probabilities), vote,
+        max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive). By default:
+        the model's.
     sort_into : path, optional
         Folder to sort the images into by class.
     sort_mode : {'link', 'copy'}, default 'link'

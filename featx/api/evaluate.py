@@ -24,6 +24,7 @@ from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DatasetError, UsageError
 from featx.evaluating.evaluation import EvaluationResult, evaluate_images
+from featx.evaluating.grouping import group_table
 from featx.extraction import Extraction
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
@@ -36,8 +37,12 @@ from featx.runs.by import by_document
 from featx.runs.estimates import Decided
 from featx.runs.results import SCHEMA_VERSION, Results
 from featx.runs.thresholds import metrics_with_threshold, model_with_threshold
+from featx.runs.writing import Table
 from featx.scoring.checks import Check, check_limits, raise_alarms
 from featx.scoring.folder import extract_again
+from featx.scoring.groups import grouped_data, require_groups, score_groups
+from featx.scoring.scores import Scores
+from featx.stats.groups import read_way
 from featx.system_errors import writing
 
 __all__ = ["evaluate", "evaluate_dataset", "require_calm"]
@@ -132,8 +137,13 @@ def evaluate_dataset(config: RunConfig, model: Model | None = None) -> Run:
     started = time.perf_counter()
     assert config.evaluate is not None
     _refuse_others(config)
+    data = grouped_data(config.data, config.evaluate.by_group)
+    config = config.model_copy(update={"data": data})
+    assert config.evaluate is not None
     loaded = load_model(config.evaluate.model) if model is None else model
     check_limits(loaded, config.evaluate.fail_on)
+    if config.evaluate.group_answer is not None:
+        read_way(config.evaluate.group_answer, loaded.classes)
     loaded, decided = _deciding(loaded, config.evaluate)
     folder = run_folder(config.data.dataset, config.evaluate)
     named = None if model is not None else config.evaluate.model
@@ -178,6 +188,8 @@ def _evaluate(
         labelled(open_data(config.data, keep=config.evaluate.by)), config.evaluate.split
     )
     claims.spare("the images", manifest.paths)
+    if config.evaluate.by_group is not None:
+        require_groups({g: g for g in manifest.groups if g}, config.data.dataset)
     check_cache(manifest, config.extract.cache)
     extractions = extract_again(model, manifest, ScoreConfig(), config.extract)
     extracted_s = time.perf_counter() - started
@@ -190,6 +202,7 @@ def _evaluate(
         named=config.evaluate.model,
         decided=decided,
         prevalence=config.evaluate.prevalence,
+        group_answer=config.evaluate.group_answer,
     )
     results = _results(config, manifest, extractions, found, (extracted_s, started))
     kept = config.evaluate.model_copy(update={"name": folder.name, "seed": seed})
@@ -202,13 +215,24 @@ def _evaluate(
         model=model,
     )
     with writing("the run", run.folder, kept="What is in the cache is kept."):
-        write_run(run, card=card_of)
+        write_run(run, card=card_of, groups=_group_rows(config.evaluate, found.scores, manifest))
     console.log(f"Run written to {run.folder}")
     if config.evaluate.report:
         add_report(run, extractions, heat_maps=False)
     for note in results.notes:
         console.at_end(note, warning=True)
     return run
+
+
+def _group_rows(config: EvaluateConfig, scores: Scores, manifest: Manifest) -> Table | None:
+    """What is predicted for each group, where that was asked for."""
+    if config.by_group is None:
+        return None
+    groups = {row.id: row.group for row in manifest.rows if row.group is not None}
+    labels: dict[str, set[str]] = {}
+    for row in manifest.rows:
+        labels.setdefault(groups.get(row.id, row.id), set()).add(str(row.label))
+    return group_table(score_groups(scores, groups, config.group_answer), labels)
 
 
 def _chosen_rows(manifest: Manifest, split: str | None) -> Manifest:

@@ -48,6 +48,7 @@ from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.runs import Run, run_folder, run_output, write_run
+from featx.runs.by import by_document
 from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
@@ -127,7 +128,7 @@ def _finetune(
 
     config = resolved.config
     assert config.finetune is not None
-    manifest = labelled(open_data(config.data))
+    manifest = labelled(open_data(config.data, keep=config.finetune.by))
     claims.spare("the images", manifest.paths)
     _check_before_reading(manifest, resolved)
     config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
@@ -183,12 +184,21 @@ def _write(
     folder: Path,
 ) -> Run:
     """The run, written."""
-    results = Results.model_validate(document)
+    assert config.finetune is not None
+    table = predictions(found.judged, found.answer.kind)
+    by = by_document(
+        table,
+        config.finetune.by,
+        method=document["estimate"]["method"],
+        scoring=str(config.finetune.scoring),
+        seed=int(config.finetune.seed or 0),
+    )
+    results = Results.model_validate({**document, **by})
     run = Run.made(
         folder,
         results,
         config=config,
-        predictions=predictions(found.judged, found.answer.kind),
+        predictions=table,
         failures=extraction.failures,
         model=replace(found.answer.model, metrics=results.estimate.document()),
         epochs=curves(found.records),

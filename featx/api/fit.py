@@ -35,6 +35,7 @@ from featx.fitting import (
 )
 from featx.fitting.data import only_one
 from featx.fitting.gathering import describe_dataset, fitted_model, gather, labelled, resting_on
+from featx.fitting.groups import check_group_answer
 from featx.fitting.layers import one_embedding, side_by_side
 from featx.outputs import Claims, Used, claimed
 from featx.reporting.card import card_of
@@ -277,6 +278,7 @@ def _check_labels(manifest: Manifest, asked: FitConfig) -> None:
         estimate=asked.estimate,
     )
     read_rule(asked, classes)
+    check_group_answer(asked, classes, grouped=any(manifest.groups or ()))
 
 
 def _results_document(

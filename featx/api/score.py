@@ -33,8 +33,10 @@ from featx.scoring.folder import (
     predict_rows,
     write_scores,
 )
+from featx.scoring.groups import grouped_data, require_groups, score_groups
 from featx.scoring.history import add_line, check_history, describe_scoring
 from featx.scoring.scores import Scores
+from featx.stats.groups import read_way
 from featx.types import IN_MEMORY
 
 __all__ = ["score", "score_images"]
@@ -126,6 +128,9 @@ def score_images(
     )
     if isinstance(images, str | os.PathLike):
         images = DatasetConfig(dataset=os.fspath(images))
+    if isinstance(images, DatasetConfig):
+        images = grouped_data(images, config.by_group)
+    _check_group_answer(loaded, config)
     data = images if isinstance(images, DatasetConfig) else DatasetConfig(dataset=IN_MEMORY)
     outputs = outputs_of(output, config)
     used = used_by(None if data is not images else data, extract, model=model)
@@ -162,6 +167,8 @@ class _Scoring:
             )
         tell_failures(extraction)
         groups = {row.id: row.group for row in extraction.manifest.rows if row.group}
+        if self.config.by_group is not None:
+            require_groups(groups, self.data.dataset)
         return self._finished([extraction], groups)
 
     def of_images(self) -> Scores:
@@ -169,8 +176,12 @@ class _Scoring:
         manifest = open_data(self.data, labelled=False)
         self.claims.spare("the images", manifest.paths)
         check_cache(manifest, self.extract.cache)
+        by_group = self.config.by_group is not None
+        groups = known_groups(self.data, needed=True) if by_group else None
+        if groups is not None:
+            require_groups(groups, self.data.dataset)
         extractions = extract_again(self.model, manifest, self.config, self.extract)
-        return self._finished(extractions, known_groups(self.data))
+        return self._finished(extractions, known_groups(self.data) if groups is None else groups)
 
     def _finished(self, extractions: Sequence[Extraction], groups: Mapping[str, str]) -> Scores:
         """From embeddings to everything that is written."""
@@ -179,6 +190,9 @@ class _Scoring:
         if self.in_force is not None:
             scores = replace(scores, threshold=self.in_force.document())
         scores, drift = check_scores(self.model, extractions, scores, groups, config)
+        if config.by_group is not None:
+            found = score_groups(scores, groups, config.group_answer, config.abstain_below)
+            scores = replace(scores, groups=found)
         scores = write_scores(scores, extractions[0], self.output, config, self.claims)
         if config.history is not None:
             line = describe_scoring(self.model, self.named, self.data.dataset, scores)
@@ -194,6 +208,15 @@ class _Scoring:
         for sentence in scores.warnings():
             console.at_end(sentence, warning=True)
         return scores
+
+
+def _check_group_answer(model: Model, config: ScoreConfig) -> None:
+    """Refuse, before anything is read, a way to answer that does not exist or has no effect."""
+    if config.group_answer is None:
+        return
+    if config.by_group is None:
+        raise UsageError(f"--group-answer {config.group_answer} has no effect without --by-group.")
+    read_way(config.group_answer, model.classes)
 
 
 def _one_source(

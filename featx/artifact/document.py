@@ -227,7 +227,7 @@ def validate(values: dict[str, Any], *, source: str) -> Document:
         raise ModelError(f"{source}: model.json is malformed: {_faults(error)}") from None
     if len(set(document.classes)) < len(document.classes):
         raise ModelError(f"{source}: model.json names a class twice.")
-    fault = None if document.trust is None else document.trust.fault(len(document.classes))
+    fault = None if document.trust is None else document.trust.fault(document.classes)
     if document.ensemble and sum(m.heads for m in document.ensemble.members) > MAX_HEADS:
         fault = f"ensemble has more than {MAX_HEADS} heads"
     if fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from featx import console
 from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead, head_probabilities, scaler_of
 from featx.artifact.extractor import ModelExtractor
+from featx.artifact.grouped import GroupPredictions, predict_groups
 from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.saving import save_model
@@ -289,6 +291,37 @@ class Model:
         position = {name: i for i, name in enumerate(self.classes)}
         predicted = np.array([position[label] for label in self.predict(X)], np.int64)
         return self.trust.sets.sets(self.predict_proba(X), predicted)
+
+    def predict_groups(
+        self, X: np.ndarray, groups: Sequence[str], *, way: str | None = None
+    ) -> GroupPredictions:
+        """Return one prediction for the embeddings of each group, such as a patient.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+        groups : sequence of str
+            Group of each embedding.
+        way : str, optional
+            ``mean``, ``vote``, ``max:CLASS`` or ``noisy-or:CLASS``; by default the model's own.
+
+        Returns
+        -------
+        GroupPredictions
+            Groups in the order of their first embeddings.
+
+        Raises
+        ------
+        ModelError
+            As `predict`.
+        UsageError, ConfigError, UnknownNameError
+            See `featx.artifact.grouped.predict_groups`.
+        """
+        position = {name: i for i, name in enumerate(self.classes)}
+        y_pred = np.array([position[label] for label in self.predict(X)], np.int64)
+        names = [str(name) for name in groups]
+        trust = self.trust or Trust()
+        return predict_groups(trust, self.classes, self.predict_proba(X), y_pred, names, way=way)
 
     def ood_scores(self, X: np.ndarray) -> np.ndarray | None:
         """Return how far each embedding lies from the training images'.

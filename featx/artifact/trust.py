@@ -6,17 +6,34 @@ as well lies in a file of its own (`featx.artifact.novelty`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
+from featx.errors import FeatxError
+from featx.stats.groups import read_way
 
-__all__ = ["DriftSample", "NoveltyLimit", "OperatingSample", "PredictionSets", "Trust", "Usual"]
+__all__ = [
+    "DriftSample",
+    "GroupAnswers",
+    "NoveltyLimit",
+    "OperatingSample",
+    "PredictionSets",
+    "Trust",
+    "Usual",
+]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -134,6 +151,24 @@ class OperatingSample(_Part):
     predicted: Literal["out of fold", "validation"] = "out of fold"
 
 
+class GroupAnswers(_Part):
+    """One answer for the images of a group, such as a patient (`featx.stats.groups`).
+
+    Parameters
+    ----------
+    way : str
+        How images give it: ``mean``, ``vote``, ``max:CLASS`` or ``noisy-or:CLASS``.
+    groups : int
+        Groups with a class of their own, out of fold, that the sets of ``way`` were fitted on.
+    sets : dict of str to PredictionSets
+        By the way, prediction sets of groups; ``images`` in ``over`` means groups there.
+    """
+
+    way: str
+    groups: Annotated[int, Field(ge=0)]
+    sets: dict[str, PredictionSets]
+
+
 class Trust(_Part):
     """What a model says of its own answers; each part may be missing."""
 
@@ -144,6 +179,15 @@ class Trust(_Part):
     drift: DriftSample | None = None
     usual: Usual | None = None
     operating: OperatingSample | None = None
+    groups: GroupAnswers | None = None
+
+    @model_serializer(mode="wrap")
+    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without groups as earlier versions, which do not know the key, read it."""
+        values: dict[str, Any] = dump(self)
+        if self.groups is None:
+            del values["groups"]
+        return values
 
     @property
     def reorders(self) -> bool:
@@ -157,13 +201,22 @@ class Trust(_Part):
             return self.decision.decide(probabilities)
         return probabilities.argmax(axis=1)
 
-    def fault(self, n_classes: int) -> str | None:
-        """What does not fit a model of so many classes; None where all does."""
+    def fault(self, classes: Sequence[str]) -> str | None:
+        """What does not fit a model of these classes; None where all does."""
+        n_classes = len(classes)
         if self.decision is not None and not self.decision.fits(n_classes):
             return f"trust.decision is not for {n_classes} classes"
         lengths = {}
         if self.sets is not None:
             lengths["sets.thresholds"] = len(self.sets.thresholds)
+        if self.groups is not None:
+            try:
+                for way in (self.groups.way, *self.groups.sets):
+                    read_way(way, classes)
+            except FeatxError:
+                return "trust.groups names a way to answer that does not exist"
+            for way, sets in self.groups.sets.items():
+                lengths[f"groups.sets.{way}"] = len(sets.thresholds)
         for name, value in () if self.calibration is None else self.calibration:
             if isinstance(value, list):
                 lengths[f"calibration.{name}"] = len(value)

@@ -88,12 +88,26 @@ class _Laid(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does; an unknown option is answered with the nearest, or a synonym's."""
+        before = list(args)  # click takes out what it has read
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             known = {name for p in self.get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
             hint = option_hint(error.option_name, known)
             raise click.UsageError(f"No such option {error.option_name!r}.{hint}", ctx) from None
+        except click.MissingParameter as error:
+            if took := self._took_a_value(ctx, before):
+                raise click.UsageError(f"{error.format_message()} {took}", ctx) from None
+            raise
+
+    def _took_a_value(self, ctx: click.Context, args: Sequence[str]) -> str:
+        """Which option that needs no value took what may have been meant for an argument."""
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and option.flag_value and not option.is_flag:
+                for name in set(option.opts) & set(args[:-1]):
+                    value = args[list(args).index(name) + 1]
+                    return f"{name} took {value!r} as its value: put {name} last."
+        return ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Examples, then the options under their headings, the common ones first."""

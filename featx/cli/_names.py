@@ -49,7 +49,8 @@ _UNDER = {
     "split_column exclude group group_from",
     "Search": "trials budget tune",
     "Estimate": "estimate by holdout repeats calibrate threshold prevalence costs learning_curve "
-    "coverage coverage_over sets ood_rate folds validation average_views abstain_below",
+    "coverage coverage_over sets ood_rate folds validation average_views abstain_below by_group "
+    "group_answer",
     "Machine": "cache engine device precision batch_size workers offline cluster address jobs "
     "search_device memory_mb processes checkpoint_s",
     "Output": "name runs overwrite mlflow report heat_maps output tensorboard disagreements top_k "
@@ -67,6 +68,8 @@ _TAKES = {
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
     "RULE": "group_from",
+    "COLUMN|RULE": "by_group",
+    "WAY": "group_answer",
     "BACKBONE": "backbone",
     "EXTRACTOR": "extractor extractors",
     "LAYER": "layer",
@@ -141,7 +144,7 @@ _OPTIONS = {
     "--cpu": ("--device",), "--force": ("--overwrite",), "--random-state": ("--seed",),
     "--random-seed": ("--seed",), "--labels": ("--label-column",), "--label": ("--label-column",),
     "--target": ("--label-column",), "--groups": ("--group-column",),
-    "--patient": ("--group-column",), "--split": ("--split-column",),
+    "--patient": ("--group-column", "--by-group"), "--split": ("--split-column",),
     "--cache-dir": ("--cache",), "--probabilities": ("--proba",), "--probs": ("--proba",),
     "--topk": ("--top-k",), "--time": ("--budget",), "--timeout": ("--budget",),
     "--time-limit": ("--budget",), "--format": ("--to", "--output"), "--silent": ("--quiet",),

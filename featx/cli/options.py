@@ -93,7 +93,8 @@ def _option(name: str, field: FieldInfo, section: str) -> Callable[..., Any]:
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
     default = field.get_default(call_default_factory=True)
-    if isinstance(field.json_schema_extra, dict) and "choices_are_flags" in field.json_schema_extra:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    if "choices_are_flags" in extra:
         return _flag_for_each(name, typing.get_args(kind), f"{text} [{default}]", heading)
     if kind is bool:
         return _switch(name, text, default, heading)
@@ -104,8 +105,11 @@ def _option(name: str, field: FieldInfo, section: str) -> Callable[..., Any]:
         shown = ", ".join(map(str, default)) if isinstance(default, list) else default
         text += f" [{shown}]"
     names = ([_SHORT[name]] if name in _SHORT else []) + [flag, name]
+    bare: dict[str, Any] = {}
+    if "value_if_bare" in extra:
+        bare = {"is_flag": False, "flag_value": extra["value_if_bare"]}
     return option(*names, heading=heading, type=_click_type(name, kind), multiple=multiple,
-                  default=None, help=text)  # fmt: skip
+                  default=None, help=text, **bare)  # fmt: skip
 
 
 def _switch(name: str, text: str, default: bool, heading: str) -> Callable[..., Any]:

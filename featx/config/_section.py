@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from featx.durations import read_seconds
 
 __all__ = [
     "ADDRESS",
     "BY",
+    "BY_GROUP",
     "CLUSTER",
+    "GROUP_ANSWER",
     "MLFLOW",
     "NAME",
     "OVERWRITE",
     "PREVALENCE",
     "RUNS",
     "THRESHOLD",
+    "ByGroup",
     "Duration",
     "Number",
     "Scoring",
@@ -55,6 +58,15 @@ BY = (
     "Also show every value of this column: of the manifest, group, split, or a field of EXIF such "
     "as exif:Model; may be repeated."
 )
+BY_GROUP = (
+    "Also answer once for each group of images (patient, specimen, lot): the groups of the data "
+    "set, or those of a column of the manifest, or of the path, by a rule such as --group-from "
+    "takes."
+)
+GROUP_ANSWER = (
+    "How the images of a group give its answer: mean (of their probabilities), vote, max:CLASS or "
+    "noisy-or:CLASS (one image of CLASS makes the group positive)"
+)
 NAME = "Name of the run. [data set and time]"
 RUNS = "Folder for runs."
 OVERWRITE = "Replace a run of the same name."
@@ -80,4 +92,10 @@ def _duration(text: str) -> str:
     return text
 
 
+def _own_groups(value: Any) -> Any:
+    """``True`` of Python and YAML: the groups of the data set."""
+    return {True: "group", False: None}[value] if isinstance(value, bool) else value
+
+
+ByGroup = Annotated[str | None, BeforeValidator(_own_groups)]
 Duration = Annotated[str, AfterValidator(_duration)]  # such as 5m

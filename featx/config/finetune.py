@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from featx.config._section import MLFLOW, NAME, OVERWRITE, RUNS, Duration, Scoring, Section
+from featx.config._section import BY, MLFLOW, NAME, OVERWRITE, RUNS, Duration, Scoring, Section
 from featx.config.presets import fill_in
 from featx.config.report import HEAT_MAPS, by_default
 
@@ -190,6 +190,7 @@ class FinetuneConfig(Section):
     folds: int | None = Field(
         None, ge=2, le=100, description="Number of folds. [as in the baseline run, else 5]"
     )
+    by: list[str] = Field(default_factory=list, description=BY)
     scoring: Scoring | None = Field(
         None, description="Score to report. [as in the baseline run, else balanced_accuracy]"
     )

@@ -10,6 +10,7 @@ from featx.config._section import (
     ADDRESS,
     BY,
     CLUSTER,
+    GROUP_ANSWER,
     MLFLOW,
     NAME,
     OVERWRITE,
@@ -124,6 +125,10 @@ class FitConfig(Section):
         "folds (too high on average; a note says so). [test if there is one, else nested]",
     )
     by: list[str] = Field(default_factory=list, description=BY)
+    group_answer: str = Field(
+        "mean",
+        description=f"{GROUP_ANSWER}; auto chooses out of fold. What is set is kept in the model.",
+    )
     holdout: float = Field(
         0.2, gt=0, le=0.5, description="Share of images that --estimate holdout sets aside."
     )

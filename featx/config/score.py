@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from featx.config._section import PREVALENCE, THRESHOLD, Section
+from featx.config._section import (
+    BY_GROUP,
+    GROUP_ANSWER,
+    PREVALENCE,
+    THRESHOLD,
+    ByGroup,
+    Section,
+)
 from featx.config.alarms import FAIL_ON, check_alarms
 
 __all__ = ["ScoreConfig", "ScoreTarget"]
@@ -31,6 +38,10 @@ class ScoreConfig(Section):
     abstain_below: float | None = Field(
         None, ge=0, le=1, description="Abstain if the predicted class is less probable than this."
     )
+    by_group: ByGroup = Field(
+        None, description=BY_GROUP, json_schema_extra={"value_if_bare": "group"}
+    )
+    group_answer: str | None = Field(None, description=f"{GROUP_ANSWER}. [the model's]")
     sort_into: str | None = Field(None, description="Folder to sort the images into by class.")
     sort_mode: Literal["link", "copy"] = Field(
         "link",

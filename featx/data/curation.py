@@ -29,7 +29,9 @@ __all__ = ["curate"]
 _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 
 
-def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Manifest:
+def curate(
+    manifest: Manifest, config: DatasetConfig, *, labelled: bool, grouped: bool | None = None
+) -> Manifest:
     """A manifest as curated: corrected, grouped, and without what is excluded.
 
     By ``config.labels``, ``config.group``, ``config.group_from`` and ``config.exclude``.
@@ -39,7 +41,9 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
     manifest : Manifest
     config : DatasetConfig
     labelled : bool
-        False leaves groups alone, as it does those of the manifest.
+        False leaves labels alone, as it does those of the manifest.
+    grouped : bool, optional
+        Likewise groups; by default as ``labelled``.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
     UsageError
         A list leaves no image, or ``config.group_from`` finds no group.
     """
+    grouped = labelled if grouped is None else grouped
     ids = {*manifest.ids, *(passed.id for passed in manifest.passed)}
     excluded: set[str] = set()
     groups: list[dict[str, str]] = []
@@ -65,10 +70,10 @@ def curate(manifest: Manifest, config: DatasetConfig, *, labelled: bool) -> Mani
         groups.append({id: group for id, (_, group) in zip(known, pairs, strict=True)})
     if excluded:
         manifest = _without(manifest, excluded)
-    if config.group_from is not None and labelled:
+    if config.group_from is not None and grouped:
         groups.append(groups_from_paths(manifest, config.group_from))
     for each in groups:
-        manifest = _grouped(manifest, each) if each and labelled else manifest
+        manifest = _grouped(manifest, each) if each and grouped else manifest
     return manifest
 
 

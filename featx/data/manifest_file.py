@@ -21,7 +21,7 @@ __all__ = ["read_manifest_file", "read_split"]
 
 
 def read_manifest_file(
-    config: DatasetConfig, *, labelled: bool, keep: Sequence[str] = ()
+    config: DatasetConfig, *, labelled: bool, grouped: bool = True, keep: Sequence[str] = ()
 ) -> Manifest:
     """Read a CSV, TSV, JSONL or Parquet manifest.
 
@@ -30,7 +30,8 @@ def read_manifest_file(
     config : DatasetConfig
         ``dataset`` is the file; ``root`` defaults to the folder it lies in.
     labelled : bool
-        False reads paths only.
+        False reads paths only, and groups where ``grouped`` is True.
+    grouped : bool, default True
     keep : sequence of str
         Other columns to read; see `featx.data.kept_columns`.
 
@@ -58,7 +59,7 @@ def read_manifest_file(
         if name not in table.columns:
             raise UnknownNameError("column", name, table.columns)
     for record in table.records:
-        row = _row(record, columns, root, source, labelled)
+        row = _row(record, columns, root, source, (labelled, grouped))
         row = replace(row, extra=tuple((name, _value(record, name)) for name in others))
         first, where = seen.setdefault(row.id, (row, record.where))
         if first != row:
@@ -100,20 +101,24 @@ def _not_utf8(rows: Sequence[Row], source: str) -> Iterator[str]:
                 return
 
 
-def _row(record: ManifestRecord, columns: Columns, root: Root, source: str, labelled: bool) -> Row:
+def _row(
+    record: ManifestRecord, columns: Columns, root: Root, source: str, reads: tuple[bool, bool]
+) -> Row:
     """One record as a row; every complaint names the file and line."""
+    labelled, grouped = reads
     try:
         path = _value(record, columns.path, words=False)
         if path is None:
             raise DatasetError(f"column {columns.path!r} is empty")
         id, absolute = root.locate(path)
+        group = _name(record, columns.group) if grouped else None
         if not labelled:
-            return Row(id, absolute)
+            return Row(id, absolute, group=group)
         return Row(
             id,
             absolute,
             label=_name(record, columns.label),
-            group=_name(record, columns.group),
+            group=group,
             split=read_split(_value(record, columns.split)),
         )
     except DatasetError as error:

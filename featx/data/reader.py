@@ -31,7 +31,11 @@ _MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_
 
 @console.stage("Reading the data set")
 def read_manifest(
-    config: DatasetConfig | str, *, labelled: bool | None = None, keep: Sequence[str] = ()
+    config: DatasetConfig | str,
+    *,
+    labelled: bool | None = None,
+    grouped: bool = False,
+    keep: Sequence[str] = (),
 ) -> Manifest:
     """List the images of a data set and what is known of each; no image is opened.
 
@@ -42,6 +46,8 @@ def read_manifest(
     labelled : bool, optional
         None takes labels where there are any. True requires one for every row. False ignores
         labels, groups and splits, as scoring does.
+    grouped : bool, default False
+        Read groups even where ``labelled`` is False.
     keep : sequence of str
         Other columns that rows are to have; see `featx.data.kept_columns.keep_columns`.
 
@@ -61,16 +67,17 @@ def read_manifest(
     """
     if isinstance(config, str):
         config = DatasetConfig(dataset=config)
-    manifest = _read(config, labelled=labelled is not False, keep=keep)
+    grouped = grouped or labelled is not False
+    manifest = _read(config, labelled=labelled is not False, grouped=grouped, keep=keep)
     if not manifest.rows:
         raise _no_images(manifest, os.path.isfile(config.dataset))
-    manifest = curate(manifest, config, labelled=labelled is not False)
+    manifest = curate(manifest, config, labelled=labelled is not False, grouped=grouped)
     if labelled and not manifest.labelled:
         raise _unlabelled(manifest)
     return keep_columns(manifest, keep)
 
 
-def _read(config: DatasetConfig, *, labelled: bool, keep: Sequence[str]) -> Manifest:
+def _read(config: DatasetConfig, *, labelled: bool, grouped: bool, keep: Sequence[str]) -> Manifest:
     """Choose the reader by what is there."""
     source = config.dataset
     shown = printable(source)
@@ -90,7 +97,7 @@ def _read(config: DatasetConfig, *, labelled: bool, keep: Sequence[str]) -> Mani
             problem = f"--columns applies to a file of arrays, but '{shown}' is a folder."
         raise UsageError(problem, hint="featx fit and featx score accept files of arrays.")
     if os.path.isfile(source) and is_manifest_name(source):
-        return read_manifest_file(config, labelled=labelled, keep=keep)
+        return read_manifest_file(config, labelled=labelled, grouped=grouped, keep=keep)
     given = [name for name in _MANIFEST_ONLY if getattr(config, name) is not None]
     if given:
         flag = given[0].replace("_", "-")

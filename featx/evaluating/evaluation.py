@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from featx.artifact import Model
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.trust import Trust
-from featx.config import FitConfig, ScoreConfig
+from featx.config import ScoreConfig
 from featx.console import counted
 from featx.errors import DatasetError
 from featx.evaluating.deciding import DecidedImages, operating_here
+from featx.evaluating.grouping import model_group_rule
 from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
@@ -24,8 +25,9 @@ from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut, describe_held
 from featx.fitting.foreseen import group_codes
 from featx.fitting.gathering import filled_column, kept_columns, known_pixels
+from featx.fitting.groups import GroupRule, mixed_note
 from featx.fitting.result import prediction_table
-from featx.fitting.trust import describe_sets
+from featx.fitting.sets import describe_sets
 from featx.runs import PredictionTable
 from featx.runs.estimates import Decided, Estimate
 from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
@@ -65,6 +67,7 @@ class EvaluationResult:
     predictions: PredictionTable
     scores: Scores
     drift: Drifted | None
+    mixed: Sequence[str] = ()  # on groups without a class of their own
 
     def notes(self) -> list[str]:
         """What to be warned of, in sentences."""
@@ -79,7 +82,7 @@ class EvaluationResult:
             n = evaluation["copies"]["images"]
             kept = " and left out of the estimate" if "copies" in self.document["estimates"] else ""
             notes.append(f"{counted(n, 'image', 'is a copy/are copies')} of training images{kept}.")
-        return notes
+        return [*notes, *self.mixed]
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,27 @@ class _Answers:
     known: list[str]  # classes of the model
     column: IntArray  # of each of them
     seed: int
+    trust: Trust
+    way: str | None = None  # to answer for groups, instead of the model's own
 
     def held(self, split: str, rows: BoolArray) -> HeldOut:
         """Some rows, as fits have their held-out images."""
         part = self.part.take(rows)
         return HeldOut(split, part, np.full(len(part), -1), self.proba[rows], self.y_pred[rows])
 
+    @property
+    def group_rule(self) -> GroupRule:
+        """How groups are answered."""
+        n = len(self.part.classes)
+        return model_group_rule(self.trust, self.column, n, seed=self.seed, way=self.way)
+
     def estimate(self, name: str, rows: BoolArray) -> Estimate:
         """Every metric on some rows."""
-        return _estimate(self.held(name, rows), name, self.seed)
+        return _estimate(self.held(name, rows), name, self.group_rule)
+
+    def mixed(self, rows: BoolArray) -> list[str]:
+        """How many groups have no class of their own."""
+        return mixed_note(self.held("", rows).grouped, self.group_rule.config.group_answer)
 
     def of_known(self, rows: BoolArray) -> Estimate:
         """Every metric on the rows of classes that the model knows, over these classes alone."""
@@ -111,7 +126,9 @@ class _Answers:
         narrow = replace(
             held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred]
         )
-        return _estimate(narrow, "known_classes", self.seed)
+        n = len(self.known)
+        rule = model_group_rule(self.trust, np.arange(n), n, seed=self.seed, way=self.way)
+        return _estimate(narrow, "known_classes", rule)
 
     def by_model(self, rows: BoolArray) -> DecidedImages:
         """Some rows over the model's classes alone; -1 is a class that it does not know."""
@@ -135,8 +152,8 @@ class _Answers:
         return dict(zip(self.part.classes, counts.tolist(), strict=True))
 
 
-def _estimate(held: HeldOut, name: str, seed: int) -> Estimate:
-    return describe_held([held], name, DESCRIPTIONS[name], FitConfig(seed=seed))
+def _estimate(held: HeldOut, name: str, rule: GroupRule) -> Estimate:
+    return describe_held([held], name, DESCRIPTIONS[name], rule.config, rule)
 
 
 def evaluate_images(
@@ -147,6 +164,7 @@ def evaluate_images(
     named: str = "",
     decided: Decided | None = None,
     prevalence: float | None = None,
+    group_answer: str | None = None,
 ) -> EvaluationResult:
     """Predict labelled images and describe the predictions as `featx.fit` does its test images.
 
@@ -164,6 +182,7 @@ def evaluate_images(
     named : str, optional
         The model's path, for the record.
     decided, prevalence : see `featx.evaluating.deciding.operating_here`
+    group_answer : see `featx.evaluating.grouping.model_group_rule`
 
     Raises
     ------
@@ -176,20 +195,17 @@ def evaluate_images(
         raise DatasetError("There are no images to evaluate on.")
     scores = predict_rows(model, extractions, ScoreConfig())
     groups = {row.id: row.group for row in first.manifest.rows if row.group is not None}
-    answers = _answers(model, extractions, scores, seed)
+    answers = _answers(model, extractions, scores, seed, group_answer)
     copies, untold = _copies(model, extractions)
     new = copies if copies.all() else ~copies
     among = np.zeros(len(scores), bool)
     among[first.ok] = new
     scores, drift = check_scores(model, extractions, scores, groups, ScoreConfig(), among)
     estimate, estimates = _estimates(answers, copies)
-    counted_copies = CopiesFound(
-        known=model.seen is not None, images=int(copies.sum()), untold=untold
-    )
-    evaluation = _describe(model, named, answers, scores, (estimate, estimates), counted_copies)
+    seen = CopiesFound(known=model.seen is not None, images=int(copies.sum()), untold=untold)
+    evaluation = _describe(model, named, answers, scores, (estimate, estimates), seen)
     operating = operating_here(model, answers.by_model(new), decided, prevalence, seed=seed)
-    in_force = None if operating is None else operating.in_force
-    trust = _trust(model, scores, answers, new)
+    in_force, trust = operating and operating.in_force, _trust(model, scores, answers, new)
     splits = {"evaluated": ~copies, "copies": copies}
     held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}
     document = {
@@ -198,7 +214,8 @@ def evaluate_images(
         **({} if operating is None else {"operating": operating}),
         "evaluation": {**evaluation.document(), "shipped_decision": decided},
     }
-    return EvaluationResult(document, prediction_table(answers.part.classes, held), scores, drift)
+    table = prediction_table(answers.part.classes, held)
+    return EvaluationResult(document, table, scores, drift, answers.mixed(new))
 
 
 def _about(
@@ -267,7 +284,11 @@ def _estimates(answers: _Answers, copies: BoolArray) -> tuple[Estimate, dict[str
 
 
 def _answers(
-    model: Model, extractions: Sequence[Extraction], scores: Scores, seed: int
+    model: Model,
+    extractions: Sequence[Extraction],
+    scores: Scores,
+    seed: int,
+    way: str | None,
 ) -> _Answers:
     """The rows that were read, with a column for every class of either side."""
     first, ok = extractions[0], extractions[0].ok
@@ -291,7 +312,8 @@ def _answers(
         columns=kept_columns(first),
     )
     y_pred = column[scores.y_pred[ok]]
-    return _Answers(part, proba, y_pred, list(model.classes), column, seed)
+    trust = model.trust or Trust()
+    return _Answers(part, proba, y_pred, list(model.classes), column, seed, trust, way)
 
 
 def _copies(model: Model, extractions: Sequence[Extraction]) -> tuple[BoolArray, int]:

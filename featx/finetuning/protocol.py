@@ -43,6 +43,7 @@ __all__ = ["make_context", "open_bank", "separate", "train_all", "working_folder
 
 ALL = "all images"
 _NOT_NUMBERS = {
+    "by",
     "name",
     "runs",
     "overwrite",

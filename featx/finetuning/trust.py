@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.conformity import conformities
 from featx.artifact.novelty import Novelty
-from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
+from featx.artifact.trust import NoveltyLimit, Trust
 from featx.config import FitConfig
 from featx.fitting.data import Part
 from featx.fitting.estimate import HeldOut
+from featx.fitting.groups import fit_group_answers
+from featx.fitting.sets import fit_sets
 from featx.fitting.trust import usual_rates
-from featx.stats.conformal import set_thresholds
 from featx.stats.novelty import alarm_limit, fit_spread
 
 __all__ = ["tuned_trust"]
@@ -43,18 +43,7 @@ def tuned_trust(
     Trust, Novelty
     """
     config = FitConfig(seed=seed)
-    thresholds = set_thresholds(
-        held.part.y,
-        conformities(config.sets, held.proba),
-        coverage=config.coverage,
-        over=config.coverage_over,
-    )
-    sets = PredictionSets(
-        coverage=config.coverage,
-        over=config.coverage_over,
-        thresholds=thresholds.tolist(),
-        method=config.sets,
-    )
+    sets = fit_sets(held.part.y, held.proba, config)
     novelty = Novelty(*fit_spread(X[~validation], part.y[~validation], seed=seed))
     scores = novelty.scores(X[validation])
     limit = alarm_limit(scores, config.ood_rate)
@@ -62,4 +51,5 @@ def tuned_trust(
         sets=sets,
         novelty=NoveltyLimit(rate=config.ood_rate, limit=limit),
         usual=usual_rates(held, sets, scores > limit, config),
+        groups=fit_group_answers(held.grouped, config),
     ), novelty

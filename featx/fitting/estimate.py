@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from featx.fitting.data import Part
 from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
 from featx.fitting.group_note import group_note
+from featx.fitting.groups import (
+    GroupedImages,
+    GroupRule,
+    describe_groups,
+    fit_group_answers,
+    group_notes,
+)
 from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
@@ -24,7 +31,6 @@ from featx.fitting.search import FoldSearch
 from featx.fitting.sites import leave_out_sites
 from featx.fitting.training import pipeline_outputs
 from featx.runs.estimates import Estimate
-from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.operating import Evaluated
 from featx.types import SITES, FloatArray, IntArray
@@ -92,6 +98,11 @@ class HeldOut:
         if self.decided is not None:
             return self.decided
         return np.asarray(self.proba.argmax(axis=1))
+
+    @property
+    def grouped(self) -> GroupedImages:
+        """The same, as answers for groups are made of them."""
+        return GroupedImages(self.part, self.proba, self.y_pred, self.fold)
 
 
 class Pooled(NamedTuple):
@@ -218,11 +229,12 @@ def evaluate(
     else:
         evaluated, method = [], "cv"
     cv = CV_UNCHOSEN if free else CV_CHOSEN
-    estimates = {"cv": describe_held([out_of_fold], "cv", cv, config)}
+    groups = _group_rule(search, out_of_fold, config)
+    estimates = {"cv": describe_held([out_of_fold], "cv", cv, config, groups)}
     if evaluated:
         unchosen = free and method == "repeated"
         description = REPEATED_UNCHOSEN if unchosen else DESCRIPTIONS[method]
-        estimates[method] = describe_held(evaluated, method, description, config)
+        estimates[method] = describe_held(evaluated, method, description, config, groups)
     else:
         method = "cv"
     if search.part.groups is not None and not search.part.grouped:
@@ -233,7 +245,15 @@ def evaluate(
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
         notes.append(group_note(estimates, method, config.scoring, free=free))
+        notes += group_notes(out_of_fold.grouped, config)
     return Evaluation(estimates.pop(method), estimates, [out_of_fold, *evaluated], notes)
+
+
+def _group_rule(search: FoldSearch, out_of_fold: HeldOut, config: FitConfig) -> GroupRule:
+    """How groups are answered: those of a test split by what is fitted out of fold."""
+    rule = search.settings.rule
+    decide = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba).decide
+    return GroupRule(config, rule, fit_group_answers(out_of_fold.grouped, config), decide)
 
 
 def _tested(
@@ -332,11 +352,16 @@ def _image_level(search: FoldSearch, chosen: Trial) -> HeldOut:
 
 
 def describe_held(
-    held: Sequence[HeldOut], method: str, description: str, config: FitConfig
+    held: Sequence[HeldOut],
+    method: str,
+    description: str,
+    config: FitConfig,
+    groups: GroupRule | None = None,
 ) -> Estimate:
     """One estimate: how it was made, for whom it holds, and every metric.
 
-    Several predictions of the same images are pooled, and an image's are drawn together.
+    Several predictions of the same images are pooled, and an image's are drawn together. ``groups``
+    says how groups are answered; by default as ``config`` asks, without any rule of decisions.
     """
     part, repeats, pooled = held[0].part, len(held), pool(held)
     numbers = describe_predictions(
@@ -357,30 +382,11 @@ def describe_held(
         **numbers,
     }
     if part.grouped:
-        document["by_group"] = _by_group(held, config)
+        how = groups or GroupRule(config)
+        document["by_group"] = describe_groups(
+            [h.grouped for h in held], how, n_folds=held[0].n_folds
+        )
     if repeats > 1:
         right = [float((h.y_pred == part.y).mean()) for h in held]
         document["repeats"] = {"n": repeats, "accuracy": right}
     return Estimate.model_validate(document)
-
-
-def _by_group(held: Sequence[HeldOut], config: FitConfig) -> dict[str, Any] | None:
-    """The same metrics on groups: mean probabilities of each; None where no two have a class."""
-    part = held[0].part
-    assert part.groups is not None
-    each = [group_predictions(part.y, h.proba, part.groups, part.components) for h in held]
-    y, _, units, left_out = each[0]
-    if len(y) < 2:
-        return None
-    numbers = describe_predictions(
-        np.tile(y, len(each)),
-        np.concatenate([probabilities for _, probabilities, _, _ in each]),
-        part.classes,
-        np.tile(units, len(each)),
-        unit="groups",
-        seed=config.seed,
-        repeats=len(each),
-        n_folds=held[0].n_folds,
-    )
-    numbers["n_predicted_groups"] = numbers.pop("n_images")
-    return {"groups_of_several_classes": left_out, **numbers}

@@ -15,7 +15,6 @@ import numpy as np
 
 from featx import console
 from featx.artifact.calibration import Calibration, Temperature
-from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
 from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
@@ -25,18 +24,20 @@ from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import HeldOut, pool
+from featx.fitting.groups import fit_group_answers
 from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
+from featx.fitting.sets import describe_sets, fit_sets
 from featx.fitting.training import one_blas_thread
 from featx.interrupts import workers
 from featx.runs.thresholds import describe_threshold
-from featx.stats.conformal import fewest_images, set_thresholds
+from featx.stats.conformal import fewest_images
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, FloatArray
 
-__all__ = ["FittedTrust", "describe_sets", "fit_trust", "usual_rates"]
+__all__ = ["FittedTrust", "fit_trust", "usual_rates"]
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def fit_trust(
     first = pipeline.members[0].heads[0] if isinstance(chosen, EnsembleTrial) else pipeline
     limit, novelty, novelty_document = _novelty(search, single, first, scores, evaluated, config)
     kept, temperature = _kept_calibration(calibration, pipeline)
-    rule = search.settings.rule
-    y, proba = out_of_fold.part.y, out_of_fold.proba
+    rule, y, proba = search.settings.rule, out_of_fold.part.y, out_of_fold.proba
     decision = None if rule is None else rule.fit(y, proba)
-    operating = OperatingSample(images=len(y))
     usual = usual_rates(out_of_fold, sets, scores > limit.limit, config)
+    groups = fit_group_answers(out_of_fold.grouped, config)
+    operating = OperatingSample(images=len(y))
     trust = Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample)
-    trust = trust.model_copy(update={"usual": usual, "operating": operating})
+    trust = trust.model_copy(update={"usual": usual, "operating": operating, "groups": groups})
     return FittedTrust(
         temperature,
         trust,
@@ -145,7 +146,7 @@ def _prediction_sets(
     out_of_fold: HeldOut, evaluated: Sequence[HeldOut], config: FitConfig
 ) -> tuple[PredictionSets, dict[str, Any]]:
     """Thresholds from all out-of-fold predictions, and what such thresholds achieve."""
-    fitted = _fit_sets(out_of_fold.part.y, out_of_fold.proba, config)
+    fitted = fit_sets(out_of_fold.part.y, out_of_fold.proba, config)
     each = [_sets_of(held, fitted, config) for held in evaluated]
     inside, abstained = (np.concatenate(parts) for parts in zip(*each, strict=True))
     part, pooled = out_of_fold.part, pool(evaluated)
@@ -167,58 +168,6 @@ def _prediction_sets(
         "method": config.sets,
         "pooled_classes": [part.classes[c] for c in np.flatnonzero(few)],
         **achieved,
-    }
-
-
-def describe_sets(
-    inside: BoolArray,
-    abstained: BoolArray,
-    y: IntArray,
-    right: BoolArray,
-    classes: Sequence[str],
-    units: IntArray,
-    *,
-    seed: int,
-    n_folds: int | None = None,
-) -> dict[str, Any]:
-    """What prediction sets achieve, as JSON.
-
-    Parameters
-    ----------
-    inside : ndarray of shape (n, n_classes), bool
-        Which classes are in the set of each image.
-    abstained, right : ndarray of shape (n,), bool
-        Whether the model abstains, and whether the prediction is the true class.
-    y : ndarray of shape (n,), int64
-        True classes, indices into ``classes``.
-    classes : sequence of str
-    units : ndarray of shape (n,), int64
-        What is drawn together, numbered from 0.
-    seed : int
-    n_folds : int, optional
-        See `featx.stats.shares.shares`.
-
-    Returns
-    -------
-    dict
-        ``covered``, ``abstained``, ``accuracy_of_the_others``, ``mean_size`` and
-        ``covered_by_class``; see `featx.runs.estimates.SetsAchieved`.
-    """
-    covered = inside[np.arange(len(y)), y]
-    everyone = np.ones(len(y), bool)
-    achieved = shares(
-        [(covered, everyone), (abstained, everyone), (right, ~abstained)]
-        + [(covered, y == c) for c in range(len(classes))],
-        units,
-        seed=seed,
-        n_folds=n_folds,
-    )
-    return {
-        "covered": achieved[0],
-        "abstained": achieved[1],
-        "accuracy_of_the_others": achieved[2],
-        "mean_size": float(inside.sum(axis=1).mean()),
-        "covered_by_class": dict(zip(classes, achieved[3:], strict=True)),
     }
 
 
@@ -245,21 +194,6 @@ def usual_rates(
     )
 
 
-def _fit_sets(y: IntArray, probabilities: FloatArray, config: FitConfig) -> PredictionSets:
-    thresholds = set_thresholds(
-        y,
-        conformities(config.sets, probabilities),
-        coverage=config.coverage,
-        over=config.coverage_over,
-    )
-    return PredictionSets(
-        coverage=config.coverage,
-        over=config.coverage_over,
-        thresholds=thresholds.tolist(),
-        method=config.sets,
-    )
-
-
 def _sets_of(
     held: HeldOut, fitted: PredictionSets, config: FitConfig
 ) -> tuple[BoolArray, BoolArray]:
@@ -269,7 +203,7 @@ def _sets_of(
     for fold in np.unique(held.fold):
         rows, sets = held.fold == fold, fitted
         if fold >= 0:  # thresholds for a fold come from the others, as those for new images do
-            sets = _fit_sets(held.part.y[~rows], held.proba[~rows], config)
+            sets = fit_sets(held.part.y[~rows], held.proba[~rows], config)
         predictions = held.proba[rows], held.y_pred[rows]
         inside[rows], abstained[rows] = sets.sets(*predictions), sets.abstains(*predictions)
     return inside, abstained

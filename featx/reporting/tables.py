@@ -11,6 +11,7 @@ from featx.console import counted
 from featx.numbers import interval, number, p_value
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.reporting.contents import Subject
+from featx.reporting.grouped import group_blocks
 from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
 
 __all__ = [
@@ -148,11 +149,7 @@ def estimate_blocks(results: Row) -> Iterator[Block]:
             "note",
         )
     if by_group := estimate.get("by_group"):
-        yield Heading("By group: the mean probability of each group's images")
-        n_groups = counted(by_group["n_predicted_groups"], "group")
-        rows = [[metric_name(name), row] for name, row in headline(by_group).items()]
-        yield Table(("", n_groups), rows)
-        yield Paragraph(f"{by_group['interval']}.", "note")
+        yield from group_blocks(by_group, headline(by_group))
 
 
 def _described(results: Row, other: Row) -> str:

@@ -16,6 +16,7 @@ from featx.numbers import interval, number
 from featx.reporting.blocks import Strong, Text
 from featx.reporting.by import by_sentences
 from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
+from featx.reporting.grouped import group_sentence
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
 from featx.stats.metrics import metric_name
@@ -47,7 +48,7 @@ def plain(text: Text) -> str:
 
 
 def run_verdict(results: Row) -> list[Text]:
-    """Three to six sentences, and those on the next site and on columns that were asked for.
+    """Three to six sentences, and those on groups, the next site and columns asked for.
 
     Parameters
     ----------
@@ -58,8 +59,9 @@ def run_verdict(results: Row) -> list[Text]:
     found = _found(results) if threshold is None else _found_at(results, threshold)
     sure = _sure(results) if threshold is None else _costs(threshold)
     sentences: list[Text | None] = [
-        found, sure, _tuned(results), shipped_sentence(results), _hardest(results, threshold),
-        *by_sentences(results),
+        found, sure, _tuned(results), shipped_sentence(results),
+        group_sentence(results, headline_metric(results), threshold),
+        _hardest(results, threshold), *by_sentences(results),
         _doubtful(results, threshold), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]

@@ -50,9 +50,29 @@ class CalibrationError(Record):
     if_right_high: float
 
 
-class GroupEstimate(Record):
-    """The same metrics on groups of images instead of images."""
+class SetsAchieved(Record):
+    """What prediction sets achieve on the images that judge."""
 
+    coverage: float
+    over: str
+    method: str = "lac"
+    pooled_classes: list[str] = Field(default_factory=list)
+    covered: Interval
+    abstained: Interval
+    accuracy_of_the_others: Interval
+    mean_size: float
+    covered_by_class: dict[str, Interval]
+
+
+class GroupEstimate(Record):
+    """The same metrics on groups of images instead of images.
+
+    ``way`` is how images gave the answer (`featx.stats.groups`); ``ways``, where it was chosen and
+    folds chose differently, how many folds chose which.
+    """
+
+    way: str = "mean"
+    ways: dict[str, int] | None = None
     groups_of_several_classes: int
     n_units: int
     interval: str
@@ -61,6 +81,7 @@ class GroupEstimate(Record):
     calibration: CalibrationError | None = None
     confusion_matrix: list[list[int]]
     n_predicted_groups: int
+    prediction_sets: SetsAchieved | None = None
 
 
 class Repeats(Record):
@@ -129,20 +150,6 @@ class Decided(Record):
     warning: str | None = None
     mean_cost: Interval | None = None
     mean_cost_of_the_likeliest: Interval | None = None
-
-
-class SetsAchieved(Record):
-    """What prediction sets achieve on the images that judge."""
-
-    coverage: float
-    over: str
-    method: str = "lac"
-    pooled_classes: list[str] = Field(default_factory=list)
-    covered: Interval
-    abstained: Interval
-    accuracy_of_the_others: Interval
-    mean_size: float
-    covered_by_class: dict[str, Interval]
 
 
 class NoveltyAchieved(Record):

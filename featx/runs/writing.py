@@ -25,13 +25,14 @@ from featx.runs.curve import CURVE_COLUMNS
 from featx.runs.finished import Run
 from featx.system_errors import in_words
 
-__all__ = ["PAGE", "RUN", "run_folder", "run_output", "write_run"]
+__all__ = ["PAGE", "RUN", "Table", "run_folder", "run_output", "write_run"]
 
 PAGE = "report.html"
+Table = tuple[list[str], list[list[Any]]]  # names of columns, and rows
 #: Names of the files in a run, by any version, beside those of its model.
 FILES = frozenset(
     {"config.yaml", "results.json", "environment.json", "failures.csv", "predictions.csv"}
-    | {"learning_curve.csv", "curves.csv", PAGE, "log.jsonl", "metrics.json"}
+    | {"learning_curve.csv", "curves.csv", "groups.csv", PAGE, "log.jsonl", "metrics.json"}
 )
 
 
@@ -58,7 +59,7 @@ def run_output(folder: Path, section: FitConfig | FinetuneConfig | EvaluateConfi
 
 
 @console.stage("Writing the run")
-def write_run(run: Run, *, card: Callable[[Run], str]) -> None:
+def write_run(run: Run, *, card: Callable[[Run], str], groups: Table | None = None) -> None:
     """Write a run's folder whole or not at all, in place of a run that is there.
 
     Parameters
@@ -68,6 +69,8 @@ def write_run(run: Run, *, card: Callable[[Run], str]) -> None:
     card : callable
         The model's card, as Markdown; one that cannot be made costs a warning. An evaluation has
         neither model nor card.
+    groups : tuple of list of str and list of list, optional
+        Columns and rows of ``groups.csv``.
 
     Raises
     ------
@@ -77,6 +80,8 @@ def write_run(run: Run, *, card: Callable[[Run], str]) -> None:
     has_model = run.results.evaluation is None  # an evaluation's lies elsewhere
     with built_folder(run.folder, RUN) as building:
         _fill(building, run)
+        if groups is not None:
+            write_rows(building / "groups.csv", *groups)
         if has_model:
             _add_model(building / "model", run, card)
     if has_model and any(extractor.weights for extractor in run.model.extractors):

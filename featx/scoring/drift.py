@@ -166,13 +166,22 @@ def find_drift(
     ), ""
 
 
-def known_groups(images: DatasetConfig) -> dict[str, str]:
-    """Group of each image where a manifest or a table names them; scoring itself reads none."""
-    if images.group is None and Path(images.dataset).is_dir():
+def known_groups(images: DatasetConfig, *, needed: bool = False) -> dict[str, str]:
+    """Group of each image where a manifest, a table or a rule names them.
+
+    Parameters
+    ----------
+    images : DatasetConfig
+    needed : bool, default False
+        Whether groups that cannot be read are an error; else a warning says so.
+    """
+    if images.group is None and images.group_from is None and Path(images.dataset).is_dir():
         return {}
     try:
-        rows = read_manifest(images).rows
-    except FeatxError as error:  # labels and splits, which scoring does not need, may be wrong
+        rows = read_manifest(images, labelled=False, grouped=True).rows
+    except FeatxError as error:
+        if needed:
+            raise
         console.warn(f"groups of the images are not known to the test of drift: {error.message}")
         return {}
     return {row.id: row.group for row in rows if row.group is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +43,9 @@ KEPT = "What is in the cache is kept."
 SCORES = FileKind(
     "a table of scores", is_table(("path", "prediction", "probability"), last="error")
 )
+GROUPS = FileKind(
+    "a table of groups", is_table(("group", "prediction", "probability"), last="error")
+)
 PAGE = FileKind("a page", is_page)
 CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
 
@@ -52,6 +56,8 @@ def outputs_of(output: str | os.PathLike[str] | None, config: ScoreConfig) -> li
     if output is not None:
         find_writer(output)
         found.append(Output(output, "-o", SCORES, config.overwrite))
+        if config.by_group is not None:
+            found.append(Output(groups_path(output), "--by-group", GROUPS, config.overwrite))
     if config.report is not None:
         found.append(Output(config.report, "--report", PAGE, config.overwrite))
     if config.sort_into is not None:
@@ -136,6 +142,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
         passed=extraction.manifest.passed,
         passed_over=dict(extraction.manifest.ignored),
         all_files=config.all_files,
+        trust=trust,
     )
 
 
@@ -191,6 +198,21 @@ def check_scores(
     return replace(scores, checks=checks, drift=document, no_drift=why_not), drift
 
 
+def groups_path(output: str | os.PathLike[str]) -> Path:
+    """Where the table of groups lies: beside that of images."""
+    path = Path(output)
+    return path.with_name(f"{path.stem}_groups{path.suffix}")
+
+
+def _write_table(scores: Scores, place: Path) -> Scores:
+    with writing("the table", place, kept=KEPT):
+        write_rows(place, scores.columns, scores.rows(), overwrite=True)
+    n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
+    written = printable(os.fspath(place))
+    console.log(f"{console.counted(n_rows, 'row')} written to {written}")
+    return replace(scores, output=os.fspath(place))
+
+
 def write_scores(
     scores: Scores,
     extraction: Extraction,
@@ -200,13 +222,10 @@ def write_scores(
 ) -> Scores:
     """Write the rows and sort the files, as far as asked."""
     if output is not None:
-        place = claims.place(output)
-        with writing("the table", place, kept=KEPT):
-            write_rows(place, scores.columns, scores.rows(), overwrite=True)
-        n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
-        written = printable(os.fspath(place))
-        console.log(f"{console.counted(n_rows, 'row')} written to {written}")
-        scores = replace(scores, output=os.fspath(place))
+        scores = _write_table(scores, claims.place(output))
+        if scores.groups is not None:
+            place = claims.place(groups_path(output))
+            scores = replace(scores, groups=_write_table(scores.groups, place))
     if config.sort_into is not None:
         unsure = scores.unsure & config.sort_unsure
         placements = [

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.decision import Cutoff
+from featx.artifact.trust import Trust
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
 from featx.files import printable
@@ -81,6 +82,10 @@ class Scores:
     checks : tuple of Check
         Shares of files that could not be read, of images abstained from and out of distribution,
         each beside what is usual for the training images.
+    trust : Trust or None
+        What the model says of its own answers.
+    groups : GroupScores or None
+        One row for each group of images, where ``by_group`` asks for them.
     """
 
     ids: list[str]
@@ -107,6 +112,8 @@ class Scores:
     drift: dict[str, Any] | None = None
     no_drift: str = ""
     checks: tuple[Check, ...] = ()
+    trust: Trust | None = field(default=None, repr=False)
+    groups: Scores | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -136,7 +143,7 @@ class Scores:
     @property
     def columns(self) -> list[str]:
         """Names of the cells of one row."""
-        names = ["path", "prediction", "probability"]
+        names = [self.row_name, "prediction", "probability"]
         for k in range(2, self.top_k + 1):
             names += [f"prediction_{k}", f"probability_{k}"]
         if self.proba:
@@ -150,7 +157,17 @@ class Scores:
             names += ["abstained"] if self.sets is None else ["prediction_set", "abstained"]
         if self.ood is not None:
             names += ["ood_score", "ood"]
-        return [*names, "error"]
+        return [*names, *self.more, "error"]
+
+    @property
+    def row_name(self) -> str:
+        """Name of the first column."""
+        return "path"
+
+    @property
+    def more(self) -> dict[str, list[Any]]:
+        """Further columns, which rows without a prediction have too."""
+        return {}
 
     def rows(self) -> Iterator[list[Any]]:
         """One row per file, as `columns` names its cells; None where there is nothing to say.
@@ -158,11 +175,13 @@ class Scores:
         Files of other kinds follow the images where ``all_files`` asks for them.
         """
         reasons = {failure.id: failure.reason for failure in self.failures}
-        empty = [None] * (len(self.columns) - 2)
+        more = self.more
+        empty = [None] * (len(self.columns) - 2 - len(more))
         position = {name: i for i, name in enumerate(self.classes)}
         for i, name in enumerate(self.ids):
+            last = [values[i] for values in more.values()]
             if self.predictions[i] is None:
-                yield [name, *empty, reasons[name]]
+                yield [name, *empty, *last, reasons[name]]
                 continue
             p = self.probabilities[i]
             # the prediction first even where another class ties with it, then by probability
@@ -178,7 +197,7 @@ class Scores:
                 row.append(float(p[self.cutoff.column]))
             if self.cutoff is not None:
                 row.append(self.cutoff.cutoff)
-            yield [*row, *self._trust_cells(i, first), None]
+            yield [*row, *self._trust_cells(i, first), *last, None]
         if self.all_files:
             for passed in self.passed:
                 yield [passed.id, *empty, passed.kind.reason]
@@ -233,6 +252,7 @@ class Scores:
             "output": self.output,
             "sorted_into": self.sorted_into,
             "page": self.page,
+            "groups": None if self.groups is None else self.groups.document(),
             "threshold": self.threshold,
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,

@@ -485,18 +485,24 @@ def test_a_preview_of_another_kind_is_refused(run: Featx) -> None:
 
 
 def test_an_mlp_of_two_classes_in_groups_from_a_configuration(run: Featx, workspace: Path) -> None:
-    lines = ["path,label,group"]
+    lines = ["path,label,group,side"]
     for folder in ("photos", "split/train"):
         paths = [(c, i, f"{folder}/{c}/{i}.png") for c in "ab" for i in range(10)]
-        lines += [f"{path},{c},{folder}{c}{i // 2}" for c, i, path in paths]
+        lines += [f"{path},{c},{folder}{c}{i // 2},{folder[:5]}" for c, i, path in paths]
     Path("grouped.csv").write_text("\n".join(lines) + "\n")
     options = ["--head", "mlp", "--folds", "2", "--epochs", "1", "--unfreeze", "gradual"]
+    options += ["--by", "side"]
     first = run("finetune", "grouped.csv", *SMALL, *NUMBERS, *options, "--name", "grouped")
     assert first.code == 0, first.err
     found = results(workspace / "runs" / "grouped")
     assert found["n_groups"] == 20
     assert found["chosen"]["head"] == "mlp"
     assert found["estimate"]["by_group"]["n_predicted_groups"] == 20
+    assert found["estimate"]["by_group"]["prediction_sets"]["over"] == "groups"
+    [by] = found["by"]
+    assert [(row["value"], row["images"]) for row in by["rows"]] == [("photo", 20), ("split", 20)]
+    model = json.loads((workspace / "runs/grouped/model/model.json").read_text())
+    assert model["trust"]["groups"]["groups"] > 0
     oof = rows(workspace / "runs" / "grouped", "oof")
     folds: dict[str, set[str]] = {}
     for name, row in oof.items():

@@ -14,7 +14,6 @@ from featx.margins import margin_probabilities
 from featx.stats.bootstrap import draw_units, interval
 from featx.stats.calibration import fit_temperature
 from featx.stats.comparison import corrected_paired_test
-from featx.stats.groups import group_predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import (
@@ -314,19 +313,6 @@ def test_repeated_predictions_of_an_image_are_drawn_together():
         assert thrice["metrics"][name] == pytest.approx(values), name
     assert thrice["n_images"] == 60
     assert thrice["per_class"]["a"]["support"] == once["per_class"]["a"]["support"]
-
-
-def test_groups_are_predicted_by_their_mean_probability():
-    y = np.array([0, 0, 1, 1, 0, 1])
-    groups = np.array([7, 7, 3, 3, 9, 9])
-    p = np.array([0.9, 0.2, 0.6, 0.1, 0.5, 0.5])
-    labels, probabilities, units, left_out = group_predictions(
-        y, np.column_stack([p, 1 - p]), groups, groups
-    )
-    assert labels.tolist() == [1, 0]
-    np.testing.assert_allclose(probabilities[:, 0], [0.35, 0.55])
-    assert units.tolist() == [0, 1]
-    assert left_out == 1  # group 9 has images of both classes
 
 
 def test_corrected_test_by_hand():

@@ -27,6 +27,7 @@ from featx.reporting.blocks import (
     Strong,
     Table,
 )
+from featx.reporting.grouped import group_scores_blocks
 from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
 from featx.reporting.scored.contents import ScoredFolder
@@ -53,6 +54,7 @@ def write_scored_page(scored: ScoredFolder) -> str:
     some = len(scored.read) > 0
     blocks: list[Block] = [
         Chapter("found", "What was found", [Points(sentences(scored), "verdict")]),
+        Chapter("groups", "By group", list(_groups(scored))),
         Chapter("drift", "Drift", list(_drift(scored)) if some else []),
         Chapter("classes", "Predicted classes", list(_classes(scored)) if some else []),
         Chapter("confidence", "Confidence", [Figures([confidence(scored)])] if some else []),
@@ -64,6 +66,11 @@ def write_scored_page(scored: ScoredFolder) -> str:
         Chapter("again", "Time, versions, and how to make it again", list(_again(scored))),
     ]
     return page(f"Scores of {scored.source}", blocks, broad=True)
+
+
+def _groups(scored: ScoredFolder) -> Iterator[Block]:
+    if scored.scores.groups is not None:
+        yield from group_scores_blocks(scored.scores.groups)
 
 
 def _drift(scored: ScoredFolder) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from featx import console
 from featx.console import counted, first_few
 from featx.files import printable
 from featx.reporting.blocks import Points, Strong, Text
+from featx.reporting.grouped import group_scores_sentence
 from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.reporting.terminal import show
 from featx.scoring.scores import Scores
@@ -29,11 +30,14 @@ def print_scores(scores: Scores) -> None:
     console.text(f"Page: {page}")
     if scores.output is not None:
         console.text(f"Scores: {printable(scores.output)}")
+    if scores.groups is not None and scores.groups.output is not None:
+        console.text(f"Groups: {printable(scores.groups.output)}")
 
 
 def scores_verdict(scores: Scores) -> list[Text]:
     """Three to six sentences: predicted, by which threshold, what is unusual, what to do next."""
-    return [_found(scores), *_threshold(scores), *scores.sentences(), _next(scores)]
+    groups = [] if scores.groups is None else [group_scores_sentence(scores.groups)]
+    return [_found(scores), *_threshold(scores), *groups, *scores.sentences(), _next(scores)]
 
 
 def _counts(scores: Scores) -> list[tuple[str, int]]:
