@@ -9,6 +9,7 @@ from featx.adapters._dataset import EmbeddingDataset as EmbeddingDataset
 from featx.adapters._embedder import ImageEmbedder as ImageEmbedder
 from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
+from featx.api.race import FinishedRace
 from featx.api.report import load_run as load_run
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
@@ -36,6 +37,7 @@ __all__ = [
     "inspect",
     "load_model",
     "load_run",
+    "race",
     "report",
     "score",
 ]
@@ -121,8 +123,8 @@ def audit(
         folder:1 (second folder), or a regular expression with one group, such as
         'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
-        timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
-        else featx:lite0.
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
     weights : path, optional
         Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
@@ -584,8 +586,8 @@ def extract(
         folder:1 (second folder), or a regular expression with one group, such as
         'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
-        timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
-        else featx:lite0.
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
     weights : path, optional
         Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
@@ -792,8 +794,8 @@ def finetune(
         folder:1 (second folder), or a regular expression with one group, such as
         'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
-        timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
-        else featx:lite0.
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
     weights : path, optional
         Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
@@ -1027,6 +1029,7 @@ def fit(
     cluster: str | None = None,
     address: str | None = None,
     head: str | Sequence[str] = ("logreg",),
+    race: str | os.PathLike[str] | None = None,
     concat: bool = False,
     sampler: str | Sequence[str] = ("none",),
     pca: Literal["none"] | int | float | Sequence[Literal["none"] | int | float] = ("none",),
@@ -1103,8 +1106,8 @@ def fit(
         folder:1 (second folder), or a regular expression with one group, such as
         'patient([0-9]+)'; joined with the groups that there are.
     backbone : str or sequence of str
-        timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
-        else featx:lite0.
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
     weights : path, optional
         Local safetensors, .pt or .pth file for the backbone (with one backbone only).
     pretrained : bool, default True
@@ -1164,6 +1167,9 @@ def fit(
         new, local one.
     head : str or sequence of str, default 'logreg'
         Classifier to try; may be a list.
+    race : path, optional
+        Folder of a finished `featx race`: fit on what won it. Images that it drew are trained
+        on and not evaluated on. By default: no race.
     concat : bool, default False
         Also try the concatenated embeddings of all named backbones.
     sampler : str or sequence of str, default 'none'
@@ -1542,6 +1548,163 @@ def inspect(
     ------
     UsageError, DatasetError
         The data set does not exist or cannot be read as asked.
+    """
+
+def race(
+    dataset: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
+    columns: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
+    backbone: str | Sequence[str] = (),
+    crop: float | None = None,
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    | None = None,
+    decode: Literal["reference", "scaled"] = "reference",
+    range: str = "full",
+    cache: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: Literal["auto"] | int = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    on_error: Literal["skip", "fail"] = "skip",
+    offline: bool = False,
+    output: str | os.PathLike[str] = "race",
+    weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    size: int | Sequence[int] = (),
+    resize: Literal["shortest", "squash"] | Sequence[Literal["shortest", "squash"]] = (),
+    rounds: int | Sequence[int] = (100, 300, 1000),
+    keep: float = 0.3333333333333333,
+    apart: float = 0.5,
+    budget: str | None = None,
+    scoring: Literal[
+        "balanced_accuracy", "accuracy", "f1_macro", "f1_weighted", "roc_auc_ovr", "neg_log_loss"
+    ] = "balanced_accuracy",
+    cv: int = 5,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> FinishedRace:
+    """Screen backbones, input sizes, layers and poolings on few images.
+
+    Parameters
+    ----------
+    dataset : path
+        A labelled data set; see `featx.extract`. A test split takes no part.
+    root : path, optional
+        Folder that a manifest's paths are relative to. By default: manifest's folder.
+    path_column : str, optional
+        Manifest column with the image path. By default: path.
+    label_column : str, optional
+        Manifest column with the label. By default: label.
+    group_column : str, optional
+        Manifest column with the group (patient, plot, camera). By default: group.
+    split_column : str, optional
+        Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
+    labels : path or sequence of path
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
+    exclude : path or sequence of path
+        File of images to leave out, as `featx audit` writes it: a table with a column path, or
+        one path a line; may be a list.
+    group : path, optional
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient([0-9]+)'; joined with the groups that there are.
+    backbone : str or sequence of str
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
+    crop : float, optional
+        Fraction the centre crop keeps. By default: weights' own.
+    interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
+        Resampling filter. By default: weights' own.
+    decode : {'reference', 'scaled'}, default 'reference'
+        scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
+        the fingerprint.
+    range : str, default 'full'
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
+    cache : path, optional
+        Cache folder. By default: $FEATX_CACHE, else ./cache.
+    engine : str, default 'auto'
+        torch or openvino. By default: openvino on x86 processors, torch elsewhere.
+    device : str, default 'auto'
+        auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
+    precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
+    batch_size : {'auto'} or int, default 'auto'
+        Images in a batch, or auto.
+    workers : int, optional
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
+    limit : int, optional
+        Only the first N images.
+    on_error : {'skip', 'fail'}, default 'skip'
+        skip quarantines an unreadable image; fail stops at the first.
+    offline : bool, default False
+        Never contact a model hub.
+    output : path, default 'race'
+        Folder for race.html, race.json and race.csv.
+    weights : path or sequence of path
+        Local file of weights that enters the race too, as FILE or BACKBONE=FILE; may be a list.
+    size : int or sequence of int
+        Input size in pixels; may be a list. By default: half of the weights' own, their own,
+        half as much again.
+    resize : {'shortest', 'squash'} or sequence of {'shortest', 'squash'}
+        shortest keeps the aspect and crops; squash does not; may be a list. By default: both.
+    rounds : int or sequence of int, default (100, 300, 1000)
+        Images of each round, ascending; may be a list.
+    keep : float, default 0.3333333333333333
+        Share of the forward passes that each round keeps.
+    apart : float, default 0.5
+        Share of the images that a race may use at most where there is no test split: the others
+        evaluate its choice.
+    budget : str, optional
+        Time limit for the race, such as 5m; what is tried then depends on the machine. By
+        default: no limit.
+    scoring : str, default 'balanced_accuracy'
+        One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
+        'neg_log_loss'. Score that decides the race.
+    cv : int, default 5
+        Number of folds in each round.
+    seed : int, default 0
+        Seed of the images drawn and of folds.
+    overwrite : bool, default False
+        Replace existing output.
+
+    Returns
+    -------
+    FinishedRace
+        With ``folder`` and ``results``.
+
+    Raises
+    ------
+    UsageError
+        An option is invalid, or the output exists and ``overwrite`` is not set.
+    FitError
+        Too few images or classes.
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`.
+
+    Examples
+    --------
+    >>> featx.race("photos/", output="race").results["winner"]           # doctest: +SKIP
+    >>> featx.fit("photos/", race="race")                                # doctest: +SKIP
     """
 
 def report(

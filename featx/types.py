@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # this module is loaded before numpy is needed
 
 __all__ = [
     "ARRAYS",
+    "AUTO_BACKBONE",
     "AUTO_LAYER",
     "DEFAULT_BACKBONE",
     "FULL_RANGE",
@@ -47,6 +48,8 @@ DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"
 #: What ``--layer`` takes beside the names of modules: the input of the classifier; every stage in
 #: one embedding; every stage and the pre-logits as embeddings among which a search chooses.
 PRE_LOGITS, STAGES_LAYER, AUTO_LAYER = "pre-logits", "stages", "auto"
+#: What ``--backbone`` takes for a fit on what wins a race.
+AUTO_BACKBONE = "auto"
 
 #: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
 FloatArray: TypeAlias = "NDArray[np.float64]"

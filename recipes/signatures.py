@@ -35,6 +35,7 @@ TYPES = {
     "ExtractConfig": "featx.config",
     "Extraction": "featx.extraction",
     "FinishedAudit": "featx.api.audit",
+    "FinishedRace": "featx.api.race",
     "Inspection": "featx.data.findings",
     "Model": "featx.artifact",
     "Path": "pathlib",

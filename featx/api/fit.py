@@ -38,6 +38,7 @@ from featx.fitting.gathering import describe_dataset, fitted_model, gather, labe
 from featx.fitting.groups import check_group_answer
 from featx.fitting.layers import one_embedding, side_by_side
 from featx.outputs import Claims, Used, claimed
+from featx.racing.choosing import RaceChoice, asks_for_race, choose_by_race
 from featx.reporting.card import card_of
 from featx.reporting.run_report import add_report
 from featx.reporting.summaries.curve import complete_curve
@@ -81,7 +82,7 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     return fit_dataset(RunConfig(data=data, extract=extract, fit=config))
 
 
-_OF_ARRAYS: LeaveOut = {FitConfig: frozenset({"concat", "heat_maps"})}
+_OF_ARRAYS: LeaveOut = {FitConfig: frozenset({"concat", "heat_maps", "race"})}
 
 
 @keywords(FitConfig, leave_out=_OF_ARRAYS)
@@ -180,6 +181,11 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
     """The fit itself, once the run's name is claimed."""
     manifest = labelled(open_data(config.data, keep=config.fit.kept_columns))
     claims.spare("the images", manifest.paths)
+    if asks_for_race(config):
+        _check_labels(manifest, config.fit)
+        config, chosen = choose_by_race(manifest, config)
+        extractions = extract_manifest(manifest, chosen.extract, allow_memory=True)
+        return _fit_extracted(config, manifest, extractions, folder, claims, started, chosen)
     extract = resolve_backbone(config.extract, compete=True)
     config = config.model_copy(update={"extract": extract})
     _check_before_reading(manifest, config)
@@ -215,9 +221,12 @@ def _fit_extracted(
     folder: Path,
     claims: Claims,
     started: float,
+    raced: RaceChoice | None = None,
 ) -> Run:
     """What follows on the embeddings: the search, the run, its page."""
     data = gather(extractions)
+    if raced is not None:
+        data = replace(data, apart=raced.apart(data.hashes, data.copy_codes))
     if config.fit.concat:
         data = data.joined()
     data = data.beside(side_by_side(extractions))
@@ -229,6 +238,8 @@ def _fit_extracted(
     )
     from featx.auditing.grouping_notes import grouping_notes  # with scipy: only where used
 
+    if raced is not None:
+        result.notes.append(raced.note(result.estimate))
     result.notes.extend(grouping_notes(manifest, extractions[0], seed=config.fit.seed))
     for note in result.notes:
         console.log(f"Note: {note}")
@@ -236,7 +247,7 @@ def _fit_extracted(
     if in_force is not None and in_force.warning is not None:
         console.warn(in_force.warning)
     chosen = one_embedding(resting_on(extractions, result.backbones), config.extract.cache)
-    results = _results_document(config, manifest, data, extractions, result, extracted_s)
+    results = _results_document(config, manifest, data, extractions, result, extracted_s, raced)
     model = fitted_model(config, chosen, result)
     target = config.fit.mlflow
     kept = {"name": folder.name, "mlflow": without_password(target)}
@@ -288,6 +299,7 @@ def _results_document(
     extractions: Sequence[Extraction],
     result: FitResult,
     extracted_s: float,
+    raced: RaceChoice | None,
 ) -> Results:
     curve = result.learning_curve
     document = {
@@ -299,6 +311,7 @@ def _results_document(
             scoring=config.fit.scoring,
             seed=config.fit.seed,
         ),
+        **({} if raced is None else {"race": raced.document}),
         "learning_curve": curve and complete_curve(curve, extractions[0].report),
         "dataset": describe_dataset(config.data.dataset, manifest, extractions[0], data.equal),
         "extraction": {e.name: {**e.document(), "failures": len(e.failures)} for e in extractions},

@@ -18,7 +18,7 @@ __all__ = [
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
     "Look at the data": ("inspect", "audit"),
-    "Make a model": ("extract", "fit", "finetune", "run"),
+    "Make a model": ("race", "extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "evaluate", "compare"),
     "Use the model": ("score", "export"),
     "Look after things": ("demo", "backbones", "cache", "doctor", "completion"),
@@ -42,6 +42,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "export": "Export",
     "score": "Output",
     "report": "Output",
+    "race": "Search",
 }
 
 _UNDER = {
@@ -62,7 +63,7 @@ HEADING_OF: Mapping[str, str] = {
 }
 
 _TAKES = {
-    "FOLDER": "root cache runs sort_into figures tensorboard folder",
+    "FOLDER": "root cache runs sort_into figures tensorboard folder race",
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
     "dataset",
     "RUN": "baseline from_run model",
@@ -120,7 +121,8 @@ _COMMANDS = {
     "html": ("report",), "view": ("report",), "plot": ("report",), "convert": ("export",),
     "onnx": ("export",), "openvino": ("export",), "deploy": ("export",), "save": ("export",),
     "models": ("backbones",), "networks": ("backbones",), "example": ("demo",),
-    "tutorial": ("demo",), "gc": ("cache",), "verify": ("cache",), "version": ("doctor",),
+    "tutorial": ("demo",), "screen": ("race",), "choose": ("race",),
+    "gc": ("cache",), "verify": ("cache",), "version": ("doctor",),
     "env": ("doctor",), "diagnose": ("doctor",), "config": ("run",), "pipeline": ("run",),
     "complete": ("completion",), "autocomplete": ("completion",),
 }  # fmt: skip

@@ -24,6 +24,7 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    RaceConfig,
     ReportConfig,
     ScoreConfig,
     parse_config,
@@ -40,6 +41,7 @@ _KEYWORD: dict[type[BaseModel], str] = {
     ExtractConfig: "extract",
     FitConfig: "fit",
     FinetuneConfig: "finetune",
+    RaceConfig: "race",
     ReportConfig: "report",
     ScoreConfig: "score",
 }
@@ -58,7 +60,7 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
-    ``score``, ``compare``, ``audit`` or ``report``. A required field becomes a positional
+    ``score``, ``compare``, ``audit``, ``race`` or ``report``. A required field becomes a positional
     argument. A flag left out keeps the configuration's own default. A field that several sections
     of one command have is one flag, given to each of them.
     """

@@ -51,7 +51,8 @@ class ExtractConfig(Section):
 
     backbone: list[str] = Field(
         default_factory=list,
-        description="timm:NAME, torchvision:NAME or featx:NAME; may be repeated. "
+        description="timm:NAME, torchvision:NAME or featx:NAME; may be repeated. For fit also "
+        "auto: those on this machine race first. "
         "[$FEATX_BACKBONE, else featx:lite0]",
     )
     weights: str | None = Field(

@@ -47,6 +47,11 @@ class FitConfig(Section):
     head: list[str] = Field(
         default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
     )
+    race: str | None = Field(
+        None,
+        description="Folder of a finished `featx race`: fit on what won it. Images that it drew "
+        "are trained on and not evaluated on. [no race]",
+    )
     concat: bool = Field(
         False, description="Also try the concatenated embeddings of all named backbones."
     )

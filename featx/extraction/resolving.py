@@ -10,15 +10,15 @@ from featx.backbones import recognise_backbone
 from featx.config import ExtractConfig, RunConfig, default_backbone
 from featx.data.manifest import Manifest
 from featx.data.valuerange import range_of_files
-from featx.errors import RunError
-from featx.types import ARRAYS, AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
+from featx.errors import RunError, UsageError
+from featx.types import ARRAYS, AUTO_BACKBONE, AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
 
-__all__ = ["resolve_backbone", "resolve_extract", "resolve_rerun"]
+__all__ = ["resolve_backbone", "resolve_extract", "resolve_range", "resolve_rerun"]
 
 
 def resolve_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     """The configuration with its backbone named and the range that ``auto`` means here."""
-    return _resolve_range(manifest, resolve_backbone(config))
+    return resolve_range(manifest, resolve_backbone(config))
 
 
 def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> ExtractConfig:
@@ -35,6 +35,11 @@ def resolve_backbone(config: ExtractConfig, *, compete: bool = False) -> Extract
         photographs; together they cost little more. Not where weights, poolings or layers are
         asked for, which belong to one network; ``--layer auto`` asks for those of both.
     """
+    if AUTO_BACKBONE in config.backbone:
+        raise UsageError(
+            "--backbone auto is for featx fit alone, and cannot be combined with other backbones.",
+            hint="`featx race DATASET` shows which backbone wins; name that one.",
+        )
     if config.backbone:
         return config
     if config.weights is not None:
@@ -90,7 +95,7 @@ def resolve_rerun(config: RunConfig, path: str | os.PathLike[str]) -> RunConfig:
     )
 
 
-def _resolve_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
+def resolve_range(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     """The configuration with the range that ``auto`` means for these images; else as it is.
 
     Images of the test split play no part.

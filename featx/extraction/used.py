@@ -38,6 +38,7 @@ def used_by(
         found += [("the file of --weights", extract.weights)]
     if isinstance(section, FitConfig):
         found.append(("the file of --costs", section.costs))
+        found.append(("the race", section.race))
     if isinstance(section, FinetuneConfig):
         found.append(("the run of --from", section.from_run))
     if not isinstance(model, Model):

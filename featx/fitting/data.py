@@ -59,6 +59,8 @@ class FitData:
         Whether these are rows of numbers that were given, and no embeddings of images.
     columns : mapping of str to ndarray of shape (n,), object
         Other columns that were asked for: text, or None where an image has no value.
+    apart : ndarray of shape (n,), bool, optional
+        Images that chose among embeddings, as a race does: trained on, and never evaluated on.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -72,6 +74,7 @@ class FitData:
     sets: Sequence[tuple[str, ...]] = ()
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    apart: BoolArray | None = None
 
     @cached_property
     def copy_codes(self) -> IntArray:
@@ -170,6 +173,7 @@ class Part:
     sets : sequence of tuple of str, default ()
     given : bool, default False
     columns : mapping of str to ndarray of shape (n,), object
+    apart : ndarray of shape (n,), bool, optional
         As in `FitData`.
     """
 
@@ -184,6 +188,7 @@ class Part:
     sets: Sequence[tuple[str, ...]] = ()
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    apart: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -219,6 +224,7 @@ class Part:
             sets=self.sets,
             given=self.given,
             columns={name: values[rows] for name, values in self.columns.items()},
+            apart=None if self.apart is None else self.apart[rows],
         )
 
     @cached_property

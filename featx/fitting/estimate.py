@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,12 +17,12 @@ from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
 from featx.fitting.group_note import group_note
 from featx.fitting.groups import (
-    GroupedImages,
     GroupRule,
     describe_groups,
     fit_group_answers,
     group_notes,
 )
+from featx.fitting.held import HeldOut, pool
 from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
@@ -32,8 +31,7 @@ from featx.fitting.sites import leave_out_sites
 from featx.fitting.training import pipeline_outputs
 from featx.runs.estimates import Estimate
 from featx.stats.intervals import describe_predictions
-from featx.stats.operating import Evaluated
-from featx.types import SITES, FloatArray, IntArray
+from featx.types import SITES
 
 __all__ = [
     "Evaluation",
@@ -67,73 +65,12 @@ CV_CHOSEN = (
     "the search's own folds, pooled; the best of several candidates was selected on them, so the "
     "number is too high on average"
 )
+RACED = "; images that the race drew to choose the embedding are trained on and not evaluated on"
 CV_UNCHOSEN = "cross-validation; with a single candidate, no selection took place"
 IMAGE_LEVEL = (
     "cross-validation of the chosen candidate with groups ignored, for comparison: not an estimate "
     "for new groups"
 )
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Predictions for images that the predicting classifier was not fitted on."""
-
-    # ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
-    # ``repeated-1`` and so on, ``test`` or ``holdout``
-    split: str
-    part: Part
-    fold: IntArray  # shape (n,), int64; -1 in the test split and in what was held out
-    proba: FloatArray  # shape (n, n_classes)
-    # shape (n,), int64; predicted classes where they are not the likeliest ones
-    decided: IntArray | None = None
-
-    @property
-    def n_folds(self) -> int | None:
-        """Folds, each predicted by another classifier; None where one predicted all."""
-        return int(self.fold.max()) + 1 or None
-
-    @property
-    def y_pred(self) -> IntArray:
-        """Predicted classes as indices."""
-        if self.decided is not None:
-            return self.decided
-        return np.asarray(self.proba.argmax(axis=1))
-
-    @property
-    def grouped(self) -> GroupedImages:
-        """The same, as answers for groups are made of them."""
-        return GroupedImages(self.part, self.proba, self.y_pred, self.fold)
-
-
-class Pooled(NamedTuple):
-    """Several predictions of the same images, one after the other."""
-
-    y: IntArray
-    units: IntArray  # an image's predictions share one
-    proba: FloatArray
-    y_pred: IntArray
-    n_folds: int | None
-    fold: IntArray
-    repeat: IntArray
-
-    @property
-    def evaluated(self) -> Evaluated:
-        """As rates of cutoffs are computed."""
-        return Evaluated(self.y, self.proba, self.units, self.fold, self.repeat)
-
-
-def pool(held: Sequence[HeldOut]) -> Pooled:
-    """Pool predictions of the same images, as several partitions give them."""
-    part = held[0].part
-    return Pooled(
-        np.tile(part.y, len(held)),
-        np.tile(part.components, len(held)),
-        np.concatenate([h.proba for h in held]),
-        np.concatenate([h.y_pred for h in held]),
-        held[0].n_folds,
-        np.concatenate([h.fold for h in held]),
-        np.repeat(np.arange(len(held)), len(part)),
-    )
 
 
 @dataclass(frozen=True)
@@ -212,7 +149,7 @@ def evaluate(
     there are groups ``image_level``: the estimate of folds that ignore them.
     """
     notes: list[str] = []
-    free = explorer.free
+    free, raced = explorer.free, search.part.apart is not None
     out_of_fold = held_out(search, [chosen] * search.data.n_folds, "oof")
     if test is not None:
         evaluated = [_tested(search, test, chosen, out_of_fold, refits, calibration)]
@@ -224,16 +161,19 @@ def evaluate(
         choices = _site_choices(search, left_out, explorer, chosen, config)
         run_trials(left_out, list(dict.fromkeys(choices)), label="Sites")
         evaluated, method = [held_out(left_out, choices, SITES)], SITES
-    elif config.estimate in {"auto", "nested"} and not free:
+    elif config.estimate in {"auto", "nested"} and (raced or not free):
         evaluated, method = _nested_or_note(search, explorer, chosen, config, notes), "nested"
     else:
         evaluated, method = [], "cv"
-    cv = CV_UNCHOSEN if free else CV_CHOSEN
+    if test is None:
+        evaluated = [held.unseen() for held in evaluated]
+    cv = CV_UNCHOSEN if free and not raced else CV_CHOSEN
     groups = _group_rule(search, out_of_fold, config)
     estimates = {"cv": describe_held([out_of_fold], "cv", cv, config, groups)}
     if evaluated:
         unchosen = free and method == "repeated"
         description = REPEATED_UNCHOSEN if unchosen else DESCRIPTIONS[method]
+        description += RACED if raced and test is None else ""
         estimates[method] = describe_held(evaluated, method, description, config, groups)
     else:
         method = "cv"

@@ -76,12 +76,13 @@ def near_copies_of(
             judged=held.split, images=0, near=0, accuracy_near=None, accuracy_others=None
         )
     apart = held.split in {"test", "holdout"}
+    rows = np.arange(len(held.part)) if held.rows is None else np.flatnonzero(held.rows)
+    held = held.whole or held
     asked = held.part.embeddings(backbones) if apart else known
     # an image is not compared with those of its own fold: they were not trained on
     fold = np.full(len(part), -2) if apart else held.fold
-    n = int(min(len(asked), max(FEWEST, MOST_PRODUCTS / max(1, known.size))))
-    rows = np.arange(len(asked))
-    if n < len(asked):
+    n = int(min(len(rows), max(FEWEST, MOST_PRODUCTS / max(1, known.size))))
+    if n < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], part, (fold, held.fold[rows]))
     right = (held.y_pred == held.part.y)[rows]

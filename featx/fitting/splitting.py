@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.data.copies import DARK, alike_sentence, copies_sentence, embeddings_alike
-from featx.data.splits import hash_codes, hold_out
+from featx.data.splits import count_classes, hash_codes, hold_out
 from featx.errors import FitError
 from featx.files import printable
 from featx.fitting.data import FitData, Part
 from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import BoolArray, IntArray
 
-__all__ = ["hold_out_part", "split_data"]
+__all__ = ["hold_out_part", "split_data", "too_few_apart"]
 
 
 def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
@@ -58,7 +58,6 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     reads_test = use_test and in_test.any()
     check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
     groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
-
     part = Part(
         X=data.X,
         y=np.searchsorted(classes, np.asarray(data.y)),
@@ -71,6 +70,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         sets=tuple(data.sets),
         given=data.given,
         columns=data.columns,
+        apart=data.apart,
     )
     training = part.take(kept)
     _check_finite_views(training)
@@ -101,7 +101,22 @@ def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, l
         See `featx.data.splits.hold_out`.
     """
     held, notes = hold_out(part.y, part.components, part.classes, share=share, seed=seed)
+    if part.apart is None:
+        return part.take(~held), part.take(held), notes
+    # what chose the embedding is trained on instead
+    held &= ~part.apart
+    if len(np.unique(part.y[held])) < 2:
+        raise too_few_apart(part.y[held], part.classes)
     return part.take(~held), part.take(held), notes
+
+
+def too_few_apart(y: IntArray, classes: list[str]) -> FitError:
+    """Of a race that has left fewer than two classes to evaluate on."""
+    return FitError(
+        f"The race drew all images but {count_classes(y, classes) or 'none'}: fewer than two "
+        "classes are left to evaluate on.",
+        hint="Race with a smaller --apart or smaller --rounds.",
+    )
 
 
 def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:

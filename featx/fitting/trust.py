@@ -227,10 +227,12 @@ def _novelty(
         novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
     part = evaluated[0].part
-    if part is search.part:
+    whole = evaluated[0].whole or evaluated[0]
+    if whole.part is search.part:
         fold = search.data.fold
         limits = [alarm_limit(scores[fold != f], config.ood_rate) for f in range(fold.max() + 1)]
         alarms = scores > np.array(limits)[fold]
+        alarms = alarms if evaluated[0].rows is None else alarms[evaluated[0].rows]
     else:
         tested = part.embeddings(chosen.setup.backbones)
         alarms = novelty.scores(pipeline[:1].transform(tested)) > limit

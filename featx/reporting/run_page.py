@@ -45,6 +45,7 @@ from featx.reporting.learning_figures import learning_figures
 from featx.reporting.map import MapLayout, map_blocks
 from featx.reporting.methods import methods_text
 from featx.reporting.operating import operating_blocks
+from featx.reporting.race_page import race_chapter
 from featx.reporting.sentences import asked, compared, trusted
 from featx.reporting.tables import (
     candidate_blocks,
@@ -91,6 +92,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Chapter("found", "What was found", [Points(run_verdict(subject.results), "verdict")]),
         *(evaluation_chapters(subject.results) if evaluated else ()),
         Chapter("data", "Data", list(_data(subject))),
+        Chapter("race", "Race before the fit", race_chapter(subject.results)),
         Chapter("candidates", "Candidates", list(_candidates(subject))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
         Chapter("by", "By site and other columns", list(_by(subject, drawn))),

@@ -22,6 +22,7 @@ from featx.runs.estimates import Estimate, NearCopies, Trusted
 from featx.runs.evaluated import ModelEvaluation
 from featx.runs.extracted import Cost, Dataset, Extracted
 from featx.runs.operating import OperatingPoints
+from featx.runs.raced import Race
 from featx.runs.record import Record
 from featx.runs.search import Candidate, Comparisons, Search
 from featx.runs.tuning import Finetuning
@@ -59,6 +60,7 @@ class Results(Record):
     evaluation: ModelEvaluation | None = None
     by: list[ByColumn] = Field(default_factory=list)
     sites: Sites | None = None
+    race: Race | None = None
     near_copies: NearCopies | None = None
     learning_curve: LearningCurve | None = None
     temperature: float | None = None

@@ -23,6 +23,7 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    RaceConfig,
     ReportConfig,
     ScoreConfig,
 )
@@ -39,6 +40,7 @@ SECTIONS = {
     "finetune": (DatasetConfig, FinetuneConfig),
     "fit": (DatasetConfig, ExtractConfig, FitConfig),
     "inspect": (DatasetConfig,),
+    "race": (DatasetConfig, RaceConfig),
     "report": (ReportConfig,),
     "score": (ScoreConfig,),
 }

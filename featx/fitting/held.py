@@ -1,0 +1,95 @@
+"""Predictions for images that the predicting classifier was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from featx.fitting.data import Part
+from featx.fitting.groups import GroupedImages
+from featx.fitting.splitting import too_few_apart
+from featx.stats.operating import Evaluated
+from featx.types import BoolArray, FloatArray, IntArray
+
+__all__ = ["HeldOut", "Pooled", "pool"]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions for images that the predicting classifier was not fitted on."""
+
+    # ``oof`` (out-of-fold of the chosen trial), ``nested`` (out-of-fold of nested searches),
+    # ``repeated-1`` and so on, ``test`` or ``holdout``
+    split: str
+    part: Part
+    fold: IntArray  # shape (n,), int64; -1 in the test split and in what was held out
+    proba: FloatArray  # shape (n, n_classes)
+    # shape (n,), int64; predicted classes where they are not the likeliest ones
+    decided: IntArray | None = None
+    # all of them, where these are only some of the images of a search, and which: a mask
+    whole: HeldOut | None = None
+    rows: BoolArray | None = None
+
+    def unseen(self) -> HeldOut:
+        """Without the images that chose among embeddings."""
+        if self.part.apart is None:
+            return self
+        rows = ~self.part.apart
+        part = self.part.take(rows)
+        if len(np.unique(part.y)) < 2:
+            raise too_few_apart(part.y, part.classes)
+        decided = None if self.decided is None else self.decided[rows]
+        return HeldOut(
+            self.split, part, self.fold[rows], self.proba[rows], decided, whole=self, rows=rows
+        )
+
+    @property
+    def n_folds(self) -> int | None:
+        """Folds, each predicted by another classifier; None where one predicted all."""
+        return int(self.fold.max()) + 1 or None
+
+    @property
+    def y_pred(self) -> IntArray:
+        """Predicted classes as indices."""
+        if self.decided is not None:
+            return self.decided
+        return np.asarray(self.proba.argmax(axis=1))
+
+    @property
+    def grouped(self) -> GroupedImages:
+        """The same, as answers for groups are made of them."""
+        return GroupedImages(self.part, self.proba, self.y_pred, self.fold)
+
+
+class Pooled(NamedTuple):
+    """Several predictions of the same images, one after the other."""
+
+    y: IntArray
+    units: IntArray  # an image's predictions share one
+    proba: FloatArray
+    y_pred: IntArray
+    n_folds: int | None
+    fold: IntArray
+    repeat: IntArray
+
+    @property
+    def evaluated(self) -> Evaluated:
+        """As rates of cutoffs are computed."""
+        return Evaluated(self.y, self.proba, self.units, self.fold, self.repeat)
+
+
+def pool(held: Sequence[HeldOut]) -> Pooled:
+    """Pool predictions of the same images, as several partitions give them."""
+    part = held[0].part
+    return Pooled(
+        np.tile(part.y, len(held)),
+        np.tile(part.components, len(held)),
+        np.concatenate([h.proba for h in held]),
+        np.concatenate([h.y_pred for h in held]),
+        held[0].n_folds,
+        np.concatenate([h.fold for h in held]),
+        np.repeat(np.arange(len(held)), len(part)),
+    )

@@ -1,0 +1,115 @@
+"""A race over the images of a data set, from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from featx import console
+from featx.config import ExtractConfig, RaceConfig
+from featx.data.manifest import Manifest
+from featx.durations import read_seconds
+from featx.errors import FitError, UsageError
+from featx.racing.document import race_document
+from featx.racing.extracted import Images
+from featx.racing.rounds import RaceOutcome, Rules, race, round_sizes
+from featx.racing.streams import plan_streams
+
+__all__ = ["Raced", "run_race", "winning"]
+
+FEWEST = 20  # images that a race needs
+
+
+@dataclass(frozen=True)
+class Raced:
+    """A finished race and its document."""
+
+    found: RaceOutcome
+    document: dict[str, Any]
+
+
+def run_race(
+    manifest: Manifest, extract: ExtractConfig, config: RaceConfig, *, source: str
+) -> Raced:
+    """Race what the settings name over the labelled images of a data set.
+
+    Images of the test split take no part. Without one at most the share ``config.apart`` of the
+    images does; the others are left to evaluate what wins.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With labels.
+    extract : ExtractConfig
+        With its range resolved. The winner's embeddings of the images drawn are in its cache.
+    config : RaceConfig
+    source : str
+        What the data set is called in the document.
+
+    Raises
+    ------
+    FitError
+        Too few images or classes to race on.
+    UsageError, BackboneError, StoreError
+        A backbone cannot be built, or the cache fails.
+    """
+    if extract.limit is not None:
+        manifest = manifest.head(extract.limit)
+    n, has_test = len(manifest), any(row.split == "test" for row in manifest.rows)
+    rows = tuple(r for r in manifest.rows if r.split != "test" and r.label is not None)
+    drawable = replace(manifest, rows=rows)
+    sizes = round_sizes(config.rounds, len(rows), share=1.0 if has_test else config.apart)
+    classes = sorted({str(row.label) for row in rows})
+    if len(classes) < 2 or sizes[-1] < FEWEST:
+        raise FitError(
+            f"A race draws {console.counted(sizes[-1], 'image')} of {len(rows):,} here, in "
+            f"{console.counted(len(classes), 'class')}: it needs {FEWEST} images and 2 classes.",
+            hint="Name the backbone with --backbone instead, or label more images.",
+        )
+    streams = plan_streams(config, extract)
+    images = Images(drawable, extract.model_copy(update={"limit": None}))
+    rules = Rules(
+        sizes,
+        config.keep,
+        config.scoring,
+        config.cv,
+        config.seed,
+        None if config.budget is None else read_seconds(config.budget),
+    )
+    y = np.array([classes.index(str(row.label)) for row in rows], np.int64)
+    found = race(streams, images, y, _groups(drawable), rules, tell=console.log)
+    images.keep_together(found.winner.stream, found.winner.best.outputs)
+    document = race_document(found, config, source=source, images=len(rows), n=n)
+    return Raced(found, document)
+
+
+def _groups(manifest: Manifest) -> np.ndarray:
+    """A number for each image that those of its group share."""
+    names = [row.group or f"\0{i}" for i, row in enumerate(manifest.rows)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def winning(document: dict[str, Any], extract: ExtractConfig) -> ExtractConfig:
+    """The settings that extract what won a race.
+
+    Raises
+    ------
+    UsageError
+        The document names no layers.
+    """
+    winner = document["winner"]
+    layers = list(winner["layers"])
+    if not layers:
+        raise UsageError("The race has no winner: its budget ended before the first round.")
+    return extract.model_copy(
+        update={
+            "backbone": [winner["backbone"]],
+            "weights": winner["weights"],
+            "size": winner["size_px"],
+            "resize": winner["resize"],
+            "layer": [] if layers == ["pre-logits"] else layers,
+            "pooling": [],
+        }
+    )

@@ -1,0 +1,115 @@
+"""What each embedding of a forward pass scores on a few images, by a ridge regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featx.racing.ridge import SHARES, out_of_fold
+from featx.stats.intervals import resampled_scores
+from featx.stats.losses import log_losses
+from featx.stats.metrics import fold_score
+from featx.types import FloatArray, IntArray
+
+__all__ = ["Drawn", "ScoredLayers", "score_sets"]
+
+SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # that scores are multiplied by to become logits
+UNWEIGHTED = {"accuracy", "f1_weighted", "neg_log_loss"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The images of a round.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int64
+        Classes from 0.
+    fold, units : ndarray of shape (n,), int64
+        The fold that tests each image; what is drawn together in a bootstrap.
+    n_classes : int
+    """
+
+    y: IntArray
+    fold: IntArray
+    units: IntArray
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class ScoredLayers:
+    """One embedding on the images of one round.
+
+    Parameters
+    ----------
+    outputs : tuple of str
+        The layers that lie side by side in it.
+    n_features : int
+    value : float
+        The score of its out-of-fold predictions at the best penalty.
+    proba : ndarray of shape (n, n_classes)
+        Those predictions.
+    """
+
+    outputs: tuple[str, ...]
+    n_features: int
+    value: float
+    proba: FloatArray
+
+    def samples(self, scoring: str, drawn: Drawn, seed: int) -> FloatArray:
+        """Its score on resamples of the images, the same for all embeddings."""
+        return resampled_scores(scoring, drawn.y, self.proba, drawn.units, seed=seed)
+
+    @cached_property
+    def layers(self) -> str:
+        """The layers in words."""
+        return ", ".join(self.outputs)
+
+
+def score_sets(
+    X: Mapping[str, NDArray[np.float32]],
+    sets: Sequence[tuple[str, ...]],
+    drawn: Drawn,
+    scoring: str,
+) -> list[ScoredLayers]:
+    """Each set of outputs, the best first.
+
+    Of equal ones the narrower comes first.
+    """
+    found = []
+    for outputs in sets:
+        columns = [X[name] for name in outputs]
+        joined = columns[0] if len(columns) == 1 else np.hstack(columns)
+        found.append(_scored(outputs, joined, drawn, scoring))
+    return sorted(found, key=lambda scored: (-scored.value, scored.n_features))
+
+
+def _scored(
+    outputs: tuple[str, ...], X: NDArray[np.float32], drawn: Drawn, scoring: str
+) -> ScoredLayers:
+    balanced = scoring not in UNWEIGHTED
+    tried = []
+    for scores in out_of_fold(X, drawn.y, drawn.fold, drawn.n_classes, balanced=balanced):
+        proba = _probabilities(scores, drawn.y)
+        tried.append((fold_score(scoring, drawn.y, proba), proba))
+    assert len(tried) == len(SHARES)
+    value, proba = max(tried, key=lambda each: each[0])
+    return ScoredLayers(outputs, X.shape[1], float(value), proba)
+
+
+def _probabilities(scores: FloatArray, y: IntArray) -> FloatArray:
+    """A softmax of the scores, as sharp as gives the smallest log loss.
+
+    One number for all images: the order of the classes of an image stays as it is.
+    """
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    tried = []
+    for sharpness in SHARPNESS:
+        proba = np.exp(sharpness * shifted)
+        proba /= proba.sum(axis=1, keepdims=True)
+        tried.append((float(log_losses(y, proba).mean()), proba))
+    return min(tried, key=lambda each: each[0])[1]

@@ -1,0 +1,164 @@
+"""The rounds of a race, over made embeddings whose best is known and whose costs are counted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from featx.errors import FitError
+from featx.racing.rounds import Forwarded, Rules, race, round_sizes
+from featx.racing.streams import Stream, sets_of
+
+N, CLASSES = 600, 3
+RULES = Rules((60, 180, 400), 1 / 3, "accuracy", 5, 0)
+
+
+@dataclass
+class Made:
+    """Streams of any distance between classes; each image costs a second."""
+
+    distances: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
+    unreadable: frozenset[int] = frozenset()
+    now: float = 0.0
+    asked: dict[str, list[int]] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.y = rng.permutation(np.arange(N) % CLASSES)
+        names = [hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(N)]
+        self.hashes = np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
+        noise = {name: rng.normal(size=(N, 8)) for name in self.distances}
+        self.X = {
+            name: (noise[name] + distance * np.eye(8)[self.y]).astype(np.float32)
+            for name, distance in self.distances.items()
+        }
+
+    def streams(self) -> list[Stream]:
+        return [Stream(name, None, 32, "squash") for name in self.distances]
+
+    def embed(self, stream: Stream, rows: np.ndarray) -> Forwarded:
+        name = stream.backbone
+        known = set(self.asked.setdefault(name, []))
+        new = [row for row in rows.tolist() if row not in known]
+        self.asked[name] += new
+        each = self.seconds.get(name, 1.0)
+        self.now += each * len(new)
+        ok = np.array([row not in self.unreadable for row in rows])
+        X = self.X[name][rows[ok]]
+        return Forwarded({"s:avg": X, "pre-logits": X[:, :1]}, ok, self.hashes[rows], len(new),
+                        each * len(new), each)  # fmt: skip
+
+    def forget(self, stream: Stream) -> None:
+        self.forgotten.append(stream.backbone)
+
+    def clock(self) -> float:
+        return self.now
+
+
+def run(made: Made, rules: Rules = RULES, groups: np.ndarray | None = None):
+    return race(made.streams(), made, made.y, np.arange(N) if groups is None else groups, rules)
+
+
+def test_the_best_wins_and_the_hopeless_are_embedded_once_only() -> None:
+    made = Made({"bad": 0.2, "worse": 0.0, "good": 3.0, "fair": 1.0, "poor": 0.4, "none": 0.0})
+    found = run(made)
+    assert found.winner.stream.backbone == "good"
+    assert found.winner.best.outputs == ("s:avg",)
+    assert {name: len(rows) for name, rows in made.asked.items()} == {
+        "bad": 60, "worse": 60, "none": 60, "poor": 60, "fair": 60, "good": 400,
+    }  # fmt: skip
+    assert set(made.forgotten) == set(made.distances) - {"good"}
+    assert all(runner.behind["high"] < 0 for runner in found.runners[1:])
+
+
+def test_rounds_are_nested_and_no_image_is_asked_for_twice() -> None:
+    made = Made({"a": 1.0, "b": 1.0, "c": 1.0})
+    found = run(made, Rules((60, 180, 400), 0.9, "accuracy", 5, 3))
+    assert found.sizes == [60, 180, 400]
+    for rows in made.asked.values():
+        assert len(rows) == len(set(rows))
+        assert set(rows) <= set(found.rows.tolist())
+
+
+def test_the_same_seed_gives_the_same_race() -> None:
+    first, again = (run(Made({"a": 0.6, "b": 0.7, "c": 0.5})) for _ in range(2))
+    assert [r.stream for r in first.runners] == [r.stream for r in again.runners]
+    assert [r.score for r in first.runners] == [r.score for r in again.runners]
+    np.testing.assert_array_equal(first.rows, again.rows)
+
+
+def test_groups_are_drawn_whole() -> None:
+    groups = np.arange(N) // 5
+    found = run(Made({"a": 1.0, "b": 1.0}), groups=groups)
+    drawn = np.isin(np.arange(N), found.rows)
+    assert all(len(set(drawn[groups == g])) == 1 for g in range(N // 5))
+
+
+def test_a_budget_is_kept_and_the_leader_wins_what_is_left() -> None:
+    made = Made({"a": 0.5, "b": 2.0, "c": 1.9, "d": 1.8})
+    free = run(made).elapsed_s
+    short = Made(made.distances)
+    found = run(short, Rules((60, 180, 400), 0.75, "accuracy", 5, 0, budget_s=400))
+    assert found.ended_by_budget
+    assert found.elapsed_s <= 400 < free + 400
+    assert found.winner.scored
+    assert found.winner.why == ""
+    assert any("budget" in runner.why for runner in found.runners)
+
+
+def test_a_budget_below_the_first_round_begins_what_it_can() -> None:
+    made = Made({"a": 0.5, "b": 2.0, "c": 1.9})
+    found = run(made, Rules((60, 180), 0.5, "accuracy", 5, 0, budget_s=70))
+    assert found.winner.stream.backbone == "a"
+    assert [r.why for r in found.runners[1:]] == ["budget, before it began"] * 2
+    assert list(made.asked) == ["a"]
+
+
+def test_equal_embeddings_race_once() -> None:
+    made = Made({"a": 2.0, "b": 0.1, "twin": 0.0})
+    made.X["twin"] = made.X["a"]
+    found = run(made)
+    twin = next(r for r in found.runners if r.stream.backbone == "twin")
+    assert twin.why == "the same embeddings as a, 32 px, squash"
+    assert twin.behind["value"] == 0
+    assert len(made.asked["twin"]) == 60
+
+
+def test_unreadable_images_are_left_out_for_everyone() -> None:
+    made = Made({"a": 2.0, "b": 1.9}, unreadable=frozenset(range(0, N, 7)))
+    found = run(made)
+    assert found.sizes[0] < 60
+    assert len(found.hashes) == found.sizes[-1] < len(found.rows)
+    with pytest.raises(FitError, match="could be read"):
+        run(Made({"a": 2.0}, unreadable=frozenset(range(N))))
+
+
+@pytest.mark.parametrize(
+    ("asked", "n", "share", "sizes"),
+    [
+        ([100, 300, 1000], 5000, 0.5, [100, 300, 1000]),
+        ([100, 300, 1000], 1500, 0.5, [100, 300, 750]),
+        ([100, 300, 1000], 351, 0.5, [100, 175]),
+        ([100, 300, 1000], 60, 0.5, [30]),
+        ([1000, 100], 5000, 1.0, [100, 1000]),
+        ([100, 110], 5000, 1.0, [110]),
+    ],
+)
+def test_round_sizes(asked, n, share, sizes) -> None:
+    assert round_sizes(asked, n, share=share) == sizes
+
+
+def test_layers_compete_alone_by_pooling_and_together() -> None:
+    outputs = ["s1:avg", "s2:avg", "s1:max", "s2:max", "pre-logits"]
+    assert sets_of(outputs) == [
+        *((name,) for name in outputs),
+        ("s1:avg", "s2:avg"),
+        ("s1:max", "s2:max"),
+        tuple(outputs),
+    ]
+    assert sets_of(["pre-logits"]) == [("pre-logits",)]
