@@ -3,8 +3,9 @@
 `LabellingSession` is what the page and the commands stand on.
 """
 
-from featx.labelling.judging import CurvePoint, LabellingProgress, RandomEstimate
+from featx.labelling.judging import CurvePoint, RandomEstimate
 from featx.labelling.log import LabelEvent, LabelLog
+from featx.labelling.progress import LabellingProgress
 from featx.labelling.session import LabellingSession, LabelSuggestion, log_beside
 
 __all__ = [

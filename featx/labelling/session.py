@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.embedding import extract_manifest
 from featx.files import printable
-from featx.labelling.choosing import choose, random_order
+from featx.labelling.choosing import Known, choose, random_order, unit_rows
 from featx.labelling.head import QuickHead, Space, codes_of
-from featx.labelling.judging import LabellingProgress
+from featx.labelling.judging import Evidence, Judgement, judge
 from featx.labelling.log import Action, Chosen, LabelEvent, LabelLog
+from featx.labelling.progress import LabellingProgress, summarise
 
 __all__ = ["LabelSuggestion", "LabellingSession", "log_beside"]
 
@@ -88,16 +90,20 @@ class LabellingSession:
         self.seed, self.random_share, self.batch, self.enough = seed, random_share, batch, enough
         self.copies = np.arange(len(self.ids)) if copies is None else copies
         self._at = {id: row for row, id in enumerate(self.ids)}
-        self._space = Space(X, seed)
+        self._space = Space.of(X, seed)
         self._order = random_order(self.ids, seed)
         self._guard = threading.RLock()
-        self._head: QuickHead | None = None
-        self._proba: NDArray[np.float32] | None = None
         self._fitted: dict[str, str] = {}
+        self._known = Known(self._space.Z, None, np.empty(0, np.int64), np.empty(0, np.int64))
         self._classes: list[str] = []
+        self._judged: tuple[object, Judgement] = (None, Judgement())
         self._shown: dict[str, tuple[Chosen, int]] = {}
-        self._batches = max((event.batch for event in log.events()), default=0)
         self._steps: list[str] = []
+        events = log.events()
+        self._batches = max((event.batch for event in events), default=0)
+        asked = {event.id for event in events if event.chosen == "random"}
+        places = [i for i, row in enumerate(self._order) if self.ids[row] in asked]
+        self._n_drawn = places[-1] + 1 if places else 0  # of the random order, handed out so far
 
     @classmethod
     def open(
@@ -160,21 +166,34 @@ class LabellingSession:
 
         Images that were labelled, skipped, unsure or excluded do not come again.
         """
+        n = self.batch if n is None else n
         with self._guard:
-            proba = self._refit()
-            n = self.batch if n is None else n
+            self._refit()
             self._batches += 1
             rng = np.random.default_rng([self.seed, self._batches])
             free = self._free()
-            n_random = min(round(self.random_share * n), int(free.sum()))
-            drawn = [row for row in self._order if free[row]][:n_random]
+            drawn = self._draw(free, round(self.random_share * n))
             free[drawn] = False
-            chosen = choose(proba, free, n - len(drawn), rng)
-            rows = np.concatenate([np.array(drawn, np.int64), chosen.rows])
+            chosen = choose(self._known, free, n - len(drawn), rng)
+            rows = np.concatenate([drawn, chosen.rows])
             reasons: list[Chosen] = ["random" for _ in drawn]
             reasons += chosen.reasons
             mixed = rng.permutation(len(rows))
             return self._suggest(rows[mixed], [reasons[i] for i in mixed], self._batches)
+
+    def _draw(self, free: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
+        """The next ``n`` of the random order, after those that were shown and not decided on.
+
+        One that has a label already costs none: it joins the random part as it is. So the random
+        part is always the first images of the order, whatever was chosen beside it.
+        """
+        left = [row for row in self._order[: self._n_drawn] if free[row]][:n]
+        end = self._n_drawn + n - len(left)
+        left += [row for row in self._order[self._n_drawn : end] if free[row]]
+        self._n_drawn = min(end, len(self._order))
+        rows = np.array(left, np.int64)
+        first = np.unique(self.copies[rows], return_index=True)[1]  # of exact copies, one
+        return rows[np.sort(first)]
 
     def similar(self, ids: Sequence[str], n: int = 24) -> list[LabelSuggestion]:
         """The images without a decision that are most like these, the nearest first."""
@@ -182,10 +201,8 @@ class LabellingSession:
             rows = self._rows(ids)
             free = self._free()
             free[rows] = False
-            X = self._space.X
-            norms = np.maximum(np.linalg.norm(X, axis=1), 1e-12)
-            unit = X[rows] / norms[rows, None]
-            closeness = (X @ unit.T / norms[:, None]).max(axis=1)
+            unit = unit_rows(self._space.Z)
+            closeness = (unit @ unit[rows].T).max(axis=1)
             closeness[~free] = -np.inf
             nearest = np.argsort(-closeness, kind="stable")[: min(n, int(free.sum()))]
             return self._suggest(nearest, ["similar"] * len(nearest), self._batches)
@@ -229,25 +246,44 @@ class LabellingSession:
         """The classes in the order in which they were named."""
         return self.log.classes()
 
-    def progress(self) -> LabellingProgress:
-        """How far the labelling is; see `LabellingProgress`."""
+    def progress(self, *, judged: bool = True) -> LabellingProgress:
+        """How far the labelling is.
+
+        Parameters
+        ----------
+        judged : bool, default True
+            False leaves out the estimate and the curve, which take up to some seconds where they
+            are not known yet. Labels can be given meanwhile.
+        """
         with self._guard:
             decisions = {id: e for id, e in self.log.decisions().items() if id in self._at}
-            done = [e.action for e in decisions.values()]
-            labelled = [e for e in decisions.values() if e.action == "label"]
+            labels = {id: str(e.label) for id, e in decisions.items() if e.action == "label"}
+            evidence = self._evidence(labels)
+            key, found = self._judged
             counts = dict.fromkeys(self.classes(), 0)
-            for event in labelled:
-                counts[str(event.label)] += 1
-            return LabellingProgress(
-                n_images=len(self.ids),
-                n_labelled=len(labelled),
-                n_random=sum(e.chosen == "random" for e in labelled),
-                n_skipped=done.count("skip"),
-                n_unsure=done.count("unsure"),
-                n_excluded=done.count("exclude"),
-                classes=counts,
-                sentence=f"{len(labelled):,} of {len(self.ids):,} images labelled.",
-            )
+        state = (labels, self._n_drawn)
+        if judged and state != key:
+            found = judge(evidence)
+            with self._guard:
+                self._judged = (state, found)
+        for label in labels.values():
+            counts[label] += 1
+        return summarise(
+            Counter(event.action for event in decisions.values()),
+            counts,
+            found if judged else Judgement(),
+            n_images=len(self.ids),
+            n_random=int(evidence.drawn.sum()),
+            enough=self.enough,
+        )
+
+    def _evidence(self, labels: dict[str, str]) -> Evidence:
+        """The labels as they are judged; what is drawn at random is known by its place."""
+        drawn = np.zeros(len(self.ids), bool)
+        drawn[self._order[: self._n_drawn]] = True
+        rows = self._rows(list(labels))
+        y = codes_of(list(labels.values()), sorted(set(labels.values())))
+        return Evidence(self._space, rows, y, drawn[rows], self.copies[rows], self.seed)
 
     def export(self, csv: str | os.PathLike[str], *, overwrite: bool = False) -> int:
         """Write the labels as a manifest that `featx.fit` takes; how many rows it has."""
@@ -280,28 +316,27 @@ class LabellingSession:
     def _suggest(
         self, rows: NDArray[np.int64], reasons: Sequence[Chosen], batch: int
     ) -> list[LabelSuggestion]:
-        classes, found = self._classes, []
+        found, known = [], self._known.proba
         for row, reason in zip(rows.tolist(), reasons, strict=True):
-            p = {} if self._proba is None else self._proba[row].tolist()
-            proba = dict(zip(classes, p, strict=True)) if p else {}
+            p = [] if known is None else known[row].tolist()
+            proba = dict(zip(self._classes, p, strict=True)) if p else {}
             best = max(proba, key=proba.__getitem__) if proba else None
             self._shown[self.ids[row]] = (reason, batch)
             found.append(LabelSuggestion(self.ids[row], self.paths[row], reason, best, proba))
         return found
 
-    def _refit(self) -> NDArray[np.float32] | None:
+    def _refit(self) -> None:
         """Fit the head on the labels there are now and score all images."""
         labels = {id: label for id, label in self.log.labels().items() if id in self._at}
         if labels == self._fitted:
-            return self._proba
+            return
         self._fitted = labels
         self._classes = [c for c in self.classes() if c in set(labels.values())]
-        if len(self._classes) < 2:
-            self._proba = None
-            return None
         rows = self._rows(list(labels))
         y = codes_of(list(labels.values()), self._classes)
-        Z = self._space.coordinates(rows)
-        self._head = QuickHead.fit(Z, y, len(self._classes), self._space.variance, start=self._head)
-        self._proba = self._head.score_all(self._space)
-        return self._proba
+        counts, proba = np.bincount(y, minlength=len(self._classes)), None
+        if len(self._classes) > 1:
+            Z = self._space.Z[rows]
+            head = QuickHead.fit(Z, y, len(self._classes), self._space.variance)
+            proba = head.predict_proba(self._space.Z)
+        self._known = Known(self._space.Z, proba, counts, rows)
