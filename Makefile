@@ -21,7 +21,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/oxlint --deny-warnings -D correctness -D suspicious -A unicorn/consistent-function-scoping -A unicorn/no-array-sort featx/reporting/static
+	$(BIN)/oxlint --deny-warnings -D correctness -D suspicious -A unicorn/consistent-function-scoping -A unicorn/no-array-sort featx/reporting/static featx/app/static
 
 types: install
 	$(BIN)/mypy

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featx import console
-from featx.config import ReportConfig
+from featx.config import ReportConfig, RunConfig
 from featx.config.keywords import keywords
 from featx.config.options import sections
 from featx.errors import FeatxError
@@ -20,7 +20,7 @@ from featx.runs.later import run_with_columns
 from featx.runs.thresholds import run_with_threshold
 from featx.store import cache_folder
 
-__all__ = ["load_run", "report", "report_folder"]
+__all__ = ["load_run", "present_settings", "report", "report_folder"]
 
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 
@@ -66,6 +66,18 @@ def report_folder(folder: str, config: ReportConfig) -> Path:
         return _report(run, config, claims)
 
 
+def present_settings(run: Run, dataset: str | None, cache: str | None) -> RunConfig:
+    """The run's settings with the present places of its images and its cache, where given."""
+    settings = run.config
+    if dataset is not None:
+        data = settings.data.model_copy(update={"dataset": dataset, "root": None})
+        settings = settings.model_copy(update={"data": data})
+    if cache is not None:
+        extract = settings.extract.model_copy(update={"cache": cache})
+        settings = settings.model_copy(update={"extract": extract})
+    return settings
+
+
 def _outputs(config: ReportConfig) -> list[Output]:
     """What will be written, to be claimed before any work is done."""
     found = []
@@ -90,13 +102,7 @@ def _report(run: Run, config: ReportConfig, claims: Claims) -> Path:
         claims.add(Output(folder / PAGE, "-o", REPORT, overwrite=True))
     target = claims.place(config.output or folder / PAGE)
     figures = None if config.figures is None else claims.place(config.figures)
-    settings = run.config
-    if config.dataset is not None:
-        data = settings.data.model_copy(update={"dataset": config.dataset, "root": None})
-        settings = settings.model_copy(update={"data": data})
-    if config.cache is not None:
-        extract = settings.extract.model_copy(update={"cache": config.cache})
-        settings = settings.model_copy(update={"extract": extract})
+    settings = present_settings(run, config.dataset, config.cache)
     if config.by:
         run = run_with_columns(run, config.by, settings.data)
     try:

@@ -17,17 +17,17 @@ __all__ = [
 
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
-    "Look at the data": ("inspect", "audit"),
+    "Look at the data": ("inspect", "audit", "label"),
     "Make a model": ("race", "extract", "fit", "finetune", "run"),
-    "Look at the model": ("report", "evaluate", "compare"),
+    "Look at the model": ("report", "open", "evaluate", "compare"),
     "Use the model": ("score", "export"),
     "Look after things": ("demo", "backbones", "cache", "doctor", "completion"),
 }
 
 #: Headings of a command's options, in their order.
 HEADINGS = (
-    "Common", "Data", "Backbone", "Search", "Training", "Estimate", "Compare", "Audit", "Export",
-    "Machine", "Output", "General",
+    "Common", "Data", "Label", "Page", "Backbone", "Search", "Training", "Estimate", "Compare",
+    "Audit", "Export", "Machine", "Output", "General",
 )  # fmt: skip
 
 #: The heading of an option by its configuration section, where `HEADING_OF` has none.
@@ -43,6 +43,8 @@ SECTION_HEADING: Mapping[str, str] = {
     "score": "Output",
     "report": "Output",
     "race": "Search",
+    "label": "Label",
+    "open": "Page",
 }
 
 _UNDER = {
@@ -57,6 +59,7 @@ _UNDER = {
     "Output": "name runs overwrite mlflow report heat_maps output tensorboard disagreements top_k "
     "preview dry_run report_html report_markdown report_json to figures folder",
     "Audit": "shown",
+    "Page": "page browser port",
 }
 HEADING_OF: Mapping[str, str] = {
     name: heading for heading, names in _UNDER.items() for name in names.split()
@@ -65,7 +68,7 @@ HEADING_OF: Mapping[str, str] = {
 _TAKES = {
     "FOLDER": "root cache runs sort_into figures tensorboard folder race",
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
-    "dataset",
+    "dataset log import_from export",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
     "RULE": "group_from",
@@ -110,7 +113,7 @@ _COMMANDS = {
     "train": ("fit", "finetune"), "learn": ("fit",), "search": ("fit",), "classifier": ("fit",),
     "probe": ("fit",), "linear-probe": ("fit",), "tune": ("finetune",), "fine-tune": ("finetune",),
     "retrain": ("finetune",), "predict": ("score",), "classify": ("score",), "infer": ("score",),
-    "inference": ("score",), "apply": ("score",), "label": ("score",), "sort": ("score",),
+    "inference": ("score",), "apply": ("score",), "annotate": ("label",), "sort": ("score",),
     "eval": ("evaluate", "score"),
     "test": ("evaluate", "score"), "validate": ("evaluate", "score"), "embed": ("extract",),
     "embeddings": ("extract",), "features": ("extract",), "encode": ("extract",),
@@ -118,7 +121,8 @@ _COMMANDS = {
     "list": ("inspect",), "summary": ("inspect",), "check": ("audit", "inspect"),
     "clean": ("audit",), "dedup": ("audit",), "duplicates": ("audit",), "outliers": ("audit",),
     "diff": ("compare",), "versus": ("compare",), "benchmark": ("compare",), "show": ("report",),
-    "html": ("report",), "view": ("report",), "plot": ("report",), "convert": ("export",),
+    "html": ("report",), "view": ("open", "report"), "serve": ("open", "label"),
+    "browse": ("open",), "plot": ("report",), "convert": ("export",),
     "onnx": ("export",), "openvino": ("export",), "deploy": ("export",), "save": ("export",),
     "models": ("backbones",), "networks": ("backbones",), "example": ("demo",),
     "tutorial": ("demo",), "screen": ("race",), "choose": ("race",),

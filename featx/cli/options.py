@@ -24,6 +24,8 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    LabelConfig,
+    OpenConfig,
     RaceConfig,
     ReportConfig,
     ScoreConfig,
@@ -41,11 +43,13 @@ _KEYWORD: dict[type[BaseModel], str] = {
     ExtractConfig: "extract",
     FitConfig: "fit",
     FinetuneConfig: "finetune",
+    LabelConfig: "label",
+    OpenConfig: "open",
     RaceConfig: "race",
     ReportConfig: "report",
     ScoreConfig: "score",
 }
-_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
+_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
 as_json = option(
@@ -60,9 +64,9 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
-    ``score``, ``compare``, ``audit``, ``race`` or ``report``. A required field becomes a positional
-    argument. A flag left out keeps the configuration's own default. A field that several sections
-    of one command have is one flag, given to each of them.
+    ``score``, ``compare``, ``audit``, ``race``, ``report``, ``label`` or ``open``. A required field
+    becomes a positional argument. A flag left out keeps the configuration's own default. A field
+    that several sections of one command have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 

@@ -13,6 +13,7 @@ from featx.config.export import ExportConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbone
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
+from featx.config.label import LabelConfig, OpenConfig
 from featx.config.race import RaceConfig
 from featx.config.reading import dump_config, load_config, make_config, parse_config
 from featx.config.report import ReportConfig
@@ -29,6 +30,8 @@ __all__ = [
     "ExtractConfig",
     "FinetuneConfig",
     "FitConfig",
+    "LabelConfig",
+    "OpenConfig",
     "RaceConfig",
     "ReportConfig",
     "RunConfig",

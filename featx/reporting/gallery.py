@@ -11,8 +11,9 @@ from PIL import Image
 
 from featx.numbers import percent
 from featx.reporting.blocks import About, Block, Card, Gallery, Group, Heading, Strong, Table
-from featx.reporting.contents import Subject, standardised
+from featx.reporting.contents import Subject
 from featx.reporting.heat import heat_words, overlay
+from featx.reporting.nearest import Nearest
 from featx.reporting.pictures import by_path, picture
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
 ]
 
 N_CASES = 12
-N_NEAREST = 3
 LARGE_PX, SMALL_PX = 176, 80
 
 
@@ -71,30 +71,8 @@ def cases(subject: Subject, rows: Sequence[int] | NDArray[np.int64]) -> list[Cas
     embedded = subject.embedded
     if embedded is None or not len(embedded.ids):
         return [Case(int(row), None, []) for row in rows]
-    place = {name: i for i, name in enumerate(embedded.ids)}
-    fold = np.full(len(embedded.ids), -1)
-    for name, f, repeat in zip(subject.ids, subject.fold, subject.repeat, strict=True):
-        if repeat == 0 and name in place:
-            fold[place[name]] = f
-    trained = ~embedded.tested
-    if not trained.any():  # an evaluation has the images that it evaluates on, and no others
-        return [Case(int(row), place.get(subject.ids[row]), []) for row in rows]
-    X = embedded.X
-    unit = standardised(X, X[trained])
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    found = []
-    for row in map(int, rows):
-        i = place.get(subject.ids[row])
-        nearest: list[tuple[int, float]] = []
-        if i is not None:
-            # Of cross-validation only the other folds trained the model that judged this image.
-            allowed = trained & (fold != subject.fold[row] if subject.fold[row] >= 0 else True)
-            allowed[i] = False
-            cosine = np.where(allowed, unit @ unit[i], -2.0)
-            best = np.argsort(-cosine, kind="stable")[:N_NEAREST]
-            nearest = [(int(k), float(cosine[k])) for k in best if allowed[k]]
-        found.append(Case(row, i, nearest))
-    return found
+    nearest = Nearest(subject, embedded)
+    return [Case(row, nearest.image(row), nearest.of_row(row)) for row in map(int, rows)]
 
 
 def other(p: NDArray[np.float64], y: int, y_pred: int) -> int:

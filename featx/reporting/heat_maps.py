@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +20,7 @@ from featx.reporting.contents import Heat, Heats, Subject
 from featx.reporting.gallery import least_certain, other, worst_mistakes
 from featx.types import Preprocess
 
-__all__ = ["find_heats"]
+__all__ = ["find_heats", "heat_of", "why_none"]
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -41,33 +44,71 @@ def find_heats(subject: Subject, model: Model) -> Heats:
         half a sentence why, where the head is not linear, several backbones lie side by side, or
         the backbone's embedding is no average or maximum over places.
     """
-    planes = model.planes()
-    if planes is None:
-        return Heats(missing="its head is not linear in the embeddings")
-    if len(model.extractors) > 1:
-        return Heats(missing="several backbones lie side by side")
+    why = why_none(model)
+    if why is not None:
+        return Heats(missing=why)
     [extractor] = model.extractors
-    if extractor.spec.of_arrays:
-        return Heats()
     preprocess = Preprocess.from_document(extractor.document["preprocess"])
     seen = _seen(subject, preprocess)
     if not seen:
         return Heats()
     pairs = [_pair(subject, row) for row in seen]
-    along = np.array([planes[0][y_pred] - planes[0][against] for y_pred, against in pairs])
     pixels = np.stack([image for image, _ in seen.values()])
+    boxes = [box for _, box in seen.values()]
+    found = _explained(model, pixels, boxes, pairs)
+    assert subject.embedded is not None
+    of = dict(zip(seen, found.of.values(), strict=True)) if found.of else {}
+    return replace(found, of=of, fitted_on=bool(of) and not subject.embedded.tested.any())
+
+
+def why_none(model: Model) -> str | None:
+    """Half a sentence why a model has no heat maps, empty for arrays; None where it may have."""
+    if model.planes() is None:
+        return "its head is not linear in the embeddings"
+    if len(model.extractors) > 1:
+        return "several backbones lie side by side"
+    return "" if model.extractors[0].spec.of_arrays else None
+
+
+def heat_of(model: Model, data: bytes, y_pred: int, against: int) -> Heats:
+    """The heat map of one image, as row 0.
+
+    Parameters
+    ----------
+    model : Model
+    data : bytes
+        The image's file.
+    y_pred, against : int
+        The map shows what speaks for the first rather than the second.
+
+    Raises
+    ------
+    DecodeError
+        The image cannot be read.
+    """
+    why = why_none(model)
+    if why is not None:
+        return Heats(missing=why)
+    preprocess = Preprocess.from_document(model.extractors[0].document["preprocess"])
+    pixels, box = _what_is_seen(data, preprocess)
+    return _explained(model, pixels[None], [box], [(y_pred, against)])
+
+
+def _explained(
+    model: Model, pixels: Pixels, boxes: Sequence[Box], pairs: Sequence[tuple[int, int]]
+) -> Heats:
+    """Maps of images in their order, or why there are none."""
+    planes, [extractor] = model.planes(), model.extractors
+    assert planes is not None
+    along = np.array([planes[0][y_pred] - planes[0][against] for y_pred, against in pairs])
     try:
         found = explain(extractor.backbone_request, extractor.document, pixels, along)
     except FeatxError as error:
         return Heats(missing=f"the backbone cannot be run ({printable(error.message)})".rstrip("."))
     if found is None:
         return Heats(missing="the embedding is no average or maximum over places of the image")
-    of = {
-        row: Heat(values, box)
-        for (row, (_, box)), values in zip(seen.items(), found.maps, strict=True)
-    }
-    assert subject.embedded is not None
-    return Heats(kind=found.kind, of=of, fitted_on=not subject.embedded.tested.any())
+    of = {i: Heat(m, box) for i, (m, box) in enumerate(zip(found.maps, boxes, strict=True))}
+    return Heats(kind=found.kind, of=of)
 
 
 def _pair(subject: Subject, row: int) -> tuple[int, int]:
@@ -88,11 +129,16 @@ def _seen(subject: Subject, preprocess: Preprocess) -> dict[int, tuple[Pixels, B
         if subject.ids[row] not in path:
             continue
         try:
-            image = decode_for(read_bytes(path[subject.ids[row]]), preprocess)
+            seen[row] = _what_is_seen(read_bytes(path[subject.ids[row]]), preprocess)
         except DecodeError:
             continue
-        height, width = resized_size(image.height, image.width, preprocess)
-        down, across = preprocess.size_px[0] / height / 2, preprocess.size_px[1] / width / 2
-        box = (0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down)
-        seen[row] = preprocess_image(image, preprocess), box
     return seen
+
+
+def _what_is_seen(data: bytes, preprocess: Preprocess) -> tuple[Pixels, Box]:
+    """What the backbone sees of an image, and where in it that is."""
+    image = decode_for(data, preprocess)
+    height, width = resized_size(image.height, image.width, preprocess)
+    down, across = preprocess.size_px[0] / height / 2, preprocess.size_px[1] / width / 2
+    box = (0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down)
+    return preprocess_image(image, preprocess), box

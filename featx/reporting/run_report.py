@@ -30,7 +30,7 @@ from featx.shell import as_argument, shell_line
 from featx.system_errors import in_words, writing
 from featx.types import IN_MEMORY
 
-__all__ = ["PAGE", "add_report", "extract_again", "write_report"]
+__all__ = ["PAGE", "add_report", "extract_again", "subject_of", "write_report"]
 
 LATER = "featx report makes the page again with them"
 ONCE = {"test", "holdout", "evaluated", "copies"}  # levels whose images train nothing there
@@ -77,7 +77,7 @@ def write_report(
     """Write the page of a run to ``target``, and its figures where a folder for them is given."""
     started = time.perf_counter()
     try:
-        subject = _subject(run, extractions, missing)
+        subject = subject_of(run, extractions, missing)
         evaluation = run.results.evaluation
         if evaluation is not None and evaluation.unknown_classes:
             heat_maps = False  # the model's columns are not those of the predictions
@@ -104,12 +104,30 @@ def write_report(
         console.log(f"{len(written)} figures and tables written to {figures}")
 
 
-def _subject(run: Run, extractions: Sequence[Extraction], missing: str) -> Subject:
-    """The run as a report needs it."""
+def subject_of(
+    run: Run, extractions: Sequence[Extraction], missing: str, most_bytes: int = MOST_EMBEDDED
+) -> Subject:
+    """The run as a report needs it.
+
+    Parameters
+    ----------
+    run : Run
+    extractions : sequence of Extraction
+        What `extract_again` found; none where it found nothing.
+    missing : str
+        Why there are none, as a sentence.
+    most_bytes : int
+        Embeddings that take more are left out.
+
+    Raises
+    ------
+    RunError
+        The run has no predictions.
+    """
     level, shown = next(iter(run.levels.items()), (None, None))
     if level is None or shown is None:
         raise RunError(f"{run.named} has no predictions to report.")
-    embedded, absent = _embedded(run, level, shown, extractions)
+    embedded, absent = _embedded(run, level, shown, extractions, most_bytes)
     return Subject(
         name=run.name,
         results=run.results.document(),
@@ -157,7 +175,11 @@ def _known(
 
 
 def _embedded(
-    run: Run, level: str, shown: Predictions, extractions: Sequence[Extraction]
+    run: Run,
+    level: str,
+    shown: Predictions,
+    extractions: Sequence[Extraction],
+    most_bytes: int,
 ) -> tuple[Embedded | None, str]:
     """The run's images that are still those it was made of, and what is to be said of it."""
     if not extractions:
@@ -177,7 +199,7 @@ def _embedded(
     shown_ids = set(shown.ids)
     if not kept or not any(first.manifest.rows[i].id in shown_ids for i in kept):
         return None, "This page has no pictures: the images are no longer those of the run."
-    if len(kept) * width * 4 > MOST_EMBEDDED:
+    if len(kept) * width * 4 > most_bytes:
         return None, f"This page has no pictures: the embeddings of {len(kept):,} images are many."
     rows = [first.manifest.rows[i] for i in kept]
     tested = shown_ids if level in ONCE else set()
