@@ -52,6 +52,9 @@ class GroupScores(Scores):
     n_unreadable: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     ood_share: NDArray[np.float64] | None = None
 
+    def __repr__(self) -> str:
+        return super().__repr__().replace(f"{len(self):,} images", f"{len(self):,} groups", 1)
+
     @property
     def row_name(self) -> str:
         """Name of the first column."""
@@ -97,7 +100,7 @@ def grouped_data(data: DatasetConfig, by_group: str | None) -> DatasetConfig:
             "groups.",
             hint=f"Give --{flag} and a bare --by-group.",
         )
-    if not rule and not Path(data.dataset).is_file():
+    if not rule and Path(data.dataset).is_dir():
         raise UsageError(
             f"--by-group {printable(by_group)} names a column, and '{printable(data.dataset)}' is "
             "not a manifest file.",

@@ -121,6 +121,7 @@ def test_evaluate_writes_the_groups_beside_their_classes(
     done = featx("evaluate", str(fitted), str(manifest), "--by-group", "patient", "--name", "later",
                  "--overwrite", "--no-report")  # fmt: skip
     assert done.code == 0, done.err
+    assert "Groups: runs/later/groups.csv" in done.out
     rows = table(workspace / "runs/later/groups.csv")
     assert [(k, r["y_true"], r["prediction"]) for k, r in rows.items()] == [
         ("x1", "red", "red"), ("x2", "", "blue"), ("x3", "red", ""), ("alone", "green", "red"),

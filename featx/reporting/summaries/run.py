@@ -55,6 +55,8 @@ def print_run(run: Run, extract: ExtractConfig) -> None:
     where = str(page) if page.is_file() else f"none yet; {again} makes it"
     console.text(f"Page: {printable(where)}")
     console.text(f"Scores: {printable(str(run.folder / 'predictions.csv'))}")
+    if (run.folder / "groups.csv").is_file():
+        console.text(f"Groups: {printable(str(run.folder / 'groups.csv'))}")
     if command := _next(run, extract):
         console.log(f"\nNext: {command}")
 
