@@ -1668,7 +1668,7 @@ def race(
     resize : {'shortest', 'squash'} or sequence of {'shortest', 'squash'}
         shortest keeps the aspect and crops; squash does not; may be a list. By default: both.
     rounds : int or sequence of int, default (100, 300, 1000)
-        Images of each round, ascending; may be a list.
+        Images of each round; may be a list. Fewer in proportion where fewer may be drawn.
     keep : float, default 0.3333333333333333
         Share of the forward passes that each round keeps.
     apart : float, default 0.5

@@ -167,6 +167,8 @@ def fit_dataset(config: RunConfig) -> Run:
     """`fit` from a resolved configuration."""
     if holds_arrays(config.data):
         refuse_image_options(config.extract, config.data.dataset)
+        if config.fit.race is not None:
+            raise UsageError("--race applies to images, and the data set holds arrays.")
         return _fit_rows(config, read_arrays(config.data))
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
@@ -239,7 +241,7 @@ def _fit_extracted(
     from featx.auditing.grouping_notes import grouping_notes  # with scipy: only where used
 
     if raced is not None:
-        result.notes.append(raced.note(result.estimate))
+        result.notes.append(raced.note(result.estimate, data.apart))
     result.notes.extend(grouping_notes(manifest, extractions[0], seed=config.fit.seed))
     for note in result.notes:
         console.log(f"Note: {note}")

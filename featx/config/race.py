@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from featx.config._section import Duration, Scoring, Section
@@ -25,7 +27,7 @@ class RaceConfig(Section):
         description="Local file of weights that enters the race too, as FILE or BACKBONE=FILE; "
         "may be repeated.",
     )
-    size: list[int] = Field(
+    size: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
         default_factory=list,
         description="Input size in pixels; may be repeated. [half of the weights' own, their own, "
         "half as much again]",
@@ -34,9 +36,11 @@ class RaceConfig(Section):
         default_factory=list,
         description="shortest keeps the aspect and crops; squash does not; may be repeated. [both]",
     )
-    rounds: list[int] = Field(
+    rounds: list[Annotated[int, Field(ge=1)]] = Field(
         default=[100, 300, 1000],
-        description="Images of each round, ascending; may be repeated.",
+        min_length=1,
+        description="Images of each round; may be repeated. Fewer in proportion where fewer may be "
+        "drawn.",
     )
     keep: float = Field(
         1 / 3, gt=0, lt=1, description="Share of the forward passes that each round keeps."

@@ -145,7 +145,9 @@ def _same_backbone(extract: ExtractConfig, baseline: Run) -> ExtractConfig:
                 hint="Name the one to fine-tune with --backbone.",
             )
         values["backbone"] = [chosen]
-    if AUTO_LAYER in theirs.layer:
+    if (race := baseline.results.race) is not None:
+        values |= race.winner.settings()
+    elif AUTO_LAYER in theirs.layer:
         layers = chosen_layers(values["backbone"][0], chosen)
         values |= {"layer": layers, "pooling": []}
     values |= {"views": 0}

@@ -18,8 +18,9 @@ from featx.extraction.resolving import resolve_range
 from featx.extraction.used import check_cache
 from featx.racing.document import layers_text, row_name
 from featx.racing.folder import read_race
-from featx.racing.running import run_race, winning
+from featx.racing.running import run_race
 from featx.runs.estimates import Estimate
+from featx.runs.raced import ForwardPass
 from featx.types import AUTO_BACKBONE, BoolArray, IntArray
 
 __all__ = ["RaceChoice", "asks_for_race", "choose_by_race"]
@@ -46,18 +47,23 @@ class RaceChoice:
     document: Mapping[str, Any]
     drawn: frozenset[bytes]
 
-    def apart(self, hashes: NDArray[np.uint8], copies: IntArray) -> BoolArray:
-        """Which images decided the race, or are exact copies of one that did; (n,), bool."""
-        drew = np.array([digest.tobytes() in self.drawn for digest in hashes], bool)
-        return np.asarray(np.isin(copies, copies[drew]))
+    def apart(self, hashes: NDArray[np.uint8], copies: IntArray) -> BoolArray | None:
+        """Which images decided the race, or are exact copies of one that did.
 
-    def note(self, estimate: Estimate) -> str:
+        Shape (n,), bool; None where none did: the race was on other images.
+        """
+        drew = np.array([digest.tobytes() in self.drawn for digest in hashes], bool)
+        return np.asarray(np.isin(copies, copies[drew])) if drew.any() else None
+
+    def note(self, estimate: Estimate, apart: BoolArray | None) -> str:
         """What was chosen, and what that means for the estimate."""
         winner = self.document["winner"]
         chose = (
             f"A race over {counted(len(self.document['rows']), 'forward pass')} chose "
             f"{row_name(winner)}, {layers_text(winner)}, on {counted(len(self.drawn), 'image')}"
         )
+        if apart is None:
+            return f"{chose}, none of which is in this data set."
         if estimate.method == "cv":
             return f"{chose}. The estimate is on these images too, so it is too high on average."
         if estimate.method == "test":
@@ -97,7 +103,9 @@ def choose_by_race(manifest: Manifest, config: RunConfig) -> tuple[RunConfig, Ra
         console.log(document["summary"][0])
     drawn = frozenset(bytes.fromhex(digest) for digest in document["drawn"])
     kept = {key: value for key, value in document.items() if key not in ("drawn", "schema_version")}
-    return config, RaceChoice(winning(document, plain), kept, drawn)
+    winner = ForwardPass.model_validate(document["winner"])
+    chosen = plain.model_copy(update=winner.settings())
+    return config, RaceChoice(chosen, kept, drawn)
 
 
 def _check(extract: ExtractConfig, fit: FitConfig) -> None:

@@ -27,6 +27,8 @@ from featx.types import BoolArray, IntArray
 
 __all__ = ["EmbeddingSource", "Forwarded", "RaceOutcome", "Rules", "Runner", "race", "round_sizes"]
 
+FEWEST = 50  # images of a round
+PER_CLASS = 1.3  # and of each class, so that some have two
 FIRST_SHARE = 0.6  # of the budget, that the first round may take
 
 
@@ -165,14 +167,21 @@ class RaceOutcome:
         return self.runners[0]
 
 
-def round_sizes(asked: Sequence[int], n: int, *, share: float) -> list[int]:
-    """Images of each round, of at most a share of all ``n``; rounds of nearly equal size are one.
+def round_sizes(asked: Sequence[int], n: int, *, share: float, n_classes: int = 2) -> list[int]:
+    """Images of each round, of at most a share of all ``n``.
 
+    Where that is fewer than the last round asks for, all are smaller in proportion, as far as
+    `FEWEST` images and somewhat more than one of each class; rounds of nearly equal size are one.
+
+    >>> round_sizes([100, 300, 1000], 5000, share=0.5)
+    [100, 300, 1000]
     >>> round_sizes([100, 300, 1000], 1500, share=0.5)
-    [100, 300, 750]
+    [75, 225, 750]
     """
     most = max(1, math.floor(n * share))
-    sizes = [min(size, most) for size in sorted(asked)]
+    scale = min(1.0, most / max(asked))
+    fewest = max(FEWEST, math.ceil(PER_CLASS * n_classes))
+    sizes = [min(max(round(size * scale), fewest), most) for size in sorted(asked)]
     return [
         size for size, after in zip(sizes, [*sizes[1:], math.inf], strict=True)
         if after >= 1.5 * size

@@ -9,15 +9,16 @@ import numpy as np
 
 from featx import console
 from featx.config import ExtractConfig, RaceConfig
+from featx.console import counted
 from featx.data.manifest import Manifest
 from featx.durations import read_seconds
-from featx.errors import FitError, UsageError
+from featx.errors import FitError
 from featx.racing.document import race_document
 from featx.racing.extracted import Images
 from featx.racing.rounds import RaceOutcome, Rules, race, round_sizes
 from featx.racing.streams import plan_streams
 
-__all__ = ["Raced", "run_race", "winning"]
+__all__ = ["Raced", "run_race"]
 
 FEWEST = 20  # images that a race needs
 
@@ -60,12 +61,18 @@ def run_race(
     n, has_test = len(manifest), any(row.split == "test" for row in manifest.rows)
     rows = tuple(r for r in manifest.rows if r.split != "test" and r.label is not None)
     drawable = replace(manifest, rows=rows)
-    sizes = round_sizes(config.rounds, len(rows), share=1.0 if has_test else config.apart)
     classes = sorted({str(row.label) for row in rows})
+    sizes = round_sizes(
+        config.rounds,
+        len(rows),
+        share=1.0 if has_test else config.apart,
+        n_classes=len(classes),
+    )
     if len(classes) < 2 or sizes[-1] < FEWEST:
         raise FitError(
-            f"A race draws {console.counted(sizes[-1], 'image')} of {len(rows):,} here, in "
-            f"{console.counted(len(classes), 'class')}: it needs {FEWEST} images and 2 classes.",
+            f"A race needs {FEWEST} images that it may draw, of 2 classes. Here it may draw "
+            f"{counted(sizes[-1] if rows else 0, 'image')} of {counted(len(rows), 'image')} in "
+            f"{counted(len(classes), 'class')}.",
             hint="Name the backbone with --backbone instead, or label more images.",
         )
     streams = plan_streams(config, extract)
@@ -89,27 +96,3 @@ def _groups(manifest: Manifest) -> np.ndarray:
     """A number for each image that those of its group share."""
     names = [row.group or f"\0{i}" for i, row in enumerate(manifest.rows)]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
-
-
-def winning(document: dict[str, Any], extract: ExtractConfig) -> ExtractConfig:
-    """The settings that extract what won a race.
-
-    Raises
-    ------
-    UsageError
-        The document names no layers.
-    """
-    winner = document["winner"]
-    layers = list(winner["layers"])
-    if not layers:
-        raise UsageError("The race has no winner: its budget ended before the first round.")
-    return extract.model_copy(
-        update={
-            "backbone": [winner["backbone"]],
-            "weights": winner["weights"],
-            "size": winner["size_px"],
-            "resize": winner["resize"],
-            "layer": [] if layers == ["pre-logits"] else layers,
-            "pooling": [],
-        }
-    )

@@ -64,9 +64,11 @@ def race_verdict(document: Mapping[str, Any]) -> list[Any]:
 def race_table(document: Mapping[str, Any]) -> Table:
     """One row for each forward pass."""
     metric = metric_name(document["scoring"])
-    columns = ("", "best layers", "images", metric, "behind the winner", "images/s", "s", "")
+    columns = ("", "forward pass", "best layers", "images", metric, "behind the winner",
+               "images/s", "s", "remark")  # fmt: skip
     rows = [
         (
+            place,
             row_name(row),
             layers_text(row) or NOTHING,
             row["images"],
@@ -76,9 +78,9 @@ def race_table(document: Mapping[str, Any]) -> Table:
             number(row["seconds"], 1),
             "; ".join(filter(None, ["Pareto-optimal" if row["pareto"] else "", row["left"]])),
         )
-        for row in document["rows"]
+        for place, row in enumerate(document["rows"], start=1)
     ]
-    return Table(columns, rows, {0, 1, 3, 4, 7})
+    return Table(columns, rows, {1, 2, 4, 5, 8})
 
 
 def _streams(document: Mapping[str, Any]) -> Iterator[Block]:
@@ -127,7 +129,6 @@ def _plot(document: Mapping[str, Any]) -> Iterator[Block]:
         ],
         wide=True,
     )  # fmt: skip
-    yield Paragraph(words, "note")
 
 
 def draw_race(
@@ -169,7 +170,10 @@ def draw_race(
     axes.minorticks_off()
     axes.set_xlabel("images a second")
     axes.set_ylabel(f"{metric}, difference to the winner")
-    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(rounds), frameon=False, fontsize=8,
+        borderaxespad=0.2,
+    )  # fmt: skip
 
 
 _TICKS = tuple(k * 10**e for e in range(6) for k in (1, 2, 5))

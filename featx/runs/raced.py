@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from featx.runs.estimates import Interval
 from featx.runs.record import Record
+from featx.types import PRE_LOGITS
 
 __all__ = ["Embedding", "ForwardPass", "Race"]
 
@@ -39,6 +42,17 @@ class ForwardPass(Record):
     left: str
     pareto: bool = False
     embeddings: list[Embedding] = Field(default_factory=list)
+
+    def settings(self) -> dict[str, Any]:
+        """Fields of `featx.config.ExtractConfig` that extract its best layers."""
+        return {
+            "backbone": [self.backbone],
+            "weights": self.weights,
+            "size": self.size_px,
+            "resize": self.resize,
+            "layer": [] if self.layers == [PRE_LOGITS] else list(self.layers),
+            "pooling": [],
+        }
 
 
 class Race(Record):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import featx as library
+from featx.config import ExtractConfig
+from featx.finetuning.baseline import _same_backbone
 from tests.cli.conftest import COLOURS, paint
 from tests.lab import Featx
 
@@ -85,6 +87,14 @@ def test_a_fit_reuses_what_the_race_embedded_and_evaluates_on_the_others(
     assert not nested & {digest[:16] for digest in document["drawn"]}
     scored = featx("score", "runs/of-race", "new", "-o", "of-race.csv")
     assert scored.code == 0, scored.err
+    # a fine-tuning of that run starts from the same layers at the same size
+    extract = _same_backbone(ExtractConfig(), library.load_run(raced.parent / "runs/of-race"))
+    winner = document["winner"]
+    assert (extract.backbone, extract.size) == ([winner["backbone"]], winner["size_px"])
+    assert (extract.layer or ["pre-logits"]) == winner["layers"]
+    shown = featx("report", "runs/of-race")
+    assert shown.code == 0, shown.err
+    assert "Race before the fit" in (raced.parent / "runs/of-race/report.html").read_text("utf-8")
 
 
 def test_backbone_auto_races_first(
@@ -110,7 +120,9 @@ def test_backbone_auto_races_first(
         (("fit", "many", "--race", "photos"), "'photos' is not a race"),
         (("fit", "many", "--backbone", "auto", "--backbone", "featx:mini-v1"), "fit alone"),
         (("extract", "many", "--backbone", "auto"), "--backbone auto is for featx fit alone"),
-        (("race", "one", *QUICK, "-o", "r1"), "2 classes"),
+        (("race", "one", *QUICK, "-o", "r1"), "of 2 classes"),
+        (("race", "many", *QUICK, "--limit", "6", "-o", "r0"), "A race needs 20 images"),
+        (("race", "many", *QUICK, "--rounds", "0", "-o", "r5"), "rounds"),
         (("race", "many", *QUICK, "-o", "raced"), "already"),
         (("race", "many", *QUICK, "-o", "photos", "--overwrite"), "photos"),
         (("race", "many", *BACKBONES, "--keep", "2", "-o", "r2"), "keep"),
