@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -38,6 +39,10 @@ settings.register_profile("featx", deadline=None)
 settings.load_profile("featx")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update",
+         "--disable-sync"]  # fmt: skip
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def _shared(relative: str) -> Path:
@@ -64,3 +69,16 @@ def shared_data() -> Path:
 def shared_weights() -> Path:
     """ImageNet SqueezeNet 1.0 as safetensors; skips where it is absent."""
     return _shared("weights/squeezenet1_0.safetensors")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    path = os.environ.get("FEATX_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), "")
+    if not path:
+        pytest.skip("no Chromium is found: install one, or name it in FEATX_CHROMIUM")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from featx import console
 from featx.app.thumbnails import LARGE_PX, SMALL_PX, Thumbnails
 from featx.errors import DecodeError, FeatxError, UsageError
 from featx.files import printable
@@ -43,6 +45,7 @@ async def asked(request: Any) -> dict[str, Any]:
     """
     try:
         found = json.loads(await request.body())
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters are no text
     except (ValueError, RecursionError):
         raise UsageError("The request is not JSON.") from None
     if not isinstance(found, dict):
@@ -147,6 +150,10 @@ def _said(function: Callable[..., Any]) -> Callable[..., Any]:
             return refused(error)
         except OSError as error:  # such as a full disk: nothing of the request was done
             return refused(FeatxError(explain(error) or str(error)), 500)
+        except Exception as error:  # the page and its other requests go on
+            console.detail("".join(traceback.format_exception(error)))
+            words = f"{type(error).__name__}: {error}. Nothing was changed; -v shows where."
+            return refused(FeatxError(words), 500)
 
     return called
 

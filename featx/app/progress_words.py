@@ -12,39 +12,45 @@ if TYPE_CHECKING:
 
 __all__ = ["progress_document"]
 
-NAMES = {"chosen": "all labels", "random": "the random ones alone"}
+NAMES = {"chosen": "as chosen", "random": "as many drawn at random"}
 
 
 def progress_document(progress: LabellingProgress) -> dict[str, Any]:
     """The estimate, the curve, the classes found and when to stop; numbers and sentences."""
-    estimate = progress.estimate
-    n = len(progress.classes)
+    n_found = sum(n > 0 for n in progress.classes.values())
     return {
-        "estimate": None if estimate is None else {
-            "metric": "accuracy", "value": f"{estimate.value:.3f}",
-            "interval": f"95 % interval {estimate.low:.3f} to {estimate.high:.3f}",
-            "words": _rests_on(estimate.n),
-        },
-        "found": f"{counted(n, 'class')} found." if n else "",
-        "stop": _stop(progress),
-        "sentence": progress.sentence,
-        "curve": _curve(progress.curve),
+        "estimate": _estimate(progress), "found": f"{counted(n_found, 'class')} found.",
+        "stop": _gain(progress) if progress.stop else "",
+        "sentence": "" if progress.stop else _gain(progress), "curve": _curve(progress.curve),
     }  # fmt: skip
 
 
-def _rests_on(n: int) -> str:
-    return (
-        f"Estimated from {counted(n, 'image')} drawn at random; images that were chosen are easier "
-        "or harder than most and play no part in it."
-    )
+def _estimate(progress: LabellingProgress) -> dict[str, str]:
+    estimate = progress.estimate
+    if estimate is None:
+        words = (
+            "An estimate of the accuracy follows once enough images that were drawn at random are "
+            f"labelled in two classes; {progress.n_random:,} are."
+        )
+        return {"value": "", "metric": "", "interval": "", "words": words}
+    return {
+        "value": f"{100 * estimate.value:.0f} %", "metric": "of all images predicted right",
+        "interval": f"95 % interval {100 * estimate.low:.0f} to {100 * estimate.high:.0f} %",
+        "words": f"Estimated from {counted(estimate.n, 'image')} drawn at random: those that were "
+        "chosen are harder than the folder, and only train.",
+    }  # fmt: skip
 
 
-def _stop(progress: LabellingProgress) -> str:
-    if progress.gain is None or not progress.stop:
+def _gain(progress: LabellingProgress) -> str:
+    """What more labels are worth; empty where that is not known."""
+    if progress.gain is None:
         return ""
+    expected, low, high = (100 * share for share in progress.gain)
+    if progress.stop:
+        return f"You can stop: the next 100 labels add at most {max(high, 0):.1f} points."
     return (
-        f"You may stop: the next 100 labels are expected to add {progress.gain[0]:.3f} to the "
-        f"accuracy, and at most {max(progress.gain[2], 0):.3f}."
+        f"The next 100 labels are expected to add {expected:.1f} points (95 % interval {low:.1f} "
+        f"to {high:.1f})."
     )
 
 
@@ -54,9 +60,9 @@ def _curve(points: Sequence[CurvePoint]) -> dict[str, Any]:
         found = [p for p in points if p.kind == kind]
         if found:
             last = found[-1]
-            ends.append(f"{name}: {last.value:.2f} after {last.n_labelled:,} labels")
+            ends.append(f"{name}: {100 * last.value:.0f} % after {last.n_labelled:,} labels")
             dots = [{"n": p.n_labelled, "value": p.value, "low": p.low, "high": p.high}
                     for p in found]  # fmt: skip
             series.append({"kind": kind, "name": name, "points": dots})
-    title = "Accuracy by labels"
+    title = "Share predicted right, by labels"
     return {"title": title, "series": series, "words": "; ".join([title, *ends])}

@@ -91,7 +91,7 @@ def heat_of(model: Model, data: bytes, y_pred: int, against: int) -> Heats:
         return Heats(missing=why)
     preprocess = Preprocess.from_document(model.extractors[0].document["preprocess"])
     pixels, box = _what_is_seen(data, preprocess)
-    return _explained(model, pixels[None], [box], [(y_pred, against)])
+    return _explained(model, np.stack([pixels]), [box], [(y_pred, against)])
 
 
 def _explained(

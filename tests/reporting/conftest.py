@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,6 @@ from PIL import Image
 from tests.lab import NETWORK, TUNING
 
 COLOURS = {HOSTILE: (200, 40, 30), "=blue": (60, 60, 150), "green": (60, 110, 120)}
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync"]  # fmt: skip
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def placed(images: Path, name: str) -> dict[str, Any]:
@@ -91,16 +84,3 @@ def many(photos: Path) -> Any:
             image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
             image.save(root / f"class {c:02}" / f"{i}.png")
     return fitted(root, "many", head=["prototypes"])
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium; skips where there is none."""
-    path = os.environ.get("FEATX_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), "")
-    if not path:
-        pytest.skip("no Chromium is found: install one, or name it in FEATX_CHROMIUM")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()

@@ -170,12 +170,12 @@
   function drawProgress({ estimate, stop, sentence, found, curve }) {
     const place = byId('estimate');
     place.replaceChildren();
-    if (estimate) {
+    if (estimate.value) {
       place.append(featx.make('p', { className: 'score' },
         featx.make('strong', { textContent: estimate.value }), ` ${estimate.metric}`,
-        featx.make('span', { className: 'interval', textContent: estimate.interval })),
-      featx.make('p', { className: 'note', textContent: estimate.words }));
+        featx.make('span', { className: 'interval', textContent: estimate.interval })));
     }
+    place.append(featx.make('p', { className: 'note', textContent: estimate.words }));
     if (found) place.append(featx.make('p', { className: 'note', textContent: found }));
     byId('stop').hidden = !stop;
     byId('stop').textContent = stop || '';
