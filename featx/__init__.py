@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "count",
     "evaluate",
     "export_model",
     "extract",
@@ -33,6 +34,7 @@ __all__ = [
     "load_run",
     "report",
     "score",
+    "similar",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "LeakFreeKFold": "featx.adapters._folds",
     "audit": "featx.api.audit",
     "compare": "featx.api.compare",
+    "count": "featx.api.count",
     "evaluate": "featx.api.evaluate",
     "export_model": "featx.api.export",
     "extract": "featx.api.extract",
@@ -52,6 +55,7 @@ _HOMES = {
     "load_run": "featx.api.report",
     "report": "featx.api.report",
     "score": "featx.api.score",
+    "similar": "featx.api.similar",
 }
 
 

@@ -20,7 +20,7 @@ WORK: Mapping[str, Sequence[str]] = {
     "Look at the data": ("inspect", "audit"),
     "Make a model": ("extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "evaluate", "compare"),
-    "Use the model": ("score", "export"),
+    "Use the model": ("score", "count", "similar", "export"),
     "Look after things": ("demo", "backbones", "cache", "doctor", "completion"),
 }
 
@@ -42,6 +42,8 @@ SECTION_HEADING: Mapping[str, str] = {
     "export": "Export",
     "score": "Output",
     "report": "Output",
+    "count": "Output",
+    "similar": "Output",
 }
 
 _UNDER = {
@@ -63,7 +65,7 @@ HEADING_OF: Mapping[str, str] = {
 _TAKES = {
     "FOLDER": "root cache runs sort_into figures tensorboard folder",
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
-    "dataset",
+    "dataset audited audit_file",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
     "RULE": "group_from",
@@ -119,6 +121,8 @@ _COMMANDS = {
     "models": ("backbones",), "networks": ("backbones",), "example": ("demo",),
     "tutorial": ("demo",), "gc": ("cache",), "verify": ("cache",), "version": ("doctor",),
     "env": ("doctor",), "diagnose": ("doctor",), "config": ("run",), "pipeline": ("run",),
+    "neighbours": ("similar",), "neighbors": ("similar",), "nearest": ("similar",),
+    "find": ("similar",), "retrieve": ("similar",), "quantify": ("count",), "tally": ("count",),
     "complete": ("completion",), "autocomplete": ("completion",),
 }  # fmt: skip
 

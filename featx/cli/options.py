@@ -18,6 +18,7 @@ from featx.cli._values import Closed, Count, Fraction, Named, YamlValue
 from featx.config import (
     AuditConfig,
     CompareConfig,
+    CountConfig,
     DatasetConfig,
     EvaluateConfig,
     ExportConfig,
@@ -26,6 +27,7 @@ from featx.config import (
     FitConfig,
     ReportConfig,
     ScoreConfig,
+    SimilarConfig,
     parse_config,
 )
 
@@ -34,6 +36,7 @@ __all__ = ["as_json", "config_options", "strict"]
 _KEYWORD: dict[type[BaseModel], str] = {
     AuditConfig: "audit",
     CompareConfig: "compare",
+    CountConfig: "count",
     DatasetConfig: "data",
     EvaluateConfig: "evaluate",
     ExportConfig: "export",
@@ -42,6 +45,7 @@ _KEYWORD: dict[type[BaseModel], str] = {
     FinetuneConfig: "finetune",
     ReportConfig: "report",
     ScoreConfig: "score",
+    SimilarConfig: "similar",
 }
 _SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
@@ -58,9 +62,9 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
-    ``score``, ``compare``, ``audit`` or ``report``. A required field becomes a positional
-    argument. A flag left out keeps the configuration's own default. A field that several sections
-    of one command have is one flag, given to each of them.
+    ``score``, ``compare``, ``audit``, ``report``, ``count`` or ``similar``. A required field
+    becomes a positional argument. A flag left out keeps the configuration's own default. A field
+    that several sections of one command have is one flag, given to each of them.
     """
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 

@@ -168,7 +168,8 @@ def find_drift(
 
 def known_groups(images: DatasetConfig) -> dict[str, str]:
     """Group of each image where a manifest or a table names them; scoring itself reads none."""
-    if images.group is None and Path(images.dataset).is_dir():
+    named = images.group is not None or images.group_from is not None
+    if not named and Path(images.dataset).is_dir():
         return {}
     try:
         rows = read_manifest(images).rows

@@ -17,6 +17,7 @@ import featx
 from featx.config import (
     AuditConfig,
     CompareConfig,
+    CountConfig,
     DatasetConfig,
     EvaluateConfig,
     ExportConfig,
@@ -25,6 +26,7 @@ from featx.config import (
     FitConfig,
     ReportConfig,
     ScoreConfig,
+    SimilarConfig,
 )
 from featx.config.keywords import PATHS
 from featx.errors import UnknownNameError, UsageError
@@ -33,6 +35,7 @@ from recipes.signatures import STUB, stub
 SECTIONS = {
     "audit": (DatasetConfig, ExtractConfig, AuditConfig),
     "compare": (CompareConfig,),
+    "count": (DatasetConfig, CountConfig),
     "evaluate": (DatasetConfig, EvaluateConfig),
     "export_model": (ExportConfig,),
     "extract": (DatasetConfig, ExtractConfig),
@@ -41,6 +44,7 @@ SECTIONS = {
     "inspect": (DatasetConfig,),
     "report": (ReportConfig,),
     "score": (ScoreConfig,),
+    "similar": (DatasetConfig, SimilarConfig),
 }
 
 
