@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "count",
     "evaluate",
     "export_model",
     "extract",
@@ -34,6 +35,7 @@ __all__ = [
     "race",
     "report",
     "score",
+    "similar",
 ]
 
 _HOMES = {
@@ -42,6 +44,7 @@ _HOMES = {
     "LeakFreeKFold": "featx.adapters._folds",
     "audit": "featx.api.audit",
     "compare": "featx.api.compare",
+    "count": "featx.api.count",
     "evaluate": "featx.api.evaluate",
     "export_model": "featx.api.export",
     "extract": "featx.api.extract",
@@ -54,6 +57,7 @@ _HOMES = {
     "race": "featx.api.race",
     "report": "featx.api.report",
     "score": "featx.api.score",
+    "similar": "featx.api.similar",
 }
 
 

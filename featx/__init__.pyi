@@ -11,6 +11,7 @@ from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
 from featx.api.race import FinishedRace
 from featx.api.report import load_run as load_run
+from featx.api.similar import Similar
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
 from featx.comparing.compare import Comparison
@@ -19,6 +20,7 @@ from featx.data.findings import Inspection
 from featx.exporting.network import Exported
 from featx.extraction import Extraction
 from featx.runs import Run
+from featx.scoring.counting import Counts
 from featx.scoring.scores import Scores
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "count",
     "evaluate",
     "export_model",
     "extract",
@@ -40,6 +43,7 @@ __all__ = [
     "race",
     "report",
     "score",
+    "similar",
 ]
 __version__: str
 
@@ -278,6 +282,144 @@ def compare(
     Examples
     --------
     >>> featx.compare("runs/frozen", "runs/tuned").verdicts             # doctest: +SKIP
+    """
+
+def count(
+    model: Model | Run | str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    *,
+    audit_file: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
+    columns: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
+    by: str | Sequence[str] = (),
+    audit: int | None = None,
+    audited: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    output: str | os.PathLike[str] | None = None,
+    report: str | None = None,
+    overwrite: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: Literal["auto"] | int = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    on_error: Literal["skip", "fail"] = "skip",
+    offline: bool = False,
+    cluster: str | None = None,
+    address: str | None = None,
+) -> Counts:
+    """Count the images of each class in a new folder, with intervals.
+
+    Parameters
+    ----------
+    model : Model, Run or path
+        A run, whose out-of-fold predictions say how its model errs; a model alone needs an audit.
+    dataset : path
+        A folder of new images or a manifest; labels are ignored.
+    audit_file : path, optional
+        CSV file that ``audit`` writes. Default None writes ``audit.csv``.
+    root : path, optional
+        Folder that a manifest's paths are relative to. By default: manifest's folder.
+    path_column : str, optional
+        Manifest column with the image path. By default: path.
+    label_column : str, optional
+        Manifest column with the label. By default: label.
+    group_column : str, optional
+        Manifest column with the group (patient, plot, camera). By default: group.
+    split_column : str, optional
+        Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
+    labels : path or sequence of path
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
+    exclude : path or sequence of path
+        File of images to leave out, as `featx audit` writes it: a table with a column path, or
+        one path a line; may be a list.
+    group : path, optional
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient([0-9]+)'; joined with the groups that there are.
+    by : str or sequence of str
+        Also count in every value of this: a column of the manifest, group, a field of EXIF such
+        as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0; may
+        be a list.
+    audit : int, optional
+        Draw this many images for a person to label, those that make the intervals shortest, and
+        write them to ``audit_file``.
+    audited : path, optional
+        The file of ``audit`` with its column label filled in: corrects the counts.
+    seed : int, default 0
+        Seed of the draws.
+    output : path, optional
+        Output file: .csv, .jsonl or .parquet.
+    report : str, optional
+        File for a page with the counts.
+    overwrite : bool, default False
+        Replace existing output.
+    weights : path, optional
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
+    cache : path, optional
+        Cache folder. By default: $FEATX_CACHE, else ./cache.
+    engine : str, default 'auto'
+        torch or openvino. By default: openvino on x86 processors, torch elsewhere.
+    device : str, default 'auto'
+        auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
+    precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
+    batch_size : {'auto'} or int, default 'auto'
+        Images in a batch, or auto.
+    workers : int, optional
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
+    limit : int, optional
+        Only the first N images.
+    on_error : {'skip', 'fail'}, default 'skip'
+        skip quarantines an unreadable image; fail stops at the first.
+    offline : bool, default False
+        Never contact a model hub.
+    cluster : str, optional
+        ray runs the work on a Ray cluster. By default: this machine.
+    address : str, optional
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
+
+    Returns
+    -------
+    Counts
+        Whole numbers that add up to the images that could be read, with 95 % intervals between 0
+        and that number; ``parts`` has the folder and every value of ``by``.
+
+    Raises
+    ------
+    UsageError
+        An option is invalid, there is a model without its run and no audit, or an output exists.
+    ModelError, RunError
+        The model or the run cannot be read.
+    DatasetError, BackboneError, StoreError
+        See `featx.extract`; also where ``audited`` names other images, other classes, or none.
+
+    Examples
+    --------
+    >>> counts = featx.count("runs/first", "september/", by="folder:0")    # doctest: +SKIP
+    >>> counts.whole.classes[0]                                            # doctest: +SKIP
+    ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0)
     """
 
 def evaluate(
@@ -1914,4 +2056,168 @@ def score(
     >>> scores = featx.score("runs/first", "new_photos/", top_k=3)   # doctest: +SKIP
     >>> scores.predictions[:2]                                       # doctest: +SKIP
     array(['Basophil', 'Monocyte'], dtype=object)
+    """
+
+def similar(
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    dataset: str | os.PathLike[str],
+    *,
+    model: Model | Run | str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
+    columns: str | Sequence[str] = (),
+    labels: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    group: str | os.PathLike[str] | None = None,
+    group_from: str | None = None,
+    neighbours: int = 10,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    backbone: str | Sequence[str] = (),
+    weights: str | os.PathLike[str] | None = None,
+    pretrained: bool = True,
+    layer: str | Sequence[str] = (),
+    pooling: Literal["avg", "max", "avg+max", "cls", "flatten"]
+    | Sequence[Literal["avg", "max", "avg+max", "cls", "flatten"]] = (),
+    separate: bool = False,
+    size: int | None = None,
+    crop: float | None = None,
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    | None = None,
+    resize: Literal["shortest", "squash"] | None = None,
+    decode: Literal["reference", "scaled"] = "reference",
+    range: str = "full",
+    cache: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: Literal["auto"] | int = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    on_error: Literal["skip", "fail"] = "skip",
+    offline: bool = False,
+    cluster: str | None = None,
+    address: str | None = None,
+) -> Similar:
+    """List the images of a data set that look most like given ones, with their labels.
+
+    Parameters
+    ----------
+    images : path or sequence of path
+        Image files.
+    dataset : path
+        Where to search; see `featx.extract`. What is in the cache is not embedded again.
+    model : Model, Run or path, optional
+        A model, or what `featx.load_model` takes, whose backbone embeds the images.
+    root : path, optional
+        Folder that a manifest's paths are relative to. By default: manifest's folder.
+    path_column : str, optional
+        Manifest column with the image path. By default: path.
+    label_column : str, optional
+        Manifest column with the label. By default: label.
+    group_column : str, optional
+        Manifest column with the group (patient, plot, camera). By default: group.
+    split_column : str, optional
+        Manifest column with train, val or test. By default: split.
+    columns : str or sequence of str
+        Numeric columns of a file of arrays to fit on: names, or patterns such as f*; may be a
+        list. By default: X, else all numeric columns.
+    labels : path or sequence of path
+        Corrections that a page of featx downloaded: labels to change, images to leave out or to
+        keep together; may be a list.
+    exclude : path or sequence of path
+        File of images to leave out, as `featx audit` writes it: a table with a column path, or
+        one path a line; may be a list.
+    group : path, optional
+        Table with columns path and group: images of a group stay in one fold; merged with
+        existing groups.
+    group_from : str, optional
+        Where in its path the group of an image is: name:0 (first field of the file's name),
+        folder:1 (second folder), or a regular expression with one group, such as
+        'patient([0-9]+)'; joined with the groups that there are.
+    neighbours : int, default 10
+        Number of neighbours of each image.
+    output : path, optional
+        Output file: .csv, .jsonl or .parquet.
+    overwrite : bool, default False
+        Replace existing output.
+    backbone : str or sequence of str
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. For fit also auto: those on
+        this machine race first. By default: $FEATX_BACKBONE, else featx:lite0.
+    weights : path, optional
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
+    pretrained : bool, default True
+        ``pretrained=False`` gives random weights.
+    layer : str or sequence of str
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
+    pooling : str or sequence of str
+        One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
+        By default: backbone's own.
+    separate : bool, default False
+        One store for each layer and pooling instead of one concatenation.
+    size : int, optional
+        Input size in pixels. By default: weights' own.
+    crop : float, optional
+        Fraction the centre crop keeps. By default: weights' own.
+    interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
+        Resampling filter. By default: weights' own.
+    resize : {'shortest', 'squash'}, optional
+        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    decode : {'reference', 'scaled'}, default 'reference'
+        scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
+        the fingerprint.
+    range : str, default 'full'
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
+    cache : path, optional
+        Cache folder. By default: $FEATX_CACHE, else ./cache.
+    engine : str, default 'auto'
+        torch or openvino. By default: openvino on x86 processors, torch elsewhere.
+    device : str, default 'auto'
+        auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
+    precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
+    batch_size : {'auto'} or int, default 'auto'
+        Images in a batch, or auto.
+    workers : int, optional
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
+    limit : int, optional
+        Only the first N images.
+    on_error : {'skip', 'fail'}, default 'skip'
+        skip quarantines an unreadable image; fail stops at the first.
+    offline : bool, default False
+        Never contact a model hub.
+    cluster : str, optional
+        ray runs the work on a Ray cluster. By default: this machine.
+    address : str, optional
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
+
+    Returns
+    -------
+    Similar
+        ``queries`` has a `Query` for each image that could be read, with its ``neighbours`` by
+        falling cosine of embeddings (exact) and the shares of their ``classes``. The image itself
+        is not its own neighbour; other copies of it are.
+
+    Raises
+    ------
+    UsageError
+        An option is invalid, or an image does not exist.
+    DatasetError
+        The data set fails, or none of the images can be read.
+    BackboneError, StoreError
+        See `featx.extract`.
+
+    Examples
+    --------
+    >>> found = featx.similar("odd.jpg", "photos/", neighbours=5)    # doctest: +SKIP
+    >>> found.queries[0].classes                                     # doctest: +SKIP
+    {'Monocyte': 0.8, 'Lymphocyte': 0.2}
     """

@@ -29,6 +29,7 @@ from typing import Any, Literal
 TYPES = {
     "AuditConfig": "featx.config",
     "Comparison": "featx.comparing.compare",
+    "Counts": "featx.scoring.counting",
     "DatasetConfig": "featx.config",
     "ExportConfig": "featx.config",
     "Exported": "featx.exporting.network",
@@ -42,6 +43,7 @@ TYPES = {
     "Run": "featx.runs",
     "ScoreConfig": "featx.config",
     "Scores": "featx.scoring.scores",
+    "Similar": "featx.api.similar",
 }
 
 

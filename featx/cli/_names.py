@@ -20,7 +20,7 @@ WORK: Mapping[str, Sequence[str]] = {
     "Look at the data": ("inspect", "audit", "label"),
     "Make a model": ("race", "extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "open", "evaluate", "compare"),
-    "Use the model": ("score", "export"),
+    "Use the model": ("score", "count", "similar", "export"),
     "Look after things": ("demo", "backbones", "cache", "doctor", "completion"),
 }
 
@@ -45,6 +45,8 @@ SECTION_HEADING: Mapping[str, str] = {
     "race": "Search",
     "label": "Label",
     "open": "Page",
+    "count": "Output",
+    "similar": "Output",
 }
 
 _UNDER = {
@@ -68,7 +70,7 @@ HEADING_OF: Mapping[str, str] = {
 _TAKES = {
     "FOLDER": "root cache runs sort_into figures tensorboard folder race",
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
-    "dataset log import_from export",
+    "dataset log import_from export audited audit_file",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column",
     "RULE": "group_from",
@@ -128,6 +130,8 @@ _COMMANDS = {
     "tutorial": ("demo",), "screen": ("race",), "choose": ("race",),
     "gc": ("cache",), "verify": ("cache",), "version": ("doctor",),
     "env": ("doctor",), "diagnose": ("doctor",), "config": ("run",), "pipeline": ("run",),
+    "neighbours": ("similar",), "neighbors": ("similar",), "nearest": ("similar",),
+    "find": ("similar",), "retrieve": ("similar",), "quantify": ("count",), "tally": ("count",),
     "complete": ("completion",), "autocomplete": ("completion",),
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from featx.cli._values import Closed, Count, Fraction, Named, YamlValue
 from featx.config import (
     AuditConfig,
     CompareConfig,
+    CountConfig,
     DatasetConfig,
     EvaluateConfig,
     ExportConfig,
@@ -29,6 +30,7 @@ from featx.config import (
     RaceConfig,
     ReportConfig,
     ScoreConfig,
+    SimilarConfig,
     parse_config,
 )
 
@@ -37,6 +39,7 @@ __all__ = ["as_json", "config_options", "strict"]
 _KEYWORD: dict[type[BaseModel], str] = {
     AuditConfig: "audit",
     CompareConfig: "compare",
+    CountConfig: "count",
     DatasetConfig: "data",
     EvaluateConfig: "evaluate",
     ExportConfig: "export",
@@ -48,6 +51,7 @@ _KEYWORD: dict[type[BaseModel], str] = {
     RaceConfig: "race",
     ReportConfig: "report",
     ScoreConfig: "score",
+    SimilarConfig: "similar",
 }
 _SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
@@ -64,7 +68,7 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
-    ``score``, ``compare``, ``audit``, ``race``, ``report``, ``label`` or ``open``. A required field
+    ``score``, ``compare`` and so on: that of ``_KEYWORD``. A required field
     becomes a positional argument. A flag left out keeps the configuration's own default. A field
     that several sections of one command have is one flag, given to each of them.
     """

@@ -7,6 +7,7 @@ them, and the resolved values are written into every run. A flag left out means 
 from featx.config.arguments import arguments, extract_command, fit_command, score_command
 from featx.config.audit import AuditConfig
 from featx.config.compare import CompareConfig, frozen_and_finetuned
+from featx.config.count import CountConfig
 from featx.config.dataset import DatasetConfig
 from featx.config.evaluate import EvaluateConfig
 from featx.config.export import ExportConfig
@@ -19,11 +20,13 @@ from featx.config.reading import dump_config, load_config, make_config, parse_co
 from featx.config.report import ReportConfig
 from featx.config.run import RunConfig
 from featx.config.score import ScoreConfig, ScoreTarget
+from featx.config.similar import SimilarConfig
 
 __all__ = [
     "BACKBONE_FIELDS",
     "AuditConfig",
     "CompareConfig",
+    "CountConfig",
     "DatasetConfig",
     "EvaluateConfig",
     "ExportConfig",
@@ -37,6 +40,7 @@ __all__ = [
     "RunConfig",
     "ScoreConfig",
     "ScoreTarget",
+    "SimilarConfig",
     "arguments",
     "default_backbone",
     "dump_config",

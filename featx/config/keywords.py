@@ -34,7 +34,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATHS = frozenset(
     {"root", "exclude", "group", "weights", "cache", "costs", "runs", "output", "figures"}
     | {"dataset", "sort_into", "images", "tensorboard", "disagreements", "baseline", "from_run"}
-    | {"labels", "history", "race"}
+    | {"labels", "history", "race", "audited", "audit_file"}
 )
 ARRAYS = frozenset({"X", "y", "Y", "x", "target", "labels", "groups", "ids"})
 WIDTH = 96

@@ -11,7 +11,7 @@ from featx.data.name_parts import folders_of, name_fields
 from featx.errors import UsageError
 from featx.files import printable
 
-__all__ = ["groups_from_paths"]
+__all__ = ["groups_from_paths", "path_part"]
 
 _PLACE = re.compile(r"(name|folder):(.*)", re.DOTALL)
 _FORMS = (
@@ -36,7 +36,7 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
     UsageError
         The rule cannot be read, or no path has such a part.
     """
-    take = _reader(rule)
+    take = path_part(rule)
     found = {id: value for id in manifest.ids if (value := take(id))}
     if not found:
         raise UsageError(
@@ -60,14 +60,20 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
     return found
 
 
-def _reader(rule: str) -> Callable[[str], str | None]:
-    """What takes the group out of an id."""
+def path_part(rule: str, flag: str = "--group-from") -> Callable[[str], str | None]:
+    """What takes a part out of an id, None where it has none; ``flag`` is what gave the rule.
+
+    Raises
+    ------
+    UsageError
+        The rule cannot be read.
+    """
     if place := _PLACE.fullmatch(rule):
         try:
             number = int(place[2])
         except ValueError:
             raise UsageError(
-                f"--group-from '{printable(rule)}' has no whole number after the colon.",
+                f"{flag} '{printable(rule)}' has no whole number after the colon.",
                 hint=_FORMS,
             ) from None
         parts = name_fields if place[1] == "name" else folders_of
@@ -76,12 +82,12 @@ def _reader(rule: str) -> Callable[[str], str | None]:
         pattern = re.compile(rule)
     except re.error as error:
         raise UsageError(
-            f"--group-from '{printable(rule)}' is no regular expression: {error}.", hint=_FORMS
+            f"{flag} '{printable(rule)}' is no regular expression: {error}.", hint=_FORMS
         ) from None
     which: int | str = "group" if "group" in pattern.groupindex else 1
     if pattern.groups != 1 and which == 1:
         raise UsageError(
-            f"--group-from '{printable(rule)}' has {pattern.groups} groups in parentheses: it "
+            f"{flag} '{printable(rule)}' has {pattern.groups} groups in parentheses: it "
             "needs one, or one that is named: (?P<group>...).",
             hint=_FORMS,
         )

@@ -17,6 +17,7 @@ import featx
 from featx.config import (
     AuditConfig,
     CompareConfig,
+    CountConfig,
     DatasetConfig,
     EvaluateConfig,
     ExportConfig,
@@ -26,6 +27,7 @@ from featx.config import (
     RaceConfig,
     ReportConfig,
     ScoreConfig,
+    SimilarConfig,
 )
 from featx.config.keywords import PATHS
 from featx.errors import UnknownNameError, UsageError
@@ -34,6 +36,7 @@ from recipes.signatures import STUB, stub
 SECTIONS = {
     "audit": (DatasetConfig, ExtractConfig, AuditConfig),
     "compare": (CompareConfig,),
+    "count": (DatasetConfig, CountConfig),
     "evaluate": (DatasetConfig, EvaluateConfig),
     "export_model": (ExportConfig,),
     "extract": (DatasetConfig, ExtractConfig),
@@ -43,6 +46,7 @@ SECTIONS = {
     "race": (DatasetConfig, RaceConfig),
     "report": (ReportConfig,),
     "score": (ScoreConfig,),
+    "similar": (DatasetConfig, SimilarConfig),
 }
 
 
