@@ -1034,6 +1034,7 @@ def fit(
         "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
     ] = "auto",
     by: str | Sequence[str] = (),
+    tabular: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1197,6 +1198,9 @@ def fit(
     by : str or sequence of str
         Also show every value of this column: of the manifest, group, split, or a field of EXIF
         such as exif:Model; may be a list.
+    tabular : str or sequence of str
+        Also fit on this column beside the embedding (age, depth, month): of the manifest, or a
+        field of EXIF; NAME:number or NAME:category says what it holds; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1292,6 +1296,7 @@ def fit_arrays(
         "auto", "holdout", "test", "cv", "nested", "repeated", "leave-one-group-out", "sites"
     ] = "auto",
     by: str | Sequence[str] = (),
+    tabular: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1385,6 +1390,9 @@ def fit_arrays(
     by : str or sequence of str
         Also show every value of this column: of the manifest, group, split, or a field of EXIF
         such as exif:Model; may be a list.
+    tabular : str or sequence of str
+        Also fit on this column beside the embedding (age, depth, month): of the manifest, or a
+        field of EXIF; NAME:number or NAME:category says what it holds; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5

@@ -65,7 +65,7 @@ _TAKES = {
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
     "dataset",
     "RUN": "baseline from_run model",
-    "COLUMN": "path_column label_column group_column split_column",
+    "COLUMN": "path_column label_column group_column split_column tabular",
     "RULE": "group_from",
     "BACKBONE": "backbone",
     "EXTRACTOR": "extractor extractors",

@@ -15,7 +15,7 @@ from featx.data.array_files import ARRAY_SUFFIXES
 from featx.data.curation import curate
 from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
-from featx.data.kept_columns import keep_columns
+from featx.data.kept_columns import Keep, keep_columns
 from featx.data.manifest import Manifest, Row
 from featx.data.manifest_file import read_manifest_file
 from featx.data.passed import passed_over
@@ -31,7 +31,7 @@ _MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_
 
 @console.stage("Reading the data set")
 def read_manifest(
-    config: DatasetConfig | str, *, labelled: bool | None = None, keep: Sequence[str] = ()
+    config: DatasetConfig | str, *, labelled: bool | None = None, keep: Keep | Sequence[str] = ()
 ) -> Manifest:
     """List the images of a data set and what is known of each; no image is opened.
 
@@ -42,7 +42,7 @@ def read_manifest(
     labelled : bool, optional
         None takes labels where there are any. True requires one for every row. False ignores
         labels, groups and splits, as scoring does.
-    keep : sequence of str
+    keep : Keep, or sequence of str
         Other columns that rows are to have; see `featx.data.kept_columns.keep_columns`.
 
     Returns
@@ -70,7 +70,7 @@ def read_manifest(
     return keep_columns(manifest, keep)
 
 
-def _read(config: DatasetConfig, *, labelled: bool, keep: Sequence[str]) -> Manifest:
+def _read(config: DatasetConfig, *, labelled: bool, keep: Keep | Sequence[str]) -> Manifest:
     """Choose the reader by what is there."""
     source = config.dataset
     shown = printable(source)

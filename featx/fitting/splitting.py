@@ -59,18 +59,15 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
     groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
 
+    same = {k: getattr(data, k) for k in ("X", "ids", "hashes", "views", "given", "columns")}
     part = Part(
-        X=data.X,
+        **same,
         y=np.searchsorted(classes, np.asarray(data.y)),
         classes=names,
-        ids=data.ids,
-        hashes=data.hashes,
         copies=copies,
         groups=groups,
-        views=data.views,
         sets=tuple(data.sets),
-        given=data.given,
-        columns=data.columns,
+        tabular=data.tabular,
     )
     training = part.take(kept)
     _check_finite_views(training)

@@ -17,6 +17,7 @@ from featx import console
 from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.conformity import conformities
 from featx.artifact.drift import Drift
+from featx.artifact.ensemble import scaler_of
 from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.threshold import Threshold
@@ -290,7 +291,8 @@ def _novelty(
     """
     X, y = search.part.embeddings(chosen.setup.backbones), search.part.y
     with one_blas_thread():
-        novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
+        standardise = scaler_of(pipeline)
+        novelty = Novelty(*fit_spread(standardise(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
     part = evaluated[0].part
     if part is search.part:
@@ -299,7 +301,7 @@ def _novelty(
         alarms = scores > np.array(limits)[fold]
     else:
         tested = part.embeddings(chosen.setup.backbones)
-        alarms = novelty.scores(pipeline[:1].transform(tested)) > limit
+        alarms = novelty.scores(standardise(tested)) > limit
     return (
         NoveltyLimit(rate=config.ood_rate, limit=limit),
         novelty,

@@ -18,6 +18,7 @@ from featx.reporting.by import by_sentences
 from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
+from featx.reporting.tabular import tabular_sentences
 from featx.stats.metrics import metric_name
 from featx.types import SITES
 
@@ -59,7 +60,7 @@ def run_verdict(results: Row) -> list[Text]:
     sure = _sure(results) if threshold is None else _costs(threshold)
     sentences: list[Text | None] = [
         found, sure, _tuned(results), shipped_sentence(results), _hardest(results, threshold),
-        *by_sentences(results),
+        *by_sentences(results), *tabular_sentences(results),
         _doubtful(results, threshold), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]

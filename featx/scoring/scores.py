@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.decision import Cutoff
+from featx.artifact.tabular import ColumnRead
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
 from featx.files import printable
@@ -81,6 +82,8 @@ class Scores:
     checks : tuple of Check
         Shares of files that could not be read, of images abstained from and out of distribution,
         each beside what is usual for the training images.
+    columns_read : tuple of ColumnRead
+        Other columns that the model takes, with what could not be used of them.
     """
 
     ids: list[str]
@@ -107,6 +110,7 @@ class Scores:
     drift: dict[str, Any] | None = None
     no_drift: str = ""
     checks: tuple[Check, ...] = ()
+    columns_read: tuple[ColumnRead, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -237,12 +241,16 @@ class Scores:
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
             "checks": {check.name: check.document() for check in self.checks},
+            **({"columns": self._columns_document()} if self.columns_read else {}),
             "warnings": self.warnings(),
             "report": self.report,
             "passed_over": self.passed_over,
             "passed_over_because": self._reasons(),
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
+
+    def _columns_document(self) -> dict[str, Any]:
+        return {printable(read.column.name): read.document() for read in self.columns_read}
 
     def _reasons(self) -> dict[str, str]:
         """Kind of the files that were passed over -> why they have no prediction."""
@@ -267,6 +275,7 @@ class Scores:
         over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
         return [
             *([f"Passed over: {over}."] if over else []),
+            *(sentence for read in self.columns_read for sentence in read.sentences()),
             *(each.sentence() for each in self.checks if each.images or each.name != "quarantined"),
             drift_sentence(self.drift, self.no_drift),
         ]
