@@ -1194,6 +1194,7 @@ def fit(
     ] = "auto",
     by: str | Sequence[str] = (),
     group_answer: str = "mean",
+    tabular: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1364,6 +1365,9 @@ def fit(
         How the images of a group give its answer: mean (of their probabilities), vote,
         max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
         out of fold. What is set is kept in the model.
+    tabular : str or sequence of str
+        Also fit on this column beside the embedding (age, depth, month): of the manifest, or a
+        field of EXIF; NAME:number or NAME:category says what it holds; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5
@@ -1460,6 +1464,7 @@ def fit_arrays(
     ] = "auto",
     by: str | Sequence[str] = (),
     group_answer: str = "mean",
+    tabular: str | Sequence[str] = (),
     holdout: float = 0.2,
     repeats: int = 5,
     calibrate: Literal["none", "temperature", "sigmoid", "isotonic", "auto"] = "none",
@@ -1557,6 +1562,9 @@ def fit_arrays(
         How the images of a group give its answer: mean (of their probabilities), vote,
         max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
         out of fold. What is set is kept in the model.
+    tabular : str or sequence of str
+        Also fit on this column beside the embedding (age, depth, month): of the manifest, or a
+        field of EXIF; NAME:number or NAME:category says what it holds; may be a list.
     holdout : float, default 0.2
         Share of images that ``estimate`` holdout sets aside.
     repeats : int, default 5

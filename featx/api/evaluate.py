@@ -20,12 +20,14 @@ from featx.config import (
 )
 from featx.config.keywords import keywords
 from featx.config.options import LeaveOut, sections
+from featx.data.kept_columns import Keep
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DatasetError, UsageError
 from featx.evaluating.evaluation import EvaluationResult, evaluate_images
 from featx.evaluating.grouping import group_table
 from featx.extraction import Extraction
+from featx.extraction.given import needed_columns
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.fitting.gathering import describe_dataset, labelled
@@ -184,9 +186,8 @@ def _evaluate(
     """The evaluation itself, once the run's name is claimed."""
     assert config.evaluate is not None
     model, decided = deciding
-    manifest = _chosen_rows(
-        labelled(open_data(config.data, keep=config.evaluate.by)), config.evaluate.split
-    )
+    keep = Keep(Keep.of(config.evaluate.by).asked, needed_columns(model).needed)
+    manifest = _chosen_rows(labelled(open_data(config.data, keep=keep)), config.evaluate.split)
     claims.spare("the images", manifest.paths)
     if config.evaluate.by_group is not None:
         require_groups({g: g for g in manifest.groups if g}, config.data.dataset)
@@ -203,6 +204,7 @@ def _evaluate(
         decided=decided,
         prevalence=config.evaluate.prevalence,
         group_answer=config.evaluate.group_answer,
+        columns=config.evaluate.by,
     )
     results = _results(config, manifest, extractions, found, (extracted_s, started))
     kept = config.evaluate.model_copy(update={"name": folder.name, "seed": seed})

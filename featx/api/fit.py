@@ -15,7 +15,7 @@ from featx.config.keywords import keywords
 from featx.config.options import LeaveOut, sections
 from featx.data.array_files import holds_arrays
 from featx.data.arrays import Arrays, make_arrays, read_arrays
-from featx.data.kept_columns import keep_columns
+from featx.data.kept_columns import Keep, keep_columns
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import UsageError
@@ -37,6 +37,7 @@ from featx.fitting.data import only_one
 from featx.fitting.gathering import describe_dataset, fitted_model, gather, labelled, resting_on
 from featx.fitting.groups import check_group_answer
 from featx.fitting.layers import one_embedding, side_by_side
+from featx.fitting.tabular import read_tabular
 from featx.outputs import Claims, Used, claimed
 from featx.racing.choosing import RaceChoice, asks_for_race, choose_by_race
 from featx.reporting.card import card_of
@@ -142,14 +143,17 @@ def fit_arrays(
     """
     (config,) = sections(options, FitConfig, leave_out=_OF_ARRAYS)
     columns = [columns] if isinstance(columns, str) else list(columns)
-    data, arrays = _arrays_of(X, columns, y=y, groups=groups, ids=ids, splits=splits)
+    keep = Keep(config.kept_columns)
+    data, arrays = _arrays_of(X, columns, keep, y=y, groups=groups, ids=ids, splits=splits)
     return _fit_rows(RunConfig(data=data, fit=config), arrays)
 
 
-def _arrays_of(X: Any, columns: list[str], **given: Any) -> tuple[DatasetConfig, Arrays]:
+def _arrays_of(
+    X: Any, columns: list[str], keep: Keep, **given: Any
+) -> tuple[DatasetConfig, Arrays]:
     """The rows of a file or of what is in memory, and what names them in the configuration."""
     if not isinstance(X, str | os.PathLike):
-        return DatasetConfig(dataset=IN_MEMORY), make_arrays(X, columns=columns, **given)
+        return DatasetConfig(dataset=IN_MEMORY), make_arrays(X, columns=columns, keep=keep, **given)
     if not all(name is None or isinstance(name, str) for name in given.values()):
         raise UsageError("X is a file, so y, groups, splits and ids are names of its columns.")
     data = DatasetConfig(
@@ -160,7 +164,7 @@ def _arrays_of(X: Any, columns: list[str], **given: Any) -> tuple[DatasetConfig,
         split_column=given["splits"],
         path_column=given["ids"],
     )
-    return data, read_arrays(data)
+    return data, read_arrays(data, keep=keep)
 
 
 def fit_dataset(config: RunConfig) -> Run:
@@ -169,7 +173,7 @@ def fit_dataset(config: RunConfig) -> Run:
         refuse_image_options(config.extract, config.data.dataset)
         if config.fit.race is not None:
             raise UsageError("--race applies to images, and the data set holds arrays.")
-        return _fit_rows(config, read_arrays(config.data))
+        return _fit_rows(config, read_arrays(config.data, keep=Keep(config.fit.kept_columns)))
     started = time.perf_counter()
     folder = run_folder(config.data.dataset, config.fit)
     check_config(config.fit)
@@ -181,7 +185,7 @@ def fit_dataset(config: RunConfig) -> Run:
 
 def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run:
     """The fit itself, once the run's name is claimed."""
-    manifest = labelled(open_data(config.data, keep=config.fit.kept_columns))
+    manifest = labelled(open_data(config.data, keep=Keep(config.fit.kept_columns)))
     claims.spare("the images", manifest.paths)
     if asks_for_race(config):
         _check_labels(manifest, config.fit)
@@ -208,7 +212,7 @@ def _fit_rows(config: RunConfig, arrays: Arrays) -> Run:
     arrays.require_finite()
     with claimed([run_output(folder, config.fit)], used) as claims:
         extraction = given_extraction(arrays)
-        manifest = keep_columns(extraction.manifest, config.fit.kept_columns)
+        manifest = keep_columns(extraction.manifest, Keep(config.fit.kept_columns))
         extraction = replace(extraction, manifest=manifest)
         _check_labels(extraction.manifest, config.fit)
         if config.fit.concat:
@@ -226,7 +230,8 @@ def _fit_extracted(
     raced: RaceChoice | None = None,
 ) -> Run:
     """What follows on the embeddings: the search, the run, its page."""
-    data = gather(extractions)
+    tabular = read_tabular(manifest, config.fit)
+    data = gather(extractions, columns=config.fit.by_columns, tabular=tabular)
     if raced is not None:
         data = replace(data, apart=raced.apart(data.hashes, data.copy_codes))
     if config.fit.concat:
@@ -237,6 +242,7 @@ def _fit_extracted(
         data,
         config.fit,
         journal=Path(config.fit.runs) / ".searches" if config.fit.resume else None,
+        tabular=tabular,
     )
     from featx.auditing.grouping_notes import grouping_notes  # with scipy: only where used
 
@@ -250,7 +256,7 @@ def _fit_extracted(
         console.warn(in_force.warning)
     chosen = one_embedding(resting_on(extractions, result.backbones), config.extract.cache)
     results = _results_document(config, manifest, data, extractions, result, extracted_s, raced)
-    model = fitted_model(config, chosen, result)
+    model = fitted_model(config, chosen, result, tabular)
     target = config.fit.mlflow
     kept = {"name": folder.name, "mlflow": without_password(target)}
     config = config.model_copy(update={"fit": config.fit.model_copy(update=kept)})
@@ -275,6 +281,7 @@ def _fit_extracted(
 def _check_before_reading(manifest: Manifest, config: RunConfig) -> None:
     """Refuse what no content of the images makes right."""
     _check_labels(manifest, config.fit)
+    read_tabular(manifest, config.fit)
     if (
         config.fit.concat
         and len(config.extract.requests()) < 2

@@ -17,7 +17,7 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction import Extraction
 from featx.extraction.embedding import tell_failures
-from featx.extraction.given import arrays_for, given_extraction
+from featx.extraction.given import arrays_for, given_extraction, needed_columns
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.outputs import Claims, claimed
@@ -173,7 +173,7 @@ class _Scoring:
 
     def of_images(self) -> Scores:
         """Score the images of the data set."""
-        manifest = open_data(self.data, labelled=False)
+        manifest = open_data(self.data, labelled=False, keep=needed_columns(self.model))
         self.claims.spare("the images", manifest.paths)
         check_cache(manifest, self.extract.cache)
         by_group = self.config.by_group is not None

@@ -35,6 +35,7 @@ from featx.artifact.saving import (
     check_consistent,
 )
 from featx.artifact.seen import Seen
+from featx.artifact.tabular import Tabular
 from featx.artifact.versions import compare_versions
 from featx.errors import FeatxError, ModelError, UsageError
 from featx.files import make_directory, printable, write_atomic
@@ -191,6 +192,7 @@ def _build(
             head=decode_heads(document, files, source=source),
             extractors=extractors,
             temperature=document.temperature,
+            tabular=None if document.tabular is None else Tabular(tuple(document.tabular)),
             trust=document.trust,
             augmentation=document.augmentation,
             metrics=document.metrics,
@@ -218,8 +220,9 @@ def _build(
         if SEEN in files:
             model.seen = Seen.decode(files[SEEN], n=document.seen or 0, source=source)
         trial = np.zeros((1, model.n_features), dtype=np.float32)
+        cells = None if model.tabular is None else {name: [None] for name in model.tabular.names}
         for method in (model.predict, model.decision_function, model.predict_proba):
-            method(trial)
+            method(trial, tabular=cells)
     except FeatxError as error:
         raise ModelError(error.message, hint=advice or error.hint) from error
     except Exception as error:  # a plug-in's head may raise anything when used

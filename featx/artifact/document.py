@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from featx.artifact.calibration import Calibration
+from featx.artifact.tabular import TabularColumn
 from featx.artifact.trust import Trust
 from featx.errors import ModelError, nearest
 from featx.files import printable
@@ -29,6 +30,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MAX_HEADS",
     "SAFETENSORS_VERSION",
+    "TABULAR_VERSION",
     "Document",
     "Ensemble",
     "FileEntry",
@@ -42,10 +44,12 @@ __all__ = [
 ]
 
 FORMAT = "featx-model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MAX_HEADS = 200
 #: Format 1 has one extractor, its request beside it; in 1 and 2 the heads are skops data.
 OLDEST_VERSION, SAFETENSORS_VERSION = 1, 3
+#: Format 4 has other columns beside the embedding; a model without them is written as format 3.
+TABULAR_VERSION = 4
 
 
 class _Strict(BaseModel):
@@ -108,6 +112,14 @@ class MemberEntry(_Strict):
     start: int = Field(ge=0)
     stop: int = Field(ge=1)
     calibration: Calibration | None
+    n_tabular: int = Field(0, ge=0)  # of the model's other columns: all or none
+
+    @model_serializer(mode="wrap")
+    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        if not self.n_tabular:
+            del values["n_tabular"]
+        return values
 
 
 class Ensemble(_Strict):
@@ -126,6 +138,7 @@ class Document(_Strict):
     extractors: list[ExtractorEntry] = Field(min_length=1)
     heads: dict[str, HeadEntry] = Field(default_factory=dict)
     ensemble: Ensemble | None = None
+    tabular: list[TabularColumn] | None = Field(None, min_length=1)  # absent without any
     temperature: float | None = Field(gt=0, allow_inf_nan=False)
     trust: Trust | None = None
     seen: int | None = Field(None, ge=1)  # training images whose digests lie beside it
@@ -134,6 +147,18 @@ class Document(_Strict):
     provenance: dict[str, Any]
     versions: dict[str, str]
     files: dict[str, FileEntry]
+
+    @property
+    def n_tabular(self) -> int:
+        """Other columns beside the embedding."""
+        return len(self.tabular or ())
+
+    @model_serializer(mode="wrap")
+    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        if self.tabular is None:
+            del values["tabular"]
+        return values
 
 
 def plain(value: Any) -> Any:
@@ -227,6 +252,9 @@ def validate(values: dict[str, Any], *, source: str) -> Document:
         raise ModelError(f"{source}: model.json is malformed: {_faults(error)}") from None
     if len(set(document.classes)) < len(document.classes):
         raise ModelError(f"{source}: model.json names a class twice.")
+    names = [column.name for column in document.tabular or ()]
+    if len(set(names)) < len(names):
+        raise ModelError(f"{source}: model.json names a column twice.")
     fault = None if document.trust is None else document.trust.fault(document.classes)
     if document.ensemble and sum(m.heads for m in document.ensemble.members) > MAX_HEADS:
         fault = f"ensemble has more than {MAX_HEADS} heads"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featx.arrays import cast, namespace
 from featx.artifact.calibration import Calibration
-from featx.heads import FittedHead
+from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns, margin_probabilities
 
 __all__ = [
@@ -41,11 +41,14 @@ class Member:
         First column of the embeddings that it reads, and the one after the last.
     calibration : Calibration, optional
         Of each head's answers, fitted out of fold. Default None leaves probabilities as they are.
+    n_tabular : int, default 0
+        How many of the last columns, which are no embedding, it reads too.
     """
 
     heads: list[Any]
     columns: tuple[int, int]
     calibration: Calibration | None = None
+    n_tabular: int = 0
 
     def probabilities(self, X: Array) -> Array:
         """Probabilities, shape (n, n_classes), from embeddings of all columns."""
@@ -54,8 +57,18 @@ class Member:
 
     def own(self, X: Array) -> Array:
         """The columns that it reads."""
+        own = self.embedding(X)
+        return np.hstack([own, X[:, -self.n_tabular :]]) if self.n_tabular else own
+
+    def embedding(self, X: Array) -> Array:
+        """The embedding among them."""
         own = X[:, slice(*self.columns)]
         return np.ascontiguousarray(own) if namespace(own) is np else own
+
+    @property
+    def width(self) -> int:
+        """How many columns it reads."""
+        return self.columns[1] - self.columns[0] + self.n_tabular
 
     def columns_fault(self, n_features: int) -> str | None:
         """What is wrong with its columns; None where they are among so many."""
@@ -73,7 +86,7 @@ class EnsembleHead:
     ----------
     classes_ : ndarray of shape (n_classes,), str
     n_features_in_ : int
-        Width of the embeddings, of all extractors together.
+        Width of the embeddings, of all extractors together, and of other columns behind them.
     members : list of Member
         The best one first.
     stack : sklearn.pipeline.Pipeline or FittedHead, optional
@@ -103,11 +116,11 @@ class EnsembleHead:
     def fault(self) -> str | None:
         """What does not fit together; None where all does."""
         labels = [str(label) for label in self.classes_]
+        n_tabular = max(member.n_tabular for member in self.members)
         for i, member in enumerate(self.members, start=1):
-            if fault := member.columns_fault(self.n_features_in_):
+            if fault := member.columns_fault(self.n_features_in_ - n_tabular):
                 return f"member {i} {fault}"
-            width = member.columns[1] - member.columns[0]
-            if not all(_takes(head, width, labels) for head in member.heads):
+            if not all(_takes(head, member.width, labels) for head in member.heads):
                 return f"a head of member {i} is of other classes or columns"
             for name, value in member.calibration or ():
                 if isinstance(value, list) and len(value) != len(labels):
@@ -122,7 +135,7 @@ class EnsembleHead:
     def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
         """The best member's columns, standardised as its first head does."""
         first = self.members[0]
-        return scaler_of(first.heads[0])(first.own(X))
+        return scaler_of(first.heads[0])(first.embedding(X))
 
 
 def _takes(head: Any, n_features: int, labels: list[str]) -> bool:
@@ -163,6 +176,8 @@ def scaler_of(head: Any) -> Any:
     """What standardises embeddings in a head: a function of an array (n, n_features)."""
     if isinstance(head, FittedHead | EnsembleHead):
         return head.scaler
+    if "columns" in head.named_steps:
+        return freeze(head).scaler
     return head[:1].transform
 
 

@@ -35,6 +35,9 @@ STEPS = {
     "components": "pca.components",
     "centre": "pca.mean",
     "variance": "pca.variance",
+    "source": "columns.source",
+    "level": "columns.level",
+    "fill": "columns.fill",
 }
 
 
@@ -84,6 +87,7 @@ def encode_heads(
             start=member.columns[0],
             stop=member.columns[1],
             calibration=member.calibration,
+            n_tabular=member.n_tabular,
         )
         for member in head.members
     ]
@@ -122,26 +126,30 @@ def decode_heads(document: Document, files: Mapping[str, bytes], *, source: str)
     widths: list[Any] = [e.document.get("n_features") for e in document.extractors]
     if not all(type(n) is int and 0 < n <= MAX_FEATURES for n in widths):
         raise ModelError(f"{source}: the extractors give {widths!r:.200} features.")
-    n_features = sum(widths)
+    n_features, n_tabular = sum(widths), document.n_tabular
     if document.ensemble is None:
-        return _decoded(document, files, _single(old), n_features, source)
+        return _decoded(document, files, _single(old), n_features + n_tabular, source)
     members = []
     for i, described in enumerate(document.ensemble.members):
         columns = described.start, described.stop
-        if fault := Member([], columns).columns_fault(n_features):
+        fault = Member([], columns).columns_fault(n_features)
+        if described.n_tabular not in {0, n_tabular}:
+            fault = f"reads {described.n_tabular} other columns of {n_tabular}"
+        if fault:
             raise ModelError(f"{source}: its ensemble contradicts itself: member {i + 1} {fault}.")
-        heads = [
-            _decoded(document, files, name, described.stop - described.start, source)
+        member = Member([], columns, described.calibration, described.n_tabular)
+        member.heads.extend(
+            _decoded(document, files, name, member.width, source)
             for name in _names(i, described.heads, old)
-        ]
-        members.append(Member(heads, columns, described.calibration))
+        )
+        members.append(member)
     stack = None
     if document.ensemble.method == "stack":
         width = len(members) * len(document.classes)
         stack = _decoded(document, files, _single(old), width, source)
     return EnsembleHead(
         classes_=np.array(document.classes, dtype=object),
-        n_features_in_=n_features,
+        n_features_in_=n_features + n_tabular,
         members=members,
         stack=stack,
     )

@@ -19,9 +19,10 @@ from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.saving import save_model
 from featx.artifact.seen import Seen
+from featx.artifact.tabular import Tabular, side_by_side
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
-from featx.errors import ModelError
+from featx.errors import ModelError, UsageError
 from featx.files import printable
 from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns
@@ -48,6 +49,8 @@ class Model:
         loaded model has a `featx.heads.FittedHead`, which NumPy computes without scikit-learn.
     extractors : list of ModelExtractor
         Whose embeddings, side by side in this order, it was fitted on.
+    tabular : Tabular, optional
+        Other columns of the data that the head takes behind the embedding.
     temperature : float, optional
         Divides the margins of a head without probabilities before the softmax; positive.
         Default None, which is 1.
@@ -75,6 +78,7 @@ class Model:
     head: Any
     extractors: list[ModelExtractor]
     temperature: float | None = None
+    tabular: Tabular | None = None
     trust: Trust | None = None
     novelty: Novelty | None = None
     drift: Drift | None = None
@@ -152,6 +156,7 @@ class Model:
         batch_size: int | Literal["auto"] = "auto",
         workers: int | None = None,
         offline: bool = False,
+        tabular: Any = None,
     ) -> Any:
         """Predict images: paths, PIL images or uint8 arrays.
 
@@ -163,6 +168,8 @@ class Model:
             Folder of cached embeddings. Default None keeps none.
         weights, engine, device, batch_size, workers, offline
             As in `featx.score`.
+        tabular
+            As in `predict`.
 
         Returns
         -------
@@ -186,14 +193,17 @@ class Model:
             "workers": workers,
             "offline": offline,
         }
-        return _IMAGES.get("images")(self, images, options)
+        return _IMAGES.get("images")(self, images, options, tabular)
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray, *, tabular: Any = None) -> np.ndarray:
         """Return the predicted class of each embedding.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features), float32
+        tabular : mapping of str to sequence, or frame, optional
+            Of a model with other columns: their values by name, one an image; None or NaN where
+            one is not known.
 
         Returns
         -------
@@ -204,21 +214,26 @@ class Model:
         ------
         ModelError
             ``X`` has another number of features, is not numeric, or holds NaN or infinity.
+        UsageError
+            A column that the model takes is missing from ``tabular``.
         """
-        X = self._checked(X)
-        if len(X) == 0:
+        raw = self._checked(X, tabular)
+        if len(raw) == 0:
             return np.empty(0, dtype=object)
         if self.trust is not None and self.trust.reorders:
-            return np.array(self.classes, dtype=object)[self.trust.decide(self.predict_proba(X))]
-        labels = self.head.predict(X)
+            proba = self.predict_proba(X, tabular=tabular)
+            return np.array(self.classes, dtype=object)[self.trust.decide(proba)]
+        labels = self.head.predict(raw)
         return np.array([str(label) for label in labels], dtype=object)
 
-    def decision_function(self, X: np.ndarray) -> np.ndarray:
+    def decision_function(self, X: np.ndarray, *, tabular: Any = None) -> np.ndarray:
         """Return the head's margins.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features), float32
+        tabular
+            As in `predict`.
 
         Returns
         -------
@@ -228,10 +243,10 @@ class Model:
 
         Raises
         ------
-        ModelError
+        ModelError, UsageError
             As `predict`.
         """
-        X = self._checked(X)
+        X = self._checked(X, tabular)
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
         if not hasattr(self.head, "decision_function"):
@@ -239,7 +254,7 @@ class Model:
                 return np.log(np.asarray(self.head.predict_proba(X), dtype=np.float64))
         return margin_columns(self.head.decision_function(X))
 
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    def predict_proba(self, X: np.ndarray, *, tabular: Any = None) -> np.ndarray:
         """Return the probability of each class.
 
         By ``trust.calibration`` where there is one; else the head's own where it has them, or the
@@ -248,6 +263,8 @@ class Model:
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features), float32
+        tabular
+            As in `predict`.
 
         Returns
         -------
@@ -257,21 +274,23 @@ class Model:
 
         Raises
         ------
-        ModelError
+        ModelError, UsageError
             As `predict`.
         """
-        X = self._checked(X)
+        X = self._checked(X, tabular)
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
         calibration = None if self.trust is None else self.trust.calibration
         return head_probabilities(self.head, X, calibration, self.temperature)
 
-    def predict_sets(self, X: np.ndarray) -> np.ndarray:
+    def predict_sets(self, X: np.ndarray, *, tabular: Any = None) -> np.ndarray:
         """Return the classes that the true one is among, as often as ``trust.sets`` says.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features), float32
+        tabular
+            As in `predict`.
 
         Returns
         -------
@@ -280,7 +299,7 @@ class Model:
 
         Raises
         ------
-        ModelError
+        ModelError, UsageError
             As `predict`; or the model has no prediction sets.
         """
         if self.trust is None or self.trust.sets is None:
@@ -289,8 +308,8 @@ class Model:
                 hint="featx fit makes them from predictions out of fold; fit it again.",
             )
         position = {name: i for i, name in enumerate(self.classes)}
-        predicted = np.array([position[label] for label in self.predict(X)], np.int64)
-        return self.trust.sets.sets(self.predict_proba(X), predicted)
+        predicted = np.array([position[label] for label in self.predict(X, tabular=tabular)])
+        return self.trust.sets.sets(self.predict_proba(X, tabular=tabular), predicted)
 
     def predict_groups(
         self, X: np.ndarray, groups: Sequence[str], *, way: str | None = None
@@ -341,7 +360,7 @@ class Model:
         ModelError
             As `predict`.
         """
-        X = self._checked(X)
+        X = self._checked_embeddings(X)
         if self.novelty is None:
             return None
         if len(X) == 0:
@@ -358,7 +377,17 @@ class Model:
         """
         return None if isinstance(self.head, EnsembleHead) else freeze(self.head).planes()
 
-    def _checked(self, X: np.ndarray) -> np.ndarray:
+    def _checked(self, X: np.ndarray, tabular: Any) -> np.ndarray:
+        """Embeddings, with the codes of other columns behind them where the model takes any."""
+        X = self._checked_embeddings(X)
+        if self.tabular is None:
+            if tabular is not None:
+                raise UsageError("This model takes no other columns: leave tabular out.")
+            return X
+        codes = tabular if _coded(tabular) else side_by_side(self.tabular.read(tabular, len(X)))
+        return np.hstack([X, codes.astype(X.dtype)])
+
+    def _checked_embeddings(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             width = f"{X.shape[1]} features" if X.ndim == 2 else f"shape {X.shape}"
@@ -373,3 +402,8 @@ class Model:
                 f"Embeddings must be finite floating-point numbers. Got dtype {X.dtype}."
             )
         return X
+
+
+def _coded(tabular: Any) -> bool:
+    """Whether columns are codes already, as `featx.artifact.tabular.side_by_side` gives them."""
+    return isinstance(tabular, np.ndarray) and tabular.ndim == 2

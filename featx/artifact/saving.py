@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from featx.artifact.archive import write_archive
-from featx.artifact.document import FORMAT, FORMAT_VERSION, Document, encode, plain, validate
+from featx.artifact.document import (
+    FORMAT,
+    SAFETENSORS_VERSION,
+    TABULAR_VERSION,
+    Document,
+    encode,
+    plain,
+    validate,
+)
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.folder import write_folder
@@ -92,7 +100,7 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
     """What ``model.json`` says of the model."""
     values = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": SAFETENSORS_VERSION if model.tabular is None else TABULAR_VERSION,
         "classes": [str(name) for name in model.classes],
         "extractors": [
             {
@@ -105,6 +113,7 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
             for i, extractor in enumerate(model.extractors)
         ],
         **fields,
+        **_tabular(model),
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
         "seen": len(model.seen) if model.seen else None,
@@ -118,6 +127,12 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
         },
     }
     return validate(values, source="this model")
+
+
+def _tabular(model: Any) -> dict[str, Any]:
+    if model.tabular is None:
+        return {}
+    return {"tabular": [column.model_dump() for column in model.tabular.columns]}
 
 
 def check_consistent(model: Any, source: str) -> None:
@@ -134,11 +149,13 @@ def check_consistent(model: Any, source: str) -> None:
     width = getattr(model.head, "n_features_in_", None)
     declared: list[Any] = [e.document.get("n_features") for e in model.extractors]
     sound = all(type(n) is int and 0 < n <= MAX_FEATURES for n in declared)
-    if not sound or width != sum(declared) or not 0 < width <= MAX_FEATURES:
+    n_tabular = 0 if model.tabular is None else len(model.tabular)
+    if not sound or width != sum(declared) + n_tabular or not 0 < width <= MAX_FEATURES:
         given = " + ".join(repr(n) for n in declared)
         raise ModelError(
             f"{source}: the head takes {width} features, "
-            f"the extractor{'s give' if len(declared) > 1 else ' gives'} {given}."
+            f"the extractor{'s give' if len(declared) > 1 else ' gives'} {given}"
+            + (f", and there are {n_tabular} other columns." if n_tabular else ".")
         )
     for extractor in model.extractors:
         _check_named(extractor, source)

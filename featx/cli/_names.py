@@ -72,7 +72,7 @@ _TAKES = {
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
     "dataset log import_from export audited audit_file",
     "RUN": "baseline from_run model",
-    "COLUMN": "path_column label_column group_column split_column",
+    "COLUMN": "path_column label_column group_column split_column tabular",
     "RULE": "group_from",
     "COLUMN|RULE": "by_group",
     "WAY": "group_answer",

@@ -27,6 +27,8 @@ from featx.types import SITES, Components
 
 __all__ = ["FitConfig"]
 
+KINDS = ("number", "category")  # of columns of --tabular
+
 
 def _components(value: Any) -> Any:
     """What `featx.types.Components` leaves open."""
@@ -39,6 +41,23 @@ def _components(value: Any) -> Any:
 def _sites(value: str) -> str:
     """The whole name of an estimate."""
     return SITES if value == "sites" else value
+
+
+def _column(text: str) -> tuple[str, str | None]:
+    """The name of a column, and its kind where one is given."""
+    name, found, kind = text.rpartition(":")
+    return (name, kind) if found and kind in KINDS else (text, None)
+
+
+def _columns(texts: list[str]) -> list[str]:
+    """Every column once, with a name."""
+    names = [_column(text)[0] for text in texts]
+    for name in names:
+        if not name:
+            raise ValueError("should be the name of a column")
+        if names.count(name) > 1:
+            raise ValueError(f"names the column {name!r} twice")
+    return texts
 
 
 class FitConfig(Section):
@@ -134,6 +153,12 @@ class FitConfig(Section):
         "mean",
         description=f"{GROUP_ANSWER}; auto chooses out of fold. What is set is kept in the model.",
     )
+    tabular: Annotated[list[str], AfterValidator(_columns)] = Field(
+        default_factory=list,
+        description="Also fit on this column beside the embedding (age, depth, month): of the "
+        "manifest, or a field of EXIF; NAME:number or NAME:category says what it holds; may be "
+        "repeated.",
+    )
     holdout: float = Field(
         0.2, gt=0, le=0.5, description="Share of images that --estimate holdout sets aside."
     )
@@ -191,6 +216,17 @@ class FitConfig(Section):
     heat_maps: bool = Field(False, description=f"{HEAT_MAPS} `featx report` can add them later.")
 
     @property
-    def kept_columns(self) -> list[str]:
+    def by_columns(self) -> list[str]:
         """Columns of the data set that predictions are to have."""
         return [*dict.fromkeys([*self.by, *(["group"] if self.estimate == SITES else [])])]
+
+    @property
+    def tabular_kinds(self) -> dict[str, str | None]:
+        """Columns to fit on, each with the kind that was asked for, if any."""
+        return dict(_column(text) for text in self.tabular)
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """Columns of the data set that are to be read -> the option that asks for each."""
+        named = {name: f"--by {name}" for name in self.by_columns}
+        return {**named, **{name: f"--tabular {name}" for name in self.tabular_kinds}}

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.data.array_files import Table
-from featx.data.cells import cell, is_no_value
+from featx.data.cells import cell, cell_text, is_no_value
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["digests", "is_numeric", "plain_array", "side_by_side", "texts"]
+__all__ = ["digests", "is_numeric", "other_texts", "plain_array", "side_by_side", "texts"]
 
 
 def plain_array(values: Any) -> Any:
@@ -137,6 +137,17 @@ def texts(column: Any, name: str, n: int) -> list[str | None]:
     if any("\0" in value for value in values if value):
         raise DatasetError(f"{shown} holds a NUL character.")
     return values
+
+
+def other_texts(column: Any, name: str, n: int) -> list[str | None]:
+    """Another column as text, numbers with fractions too; None where a row has no value."""
+    array = plain_array(column)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (n,):
+        shown = printable(name)
+        raise DatasetError(f"{shown} has shape {array.shape}; it needs one value a row: ({n},).")
+    return [cell_text(one) for one in array.tolist()]
 
 
 def _text(value: Any, name: str) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.config import DatasetConfig
-from featx.data.array_columns import digests, is_numeric, plain_array, side_by_side, texts
+from featx.data.array_columns import (
+    digests,
+    is_numeric,
+    other_texts,
+    plain_array,
+    side_by_side,
+    texts,
+)
 from featx.data.array_files import Table, read_columns
 from featx.data.columns import SYNONYMS
+from featx.data.kept_columns import Keep, of_table
 from featx.data.manifest import Split
 from featx.data.manifest_file import read_split
 from featx.errors import DatasetError, UnknownNameError, UsageError
@@ -55,6 +63,8 @@ class Arrays:
         Names of the features, where each has one.
     source : str
         The file, or `featx.types.IN_MEMORY`.
+    extra : mapping of str to list of str or None
+        Other columns that were asked for, one value a row.
     """
 
     X: NDArray[np.float32]
@@ -65,6 +75,7 @@ class Arrays:
     sha256: NDArray[np.uint8] | None
     columns: tuple[str, ...] | None
     source: str
+    extra: Mapping[str, list[str | None]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -118,11 +129,16 @@ class Arrays:
             labels=[self.labels[i] for i in kept],
             groups=[self.groups[i] for i in kept],
             splits=[self.splits[i] for i in kept],
+            extra={name: [values[i] for i in kept] for name, values in self.extra.items()},
         )
 
 
 def read_arrays(
-    config: DatasetConfig, *, labelled: bool = True, columns: Sequence[str] | None = None
+    config: DatasetConfig,
+    *,
+    labelled: bool = True,
+    columns: Sequence[str] | None = None,
+    keep: Keep | Sequence[str] = (),
 ) -> Arrays:
     """The rows of a file.
 
@@ -134,6 +150,8 @@ def read_arrays(
         False reads neither labels nor splits.
     columns : sequence of str, optional
         Names of the features that a model takes, in its order; rows of one array have no names.
+    keep : Keep, or sequence of str
+        Other columns to read, which are no features; see `featx.data.kept_columns`.
 
     Raises
     ------
@@ -155,7 +173,8 @@ def read_arrays(
     table = read_columns(config.dataset)
     if columns and not table.keys() & set(columns):  # unnamed, as arrays in memory are
         columns = None if any(np.ndim(plain_array(v)) > 1 for v in table.values()) else columns
-    return _arrays(table, asked, columns or config.columns, config.dataset, labelled=labelled)
+    meanings = _Meanings(asked, Keep.of(keep), labelled)
+    return _arrays(table, meanings, columns or config.columns, config.dataset)
 
 
 def make_arrays(
@@ -167,6 +186,7 @@ def make_arrays(
     splits: Any = None,
     columns: Sequence[str] | None = None,
     labelled: bool = True,
+    keep: Keep | Sequence[str] = (),
 ) -> Arrays:
     """The rows of an array, a frame or a tensor.
 
@@ -180,6 +200,8 @@ def make_arrays(
         Names of a frame's features, or patterns such as ``f*``.
     labelled : bool, default True
         False reads neither labels nor splits.
+    keep : Keep, or sequence of str
+        As for `read_arrays`; of a frame.
 
     Raises
     ------
@@ -210,7 +232,7 @@ def make_arrays(
                 name = f" {name}"
             table[name] = value
             asked[meaning] = name
-    arrays = _arrays(table, asked, columns, IN_MEMORY, labelled=labelled)
+    arrays = _arrays(table, _Meanings(asked, Keep.of(keep), labelled), columns, IN_MEMORY)
     index = getattr(X, "index", None)
     if "id" in asked or not framed or index is None or type(index).__name__ == "RangeIndex":
         return arrays
@@ -229,21 +251,27 @@ def _columns_of(X: Any) -> Table | None:
     return {text: X[name] for text, name in zip(called, names, strict=True)}
 
 
+@dataclass(frozen=True)
+class _Meanings:
+    """What columns are, besides features."""
+
+    asked: Mapping[str, str | None]  # meaning -> the column that was named for it
+    keep: Keep
+    labelled: bool
+
+
 def _arrays(
-    table: Table,
-    asked: dict[str, str | None],
-    columns: Sequence[str] | None,
-    source: str,
-    *,
-    labelled: bool,
+    table: Table, meanings: _Meanings, columns: Sequence[str] | None, source: str
 ) -> Arrays:
-    """The rows of a table, whose columns ``asked`` gives a meaning."""
+    """The rows of a table, some of whose columns have a meaning."""
     found = {
-        meaning: _find(meaning, asked.get(meaning), table, columns)
+        meaning: _find(meaning, meanings.asked.get(meaning), table, columns)
         for meaning in _NAMES
-        if labelled or meaning not in {"label", "split"}
+        if meanings.labelled or meaning not in {"label", "split"}
     }
-    features = _features(table, {name for name in found.values() if name}, columns)
+    meanings.keep.require(table, source)
+    others = of_table(meanings.keep.names)
+    features = _features(table, {name for name in found.values() if name} | set(others), columns)
     X = side_by_side(table, features)
     known = {
         meaning: None if name is None else texts(table[name], name, len(X))
@@ -261,6 +289,7 @@ def _arrays(
         sha256=None if known["sha256"] is None else digests(known["sha256"]),
         columns=tuple(features) if X.shape[1] == len(features) else None,
         source=source,
+        extra={name: other_texts(table[name], name, len(X)) for name in others},
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from featx.data.likeness import NO_VALUE
 from featx.errors import DatasetError
 
-__all__ = ["cell", "is_no_value"]
+__all__ = ["cell", "cell_text", "is_no_value", "read_number"]
+
+LARGEST = 3.4028234663852886e38  # of 32 bits
 
 
 def is_no_value(text: str) -> bool:
@@ -48,3 +50,25 @@ def cell(value: Any, column: str, *, words: bool = True) -> str | None:
     if words and value is not None and is_no_value(value):
         return None
     return value or None
+
+
+def cell_text(value: Any) -> str | None:
+    """A cell as text; None where it is empty (``nan`` and the like are), as in a manifest."""
+    if hasattr(value, "item"):  # a number of NumPy
+        value = value.item()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # what pandas makes of 3 beside a gap
+    text = "" if value is None else str(value).strip()
+    return None if is_no_value(text) else text
+
+
+def read_number(text: str) -> float | None:
+    """The number that a cell is, None where it is none that 32 bits hold."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    # 1_000 is a number to Python alone
+    return value if "_" not in text and abs(value) <= LARGEST else None

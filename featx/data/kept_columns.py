@@ -3,33 +3,84 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from featx.data.manifest import Manifest, Row
 from featx.errors import UnknownNameError, UsageError
 from featx.files import printable
 
-__all__ = ["EXIF", "OWN", "keep_columns", "of_table"]
+__all__ = ["EXIF", "OWN", "Keep", "keep_columns", "of_table"]
 
 EXIF = "exif:"
 EXIF_FOLDER = 0x8769  # where cameras write times and exposures
 OWN = ("group", "split")  # what rows have anyway
 
 
-def of_table(names: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class Keep:
+    """Columns of the data set to read.
+
+    Parameters
+    ----------
+    asked : mapping of str to str
+        Column -> the option that asks for it, such as ``--by camera``.
+    needed : mapping of str to str
+        Column that a model takes -> what a cell may hold, in words.
+    """
+
+    asked: Mapping[str, str] = field(default_factory=dict)
+    needed: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, columns: Keep | Sequence[str]) -> Keep:
+        """Names alone are of ``--by``."""
+        return columns if isinstance(columns, Keep) else cls({n: f"--by {n}" for n in columns})
+
+    @property
+    def names(self) -> list[str]:
+        """Every column once."""
+        return [*dict.fromkeys([*self.asked, *self.needed])]
+
+    def reason(self, name: str) -> str:
+        """What asks for a column, as a message begins."""
+        return self.asked.get(name) or f"The model takes the column {self.needed[name]}"
+
+    def require(self, columns: Iterable[str], source: str) -> None:
+        """Refuse a table that lacks a column.
+
+        Raises
+        ------
+        UnknownNameError, UsageError
+            It is asked for; or a model needs it: then all that are missing are named.
+        """
+        known = list(columns)
+        missing = [name for name in of_table(self.names) if name not in known]
+        if asked := [name for name in missing if name in self.asked]:
+            raise UnknownNameError("column", asked[0], known)
+        if missing:
+            wanted = ", ".join(self.needed[name] for name in missing)
+            which = "the column" if len(missing) == 1 else f"{len(missing)} columns:"
+            raise UsageError(
+                f"The model also takes {which} {wanted}; '{printable(source)}' lacks "
+                f"{'it' if len(missing) == 1 else 'them'}. It has: {printable(', '.join(known))}.",
+                hint="Add the column; leave a cell empty where a value is not known.",
+            )
+
+
+def of_table(names: Iterable[str]) -> list[str]:
     """The names that only a manifest file can have."""
     return [name for name in names if name not in OWN and not name.startswith(EXIF)]
 
 
-def keep_columns(manifest: Manifest, names: Sequence[str]) -> Manifest:
+def keep_columns(manifest: Manifest, keep: Keep | Sequence[str]) -> Manifest:
     """The same manifest, whose rows have a value of every name in ``extra``, None where empty.
 
     Parameters
     ----------
     manifest : Manifest
         Whose rows have the columns of its file already (`of_table`).
-    names : sequence of str
+    keep : Keep, or sequence of str
         ``group``, ``split``, ``exif:FIELD``, or a column.
 
     Raises
@@ -39,28 +90,30 @@ def keep_columns(manifest: Manifest, names: Sequence[str]) -> Manifest:
     UnknownNameError
         There is no such field of EXIF.
     """
-    if not names:
+    wanted = Keep.of(keep)
+    if not wanted.names:
         return manifest
-    reads = {name: _reader(manifest, name) for name in dict.fromkeys(names)}
+    reads = {name: _reader(manifest, name, wanted.reason(name)) for name in wanted.names}
     rows = tuple(
         replace(row, extra=tuple((name, read(row)) for name, read in reads.items()))
         for row in manifest.rows
     )
     for i, name in enumerate(reads):
-        if all(row.extra[i][1] is None for row in rows):
+        # where a model needs it and all cells are empty, all are imputed
+        if name in wanted.asked and all(row.extra[i][1] is None for row in rows):
             raise UsageError(
-                f"--by {name}: no image of '{printable(manifest.source)}' has a value.",
+                f"{wanted.reason(name)}: no image of '{printable(manifest.source)}' has a value.",
                 hint="Leave it out, or name another column.",
             )
     return replace(manifest, rows=rows)
 
 
-def _reader(manifest: Manifest, name: str) -> Callable[[Row], str | None]:
+def _reader(manifest: Manifest, name: str, asked: str) -> Callable[[Row], str | None]:
     """What gives a row's value."""
     if name in OWN:
         if all(getattr(row, name) is None for row in manifest.rows):
             raise UsageError(
-                f"--by {name}: '{printable(manifest.source)}' has no {name}s.",
+                f"{asked}: '{printable(manifest.source)}' has no {name}s.",
                 hint=f"Name a column of the manifest, or give {name}s with --{name}-column.",
             )
         return lambda row: getattr(row, name)
@@ -69,9 +122,10 @@ def _reader(manifest: Manifest, name: str) -> Callable[[Row], str | None]:
         return lambda row: _exif(row.path, tag)
     if not any(name in dict(row.extra) for row in manifest.rows[:1]):
         raise UsageError(
-            f"--by {name}: '{printable(manifest.source)}' is not a manifest file, and only those "
+            f"{asked}: '{printable(manifest.source)}' is not a manifest file, and only those "
             "have columns.",
-            hint="Allowed here are group, split, and fields of EXIF such as exif:Model.",
+            hint="Allowed here are fields of EXIF such as exif:Model, and with --by group and "
+            "split. A manifest is a table with a column path and others.",
         )
     return lambda row: dict(row.extra)[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,17 +12,21 @@ from featx.config import DatasetConfig
 from featx.data.cells import cell, is_no_value
 from featx.data.columns import Columns, find_columns
 from featx.data.containment import Root
-from featx.data.kept_columns import of_table
+from featx.data.kept_columns import Keep, of_table
 from featx.data.manifest import SPLITS, Manifest, Row, Split
 from featx.data.table import ManifestRecord, read_table
-from featx.errors import DatasetError, UnknownNameError, UsageError, nearest
+from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 
 __all__ = ["read_manifest_file", "read_split"]
 
 
 def read_manifest_file(
-    config: DatasetConfig, *, labelled: bool, grouped: bool = True, keep: Sequence[str] = ()
+    config: DatasetConfig,
+    *,
+    labelled: bool,
+    grouped: bool = True,
+    keep: Keep | Sequence[str] = (),
 ) -> Manifest:
     """Read a CSV, TSV, JSONL or Parquet manifest.
 
@@ -32,7 +37,7 @@ def read_manifest_file(
     labelled : bool
         False reads paths only, and groups where ``grouped`` is True.
     grouped : bool, default True
-    keep : sequence of str
+    keep : Keep, or sequence of str
         Other columns to read; see `featx.data.kept_columns`.
 
     Raises
@@ -54,13 +59,11 @@ def read_manifest_file(
     seen: dict[str, tuple[Row, str]] = {}
     repeated = 0
     columns = find_columns(table.columns, config)
-    others = of_table(keep)
-    for name in others:
-        if name not in table.columns:
-            raise UnknownNameError("column", name, table.columns)
+    Keep.of(keep).require(table.columns, source)
+    others = of_table(Keep.of(keep).names)
     for record in table.records:
         row = _row(record, columns, root, source, (labelled, grouped))
-        row = replace(row, extra=tuple((name, _value(record, name)) for name in others))
+        row = replace(row, extra=tuple((name, _other(record, name)) for name in others))
         first, where = seen.setdefault(row.id, (row, record.where))
         if first != row:
             raise _contradiction(source, first, where, row, record.where)
@@ -133,6 +136,13 @@ def _value(record: ManifestRecord, column: str | None, *, words: bool = True) ->
     if column is None:
         return None
     return cell(record.values.get(column), column, words=words)
+
+
+def _other(record: ManifestRecord, column: str) -> str | None:
+    """A cell of another column, which may be a number with a fraction."""
+    value = record.values.get(column)
+    fraction = isinstance(value, float) and not math.isnan(value) and not value.is_integer()
+    return str(value) if fraction else _value(record, column)
 
 
 def _name(record: ManifestRecord, column: str | None) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from featx import console
 from featx.config import DatasetConfig
 from featx.data.corrections import corrections_sentences
+from featx.data.kept_columns import Keep
 from featx.data.lookup import hint_for, suggestion
 from featx.data.manifest import Manifest
 from featx.data.passed import passed_over
@@ -23,7 +24,7 @@ def open_data(
     config: DatasetConfig,
     *,
     labelled: bool | None = None,
-    keep: Sequence[str] = (),
+    keep: Keep | Sequence[str] = (),
     quiet: bool = False,
 ) -> Manifest:
     """Read a data set and warn of what is odd; list what is left out when the command ends.

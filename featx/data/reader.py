@@ -15,7 +15,7 @@ from featx.data.array_files import ARRAY_SUFFIXES
 from featx.data.curation import curate
 from featx.data.folder import read_folder
 from featx.data.imagetypes import FORMATS, is_image_name
-from featx.data.kept_columns import keep_columns
+from featx.data.kept_columns import Keep, keep_columns
 from featx.data.manifest import Manifest, Row
 from featx.data.manifest_file import read_manifest_file
 from featx.data.passed import passed_over
@@ -35,7 +35,7 @@ def read_manifest(
     *,
     labelled: bool | None = None,
     grouped: bool = False,
-    keep: Sequence[str] = (),
+    keep: Keep | Sequence[str] = (),
 ) -> Manifest:
     """List the images of a data set and what is known of each; no image is opened.
 
@@ -48,7 +48,7 @@ def read_manifest(
         labels, groups and splits, as scoring does.
     grouped : bool, default False
         Read groups even where ``labelled`` is False.
-    keep : sequence of str
+    keep : Keep, or sequence of str
         Other columns that rows are to have; see `featx.data.kept_columns.keep_columns`.
 
     Returns
@@ -77,7 +77,9 @@ def read_manifest(
     return keep_columns(manifest, keep)
 
 
-def _read(config: DatasetConfig, *, labelled: bool, grouped: bool, keep: Sequence[str]) -> Manifest:
+def _read(
+    config: DatasetConfig, *, labelled: bool, grouped: bool, keep: Keep | Sequence[str]
+) -> Manifest:
     """Choose the reader by what is there."""
     source = config.dataset
     shown = printable(source)

@@ -72,6 +72,7 @@ class EvaluationResult:
     def notes(self) -> list[str]:
         """What to be warned of, in sentences."""
         evaluation, notes = self.document["evaluation"], self.scores.warnings()
+        notes += [said for read in self.scores.columns_read for said in read.sentences()]
         if evaluation["unknown_classes"]:
             n = sum(evaluation["unknown_classes"].values())
             notes.append(
@@ -165,6 +166,7 @@ def evaluate_images(
     decided: Decided | None = None,
     prevalence: float | None = None,
     group_answer: str | None = None,
+    columns: Sequence[str] = (),
 ) -> EvaluationResult:
     """Predict labelled images and describe the predictions as `featx.fit` does its test images.
 
@@ -183,19 +185,17 @@ def evaluate_images(
         The model's path, for the record.
     decided, prevalence : see `featx.evaluating.deciding.operating_here`
     group_answer : see `featx.evaluating.grouping.model_group_rule`
+    columns : columns of the data set that predictions are to have
 
     Raises
     ------
     DatasetError
         No image could be read.
     """
-    first = extractions[0]
-    if not first.ok.any():
-        first.require_any()
-        raise DatasetError("There are no images to evaluate on.")
+    first = _with_images(extractions[0])
     scores = predict_rows(model, extractions, ScoreConfig())
     groups = {row.id: row.group for row in first.manifest.rows if row.group is not None}
-    answers = _answers(model, extractions, scores, seed, group_answer)
+    answers = _answers(model, extractions, scores, seed, group_answer, columns)
     copies, untold = _copies(model, extractions)
     new = copies if copies.all() else ~copies
     among = np.zeros(len(scores), bool)
@@ -216,6 +216,14 @@ def evaluate_images(
     }
     table = prediction_table(answers.part.classes, held)
     return EvaluationResult(document, table, scores, drift, answers.mixed(new))
+
+
+def _with_images(extraction: Extraction) -> Extraction:
+    """The same, of images some of which could be read."""
+    if not extraction.ok.any():
+        extraction.require_any()
+        raise DatasetError("There are no images to evaluate on.")
+    return extraction
 
 
 def _about(
@@ -289,6 +297,7 @@ def _answers(
     scores: Scores,
     seed: int,
     way: str | None,
+    columns: Sequence[str],
 ) -> _Answers:
     """The rows that were read, with a column for every class of either side."""
     first, ok = extractions[0], extractions[0].ok
@@ -309,7 +318,7 @@ def _answers(
         hashes=first.hashes[ok],
         copies=copies_of(extractions),
         groups=None if groups is None else group_codes(groups.tolist()),
-        columns=kept_columns(first),
+        columns=kept_columns(first, columns),
     )
     y_pred = column[scores.y_pred[ok]]
     trust = model.trust or Trust()

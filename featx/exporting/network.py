@@ -104,6 +104,12 @@ def write_network(
     UsageError
         There are no images to check with.
     """
+    if model.tabular is not None:
+        raise ModelError(
+            f"This model takes other columns too: {model.tabular}. A network of images alone "
+            "cannot have them.",
+            hint="Score with featx score, or fit without --tabular and export that model.",
+        )
     paths, images = _check_images(model, config)
     extractors = rebuild_extractors(model, extract, paths)
     parts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig
 from featx.data.arrays import Arrays, make_arrays, read_arrays
 from featx.data.augment import named_augmentation
 from featx.data.hashing import PIXEL_HASH_BYTES
+from featx.data.kept_columns import Keep
 from featx.data.manifest import Manifest, Row
 from featx.data.splits import hash_codes
 from featx.errors import ModelError, UsageError
@@ -21,7 +23,13 @@ from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ARRAYS, BackboneRequest, ExtractorSpec, Failure
 
-__all__ = ["arrays_for", "given_extraction", "refuse_arrays", "refuse_image_options"]
+__all__ = [
+    "arrays_for",
+    "given_extraction",
+    "needed_columns",
+    "refuse_arrays",
+    "refuse_image_options",
+]
 
 Digests = NDArray[np.uint8]
 
@@ -38,11 +46,15 @@ def given_extraction(arrays: Arrays) -> Extraction:
         "output": [{"layer": "columns", "pooling": "own"}],
         "columns": None if arrays.columns is None else list(arrays.columns),
     }
-    rows = zip(arrays.ids, arrays.labels, arrays.groups, arrays.splits, strict=True)
+    others = zip(*arrays.extra.values(), strict=True) if arrays.extra else repeat((), len(arrays))
+    rows = zip(arrays.ids, arrays.labels, arrays.groups, arrays.splits, others, strict=True)
     manifest = Manifest(
         root="",
         source=arrays.source,
-        rows=tuple(Row(name, "", label, group, split) for name, label, group, split in rows),
+        rows=tuple(
+            Row(name, "", label, group, split, tuple(zip(arrays.extra, other, strict=True)))
+            for name, label, group, split, other in rows
+        ),
     )
     spec, ok = ExtractorSpec(document), arrays.finite
     store = OverlayStore(None, spec, allow_memory=True)
@@ -96,11 +108,12 @@ def arrays_for(model: Model, rows: object) -> Arrays:
         See `featx.data.arrays.make_arrays`.
     """
     names = model.specs[0].document.get("columns") if len(model.specs) == 1 else None
+    keep = needed_columns(model)
     if isinstance(rows, DatasetConfig):
-        arrays = read_arrays(rows, labelled=False, columns=names)
+        arrays = read_arrays(rows, labelled=False, columns=names, keep=keep)
     else:
         columns = names if hasattr(rows, "columns") else None
-        arrays = make_arrays(rows, columns=columns, labelled=False)
+        arrays = make_arrays(rows, columns=columns, labelled=False, keep=keep)
     width = arrays.X.shape[1]
     if width != model.n_features:
         backbones = printable(" and ".join(spec.backbone for spec in model.specs))
@@ -110,6 +123,12 @@ def arrays_for(model: Model, rows: object) -> Arrays:
             hint="Give the same columns as in the fit.",
         )
     return arrays
+
+
+def needed_columns(model: Model) -> Keep:
+    """The other columns that the model takes, with what a cell of each may hold."""
+    columns = () if model.tabular is None else model.tabular.columns
+    return Keep(needed={column.name: str(column) for column in columns})
 
 
 def refuse_arrays(model: Model) -> None:

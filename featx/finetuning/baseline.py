@@ -92,6 +92,13 @@ def resolve_finetune(config: RunConfig) -> ResolvedFinetune:
     if asked.from_run is not None:
         baseline = _read(asked.from_run)
         fit = baseline.config.fit
+        if fit.tabular:
+            raise UsageError(
+                f"The run {printable(asked.from_run)} was fitted on other columns too "
+                f"({printable(', '.join(fit.tabular_kinds))}), and fine-tuning trains on images "
+                "alone.",
+                hint="Fit it again without --tabular, and give that run.",
+            )
         known = {"seed": fit.seed, "folds": fit.cv, "scoring": fit.scoring}
         if baseline.config.finetune is not None:
             known = {k: getattr(baseline.config.finetune, k) for k in known}

@@ -50,6 +50,7 @@ class Setup:
     class_weight: str  # "none" or "balanced"
     views: int = 0  # augmented views of each training image, beside the image itself
     pca: Components = "none"
+    tabular: tuple[str, ...] = ()  # names of other columns behind the embedding
 
     @property
     def backbone(self) -> str:
@@ -60,10 +61,12 @@ class Setup:
         """The row's first columns, as JSON."""
         fields = dict(vars(self))
         del fields["backbones"]
-        return {"backbone": self.backbone, **fields}
+        if not fields.pop("tabular"):
+            return {"backbone": self.backbone, **fields}
+        return {"backbone": self.backbone, **fields, "tabular": list(self.tabular)}
 
     def __str__(self) -> str:
-        words = [self.head, self.backbone]
+        words = [self.head, self.backbone, *self.tabular]
         if self.pca != "none":
             words.append(f"PCA {self.pca:g}")
         if self.sampler != "none":
@@ -98,9 +101,13 @@ class EnsembleTrial(Trial):
 
 
 def plan_setups(
-    embeddings: Sequence[tuple[str, ...]], config: FitConfig, *, n_views: int = 0
+    embeddings: Sequence[tuple[str, ...]],
+    config: FitConfig,
+    *,
+    n_views: int = 0,
+    tabular: tuple[str, ...] = (),
 ) -> tuple[list[Setup], list[str]]:
-    """Every combination asked for, each beside the one without resampling and without views.
+    """Every combination asked for, beside those without resampling, views and other columns.
 
     With ``class_weight="auto"`` and any sampler, class weights are tried once for each head,
     without a sampler: the plainest way to the same end.
@@ -111,12 +118,15 @@ def plan_setups(
         What competes: each one backbone, or several side by side.
     config : FitConfig
     n_views : int, default 0
+    tabular : tuple of str, default ()
+        Names of other columns behind each embedding.
 
     Returns
     -------
     setups : list of Setup
         In the order asked for, ``none`` first among samplers and class weights; with ``n_views``
-        all of them again with so many views of each training image.
+        all of them again with so many views of each training image, and with ``tabular`` all of
+        these again with the columns.
     notes : list of str
     """
     notes = []
@@ -139,6 +149,8 @@ def plan_setups(
             notes.append(f"Heads without support for class weights: {', '.join(without)}.")
     if n_views:
         setups += [replace(setup, views=n_views) for setup in setups]
+    if tabular:
+        setups += [replace(setup, tabular=tabular) for setup in setups]
     return setups, notes
 
 

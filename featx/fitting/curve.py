@@ -231,7 +231,8 @@ def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: IntArray) -> Out
     part, seed, device = search.part, search.settings.seed, search.settings.device
     projected = project(part, np.isin(np.arange(len(part)), rows), trial, seed=seed)
     prepared = prepare(projected, trial, seed=seed, device=device)
-    tested = part.embeddings(trial.setup.backbones, search.data.fold == fold)
+    setup = trial.setup
+    tested = part.inputs(setup.backbones, search.data.fold == fold, tabular=setup.tabular)
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=seed)
     outputs, _ = next(results)
     return outputs[0]

@@ -17,7 +17,7 @@ from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
 from featx.types import BoolArray, IntArray, canonical_json
 
-__all__ = ["FitData", "Part", "only_one"]
+__all__ = ["FitData", "Part", "TabularBlock", "only_one"]
 
 
 def only_one(*names: str) -> UsageError:
@@ -26,6 +26,28 @@ def only_one(*names: str) -> UsageError:
         f"--concat concatenates several embeddings; there is only {', '.join(names)}.",
         hint="Name several backbones: --backbone A --backbone B",
     )
+
+
+@dataclass(frozen=True)
+class TabularBlock:
+    """Other columns of the same images, before they are encoded.
+
+    Parameters
+    ----------
+    names : tuple of str
+    categorical : tuple of bool
+        Whether each holds codes of categories, not numbers.
+    values : ndarray of shape (n, n_columns), float32
+        As `featx.artifact.tabular.ColumnRead` has them; NaN where a cell is empty.
+    """
+
+    names: tuple[str, ...]
+    categorical: tuple[bool, ...]
+    values: NDArray[np.float32]
+
+    def take(self, rows: BoolArray) -> TabularBlock:
+        """Some rows, by a mask."""
+        return replace(self, values=self.values[rows])
 
 
 @dataclass
@@ -61,6 +83,8 @@ class FitData:
         Other columns that were asked for: text, or None where an image has no value.
     apart : ndarray of shape (n,), bool, optional
         Images that chose among embeddings, as a race does: trained on, and never evaluated on.
+    tabular : TabularBlock, optional
+        Columns to fit on beside the embeddings.
     """
 
     X: Mapping[str, NDArray[np.float32]]
@@ -75,6 +99,7 @@ class FitData:
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     apart: BoolArray | None = None
+    tabular: TabularBlock | None = None
 
     @cached_property
     def copy_codes(self) -> IntArray:
@@ -122,6 +147,7 @@ class FitData:
         lengths |= {} if self.groups is None else {"groups": len(self.groups)}
         lengths |= {} if self.copies is None else {"copies": len(self.copies)}
         lengths |= {} if self.splits is None else {"splits": len(self.splits)}
+        lengths |= {} if self.tabular is None else {"tabular": len(self.tabular.values)}
         wrong = {name: length for name, length in lengths.items() if length != n}
         if wrong:
             raise FitError(f"y has {n} rows, but {wrong}: every array needs one row an image.")
@@ -174,6 +200,7 @@ class Part:
     given : bool, default False
     columns : mapping of str to ndarray of shape (n,), object
     apart : ndarray of shape (n,), bool, optional
+    tabular : TabularBlock, optional
         As in `FitData`.
     """
 
@@ -189,6 +216,7 @@ class Part:
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     apart: BoolArray | None = None
+    tabular: TabularBlock | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -225,6 +253,7 @@ class Part:
             given=self.given,
             columns={name: values[rows] for name, values in self.columns.items()},
             apart=None if self.apart is None else self.apart[rows],
+            tabular=None if self.tabular is None else self.tabular.take(rows),
         )
 
     @cached_property
@@ -234,6 +263,9 @@ class Part:
         arrays: dict[str, NDArray[Any]] = {"y": self.y, "components": self.components}
         arrays |= {f"X {k}": X for k, X in self.X.items()}
         arrays |= {f"views {k}": V for k, V in self.views.items()}
+        if self.tabular is not None:
+            digest.update(canonical_json([self.tabular.names, self.tabular.categorical]))
+            arrays["tabular"] = self.tabular.values
         for name, array in sorted(arrays.items()):
             digest.update(canonical_json([name, list(array.shape), str(array.dtype)]))
             digest.update(np.ascontiguousarray(array).data)
@@ -255,15 +287,37 @@ class Part:
         """Embeddings of one backbone, or of several side by side."""
         return _side_by_side([self.X[name][rows] for name in backbones])
 
+    def inputs(
+        self,
+        backbones: tuple[str, ...],
+        rows: BoolArray | slice = slice(None),
+        *,
+        tabular: Sequence[str] = (),
+    ) -> NDArray[np.float32]:
+        """What a candidate predicts from: embeddings and, behind them, the other columns."""
+        X = self.embeddings(backbones, rows)
+        if not tabular:
+            return X
+        assert self.tabular is not None
+        return _side_by_side([X, self.tabular.values[rows]])
+
     def examples(
-        self, backbones: tuple[str, ...], rows: BoolArray, *, n_views: int
+        self,
+        backbones: tuple[str, ...],
+        rows: BoolArray,
+        *,
+        n_views: int,
+        tabular: Sequence[str] = (),
     ) -> tuple[NDArray[np.float32], IntArray]:
         """What to train on: some images by a mask, and after them the views of each."""
-        X, y = self.embeddings(backbones, rows), self.y[rows]
+        X, y = self.inputs(backbones, rows, tabular=tabular), self.y[rows]
         if not n_views:
             return X, y
         V = _side_by_side([self.views[name][rows, :n_views] for name in backbones])
-        return np.concatenate([X, V.reshape(-1, X.shape[1])]), np.append(y, np.repeat(y, n_views))
+        V = V.reshape(-1, V.shape[-1])
+        if tabular:
+            V = _side_by_side([V, np.repeat(X[:, V.shape[1] :], n_views, axis=0)])
+        return np.concatenate([X, V]), np.append(y, np.repeat(y, n_views))
 
     def example_components(self, rows: BoolArray, *, n_views: int) -> IntArray:
         """The component of each of the `examples` of some images."""

@@ -97,7 +97,8 @@ def _of_members(
     used = {name for member in members for name in member[0].setup.backbones}
     backbones = tuple(name for name in dict.fromkeys(order) if name in used)
     names = tuple(_name(member) for member in members)
-    setup = Setup(backbones, method, "none", "none")
+    columns = next((m[0].setup.tabular for m in members if m[0].setup.tabular), ())
+    setup = Setup(backbones, method, "none", "none", tabular=columns)
     return EnsembleTrial(setup, (("members", names),), members=members)
 
 

@@ -205,7 +205,8 @@ def _tested(
     calibration: Calibration | None,
 ) -> HeldOut:
     """Predictions of the returned classifier for images that it was not fitted on."""
-    outputs = pipeline_outputs(refits(chosen), test.part.embeddings(chosen.setup.backbones))
+    X = test.part.inputs(chosen.setup.backbones, tabular=chosen.setup.tabular)
+    outputs = pipeline_outputs(refits(chosen), X)
     proba, decided = outputs.probabilities(calibration), None
     if (rule := search.settings.rule) is not None:
         decision = rule.fit(out_of_fold.part.y, out_of_fold.proba)

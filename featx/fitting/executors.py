@@ -167,7 +167,7 @@ def _fit_task(
     started = time.perf_counter()
     part, setup = job.data.part, task.trials[0].setup
     tested = [job.data.fold == fold for fold in task.left_out]
-    others = [part.embeddings(setup.backbones, rows) for rows in tested]
+    others = [part.inputs(setup.backbones, rows, tabular=setup.tabular) for rows in tested]
     try:
         fits = score_trials(
             task.trials, prepared.take(), others, len(part.classes), seed=job.settings.seed
@@ -225,7 +225,8 @@ def _in_order(job: Job, jobs: int) -> Iterator[tuple[FitTask, _Once]]:
     parts: dict[Any, dict[str, list[FitTask]]] = defaultdict(lambda: defaultdict(list))
     for task in job.tasks:
         setup, copy = task.trials[0].setup, task.trials[0].copy
-        part = parts[setup.backbones, setup.views, setup.pca, copy, task.left_out]
+        projected = setup.backbones, setup.tabular, setup.views, setup.pca
+        part = parts[projected, copy, task.left_out]
         part[setup.sampler].append(task)
     queues = [_of_one_part(job, by_sampler) for by_sampler in parts.values()]
     for group in np.array_split(np.arange(len(queues)), max(len(queues) // jobs, 1)):

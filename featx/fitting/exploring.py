@@ -52,6 +52,8 @@ class Explorer:
     cut: set[str] = field(default_factory=set, init=False)
     _ensembles: list[EnsembleTrial] = field(default_factory=list, init=False)
     _clock: Budget | None = field(default=None, init=False)
+    # the first nested search, and its runs: one for each outer fold
+    _nested: tuple[FoldSearch, list[_Run]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.strategy: Strategy = STRATEGIES.get(self.name)
@@ -98,12 +100,34 @@ class Explorer:
         most = None if self._clock is None else self._counts()
         runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(search)]
         self._advance(runs, "nested", keep=False, label="Nested search")
-        while True:
-            choices = [run.choose(select, self.together) for run in runs]
-            run_trials(search, list(dict.fromkeys(choices)), label="Nested folds")
-            # a choice that cannot be fitted to an outer training part is chosen no more
-            if not any(trial.setup in search.found.refused for trial in choices):
-                return choices
+        self._nested = self._nested or (search, runs)
+        return _chosen(search, runs, select, self.together)
+
+    def nested_choices(
+        self, select: str, kinds: Sequence[Callable[[Setup], bool]]
+    ) -> tuple[FoldSearch, list[list[Trial]]] | None:
+        """What each outer fold of the first nested search would choose among some setups only.
+
+        Parameters
+        ----------
+        select : str
+        kinds : sequence of callable
+            Each says which setups one choice is among; ensembles are not.
+
+        Returns
+        -------
+        tuple of (FoldSearch, list of list of Trial) or None
+            The outer folds, and for each kind one trial a fold. None without a nested search.
+
+        Raises
+        ------
+        FitError
+            Nothing of one kind could be fitted.
+        """
+        if self._nested is None:
+            return None
+        search, runs = self._nested
+        return search, [_chosen(search, runs, select, _alone, kind) for kind in kinds]
 
     def _counts(self) -> Counter[tuple[float, Setup]]:
         return Counter((share, t.setup) for share, trials in self.tried.items() for t in trials)
@@ -168,6 +192,33 @@ class Explorer:
         return sum(len(trials) for trials in self.tried.values())
 
 
+def _alone(
+    best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float]
+) -> list[EnsembleTrial]:
+    """No ensembles."""
+    return []
+
+
+def _anything(setup: Setup) -> bool:
+    return True
+
+
+def _chosen(
+    search: FoldSearch,
+    runs: Sequence[_Run],
+    select: str,
+    together: Together,
+    kind: Callable[[Setup], bool] = _anything,
+) -> list[Trial]:
+    """The trial that each run chooses, among setups of a kind, fitted to its outer fold."""
+    while True:
+        choices = [run.choose(select, together, kind) for run in runs]
+        run_trials(search, list(dict.fromkeys(choices)), label="Nested folds")
+        # a choice that cannot be fitted to an outer training part is chosen no more
+        if not any(trial.setup in search.found.refused for trial in choices):
+            return choices
+
+
 class _Run:
     """A strategy under way on one objective.
 
@@ -226,12 +277,13 @@ class _Run:
         """Trials scored on all images, in the strategy's order."""
         return [t for t in self._order if self.objective.scores(t) is not None]
 
-    def choose(self, select: str, together: Together) -> Trial:
-        """The one to predict the outer fold."""
-        usable = [t for t in self.scored() if not self.objective.refused(t.setup)]
+    def choose(self, select: str, together: Together, kind: Callable[[Setup], bool]) -> Trial:
+        """The one to predict the outer fold, among setups of a kind."""
+        scored = [t for t in self.scored() if kind(t.setup)]
+        usable = [t for t in scored if not self.objective.refused(t.setup)]
         if not usable:
             refused = self.objective.search.found.refused.values()
-            raise FitError(f"Nothing could be fitted. {next(iter(refused))}")
+            raise FitError(f"Nothing could be fitted. {next(iter(refused), '')}".rstrip())
         # by the inner folds alone: the outer fold plays no part in the selection
         best = best_of(usable, self._known_scores, select)
         ensembles = together(best, self.objective.mean)

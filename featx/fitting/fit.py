@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from featx.artifact.tabular import Tabular
 from featx.artifact.threshold import Threshold
 from featx.config import FitConfig
 from featx.console import counted
@@ -48,17 +49,26 @@ from featx.fitting.selection import (
     view_notes,
 )
 from featx.fitting.splitting import hold_out_part, split_data
+from featx.fitting.tabular import column_facts, tabled_notes
+from featx.fitting.tabular_gain import tabular_gain
 from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
 from featx.fitting.trust import FittedTrust, fit_trust
 from featx.interrupts import promptly
 from featx.runs.estimates import Decided
 from featx.runs.operating import OperatingPoints, operating_points
+from featx.runs.tabular import Tabled
 from featx.samplers import SAMPLERS
 
 __all__ = ["fit_heads"]
 
 
-def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) -> FitResult:
+def fit_heads(
+    data: FitData,
+    config: FitConfig,
+    *,
+    journal: Path | None = None,
+    tabular: Tabular | None = None,
+) -> FitResult:
     """Search heads, samplers and their parameters by cross-validation, and estimate the best one.
 
     Parameters
@@ -70,6 +80,8 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
         not used.
     journal : Path, optional
         Folder to keep scores in as they are found; what is known there is not fitted again.
+    tabular : Tabular, optional
+        What the columns of ``data.tabular`` hold.
 
     Returns
     -------
@@ -107,7 +119,7 @@ def fit_heads(data: FitData, config: FitConfig, *, journal: Path | None = None) 
         partition.check(partition.single)
         with one_blas_thread():
             selection = _select(search, test, config, notes)
-            result = _evaluated(search, selection, test, config, notes)
+            result = _evaluated(search, selection, test, config, notes, tabular)
     elapsed_s = round(time.perf_counter() - started, 3)
     return replace(result, notes=list(dict.fromkeys(notes)), elapsed_s=elapsed_s)
 
@@ -141,7 +153,13 @@ def _select(
     search: FoldSearch, test: EvaluationSet | None, config: FitConfig, notes: list[str]
 ) -> _Selection:
     """Score what ``config`` asks for and choose; sentences are added to ``notes``."""
-    setups, setup_notes = plan_setups(search.part.competing, config, n_views=search.part.n_views)
+    columns = search.part.tabular
+    setups, setup_notes = plan_setups(
+        search.part.competing,
+        config,
+        n_views=search.part.n_views,
+        tabular=() if columns is None else columns.names,
+    )
     explorer = Explorer(
         config.search,
         make_plan(setups, config),
@@ -178,6 +196,7 @@ def _evaluated(
     test: EvaluationSet | None,
     config: FitConfig,
     notes: list[str],
+    tabular: Tabular | None,
 ) -> FitResult:
     """Refit, evaluate and describe what was chosen; sentences are added to ``notes``."""
     explorer, best, chosen = selection.explorer, selection.best, selection.chosen
@@ -194,11 +213,12 @@ def _evaluated(
             search, explorer, chosen, config, test=test, refits=refits, calibration=calibration
         )
         trust = fit_trust(search, chosen, evaluation.held, refits, calibration, config)
+        tabled = _tabled(search, selection, test, config, refits, tabular)
     near = near_copies_of(
         search.part, evaluation.held[-1], chosen.setup.backbones, seed=config.seed
     )
     notes += near.notes(given=search.part.given) + evaluation.notes + explorer.notes()
-    notes += selection_notes(search, selection.trials, chosen)
+    notes += tabled_notes(tabled) + selection_notes(search, selection.trials, chosen)
     notes += on_folds.notes() + ([] if on_test is None else on_test.notes())
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
     return FitResult(
@@ -221,7 +241,29 @@ def _evaluated(
         pipeline=refits(chosen),
         trust=trust,
         operating=_operating(search, evaluation, trust, config),
+        tabular=tabled,
         settings=_settings(search.data, test, config),
+    )
+
+
+def _tabled(
+    search: FoldSearch,
+    selection: _Selection,
+    test: EvaluationSet | None,
+    config: FitConfig,
+    refits: Refits,
+    tabular: Tabular | None,
+) -> Tabled | None:
+    """What other columns hold and gain, where there are any."""
+    if tabular is None:
+        return None
+    usable = [t for t in selection.trials if t.setup in selection.best]
+    return Tabled(
+        columns=column_facts(
+            tabular, search.part, None if test is None else test.part, search.data.fold
+        ),
+        used=bool(selection.chosen.setup.tabular),
+        gain=tabular_gain(search, selection.explorer, usable, config, test=test, refits=refits),
     )
 
 
@@ -258,7 +300,8 @@ def _compare_on_test(
     proba = {}
     for setup, trial in selection.best.items():
         with suppress(RefusedError):
-            outputs = pipeline_outputs(refits(trial), test.part.embeddings(setup.backbones))
+            X = test.part.inputs(setup.backbones, tabular=setup.tabular)
+            outputs = pipeline_outputs(refits(trial), X)
             proba[setup] = outputs.probabilities()
     scoring, seed = search.settings.scoring, search.settings.seed
     return compare_on_images(test.part, proba, selection.chosen.setup, scoring=scoring, seed=seed)

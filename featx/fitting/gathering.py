@@ -15,6 +15,7 @@ import numpy as np
 from featx import console
 from featx.artifact import Model, ModelExtractor
 from featx.artifact.seen import Seen
+from featx.artifact.tabular import Tabular
 from featx.config import RunConfig
 from featx.data.copies import EqualImages, copies_document
 from featx.data.hashing import PIXEL_HASH_BYTES
@@ -24,6 +25,7 @@ from featx.extraction import Extraction, copies_of
 from featx.files import printable
 from featx.fitting.data import FitData
 from featx.fitting.result import FitResult
+from featx.fitting.tabular import tabular_block
 from featx.runs.extracted import Corrected, Dataset
 from featx.runs.predictions import text_column
 
@@ -42,8 +44,21 @@ __all__ = [
 
 
 @console.stage("Gathering embeddings")
-def gather(extractions: Sequence[Extraction]) -> FitData:
+def gather(
+    extractions: Sequence[Extraction],
+    *,
+    columns: Sequence[str] = (),
+    tabular: Tabular | None = None,
+) -> FitData:
     """Aligned arrays of every embedding, for `featx.fitting.fit_heads`.
+
+    Parameters
+    ----------
+    extractions : sequence of Extraction
+    columns : sequence of str
+        Columns that predictions are to have.
+    tabular : Tabular, optional
+        Columns to fit on.
 
     Raises
     ------
@@ -68,14 +83,14 @@ def gather(extractions: Sequence[Extraction]) -> FitData:
         splits=filled_column(first.splits, "split", ("train", "is used for training")),
         views={e.name: e.views for e in extractions} if first.plan.n_views else {},
         given=first.spec.of_arrays,
-        columns=kept_columns(first),
+        columns=kept_columns(first, columns),
+        tabular=None if tabular is None else tabular_block(first, tabular),
     )
 
 
-def kept_columns(extraction: Extraction) -> dict[str, np.ndarray]:
-    """The columns that were asked for, of the images that were read."""
+def kept_columns(extraction: Extraction, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Some columns of the manifest, of the images that were read."""
     rows = extraction.manifest.rows
-    names = [name for name, _ in rows[0].extra] if rows else []
     place = {row.id: dict(row.extra) for row in rows}
     ids = [str(name) for name in extraction.ids]
     return {name: text_column([place[i][name] for i in ids]) for name in names}
@@ -144,8 +159,13 @@ def resting_on(extractions: Sequence[Extraction], backbones: tuple[str, ...]) ->
     return [e for e in extractions if e.name in backbones]
 
 
-def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: FitResult) -> Model:
-    """The model that a fit on the embeddings of these extractions gives."""
+def fitted_model(
+    config: RunConfig,
+    extractions: Sequence[Extraction],
+    result: FitResult,
+    tabular: Tabular | None = None,
+) -> Model:
+    """The model that a fit on the embeddings of these extractions, and on columns, gives."""
     return Model(
         classes=list(result.classes),
         head=result.pipeline,
@@ -153,6 +173,7 @@ def fitted_model(config: RunConfig, extractions: Sequence[Extraction], result: F
             ModelExtractor(dict(e.spec.document), _portable(e.request)) for e in extractions
         ],
         temperature=result.temperature,
+        tabular=tabular if result.chosen.tabular else None,
         trust=result.trust.trust,
         novelty=result.trust.novelty,
         drift=result.trust.drift,

@@ -93,10 +93,12 @@ class Refits:
                 [self(trial) for trial in member],
                 _columns(member[0].setup.backbones, backbones, widths),
                 calibration,
+                len(member[0].setup.tabular),
             )
             for member, calibration in zip(ensemble.members, shares.calibrations, strict=True)
         ]
-        return EnsembleHead(classes, sum(widths), members, stack)
+        width = sum(widths) + len(ensemble.setup.tabular)
+        return EnsembleHead(classes, width, members, stack)
 
 
 def _columns(

@@ -13,7 +13,12 @@ from featx.fitting.candidates import Setup, Trial
 from featx.fitting.estimate import HeldOut
 from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
-from featx.fitting.selection import CandidateComparison, without_sampler, without_views
+from featx.fitting.selection import (
+    CandidateComparison,
+    without_columns,
+    without_sampler,
+    without_views,
+)
 from featx.fitting.trust import FittedTrust
 from featx.runs import Predictions, PredictionTable
 from featx.runs.estimates import Estimate
@@ -21,6 +26,7 @@ from featx.runs.operating import OperatingPoints
 from featx.runs.predictions import text_column
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.search import Candidate
+from featx.runs.tabular import Tabled
 
 __all__ = ["Candidate", "FitResult", "prediction_table", "tabulate"]
 
@@ -81,6 +87,8 @@ class FitResult:
         Calibration, prediction sets and the out-of-distribution score.
     operating : OperatingPoints
         What cutoffs of each class find and cost.
+    tabular : Tabled or None
+        Other columns that were fitted on.
     settings : dict
         JSON: scoring, folds, seed, images and groups.
     notes : list of str
@@ -102,6 +110,7 @@ class FitResult:
     pipeline: Any
     trust: FittedTrust
     operating: OperatingPoints
+    tabular: Tabled | None
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     elapsed_s: float = 0.0
@@ -133,6 +142,7 @@ class FitResult:
             "temperature": self.temperature,
             "trust": self.trust.document,
             "operating": self.operating.document(),
+            **({} if self.tabular is None else {"tabular": self.tabular.document()}),
             "notes": self.notes,
             "elapsed_s": self.elapsed_s,
         }
@@ -172,6 +182,8 @@ def _candidate(
     scores = search.fold_scores(best[setup])
     tests = without_sampler(search, best, setup)
     tests["against_no_views"] = without_views(search, best, setup)
+    if setup.tabular:
+        tests["against_no_columns"] = without_columns(search, best, setup)
     differences: dict[str, Any] = {
         name: None if test is None else asdict(test) for name, test in tests.items()
     }
@@ -201,7 +213,8 @@ def _candidate(
 
 def _row(setup: Setup, **values: Any) -> Candidate:
     """A candidate with every field in it, those without a value too."""
-    fields = Candidate(**setup.document()).model_dump(exclude={"kind"})
+    unused = {"kind"} if setup.tabular else {"kind", "tabular"}
+    fields = Candidate(**setup.document()).model_dump(exclude=unused)
     return Candidate.model_validate({**fields, **values})
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "sampler_notes",
     "selection_notes",
     "view_notes",
+    "without_columns",
     "without_sampler",
     "without_views",
 ]
@@ -41,9 +42,9 @@ MOST_NAMED = 6
 def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
     """The trial with the highest mean score, or a simpler one about as good.
 
-    Simplest is: no ensemble, then no augmented views, then no sampler, then no class weights, then
-    what comes first, which is the backbone and head named first and, within a grid, the strongest
-    regularisation.
+    Simplest is: no ensemble, then no other columns, then no augmented views, then no sampler, then
+    no class weights, then what comes first, which is the backbone and head named first and, within
+    a grid, the strongest regularisation.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def choose(trials: Sequence[Trial], scores: Scores, select: str) -> Trial:
 
 def _complexity(trial: Trial) -> tuple[bool, ...]:
     setup, several = trial.setup, isinstance(trial, EnsembleTrial)
-    return several, setup.views > 0, setup.sampler != "none", setup.class_weight != "none"
+    treated = setup.sampler != "none", setup.class_weight != "none"
+    return several, bool(setup.tabular), setup.views > 0, *treated
 
 
 def _standard_error(scores: FloatArray) -> float:
@@ -115,6 +117,13 @@ def without_views(
 ) -> PairedTest | None:
     """A setup that trains on augmented views against the same that trains on images alone."""
     return _contrast(search, best.get(setup), best.get(replace(setup, views=0)))
+
+
+def without_columns(
+    search: FoldSearch, best: Mapping[Setup, Trial], setup: Setup
+) -> PairedTest | None:
+    """A setup with other columns behind the embedding against the same without."""
+    return _contrast(search, best.get(setup), best.get(replace(setup, tabular=())))
 
 
 def sampler_notes(search: FoldSearch, best: Mapping[Setup, Trial], chosen: Setup) -> list[str]:

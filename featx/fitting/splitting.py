@@ -58,19 +58,14 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     reads_test = use_test and in_test.any()
     check_training_classes(names, y, np.asarray(data.y)[in_test & reads_test])
     groups = None if data.groups is None else group_codes(np.asarray(data.groups).tolist())
+    same = ("X", "ids", "hashes", "views", "given", "columns", "apart", "tabular")
     part = Part(
-        X=data.X,
+        **{name: getattr(data, name) for name in same},
         y=np.searchsorted(classes, np.asarray(data.y)),
         classes=names,
-        ids=data.ids,
-        hashes=data.hashes,
         copies=copies,
         groups=groups,
-        views=data.views,
         sets=tuple(data.sets),
-        given=data.given,
-        columns=data.columns,
-        apart=data.apart,
     )
     training = part.take(kept)
     _check_finite_views(training)

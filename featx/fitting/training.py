@@ -1,8 +1,9 @@
 """One training part: scaled, resampled, and every head fitted on it scored on other images.
 
-The semantics are those of an imbalanced-learn pipeline ``scaler -> pca -> sampler -> head``. What
-does not depend on the head's parameters is run once for all of them, and a head may share more
-between the points of its grid (`Head.score_grid`).
+The semantics are those of an imbalanced-learn pipeline ``scaler -> pca -> sampler -> head``, with
+other columns imputed and encoded before it. What does not depend on the head's parameters is run
+once for all of them, and a head may share more between the points of its grid
+(`Head.score_grid`).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Outputs:
 class Prepared:
     """A training part, scaled, projected and resampled."""
 
-    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
+    steps: list[tuple[str, Any]]  # fitted: ``columns`` where there are any, ``scaler``, ``pca``
     training: Training
 
     @property
@@ -82,7 +83,7 @@ class Prepared:
 class Projected:
     """A training part, scaled and projected, for every sampler."""
 
-    steps: list[tuple[str, Any]]  # fitted ``scaler`` and, where there is one, ``pca``
+    steps: list[tuple[str, Any]]  # as in `Prepared`
     X: NDArray[np.float32]  # shape (n, n_features), float32
     y: IntArray  # shape (n,), int64
     classes: Sequence[str]
@@ -95,33 +96,77 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
 
     Embeddings side by side are given the same total variance: a wide one would otherwise outweigh
     a narrow one by its width alone (block scaling: Eriksson et al., "Multi- and megavariate data
-    analysis", 2006).
+    analysis", 2006). For other columns see `_column_weights`.
     """
     from sklearn.preprocessing import StandardScaler
 
     setup = trial.setup
-    X, y = part.examples(setup.backbones, rows, n_views=setup.views)
+    X, y = part.examples(setup.backbones, rows, n_views=setup.views, tabular=setup.tabular)
     together = part.example_components(rows, n_views=setup.views)
-    scaler = StandardScaler().fit(X)
     widths = [part.X[name].shape[1] for name in setup.backbones]
+    steps: list[tuple[str, Any]] = []
+    if setup.tabular:
+        steps.append(("columns", _fit_columns(part, X)))
+        X = steps[-1][1].transform(X)
+    scaler = StandardScaler().fit(X)
     if len(widths) > 1:
         mean = sum(widths) / len(widths)
-        scaler.scale_ /= np.repeat([np.sqrt(mean / width) for width in widths], widths)
-    steps = [("scaler", scaler)]
-    X = steps[0][1].transform(X)
+        blocks = np.repeat([np.sqrt(mean / width) for width in widths], widths)
+        scaler.scale_[: sum(widths)] /= blocks
+    if setup.tabular:
+        scaler.scale_[sum(widths) :] /= _column_weights(steps[0][1].source_, sum(widths))
+    steps.append(("scaler", scaler))
+    X = scaler.transform(X)
     if setup.pca != "none":
-        steps.append(("pca", _fit_pca(X, setup.pca, seed=shifted(seed, trial))))
-        X = steps[1][1].transform(X)
+        pca = _fit_pca(X, sum(widths), setup.pca, seed=shifted(seed, trial))
+        steps.append(("pca", pca))
+        X = pca.transform(X)
     return Projected(steps, X, y, part.classes, together)
 
 
-def _fit_pca(X: NDArray[np.float32], components: Components, *, seed: int) -> Any:
-    """scikit-learn's PCA; no more components than these images have."""
+def _column_weights(source: IntArray, width: int) -> FloatArray:
+    """What the standardised numbers of other columns are multiplied by, beside an embedding.
+
+    Every column has the same total variance, however many categories it has, and all together as
+    much as the embeddings, where those are wider: with one each they would be lost beside hundreds
+    of features. What columns of noise then cost is seen beside the row without them.
+    """
+    numbers = np.bincount(source)
+    columns = np.count_nonzero(numbers)
+    return np.asarray(np.sqrt(max(1.0, width / columns) / numbers[source]))
+
+
+def _fit_columns(part: Part, X: NDArray[np.float32]) -> Any:
+    """What encodes the other columns that rows end with."""
+    from featx.heads import column_encoder
+
+    assert part.tabular is not None
+    return column_encoder(part.tabular.categorical).fit(X)
+
+
+def _fit_pca(X: NDArray[np.float32], width: int, components: Components, *, seed: int) -> Any:
+    """scikit-learn's PCA of the embeddings; no more components than these images have.
+
+    Other columns, few beside an embedding, would be lost in it: they pass as they are, each a
+    component of its own behind those of the embeddings.
+    """
     from sklearn.decomposition import PCA
 
+    beside = X[:, width:]
     if isinstance(components, int):
-        components = min(components, *X.shape)
-    return PCA(components, random_state=seed).fit(X)
+        components = min(components, len(X), width)
+    pca = PCA(components, random_state=seed).fit(X[:, :width])
+    n = beside.shape[1]
+    if n:
+        axes = pca.components_
+        pca.components_ = np.block(
+            [[axes, np.zeros((len(axes), n), axes.dtype)],
+             [np.zeros((n, width), axes.dtype), np.eye(n, dtype=axes.dtype)]]
+        )  # fmt: skip
+        pca.mean_ = np.append(pca.mean_, np.zeros(n, pca.mean_.dtype))
+        pca.explained_variance_ = np.append(pca.explained_variance_, beside.var(axis=0, ddof=1))
+        pca.n_components_, pca.n_features_in_ = len(pca.components_), width + n
+    return pca
 
 
 def prepare(projected: Projected, trial: Trial, *, seed: int, device: str = "cpu") -> Prepared:

@@ -16,6 +16,7 @@ import numpy as np
 from featx import console
 from featx.artifact.calibration import Calibration, Temperature
 from featx.artifact.drift import Drift
+from featx.artifact.ensemble import scaler_of
 from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.threshold import Threshold
@@ -224,7 +225,8 @@ def _novelty(
     """
     X, y = search.part.embeddings(chosen.setup.backbones), search.part.y
     with one_blas_thread():
-        novelty = Novelty(*fit_spread(pipeline[:1].transform(X), y, seed=config.seed))
+        standardise = scaler_of(pipeline)
+        novelty = Novelty(*fit_spread(standardise(X), y, seed=config.seed))
     limit = alarm_limit(scores, config.ood_rate)
     part = evaluated[0].part
     whole = evaluated[0].whole or evaluated[0]
@@ -235,7 +237,7 @@ def _novelty(
         alarms = alarms if evaluated[0].rows is None else alarms[evaluated[0].rows]
     else:
         tested = part.embeddings(chosen.setup.backbones)
-        alarms = novelty.scores(pipeline[:1].transform(tested)) > limit
+        alarms = novelty.scores(standardise(tested)) > limit
     return (
         NoveltyLimit(rate=config.ood_rate, limit=limit),
         novelty,

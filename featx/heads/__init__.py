@@ -6,7 +6,7 @@ arrays are once fitted, and how it predicts from them (``form``); nothing else k
 
 from __future__ import annotations
 
-from featx.heads._fitted import FittedHead, Steps, freeze
+from featx.heads._fitted import FittedHead, freeze
 from featx.heads._form import (
     Field,
     Form,
@@ -19,6 +19,7 @@ from featx.heads._form import (
 from featx.heads._head import Head, Memo, Scored, Training, Units
 from featx.heads._registry import HEADS
 from featx.heads._space import Choice, Dimension, Integer, Real, Space
+from featx.heads._steps import Steps, column_encoder
 
 __all__ = [
     "HEADS",
@@ -36,6 +37,7 @@ __all__ = [
     "Steps",
     "Training",
     "Units",
+    "column_encoder",
     "doubles",
     "fields_fault",
     "floats",

@@ -3,84 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.arrays import cast, namespace
+from featx.arrays import namespace
 from featx.errors import ModelError
-from featx.heads._form import Form, fields_fault, floats
+from featx.heads._form import Form
 from featx.heads._registry import HEADS
+from featx.heads._steps import Steps
 
-__all__ = ["FittedHead", "Steps", "freeze"]
+__all__ = ["FittedHead", "freeze"]
 
 Array = Any  # of NumPy, or a tensor of torch
 
-FLOATS = (np.float32, np.float64, np.float16)  # what scikit-learn standardises as it is
 CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
-SCALER = {"mean": floats("n_features"), "scale": floats("n_features")}
-PROJECTION = {
-    "components": floats("n_components", "n_features"),
-    "centre": floats("n_features"),
-    "variance": floats("n_components"),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """What comes before the classifier: scikit-learn's ``StandardScaler`` and ``PCA``, fitted.
-
-    Parameters
-    ----------
-    mean, scale : array of shape (n_features,), or None
-        Subtracted, and divided by; None does nothing.
-    components : array of shape (n_components, n_features), or None
-    centre : array of shape (n_features,), or None
-        Subtracted before the projection.
-    variance : array of shape (n_components,), or None
-        Along each component; of no use but to scikit-learn's PCA.
-    """
-
-    mean: Array = None
-    scale: Array = None
-    components: Array = None
-    centre: Array = None
-    variance: Array = None
-
-    def scaler(self, X: Array) -> Array:
-        """Standardise ``X`` (n, n_features), in its own type as scikit-learn does.
-
-        Raises
-        ------
-        ModelError
-            The result is not finite: the embeddings are far outside what the scaler has seen.
-        """
-        numpy = namespace(X) is np
-        if numpy and X.dtype not in FLOATS:
-            X = X.astype(np.float64)
-        elif numpy:
-            X = X.astype(X.dtype.newbyteorder("="))
-        dtype = str(X.dtype).removeprefix("torch.")
-        if self.mean is not None:
-            X = X - cast(self.mean, dtype)
-        if self.scale is not None:
-            with np.errstate(over="ignore"):
-                X = X / cast(self.scale, dtype)
-        if numpy and not np.isfinite(X).all():
-            raise ModelError("Embeddings must be finite when standardised; some are too large.")
-        return X
-
-    def __call__(self, X: Array) -> Array:
-        """Standardise and project."""
-        X = self.scaler(X)
-        if self.components is None:
-            return X
-        # scikit-learn's own order: the projected centre is taken off the projected embeddings
-        axes = self.components.T
-        return X @ axes - self.centre[None, :] @ axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +34,7 @@ class FittedHead:
     classes_ : ndarray of shape (n_classes,)
         At least two.
     n_features_in_ : int
-        Width of the embeddings.
+        Width of the embeddings, and of the other columns behind them.
     arrays, settings : dict
         As the plug-in's form names them.
     steps : Steps
@@ -118,15 +58,9 @@ class FittedHead:
 
     def fault(self) -> str | None:
         """What is wrong with its arrays; None where they are what the form asks for."""
-        steps = {name: a for name, a in vars(self.steps).items() if a is not None}
-        projected = PROJECTION if steps.keys() & PROJECTION.keys() else {}
-        wanted = {name: SCALER[name] for name in SCALER if name in steps} | projected
-        sizes = {"n_features": self.n_features_in_}
-        if wrong := fields_fault(steps, wanted, sizes):
-            return f"before the head {wrong}"
-        if self.steps.scale is not None and not (self.steps.scale > 0).all():
-            return "its scaler divides by numbers that are not positive"
-        width = sizes.get("n_components", self.n_features_in_)
+        if wrong := self.steps.fault(self.n_features_in_):
+            return wrong
+        width = self.steps.width(self.n_features_in_)
         return self.form.fault(self.arrays, self.settings, width, len(self.classes_))
 
     def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -170,8 +104,8 @@ class FittedHead:
         -------
         tuple of (ndarray of shape (n_classes, n_features), ndarray of shape (n_classes,)) or None
             Weights and offsets: differences between classes of ``X @ weights.T + offsets`` are
-            those of the head's margins (or log-odds) for embeddings ``X``. None where the head is
-            not linear in them.
+            those of the head's margins (or log-odds) for embeddings ``X``, with other columns at
+            their means. None where the head is not linear in them.
         """
         planes = self.form.planes(self._named) if self.form.planes else None
         if planes is None:
@@ -182,8 +116,9 @@ class FittedHead:
             weights = weights @ steps.components
             offsets = offsets - weights @ steps.centre
         weights = weights / (1.0 if steps.scale is None else steps.scale)
+        weights = weights[:, : weights.shape[1] - steps.n_encoded]
         if steps.mean is not None:
-            offsets = offsets - weights @ steps.mean
+            offsets = offsets - weights @ steps.mean[: weights.shape[1]]
         if len(weights) > 1:
             return weights, offsets
         # the one plane of two classes is the second's over the first's
@@ -200,15 +135,14 @@ class FittedHead:
         from sklearn.pipeline import Pipeline
 
         try:
-            return Pipeline([*_transformers(self.steps, self.n_features_in_), self._classifier()])
+            return Pipeline([*self.steps.transformers(self.n_features_in_), self._classifier()])
         except Exception as error:  # of parameters that another version of scikit-learn took
             raise ModelError(f"scikit-learn cannot build the head again: {error}") from error
 
     def _classifier(self) -> tuple[str, Any]:
         classifier = HEADS.get(self.head).build(None, 0).set_params(**self.parameters)
         classifier.classes_ = np.array(self.classes_.tolist())
-        steps = self.steps.components
-        classifier.n_features_in_ = self.n_features_in_ if steps is None else len(steps)
+        classifier.n_features_in_ = self.steps.width(self.n_features_in_)
         if self.form.thaw is not None:
             self.form.thaw(classifier, self._named)
         else:
@@ -247,28 +181,6 @@ class FittedHead:
         return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _transformers(steps: Steps, width: int) -> list[tuple[str, Any]]:
-    """scikit-learn's scaler and PCA, fitted."""
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-
-    made: list[tuple[str, Any]] = []
-    if steps.mean is not None or steps.scale is not None:
-        scaler = StandardScaler(with_mean=steps.mean is not None, with_std=steps.scale is not None)
-        scaler.mean_ = np.zeros(width) if steps.mean is None else steps.mean.copy()
-        scaler.scale_ = None if steps.scale is None else steps.scale.copy()
-        scaler.var_ = None if steps.scale is None else steps.scale**2
-        scaler.n_features_in_ = width
-        made.append(("scaler", scaler))
-    if steps.components is not None:
-        pca = PCA(len(steps.components))
-        pca.components_, pca.mean_ = steps.components.copy(), steps.centre.copy()
-        pca.explained_variance_, pca.n_components_ = steps.variance.copy(), len(steps.components)
-        pca.n_features_in_ = width
-        made.append(("pca", pca))
-    return made
-
-
 def freeze(head: Any) -> FittedHead:
     """The arrays of a fitted pipeline of scaler, projection and classifier.
 
@@ -287,7 +199,7 @@ def freeze(head: Any) -> FittedHead:
     plugin, steps = _plugin_of(classifier), Steps()
     try:
         for _, step in before:
-            steps = _with_step(steps, step)
+            steps = steps.followed_by(step)
         arrays, settings = plugin.form.frozen(classifier)
     except (ValueError, AttributeError) as error:
         raise ModelError(
@@ -302,27 +214,6 @@ def freeze(head: Any) -> FittedHead:
         settings,
         steps,
         _plain(classifier.get_params(deep=False)),
-    )
-
-
-def _with_step(steps: Steps, step: Any) -> Steps:
-    name = type(step).__name__
-    if name == "StandardScaler" and steps.components is None and steps.scale is steps.mean is None:
-        return replace(
-            steps,
-            mean=step.mean_ if step.with_mean else None,
-            scale=step.scale_ if step.with_std else None,
-        )
-    if name == "PCA" and steps.components is None and not step.whiten:
-        return replace(
-            steps,
-            components=np.ascontiguousarray(step.components_),
-            centre=step.mean_,
-            variance=step.explained_variance_,
-        )
-    raise ModelError(
-        f"A {name} cannot precede the head; only a StandardScaler, then a PCA without whitening, "
-        "can."
     )
 
 

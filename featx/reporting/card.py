@@ -35,6 +35,7 @@ from featx.reporting.tables import (
     in_force,
     setting,
 )
+from featx.reporting.tabular import card_sentences, needed_table
 from featx.runs import Run
 from featx.stats.metrics import metric_name
 from featx.types import ARRAYS
@@ -190,6 +191,7 @@ def _made(model: Carded) -> Iterator[str]:
     for key, words in options.items():
         if chosen.get(key) not in {None, "none"}:
             yield f"{words}: {chosen[key]}."
+    yield from card_sentences(model.results, document.get("tabular") or ())
     if chosen.get("views"):
         yield f"Augmented views of each training image: {chosen['views']}."
     yield from _search(results)
@@ -352,6 +354,9 @@ def _operating(model: Carded) -> Iterator[Block]:
 def _use(model: Carded) -> Iterator[Block]:
     yield Paragraph("In the folder that holds this page:")
     what = "ROWS.npz" if model.of_arrays else "PHOTOS"
+    if columns := model.document.get("tabular"):
+        what, words = needed_table(columns, rows=model.of_arrays)
+        yield Paragraph(words)
     yield CodeBlock(f"featx score . {what} -o scores.csv", "console")
     yield Paragraph("In Python:")
     yield CodeBlock(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from featx.console import counted
+from featx.files import printable
 from featx.numbers import interval
 from featx.reporting.contents import Finished
 from featx.reporting.summaries.thresholds import cutoff_text
@@ -75,7 +76,14 @@ def _model(run: Finished, cite: Cite) -> Iterator[str]:
         yield "with fixed weights,"
     search = results.get("search") or {}
     folds, trials = results.get("n_folds"), search.get("trials")
-    yield f"and classified by {chosen['head']} on standardised embeddings {cite(SCIKIT_LEARN)}."
+    beside = ""
+    if columns := chosen.get("tabular"):
+        named = ", ".join(printable(name) for name in columns)
+        beside = f" and the columns {named} (imputed, encoded and standardised inside the folds)"
+    yield (
+        f"and classified by {chosen['head']} on standardised embeddings{beside} "
+        f"{cite(SCIKIT_LEARN)}."
+    )
     if trials and trials > 1:
         yield (
             f"It was selected among {counted(trials, 'setting')} by "

@@ -56,6 +56,7 @@ from featx.reporting.tables import (
     headline_metric,
     in_force,
 )
+from featx.reporting.tabular import tabular_blocks
 from featx.reporting.verdict import run_verdict
 from featx.stats.metrics import metric_name
 
@@ -96,6 +97,7 @@ def write_page(subject: Subject, layout: MapLayout | None) -> str:
         Chapter("candidates", "Candidates", list(_candidates(subject))),
         Chapter("estimate", "How good it is", list(_estimate(subject))),
         Chapter("by", "By site and other columns", list(_by(subject, drawn))),
+        Chapter("tabular", "Columns beside the embedding", list(tabular_blocks(subject.results))),
         Chapter("operating", "Operating points", list(operating_blocks(subject))),
         Chapter("confusion", "What is mistaken for what",
                 [Figures(confusion, wide=True), *_pairs(subject)]),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from featx.console import counted
+from featx.files import printable
 from featx.numbers import interval, number, p_value
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.reporting.contents import Subject
@@ -34,13 +35,21 @@ Row = Mapping[str, Any]
 
 READ = " (the number to read)"
 ON_AVERAGE = "too high on average"  # of numbers that chose something, which one need not be
-KEYS = ("backbone", "head", "sampler", "class_weight", "pca", "views")
+KEYS = ("backbone", "tabular", "head", "sampler", "class_weight", "pca", "views")
+NAMES = {"class_weight": "class weight", "tabular": "columns"}
 MEASURES = ("recall", "precision", "f1", "average_precision")
 
 
 def is_chosen(row: Row, results: Row) -> bool:
     """Whether a candidate is the one that was chosen."""
-    return all(row[k] == results["chosen"].get(k) for k in KEYS)
+    return all(_key(row, k) == _key(results["chosen"], k) for k in KEYS)
+
+
+def _key(row: Row, key: str) -> Any:
+    """A candidate's setting; other columns as text, ``none`` without any."""
+    if key == "tabular":
+        return ", ".join(map(printable, row.get(key) or ())) or "none"
+    return row.get(key)
 
 
 def setting(value: Any) -> str:
@@ -56,14 +65,15 @@ def candidate_blocks(results: Row) -> Iterator[Block]:
     if not rows:
         return
     ranked = sorted(rows, key=lambda r: (r["cv_mean"] is None, -(r["cv_mean"] or 0)))
-    varied = [k for k in KEYS if k == "head" or len({str(r[k]) for r in rows}) > 1]
-    columns = [*(k.replace("_", " ") for k in varied), metric_name(results["scoring"]), "sd",
-               "minus chosen", "p", "minus no sampler", "minus no views", "best setting",
-               "s"]  # fmt: skip
+    varied = [k for k in KEYS if k == "head" or len({str(_key(r, k)) for r in rows}) > 1]
+    columns = [*(NAMES.get(k, k) for k in varied), metric_name(results["scoring"]), "sd",
+               "minus chosen", "p", "minus no sampler", "minus no views",
+               *["minus no columns"] * ("tabular" in varied), "best setting", "s"]  # fmt: skip
     cells = [_candidate(row, varied, is_chosen(row, results)) for row in ranked]
     yield Table(columns, cells, range(len(varied))).kept()
     method = results["comparison"]["folds"]
-    same = [f"{k} {rows[0][k]}" for k in KEYS if k not in varied and rows[0][k] not in ("none", 0)]
+    fixed = {k: _key(rows[0], k) for k in KEYS if k not in varied}
+    same = [f"{k} {value}" for k, value in fixed.items() if value not in ("none", 0)]
     yield Paragraph(
         (f"All with {', '.join(same)}. " if same else "")
         + "The best of each kind, on the folds that selected among them: use this to rank them, "
@@ -77,14 +87,14 @@ def candidate_blocks(results: Row) -> Iterator[Block]:
         yield Table(
             ("candidate", "minus chosen", "p"),
             [
-                [" ".join(str(r[k]) for k in varied), *_against(r["against_chosen_tested"])]
+                [" ".join(str(_key(r, k)) for k in varied), *_against(r["against_chosen_tested"])]
                 for r in tested
             ],
         )
 
 
 def _candidate(row: Row, varied: Sequence[str], chosen: bool) -> list[Any]:
-    first, *others = (str(row[k]) for k in varied)
+    first, *others = (str(_key(row, k)) for k in varied)
     return [
         f"{'→' if chosen else ' '} {first}",
         *others,
@@ -93,6 +103,7 @@ def _candidate(row: Row, varied: Sequence[str], chosen: bool) -> list[Any]:
         *(("chosen", "") if chosen else _against(row["against_chosen"])),
         _against(row["against_none"])[0],
         _against(row.get("against_no_views"))[0],
+        *([_against(row.get("against_no_columns"))[0]] if "tabular" in varied else []),
         ", ".join(f"{k}={setting(v)}" for k, v in row["params"].items()),
         f"{row['elapsed_s']:.1f}",
     ]

@@ -19,6 +19,7 @@ from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shippe
 from featx.reporting.grouped import group_sentence
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
+from featx.reporting.tabular import tabular_sentences
 from featx.stats.metrics import metric_name
 from featx.types import SITES
 
@@ -61,7 +62,7 @@ def run_verdict(results: Row) -> list[Text]:
     sentences: list[Text | None] = [
         found, sure, _tuned(results), shipped_sentence(results),
         group_sentence(results, headline_metric(results), threshold),
-        _hardest(results, threshold), *by_sentences(results),
+        _hardest(results, threshold), *by_sentences(results), *tabular_sentences(results),
         _doubtful(results, threshold), _next(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]

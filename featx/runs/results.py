@@ -25,6 +25,7 @@ from featx.runs.operating import OperatingPoints
 from featx.runs.raced import Race
 from featx.runs.record import Record
 from featx.runs.search import Candidate, Comparisons, Search
+from featx.runs.tabular import Tabled
 from featx.runs.tuning import Finetuning
 
 __all__ = ["SCHEMA_VERSION", "Environment", "Results"]
@@ -66,6 +67,7 @@ class Results(Record):
     temperature: float | None = None
     trust: Trusted | None = None
     operating: OperatingPoints | None = None
+    tabular: Tabled | None = None
     notes: list[str] = Field(default_factory=list)
     elapsed_s: float | None = None
     dataset: Dataset

@@ -35,10 +35,11 @@ class Candidate(Record):
 
     ``status`` is ``ok``, ``refused`` (it cannot be fitted) or ``not reached`` (the budget ended
     before); without scores ``params`` is empty. ``fold_scores`` are None where a fold has no score:
-    a ROC area needs two classes. ``against_*`` are differences of the fold scores to the same row
-    without resampling, with class weights instead, without views, and to the chosen row; of the
-    last one also on the images that judge once. ``kind`` is ``frozen`` or ``finetuned``: what a
-    fine-tune ended with, of which there is nothing but ``backbone`` and ``head`` beside it.
+    a ROC area needs two classes. ``tabular`` names other columns behind the embedding.
+    ``against_*`` are differences of the fold scores to the same row without resampling, with class
+    weights instead, without views, without other columns, and to the chosen row; of the last one
+    also on the images that judge once. ``kind`` is ``frozen`` or ``finetuned``: what a fine-tune
+    ended with, of which there is nothing but ``backbone`` and ``head`` beside it.
     """
 
     backbone: str
@@ -48,6 +49,7 @@ class Candidate(Record):
     views: int = 0
     status: str = "ok"
     pca: Components = "none"
+    tabular: list[str] = Field(default_factory=list)
     params: dict[str, Any] = Field(default_factory=dict)
     cv_mean: float | None = None
     cv_std: float | None = None
@@ -56,6 +58,7 @@ class Candidate(Record):
     against_none: Difference | None = None
     against_class_weight: Difference | None = None
     against_no_views: Difference | None = None
+    against_no_columns: Difference | None = None
     against_chosen: Difference | None = None
     against_chosen_tested: Difference | None = None
     elapsed_s: float = 0.0

@@ -37,7 +37,11 @@ def score_augmentation(model: Model) -> Augmentation:
 
 
 def average_views(
-    model: Model, extractions: Sequence[Extraction], rows: np.ndarray, proba: np.ndarray
+    model: Model,
+    extractions: Sequence[Extraction],
+    rows: np.ndarray,
+    proba: np.ndarray,
+    tabular: np.ndarray | None = None,
 ) -> np.ndarray:
     """Mean of ``proba`` of some images and of those of their views, all alike.
 
@@ -50,6 +54,8 @@ def average_views(
         Of the manifest.
     proba : ndarray of shape (n, n_classes), float64
         Of the images themselves.
+    tabular : ndarray of shape (n, n_columns), float32, optional
+        Other columns that the model takes, as `featx.artifact.tabular.side_by_side` gives them.
 
     Returns
     -------
@@ -58,5 +64,5 @@ def average_views(
     total, n_views = proba, extractions[0].plan.n_views
     for k in range(n_views):
         X = np.hstack([extraction.gather_view(rows, k) for extraction in extractions])
-        total = total + model.predict_proba(X)
+        total = total + model.predict_proba(X, tabular=tabular)
     return total / (1 + n_views)

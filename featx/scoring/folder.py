@@ -12,6 +12,7 @@ import numpy as np
 from featx import console
 from featx.artifact import Model
 from featx.artifact.decision import Cutoff
+from featx.artifact.tabular import ColumnRead, side_by_side
 from featx.artifact.trust import Trust
 from featx.config import ExtractConfig, ScoreConfig
 from featx.data.manifest import Manifest
@@ -89,12 +90,7 @@ def extract_again(
 def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreConfig) -> Scores:
     """Run the head over the embeddings, a chunk at a time."""
     n_classes = len(model.classes)
-    top_k = min(config.top_k, n_classes)
-    if top_k < config.top_k:
-        console.warn(
-            f"the model has {console.counted(n_classes, 'class')}, so --top-k "
-            f"{config.top_k} is {top_k}"
-        )
+    top_k = _top_k(config.top_k, n_classes)
     extraction = extractions[0]
     n = len(extraction.manifest)
     predictions = np.full(n, None, dtype=object)
@@ -107,15 +103,18 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
     limit = trust.novelty
     ood_scores = None if limit is None else np.full(n, np.nan)
     ok = np.flatnonzero(extraction.ok)
+    read = _columns(model, extraction)
+    codes = side_by_side(read) if read else None
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
         X = _embeddings(extractions, chunk)
-        proba[chunk] = p = model.predict_proba(X)
+        tabular = None if codes is None else codes[start : start + CHUNK_ROWS]
+        proba[chunk] = p = model.predict_proba(X, tabular=tabular)
         if config.average_views:
-            proba[chunk] = p = average_views(model, extractions, chunk, p)
+            proba[chunk] = p = average_views(model, extractions, chunk, p, tabular)
             predictions[chunk] = np.array(model.classes, object)[trust.decide(p)]
         else:
-            predictions[chunk] = model.predict(X)
+            predictions[chunk] = model.predict(X, tabular=tabular)
         first = np.array([position[label] for label in predictions[chunk]], np.int64)
         if sets is not None and abstained is not None and trust.sets is not None:
             sets[chunk] = trust.sets.sets(p, first)
@@ -143,7 +142,25 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
         passed_over=dict(extraction.manifest.ignored),
         all_files=config.all_files,
         trust=trust,
+        columns_read=read,
     )
+
+
+def _top_k(asked: int, n_classes: int) -> int:
+    """As many classes as there are, at most."""
+    if n_classes < asked:
+        classes = console.counted(n_classes, "class")
+        console.warn(f"the model has {classes}, so --top-k {asked} is {n_classes}")
+    return min(asked, n_classes)
+
+
+def _columns(model: Model, extraction: Extraction) -> tuple[ColumnRead, ...]:
+    """The other columns that the model takes, of the images that were read."""
+    if model.tabular is None:
+        return ()
+    rows = [dict(extraction.manifest.rows[i].extra) for i in np.flatnonzero(extraction.ok)]
+    cells = {name: [row.get(name) for row in rows] for name in model.tabular.names}
+    return tuple(model.tabular.read(cells, len(rows)))
 
 
 def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:

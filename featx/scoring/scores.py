@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from featx.artifact.decision import Cutoff
+from featx.artifact.tabular import ColumnRead
 from featx.artifact.trust import Trust
 from featx.data.manifest import Passed
 from featx.extraction import Failure, require_all, require_any
@@ -86,6 +87,8 @@ class Scores:
         What the model says of its own answers.
     groups : GroupScores or None
         One row for each group of images, where ``by_group`` asks for them.
+    columns_read : tuple of ColumnRead
+        Other columns that the model takes, with what could not be used of them.
     """
 
     ids: list[str]
@@ -114,6 +117,7 @@ class Scores:
     checks: tuple[Check, ...] = ()
     trust: Trust | None = field(default=None, repr=False)
     groups: Scores | None = None
+    columns_read: tuple[ColumnRead, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -257,12 +261,16 @@ class Scores:
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
             "checks": {check.name: check.document() for check in self.checks},
+            **({"columns": self._columns_document()} if self.columns_read else {}),
             "warnings": self.warnings(),
             "report": self.report,
             "passed_over": self.passed_over,
             "passed_over_because": self._reasons(),
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
+
+    def _columns_document(self) -> dict[str, Any]:
+        return {printable(read.column.name): read.document() for read in self.columns_read}
 
     def _reasons(self) -> dict[str, str]:
         """Kind of the files that were passed over -> why they have no prediction."""
@@ -287,6 +295,7 @@ class Scores:
         over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
         return [
             *([f"Passed over: {over}."] if over else []),
+            *(sentence for read in self.columns_read for sentence in read.sentences()),
             *(each.sentence() for each in self.checks if each.images or each.name != "quarantined"),
             drift_sentence(self.drift, self.no_drift),
         ]

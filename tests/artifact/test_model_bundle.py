@@ -244,7 +244,7 @@ def test_embeddings_of_several_backbones(model: Model, X: np.ndarray, tmp_path: 
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (4, r"in model format 4, written by featx 0\.1\.0; this featx reads formats 1 to 3\.\n"
+        (5, r"in model format 5, written by featx 0\.1\.0; this featx reads formats 1 to 4\.\n"
             "pip install --upgrade featx"),
         (0, r"in model format 0.*\npip install featx==0\.1\.0, or fit the model again"),
         ("1", "format_version must be an integer. Got '1'"),

@@ -19,6 +19,7 @@ from featx.reporting.summaries.thresholds import (
 )
 from featx.reporting.summaries.trust import trust_sentences
 from featx.reporting.tables import candidate_blocks, class_table, estimate_blocks, hardest_first
+from featx.reporting.tabular import tabular_blocks
 from featx.reporting.terminal import show
 from featx.reporting.verdict import run_verdict
 from featx.runs import Run
@@ -88,6 +89,9 @@ def _blocks(results: Mapping[str, Any]) -> Iterator[Block]:
     yield Heading("Estimate")
     yield from estimate_blocks(results)
     yield from by_blocks(results)
+    if "tabular" in results:
+        yield Heading("Columns beside the embedding")
+        yield from tabular_blocks(results)
     if results.get("operating"):
         yield from diagnostic_table(results["operating"])
         yield Paragraph(evaluated_words(results["operating"]))
