@@ -1,6 +1,6 @@
 """Does `featx audit` find groups that nobody wrote down, and does it join what does not belong?
 
-    python benchmarks/groups.py --data FOLDER
+    python benchmarks/groups.py --data FOLDER --scratch FOLDER
 
 FOLDER holds clothing/, plankton/, bccd.csv and malaria.csv. Malaria is audited without its group
 column, against its patients. From images of clothing and plankton, bursts (moments in EXIF, names
@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,11 @@ from PIL import Image, ImageOps
 
 from featx.auditing import AuditData
 from featx.auditing.audit import NEIGHBOURS, alike_sets
-from featx.auditing.grouping import FoundGroups, find_groups
+from featx.auditing.grouping import find_groups
 from featx.auditing.neighbours import nearest, standardise
+from featx.auditing.proposals import FoundGroups
 from featx.config import DatasetConfig, ExtractConfig
+from featx.console import counted
 from featx.data.opening import open_data
 from featx.extraction.embedding import extract_manifest
 
@@ -152,7 +156,7 @@ def described(results: dict) -> dict[str, Any]:
     taken = [each for each in results["groups_found"] if each["taken"]]
     return {
         "images": results["images"],
-        "proposed": [f"{each['groups']} groups by {each['said']}" for each in taken],
+        "proposed": [f"{counted(each['groups'], 'group')} by {each['said']}" for each in taken],
         "effect": [each["effect"] and each["effect"]["sentence"] for each in taken],
     }
 
@@ -199,39 +203,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--scratch", type=Path)
-    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--cache", type=Path, help="default: in the scratch folder")
+    parser.add_argument("--only", nargs="+", help="rows to measure; the others stay as they are")
     options = asked(parser, needs=["data"], folders=["scratch"])
     data, scratch = options.data, options.scratch
     cache = options.cache or scratch / "cache"
     found: dict[str, Any] = {"machine": machine(), "backbone": "featx:lite0"}
+    if options.only and RESULTS.exists():
+        found = json.loads(RESULTS.read_text("utf-8")) | found
     print(
         "| data | images | pairwise F1 | joined falsely | proposed |\n|---|---|---|---|---|",
         flush=True,
     )
-    for name, dataset in (("clothing", "clothing/train"), ("plankton", "plankton")):
-        images = sorted((data / dataset).glob("*/*"))
-        drawn = np.random.default_rng(1).permutation(len(images))[: 12 if options.quick else IMAGES]
-        for kind in KINDS:
-            folder = scratch / f"{name}-{kind}"
-            truth = plant([images[i] for i in drawn], kind, folder)
-            results, groups = audited(folder, cache)
-            row = described(results) | pairwise(groups, truth)
-            found[f"{name}, {kind}"] = row | {"joined_falsely": falsely(results, groups, truth)}
-            tell(f"{name}, {kind}", found[f"{name}, {kind}"])
-    for table in ("malaria", "bccd"):
-        truth = truth_of(data / f"{table}.csv")
-        results, groups = audited(
-            without_groups(data / f"{table}.csv", scratch), cache, root=str(data)
-        )
-        row = described(results) | (pairwise(groups, truth) if table == "malaria" else {})
-        found[table] = row | {"joined_falsely": falsely(results, groups, truth)}
-        tell(table, found[table])
-    for name, folder in (("clothing", data / "clothing"), ("plankton", data / "plankton"),
-                         ("digits", digits(scratch / "digits"))):  # fmt: skip
-        results, groups = audited(folder, cache)
-        found[name] = described(results) | {"joined_falsely": falsely(results, groups, {})}
-        tell(name, found[name])
+    for name, measure in rows(data, scratch, cache, 12 if options.quick else IMAGES).items():
+        if not options.only or name in options.only:
+            found[name] = measure()
+            tell(name, found[name])
     keep(RESULTS, found, quick=options.quick)
+
+
+def rows(data: Path, scratch: Path, cache: Path, n: int) -> dict[str, Callable[[], dict]]:
+    """What measures each row of the table."""
+
+    def made(name: str, dataset: str, kind: str) -> dict[str, Any]:
+        images = sorted((data / dataset).glob("*/*"))
+        drawn = np.random.default_rng(1).permutation(len(images))[:n]
+        folder = scratch / f"{name}-{kind}"
+        truth = plant([images[i] for i in drawn], kind, folder)
+        results, groups = audited(folder, cache)
+        row = described(results) | pairwise(groups, truth)
+        return row | {"joined_falsely": falsely(results, groups, truth)}
+
+    def listed(table: str) -> dict[str, Any]:
+        truth = truth_of(data / f"{table}.csv")
+        without = without_groups(data / f"{table}.csv", scratch)
+        results, groups = audited(without, cache, root=str(data))
+        row = described(results) | (pairwise(groups, truth) if table == "malaria" else {})
+        return row | {"joined_falsely": falsely(results, groups, truth)}
+
+    def clean(name: str) -> dict[str, Any]:
+        folder = digits(scratch / "digits") if name == "digits" else data / name
+        results, groups = audited(folder, cache)
+        return described(results) | {"joined_falsely": falsely(results, groups, {})}
+
+    sources = (("clothing", "clothing/train"), ("plankton", "plankton"))
+    return {
+        **{f"{name}, {kind}": partial(made, name, dataset, kind)
+           for name, dataset in sources for kind in KINDS},
+        **{table: partial(listed, table) for table in ("malaria", "bccd")},
+        **{name: partial(clean, name) for name in ("clothing", "plankton", "digits")},
+    }  # fmt: skip
 
 
 def tell(name: str, row: dict[str, Any]) -> None:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import AlikeSets, CopySet, copy_components, find_copies
-from featx.auditing.grouping import FoundGroups, find_groups
+from featx.auditing.grouping import find_groups
 from featx.auditing.labels import LabelIssues, doubt_labels, out_of_fold_probabilities
 from featx.auditing.neighbours import nearest, standardise
 from featx.auditing.outliers import LIMIT, outlier_scores
+from featx.auditing.proposals import FoundGroups
 from featx.auditing.series import named_series
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
 from featx.data.copies import alike_sentence, embeddings_alike

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
 from featx.auditing.data import AuditData
-from featx.auditing.duplicates import STRICT, AlikeSets, copy_components
+from featx.auditing.duplicates import STRICT, AlikeSets, CopySet, copy_components
 from featx.auditing.grouping_effect import with_and_without
 from featx.auditing.neighbours import standardise
+from featx.auditing.proposals import FoundGroups, Proposal
 from featx.auditing.registration import low_frequencies
 from featx.auditing.sequences import sequence_codes
 from featx.data.name_groups import (
@@ -28,15 +28,15 @@ from featx.data.name_groups import (
 )
 from featx.data.name_parts import folders_of
 from featx.data.splits import link_components
-from featx.stats.closeness import Closeness, across_contexts, closeness, closeness_beyond
+from featx.stats.closeness import across_contexts, closeness, closeness_beyond
 from featx.types import IntArray
 
-__all__ = ["FoundGroups", "Proposal", "find_groups", "named_groups"]
+__all__ = ["find_groups", "named_groups"]
 
 PERMUTATIONS = 99
 LEVEL = 0.01  # the smallest p that so many permutations can give
 CLOSER = 0.05  # of the distance of other images of the class: less is no group worth keeping
-STRONG = 0.1
+MEASURED = 0.02  # share of the images in groups from which their effect is measured
 #: A larger group is taken if its further pairs are at least so much closer as those of the smaller.
 FURTHER = 0.5
 FURTHER_NAMED = 0.25  # where the names call it a patient or the like
@@ -44,115 +44,6 @@ HARDLY = "its images are hardly more alike than others of their class"
 _COLUMNS = 64
 #: What somebody wrote down comes before what only follows closely.
 _FAMILIES = (("names", "folders"), ("moments",), ("sequences",))
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A suggestion and what the embeddings say to it.
-
-    Parameters
-    ----------
-    suggestion : Suggestion
-    close : Closeness or None
-        None where it was not tested.
-    trouble : str or None
-        Why it is not proposed.
-    effect : dict or None
-        Balanced accuracy with and without the groups kept together, and the difference.
-    """
-
-    suggestion: Suggestion
-    close: Closeness | None
-    trouble: str | None
-    effect: dict[str, Any] | None = None
-
-    @property
-    def sure(self) -> str:
-        """How sure: strong or likely; none where it is not proposed."""
-        if self.trouble is not None:
-            return "none"
-        if self.close is None or self.close.gap >= STRONG:
-            return "strong"
-        return "strong" if self.suggestion.word in OWNERS else "likely"
-
-    @property
-    def sentence(self) -> str:
-        """What it is and how sure, as one sentence."""
-        of = self.suggestion
-        sizes = of.sizes
-        spread = f"{int(sizes[-1]):,} to {int(sizes[0]):,} images each" if len(sizes) else ""
-        close = self.close
-        why = (
-            f"Images of one group are closer than others of their class: mean cosine "
-            f"{close.within:.2f} against {close.across:.2f}, p = {close.p:.2f}."
-            if close is not None
-            else "Edges agree once the pictures are turned."
-        )
-        alone = of.n_groups - len(sizes)
-        rest = f", and {console.counted(alone, 'image')} alone" if alone else ""
-        return f"{len(sizes):,} groups by {of.said} ({spread}{rest}; {self.sure}). {why}"
-
-
-@dataclass(frozen=True)
-class FoundGroups:
-    """What was suggested, and what of it to keep together.
-
-    Parameters
-    ----------
-    proposals : list of Proposal
-        The chosen ones first.
-    chosen : Proposal or None
-        The best of names, folders, moments and sequences.
-    pictures : Proposal or None
-        Of near copies.
-    codes : ndarray of shape (n,), int64
-        Both joined; an image without a group is alone.
-    """
-
-    proposals: list[Proposal]
-    chosen: Proposal | None
-    pictures: Proposal | None
-    codes: IntArray
-
-    @property
-    def taken(self) -> list[Proposal]:
-        """What `codes` joins."""
-        return [each for each in (self.chosen, self.pictures) if each is not None]
-
-    def document(self) -> list[dict[str, Any]]:
-        """As JSON."""
-        return [_document(each, each in self.taken) for each in self.proposals]
-
-    def sentences(self) -> Iterator[str]:
-        """What is proposed and what it does; names that are as good as proposed but are not."""
-        for each in self.taken:
-            yield f"Groups found: {each.sentence}"
-            if each.effect is not None:
-                yield each.effect["sentence"]
-        named = [each for each in self.proposals if each.trouble and "follows" in each.trouble]
-        if self.chosen is None and named:
-            of = named[0]
-            yield f"Groups by {of.suggestion.said} are not proposed: {of.trouble}."
-
-
-def _document(each: Proposal, taken: bool) -> dict[str, Any]:
-    of, close = each.suggestion, each.close
-    return {
-        "rule": of.rule,
-        "said": of.said,
-        "family": of.family,
-        "group_from": of.group_from,
-        "groups": len(of.sizes),
-        "images": int(of.sizes.sum()),
-        "largest": int(of.sizes[0]) if len(of.sizes) else 1,
-        "sure": each.sure,
-        "taken": taken,
-        "trouble": each.trouble,
-        "closeness": None
-        if close is None
-        else {"within": close.within, "across": close.across, "p": close.p, "gap": close.gap},
-        "effect": each.effect,
-    }
 
 
 def named_groups(
@@ -190,8 +81,11 @@ def find_groups(
         tested = [_beyond_known(each, known) for each in tested]
     best = _chosen(tested, small, y, seed)
     chosen = _by_place(best, data.ids, small, y)
-    pictures = _of_pictures(data, sets)
-    codes = copies if chosen is None else _kept_together(chosen.suggestion.codes, sets, len(data))
+    near = _kept_together(sets, None if chosen is None else chosen.suggestion.codes)
+    pictures = _of_pictures(near, len(data))
+    codes = copy_components(len(data), near)
+    if chosen is not None:
+        codes = link_components(chosen.suggestion.codes, codes)
     first = [each for each in (chosen, pictures) if each is not None]
     others = [e for e in tested if best is None or e.suggestion is not best.suggestion]
     others.sort(key=lambda each: (each.trouble is not None, -_gap(each)))
@@ -199,6 +93,8 @@ def find_groups(
         id(each): with_and_without(
             data, data.copies if each is pictures else copies, each.suggestion.codes, seed
         )
+        if each.suggestion.sizes.sum() >= MEASURED * len(data)
+        else None  # other folds make more of a difference than these groups do
         for each in first
     }
     proposals = [Proposal(p.suggestion, p.close, p.trouble, effects[id(p)]) for p in first]
@@ -216,18 +112,17 @@ def _classes(labels: Sequence[str | None]) -> IntArray:
     return number_groups([f"={label}" if label is not None else "" for label in labels])
 
 
-def _kept_together(codes: IntArray, sets: AlikeSets, n: int) -> IntArray:
-    """The groups and the copies.
+def _kept_together(sets: AlikeSets, codes: IntArray | None) -> list[CopySet]:
+    """The copies, those across groups only where there is no doubt.
 
     Two pictures of different patients are taken for one picture by chance more often than somebody
     cuts one and gives it to another patient: such pairs must be as alike as those of one series.
     """
-    sure = [
+    return [
         each
         for each in sets.copies
-        if each.difference <= STRICT or len(np.unique(codes[list(each.rows)])) == 1
+        if codes is None or each.difference <= STRICT or len(set(codes[list(each.rows)])) == 1
     ]
-    return link_components(codes, copy_components(n, sure))
 
 
 def _gap(each: Proposal) -> float:
@@ -257,7 +152,7 @@ def _sequences(
     low = low_frequencies(np.stack([look.grey for look in data.looks])).reshape(len(data), -1)
     codes = sequence_codes(data.ids, y, Z, low, seed=seed)
     if codes is not None:
-        said = "files that follow each other by name and are nearly the same picture"
+        said = "runs of files that follow each other by name and are nearly the same picture"
         trouble = trouble_of(codes, data.labels, joined=0.0)
         yield Suggestion("sequences", said, codes, "sequences", None, trouble)
 
@@ -389,11 +284,12 @@ def _adds_other_classes_only(each: Proposal, fine: IntArray, y: IntArray) -> boo
     return counts[0] == counts[1]
 
 
-def _of_pictures(data: AuditData, sets: AlikeSets) -> Proposal | None:
+def _of_pictures(copies: Sequence[CopySet], n: int) -> Proposal | None:
     """One picture resized, cut, turned, mirrored or exposed anew."""
-    near = [each for each in sets.copies if not each.exact]
+    near = [each for each in copies if not each.exact]
     if not near:
         return None
-    codes = link_components(copy_components(len(data), near))
+    codes = link_components(copy_components(n, near))
     said = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
-    return Proposal(Suggestion("pictures", said, codes, "pictures"), None, None)
+    told = all(each.difference <= STRICT for each in near)
+    return Proposal(Suggestion("pictures", said, codes, "pictures", told=told), None, None)

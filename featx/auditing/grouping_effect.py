@@ -96,7 +96,7 @@ def _described(
     drawn = np.concatenate(samples, axis=1)
     difference = interval(values[1] - values[0], drawn[1] - drawn[0], n_units, limits=(-1.0, 1.0))
     low, high = difference["low"], difference["high"]
-    between = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+    between = "" if low is None or high is None else f" [{_points(low)}, {_points(high)}]"
     return {
         "without": values[0],
         "with": values[1],
@@ -105,6 +105,12 @@ def _described(
             f"A ridge classifier on the embeddings has a balanced accuracy of "
             f"{100 * values[0]:.1f} % with these groups spread over the folds and of "
             f"{100 * values[1]:.1f} % with each kept together: "
-            f"{100 * (values[1] - values[0]):+.1f} points{between}."
+            f"{_points(values[1] - values[0])} points{between}."
         ),
     }
+
+
+def _points(difference: float) -> str:
+    """In percentage points, signed; 0 has the sign of none."""
+    points = round(100 * difference, 1)
+    return f"{points:+.1f}" if points else "0.0"

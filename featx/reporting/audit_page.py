@@ -98,8 +98,9 @@ def _gallery(
     *,
     guesses: Sequence[str] = (),
     near: str = "",
+    ask: bool = True,
 ) -> Gallery:
-    """Each image in small with its label, a line, its name, and what may be decided of it.
+    """Each image in small with its label, a line, its name, and, if asked, what may be decided.
 
     Another label, of ``guesses``, or that it belongs with the image ``near``.
     """
@@ -111,7 +112,7 @@ def _gallery(
         below = [text for text in (line, data.ids[i]) if text]
         caption = [Strong(data.labels[i] or "no label")]
         sha256 = data.hashes[i].tobytes().hex()
-        about = About(data.ids[i], sha256, data.labels[i] or "", guess, near)
+        about = About(data.ids[i], sha256, data.labels[i] or "", guess, near) if ask else None
         cards.append(Card([picture(image, data.ids[i])], caption, below, about=about))
     return Gallery(cards, "figures")
 
@@ -137,8 +138,9 @@ def _series(found: Audit, paths: Mapping[str, str], shown: int) -> Iterator[Bloc
     if not found.series:
         return
     yield Paragraph(
-        "Neighbouring slices, frames or shots, by their names, which look alike and are different "
-        "pictures. None is left out. Keep each set in one split: groups.csv does that."
+        "Slices, frames or shots whose names differ in one number, by a step or two, and which "
+        "look alike. They are different pictures, so none is left out; groups.csv keeps each set "
+        "in one split."
     )
     yield Group(list(_sets(found, paths, found.series[:shown], _alike)), "sets")
     yield from _more(len(found.series), shown, "series")
@@ -162,7 +164,7 @@ def _sets(
 def _groups(found: Audit, paths: Mapping[str, str]) -> Iterator[Block]:
     if found.together is not None:
         yield from groups_found(
-            found.together, lambda rows: _gallery(found, paths, rows, [""] * len(rows))
+            found.together, lambda rows: _gallery(found, paths, rows, [""] * len(rows), ask=False)
         )
 
 
@@ -171,7 +173,7 @@ def _what(copies: Copies) -> str:
 
 
 def _alike(copies: Copies) -> str:
-    return f"Alike, {copies.found.similarity:.3f}{_across(copies)}"
+    return f"Alike, correlation of edges {copies.found.similarity:.2f}{_across(copies)}"
 
 
 def _across(copies: Copies) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from featx.auditing.grouping import FoundGroups, Proposal
-from featx.reporting.blocks import Block, Folded, Group, Paragraph, Table
+from featx.auditing.proposals import FoundGroups, Proposal
+from featx.reporting.blocks import Block, Folded, Group, Paragraph, Strong, Table
 
 __all__ = ["groups_found"]
 
@@ -27,11 +27,12 @@ def groups_found(found: FoundGroups, gallery: Gallery) -> Iterator[Block]:
     """
     if found.taken:
         yield Paragraph(
-            "Nobody wrote these groups down. groups.csv keeps them together, with the copies: "
-            "featx fit DATASET --group groups.csv. Look at the pictures first."
+            "These groups are in no column of the data set. Look at the pictures; if they belong "
+            "together, featx fit DATASET --group groups.csv keeps them and the copies together."
         )
     for each in found.taken:
-        yield Paragraph(each.sentence)
+        number, rest = each.sentence.split(" by ", 1)
+        yield Paragraph([Strong(number), f" by {rest}"])
         if each.suggestion.group_from is not None:
             yield Paragraph(f"The same from the paths: --group-from {each.suggestion.group_from}")
         if each.effect is not None:
@@ -44,7 +45,7 @@ def groups_found(found: FoundGroups, gallery: Gallery) -> Iterator[Block]:
             for each in others[:MOST_OTHERS]
         ]
         table = Table(("groups by", "groups", "why not"), rows, {0, 2})
-        yield Folded("What else the data suggest, and why it is not proposed", [table])
+        yield Folded("Other groupings that were considered, and why they are not proposed", [table])
 
 
 def _examples(each: Proposal, gallery: Gallery) -> Iterator[Block]:

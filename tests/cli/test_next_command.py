@@ -281,7 +281,7 @@ def test_an_audit_suggests_a_fit_with_the_groups_it_found(featx: Featx, tmp_path
     words = printed(found.err)
     groups = str(tmp_path / "found" / "groups.csv")
     assert words == ["fit", str(tmp_path / "cells"), "--group", groups, *network]
-    assert "8 groups found by the number behind 'patient'" in " ".join(found.out.split())
+    assert "8 groups were found by the number behind 'patient'" in " ".join(found.out.split())
     few = ["--cv", "2", "--estimate", "cv", "--runs", tmp_path / "runs", "--name", "r", "-j", "1"]
     fitted = featx(*words, *few)
     assert fitted.code == 0, fitted.err

@@ -83,14 +83,12 @@ def _groups(results: Row) -> str | None:
     found = _proposed(results)
     if found is None:
         return None
-    text = f"{counted(found['groups'], 'group')} found by {printable(found['said'])}"
+    groups, said = counted(found["groups"], "group", "was/were"), printable(found["said"])
+    text = f"{groups} found by {said}; --group groups.csv keeps each in one fold"
     if found["effect"] is None:
-        return f"{text}: keep each together with --group groups.csv."
+        return f"{text}."
     points = 100 * found["effect"]["difference"]["value"]
-    return (
-        f"{text}: kept together with --group groups.csv, they change the balanced accuracy of a "
-        f"quick classifier by {points:+.1f} points."
-    )
+    return f"{text}, which changes a quick classifier's balanced accuracy by {points:+.1f} points."
 
 
 def _shortcuts(results: Row) -> str | None:
