@@ -59,8 +59,6 @@ KEPT = "What is in the cache is kept."
 def count(
     model: Model | Run | str | os.PathLike[str],
     dataset: str | os.PathLike[str],
-    *,
-    audit_file: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Counts:
     """Count the images of each class in a new folder, with intervals.
@@ -71,8 +69,6 @@ def count(
         A run, whose out-of-fold predictions say how its model errs; a model alone needs an audit.
     dataset : path
         A folder of new images or a manifest; labels are ignored.
-    audit_file : path, optional
-        CSV file that ``audit`` writes. Default None writes ``audit.csv``.
     **options
 
     Returns
@@ -96,8 +92,6 @@ def count(
     >>> counts.whole.classes[0]                                            # doctest: +SKIP
     ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0)
     """
-    if audit_file is not None:
-        options["audit_file"] = audit_file
     data, config, extract = sections(
         {"dataset": dataset, **options}, DatasetConfig, CountConfig, ExtractConfig,
         leave_out=LEFT_OUT,
