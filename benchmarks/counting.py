@@ -38,7 +38,7 @@ SOURCES = {"clothing": "clothing", "malaria": "malaria.csv", "plankton": "plankt
 MOST_CLASSES = 20  # plankton's largest
 N_TRAINED = 1200  # images that a split is fitted on
 SPLITS = 8
-FOLDERS = 100  # of each row, 600 together
+FOLDERS = 100  # of each row
 IMAGES, AUDITED = 400, 80  # of a folder
 ALPHAS = (0.3, 1.0)
 ALARM = 0.025  # of two tests for drift, at 5 % together
@@ -168,6 +168,7 @@ def matrix_ends(world: World, y_pred: np.ndarray, rng: np.random.Generator) -> A
 
 def random_ends(y: np.ndarray, size: int, n_classes: int, rng: np.random.Generator) -> Any:
     """A plain random sample that is labelled: exact draws under Jeffreys' prior."""
+    size = min(size, len(y))
     found = np.bincount(y[rng.choice(len(y), size, replace=False)], minlength=n_classes)
     shares = rng.dirichlet(found + 0.5, size=2000)
     draws = rng.multinomial(len(y) - size, shares) + found
@@ -280,7 +281,7 @@ def main() -> None:
     options = measuring.asked(parser, needs=["data"], folders=["cache"])
     splits = SPLITS
     if options.quick:
-        globals().update(N_TRAINED=60)
+        globals().update(N_TRAINED=60, IMAGES=60, AUDITED=10)
         splits, options.folders = 1, 2
     held: dict[str, Any] = {}
     rows = []

@@ -288,7 +288,6 @@ def count(
     model: Model | Run | str | os.PathLike[str],
     dataset: str | os.PathLike[str],
     *,
-    audit_file: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
     path_column: str | None = None,
     label_column: str | None = None,
@@ -301,6 +300,7 @@ def count(
     group_from: str | None = None,
     by: str | Sequence[str] = (),
     audit: int | None = None,
+    audit_file: str | os.PathLike[str] = "audit.csv",
     audited: str | os.PathLike[str] | None = None,
     seed: int = 0,
     output: str | os.PathLike[str] | None = None,
@@ -327,8 +327,6 @@ def count(
         A run, whose out-of-fold predictions say how its model errs; a model alone needs an audit.
     dataset : path
         A folder of new images or a manifest; labels are ignored.
-    audit_file : path, optional
-        CSV file that ``audit`` writes. Default None writes ``audit.csv``.
     root : path, optional
         Folder that a manifest's paths are relative to. By default: manifest's folder.
     path_column : str, optional
@@ -362,6 +360,8 @@ def count(
     audit : int, optional
         Draw this many images for a person to label, those that make the intervals shortest, and
         write them to ``audit_file``.
+    audit_file : path, default 'audit.csv'
+        CSV file that ``audit`` writes.
     audited : path, optional
         The file of ``audit`` with its column label filled in: corrects the counts.
     seed : int, default 0

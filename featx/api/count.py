@@ -28,7 +28,7 @@ from featx.outputs import Claims, Output, Used, claimed
 from featx.runs import Run, load_run
 from featx.scoring.audit_file import AUDIT, Audited, audit_rows, read_audit
 from featx.scoring.audit_file import COLUMNS as AUDIT_COLUMNS
-from featx.scoring.counting import COLUMNS, Counts, Part, part_of
+from featx.scoring.counting import COLUMNS, CountedPart, Counts, part_of
 from featx.scoring.drift import image_blocks, known_groups
 from featx.scoring.folder import extract_again, predict_rows
 from featx.scoring.label_shift import check_shift
@@ -59,8 +59,6 @@ KEPT = "What is in the cache is kept."
 def count(
     model: Model | Run | str | os.PathLike[str],
     dataset: str | os.PathLike[str],
-    *,
-    audit_file: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Counts:
     """Count the images of each class in a new folder, with intervals.
@@ -71,8 +69,6 @@ def count(
         A run, whose out-of-fold predictions say how its model errs; a model alone needs an audit.
     dataset : path
         A folder of new images or a manifest; labels are ignored.
-    audit_file : path, optional
-        CSV file that ``audit`` writes. Default None writes ``audit.csv``.
     **options
 
     Returns
@@ -96,8 +92,6 @@ def count(
     >>> counts.whole.classes[0]                                            # doctest: +SKIP
     ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0)
     """
-    if audit_file is not None:
-        options["audit_file"] = audit_file
     data, config, extract = sections(
         {"dataset": dataset, **options}, DatasetConfig, CountConfig, ExtractConfig,
         leave_out=LEFT_OUT,
@@ -117,8 +111,7 @@ def count_images(
             "--audit draws images to be labelled and --audited reads the labels: give one of them."
         )
     audited = None if config.audited is None else read_audit(config.audited)
-    loaded = model if isinstance(model, Model) else load_model(model)
-    reference, judged = _reference(None if isinstance(model, Model) else model)
+    loaded, reference, judged = _opened(model)
     if reference is None and audited is None and config.audit is None:
         raise UsageError(
             "This model comes without its run, whose out-of-fold predictions say how it errs.",
@@ -247,7 +240,7 @@ class _Folder:
         cut = float(np.median(self.sure)) if reference is None else reference.cut
         return Design.of(self.content, self.y_pred, self.sure < cut, size, seed)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[CountedPart]:
         """The folder, then every value of each column."""
         everything = np.ones(len(self.ids), bool)
         parts = [self._part("", "", everything, self.draws)]
@@ -264,7 +257,7 @@ class _Folder:
             *self.labelled, seed=self.counting.seed, among=rows, content=self.content
         )
 
-    def _part(self, by: str, value: str, rows: np.ndarray, draws: np.ndarray) -> Part:
+    def _part(self, by: str, value: str, rows: np.ndarray, draws: np.ndarray) -> CountedPart:
         labelled, y = self.labelled
         found = y[rows[labelled]]
         predicted, audited = (
@@ -279,26 +272,27 @@ class _Folder:
         return list(audit_rows(self.design, self.ids, classes, self.y_pred, self.sure, seed))
 
 
-def _reference(source: str | os.PathLike[str] | None) -> tuple[Reference | None, str]:
-    """How a run's model errs, and on which images; None without a run."""
-    if source is None:
-        return None, ""
+def _opened(
+    source: Model | str | os.PathLike[str],
+) -> tuple[Model, Reference | None, str]:
+    """A model, how it errs, and on which images that is known; None without its run."""
+    if isinstance(source, Model):
+        return source, None, ""
     try:
         run = load_run(source)
     except NoRunError:
-        return None, ""
+        return load_model(source), None, ""
     levels = {**run.predictions, **run.levels}
     name = next((name for name in JUDGED if name in levels), None)
     if name is None:
-        return None, ""
+        return run.model, None, ""
     found = levels[name]
     unit = np.arange(len(found)) if found.unit is None else found.unit
     told = {"test": "the test split", "holdout": "the images held out",
             "evaluated": "labelled images that came later"}  # fmt: skip
     images = console.counted(len(found), "image")
-    return Reference.of(
-        found.y, found.proba, unit
-    ), f"{told.get(name, 'held-out folds')} ({images})"
+    judged = f"{told.get(name, 'held-out folds')} ({images})"
+    return run.model, Reference.of(found.y, found.proba, unit), judged
 
 
 def _values(

@@ -15,7 +15,7 @@ from featx.formats._frame import to_frame
 from featx.stats.bootstrap import TAIL
 from featx.stats.counting import whole_counts
 
-__all__ = ["COLUMNS", "ClassCount", "Counts", "Part", "part_of"]
+__all__ = ["COLUMNS", "ClassCount", "CountedPart", "Counts", "part_of"]
 
 COLUMNS = ("by", "value", "class", "images", "predicted", "audited", "count", "low", "high",
            "share", "share_low", "share_high")  # fmt: skip
@@ -47,7 +47,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
-class Part:
+class CountedPart:
     """The images of a folder, or those with one value of a column.
 
     Parameters
@@ -76,7 +76,7 @@ def part_of(
     predicted: NDArray[np.int64],
     draws: NDArray[np.int64],
     audited: NDArray[np.int64],
-) -> Part:
+) -> CountedPart:
     """Counts from draws of them, shape (n_draws, n_classes)."""
     n = int(predicted.sum())
     low, high = np.percentile(draws, (100 * TAIL, 100 - 100 * TAIL), axis=0, method="nearest")
@@ -84,7 +84,7 @@ def part_of(
     low, high = np.minimum(low, counts), np.maximum(high, counts)
     columns = (a.tolist() for a in (predicted, counts, low, high, audited))
     classes = [ClassCount(name, *map(int, row)) for name, *row in zip(names, *columns, strict=True)]
-    return Part(by, value, n, tuple(classes))
+    return CountedPart(by, value, n, tuple(classes))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Counts:
     classes : list of str
     method : str
         How the counts were corrected, in words.
-    parts : tuple of Part
+    parts : tuple of CountedPart
         The whole folder first, then every value of each column that was asked for.
     unread : int
         Files that could not be read, and are in no count.
@@ -121,7 +121,7 @@ class Counts:
     source: str
     classes: list[str]
     method: str
-    parts: tuple[Part, ...]
+    parts: tuple[CountedPart, ...]
     unread: int
     unsafe: tuple[str, ...]
     checks: dict[str, Any]
@@ -137,7 +137,7 @@ class Counts:
         return f"Counts of {self.whole.images:,} images: {first_few(named, MOST_NAMED)}"
 
     @property
-    def whole(self) -> Part:
+    def whole(self) -> CountedPart:
         """All images."""
         return self.parts[0]
 

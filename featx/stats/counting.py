@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Counted", "Reference", "count_classes", "whole_counts"]
+__all__ = ["CountDraws", "Reference", "count_classes", "whole_counts"]
 
 N_DRAWS = 500
 N_STEPS = 8  # of the chain for one draw: images of two classes that look alike need several
@@ -31,7 +31,7 @@ LEAST = 1e-6  # probability, before its logarithm is taken
 MOST_ROWS = 2000  # images that are looked at one by one; of more, those alike are taken together
 
 
-class Counted(NamedTuple):
+class CountDraws(NamedTuple):
     """What a folder may hold.
 
     Parameters
@@ -160,7 +160,7 @@ def count_classes(
     alike: float | None = None,
     seed: int,
     n_draws: int = N_DRAWS,
-) -> Counted:
+) -> CountDraws:
     """Draw how many images of each class there are, given probabilities of the classes.
 
     Parameters
@@ -204,7 +204,7 @@ def count_classes(
             shares = chain.standard_gamma(counts[i] + SHARE_PRIOR) + 1e-300
             shares /= shares.sum()
         mean += (counts[i] + SHARE_PRIOR) / n_draws
-    return Counted(counts, _normalised(reference.ratios(logs, middle, usual) * mean))
+    return CountDraws(counts, _normalised(reference.ratios(logs, middle, usual) * mean))
 
 
 def whole_counts(values: FloatArray, total: int) -> IntArray:

@@ -143,6 +143,13 @@ def test_the_audit_page_shows_what_was_measured() -> None:
     assert benchmark("audit_scale").table(measured("audit_scale")) in page
 
 
+def test_the_page_of_counts_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/counting.md").read_text("utf-8")
+    counting, found = benchmark("counting"), measured("counting")
+    assert counting.table(found) in page
+    assert counting.audit_table(found) in page
+
+
 def test_the_report_page_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/report.md").read_text("utf-8")
     assert benchmark("report").table(measured("report")) in page

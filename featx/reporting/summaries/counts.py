@@ -9,7 +9,7 @@ from featx.files import printable
 from featx.numbers import percent
 from featx.reporting.blocks import Block, Heading, Points, Table
 from featx.reporting.terminal import show
-from featx.scoring.counting import ClassCount, Counts, Part
+from featx.scoring.counting import ClassCount, CountedPart, Counts
 
 __all__ = ["class_table", "part_tables", "print_counts"]
 
@@ -56,7 +56,7 @@ def part_tables(counts: Counts, most: int) -> Iterator[Block]:
         yield Table([by, "images", *shown], [_row(part, shown) for part in parts[:most]])
 
 
-def _row(part: Part, shown: Sequence[str]) -> list[object]:
+def _row(part: CountedPart, shown: Sequence[str]) -> list[object]:
     found = {c.name: c for c in part.classes}
     cells = [f"{found[k].count:,} [{found[k].low:,}, {found[k].high:,}]" for k in shown]
     return [part.value, part.images, *cells]
