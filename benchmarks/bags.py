@@ -105,14 +105,15 @@ def repeat(X: np.ndarray, y: np.ndarray, groups: np.ndarray, name: str, seed: in
             "true": float((found.y_pred == true).mean()),
             "images": float(right.mean()),
             "out_of_fold": printed if way == "mean" else None,
-            "unequal": unequal(found, proba, names) if way == "mean" else 0,
+            "unequal": unequal(found, proba, names) if way == "mean" and groups[0] else None,
         }
     return row
 
 
 def unequal(found: Any, proba: np.ndarray, names: list[str]) -> int:
     """Groups whose probabilities are not the mean of those of their images."""
-    again = [proba[np.array(names) == name].mean(axis=0) for name in found.names]
+    of = np.array(names)
+    again = [proba[of == name].mean(axis=0, dtype=np.float64) for name in found.names]
     return int((~np.isclose(found.probabilities, again, rtol=0, atol=1e-12)).any(axis=1).sum())
 
 
@@ -193,7 +194,8 @@ def summary(rows: list[dict]) -> dict[str, Any]:
     for way in WAYS:
         values = {k: [r[way][k] for r in rows if r[way][k] is not None] for k in rows[0][way]}
         found[way] = {k: round(float(np.mean(v)), 4) for k, v in values.items() if v}
-        found[way]["unequal"] = int(np.sum(values["unequal"]))
+        if values["unequal"]:
+            found[way]["unequal"] = int(np.sum(values["unequal"]))
         error = np.std(values["covered"], ddof=1) / np.sqrt(len(rows))
         found[way]["covered_error"] = round(float(error), 4)
     return found
@@ -232,7 +234,7 @@ def main() -> int:
                 f"| {name} | attention | | {100 * found['attention']:.1f} % | | | | |", flush=True
             )
     means = [document[name]["mean"] for name in DATA]
-    off = [m for m in means if abs(m["covered"] - COVERAGE) > NEAR or m["unequal"]]
+    off = [m for m in means if abs(m["covered"] - COVERAGE) > NEAR or m.get("unequal")]
     if not asked.quick:
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     return int(bool(off))

@@ -256,7 +256,7 @@ class Scores:
             "output": self.output,
             "sorted_into": self.sorted_into,
             "page": self.page,
-            "groups": None if self.groups is None else self.groups.document(),
+            **({} if self.groups is None else {"groups": self.groups.document()}),
             "threshold": self.threshold,
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
