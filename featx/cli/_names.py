@@ -17,7 +17,7 @@ __all__ = [
 
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
-    "Look at the data": ("inspect", "audit"),
+    "Look at the data": ("inspect", "audit", "next"),
     "Make a model": ("extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "evaluate", "compare"),
     "Use the model": ("score", "export"),
@@ -26,8 +26,8 @@ WORK: Mapping[str, Sequence[str]] = {
 
 #: Headings of a command's options, in their order.
 HEADINGS = (
-    "Common", "Data", "Backbone", "Search", "Training", "Estimate", "Compare", "Audit", "Export",
-    "Machine", "Output", "General",
+    "Common", "Data", "Label", "Backbone", "Search", "Training", "Estimate", "Compare", "Audit",
+    "Export", "Machine", "Output", "General",
 )  # fmt: skip
 
 #: The heading of an option by its configuration section, where `HEADING_OF` has none.
@@ -42,6 +42,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "export": "Export",
     "score": "Output",
     "report": "Output",
+    "next": "Label",
 }
 
 _UNDER = {

@@ -24,6 +24,7 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    NextConfig,
     ReportConfig,
     ScoreConfig,
     parse_config,
@@ -40,10 +41,11 @@ _KEYWORD: dict[type[BaseModel], str] = {
     ExtractConfig: "extract",
     FitConfig: "fit",
     FinetuneConfig: "finetune",
+    NextConfig: "next",
     ReportConfig: "report",
     ScoreConfig: "score",
 }
-_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from"}
+_SHORT = {"output": "-o", "jobs": "-j", "n": "-n", "from_run": "--from"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
 as_json = option(

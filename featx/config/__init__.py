@@ -13,6 +13,7 @@ from featx.config.export import ExportConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbone
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
+from featx.config.next import NextConfig
 from featx.config.reading import dump_config, load_config, make_config, parse_config
 from featx.config.report import ReportConfig
 from featx.config.run import RunConfig
@@ -28,6 +29,7 @@ __all__ = [
     "ExtractConfig",
     "FinetuneConfig",
     "FitConfig",
+    "NextConfig",
     "ReportConfig",
     "RunConfig",
     "ScoreConfig",
