@@ -17,7 +17,7 @@ __all__ = [
 
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
-    "Look at the data": ("inspect", "audit", "label"),
+    "Look at the data": ("inspect", "audit", "label", "next"),
     "Make a model": ("race", "extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "open", "evaluate", "compare"),
     "Use the model": ("score", "count", "similar", "export"),
@@ -44,6 +44,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "report": "Output",
     "race": "Search",
     "label": "Label",
+    "next": "Label",
     "open": "Page",
     "count": "Output",
     "similar": "Output",

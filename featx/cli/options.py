@@ -26,6 +26,7 @@ from featx.config import (
     FinetuneConfig,
     FitConfig,
     LabelConfig,
+    NextConfig,
     OpenConfig,
     RaceConfig,
     ReportConfig,
@@ -47,13 +48,14 @@ _KEYWORD: dict[type[BaseModel], str] = {
     FitConfig: "fit",
     FinetuneConfig: "finetune",
     LabelConfig: "label",
+    NextConfig: "next",
     OpenConfig: "open",
     RaceConfig: "race",
     ReportConfig: "report",
     ScoreConfig: "score",
     SimilarConfig: "similar",
 }
-_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from", "import_from": "--import"}
+_SHORT = {"output": "-o", "jobs": "-j", "n": "-n", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
 as_json = option(
