@@ -28,7 +28,7 @@ def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbna
     words = {
         "name": printable(Path(session.folder).absolute().name or session.folder),
         "folder": printable(session.folder),
-        "log": printable(str(session.log.path)),
+        "log": printable(_near(session.log.path)),
     }
     routes: list[tuple[str, str, Callable[..., Any]]] = [
         ("GET", "/api/state", answers.state),
@@ -41,6 +41,12 @@ def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbna
         ("POST", "/api/export", answers.export),
     ]
     return application("label.html", words, session.paths, thumbnails, routes)
+
+
+def _near(path: Path) -> str:
+    """A path as short as a person here would write it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 class _LabelAnswers:
