@@ -31,6 +31,7 @@ __all__ = [
     "inspect",
     "load_model",
     "load_run",
+    "next_images",
     "report",
     "score",
 ]
@@ -50,6 +51,7 @@ _HOMES = {
     "inspect": "featx.api.inspect",
     "load_model": "featx.artifact",
     "load_run": "featx.api.report",
+    "next_images": "featx.api.next",
     "report": "featx.api.report",
     "score": "featx.api.score",
 }

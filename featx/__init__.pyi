@@ -17,6 +17,7 @@ from featx.config import ExportConfig, ExtractConfig, ScoreConfig
 from featx.data.findings import Inspection
 from featx.exporting.network import Exported
 from featx.extraction import Extraction
+from featx.labelling import LabelSuggestion
 from featx.runs import Run
 from featx.scoring.scores import Scores
 
@@ -36,6 +37,7 @@ __all__ = [
     "inspect",
     "load_model",
     "load_run",
+    "next_images",
     "report",
     "score",
 ]
@@ -1518,6 +1520,145 @@ def inspect(
     ------
     UsageError, DatasetError
         The data set does not exist or cannot be read as asked.
+    """
+
+def next_images(
+    source: Model | Run | str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    n: int = 100,
+    random_share: float = 0.25,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    backbone: str | Sequence[str] = (),
+    weights: str | os.PathLike[str] | None = None,
+    pretrained: bool = True,
+    layer: str | Sequence[str] = (),
+    pooling: Literal["avg", "max", "avg+max", "cls", "flatten"]
+    | Sequence[Literal["avg", "max", "avg+max", "cls", "flatten"]] = (),
+    separate: bool = False,
+    size: int | None = None,
+    crop: float | None = None,
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    | None = None,
+    resize: Literal["shortest", "squash"] | None = None,
+    decode: Literal["reference", "scaled"] = "reference",
+    range: str = "full",
+    cache: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: Literal["auto"] | int = "auto",
+    workers: int | None = None,
+    views: int = 0,
+    augment: Literal["light", "medium", "strong"] = "medium",
+    upright: bool = True,
+    limit: int | None = None,
+    on_error: Literal["skip", "fail"] = "skip",
+    offline: bool = False,
+    cluster: str | None = None,
+    address: str | None = None,
+) -> list[LabelSuggestion]:
+    """Choose the images of a folder whose labels would help most.
+
+    Parameters
+    ----------
+    source : Model, Run or path
+        What is known: a model, a run, or a file of labels of some of the images (of `featx label`,
+        a manifest, ``corrections.csv``, an export of Label Studio or CVAT).
+    folder : path
+        Images, in subfolders or not; or a manifest file.
+    n : int, default 100
+        Number of images to choose.
+    random_share : float, default 0.25
+        Share of them drawn at random; an estimate needs these.
+    output : path, optional
+        Also write the list to this .csv, .jsonl or .parquet file.
+    overwrite : bool, default False
+        Replace existing output.
+    seed : int, default 0
+        Seed of what is drawn at random.
+    backbone : str or sequence of str
+        timm:NAME, torchvision:NAME or featx:NAME; may be a list. By default: $FEATX_BACKBONE,
+        else featx:lite0.
+    weights : path, optional
+        Local safetensors, .pt or .pth file for the backbone (with one backbone only).
+    pretrained : bool, default True
+        ``pretrained=False`` gives random weights.
+    layer : str or sequence of str
+        Named layer to take; may be a list. stages takes every stage; auto lets fit choose among
+        the stages, the pre-logits and several concatenated. By default: pre-logits.
+    pooling : str or sequence of str
+        One of 'avg', 'max', 'avg+max', 'cls', 'flatten'. Pooling of each layer; may be a list.
+        By default: backbone's own.
+    separate : bool, default False
+        One store for each layer and pooling instead of one concatenation.
+    size : int, optional
+        Input size in pixels. By default: weights' own.
+    crop : float, optional
+        Fraction the centre crop keeps. By default: weights' own.
+    interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
+        Resampling filter. By default: weights' own.
+    resize : {'shortest', 'squash'}, optional
+        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    decode : {'reference', 'scaled'}, default 'reference'
+        scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
+        the fingerprint.
+    range : str, default 'full'
+        Values shown as black and white in images of more than 8 bits: full, LOW-HIGH, or auto
+        (from the training images); part of the fingerprint.
+    cache : path, optional
+        Cache folder. By default: $FEATX_CACHE, else ./cache.
+    engine : str, default 'auto'
+        torch or openvino. By default: openvino on x86 processors, torch elsewhere.
+    device : str, default 'auto'
+        auto, cpu, cuda, cuda:N, mps, or several GPUs as cuda:0,cuda:1.
+    precision : {'auto', 'fp32', 'bf16', 'fp16'}, default 'auto'
+        Precision of the forward pass; part of the fingerprint. By default: bf16 if the
+        processor or GPU supports it natively, else fp32.
+    batch_size : {'auto'} or int, default 'auto'
+        Images in a batch, or auto.
+    workers : int, optional
+        Threads for decoding and, on a CPU, for embedding. By default: CPU cores; with a GPU 2
+        more for each.
+    views : int, default 0
+        Augmented views of each image that is not in the test split.
+    augment : {'light', 'medium', 'strong'}, default 'medium'
+        How much views differ from their image.
+    upright : bool, default True
+        ``upright=False`` also rotates views by quarter turns, for images that have no up.
+    limit : int, optional
+        Only the first N images.
+    on_error : {'skip', 'fail'}, default 'skip'
+        skip quarantines an unreadable image; fail stops at the first.
+    offline : bool, default False
+        Never contact a model hub.
+    cluster : str, optional
+        ray runs the work on a Ray cluster. By default: this machine.
+    address : str, optional
+        HOST:PORT of the cluster, or auto for the one this machine belongs to. By default: a
+        new, local one.
+
+    Returns
+    -------
+    list of LabelSuggestion
+        ``id``, ``path``, ``reason``, ``y_pred`` and ``proba``. Reasons are ``doubt`` (the model
+        hesitates between two classes), ``rare`` (likely a rare class), ``spread`` (unlike anything
+        labelled) and ``random``.
+
+    Raises
+    ------
+    UsageError
+        An option is invalid, or the output exists.
+    DatasetError, ModelError, BackboneError, StoreError
+        See `featx.extract` and `featx.score`; also a file of labels that cannot be read, or that
+        names no image of the folder.
+
+    Examples
+    --------
+    >>> for image in featx.next_images("runs/first", "new/", n=20):   # doctest: +SKIP
+    ...     print(image.id, image.reason)
     """
 
 def report(

@@ -24,11 +24,13 @@ MOST_ITEMS = 1000
 
 def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbnails) -> Any:
     """The ASGI application of a labelling; see `featx.app.pages.application`."""
-    answers = _LabelAnswers(session, desk)
+    log = session.log.path
+    assert log is not None, "a page writes its labels to a file"
+    answers = _LabelAnswers(session, desk, log)
     words = {
         "name": printable(Path(session.folder).absolute().name or session.folder),
         "folder": printable(session.folder),
-        "log": printable(_near(session.log.path)),
+        "log": printable(_near(log)),
     }
     routes: list[tuple[str, str, Callable[..., Any]]] = [
         ("GET", "/api/state", answers.state),
@@ -52,8 +54,8 @@ def _near(path: Path) -> str:
 class _LabelAnswers:
     """One method for each thing that the page asks; what takes time runs in a thread."""
 
-    def __init__(self, session: LabellingSession, desk: Desk) -> None:
-        self._session, self._desk = session, desk
+    def __init__(self, session: LabellingSession, desk: Desk, log: Path) -> None:
+        self._session, self._desk, self._log = session, desk, log
 
     async def state(self, request: Any) -> Any:
         revision = request.query_params.get("rev", "")
@@ -71,7 +73,7 @@ class _LabelAnswers:
         return answer({"rows": found})
 
     async def export(self, request: Any) -> Any:
-        path = self._session.log.path.with_suffix(".csv")
+        path = self._log.with_suffix(".csv")
         n = await in_thread(lambda: self._session.export(path, overwrite=True))
         return answer({
             "said": f"{counted(n, 'label')} written to {printable(str(path))}",

@@ -17,7 +17,7 @@ __all__ = [
 
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
-    "Look at the data": ("inspect", "audit", "label"),
+    "Look at the data": ("inspect", "audit", "label", "next"),
     "Make a model": ("extract", "fit", "finetune", "run"),
     "Look at the model": ("report", "open", "evaluate", "compare"),
     "Use the model": ("score", "export"),
@@ -44,6 +44,7 @@ SECTION_HEADING: Mapping[str, str] = {
     "report": "Output",
     "label": "Label",
     "open": "Page",
+    "next": "Label",
 }
 
 _UNDER = {

@@ -25,6 +25,7 @@ from featx.config import (
     FinetuneConfig,
     FitConfig,
     LabelConfig,
+    NextConfig,
     OpenConfig,
     ReportConfig,
     ScoreConfig,
@@ -43,11 +44,12 @@ _KEYWORD: dict[type[BaseModel], str] = {
     FitConfig: "fit",
     FinetuneConfig: "finetune",
     LabelConfig: "label",
+    NextConfig: "next",
     OpenConfig: "open",
     ReportConfig: "report",
     ScoreConfig: "score",
 }
-_SHORT = {"output": "-o", "jobs": "-j", "from_run": "--from", "import_from": "--import"}
+_SHORT = {"output": "-o", "jobs": "-j", "n": "-n", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
 as_json = option(

@@ -14,6 +14,7 @@ from featx.config.extract import BACKBONE_FIELDS, ExtractConfig, default_backbon
 from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
 from featx.config.label import LabelConfig, OpenConfig
+from featx.config.next import NextConfig
 from featx.config.reading import dump_config, load_config, make_config, parse_config
 from featx.config.report import ReportConfig
 from featx.config.run import RunConfig
@@ -30,6 +31,7 @@ __all__ = [
     "FinetuneConfig",
     "FitConfig",
     "LabelConfig",
+    "NextConfig",
     "OpenConfig",
     "ReportConfig",
     "RunConfig",

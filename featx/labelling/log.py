@@ -12,7 +12,6 @@ import getpass
 import json
 import os
 import threading
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -20,12 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from featx import console
+from featx.appending import append_lines, is_object
 from featx.errors import DatasetError
-from featx.files import fsync_directory, make_directory, printable
-from featx.locks import HeldError, Lock, take_lock
+from featx.files import printable
 from featx.parsing import parse_json
-from featx.replacing import claim_file
 from featx.system_errors import writing
 
 __all__ = ["Action", "Chosen", "LabelEvent", "LabelLog"]
@@ -33,8 +30,6 @@ __all__ = ["Action", "Chosen", "LabelEvent", "LabelLog"]
 Action = Literal["label", "skip", "unsure", "exclude", "undo", "class"]
 Chosen = Literal["random", "doubt", "spread", "rare", "similar", "manual", "imported"]
 
-PATIENCE_S = 30.0  # another process holds the file for as long as one step takes
-VERSION = 1
 _FIELDS = ("id", "action", "label", "chosen", "batch", "who", "when", "step", "undoes")
 
 
@@ -83,8 +78,8 @@ class LabelLog:
 
     Parameters
     ----------
-    path : path
-        A ``.jsonl`` file; it need not exist.
+    path : path, optional
+        A ``.jsonl`` file; it need not exist. None keeps the events in memory alone.
     who : str, optional
         Written with every event. Default None is the name of the user.
 
@@ -98,8 +93,8 @@ class LabelLog:
     Threads and processes may append at the same time.
     """
 
-    def __init__(self, path: str | os.PathLike[str], who: str | None = None) -> None:
-        self.path = Path(path).absolute()
+    def __init__(self, path: str | os.PathLike[str] | None = None, who: str | None = None) -> None:
+        self.path = None if path is None else Path(path).absolute()
         self.who = _user() if who is None else who
         self._guard = threading.Lock()
         self._events: list[LabelEvent] = []
@@ -117,10 +112,9 @@ class LabelLog:
 
         Raises
         ------
-        TimeoutError
-            Another process holds the file for half a minute.
         OSError
-            The file cannot be written; none of the events counts.
+            The file cannot be written, or another process holds it for half a minute; none of the
+            events counts.
         """
         step, now = uuid.uuid4().hex[:16], datetime.now(UTC).isoformat(timespec="milliseconds")
         stamped = [replace(e, who=e.who or self.who, when=e.when or now, step=step) for e in events]
@@ -128,8 +122,12 @@ class LabelLog:
             return step
         for event in stamped:
             _check(event)
-        with self._guard, writing("labels", self.path):
-            _add(self.path, b"".join(event.line() for event in stamped))
+        with self._guard:
+            if self.path is None:
+                self._events += stamped
+                return step
+            with writing("the labels", self.path, kept="All earlier labels are kept."):
+                append_lines(self.path, b"".join(event.line() for event in stamped))
         return step
 
     def undo(self, step: str) -> None:
@@ -167,6 +165,8 @@ class LabelLog:
 
     def _refresh(self) -> None:
         """Read what was added since; all of it where the file was replaced."""
+        if self.path is None:
+            return
         try:
             with self.path.open("rb") as file:
                 stat = os.fstat(file.fileno())
@@ -178,7 +178,9 @@ class LabelLog:
         except FileNotFoundError:
             self._events, self._read_bytes, self._identity = [], 0, None
             return
-        whole = data[: data.rfind(b"\n") + 1]
+        whole, torn = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+        if torn and is_object(torn):  # whole, but for its newline: a person wrote it
+            whole = data
         self._events += self._parsed(whole)
         self._read_bytes += len(whole)
 
@@ -199,7 +201,7 @@ class LabelLog:
             _check(event)
         except (ValueError, TypeError) as error:
             raise DatasetError(
-                f"'{printable(os.fspath(self.path))}' is not a file of labels: line {number} "
+                f"'{printable(str(self.path))}' is not a file of labels: line {number} "
                 f"cannot be read ({printable(str(error))}).",
                 hint="Name another file with --log; this one is left as it is.",
             ) from None
@@ -230,56 +232,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return ""
-
-
-def _add(place: Path, data: bytes) -> None:
-    """Append whole lines durably, after a last line that a crash cut off is removed."""
-    make_directory(place.parent)
-    lock = _wait_for(claim_file(place))
-    try:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(place, flags, 0o666)
-        try:
-            _mend(handle, place)
-            start = os.lseek(handle, 0, os.SEEK_END)
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(handle, left) :]
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, start)  # a full disk must not leave half a step
-                raise
-        finally:
-            os.close(handle)
-        fsync_directory(place.parent)
-    finally:
-        lock.release(remove=True)
-
-
-def _wait_for(path: Path) -> Lock:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return take_lock(path)
-        except HeldError as held:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"another process is writing labels ({held})") from None
-            time.sleep(0.01)
-
-
-def _mend(handle: int, place: Path) -> None:
-    """Remove what stands behind the last newline: a line that was not written to its end."""
-    end = start = os.fstat(handle).st_size
-    tail = b""
-    while start and b"\n" not in tail:
-        step = min(1 << 16, start)
-        start -= step
-        tail = os.pread(handle, step, start) + tail
-    torn = len(tail) - (tail.rfind(b"\n") + 1)
-    if torn:
-        os.ftruncate(handle, end - torn)
-        console.warn(
-            f"the last line of '{printable(os.fspath(place))}' was cut off when it was written, "
-            "and is removed"
-        )

@@ -17,11 +17,15 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.embedding import extract_manifest
 from featx.files import printable
+from featx.formats import find_writer
 from featx.labelling.choosing import Known, choose, random_order, unit_rows
+from featx.labelling.exchange import FOREIGN, MANIFEST, ReadLabels, read_labels, write_labels
 from featx.labelling.head import QuickHead, Space, codes_of
 from featx.labelling.judging import Evidence, Judgement, judge
 from featx.labelling.log import Action, Chosen, LabelEvent, LabelLog
 from featx.labelling.progress import LabellingProgress, summarise
+from featx.outputs import Output, Used, claimed
+from featx.system_errors import writing
 
 __all__ = ["LabelSuggestion", "LabellingSession", "log_beside"]
 
@@ -112,7 +116,7 @@ class LabellingSession:
         *,
         cache: str | os.PathLike[str] | None = None,
         backbone: str | None = None,
-        log: str | os.PathLike[str] | None = None,
+        log: LabelLog | str | os.PathLike[str] | None = None,
         extract: ExtractConfig | None = None,
         seed: int = 0,
         random_share: float = 0.25,
@@ -127,7 +131,7 @@ class LabellingSession:
             Images, in subfolders or not; or a manifest file.
         cache, backbone : optional
             As for `featx.extract`.
-        log : path, optional
+        log : path or LabelLog, optional
             The file of labels. Default None is `log_beside`.
         extract : ExtractConfig, optional
             In the place of ``cache`` and ``backbone``.
@@ -149,7 +153,7 @@ class LabellingSession:
                 cache=None if cache is None else os.fspath(cache),
                 backbone=[] if backbone is None else [backbone],
             )
-        labels = LabelLog(log_beside(folder) if log is None else log)
+        labels = log if isinstance(log, LabelLog) else LabelLog(log or log_beside(folder))
         manifest = open_data(DatasetConfig(dataset=os.fspath(folder)), labelled=False)
         found = extract_manifest(manifest, extract, allow_memory=True)
         found[0].require_any()
@@ -161,10 +165,18 @@ class LabellingSession:
             random_share=random_share, batch=batch, enough=enough,
         )  # fmt: skip
 
-    def next_batch(self, n: int | None = None) -> list[LabelSuggestion]:
+    def next_batch(self, n: int | None = None, *, fill: bool = False) -> list[LabelSuggestion]:
         """Images to label next, a share of them at random.
 
         Images that were labelled, skipped, unsure or excluded do not come again.
+
+        Parameters
+        ----------
+        n : int, optional
+            Default None is ``batch`` of the session.
+        fill : bool, default False
+            Draw the whole random share anew, also where images that come next in the random order
+            are labelled already, which otherwise join the random part in its place.
         """
         n = self.batch if n is None else n
         with self._guard:
@@ -172,7 +184,7 @@ class LabellingSession:
             self._batches += 1
             rng = np.random.default_rng([self.seed, self._batches])
             free = self._free()
-            drawn = self._draw(free, round(self.random_share * n))
+            drawn = self._draw(free, round(self.random_share * n), fill)
             free[drawn] = False
             chosen = choose(self._known, free, n - len(drawn), rng)
             rows = np.concatenate([drawn, chosen.rows])
@@ -181,7 +193,7 @@ class LabellingSession:
             mixed = rng.permutation(len(rows))
             return self._suggest(rows[mixed], [reasons[i] for i in mixed], self._batches)
 
-    def _draw(self, free: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
+    def _draw(self, free: NDArray[np.bool_], n: int, fill: bool) -> NDArray[np.int64]:
         """The next ``n`` of the random order, after those that were shown and not decided on.
 
         One that has a label already costs none: it joins the random part as it is. So the random
@@ -189,6 +201,9 @@ class LabellingSession:
         """
         left = [row for row in self._order[: self._n_drawn] if free[row]][:n]
         end = self._n_drawn + n - len(left)
+        if fill:
+            there = self._n_drawn + np.flatnonzero(free[self._order[self._n_drawn :]])
+            end = int(there[: n - len(left)].max(initial=self._n_drawn - 1)) + 1
         left += [row for row in self._order[self._n_drawn : end] if free[row]]
         self._n_drawn = min(end, len(self._order))
         rows = np.array(left, np.int64)
@@ -285,9 +300,43 @@ class LabellingSession:
         y = codes_of(list(labels.values()), sorted(set(labels.values())))
         return Evidence(self._space, rows, y, drawn[rows], self.copies[rows], self.seed)
 
-    def export(self, csv: str | os.PathLike[str], *, overwrite: bool = False) -> int:
-        """Write the labels as a manifest that `featx.fit` takes; how many rows it has."""
-        raise NotImplementedError
+    def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> int:
+        """Write the labels for another command or tool; how many there are.
+
+        Parameters
+        ----------
+        path : path
+            ``.csv``, ``.jsonl`` or ``.parquet`` for a manifest that `featx.fit` takes, with a
+            column ``chosen``; ``.json`` for Label Studio; ``.xml`` for CVAT.
+        overwrite : bool, default False
+            Replace an export that is there.
+        """
+        kind = FOREIGN.get(Path(path).suffix.lower())
+        if kind is None:
+            find_writer(path)
+        output = Output(path, "--export", kind or MANIFEST, overwrite)
+        used = [] if self.log.path is None else [Used("the labels", self.log.path)]
+        with claimed([output], used) as claims:
+            claims.spare("the images", self.paths)
+            places = dict(zip(self.ids, self.paths, strict=True))
+            place = claims.place(path)
+            with writing("the labels", place, kept="The file of labels is kept."):
+                return write_labels(place, self.log.decisions(), places)
+
+    def import_labels(self, source: str | os.PathLike[str]) -> ReadLabels:
+        """Take over labels from a file; see `featx.labelling.exchange.read_labels`.
+
+        All of them are one step, which `undo` takes back. They train the head; they count for the
+        estimate only where the random order comes to their images.
+        """
+        found = read_labels(source, self.ids, self.paths)
+        events = [LabelEvent(i, "label", name, "imported") for i, name in found.labels.items()]
+        events += [LabelEvent(i, "exclude", None, "imported") for i in sorted(found.excluded)]
+        events += [LabelEvent(i, "unsure", None, "imported") for i in sorted(found.unsure)]
+        with self._guard:
+            if events:
+                self._steps.append(self.log.append(events))
+        return found
 
     def _decide(self, ids: Sequence[str], action: Action, label: str | None = None) -> None:
         with self._guard:

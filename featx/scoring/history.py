@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from featx import console
+from featx.appending import append_lines, is_object
 from featx.artifact import Model
 from featx.errors import UsageError
-from featx.files import fsync_directory, make_directory, printable, read_bounded
-from featx.locks import HeldError, Lock, take_lock
+from featx.files import printable, read_bounded
 from featx.ours import FileKind, file_start
 from featx.outputs import Output, Used, check_clear, check_writable
 from featx.parsing import parse_json
-from featx.replacing import claim_file
 from featx.scoring.scores import Scores
 from featx.system_errors import reason
 
 __all__ = ["add_line", "check_history", "describe_scoring", "read_history"]
 
-PATIENCE_S = 30.0  # another scoring holds the file for as long as one line takes
-TAIL_BYTES = 1 << 16  # read at once, backwards, to find where the last line begins
 MOST_BYTES = 1 << 28
 KEYS = ("date", "model", "rows")
 
@@ -34,7 +30,7 @@ def _is_history(path: Path) -> bool:
     """Whether the first line is one of ours; the only line may have been cut off by a crash."""
     start = file_start(path)
     line, newline, _ = start.partition(b"\n")
-    if not newline and not _whole(line):
+    if not newline and not is_object(line):
         return line.startswith(b'{"date": "')
     found = parse_json(line)
     return isinstance(found, dict) and set(KEYS) <= found.keys()
@@ -93,67 +89,10 @@ def add_line(path: str | os.PathLike[str], entry: Mapping[str, Any]) -> None:
     a warning: the scores are written.
     """
     try:
-        _add(Path(path).absolute(), entry)
+        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        append_lines(Path(path).absolute(), line)
     except OSError as error:
         console.warn(f"nothing was added to {printable(os.fspath(path))}: {reason(error)}")
-
-
-def _add(place: Path, entry: Mapping[str, Any]) -> None:
-    make_directory(place.parent)
-    lock = _wait_for(claim_file(place))
-    try:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(place, flags, 0o666)
-        try:
-            before = _mend(handle, place)
-            data = memoryview(before + json.dumps(entry, allow_nan=False).encode() + b"\n")
-            os.lseek(handle, 0, os.SEEK_END)
-            while data:
-                data = data[os.write(handle, data) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        fsync_directory(place.parent)
-    finally:
-        lock.release(remove=True)
-
-
-def _wait_for(path: Path) -> Lock:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return take_lock(path)
-        except HeldError as held:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"another command is writing it ({held})") from None
-            time.sleep(0.02)
-
-
-def _mend(handle: int, place: Path) -> bytes:
-    """Remove a last line that is not whole; a newline where one that is whole lacks it."""
-    tail, start = b"", os.fstat(handle).st_size
-    while start and b"\n" not in tail:
-        size = min(TAIL_BYTES, start)
-        start -= size
-        tail = os.pread(handle, size, start) + tail
-    last = tail.rpartition(b"\n")[2]
-    if not last:
-        return b""
-    if _whole(last):
-        return b"\n"
-    os.ftruncate(handle, start + len(tail) - len(last))
-    console.warn(
-        f"the last line of {printable(os.fspath(place))} was cut off when it was written, and is "
-        "removed"
-    )
-    return b""
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        return isinstance(parse_json(line), dict)
-    except ValueError:
-        return False
 
 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

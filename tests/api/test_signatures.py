@@ -23,6 +23,7 @@ from featx.config import (
     ExtractConfig,
     FinetuneConfig,
     FitConfig,
+    NextConfig,
     ReportConfig,
     ScoreConfig,
 )
@@ -39,6 +40,7 @@ SECTIONS = {
     "finetune": (DatasetConfig, FinetuneConfig),
     "fit": (DatasetConfig, ExtractConfig, FitConfig),
     "inspect": (DatasetConfig,),
+    "next_images": (ExtractConfig, NextConfig),
     "report": (ReportConfig,),
     "score": (ScoreConfig,),
 }
