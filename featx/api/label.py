@@ -12,7 +12,10 @@ from featx.app.serving import ServedPlace, require_server, serve
 from featx.app.thumbnails import Thumbnails
 from featx.config import ExtractConfig, LabelConfig
 from featx.files import printable
+from featx.formats import find_writer
 from featx.labelling import LabellingSession
+from featx.labelling.exchange import FOREIGN, MANIFEST
+from featx.outputs import Output, claimed
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
 
@@ -40,6 +43,9 @@ def label_folder(config: LabelConfig, extract: ExtractConfig) -> dict[str, Any]:
     UsageError
         The port is taken; else see `featx.labelling.LabellingSession.open`.
     """
+    if config.export is not None:
+        with claimed([_export(config, config.export)]):  # refused now rather than at the end
+            pass
     place = None
     if config.page:
         require_server()
@@ -50,6 +56,8 @@ def label_folder(config: LabelConfig, extract: ExtractConfig) -> dict[str, Any]:
         config.folder, log=config.log, extract=extract, seed=config.seed,
         random_share=config.random_share, batch=config.batch, enough=config.enough,
     )  # fmt: skip
+    for source in config.import_from:
+        _import(session, source)
     if place is not None:
         thumbnails = Thumbnails(cache_folder(extract.cache) / "thumbnails")
         application = label_application(session, Desk(session), thumbnails)
@@ -57,6 +65,29 @@ def label_folder(config: LabelConfig, extract: ExtractConfig) -> dict[str, Any]:
     if config.export is not None:
         session.export(config.export, overwrite=config.overwrite)
     return _ended(session, config)
+
+
+def _export(config: LabelConfig, path: str) -> Output:
+    kind = FOREIGN.get(Path(path).suffix.lower())
+    if kind is None:
+        find_writer(path)
+    return Output(path, "--export", kind or MANIFEST, config.overwrite)
+
+
+def _import(session: LabellingSession, source: str) -> None:
+    found = session.import_labels(source)
+    given = [console.counted(len(found.labels), "label")]
+    for names, words in ((found.excluded, "excluded"), (found.unsure, "cannot tell")):
+        if names:
+            given.append(f"{console.counted(len(names), 'image')} {words}")
+    shown = printable(source)
+    console.log(f"Imported from '{shown}': {', '.join(given)}.")
+    if found.unknown:
+        first = printable(found.unknown[0])
+        console.warn(
+            f"{console.counted(len(found.unknown), 'name')} in '{shown}' could not be matched to "
+            f"one image of the folder, such as '{first}'"
+        )
 
 
 def _tell(address: str) -> None:
@@ -72,9 +103,9 @@ def _ended(session: LabellingSession, config: LabelConfig) -> dict[str, Any]:
         f"{console.counted(progress.n_labelled, 'image')} of {progress.n_images:,} labelled in "
         f"{console.counted(len(progress.classes), 'class')}, saved in '{printable(log)}'."
     )
-    if config.export is not None and len(progress.classes) > 1:
-        root = [] if Path(config.folder).is_file() else ["--root", as_argument(config.folder)]
-        console.log(f"Next: {shell_line('featx', 'fit', as_argument(config.export), *root)}")
+    table = config.export is not None and Path(config.export).suffix.lower() not in FOREIGN
+    if table and config.export is not None and len(progress.classes) > 1:
+        console.log(f"Next: {shell_line('featx', 'fit', as_argument(config.export))}")
     return {
         "folder": config.folder, "log": log, "images": progress.n_images,
         "labelled": progress.n_labelled, "classes": progress.classes, "export": config.export,

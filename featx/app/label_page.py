@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from featx.app.desk import ChangedMeanwhileError, Desk
 from featx.app.pages import answer, application, asked, asked_rows, in_thread
 from featx.app.thumbnails import Thumbnails
+from featx.console import counted
 from featx.errors import UsageError
 from featx.files import printable
+from featx.shell import as_argument, shell_line
 
 if TYPE_CHECKING:
     from featx.labelling import LabellingSession
@@ -23,30 +24,38 @@ MOST_ITEMS = 1000
 
 def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbnails) -> Any:
     """The ASGI application of a labelling; see `featx.app.pages.application`."""
-    answers = _LabelAnswers(session, desk)
+    log = session.log.path
+    assert log is not None, "a page writes its labels to a file"
+    answers = _LabelAnswers(session, desk, log)
     words = {
         "name": printable(Path(session.folder).absolute().name or session.folder),
         "folder": printable(session.folder),
-        "log": printable(str(session.log.path)),
+        "log": printable(_near(log)),
     }
     routes: list[tuple[str, str, Callable[..., Any]]] = [
         ("GET", "/api/state", answers.state),
         ("GET", "/api/rows", answers.rows),
-        ("GET", "/labels.csv", answers.export),
         ("POST", "/api/items", answers.items),
         ("POST", "/api/next", answers.next_batch),
         ("POST", "/api/similar", answers.similar),
         ("POST", "/api/decide", answers.decide),
         ("POST", "/api/undo", answers.undo),
+        ("POST", "/api/export", answers.export),
     ]
     return application("label.html", words, session.paths, thumbnails, routes)
+
+
+def _near(path: Path) -> str:
+    """A path as short as a person here would write it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 class _LabelAnswers:
     """One method for each thing that the page asks; what takes time runs in a thread."""
 
-    def __init__(self, session: LabellingSession, desk: Desk) -> None:
-        self._session, self._desk = session, desk
+    def __init__(self, session: LabellingSession, desk: Desk, log: Path) -> None:
+        self._session, self._desk, self._log = session, desk, log
 
     async def state(self, request: Any) -> Any:
         revision = request.query_params.get("rev", "")
@@ -64,17 +73,12 @@ class _LabelAnswers:
         return answer({"rows": found})
 
     async def export(self, request: Any) -> Any:
-        from starlette.responses import Response
-
-        data = await in_thread(self._exported)
-        headers = {"content-disposition": 'attachment; filename="labels.csv"'}
-        return Response(data, media_type="text/csv", headers=headers)
-
-    def _exported(self) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="featx-labels-") as folder:
-            path = Path(folder, "labels.csv")
-            self._session.export(path)
-            return path.read_bytes()
+        path = self._log.with_suffix(".csv")
+        n = await in_thread(lambda: self._session.export(path, overwrite=True))
+        return answer({
+            "said": f"{counted(n, 'label')} written to {printable(str(path))}",
+            "command": shell_line("featx", "fit", as_argument(path)),
+        })  # fmt: skip
 
     async def items(self, request: Any) -> Any:
         rows = asked_rows(await asked(request))[:MOST_ITEMS]
@@ -109,7 +113,7 @@ class _LabelAnswers:
     async def undo(self, request: Any) -> Any:
         step = (await asked(request)).get("step")
         rows = await in_thread(self._desk.undo, step if isinstance(step, str) else None)
-        said = f"Undone for {len(rows):,} image{'s' if len(rows) != 1 else ''}."
+        said = f"Undone for {counted(len(rows), 'image')}."
         return answer({
             "items": self._desk.items(rows), "state": self._desk.state(),
             "said": said if rows else "There is nothing to undo.",

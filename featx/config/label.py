@@ -27,7 +27,9 @@ class LabelConfig(Section):
         "Studio or CVAT exported; may be repeated.",
     )
     export: str | None = Field(
-        None, description="Manifest of the labels to write at the end, which featx fit takes."
+        None,
+        description="File of the labels to write at the end: .csv, .jsonl or .parquet for a "
+        "manifest that featx fit takes, .json for Label Studio, .xml for CVAT.",
     )
     overwrite: bool = Field(False, description="Replace existing output.")
     page: bool = Field(True, description="Serve the page; --no-page only imports and exports.")

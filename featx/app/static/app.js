@@ -101,7 +101,7 @@ const featx = (function () {
   }
 
   /* Only what is certain is 100 %. */
-  const percent = (p) => (p > 0.99 && p < 1 ? `${(Math.floor(1000 * p) / 10).toFixed(1)} %` : `${Math.round(100 * p)} %`);
+  const percent = (p) => (p > 0.99 && p < 1 ? `${(Math.floor(1000 * p) / 10).toFixed(1)}\u00a0%` : `${Math.round(100 * p)}\u00a0%`);
   const count = (n) => n.toLocaleString('en');
   const fileOf = (id) => id.slice(id.lastIndexOf('/') + 1);
 

@@ -2,7 +2,7 @@
 featx.curve = function curve(figure, series, words) {
   'use strict';
   const SVG = 'http://www.w3.org/2000/svg';
-  const [W, H, LEFT, BOTTOM, TOP, RIGHT] = [320, 170, 34, 24, 8, 10];
+  const [W, H, LEFT, BOTTOM, TOP, RIGHT] = [320, 170, 40, 24, 8, 10];
 
   function draw(tag, values, text) {
     const made = featx.attributes(document.createElementNS(SVG, tag), values);
@@ -22,7 +22,7 @@ featx.curve = function curve(figure, series, words) {
   const svg = draw('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': words });
   for (const v of [floor, (1 + floor) / 2, 1]) {
     svg.append(draw('path', { d: `M${LEFT} ${y(v)}H${W - RIGHT}`, class: 'line' }),
-      draw('text', { x: LEFT - 5, y: y(v) + 3.5, 'text-anchor': 'end' }, v.toFixed(2)));
+      draw('text', { x: LEFT - 5, y: y(v) + 3.5, 'text-anchor': 'end' }, `${Math.round(100 * v)} %`));
   }
   for (const n of [0, Math.round(most / 2), most]) {
     svg.append(draw('text', { x: x(n), y: H - 8, 'text-anchor': n === most ? 'end' : 'middle' },

@@ -63,13 +63,13 @@
     featx.learn(rows.map((row) => ({ ...known.get(row), d: decision, label })));
     if (rows.length > 1) featx.say(`${featx.count(rows.length)} images: ${label || WORDS[decision]}`);
     if (!view.single()) grid.clear();
-    if (anew || list.kind === 'batch') advance();
     featx.inOrder(async () => {
       const marks = rows.map((row) => known.get(row).mark);
       const found = await featx.post('api/decide', { rows, decision, label, marks });
       steps.push(found.step);
       heard(found);
     }).catch(failed);
+    if (anew || list.kind === 'batch') advance(); // after it: the next batch is to know of it
   }
 
   function failed(error) {
@@ -212,6 +212,16 @@
     return name ? () => decide('label', name) : keys[event.key];
   });
 
+  function write() {
+    featx.inOrder(async () => {
+      const found = await featx.post('api/export', {});
+      byId('exported-title').textContent = found.said;
+      byId('exported-command').textContent = found.command;
+      byId('exported').showModal();
+    }).catch(failed);
+  }
+
+  byId('export').addEventListener('click', write);
   byId('undo').addEventListener('click', undo);
   byId('accept').addEventListener('click', accept);
   byId('alike').addEventListener('click', similar);
