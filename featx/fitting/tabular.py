@@ -76,7 +76,7 @@ def _column(manifest: Manifest, name: str, kind: str | None) -> TabularColumn:
             raise _mixed(manifest, name, wrong, len(filled), texts)
         return _number_column(manifest, name, numbers)
     known = {texts[i] for i in filled if manifest.rows[i].split != "test"}
-    categories = sorted(text for text in known if text is not None)
+    categories = sorted((t for t in known if t is not None), key=lambda t: (read_number(t) or 0, t))
     if len(categories) > MOST_CATEGORIES:
         raise UsageError(
             f"--tabular {name}: {len(categories):,} different values; a category may have "

@@ -243,7 +243,7 @@ def candidates(results: Row) -> Table:
         against, none = row["against_chosen"] or {}, row["against_none"] or {}
         rows.append(
             [
-                *(str(row[k]) for k in KEYS),
+                *(str(_key(row, k)) for k in KEYS),
                 is_chosen(row, results),
                 *(row[k] for k in ("status", "cv_mean", "cv_std")),
                 *(against.get(k) for k in ("mean", "low", "high", "p_adjusted")),

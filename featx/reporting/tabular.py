@@ -56,9 +56,9 @@ def tabular_blocks(results: Row) -> Iterator[Block]:
         {0, 4},
     ).kept()  # fmt: skip
     yield Paragraph(
-        f"Both on the same {counted(gain['n_images'], 'image')}, each selected among its own rows "
-        f"without them where folds are nested. The interval is of 95 %: {gain['method']}. The "
-        "score of a column alone is that of a small tree, out of fold.",
+        f"Both predict the same {counted(gain['n_images'], 'image')}; in nested cross-validation "
+        "each is selected without the fold that it predicts. 95 % interval: "
+        f"{gain['method']}. A column alone is predicted from by a small tree, out of fold.",
         "note",
     )
 
