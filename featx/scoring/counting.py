@@ -187,7 +187,7 @@ class Counts:
             *self.unsafe,
             "The correction assumes that images of a class look as they did in training, which may "
             "not hold here. Label a sample: --audit 200, then --audited audit.csv. Counts from an "
-            "audit hold all the same.",
+            "audit of that size rest on its labels.",
         ]
 
     def document(self) -> dict[str, Any]:
