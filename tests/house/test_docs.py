@@ -156,6 +156,15 @@ def test_the_report_page_shows_what_was_measured() -> None:
     assert benchmark("drift").tables(measured("drift")) in page
 
 
+def test_the_page_of_races_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/race.md").read_text("utf-8")
+    found = measured("race")
+    assert benchmark("race").table(found) in page
+    for name, row in found["rows"].items():
+        ranks = (f"{row['rank_correlation'][how]:.2f}" for how in ("logme", "ridge"))
+        assert f"{name} {' against '.join(ranks)}" in page
+
+
 def test_every_test_file_has_a_name_of_its_own() -> None:
     """Folders of tests are no packages, so pytest would collect only one of two namesakes."""
     files = [
