@@ -40,7 +40,7 @@ NAMES = ("clothing", "bccd", "malaria", "plankton", "pacs", "digits")
 DRAWS = {"labels": 20, "estimate": 40}
 FEWER = {"plankton": 20}  # draws of the estimate: heads of 121 classes take long
 POOL, SHARE, BATCH, GOAL = 1500, 0.25, 20, 0.95
-STEPS = (40, 80, 120, 200, 400)
+STEPS = (40, 80, 120, 200)
 
 
 class Draw:

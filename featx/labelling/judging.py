@@ -1,17 +1,17 @@
 """How good the head is, judged by labels of images that were drawn at random.
 
 Labels that were chosen for being doubtful are harder than the folder, so cross-validation over all
-labels is far too pessimistic, and it worsens as more are chosen; weighing by how likely each was
-chosen is no way out, as most images are never chosen. What holds is a random part: the first
+labels is far too pessimistic. What holds is a random part: the first
 images of one random order of the folder, whatever else was labelled meanwhile. Each of them is
 predicted by a head of all other labels, but those of its own tenth of the random part, so that
 nothing is judged by a head that it trained. The share that is right is a proportion of independent
 draws, with Wilson's interval.
 
-``benchmarks/labelling.py`` measures its coverage, beside that of cross-validation over all labels,
-of importance weights (Farquhar, Gal and Rainforth, "On statistical bias in active learning", ICLR
-2021; Kossen et al., "Active testing", ICML 2021) and of a prediction-powered estimate (Angelopoulos
-et al., "Prediction-powered inference", Science 382, 2023).
+``benchmarks/labelling.py`` measures its coverage, beside that of cross-validation over all labels
+and of a prediction-powered estimate (Angelopoulos et al., "Prediction-powered inference", Science
+382, 2023), which is hardly narrower. Importance weights (Farquhar, Gal and Rainforth, "On
+statistical bias in active learning", ICLR 2021; Kossen et al., "Active testing", ICML 2021) do not
+apply, as the choice here leaves most images no chance.
 """
 
 from __future__ import annotations
