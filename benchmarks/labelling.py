@@ -1,6 +1,6 @@
 """Does choosing what to label save labels, and does the printed estimate hold?
 
-    python benchmarks/labelling.py --data DATA [--cache CACHE] [--only NAME ...] [--quick]
+    python benchmarks/labelling.py --data DATA [--cache CACHE] [--only NAME ...] [--seconds S]
 
 DATA has the folders clothing, bccd, malaria, plankton and pacs; digits are scikit-learn's, as
 images. Each is embedded once with featx:lite0. Then, in each of many draws, a third of the images
@@ -14,7 +14,7 @@ head predicts right, among all of the draw's images, at several numbers of label
 cross-validation over all labels (``naive``) and a prediction-powered estimate (``powered``). An
 image that was labelled is predicted by heads that were not trained on it.
 
-Adds to benchmarks/results/labelling.json, a data set at a time, and skips those it has: remove the
+Adds to benchmarks/results/labelling.json after each draw, and goes on where it stopped: remove the
 file to start anew. With --quick few draws of made data, and nothing is written.
 """
 
@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ NAMES = ("clothing", "bccd", "malaria", "plankton", "pacs", "digits")
 DRAWS = {"labels": 20, "estimate": 40}
 FEWER = {"plankton": 20}  # draws of the estimate: heads of 121 classes take long
 POOL, SHARE, BATCH, GOAL = 1500, 0.25, 20, 0.95
-STEPS = (40, 80, 120, 200, 400)
+STEPS = (40, 80, 120, 200)
 
 
 class Draw:
@@ -134,13 +136,17 @@ def estimates(space: Space, y: np.ndarray, seed: int) -> list[dict[str, Any]]:
             {
                 "n": len(rows),
                 "drawn": printed.n,
-                "truth": float(truth.mean()),
-                "printed": [printed.value, printed.low, printed.high],
-                "naive": list(naive),
-                "powered": powered,
+                "truth": round(float(truth.mean()), 4),
+                "printed": rounded(printed.value, printed.low, printed.high),
+                "naive": rounded(*naive),
+                "powered": rounded(*powered),
             }
         )
     return found
+
+
+def rounded(*values: float) -> list[float]:
+    return [round(float(value), 4) for value in values]
 
 
 def crossed(draw: Draw, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,24 +178,30 @@ def power(right: np.ndarray, sure: np.ndarray, drawn: np.ndarray, n: int) -> lis
     return [float(value), float(value - half), float(value + half)]
 
 
-def measure(X: np.ndarray, y: np.ndarray, draws: dict[str, int]) -> dict[str, Any]:
-    """Both questions on one data set."""
+def measure(
+    found: dict[str, Any], X: np.ndarray, y: np.ndarray, draws: dict[str, int]
+) -> Iterator[None]:
+    """Both questions on one data set, a draw at a time, as far as ``found`` lacks them."""
     space, y = Space.of(X), np.unique(y, return_inverse=True)[1]
-    needed = {
-        name: [labels_needed(space, y, seed, share) for seed in range(draws["labels"])]
-        for name, share in (("chosen", SHARE), ("random", 1.0))
-    }
-    ratio = np.log(np.array(needed["chosen"]) / np.array(needed["random"]))
-    resampled = np.random.default_rng(0).choice(ratio, (4000, len(ratio)))
+    found.update(images=len(y), classes=int(y.max()) + 1)
+    needed = found.setdefault("needed", {"chosen": [], "random": []})
+    estimate = found.setdefault("estimate", [])
+    while len(needed["chosen"]) < draws["labels"]:
+        seed = len(needed["chosen"])
+        for kind, share in (("random", 1.0), ("chosen", SHARE)):
+            needed[kind] = [*needed[kind][:seed], labels_needed(space, y, seed, share)]
+        yield
+    while len(estimate) < draws["estimate"]:
+        estimate.append(estimates(space, y, 1000 + len(estimate)))
+        yield
+
+
+def ratio(needed: dict[str, list[int]]) -> tuple[float, float, float]:
+    """Median of the paired ratios, with its 95 % bootstrap interval."""
+    logs = np.log(np.array(needed["chosen"]) / np.array(needed["random"]))
+    resampled = np.random.default_rng(0).choice(logs, (4000, len(logs)))
     low, high = np.exp(np.percentile(np.median(resampled, axis=1), [2.5, 97.5]))
-    rows = [estimates(space, y, 1000 + seed) for seed in range(draws["estimate"])]
-    return {
-        "images": len(y),
-        "classes": int(y.max()) + 1,
-        "needed": needed,
-        "ratio": [round(float(x), 3) for x in (np.exp(np.median(ratio)), low, high)],
-        "estimate": [row for draw in rows for row in draw],
-    }
+    return float(np.exp(np.median(logs))), float(low), float(high)
 
 
 def coverage(rows: list[dict[str, Any]], name: str) -> tuple[float, float, float]:
@@ -205,11 +217,11 @@ def show(found: dict[str, Any]) -> None:
     print("| data | labels, chosen | labels, random | ratio (95 % interval) |\n|---|---|---|---|")
     for name, each in found.items():
         chosen, drawn = (int(np.median(each["needed"][k])) for k in ("chosen", "random"))
-        value, low, high = each["ratio"]
+        value, low, high = ratio(each["needed"])
         print(f"| {name} | {chosen} | {drawn} | {value:.2f} ({low:.2f} to {high:.2f}) |")
     print("\n| labels | intervals | printed: coverage | width | error | naive: coverage | error |"
           " powered: coverage | width |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    everything = [row for each in found.values() for row in each["estimate"]]
+    everything = [row for each in found.values() for draw in each["estimate"] for row in draw]
     for first, step in zip((0, *STEPS), STEPS, strict=False):
         rows = [row for row in everything if first < row["n"] - BATCH // 2 <= step]
         if not rows:
@@ -257,10 +269,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=None)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES)
+    parser.add_argument("--seconds", type=float, default=np.inf, help="of processor time, at most")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
-        show({"made": measure(*made(), {"labels": 3, "estimate": 3})})
+        found: dict[str, Any] = {}
+        list(measure(found, *made(), {"labels": 3, "estimate": 3}))
+        show({"made": found})
         return
     if options.data is None or not options.data.exists():
         left_out("labelling", f"{options.data} is not here")
@@ -268,10 +283,12 @@ def main() -> None:
     options.cache = options.cache or temporary_folder()
     kept = json.loads(RESULTS.read_text("utf-8"))["data"] if RESULTS.exists() else {}
     for name in options.only:
-        if name not in kept:
-            X, y = embeddings(name, options.data, options.cache)
-            kept[name] = measure(X, y, {**DRAWS, "estimate": FEWER.get(name, DRAWS["estimate"])})
+        draws = {**DRAWS, "estimate": FEWER.get(name, DRAWS["estimate"])}
+        X, y = embeddings(name, options.data, options.cache)
+        for _ in measure(kept.setdefault(name, {}), X, y, draws):
             keep(RESULTS, {"goal": GOAL, "random_share": SHARE, "data": kept}, quick=False)
+            if time.process_time() > options.seconds:
+                return
     show(kept)
 
 

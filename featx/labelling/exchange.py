@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from featx import console
 from featx.config import DatasetConfig
 from featx.data.reader import read_manifest
 from featx.data.table import read_table
 from featx.errors import DatasetError, UsageError
 from featx.files import OddFileError, printable, read_bounded, write_atomic
-from featx.formats import write_rows
+from featx.formats import find_writer, write_rows
 from featx.formats.csv import unescape
 from featx.labelling.log import LabelEvent, LabelLog
 from featx.ours import FileKind, file_start, is_table
+from featx.outputs import Output, Used, claimed
 from featx.parsing import parse_json
+from featx.shell import shell_line
+from featx.system_errors import writing
 
-__all__ = ["FOREIGN", "MANIFEST", "ReadLabels", "is_log", "read_labels", "write_labels"]
+__all__ = ["FOREIGN", "MANIFEST", "ReadLabels", "export_labels", "is_log", "read_labels"]
 
 MOST_BYTES = 1 << 28
 COLUMNS = ("path", "label", "chosen", "batch", "who", "when")
@@ -226,48 +230,67 @@ def _cvat(data: bytes, find: Finder) -> ReadLabels:
     return found
 
 
-def write_labels(
-    path: str | os.PathLike[str], decisions: Mapping[str, LabelEvent], paths: Mapping[str, str]
+def export_labels(
+    path: str | os.PathLike[str], log: LabelLog, paths: Mapping[str, str], *, overwrite: bool
 ) -> int:
-    """Write labels as a manifest, or for another tool.
+    """Write labels as a manifest, or for another tool, and say what to do next.
 
     Parameters
     ----------
     path : path
-        ``.csv``, ``.jsonl`` or ``.parquet`` for a manifest that `featx.fit` takes: paths relative
-        to its folder, and how each image was chosen; ``.json`` for tasks of Label Studio; ``.xml``
-        for "CVAT for images 1.1". It is replaced.
-    decisions : mapping of str to LabelEvent
-        By the id of the image.
+        ``.csv``, ``.jsonl`` or ``.parquet`` for a manifest that `featx.fit` takes, with how each
+        image was chosen: paths are relative to its folder where all images lie below it, else they
+        are ids, and the manifest is read with ``--root``; ``.json`` for tasks of Label Studio;
+        ``.xml`` for "CVAT for images 1.1".
+    log : LabelLog
     paths : mapping of str to str
-        Where each image is.
+        Where each image of the folder is, by its id.
+    overwrite : bool
+        Replace an export that is there.
 
     Returns
     -------
     int
         Images with a label.
     """
-    place = Path(path).absolute()
-    labelled = [event for id, event in decisions.items() if event.action == "label" and id in paths]
-    labelled.sort(key=lambda event: os.fsencode(event.id))
-    if place.suffix.lower() in FOREIGN:
-        write = _to_cvat if place.suffix.lower() == ".xml" else _to_label_studio
-        write_atomic(place, write(labelled))
-        return len(labelled)
-    rows = (
-        [_relative(paths[e.id], place.parent), e.label, e.chosen, e.batch, e.who, e.when]
-        for e in labelled
-    )
-    write_rows(place, COLUMNS, rows, overwrite=True)
+    kind = FOREIGN.get(Path(path).suffix.lower())
+    if kind is None:
+        find_writer(path)
+    output = Output(path, "--export", kind or MANIFEST, overwrite)
+    used = [] if log.path is None else [Used("the labels", log.path)]
+    with claimed([output], used) as claims:
+        claims.spare("the images", list(paths.values()))
+        place = Path(claims.place(path)).absolute()
+        decisions = [e for id, e in log.decisions().items() if e.action == "label" and id in paths]
+        labelled = sorted(decisions, key=lambda event: os.fsencode(event.id))
+        below = _all_below(place.parent, paths.values())
+        with writing("the labels", place, kept="The file of labels is kept."):
+            if kind is not None:
+                write = _to_cvat if place.suffix.lower() == ".xml" else _to_label_studio
+                write_atomic(place, write(labelled))
+            else:
+                rows = _rows(labelled, paths, place.parent if below else None)
+                write_rows(place, COLUMNS, rows, overwrite=True)
+    console.log(f"{console.counted(len(labelled), 'label')} written to {printable(str(place))}")
+    if kind is None and labelled:
+        first = labelled[0].id
+        root = [] if below else ["--root", paths[first].removesuffix(first)]
+        console.log(f"\nNext: {shell_line('featx', 'fit', os.fspath(path), *root)}")
     return len(labelled)
 
 
-def _relative(path: str, folder: Path) -> str:
-    """A path as seen from a folder; absolute where there is no way (another drive)."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:
-        return path
+def _rows(
+    labelled: Sequence[LabelEvent], paths: Mapping[str, str], folder: Path | None
+) -> Iterator[list[Any]]:
+    """Rows of a manifest; paths are relative to a folder, or ids."""
+    for e in labelled:
+        path = e.id if folder is None else Path(os.path.relpath(paths[e.id], folder)).as_posix()
+        yield [path, e.label, e.chosen, e.batch, e.who, e.when]
+
+
+def _all_below(folder: Path, paths: Iterable[str]) -> bool:
+    start = os.path.join(folder, "")  # noqa: PTH118 - with a separator at its end
+    return all(path.startswith(start) for path in paths)
 
 
 def _to_label_studio(labelled: Sequence[LabelEvent]) -> bytes:

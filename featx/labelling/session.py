@@ -17,15 +17,12 @@ from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.embedding import extract_manifest
 from featx.files import printable
-from featx.formats import find_writer
 from featx.labelling.choosing import Known, choose, random_order, unit_rows
-from featx.labelling.exchange import FOREIGN, MANIFEST, ReadLabels, read_labels, write_labels
+from featx.labelling.exchange import ReadLabels, export_labels, read_labels
 from featx.labelling.head import QuickHead, Space, codes_of
 from featx.labelling.judging import Evidence, Judgement, judge
 from featx.labelling.log import Action, Chosen, LabelEvent, LabelLog
 from featx.labelling.progress import LabellingProgress, summarise
-from featx.outputs import Output, Used, claimed
-from featx.system_errors import writing
 
 __all__ = ["LabelSuggestion", "LabellingSession", "log_beside"]
 
@@ -95,7 +92,9 @@ class LabellingSession:
         self.copies = np.arange(len(self.ids)) if copies is None else copies
         self._at = {id: row for row, id in enumerate(self.ids)}
         self._space = Space.of(X, seed)
-        self._order = random_order(self.ids, seed)
+        order = random_order(self.ids, seed)
+        # Of exact copies the first in this order stands for all, everywhere below.
+        self._order = order[np.sort(np.unique(self.copies[order], return_index=True)[1])]
         self._guard = threading.RLock()
         self._fitted: dict[str, str] = {}
         self._known = Known(self._space.Z, None, np.empty(0, np.int64), np.empty(0, np.int64))
@@ -206,9 +205,7 @@ class LabellingSession:
             end = int(there[: n - len(left)].max(initial=self._n_drawn - 1)) + 1
         left += [row for row in self._order[self._n_drawn : end] if free[row]]
         self._n_drawn = min(end, len(self._order))
-        rows = np.array(left, np.int64)
-        first = np.unique(self.copies[rows], return_index=True)[1]  # of exact copies, one
-        return rows[np.sort(first)]
+        return np.array(left, np.int64)
 
     def similar(self, ids: Sequence[str], n: int = 24) -> list[LabelSuggestion]:
         """The images without a decision that are most like these, the nearest first."""
@@ -294,11 +291,12 @@ class LabellingSession:
 
     def _evidence(self, labels: dict[str, str]) -> Evidence:
         """The labels as they are judged; what is drawn at random is known by its place."""
-        drawn = np.zeros(len(self.ids), bool)
-        drawn[self._order[: self._n_drawn]] = True
         rows = self._rows(list(labels))
+        drawn = np.isin(self.copies[rows], self.copies[self._order[: self._n_drawn]])
+        first = np.zeros(len(rows), bool)
+        first[np.unique(self.copies[rows], return_index=True)[1]] = True
         y = codes_of(list(labels.values()), sorted(set(labels.values())))
-        return Evidence(self._space, rows, y, drawn[rows], self.copies[rows], self.seed)
+        return Evidence(self._space, rows, y, drawn & first, self.copies[rows], self.seed)
 
     def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> int:
         """Write the labels for another command or tool; how many there are.
@@ -311,17 +309,9 @@ class LabellingSession:
         overwrite : bool, default False
             Replace an export that is there.
         """
-        kind = FOREIGN.get(Path(path).suffix.lower())
-        if kind is None:
-            find_writer(path)
-        output = Output(path, "--export", kind or MANIFEST, overwrite)
-        used = [] if self.log.path is None else [Used("the labels", self.log.path)]
-        with claimed([output], used) as claims:
-            claims.spare("the images", self.paths)
-            places = dict(zip(self.ids, self.paths, strict=True))
-            place = claims.place(path)
-            with writing("the labels", place, kept="The file of labels is kept."):
-                return write_labels(place, self.log.decisions(), places)
+        return export_labels(
+            path, self.log, dict(zip(self.ids, self.paths, strict=True)), overwrite=overwrite
+        )
 
     def import_labels(self, source: str | os.PathLike[str]) -> ReadLabels:
         """Take over labels from a file; see `featx.labelling.exchange.read_labels`.
@@ -358,9 +348,11 @@ class LabellingSession:
         return np.array([self._at[id] for id in ids], np.int64)
 
     def _free(self) -> NDArray[np.bool_]:
-        """Images without a decision whose exact copies have none either."""
+        """Images without a decision, one of exact copies, none of which has a decision."""
         decided = [self._at[id] for id in self.log.decisions() if id in self._at]
-        return ~np.isin(self.copies, self.copies[decided])
+        free = np.zeros(len(self.ids), bool)
+        free[self._order] = True
+        return free & ~np.isin(self.copies, self.copies[decided])
 
     def _suggest(
         self, rows: NDArray[np.int64], reasons: Sequence[Chosen], batch: int
