@@ -89,6 +89,7 @@ def photograph_labelling(browser: Any, address: str, truth: dict[str, str]) -> N
             page.keyboard.press("Enter")
         page.locator(f'#picture:not([alt="{name}"])').wait_for(state="attached")
     page.locator("#n-labelled", has_text=str(N_LABELS)).wait_for()
+    page.wait_for_timeout(6000)  # until the progress is measured anew
     page.evaluate("document.activeElement.blur()")
     save(page.screenshot(), PICTURES / "label.png")
     page.emulate_media(color_scheme="dark")

@@ -166,7 +166,7 @@ class Desk:
     def next_batch(self) -> list[int]:
         """Fit the head on what is labelled, and choose the images to label next."""
         found = self._session.next_batch()
-        self.measure()
+        self._measure_soon()  # the person goes on meanwhile
         return self._take(found)
 
     def similar(self, rows: Sequence[int]) -> list[int]:
@@ -243,8 +243,11 @@ class Desk:
 
     def measure_if_due(self) -> None:
         """`measure` in the background where as much as a batch was labelled since."""
-        due = self.standing().n_events - self._labelled_then >= self._session.batch
-        if due and not self._measuring.locked():
+        if self.standing().n_events - self._labelled_then >= self._session.batch:
+            self._measure_soon()
+
+    def _measure_soon(self) -> None:
+        if not self._measuring.locked():
             threading.Thread(target=self._measure_quietly, daemon=True).start()
 
     def _measure_quietly(self) -> None:

@@ -136,7 +136,8 @@ def test_two_windows_do_not_overwrite_each_other(
     one.keyboard.press("/")
     one.keyboard.type("kept")
     one.keyboard.press("Enter")
-    one.locator('#cell-3[data-d="label"]').wait_for()
+    one.locator('#cell-3[data-d="label"]').wait_for()  # at once,
+    one.locator("#names .name", has_text="kept").wait_for()  # and now it is saved
     # The other window has not heard of it yet, or has: it may not replace it unseen.
     decided = served.ask("POST", "api/decide",
                          {"rows": [3], "decision": "skip", "marks": [""]})  # fmt: skip
@@ -182,6 +183,7 @@ def test_more_like_these_several_at_once_undo_and_the_other_decisions(
     with serving(page_of(session, tmp_path / "thumbnails")) as served:
         page = open_page(served.place.address)
         label(page, 1)
+        page.locator("#n-labelled", has_text="1").wait_for()
         first = next(iter(session.log.labels()))
         said = {"skip": "1 skipped", "unsure": "1 cannot tell", "exclude": "1 excluded"}
         for key, words in (("s", "skip"), ("u", "unsure"), ("x", "exclude")):
