@@ -26,7 +26,10 @@ from featx.reporting.terminal import show
 
 PACKAGE = Path(featx.__file__).parent
 #: Files that must name an element: what a file starts with, and what matplotlib draws.
-MAY_NAME_ELEMENTS = {"backbones/_kinds.py", "data/kinds.py", "ours.py", "reporting/drawing.py"}
+MAY_NAME_ELEMENTS = {
+    *("backbones/_kinds.py", "data/kinds.py", "ours.py", "reporting/drawing.py"),
+    "labelling/exchange.py",  # refuses entities in an export of CVAT
+}
 ELEMENT = re.compile(
     r"</?(?:a|b|body|br|canvas|circle|code|details|div|em|figcaption|figure|h[1-6]|head|html|i|img|"
     r"input|label|li|line|link|main|meta|nav|ol|option|p|path|pre|rect|script|section|select|small|"
