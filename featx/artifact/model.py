@@ -19,7 +19,7 @@ from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.saving import save_model
 from featx.artifact.seen import Seen
-from featx.artifact.tabular import Tabular, side_by_side
+from featx.artifact.tabular import Tabular
 from featx.artifact.trust import Trust
 from featx.artifact.versions import library_versions
 from featx.errors import ModelError, UsageError
@@ -184,16 +184,9 @@ class Model:
         ModelError, BackboneError
             See `featx.score`.
         """
-        options = {
-            "cache": cache,
-            "weights": weights,
-            "engine": engine,
-            "device": device,
-            "batch_size": batch_size,
-            "workers": workers,
-            "offline": offline,
-        }
-        return _IMAGES.get("images")(self, images, options, tabular)
+        where = {"cache": cache, "weights": weights, "engine": engine, "device": device}
+        how = {"batch_size": batch_size, "workers": workers, "offline": offline}
+        return _IMAGES.get("images")(self, images, {**where, **how}, tabular)
 
     def predict(self, X: np.ndarray, *, tabular: Any = None) -> np.ndarray:
         """Return the predicted class of each embedding.
@@ -307,12 +300,11 @@ class Model:
                 "This model has no prediction sets.",
                 hint="featx fit makes them from predictions out of fold; fit it again.",
             )
-        position = {name: i for i, name in enumerate(self.classes)}
-        predicted = np.array([position[label] for label in self.predict(X, tabular=tabular)])
-        return self.trust.sets.sets(self.predict_proba(X, tabular=tabular), predicted)
+        proba = self.predict_proba(X, tabular=tabular)
+        return self.trust.sets.sets(proba, self._predicted_index(X, tabular))
 
     def predict_groups(
-        self, X: np.ndarray, groups: Sequence[str], *, way: str | None = None
+        self, X: np.ndarray, groups: Sequence[str], *, way: str | None = None, tabular: Any = None
     ) -> GroupPredictions:
         """Return one prediction for the embeddings of each group, such as a patient.
 
@@ -323,6 +315,8 @@ class Model:
             Group of each embedding.
         way : str, optional
             ``mean``, ``vote``, ``max:CLASS`` or ``noisy-or:CLASS``; by default the model's own.
+        tabular
+            As in `predict`.
 
         Returns
         -------
@@ -336,11 +330,9 @@ class Model:
         UsageError, ConfigError, UnknownNameError
             See `featx.artifact.grouped.predict_groups`.
         """
-        position = {name: i for i, name in enumerate(self.classes)}
-        y_pred = np.array([position[label] for label in self.predict(X)], np.int64)
+        proba, y_pred = self.predict_proba(X, tabular=tabular), self._predicted_index(X, tabular)
         names = [str(name) for name in groups]
-        trust = self.trust or Trust()
-        return predict_groups(trust, self.classes, self.predict_proba(X), y_pred, names, way=way)
+        return predict_groups(self.trust or Trust(), self.classes, proba, y_pred, names, way=way)
 
     def ood_scores(self, X: np.ndarray) -> np.ndarray | None:
         """Return how far each embedding lies from the training images'.
@@ -377,6 +369,11 @@ class Model:
         """
         return None if isinstance(self.head, EnsembleHead) else freeze(self.head).planes()
 
+    def _predicted_index(self, X: np.ndarray, tabular: Any) -> np.ndarray:
+        """What `predict` returns, as columns of the probabilities, int64."""
+        position = {name: i for i, name in enumerate(self.classes)}
+        return np.array([position[c] for c in self.predict(X, tabular=tabular)], np.int64)
+
     def _checked(self, X: np.ndarray, tabular: Any) -> np.ndarray:
         """Embeddings, with the codes of other columns behind them where the model takes any."""
         X = self._checked_embeddings(X)
@@ -384,8 +381,7 @@ class Model:
             if tabular is not None:
                 raise UsageError("This model takes no other columns: leave tabular out.")
             return X
-        codes = tabular if _coded(tabular) else side_by_side(self.tabular.read(tabular, len(X)))
-        return np.hstack([X, codes.astype(X.dtype)])
+        return np.hstack([X, self.tabular.codes(tabular, len(X)).astype(X.dtype)])
 
     def _checked_embeddings(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)
@@ -402,8 +398,3 @@ class Model:
                 f"Embeddings must be finite floating-point numbers. Got dtype {X.dtype}."
             )
         return X
-
-
-def _coded(tabular: Any) -> bool:
-    """Whether columns are codes already, as `featx.artifact.tabular.side_by_side` gives them."""
-    return isinstance(tabular, np.ndarray) and tabular.ndim == 2

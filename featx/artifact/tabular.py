@@ -197,6 +197,11 @@ class Tabular:
             found.append(column.read(values))
         return found
 
+    def codes(self, cells: Any, n: int) -> NDArray[np.float32]:
+        """What `side_by_side` gives of ``cells``, which may be that already."""
+        coded = isinstance(cells, np.ndarray) and cells.ndim == 2
+        return cells if coded else side_by_side(self.read(cells, n))
+
 
 def side_by_side(read: Sequence[ColumnRead]) -> NDArray[np.float32]:
     """The columns side by side, shape (n, n_columns)."""

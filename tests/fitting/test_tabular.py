@@ -181,6 +181,10 @@ def test_the_saved_model_predicts_what_the_fit_did(tmp_path: Path, options: dict
     np.testing.assert_allclose(loaded.predict_proba(X, tabular=cells), expected, atol=1e-6)
     np.testing.assert_allclose(loaded.ood_scores(X), model.ood_scores(X), rtol=1e-5)
     assert loaded.tabular == tabular
+    groups = loaded.predict_groups(X, [str(i // 3) for i in range(90)], way="mean", tabular=cells)
+    np.testing.assert_allclose(
+        groups.probabilities, expected.reshape(30, 3, -1).mean(axis=1), atol=1e-6
+    )
     if (planes := loaded.planes()) is not None:
         assert planes[0].shape[1] == X.shape[1]
     if "ensemble" not in options:
