@@ -88,14 +88,14 @@ def test_every_group_has_a_row_that_its_images_explain(
 
 def test_the_same_from_a_column_and_in_python(featx: Featx, fitted: Path, patients: Path) -> None:
     manifest = str(patients / "m.csv")
-    done = featx("score", str(fitted), manifest, "-o", "c.csv", "--group-answer", "max:red",
+    done = featx("score", str(fitted), manifest, "-o", "by_c.csv", "--group-answer", "max:red",
                  "--overwrite", "--by-group")  # fmt: skip
     assert done.code == 0, done.err
     assert "by the image that is likeliest 'red'" in done.out
-    assert "Groups: c_groups.csv" in done.out
+    assert "Groups: by_c_groups.csv" in done.out
     scores = package.score(fitted, manifest, by_group="patient", group_answer="max:red")
     assert scores.groups is not None
-    rows = table(Path("c_groups.csv"))
+    rows = table(Path("by_c_groups.csv"))
     assert scores.groups.ids == list(rows) == [f"p{p}" for p in range(12)]
     assert scores.groups.columns == list(next(iter(rows.values())))
     red = scores.classes.index("red")

@@ -31,6 +31,11 @@ def verbs(featx: Featx, workspace: Path, run_folder: Path, tmp_path: Path) -> di
         "audit": ["photos", *BACKBONE, *cache, "-o", f"{to}/audit", "--folds", "2"],
         "fit": ["photos", *BACKBONE, *cache, *SMALL, "--runs", to, "--name", "r"],
         "score": ["runs/first", "new", *cache, "-o", f"{to}/s.csv"],
+        "count": ["runs/first", "new", *cache],
+        "similar": ["new/blue.png", "photos", *BACKBONE, *cache],
+        "next": ["runs/first", "new", *cache, "-n", "2"],
+        "race": ["photos", "--backbone", "featx:mini-v1", "--size", "32", "--rounds", "24",
+                 "--apart", "1", *cache, "-o", f"{to}/race"],
         "compare": ["runs/first", twin],
         "report": [twin, *cache],
         "backbones": ["featx:"],
@@ -40,11 +45,11 @@ def verbs(featx: Featx, workspace: Path, run_folder: Path, tmp_path: Path) -> di
         "cache compact": cache,
         "cache gc": [*cache, "--dry-run"],
         "cache export": [extractor, *cache, "-o", f"{to}/x.npz"],
-    }
+    }  # fmt: skip
 
 
-#: What is tried elsewhere: each makes runs of its own, or trains.
-ELSEWHERE = {"demo", "export", "finetune", "run", "completion"}
+#: What is tried elsewhere: each makes runs of its own, trains, or serves a page.
+ELSEWHERE = {"demo", "export", "finetune", "run", "completion", "label", "open"}
 
 
 def test_every_verb_is_tried(verbs: dict[str, list[str]]) -> None:

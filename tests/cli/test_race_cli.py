@@ -101,13 +101,13 @@ def test_backbone_auto_races_first(
     featx: Featx, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("featx.racing.streams.weights_here", lambda: ["featx:mini-v1"])
-    result = featx("fit", "many", "--backbone", "auto", *NUMBERS, "--name", "auto", "--cv", "3",
-                   "-j", "1", "--json")  # fmt: skip
+    result = featx("fit", "many", "--backbone", "auto", *NUMBERS, "--name", "raced-auto",
+                   "--cv", "3", "-j", "1", "--json")  # fmt: skip
     assert result.code == 0, result.err
     results = json.loads(result.out)
     assert results["race"]["rounds"] == [results["race"]["rounds"][0]]
     assert results["estimate"]["n_images"] < results["dataset"]["images"]
-    config = (many.parent / "runs/auto/config.yaml").read_text("utf-8")
+    config = (many.parent / "runs/raced-auto/config.yaml").read_text("utf-8")
     assert "- auto" in config
 
 

@@ -30,7 +30,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
 @pytest.fixture
 def manifest(workspace: Path) -> Path:
     """Forty grey images: the class is in the age, not in the pixels; some ages are empty."""
-    folder = workspace / "patients"
+    folder = workspace / "aged"
     path = folder / "m.csv"
     if path.exists():
         return path
