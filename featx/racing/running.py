@@ -87,7 +87,6 @@ def run_race(
     )
     y = np.array([classes.index(str(row.label)) for row in rows], np.int64)
     found = race(streams, images, y, _groups(drawable), rules, tell=console.log)
-    images.keep_together(found.winner.stream, found.winner.best.outputs)
     document = race_document(found, config, source=source, images=len(rows), n=n)
     return Raced(found, document)
 

@@ -143,7 +143,7 @@ def test_unreadable_images_are_left_out_for_everyone() -> None:
     [
         ([100, 300, 1000], 5000, 0.5, [100, 300, 1000]),
         ([100, 300, 1000], 1500, 0.5, [75, 225, 750]),
-        ([100, 300, 1000], 351, 0.5, [52, 175]),
+        ([100, 300, 1000], 351, 0.5, [30, 52, 175]),
         ([100, 300, 1000], 60, 0.5, [30]),
         ([1000, 100], 5000, 1.0, [100, 1000]),
         ([100, 110], 5000, 1.0, [110]),
@@ -154,8 +154,12 @@ def test_round_sizes(asked, n, share, sizes) -> None:
 
 
 def test_a_round_has_more_images_than_classes() -> None:
-    assert round_sizes([100, 300, 1000], 1500, share=0.5, n_classes=120) == [225, 750]
-    assert round_sizes([100, 300, 1000], 5000, share=0.5, n_classes=120) == [156, 300, 1000]
+    assert round_sizes([100, 300, 1000], 3000, share=0.5, n_classes=120) == [156, 300, 1000]
+
+
+def test_a_first_round_costs_at_most_a_twelfth_of_the_images() -> None:
+    assert round_sizes([100, 300, 1000], 1500, share=0.5, n_classes=120) == [125, 225, 750]
+    assert round_sizes([100, 300, 1000], 300, share=0.5, n_classes=120) == [30, 45, 150]
 
 
 def test_layers_compete_alone_by_pooling_and_together() -> None:
