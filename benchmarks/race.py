@@ -28,10 +28,10 @@ from measuring import asked, keep, machine, temporary_folder, versions
 from race_data import DATA, MOST_IMAGES, extract_all, load
 
 from featx.data.splits import hash_codes, hold_out, link_components, make_folds
-from featx.data.subsets import joining_order
 from featx.racing.choosing import CONTENDERS
+from featx.racing.draws import round_rows, round_sizes
 from featx.racing.ridge import INTERCEPT, SHARES, out_of_fold
-from featx.racing.rounds import Forwarded, Rules, race, round_sizes
+from featx.racing.rounds import Forwarded, Rules, race
 from featx.racing.scoring import Drawn, mean_of_best, score_sets
 from featx.racing.streams import Stream, sets_of
 from featx.stats.metrics import fold_score
@@ -253,10 +253,10 @@ def rankings(whole: Recorded, table: dict[Any, float], draws: int) -> dict[str, 
 
     final = [max(v for (s, _), v in table.items() if s == stream) for stream in whole.X]
     n_classes = int(whole.y.max()) + 1
-    size = round_sizes(ROUNDS, len(whole.y), share=APART, n_classes=n_classes)[0]
+    sizes = round_sizes(ROUNDS, len(whole.y), share=APART, n_classes=n_classes)
     found: dict[str, list[float]] = {"ridge": [], "logme": []}
     for seed in range(draws):
-        rows = joining_order(whole.y, whole.units, seed=seed).subset(size)
+        rows = round_rows(whole.y, whole.units, sizes, n_folds=5, seed=seed)[0]
         drawn = drawn_from(whole, rows)
         scores: dict[str, list[float]] = {"ridge": [], "logme": []}
         for X in whole.X.values():

@@ -235,7 +235,7 @@ def _fit_extracted(
     tabular = read_tabular(manifest, config.fit)
     data = gather(extractions, columns=config.fit.by_columns, tabular=tabular)
     if raced is not None:
-        apart = raced.apart(data.hashes, data.copy_codes)
+        apart = raced.apart(data.hashes, data.copy_codes, data.groups)
         data = replace(data, apart=apart, contenders=raced.contenders)
     if config.fit.concat:
         data = data.joined()

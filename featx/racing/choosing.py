@@ -52,13 +52,19 @@ class RaceChoice:
     drawn: frozenset[bytes]
     contenders: list[tuple[str, ...]]
 
-    def apart(self, hashes: NDArray[np.uint8], copies: IntArray) -> BoolArray | None:
-        """Which images decided the race, or are exact copies of one that did.
+    def apart(
+        self, hashes: NDArray[np.uint8], copies: IntArray, groups: NDArray[np.str_] | None
+    ) -> BoolArray | None:
+        """Which images decided the race, or are in a group or exact copies of one that did.
 
         Shape (n,), bool; None where none did: the race was on other images.
         """
         drew = np.array([digest.tobytes() in self.drawn for digest in hashes], bool)
-        return np.asarray(np.isin(copies, copies[drew])) if drew.any() else None
+        if not drew.any():
+            return None
+        if groups is not None:
+            drew |= np.isin(groups, groups[drew & (groups != "")])
+        return np.asarray(np.isin(copies, copies[drew]))
 
     def note(self, estimate: Estimate, apart: BoolArray | None) -> str:
         """What was chosen, and what that means for the estimate."""

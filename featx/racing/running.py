@@ -14,8 +14,9 @@ from featx.data.manifest import Manifest
 from featx.durations import read_seconds
 from featx.errors import FitError
 from featx.racing.document import race_document
+from featx.racing.draws import round_sizes
 from featx.racing.extracted import Images
-from featx.racing.rounds import RaceOutcome, Rules, race, round_sizes
+from featx.racing.rounds import RaceOutcome, Rules, race
 from featx.racing.streams import plan_streams
 
 __all__ = ["Raced", "run_race"]
