@@ -70,9 +70,9 @@ class RaceChoice:
         """What was chosen, and what that means for the estimate."""
         winner = self.document["winner"]
         chose = (
-            f"A race over {counted(len(self.document['rows']), 'forward pass')} chose "
-            f"{row_name(winner)} on {counted(len(self.drawn), 'image')}, and the search among "
-            f"{counted(len(self.contenders), 'embedding')} of it"
+            f"The search chose among {counted(len(self.contenders), 'embedding')} of one forward "
+            f"pass. A race over {counted(len(self.document['rows']), 'forward pass')} chose "
+            f"{row_name(winner)} on {counted(len(self.drawn), 'image')}"
         )
         if apart is None:
             return f"{chose}, none of which is in this data set."
