@@ -71,15 +71,13 @@ def rows_of(name: str, data: Path, scratch: Path) -> list[tuple[str, str, str]]:
 
 
 def manifest(name: str, data: Path, scratch: Path, most: int) -> Path:
-    """A manifest of at most about ``most`` images, drawn with groups whole and in proportion."""
+    """A manifest of at most ``most`` images, classes in proportion, some of every large group."""
     path = scratch / f"{name}.csv"
     if path.exists():
         return path
     rows = rows_of(name, data, scratch)
     labels = np.unique([r[1] for r in rows], return_inverse=True)[1]
-    groups = np.array([r[2] or f"#{i}" for i, r in enumerate(rows)])
-    codes = np.unique(groups, return_inverse=True)[1]
-    chosen = joining_order(labels, codes, seed=0).subset(min(most, len(rows)))
+    chosen = joining_order(labels, np.arange(len(rows)), seed=0).subset(min(most, len(rows)))
     grouped = any(r[2] for r in rows)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -1961,7 +1961,7 @@ def race(
     rounds : int or sequence of int, default (100, 300, 1000)
         Images of each round; may be a list. Fewer in proportion where fewer may be drawn.
     keep : float, default 0.3333333333333333
-        Share of the forward passes that each round keeps.
+        Share of the forward passes that the first round keeps; later ones keep half at least.
     apart : float, default 0.5
         Share of the images that a race may use at most where there is no test split: the others
         evaluate its choice.

@@ -191,6 +191,8 @@ def _fit(config: RunConfig, folder: Path, claims: Claims, started: float) -> Run
         _check_labels(manifest, config.fit)
         config, chosen = choose_by_race(manifest, config)
         extractions = extract_manifest(manifest, chosen.extract, allow_memory=True)
+        competing = {name for names in chosen.contenders for name in names}
+        extractions = [e for e in extractions if e.name in competing]
         return _fit_extracted(config, manifest, extractions, folder, claims, started, chosen)
     extract = resolve_backbone(config.extract, compete=True)
     config = config.model_copy(update={"extract": extract})
@@ -233,10 +235,11 @@ def _fit_extracted(
     tabular = read_tabular(manifest, config.fit)
     data = gather(extractions, columns=config.fit.by_columns, tabular=tabular)
     if raced is not None:
-        data = replace(data, apart=raced.apart(data.hashes, data.copy_codes))
+        apart = raced.apart(data.hashes, data.copy_codes, data.groups)
+        data = replace(data, apart=apart, contenders=raced.contenders)
     if config.fit.concat:
         data = data.joined()
-    data = data.beside(side_by_side(extractions))
+    data = data.beside(side_by_side(extractions) if raced is None else ())
     extracted_s = time.perf_counter() - started
     result = fit_heads(
         data,

@@ -43,7 +43,11 @@ class RaceConfig(Section):
         "drawn.",
     )
     keep: float = Field(
-        1 / 3, gt=0, lt=1, description="Share of the forward passes that each round keeps."
+        1 / 3,
+        gt=0,
+        lt=1,
+        description="Share of the forward passes that the first round keeps; later ones keep "
+        "half at least.",
     )
     apart: float = Field(
         0.5,

@@ -154,7 +154,7 @@ def _same_backbone(extract: ExtractConfig, baseline: Run) -> ExtractConfig:
         values["backbone"] = [chosen]
     if (race := baseline.results.race) is not None:
         values |= race.winner.settings()
-    elif AUTO_LAYER in theirs.layer:
+    if AUTO_LAYER in values["layer"]:
         layers = chosen_layers(values["backbone"][0], chosen)
         values |= {"layer": layers, "pooling": []}
     values |= {"views": 0}

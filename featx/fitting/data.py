@@ -77,6 +77,8 @@ class FitData:
         those with the same hash.
     sets : sequence of tuple of str, default ()
         Names of embeddings that compete side by side too, besides each by itself.
+    contenders : sequence of tuple of str, default ()
+        All that compete, where a race has left fewer.
     given : bool, default False
         Whether these are rows of numbers that were given, and no embeddings of images.
     columns : mapping of str to ndarray of shape (n,), object
@@ -96,6 +98,7 @@ class FitData:
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     copies: IntArray | None = None
     sets: Sequence[tuple[str, ...]] = ()
+    contenders: Sequence[tuple[str, ...]] = ()
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     apart: BoolArray | None = None
@@ -196,7 +199,7 @@ class Part:
     groups : ndarray of shape (n,), int64, optional
     views : mapping of str to ndarray of shape (n, n_views, n_features), float32
         Augmented views of each image by backbone; empty where there are none.
-    sets : sequence of tuple of str, default ()
+    sets, contenders : sequence of tuple of str, default ()
     given : bool, default False
     columns : mapping of str to ndarray of shape (n,), object
     apart : ndarray of shape (n,), bool, optional
@@ -213,6 +216,7 @@ class Part:
     groups: IntArray | None
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     sets: Sequence[tuple[str, ...]] = ()
+    contenders: Sequence[tuple[str, ...]] = ()
     given: bool = False
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     apart: BoolArray | None = None
@@ -250,6 +254,7 @@ class Part:
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
             sets=self.sets,
+            contenders=self.contenders,
             given=self.given,
             columns={name: values[rows] for name, values in self.columns.items()},
             apart=None if self.apart is None else self.apart[rows],
@@ -279,7 +284,7 @@ class Part:
     @property
     def competing(self) -> list[tuple[str, ...]]:
         """What a search may choose among: each embedding by itself, then those side by side."""
-        return [*((name,) for name in self.X), *self.sets]
+        return list(self.contenders) or [*((name,) for name in self.X), *self.sets]
 
     def embeddings(
         self, backbones: tuple[str, ...], rows: BoolArray | slice = slice(None)

@@ -66,6 +66,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
         copies=copies,
         groups=groups,
         sets=tuple(data.sets),
+        contenders=tuple(data.contenders),
     )
     training = part.take(kept)
     _check_finite_views(training)

@@ -16,7 +16,7 @@ from featx.data.manifest import Manifest
 from featx.errors import ConfigError, UsageError
 from featx.extraction.resolving import resolve_range
 from featx.extraction.used import check_cache
-from featx.racing.document import layers_text, row_name
+from featx.racing.document import row_name
 from featx.racing.folder import read_race
 from featx.racing.running import run_race
 from featx.runs.estimates import Estimate
@@ -24,6 +24,8 @@ from featx.runs.raced import ForwardPass
 from featx.types import AUTO_BACKBONE, BoolArray, IntArray
 
 __all__ = ["RaceChoice", "asks_for_race", "choose_by_race"]
+
+CONTENDERS = 3  # embeddings of the winner that a fit chooses among
 
 #: What a race decides, so that no fit on its winner may name it.
 _DECIDED = ("weights", "layer", "pooling", "separate", "size", "resize")
@@ -41,26 +43,36 @@ class RaceChoice:
         Of the race, as a run has it.
     drawn : frozenset of bytes
         SHA-256 of the images that decided it.
+    contenders : list of tuple of str
+        Its best embeddings, by the names of their layers' extractions; a fit chooses among them.
     """
 
     extract: ExtractConfig
     document: Mapping[str, Any]
     drawn: frozenset[bytes]
+    contenders: list[tuple[str, ...]]
 
-    def apart(self, hashes: NDArray[np.uint8], copies: IntArray) -> BoolArray | None:
-        """Which images decided the race, or are exact copies of one that did.
+    def apart(
+        self, hashes: NDArray[np.uint8], copies: IntArray, groups: NDArray[np.str_] | None
+    ) -> BoolArray | None:
+        """Which images decided the race, or are in a group or exact copies of one that did.
 
         Shape (n,), bool; None where none did: the race was on other images.
         """
         drew = np.array([digest.tobytes() in self.drawn for digest in hashes], bool)
-        return np.asarray(np.isin(copies, copies[drew])) if drew.any() else None
+        if not drew.any():
+            return None
+        if groups is not None:
+            drew |= np.isin(groups, groups[drew & (groups != "")])
+        return np.asarray(np.isin(copies, copies[drew]))
 
     def note(self, estimate: Estimate, apart: BoolArray | None) -> str:
         """What was chosen, and what that means for the estimate."""
         winner = self.document["winner"]
         chose = (
-            f"A race over {counted(len(self.document['rows']), 'forward pass')} chose "
-            f"{row_name(winner)}, {layers_text(winner)}, on {counted(len(self.drawn), 'image')}"
+            f"The search chose among {counted(len(self.contenders), 'embedding')} of one forward "
+            f"pass. A race over {counted(len(self.document['rows']), 'forward pass')} chose "
+            f"{row_name(winner)} on {counted(len(self.drawn), 'image')}"
         )
         if apart is None:
             return f"{chose}, none of which is in this data set."
@@ -105,7 +117,11 @@ def choose_by_race(manifest: Manifest, config: RunConfig) -> tuple[RunConfig, Ra
     kept = {key: value for key, value in document.items() if key not in ("drawn", "schema_version")}
     winner = ForwardPass.model_validate(document["winner"])
     chosen = plain.model_copy(update=winner.settings())
-    return config, RaceChoice(chosen, kept, drawn)
+    contenders = [
+        tuple(f"{winner.backbone}/{layer}" for layer in embedding.layers)
+        for embedding in winner.embeddings[:CONTENDERS]
+    ]
+    return config, RaceChoice(chosen, kept, drawn, contenders)
 
 
 def _check(extract: ExtractConfig, fit: FitConfig) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from featx.config import ExtractConfig
 from featx.data.manifest import Manifest
-from featx.extraction import Extraction, Extractor, run_extractors
-from featx.fitting.layers import one_embedding
+from featx.extraction import Extractor, run_extractors
 from featx.kept import kept_key, read_kept, write_kept
 from featx.racing.rounds import Forwarded
-from featx.racing.streams import POOLINGS, Stream
+from featx.racing.streams import Stream
+from featx.runs.raced import RACED_POOLINGS
 from featx.store import cache_folder
 from featx.types import AUTO_LAYER, IntArray
 
@@ -35,7 +35,6 @@ class Images:
         self.manifest = manifest
         self.config = config
         self._extractors: dict[Stream, Extractor] = {}
-        self._last: dict[Stream, list[Extraction]] = {}
 
     def clock(self) -> float:
         """See `featx.racing.rounds.EmbeddingSource`."""
@@ -49,7 +48,6 @@ class Images:
         found = run_extractors(manifest, [extractor], self.config, allow_memory=True, opened=True)
         seconds = time.perf_counter() - started - (extractor.setup_s - before)
         computed = found[0].report.computed
-        self._last[stream] = found
         return Forwarded(
             X={e.name.removeprefix(f"{stream.backbone}/"): e.X for e in found},
             ok=found[0].ok,
@@ -66,16 +64,10 @@ class Images:
     def forget(self, stream: Stream) -> None:
         """See `featx.racing.rounds.EmbeddingSource`; what is in the cache stays."""
         self._extractors.pop(stream, None)
-        self._last.pop(stream, None)
-
-    def keep_together(self, stream: Stream, outputs: tuple[str, ...]) -> None:
-        """Put the layers of an embedding side by side into the cache, for a fit to find there."""
-        by_name = {e.name.removeprefix(f"{stream.backbone}/"): e for e in self._last[stream]}
-        one_embedding([by_name[name] for name in outputs], self.config.cache)
 
     def _extractor(self, stream: Stream) -> Extractor:
         if stream not in self._extractors:
-            config = stream.extract(self.config, layer=[AUTO_LAYER], pooling=list(POOLINGS))
+            config = stream.extract(self.config, layer=[AUTO_LAYER], pooling=list(RACED_POOLINGS))
             paths = self.manifest.paths
             extractor = Extractor.from_request(config.requests()[0], config, paths)
             extractor.open_stores(cache_folder(config.cache), allow_memory=True)

@@ -18,17 +18,16 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.data.splits import hash_codes, link_components, make_folds
-from featx.data.subsets import joining_order
 from featx.errors import FitError
-from featx.racing.scoring import Drawn, ScoredLayers, score_sets
+from featx.racing.draws import round_rows
+from featx.racing.scoring import Drawn, ScoredLayers, mean_of_best, score_sets
 from featx.racing.streams import Stream, sets_of
 from featx.stats.bootstrap import interval, training_stretch
 from featx.types import BoolArray, IntArray
 
-__all__ = ["EmbeddingSource", "Forwarded", "RaceOutcome", "Rules", "Runner", "race", "round_sizes"]
+__all__ = ["EmbeddingSource", "Forwarded", "RaceOutcome", "Rules", "Runner", "race"]
 
-FEWEST = 50  # images of a round
-PER_CLASS = 1.3  # and of each class, so that some have two
+LATER_KEEP = 0.5  # at least, after the first round, which tells least
 FIRST_SHARE = 0.6  # of the budget, that the first round may take
 
 
@@ -167,27 +166,6 @@ class RaceOutcome:
         return self.runners[0]
 
 
-def round_sizes(asked: Sequence[int], n: int, *, share: float, n_classes: int = 2) -> list[int]:
-    """Images of each round, of at most a share of all ``n``.
-
-    Where that is fewer than the last round asks for, all are smaller in proportion, as far as
-    `FEWEST` images and somewhat more than one of each class; rounds of nearly equal size are one.
-
-    >>> round_sizes([100, 300, 1000], 5000, share=0.5)
-    [100, 300, 1000]
-    >>> round_sizes([100, 300, 1000], 1500, share=0.5)
-    [75, 225, 750]
-    """
-    most = max(1, math.floor(n * share))
-    scale = min(1.0, most / max(asked))
-    fewest = max(FEWEST, math.ceil(PER_CLASS * n_classes))
-    sizes = [min(max(round(size * scale), fewest), most) for size in sorted(asked)]
-    return [
-        size for size, after in zip(sizes, [*sizes[1:], math.inf], strict=True)
-        if after >= 1.5 * size
-    ]  # fmt: skip
-
-
 def race(
     streams: Sequence[Stream], source: EmbeddingSource, y: IntArray, groups: IntArray, rules: Rules,
     tell: Callable[[str], None] = lambda _: None,
@@ -232,18 +210,20 @@ class _Race:
         self.hashes = np.empty((0, 32), np.uint8)
 
     def run(self) -> RaceOutcome:
-        order = joining_order(self.y, self.groups, seed=self.rules.seed)
-        for k, size in enumerate(self.rules.sizes):
-            rows = order.subset(size)
+        rules = self.rules
+        rounds = round_rows(
+            self.y, self.groups, rules.sizes, n_folds=rules.n_folds, seed=rules.seed
+        )
+        for k, rows in enumerate(rounds):
             if k and len(rows) <= len(self.rows):
                 continue
             if k and not self._affordable(len(rows)):
                 break
             embedded = self._embed(rows)
             drawn, kept = self._draw(rows, embedded)
-            self._score(embedded, drawn, kept)
+            self._score(embedded, drawn, kept, last=k + 1 == len(rounds))
             self.tell(self._sentence())
-            if k + 1 < len(self.rules.sizes):
+            if k + 1 < len(rounds):
                 self._halve()
         return self._finished()
 
@@ -308,8 +288,14 @@ class _Race:
         self.sizes.append(int(kept.sum()))
         return Drawn(y, folds.fold, units, len(classes)), kept
 
-    def _score(self, embedded: Mapping[Stream, Forwarded], drawn: Drawn, kept: BoolArray) -> None:
-        """Score every embedding, rank the runners, and compare each with the leader."""
+    def _score(
+        self, embedded: Mapping[Stream, Forwarded], drawn: Drawn, kept: BoolArray, *, last: bool
+    ) -> None:
+        """Score every embedding, rank the runners, and compare each with the leader.
+
+        Runners that are left in the last round differ little: their log loss tells more about them
+        than a score that counts images.
+        """
         rules = self.rules
         first: dict[bytes, Runner] = {}
         for runner in self.alive:
@@ -325,7 +311,8 @@ class _Race:
             runner.images = len(drawn.y)
         self._drop([runner for runner in self.alive if not runner.why])
         self.drawn.append(drawn)
-        self.alive.sort(key=lambda runner: -runner.best.value)
+        by = "loss" if last else "value"
+        self.alive.sort(key=lambda runner: -mean_of_best(runner.scored, by))
         self._compare(self.alive, self.alive[0].best, drawn)
 
     def _compare(self, runners: Sequence[Runner], leader: ScoredLayers, drawn: Drawn) -> None:
@@ -344,7 +331,8 @@ class _Race:
 
     def _halve(self) -> None:
         """Keep the best share; of them none that is certainly behind the leader."""
-        n = max(1, math.ceil(len(self.alive) * self.rules.keep))
+        keep = self.rules.keep if len(self.sizes) == 1 else max(self.rules.keep, LATER_KEEP)
+        n = max(1, math.ceil(len(self.alive) * keep))
         for place, runner in enumerate(self.alive):
             high = runner.behind["high"]
             if place >= n or (place and high is not None and high < 0):

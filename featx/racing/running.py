@@ -14,8 +14,9 @@ from featx.data.manifest import Manifest
 from featx.durations import read_seconds
 from featx.errors import FitError
 from featx.racing.document import race_document
+from featx.racing.draws import round_sizes
 from featx.racing.extracted import Images
-from featx.racing.rounds import RaceOutcome, Rules, race, round_sizes
+from featx.racing.rounds import RaceOutcome, Rules, race
 from featx.racing.streams import plan_streams
 
 __all__ = ["Raced", "run_race"]
@@ -87,7 +88,6 @@ def run_race(
     )
     y = np.array([classes.index(str(row.label)) for row in rows], np.int64)
     found = race(streams, images, y, _groups(drawable), rules, tell=console.log)
-    images.keep_together(found.winner.stream, found.winner.best.outputs)
     document = race_document(found, config, source=source, images=len(rows), n=n)
     return Raced(found, document)
 

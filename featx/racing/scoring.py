@@ -15,9 +15,10 @@ from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Drawn", "ScoredLayers", "score_sets"]
+__all__ = ["Drawn", "ScoredLayers", "mean_of_best", "score_sets"]
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # that scores are multiplied by to become logits
+BEST = 3  # embeddings that a forward pass is ranked by
 UNWEIGHTED = {"accuracy", "f1_weighted", "neg_log_loss"}
 
 
@@ -53,12 +54,15 @@ class ScoredLayers:
         The score of its out-of-fold predictions at the best penalty.
     proba : ndarray of shape (n, n_classes)
         Those predictions.
+    loss : float
+        The log loss at the penalty that is best for it, weighted as the score is.
     """
 
     outputs: tuple[str, ...]
     n_features: int
     value: float
     proba: FloatArray
+    loss: float
 
     def samples(self, scoring: str, drawn: Drawn, seed: int) -> FloatArray:
         """Its score on resamples of the images, the same for all embeddings."""
@@ -68,6 +72,15 @@ class ScoredLayers:
     def layers(self) -> str:
         """The layers in words."""
         return ", ".join(self.outputs)
+
+
+def mean_of_best(scored: Sequence[ScoredLayers], by: str) -> float:
+    """Mean ``value`` or ``-loss`` of the best embeddings of a forward pass.
+
+    Of several, because the best one of many is partly luck.
+    """
+    values = [s.value if by == "value" else -s.loss for s in scored]
+    return float(np.mean(sorted(values)[-BEST:]))
 
 
 def score_sets(
@@ -92,13 +105,16 @@ def _scored(
     outputs: tuple[str, ...], X: NDArray[np.float32], drawn: Drawn, scoring: str
 ) -> ScoredLayers:
     balanced = scoring not in UNWEIGHTED
+    weights = 1.0 / np.bincount(drawn.y)[drawn.y] if balanced else np.ones(len(drawn.y))
     tried = []
     for scores in out_of_fold(X, drawn.y, drawn.fold, drawn.n_classes, balanced=balanced):
         proba = _probabilities(scores, drawn.y)
-        tried.append((fold_score(scoring, drawn.y, proba), proba))
+        loss = float(np.average(log_losses(drawn.y, proba), weights=weights))
+        tried.append((fold_score(scoring, drawn.y, proba), proba, loss))
     assert len(tried) == len(SHARES)
-    value, proba = max(tried, key=lambda each: each[0])
-    return ScoredLayers(outputs, X.shape[1], float(value), proba)
+    value, proba, _ = max(tried, key=lambda each: each[0])
+    loss = min(each[2] for each in tried)
+    return ScoredLayers(outputs, X.shape[1], float(value), proba, loss)
 
 
 def _probabilities(scores: FloatArray, y: IntArray) -> FloatArray:

@@ -11,13 +11,13 @@ from featx.backbones import open_backbone, recognise_backbone, weights_here
 from featx.config import ExtractConfig, RaceConfig, default_backbone
 from featx.errors import BackboneError, UsageError
 from featx.files import printable
+from featx.runs.raced import RACED_POOLINGS
 from featx.types import AUTO_LAYER, BackboneRequest, ResizeMode
 
 __all__ = ["Stream", "plan_streams", "sets_of"]
 
 SHARES = (0.5, 1.0, 1.5)  # of the size of the weights
 STEP_PX = 32  # what most networks shrink an image by
-POOLINGS = ("avg", "max")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,9 @@ def _sizes(side: int) -> list[int]:
 
 def _can_run(stream: Stream, extract: ExtractConfig, *, asked: bool) -> bool:
     """Whether its network takes that size; only where it was asked for is that an error."""
-    request = stream.extract(extract, layer=[AUTO_LAYER], pooling=list(POOLINGS)).requests()[0]
+    request = stream.extract(extract, layer=[AUTO_LAYER], pooling=list(RACED_POOLINGS)).requests()[
+        0
+    ]
     try:
         open_backbone(request, offline=extract.offline)
     except BackboneError as error:

@@ -51,7 +51,8 @@ def race_chapter(results: Mapping[str, Any]) -> list[Block]:
     document = results.get("race")
     if document is None:
         return []
-    return [Points(race_verdict(document)), *_plot(document), *_streams(document)]
+    words = "Its best embeddings are among the candidates below: the fit chose among them."
+    return [Points([*race_verdict(document), words]), *_plot(document), *_streams(document)]
 
 
 def race_verdict(document: Mapping[str, Any]) -> list[Any]:
@@ -88,9 +89,10 @@ def _streams(document: Mapping[str, Any]) -> Iterator[Block]:
     rounds = ", ".join(f"{n:,}" for n in document["rounds"])
     yield Paragraph(
         f"Rounds of {rounds} images, each containing the ones before. One forward pass gives every "
-        "layer and pooling; the best of them is shown. Scores are of the last round that a forward "
-        "pass was in, so only differences to the winner, which are on the same images, compare "
-        "across rounds. Intervals: 95 % bootstrap, for one comparison each.",
+        "layer and pooling; the best of them is shown. Forward passes are ranked by the mean of "
+        "their three best, in the last round by log loss. Scores are of the last round that a "
+        "forward pass was in, so only differences to the winner, which are on the same images, "
+        "compare across rounds. Intervals: 95 % bootstrap, for one comparison each.",
         "note",
     )
 

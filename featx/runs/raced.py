@@ -8,9 +8,11 @@ from pydantic import Field
 
 from featx.runs.estimates import Interval
 from featx.runs.record import Record
-from featx.types import PRE_LOGITS
+from featx.types import AUTO_LAYER
 
-__all__ = ["Embedding", "ForwardPass", "Race"]
+__all__ = ["RACED_POOLINGS", "Embedding", "ForwardPass", "Race"]
+
+RACED_POOLINGS = ("avg", "max")
 
 
 class Embedding(Record):
@@ -44,14 +46,14 @@ class ForwardPass(Record):
     embeddings: list[Embedding] = Field(default_factory=list)
 
     def settings(self) -> dict[str, Any]:
-        """Fields of `featx.config.ExtractConfig` that extract its best layers."""
+        """Fields of `featx.config.ExtractConfig` that extract all its layers, as the race did."""
         return {
             "backbone": [self.backbone],
             "weights": self.weights,
             "size": self.size_px,
             "resize": self.resize,
-            "layer": [] if self.layers == [PRE_LOGITS] else list(self.layers),
-            "pooling": [],
+            "layer": [AUTO_LAYER],
+            "pooling": list(RACED_POOLINGS),
         }
 
 

@@ -76,8 +76,10 @@ def test_a_fit_reuses_what_the_race_embedded_and_evaluates_on_the_others(
     results = json.loads(result.out)
     document = json.loads((raced / "race.json").read_text("utf-8"))
     n = document["rounds"][-1]
-    (extraction,) = results["extraction"].values()
-    assert extraction["report"]["cached"] == n
+    assert {e["report"]["cached"] for e in results["extraction"].values()} == {n}
+    embeddings = [" + ".join(f"{document['winner']['backbone']}/{layer}" for layer in e["layers"])
+                  for e in document["winner"]["embeddings"]]  # fmt: skip
+    assert {row["backbone"] for row in results["candidates"]} == set(embeddings[:3])
     assert results["estimate"]["n_images"] == results["dataset"]["images"] - 1 - n
     assert results["race"]["winner"] == document["winner"]
     assert "drawn" not in results["race"]
@@ -91,7 +93,9 @@ def test_a_fit_reuses_what_the_race_embedded_and_evaluates_on_the_others(
     extract = _same_backbone(ExtractConfig(), library.load_run(raced.parent / "runs/of-race"))
     winner = document["winner"]
     assert (extract.backbone, extract.size) == ([winner["backbone"]], winner["size_px"])
-    assert (extract.layer or ["pre-logits"]) == winner["layers"]
+    chosen = results["chosen"]["backbone"].split(" + ")
+    assert [f"{winner['backbone']}/{layer}" for layer in extract.layer] == chosen
+    assert not extract.pooling
     shown = featx("report", "runs/of-race")
     assert shown.code == 0, shown.err
     assert "Race before the fit" in (raced.parent / "runs/of-race/report.html").read_text("utf-8")

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from featx.config import ExtractConfig
 from featx.errors import FitError
-from featx.racing.rounds import Forwarded, Rules, race, round_sizes
+from featx.racing.choosing import RaceChoice
+from featx.racing.draws import round_rows, round_sizes
+from featx.racing.rounds import Forwarded, Rules, race
+from featx.racing.scoring import ScoredLayers, mean_of_best
 from featx.racing.streams import Stream, sets_of
 
 N, CLASSES = 600, 3
@@ -99,6 +103,46 @@ def test_groups_are_drawn_whole() -> None:
     assert all(len(set(drawn[groups == g])) == 1 for g in range(N // 5))
 
 
+def test_early_rounds_hold_some_of_every_large_group() -> None:
+    made, groups = Made({"bad": 0.0, "good": 2.0, "fair": 1.0}), np.arange(N) // 100
+    found = run(made, groups=groups)
+    drawn = np.isin(np.arange(N), found.rows)
+    assert all(len(set(drawn[groups == g])) == 1 for g in range(6))
+    assert len(made.asked["bad"]) == 60
+    assert set(made.asked["bad"]) <= set(found.rows.tolist())
+    assert set(groups[made.asked["bad"]]) == set(groups[found.rows])
+    assert found.sizes == [60, 180, 400]
+
+
+def test_the_last_round_is_decided_by_the_log_loss_of_the_best_embeddings() -> None:
+    found = run(Made({"a": 0.9, "b": 1.0, "c": 0.95}), Rules((60, 400), 0.9, "accuracy", 5, 1))
+    last = [r for r in found.runners if r.images == found.sizes[-1]]
+    losses = [np.mean([s.loss for s in r.scored]) for r in last]
+    assert len(last) == 3
+    assert losses == sorted(losses)
+    assert {by: mean_of_best(_scored(), by) for by in ("value", "loss")} == {
+        "value": pytest.approx(0.8), "loss": pytest.approx(-0.2),
+    }  # fmt: skip
+
+
+def _scored() -> list[ScoredLayers]:
+    """Of four, the three best are meant: by the score .7 to .9, by the loss .1 to .3."""
+    none = np.empty((0, 2))
+    pairs = ((0.9, 0.4), (0.8, 0.1), (0.7, 0.2), (0.2, 0.3))
+    return [ScoredLayers((f"s{v}",), 1, v, none, loss) for v, loss in pairs]
+
+
+def test_whole_groups_of_what_a_race_drew_are_set_apart() -> None:
+    hashes = np.arange(6, dtype=np.uint8)[:, None].repeat(32, axis=1)
+    choice = RaceChoice(ExtractConfig(), {}, frozenset({hashes[0].tobytes()}), [])
+    copies, groups = np.array([0, 1, 2, 3, 0, 5]), np.array(["a", "a", "", "b", "c", ""])
+    assert choice.apart(hashes, copies, groups).tolist() == [1, 1, 0, 0, 1, 0]
+    assert choice.apart(hashes, copies, None).tolist() == [1, 0, 0, 0, 1, 0]
+    lone = RaceChoice(ExtractConfig(), {}, frozenset({hashes[2].tobytes()}), [])
+    assert lone.apart(hashes, copies, groups).tolist() == [0, 0, 1, 0, 0, 0]
+    assert lone.apart(hashes[:2], copies[:2], groups[:2]) is None
+
+
 def test_a_budget_is_kept_and_the_leader_wins_what_is_left() -> None:
     made = Made({"a": 0.5, "b": 2.0, "c": 1.9, "d": 1.8})
     free = run(made).elapsed_s
@@ -143,7 +187,7 @@ def test_unreadable_images_are_left_out_for_everyone() -> None:
     [
         ([100, 300, 1000], 5000, 0.5, [100, 300, 1000]),
         ([100, 300, 1000], 1500, 0.5, [75, 225, 750]),
-        ([100, 300, 1000], 351, 0.5, [52, 175]),
+        ([100, 300, 1000], 351, 0.5, [30, 52, 175]),
         ([100, 300, 1000], 60, 0.5, [30]),
         ([1000, 100], 5000, 1.0, [100, 1000]),
         ([100, 110], 5000, 1.0, [110]),
@@ -154,8 +198,23 @@ def test_round_sizes(asked, n, share, sizes) -> None:
 
 
 def test_a_round_has_more_images_than_classes() -> None:
-    assert round_sizes([100, 300, 1000], 1500, share=0.5, n_classes=120) == [225, 750]
-    assert round_sizes([100, 300, 1000], 5000, share=0.5, n_classes=120) == [156, 300, 1000]
+    assert round_sizes([100, 300, 1000], 3000, share=0.5, n_classes=120) == [156, 300, 1000]
+
+
+def test_a_first_round_costs_at_most_a_twelfth_of_the_images() -> None:
+    assert round_sizes([100, 300, 1000], 1500, share=0.5, n_classes=120) == [125, 225, 750]
+    assert round_sizes([100, 300, 1000], 300, share=0.5, n_classes=120) == [30, 45, 150]
+
+
+def test_a_round_that_is_too_small_for_all_classes_is_of_the_commonest() -> None:
+    y = np.repeat(np.arange(80), np.linspace(20, 3, 80).astype(int))
+    rounds = round_rows(y, np.arange(len(y)), [60, 90, 400], n_folds=5, seed=0)
+    assert len(rounds[0]) == 60
+    assert 90 <= len(rounds[1]) <= 120
+    assert set(rounds[0]) <= set(rounds[1]) <= set(rounds[2])
+    assert len(np.unique(y[rounds[0]])) == 15
+    assert np.bincount(y[rounds[0]])[:15].min() >= 2
+    assert len(np.unique(y[rounds[2]])) == 80
 
 
 def test_layers_compete_alone_by_pooling_and_together() -> None:
