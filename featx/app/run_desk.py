@@ -45,10 +45,10 @@ class RunDesk:
         self._lock = threading.Lock()
         self.rows: NDArray[np.int64] = np.flatnonzero(subject.repeat == 0)
         self.ids = [subject.ids[row] for row in self.rows]
-        self._y, self._y_pred = subject.y[self.rows], subject.y_pred[self.rows]
+        self._y_true, self._y_pred = subject.y[self.rows], subject.y_pred[self.rows]
         proba = subject.proba[self.rows]
         self._p = proba[np.arange(len(self.rows)), self._y_pred]
-        self._p_true = proba[np.arange(len(self.rows)), np.maximum(self._y, 0)]
+        self._p_true = proba[np.arange(len(self.rows)), np.maximum(self._y_true, 0)]
         self._fold = subject.fold[self.rows]
         self.number = {name: i for i, name in enumerate(self.ids)}
         self.paths = [paths.get(name, "") for name in self.ids]
@@ -59,8 +59,8 @@ class RunDesk:
 
     def state(self) -> dict[str, Any]:
         """Counts and classes, and the file of the decisions."""
-        wrong = int((self._y != self._y_pred).sum())
-        counts = np.bincount(self._y[self._y >= 0], minlength=len(self.subject.classes))
+        wrong = int((self._y_true != self._y_pred).sum())
+        counts = np.bincount(self._y_true[self._y_true >= 0], minlength=len(self.subject.classes))
         classes = [{"name": name, "n": int(n)}
                    for name, n in zip(self.subject.classes, counts, strict=True)]  # fmt: skip
         return {
@@ -78,7 +78,7 @@ class RunDesk:
         group, _ = self.subject.known.get(name, (None, ""))
         made = self.corrections.of(name)
         return {
-            "i": i, "id": printable(name), "y": classes[self._y[i]],
+            "i": i, "id": printable(name), "y": classes[self._y_true[i]],
             "y_pred": classes[self._y_pred[i]], "p": float(self._p[i]),
             "p_true": float(self._p_true[i]), "fold": int(self._fold[i]), "group": group,
             "d": made[0].decision if made else None, "label": made[0].value if made else None,
@@ -98,11 +98,11 @@ class RunDesk:
             lets everything through.
         """
         code = {name: i for i, name in enumerate(self.subject.classes)}
-        wrong = self._y != self._y_pred
+        wrong = self._y_true != self._y_pred
         keep = {"wrong": wrong, "right": ~wrong}.get(
             query.get("show", ""), np.ones(len(wrong), bool)
         )
-        for name, values in (("y", self._y), ("y_pred", self._y_pred)):
+        for name, values in (("y", self._y_true), ("y_pred", self._y_pred)):
             if query.get(name):
                 keep = keep & (values == code.get(query[name], -1))
         keep = keep & (self._p >= _number(query, "low", 0)) & (self._p <= _number(query, "high", 1))
@@ -176,7 +176,7 @@ class RunDesk:
 
     def _made(self, i: int, decision: str, value: str) -> Made:
         _, sha256 = self.subject.known.get(self.ids[i], (None, ""))
-        label = self.subject.classes[self._y[i]]
+        label = self.subject.classes[self._y_true[i]]
         return Made(self.ids[i], sha256, label, decision, value)
 
 
