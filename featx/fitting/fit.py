@@ -53,6 +53,7 @@ from featx.fitting.tabular import column_facts, tabled_notes
 from featx.fitting.tabular_gain import tabular_gain
 from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
 from featx.fitting.trust import FittedTrust, fit_trust
+from featx.fitting.validating import choose_on_validation
 from featx.interrupts import promptly
 from featx.runs.estimates import Decided
 from featx.runs.operating import OperatingPoints, operating_points
@@ -118,6 +119,9 @@ def fit_heads(
         search = FoldSearch(settings, partition, executor, Journal(journal) if journal else None)
         partition.check(partition.single)
         with one_blas_thread():
+            if config.protocol is not None and test is not None:
+                config, chosen = choose_on_validation(part, data, config, settings, executor)
+                notes += chosen
             selection = _select(search, test, config, notes)
             result = _evaluated(search, selection, test, config, notes, tabular)
     elapsed_s = round(time.perf_counter() - started, 3)
@@ -338,6 +342,7 @@ def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) ->
     part = data.part
     counts = np.bincount(part.y, minlength=len(part.classes))
     return {
+        "protocol": config.protocol,
         "scoring": config.scoring,
         "select": config.select,
         "seed": config.seed,
