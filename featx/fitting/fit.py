@@ -87,8 +87,7 @@ def fit_heads(
     Returns
     -------
     FitResult
-        The same for the same data and config, whatever ``jobs`` and ``cluster`` are, except for
-        times.
+        Equal for equal data and config, whatever ``jobs`` and ``cluster`` are, except for times.
 
     Raises
     ------
@@ -119,9 +118,7 @@ def fit_heads(
         search = FoldSearch(settings, partition, executor, Journal(journal) if journal else None)
         partition.check(partition.single)
         with one_blas_thread():
-            if config.protocol is not None and test is not None:
-                config, chosen = choose_on_validation(part, data, config, settings, executor)
-                notes += chosen
+            config = choose_on_validation(search, data, test, config, notes)
             selection = _select(search, test, config, notes)
             result = _evaluated(search, selection, test, config, notes, tabular)
     elapsed_s = round(time.perf_counter() - started, 3)

@@ -9,7 +9,7 @@ from featx.console import counted
 from featx.data.splits import Folds
 from featx.fitting.candidates import plan_grids, plan_setups
 from featx.fitting.data import FitData, Part
-from featx.fitting.executors import Executor, SearchSettings
+from featx.fitting.estimate import EvaluationSet
 from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.search import FoldSearch
@@ -20,53 +20,61 @@ __all__ = ["choose_on_validation"]
 
 
 def choose_on_validation(
-    part: Part, data: FitData, config: FitConfig, settings: SearchSettings, executor: Executor
-) -> tuple[FitConfig, list[str]]:
+    searched: FoldSearch,
+    data: FitData,
+    test: EvaluationSet | None,
+    config: FitConfig,
+    notes: list[str],
+) -> FitConfig:
     """The configuration with the penalty that predicts the validation split best.
 
     Training images that are copies of validation images, or in a group of theirs, are left out of
-    this choice. Without a validation split the configuration stays as it is.
+    this choice. Without a protocol, or without a validation and a test split, the configuration
+    stays as it is.
 
     Parameters
     ----------
-    part : Part
-        Training and validation images.
+    searched : FoldSearch
+        On training and validation images.
     data : FitData
         Whose ``splits`` say which is which.
+    test : EvaluationSet or None
+        What evaluates the result; nested searches would need a choice of their own.
     config : FitConfig
-        With a protocol.
-    settings : SearchSettings
-    executor : Executor
+    notes : list of str
+        A sentence is added.
 
     Returns
     -------
-    config : FitConfig
-    notes : list of str
+    FitConfig
     """
+    part = searched.part
+    if config.protocol is None or test is None or len(part.competing) > 1:
+        return config
     held = _validation(part, data)
-    if not held.any() or len(part.competing) > 1:
-        return config, []
+    if not held.any():
+        return config
     rows = held | ~np.isin(part.components, part.components[held])
     partition = Partition(part.take(rows), Folds((~held[rows]).astype(np.int64), 1))
     partition.check([(0,)])
-    search = FoldSearch(settings, partition, executor)
+    search = FoldSearch(searched.settings, partition, searched.executor)
     plan = make_plan(plan_setups(part.competing, config, n_views=part.n_views)[0][:1], config)
     trials = plan.grid(plan.setups[0])
     search.score({(0,): trials}, keep=False, label="Validation")
     usable = [t for t in trials if t.setup not in search.found.refused]
     if not usable:
-        return config, []
+        return config
     best = choose(usable, search.fold_scores, config.select)
     n = len(plan_grids(config)["logreg"])
     params = dict(best.params)
     grid = {"logreg": {name: [value] for name, value in params.items()}}
-    note = (
+    notes.append(
         f"C = {params['C']:.3g} was chosen among {n} values on the validation split "
         f"({counted(int(held.sum()), 'image')}, {config.scoring.replace('_', ' ')} "
         f"{search.mean_score(best):.3f}); the classifier was then fitted on training and "
         "validation images."
     )
-    return config.model_copy(update={"param_grid": grid}), [note]
+    return config.model_copy(update={"param_grid": grid})
 
 
 def _validation(part: Part, data: FitData) -> BoolArray:
