@@ -1173,6 +1173,7 @@ def fit(
     cluster: str | None = None,
     address: str | None = None,
     head: str | Sequence[str] = ("logreg",),
+    protocol: Literal["dinov2", "dinov3", "clip", "vtab"] | None = None,
     race: str | os.PathLike[str] | None = None,
     concat: bool = False,
     sampler: str | Sequence[str] = ("none",),
@@ -1312,6 +1313,9 @@ def fit(
         new, local one.
     head : str or sequence of str, default 'logreg'
         Classifier to try; may be a list.
+    protocol : {'dinov2', 'dinov3', 'clip', 'vtab'}, optional
+        Linear-probe protocol of a paper: sets head, values of C, tolerance and scaling; C is
+        chosen on the val split where there is a test split too. By default: none.
     race : path, optional
         Folder of a finished `featx race`: fit on what won it. Images that it drew are trained
         on and not evaluated on. By default: no race.
@@ -1445,6 +1449,7 @@ def fit_arrays(
     splits: Any = None,
     columns: str | Sequence[str] = (),
     head: str | Sequence[str] = ("logreg",),
+    protocol: Literal["dinov2", "dinov3", "clip", "vtab"] | None = None,
     sampler: str | Sequence[str] = ("none",),
     pca: Literal["none"] | int | float | Sequence[Literal["none"] | int | float] = ("none",),
     class_weight: Literal["auto", "none", "balanced"] = "auto",
@@ -1514,6 +1519,9 @@ def fit_arrays(
         where it has one, else all columns of numbers that have no other meaning.
     head : str or sequence of str, default 'logreg'
         Classifier to try; may be a list.
+    protocol : {'dinov2', 'dinov3', 'clip', 'vtab'}, optional
+        Linear-probe protocol of a paper: sets head, values of C, tolerance and scaling; C is
+        chosen on the val split where there is a test split too. By default: none.
     sampler : str or sequence of str, default 'none'
         Resampling inside the folds; may be a list. none is always tried too.
     pca : {'none'} or int or float or sequence of {'none'} or int or float, default 'none'

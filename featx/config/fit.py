@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from featx.config._section import (
     ADDRESS,
@@ -22,6 +22,7 @@ from featx.config._section import (
     Scoring,
     Section,
 )
+from featx.config.protocols import follow
 from featx.config.report import HEAT_MAPS, by_default
 from featx.types import SITES, Components
 
@@ -63,8 +64,18 @@ def _columns(texts: list[str]) -> list[str]:
 class FitConfig(Section):
     """Embeddings to a searched, honestly evaluated classifier."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_protocol(cls, given: Any) -> Any:
+        return follow(given) if isinstance(given, dict) else given
+
     head: list[str] = Field(
         default_factory=lambda: ["logreg"], description="Classifier to try; may be repeated."
+    )
+    protocol: Literal["dinov2", "dinov3", "clip", "vtab"] | None = Field(
+        None,
+        description="Linear-probe protocol of a paper: sets head, values of C, tolerance and "
+        "scaling; C is chosen on the val split where there is a test split too. [none]",
     )
     race: str | None = Field(
         None,

@@ -51,6 +51,7 @@ class Setup:
     views: int = 0  # augmented views of each training image, beside the image itself
     pca: Components = "none"
     tabular: tuple[str, ...] = ()  # names of other columns behind the embedding
+    scaled: bool = True  # standardised before the head
 
     @property
     def backbone(self) -> str:
@@ -60,7 +61,7 @@ class Setup:
     def document(self) -> dict[str, Any]:
         """The row's first columns, as JSON."""
         fields = dict(vars(self))
-        del fields["backbones"]
+        del fields["backbones"], fields["scaled"]
         if not fields.pop("tabular"):
             return {"backbone": self.backbone, **fields}
         return {"backbone": self.backbone, **fields, "tabular": list(self.tabular)}
@@ -149,6 +150,8 @@ def plan_setups(
             notes.append(f"Heads without support for class weights: {', '.join(without)}.")
     if n_views:
         setups += [replace(setup, views=n_views) for setup in setups]
+    if config.protocol is not None:
+        setups = [replace(setup, scaled=False) for setup in setups]
     if tabular:
         setups += [replace(setup, tabular=tabular) for setup in setups]
     return setups, notes

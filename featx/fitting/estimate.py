@@ -167,7 +167,7 @@ def evaluate(
         evaluated, method = [], "cv"
     if test is None:
         evaluated = [held.unseen() for held in evaluated]
-    cv = CV_UNCHOSEN if free and not raced else CV_CHOSEN
+    cv = CV_UNCHOSEN if free and not raced and not config.protocol else CV_CHOSEN
     groups = _group_rule(search, out_of_fold, config)
     estimates = {"cv": describe_held([out_of_fold], "cv", cv, config, groups)}
     if evaluated:

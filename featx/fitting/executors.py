@@ -225,7 +225,7 @@ def _in_order(job: Job, jobs: int) -> Iterator[tuple[FitTask, _Once]]:
     parts: dict[Any, dict[str, list[FitTask]]] = defaultdict(lambda: defaultdict(list))
     for task in job.tasks:
         setup, copy = task.trials[0].setup, task.trials[0].copy
-        projected = setup.backbones, setup.tabular, setup.views, setup.pca
+        projected = setup.backbones, setup.tabular, setup.views, setup.pca, setup.scaled
         part = parts[projected, copy, task.left_out]
         part[setup.sampler].append(task)
     queues = [_of_one_part(job, by_sampler) for by_sampler in parts.values()]

@@ -53,6 +53,7 @@ from featx.fitting.tabular import column_facts, tabled_notes
 from featx.fitting.tabular_gain import tabular_gain
 from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
 from featx.fitting.trust import FittedTrust, fit_trust
+from featx.fitting.validating import choose_on_validation
 from featx.interrupts import promptly
 from featx.runs.estimates import Decided
 from featx.runs.operating import OperatingPoints, operating_points
@@ -86,8 +87,7 @@ def fit_heads(
     Returns
     -------
     FitResult
-        The same for the same data and config, whatever ``jobs`` and ``cluster`` are, except for
-        times.
+        Equal for equal data and config, whatever ``jobs`` and ``cluster`` are, except for times.
 
     Raises
     ------
@@ -118,6 +118,7 @@ def fit_heads(
         search = FoldSearch(settings, partition, executor, Journal(journal) if journal else None)
         partition.check(partition.single)
         with one_blas_thread():
+            config = choose_on_validation(search, data, test, config, notes)
             selection = _select(search, test, config, notes)
             result = _evaluated(search, selection, test, config, notes, tabular)
     elapsed_s = round(time.perf_counter() - started, 3)
@@ -338,6 +339,7 @@ def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) ->
     part = data.part
     counts = np.bincount(part.y, minlength=len(part.classes))
     return {
+        "protocol": config.protocol,
         "scoring": config.scoring,
         "select": config.select,
         "seed": config.seed,

@@ -161,7 +161,10 @@ class ScoreFile:
 
 
 def _key(trial: Trial, left_out: FoldSet, context: Sequence[Trial]) -> str:
-    key: list[Any] = [asdict(trial), left_out]
+    fields = asdict(trial)
+    if fields["setup"]["scaled"]:
+        del fields["setup"]["scaled"]  # as journals were written when nothing else was possible
+    key: list[Any] = [fields, left_out]
     if context:
         params = json.dumps([t.params for t in context], default=repr)
         key.append(hashlib.sha256(params.encode()).hexdigest()[:32])

@@ -108,7 +108,9 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
     if setup.tabular:
         steps.append(("columns", _fit_columns(part, X)))
         X = steps[-1][1].transform(X)
-    scaler = StandardScaler().fit(X)
+    scaler = StandardScaler(with_mean=setup.scaled, with_std=setup.scaled).fit(X)
+    if not setup.scaled:
+        return Projected([("scaler", scaler)], X, y, part.classes, together)
     if len(widths) > 1:
         mean = sum(widths) / len(widths)
         blocks = np.repeat([np.sqrt(mean / width) for width in widths], widths)

@@ -38,6 +38,7 @@ TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20
 ITERATIONS = 24  # of L-BFGS in a round, before the curvature is taken again
+LONG = 400  # the same for exact problems: with weak penalties gradients grow before they shrink
 FIRST_ITERATIONS = 8  # from coefficients of 0, around which the curvature changes most
 SPIKE = 2.5  # times its mean size, at least, is the largest entry of a gradient
 WIDEST = 4096  # features whose principal axes are worth finding
@@ -90,7 +91,9 @@ class Axes:
         return np.concatenate([turned, values[-1:]])
 
 
-def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | None]:
+def solve_path(
+    problems: Problems, axes: Axes, tol: float, share: float = 0.0
+) -> Iterator[Array | None]:
     """Minimise every problem.
 
     Parameters
@@ -100,6 +103,9 @@ def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | N
         Of ``problems.X``.
     tol : float
         Largest absolute entry of the gradient at a solution, as scikit-learn's ``tol``.
+    share : float, default 0.0
+        Above 0, go on to this share of the penalty's own gradient where it is smaller, as far as
+        float32 leads: weak penalties of separable classes have small gradients far from the end.
 
     Yields
     ------
@@ -113,7 +119,11 @@ def solve_path(problems: Problems, axes: Axes, tol: float) -> Iterator[Array | N
     Z = problems.device.put(np.zeros((n_rows, 1, n_outputs)))
     for first in range(0, len(problems.penalties), size):
         together = problems.take(slice(first, first + size))
-        W, Z, solved = _solve(together, axes, W[:, -1:], Z[:, -1:], tol)
+        wanted = share * together.penalties[-1] * np.abs(W[:-1]).max()
+        W, Z, solved = _solve(together, axes, W[:, -1:], Z[:, -1:], min(tol, wanted or tol))
+        if share:
+            G = together.pull(together.residuals(Z)) + together.penalty_gradient(W)
+            solved |= np.abs(G).max(axis=(0, 2)) <= tol
         yield from (W[:, i].T if done else None for i, done in enumerate(solved))
 
 
@@ -153,9 +163,11 @@ def _improve(problems: Problems, axes: Axes, Z: Array, R: Array, G: Array, tol: 
     """A step for each problem from where ``Z``, ``R`` and ``G`` were taken."""
     turned = replace(problems, X=axes.X)
     G = axes.turn(G).astype(np.float32)
-    Z, R = (problems.cast(values, problems.truth.dtype) for values in (Z, R))
+    if not problems.exact:
+        Z, R = (problems.cast(values, problems.truth.dtype) for values in (Z, R))
     steps, going = np.zeros_like(G), np.arange(len(problems.penalties))
-    for iterations in (ITERATIONS,) if Z.any() else (FIRST_ITERATIONS, ITERATIONS):
+    most = LONG if problems.exact else ITERATIONS
+    for iterations in (most,) if Z.any() else (FIRST_ITERATIONS, most):
         at = going.tolist()
         steps[:, going], far = _walk(
             turned.take(going),
@@ -190,7 +202,11 @@ def _walk(
     moved, G, base = R, G0, steps
     if steps.any():
         moved = problems.residuals(Z + problems.scores(steps))
-        G = G0 + problems.penalty_gradient(steps) + problems.pull(moved - R)
+        G = (
+            G0
+            + problems.penalty_gradient(steps)
+            + problems.pull(problems.cast(moved - R, problems.X.dtype))
+        )
     begun = bool(Z.any() or steps.any())
     scaling = Scaling(problems, moved, whole=begun and axes.matrix is not None)
     going = np.arange(len(problems.penalties))
@@ -201,7 +217,11 @@ def _walk(
     for _ in range(iterations):
         D = np.stack([base[:, i] + scaling.step(i, trials[i]) for i in going], axis=1)
         moved = part.residuals(part_Z + part.scores(D))
-        G = G0[:, going] + part.penalty_gradient(D) + part.pull(moved - part_R)
+        G = (
+            G0[:, going]
+            + part.penalty_gradient(D)
+            + part.pull(part.cast(moved - part_R, part.X.dtype))
+        )
         size = np.linalg.norm(G, axis=(0, 2))
         far = ~axes.below(G, size, tol / 2)
         better = (size < least[going]) | ~far

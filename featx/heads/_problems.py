@@ -42,6 +42,8 @@ class Problems:
         The rows to fit are ``mixture @ X``; without it they are ``X``.
     device : Device
         Of the arrays.
+    exact : bool, default False
+        Changes of residuals are taken in float64, which a very small ``tol`` needs.
     """
 
     X: Array
@@ -51,6 +53,7 @@ class Problems:
     mixture: Any = None
     transposed: Any = None
     device: Device = HOST
+    exact: bool = False
 
     @classmethod
     def pose(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from featx.heads._problems import Problems
 from featx.heads._space import Real
 
 SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
+# scikit-learn's solver also ends where the loss no longer changes in its 14th digit, with gradients
+# of 1e-8 to 1e-6 however small ``tol`` is: paths are solved no closer than is useful beside that.
+CLOSEST = 4e-7
+SHARE = 1e-2  # of the penalty's gradient that is left then
+ENOUGH = 1000  # iterations of scikit-learn's that mean: until it converges
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -28,7 +34,7 @@ def build(class_weight: str | None, random_state: int) -> Any:
 def score_grid(
     training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
 ) -> Iterator[Scored] | None:
-    """Every ``C`` on one path; None where more than ``C`` and ``tol`` differs from `build`."""
+    """Every ``C`` on one path; None where more differs from `build` than `_is_plain` allows."""
     if not all(_is_plain(c) for c in classifiers):
         return None
     return _score_path(training, classifiers, others)
@@ -40,7 +46,7 @@ def _score_path(
     solutions = _solutions(training, classifiers)
     for classifier, solution in zip(classifiers, solutions, strict=True):
         if solution is None:
-            classifier.fit(training.X, training.y)
+            classifier.fit(_precise(training.X, classifier), training.y)
         else:
             classifier.classes_ = np.unique(training.y)
             classifier.coef_, classifier.intercept_ = solution
@@ -52,22 +58,31 @@ def refit(training: Training, classifier: Any) -> Any:
     """scikit-learn's own fit, started where the path ends: it has little left to do."""
     solution = _solutions(training, [classifier])[0] if _is_plain(classifier) else None
     if solution is None:
-        return classifier.fit(training.X, training.y)
+        return classifier.fit(_precise(training.X, classifier), training.y)
     classifier.coef_, classifier.intercept_ = solution
     return (
         classifier.set_params(warm_start=True)
-        .fit(training.X, training.y)
+        .fit(_precise(training.X, classifier), training.y)
         .set_params(warm_start=False)
     )
 
 
+def _precise(X: NDArray[np.float32], classifier: Any) -> NDArray[Any]:
+    """What scikit-learn is to fit: in float64 where float32 does not reach ``tol``."""
+    return X.astype(np.float64) if classifier.tol < CLOSEST else X
+
+
 def _is_plain(classifier: Any) -> bool:
-    ours = build(classifier.class_weight, 0).set_params(C=classifier.C, tol=classifier.tol)
+    """Whether no more than ``C``, ``tol`` and the limit of iterations differs from `build`."""
+    same = {name: getattr(classifier, name) for name in ("C", "tol")}
+    if classifier.max_iter >= ENOUGH:
+        same["max_iter"] = classifier.max_iter
+    ours = build(classifier.class_weight, 0).set_params(**same)
     return bool(ours.get_params() == classifier.get_params() and np.isfinite(classifier.C))
 
 
 def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
-    """``(coef_, intercept_)`` of each classifier in float32, or None where it did not converge."""
+    """``(coef_, intercept_)`` of each classifier or None where it did not converge."""
     from sklearn.utils.class_weight import compute_sample_weight
 
     y = np.unique(training.y, return_inverse=True)[1]
@@ -79,12 +94,15 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     problems = Problems.pose(
         X, y, weights / weights.sum(), penalties[order], training.mixture, device
     )
-    tol = min(c.tol for c in classifiers) / SAFETY
+    exact = any(c.tol < CLOSEST for c in classifiers)
+    problems = replace(problems, exact=exact)
+    tol = max(min(c.tol for c in classifiers), CLOSEST) / SAFETY
     solutions: list[Any] = [None] * len(classifiers)
-    for i, W in zip(order, solve_path(problems, axes, tol), strict=True):
+    for i, W in zip(order, solve_path(problems, axes, tol, SHARE * exact), strict=True):
         if W is not None:
             coef = W[:, :-1] if turn is None else W[:, :-1] @ turn.T
-            solutions[i] = coef.astype(np.float32), W[:, -1].astype(np.float32)
+            dtype = np.float64 if exact else np.float32
+            solutions[i] = coef.astype(dtype), W[:, -1].astype(dtype)
     return solutions
 
 

@@ -81,9 +81,15 @@ def _model(run: Finished, cite: Cite) -> Iterator[str]:
         named = ", ".join(printable(name) for name in columns)
         beside = f" and the columns {named} (imputed, encoded and standardised inside the folds)"
     yield (
-        f"and classified by {chosen['head']} on standardised embeddings{beside} "
+        f"and classified by {chosen['head']} on "
+        f"{'' if results.get('protocol') else 'standardised '}embeddings{beside} "
         f"{cite(SCIKIT_LEARN)}."
     )
+    if protocol := results.get("protocol"):
+        yield (
+            f"Values of C, solver tolerance and scaling follow the linear-probe protocol "
+            f"'{protocol}' (featx documentation, protocols.md, says where it differs)."
+        )
     if trials and trials > 1:
         yield (
             f"It was selected among {counted(trials, 'setting')} by "

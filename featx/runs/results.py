@@ -40,6 +40,7 @@ class Results(Record):
 
     schema_version: int = SCHEMA_VERSION
     classes: list[str]
+    protocol: str | None = None
     scoring: str = "balanced_accuracy"
     select: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None

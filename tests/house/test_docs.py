@@ -165,6 +165,11 @@ def test_the_page_of_races_shows_what_was_measured() -> None:
         assert f"{name} {' against '.join(ranks)}" in page
 
 
+def test_the_page_of_protocols_shows_what_was_measured() -> None:
+    page = (REPOSITORY / "docs/protocols.md").read_text("utf-8")
+    assert benchmark("protocols").table(measured("protocols")) in page
+
+
 def test_every_test_file_has_a_name_of_its_own() -> None:
     """Folders of tests are no packages, so pytest would collect only one of two namesakes."""
     files = [
