@@ -65,7 +65,9 @@ def separate(
 ) -> tuple[Part, EvaluationSet | None, list[str]]:
     """Images to train on, and those that judge once, as `featx.fit` separates them."""
     use_test = resolved.method in {"auto", "test"}
-    part, test, notes = split_data(gather([extraction]), use_test=use_test)
+    columns = resolved.config.finetune.by if resolved.config.finetune else []
+    data = gather([extraction], columns=columns)
+    part, test, notes = split_data(data, use_test=use_test)
     notes = [n.replace("the search cross-validates on both", "it is trained on") for n in notes]
     if test is not None:
         return part, EvaluationSet("test", test), notes
