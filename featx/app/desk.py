@@ -22,7 +22,7 @@ DECISIONS = ("label", "skip", "unsure", "exclude")
 REASONS = {
     "random": "Drawn at random, so that the estimate is right.",
     "doubt": "The model is in doubt about it.",
-    "spread": "It is unlike what has been labelled.",
+    "spread": "It is unlike the images labelled so far, or typical of many.",
     "rare": "It may be of a rare class.",
     "similar": "It is like the images that you chose.",
 }
