@@ -25,18 +25,18 @@ def test_neighbours_with_their_labels(featx: Featx, workspace: Path) -> None:
 
 
 def test_an_image_is_not_its_own_neighbour_but_its_copy_is(featx: Featx, workspace: Path) -> None:
-    shutil.copytree(workspace / "photos" / "red", workspace / "plain", dirs_exist_ok=True)
-    shutil.copy(workspace / "plain" / "00.png", workspace / "plain" / "twin.png")
-    done = featx("similar", "plain/00.png", "plain", *BACKBONE, "--neighbours", "99", "--json")
+    shutil.copytree(workspace / "photos" / "red", workspace / "twins", dirs_exist_ok=True)
+    shutil.copy(workspace / "twins" / "00.png", workspace / "twins" / "twin.png")
+    done = featx("similar", "twins/00.png", "twins", *BACKBONE, "--neighbours", "99", "--json")
     document = json.loads(done.out)
     [query] = document["queries"]
     paths = [n["path"] for n in query["neighbours"]]
     assert paths[0] == "twin.png"
     assert query["neighbours"][0]["similarity"] == pytest.approx(1, abs=1e-5)
-    assert sorted(paths) == sorted({p.name for p in (workspace / "plain").iterdir()} - {"00.png"})
+    assert sorted(paths) == sorted({p.name for p in (workspace / "twins").iterdir()} - {"00.png"})
     assert query["classes"] == {}
-    shown = featx("similar", "plain/00.png", "plain", *BACKBONE, "--neighbours", "2")
-    assert shown.out.splitlines()[0] == "'plain/00.png': 1 copy is in the data set"
+    shown = featx("similar", "twins/00.png", "twins", *BACKBONE, "--neighbours", "2")
+    assert shown.out.splitlines()[0] == "'twins/00.png': 1 copy is in the data set"
     assert "label" not in shown.out
 
 
