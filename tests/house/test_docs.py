@@ -150,6 +150,11 @@ def test_the_page_of_counts_shows_what_was_measured() -> None:
     assert counting.audit_table(found) in page
 
 
+def test_the_labelling_page_shows_how_long_a_batch_takes() -> None:
+    page = (REPOSITORY / "docs/labelling.md").read_text("utf-8")
+    assert benchmark("labelling_speed").table(measured("labelling_speed")) in page
+
+
 def test_the_report_page_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/report.md").read_text("utf-8")
     assert benchmark("report").table(measured("report")) in page
