@@ -38,7 +38,7 @@ SOURCES = {"clothing": "clothing", "malaria": "malaria.csv", "plankton": "plankt
 MOST_CLASSES = 20  # plankton's largest
 N_TRAINED = 1200  # images that a split is fitted on
 SPLITS = 8
-FOLDERS = 100  # of each row
+FOLDERS = {"clothing": 300, "malaria": 300, "plankton": 100}  # of each row
 IMAGES, AUDITED = 400, 80  # of a folder
 ALPHAS = (0.3, 1.0)
 ALARM = 0.025  # of two tests for drift, at 5 % together
@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--only", choices=SOURCES)
     parser.add_argument("--alpha", type=float, choices=ALPHAS)
-    parser.add_argument("--folders", type=int, default=FOLDERS)
+    parser.add_argument("--folders", type=int, help="of each row")
     options = measuring.asked(parser, needs=["data"], folders=["cache"])
     splits = SPLITS
     if options.quick:
@@ -287,10 +287,11 @@ def main() -> None:
     rows = []
     for dataset in [options.only] if options.only else SOURCES:
         for alpha in [options.alpha] if options.alpha else ALPHAS:
-            path = options.cache / "counting" / f"{dataset}-{alpha:g}-{options.folders}.json"
+            folders = options.folders or FOLDERS[dataset]
+            path = options.cache / "counting" / f"{dataset}-{alpha:g}-{folders}.json"
             if not path.exists():
                 worlds = [world(dataset, seed, options, held) for seed in range(splits)]
-                path.write_text(json.dumps(measure(dataset, alpha, worlds, options.folders)))
+                path.write_text(json.dumps(measure(dataset, alpha, worlds, folders)))
             rows.append(json.loads(path.read_text("utf-8")))
     document = {**measuring.machine(), "images": IMAGES, "audited": AUDITED, "rows": rows}
     measuring.keep(RESULTS, document, quick=options.quick or bool(options.only))

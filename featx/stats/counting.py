@@ -176,9 +176,11 @@ def count_classes(
 
     Notes
     -----
-    For each draw calibration is drawn from its normal approximation; then, in turn, the classes of
-    the images and their shares (Gibbs sampling), a few times. What a draw counts are the images of
-    this folder, so that the number of images limits it, and nothing beyond them is asked.
+    For each draw calibration is drawn from its normal approximation, or with groups from Student's
+    t with as many degrees of freedom as there would be groups of equal size, less one (Cameron and
+    Miller, "A practitioner's guide to cluster-robust inference", 2015); then, in turn, the classes
+    of the images and their shares (Gibbs sampling), a few times. What a draw counts are the images
+    of this folder, so that the number of images limits it, and nothing beyond them is asked.
     """
     n, n_classes = proba.shape
     rng, chain = np.random.default_rng(seed), np.random.default_rng([seed, 1])
@@ -186,7 +188,11 @@ def count_classes(
     rows, weights = _alike(proba, logs)
     middle = np.array([reference.scale, *reference.bias])
     root = _root(reference.of_folder(alike, n))
-    thetas = middle + rng.standard_normal((n_draws, len(middle))) @ root
+    off = rng.standard_normal((n_draws, len(middle))) @ root
+    if reference.effect > 1:  # the variance is that of few groups, so its own error counts
+        df = max(1 / reference.alike - 1, 2)
+        off *= np.sqrt(df / rng.chisquare(df, (n_draws, 1)))
+    thetas = middle + off
     thetas[:, 0] = np.maximum(thetas[:, 0], LEAST_SCALE)
     images = rng.standard_gamma(reference.images + SHARE_PRIOR, (n_draws, n_classes))
     shares = np.full(n_classes, 1 / n_classes)
