@@ -57,13 +57,13 @@ def table(path: Path) -> dict[str, dict[str, str]]:
 def test_every_group_has_a_row_that_its_images_explain(
     featx: Featx, fitted: Path, patients: Path
 ) -> None:
-    flags = ["--proba", "-o", "s.csv", "--report", "s.html", "--overwrite", "--json"]
+    flags = ["--proba", "-o", "by_s.csv", "--report", "by_s.html", "--overwrite", "--json"]
     new = str(patients / "new")
     done = featx("score", str(fitted), new, "--by-group", "([a-z]+[0-9])_", *flags)
     assert done.code == 0, done.err
-    rows = table(Path("s_groups.csv"))
+    rows = table(Path("by_s_groups.csv"))
     assert list(rows) == ["alone.png", "x1", "x2", "x3"]
-    with Path("s.csv").open(newline="") as file:
+    with Path("by_s.csv").open(newline="") as file:
         images = list(csv.DictReader(file))
     for name in ("alone.png", "x1", "x2"):
         own = [r for r in images if r["path"].startswith(name) and not r["error"]]
@@ -81,7 +81,7 @@ def test_every_group_has_a_row_that_its_images_explain(
     assert rows["x3"]["error"].startswith("none of 2 images could be read: ")
     document = json.loads(done.out)["groups"]
     assert (document["groups"], document["predicted"], document["incomplete"]) == (4, 3, 2)
-    page = Path("s.html").read_text()
+    page = Path("by_s.html").read_text()
     assert "By group: 3 of 4 groups predicted, by the mean probabilities of their images" in page
     assert "no image could be read" in page
 

@@ -126,13 +126,22 @@ def test_an_audit_is_drawn_filled_in_and_read(
 def test_an_audit_of_all_images_leaves_nothing_uncertain(
     featx: Featx, run_folder: Path, season: Path, workspace: Path
 ) -> None:
-    featx("count", run_folder, season, "--audit", "100", "--audit-file", "all.csv", "--overwrite")
-    rows = rows_of(workspace / "all.csv")
+    featx(
+        "count",
+        run_folder,
+        season,
+        "--audit",
+        "100",
+        "--audit-file",
+        "count_all.csv",
+        "--overwrite",
+    )
+    rows = rows_of(workspace / "count_all.csv")
     assert len(rows) == 24
     for row in rows:
         row["label"] = Path(row["path"]).name.partition("-")[0]
-    fill(workspace / "all.csv", rows)
-    done = featx("count", run_folder, season, "--audited", "all.csv", "--json")
+    fill(workspace / "count_all.csv", rows)
+    done = featx("count", run_folder, season, "--audited", "count_all.csv", "--json")
     found = json.loads(done.out)["counts"][0]["classes"]
     assert {k: (c["low"], c["count"], c["high"]) for k, c in found.items()} == {
         "blue": (16, 16, 16), "green": (0, 0, 0), "red": (8, 8, 8),
@@ -166,8 +175,8 @@ def test_a_wrong_audit_is_refused(
 ) -> None:  # fmt: skip
     audit[1]["label"] = "blue"
     audit[0] |= change
-    fill(workspace / "wrong.csv", audit)
-    done = featx("count", run_folder, season, "--audited", "wrong.csv")
+    fill(workspace / "count_wrong.csv", audit)
+    done = featx("count", run_folder, season, "--audited", "count_wrong.csv")
     assert (done.code, told in done.err) == (code, True), done.err
 
 
@@ -218,9 +227,9 @@ def test_columns_and_groups_of_a_manifest(
     files = sorted(season.glob("site*/*-*.png"))
     lines = ["path,camera,group"]
     lines += [f"{f.relative_to(season)},cam{i % 3},{f.parent.name}" for i, f in enumerate(files)]
-    (season / "list.csv").write_text("\n".join(lines) + "\n")
+    (season / "count_list.csv").write_text("\n".join(lines) + "\n")
     done = featx(
-        "count", run_folder, season / "list.csv", "--by", "camera", "--by", "group", "--json"
+        "count", run_folder, season / "count_list.csv", "--by", "camera", "--by", "group", "--json"
     )
     assert done.code == 0, done.err
     parts = json.loads(done.out)["counts"]
@@ -228,7 +237,7 @@ def test_columns_and_groups_of_a_manifest(
         (None, None, 24), ("camera", "cam0", 8), ("camera", "cam1", 8), ("camera", "cam2", 8),
         ("group", "site0", 12), ("group", "site1", 12),
     ]  # fmt: skip
-    (season / "list.csv").unlink()
+    (season / "count_list.csv").unlink()
 
 
 def test_images_unlike_those_of_training_are_told(

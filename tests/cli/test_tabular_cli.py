@@ -82,22 +82,24 @@ def test_score_reads_the_same_columns(
     rows[0]["age"], rows[1]["age"], rows[2]["sex"], rows[3]["age"] = "", "old", "X", "200"
     new = manifest.with_name("new.csv")
     write(new, rows)
-    done = featx("score", str(fitted), str(new), "-o", "s.csv", "--overwrite", "--proba", "--json")
+    done = featx(
+        "score", str(fitted), str(new), "-o", "aged_s.csv", "--overwrite", "--proba", "--json"
+    )
     assert done.code == 0, done.err
     columns = json.loads(done.out)["columns"]
     assert columns["age"] == {"kind": "number", "empty": 5, "unknown": {"old": 1}, "outside": 1}
     assert columns["sex"]["unknown"] == {"X": 1}
-    proba = np.array([float(row["p_a"]) for row in read(workspace / "s.csv")])
+    proba = np.array([float(row["p_a"]) for row in read(workspace / "aged_s.csv")])
     run = package.load_run(fitted)
     cells = {name: [row[name] for row in rows] for name in ("age", "sex")}
     paths = [str(manifest.parent / row["path"]) for row in rows]
     own = run.model.predict_images(paths, tabular=cells)
     np.testing.assert_allclose(own.probabilities[:, 0], proba, atol=1e-5)
-    said = featx("score", str(fitted), str(new), "-o", "s.csv", "--overwrite")
+    said = featx("score", str(fitted), str(new), "-o", "aged_s.csv", "--overwrite")
     assert "Column age: 5 cells of 40 are empty and imputed." in said.out
     assert "hold" in said.out
     assert "'X'" in said.out
-    only = manifest.with_name("one.csv")
+    only = manifest.with_name("aged_one.csv")
     write(only, [{"path": "0.png", "age": "", "sex": ""}])
     done = featx("score", str(fitted), str(only), "-o", "one-scores.csv", "--overwrite")
     assert done.code == 0, done.err
@@ -107,12 +109,12 @@ def test_score_reads_the_same_columns(
 def test_a_missing_column_is_named(featx: Featx, fitted: Path, manifest: Path) -> None:
     without = manifest.with_name("without.csv")
     write(without, [{k: row[k] for k in ("path", "label")} for row in read(manifest)])
-    for command in (("score", "-o", "x.csv"), ("evaluate", "--name", "x")):
+    for command in (("score", "-o", "aged_x.csv"), ("evaluate", "--name", "x")):
         done = featx(command[0], str(fitted), str(without), *command[1:])
         assert done.code == 2
         assert "also takes 2 columns: age (a number), sex (one of F, M)" in done.err
         assert "It has: path, label." in done.err
-    done = featx("score", str(fitted), str(manifest.parent), "-o", "x.csv")
+    done = featx("score", str(fitted), str(manifest.parent), "-o", "aged_x.csv")
     assert done.code == 2
     assert "The model takes the column age (a number)" in done.err
 
@@ -138,7 +140,7 @@ def test_what_cannot_be_fitted_on_is_refused_before_anything_is_read(
 ) -> None:
     rows = read(manifest)
     rows[7]["age"] = "old"
-    wrong = manifest.with_name("wrong.csv")
+    wrong = manifest.with_name("aged_wrong.csv")
     write(wrong, rows)
     done = featx("fit", str(wrong), *BACKBONE, "--tabular", "age")
     assert done.code == 1
@@ -174,13 +176,13 @@ def test_a_file_of_arrays_has_columns_too(featx: Featx, workspace: Path) -> None
     assert "Column site alone predicts the class" in done.out
     model = package.load_model(workspace / "runs" / "rows")
     assert model.n_features == 4
-    done = featx("score", "runs/rows", "rows.csv", "-o", "r.csv", "--overwrite")
+    done = featx("score", "runs/rows", "rows.csv", "-o", "aged_r.csv", "--overwrite")
     assert done.code == 0, done.err
-    scored = [row["prediction"] for row in read(workspace / "r.csv")]
+    scored = [row["prediction"] for row in read(workspace / "aged_r.csv")]
     X = np.array([[float(row[f"f{k}"]) for k in range(4)] for row in rows], np.float32)
     cells = {name: [row[name] for row in rows] for name in ("depth", "site")}
     assert scored == model.predict(X, tabular=cells).tolist()
     write(workspace / "bare.csv", [{k: v for k, v in row.items() if k != "site"} for row in rows])
-    done = featx("score", "runs/rows", "bare.csv", "-o", "r.csv", "--overwrite")
+    done = featx("score", "runs/rows", "bare.csv", "-o", "aged_r.csv", "--overwrite")
     assert done.code == 2
     assert "site (one of N, S)" in done.err
