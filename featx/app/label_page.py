@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx.app.desk import ChangedMeanwhileError, Desk
-from featx.app.pages import answer, application, asked, asked_rows, in_thread
+from featx.app.pages import MOST_ITEMS, answer, application, asked, asked_rows, in_thread
 from featx.app.thumbnails import Thumbnails
 from featx.console import counted
 from featx.errors import UsageError
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from featx.labelling import LabellingSession
 
 __all__ = ["label_application"]
-
-MOST_ITEMS = 1000
 
 
 def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbnails) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from featx.app.desk import ChangedMeanwhileError
-from featx.app.pages import answer, application, asked, asked_rows, in_thread
+from featx.app.pages import MOST_ITEMS, answer, application, asked, asked_rows, in_thread
 from featx.app.run_desk import RunDesk
 from featx.app.thumbnails import Thumbnails
 from featx.app.trying import Judge
@@ -16,7 +16,6 @@ from featx.files import printable
 
 __all__ = ["open_application"]
 
-MOST_ITEMS = 1000
 LONGEST_NAME = 120
 
 
