@@ -107,10 +107,11 @@ def test_missing_timm_weights_say_what_to_fetch_and_where_to_put_it(
 
     if offline == "environment":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    started = time.perf_counter()
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
     with pytest.raises(WeightsNotFoundError) as caught:
         load_backbone(BackboneRequest(TIMM), offline=offline == "argument")
-    assert time.perf_counter() - started < 15  # the hub client alone retries for 23 s
+    assert sum(waits) < 10  # the hub client alone waits for 23 s between its retries
     text = str(caught.value)
     assert TIMM in text
     assert "'timm/test_resnet.r160_in1k'" in text
