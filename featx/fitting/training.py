@@ -32,6 +32,7 @@ __all__ = [
     "Projected",
     "RefusedError",
     "fit_head",
+    "fit_scaler",
     "one_blas_thread",
     "pipeline_outputs",
     "prepare",
@@ -94,12 +95,8 @@ class Projected:
 def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projected:
     """Fit the scaler and PCA of a trial to some images of ``part``, by a mask; see `Projected`.
 
-    Embeddings side by side are given the same total variance: a wide one would otherwise outweigh
-    a narrow one by its width alone (block scaling: Eriksson et al., "Multi- and megavariate data
-    analysis", 2006). For other columns see `_column_weights`.
+    Other columns are weighted, see `_column_weights`.
     """
-    from sklearn.preprocessing import StandardScaler
-
     setup = trial.setup
     X, y = part.examples(setup.backbones, rows, n_views=setup.views, tabular=setup.tabular)
     together = part.example_components(rows, n_views=setup.views)
@@ -108,13 +105,9 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
     if setup.tabular:
         steps.append(("columns", _fit_columns(part, X)))
         X = steps[-1][1].transform(X)
-    scaler = StandardScaler(with_mean=setup.scaled, with_std=setup.scaled).fit(X)
+    scaler = fit_scaler(X, widths, scaled=setup.scaled)
     if not setup.scaled:
         return Projected([("scaler", scaler)], X, y, part.classes, together)
-    if len(widths) > 1:
-        mean = sum(widths) / len(widths)
-        blocks = np.repeat([np.sqrt(mean / width) for width in widths], widths)
-        scaler.scale_[: sum(widths)] /= blocks
     if setup.tabular:
         scaler.scale_[sum(widths) :] /= _column_weights(steps[0][1].source_, sum(widths))
     steps.append(("scaler", scaler))
@@ -124,6 +117,23 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
         steps.append(("pca", pca))
         X = pca.transform(X)
     return Projected(steps, X, y, part.classes, together)
+
+
+def fit_scaler(X: NDArray[np.float32], widths: Sequence[int], *, scaled: bool = True) -> Any:
+    """scikit-learn's scaler of embeddings of these widths, perhaps with other columns behind them.
+
+    Embeddings side by side are given the same total variance: a wide one would otherwise outweigh
+    a narrow one by its width alone (block scaling: Eriksson et al., "Multi- and megavariate data
+    analysis", 2006). Without ``scaled`` it changes nothing.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler(with_mean=scaled, with_std=scaled).fit(X)
+    if scaled and len(widths) > 1:
+        mean = sum(widths) / len(widths)
+        blocks = np.repeat([np.sqrt(mean / width) for width in widths], widths)
+        scaler.scale_[: sum(widths)] /= blocks
+    return scaler
 
 
 def _column_weights(source: IntArray, width: int) -> FloatArray:

@@ -30,7 +30,7 @@ from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
 from featx.fitting.sets import describe_sets, fit_sets
-from featx.fitting.training import one_blas_thread
+from featx.fitting.training import fit_scaler, one_blas_thread
 from featx.interrupts import workers
 from featx.runs.thresholds import describe_threshold
 from featx.stats.conformal import fewest_images
@@ -259,18 +259,18 @@ def _novelty(
 def _held_out_scores(search: FoldSearch, chosen: Trial) -> FloatArray:
     """Score of each image by the images of the other folds, each with its own scaler.
 
-    Views take part in the scaler, as in the pipeline, but not in the spread of images.
+    Embeddings are scaled as in the pipeline, whose scores the limit is for. Views take part in the
+    scaler too, but not in the spread of images.
     """
-    from sklearn.preprocessing import StandardScaler
-
     setup, y = chosen.setup, search.part.y
     X = search.part.embeddings(setup.backbones)
+    widths = [search.part.X[name].shape[1] for name in setup.backbones]
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
         tested = search.data.fold == fold
         seen, _ = search.part.examples(setup.backbones, ~tested, n_views=setup.views)
-        scaler = StandardScaler().fit(seen)
+        scaler = fit_scaler(seen, widths, scaled=setup.scaled)
         spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.settings.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))
 

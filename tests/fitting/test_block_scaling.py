@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pytest
+
+from featx.artifact.novelty import Novelty
 from featx.config import FitConfig
-from featx.fitting import FitData, fit_heads
+from featx.fitting import FitData, fit_heads, trust
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.splitting import split_data
 from featx.fitting.training import project
+from featx.stats.novelty import fit_spread
 
 WIDTHS = [3, 48]
 
@@ -58,3 +63,40 @@ def test_a_wide_one_of_noise_does_not_drown_a_narrow_one() -> None:
     assert score["s"] is not None
     assert score["s + n"] is not None
     assert score["s + n"] > score["s"] - 0.1
+
+
+@pytest.mark.parametrize("options", [{"concat": True}, {"protocol": "clip"}], ids=str)
+def test_held_out_distances_are_of_embeddings_scaled_as_the_model_scales_them(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of the out-of-distribution score comes from them."""
+    kept: list[Any] = []
+
+    def keep(search: Any, chosen: Any) -> Any:
+        kept.append((search, chosen, held_out_scores(search, chosen)))
+        return kept[-1][-1]
+
+    held_out_scores = trust._held_out_scores
+    monkeypatch.setattr(trust, "_held_out_scores", keep)
+    rng = np.random.default_rng(3)
+    y = np.repeat(["a", "b"], 60)
+    X = {"n": rng.normal(0.0, [2.0, 3.0, 0.1], (120, 3)).astype(np.float32)}
+    X["n"][:, 0] += 3.0 * (y == "b")
+    if "concat" in options:
+        X["w"] = rng.normal(size=(120, 20)).astype(np.float32)
+        X["w"][:, 0] += 1.5 * (y == "b")
+    hashes = rng.integers(0, 256, (120, 32), np.uint8)
+    data = FitData(X, y, [str(i) for i in range(120)], hashes)
+    fit_heads(
+        data.joined() if "concat" in options else data,
+        FitConfig(head=["logreg"], cv=4, learning_curve=False, **options),
+    )
+    [(search, chosen, scores)] = kept
+    assert len(chosen.setup.backbones) == len(X)
+    embeddings = search.part.embeddings(chosen.setup.backbones)
+    for k in np.unique(search.data.fold):
+        seen = search.data.fold != k
+        projected = project(search.part, seen, chosen, seed=0)
+        spread = fit_spread(projected.X, projected.y, seed=search.settings.seed)
+        tested = dict(projected.steps)["scaler"].transform(embeddings[~seen])
+        np.testing.assert_allclose(Novelty(*spread).scores(tested), scores[~seen], rtol=1e-5)
