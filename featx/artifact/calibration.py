@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from featx.arrays import cast, interpolate, namespace
+from featx.artifact.entry import Entry
 from featx.margins import log_odds, margin_probabilities
 
 __all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
@@ -18,11 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Temperature(_Part):
+class Temperature(Entry):
     """Softmax of margins, or of log-probabilities, divided by one number."""
 
     method: Literal["temperature"] = "temperature"
@@ -36,7 +33,7 @@ class Temperature(_Part):
         return margin_probabilities(scores, self.temperature)
 
 
-class Sigmoid(_Part):
+class Sigmoid(Entry):
     """A logistic function for each class against the rest, the results divided by their sum."""
 
     method: Literal["sigmoid"] = "sigmoid"
@@ -53,7 +50,7 @@ class Sigmoid(_Part):
         return _shares(own, possible=xp.isfinite(odds))
 
 
-class Isotonic(_Part):
+class Isotonic(Entry):
     """A rising piecewise linear function for each class against the rest, divided by their sum."""
 
     method: Literal["isotonic"] = "isotonic"

@@ -11,17 +11,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field
 
 from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
+from featx.artifact.entry import Entry
 from featx.errors import FeatxError
 from featx.stats.groups import read_way
 
@@ -39,11 +34,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PredictionSets(_Part):
+class PredictionSets(Entry):
     """Conformal prediction sets (`featx.stats.conformal` fits them).
 
     Parameters
@@ -86,7 +77,7 @@ class PredictionSets(_Part):
         return conformities(self.method, probabilities) >= np.array(self.thresholds)
 
 
-class NoveltyLimit(_Part):
+class NoveltyLimit(Entry):
     """Above which out-of-distribution score an image is flagged.
 
     Parameters
@@ -103,7 +94,7 @@ class NoveltyLimit(_Part):
     limit: Positive
 
 
-class DriftSample(_Part):
+class DriftSample(Entry):
     """Which training images new ones are held against (`featx.artifact.drift` has the arrays).
 
     Parameters
@@ -118,7 +109,7 @@ class DriftSample(_Part):
     grouped: bool
 
 
-class Usual(_Part):
+class Usual(Entry):
     """How often training images were abstained from and flagged while they were held out.
 
     New images are held against these rates: see `featx.scoring.checks`.
@@ -136,7 +127,7 @@ class Usual(_Part):
     ood: Share
 
 
-class OperatingSample(_Part):
+class OperatingSample(Entry):
     """What cutoffs are chosen on (`featx.artifact.operating` has the arrays).
 
     Parameters
@@ -151,7 +142,7 @@ class OperatingSample(_Part):
     predicted: Literal["out of fold", "validation"] = "out of fold"
 
 
-class GroupAnswers(_Part):
+class GroupAnswers(Entry):
     """One answer for the images of a group, such as a patient (`featx.stats.groups`).
 
     Parameters
@@ -169,7 +160,7 @@ class GroupAnswers(_Part):
     sets: dict[str, PredictionSets]
 
 
-class Trust(_Part):
+class Trust(Entry):
     """What a model says of its own answers; each part may be missing."""
 
     calibration: Calibration | None = None
@@ -181,13 +172,7 @@ class Trust(_Part):
     operating: OperatingSample | None = None
     groups: GroupAnswers | None = None
 
-    @model_serializer(mode="wrap")
-    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without groups as earlier versions, which do not know the key, read it."""
-        values: dict[str, Any] = dump(self)
-        if self.groups is None:
-            del values["groups"]
-        return values
+    absent = ("groups",)
 
     @property
     def reorders(self) -> bool:
