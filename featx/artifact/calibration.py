@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from featx.arrays import cast, interpolate, namespace
-from featx.artifact.entry import Entry
+from featx.artifact.entry import ModelEntry
 from featx.margins import log_odds, margin_probabilities
 
 __all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Temperature(Entry):
+class Temperature(ModelEntry):
     """Softmax of margins, or of log-probabilities, divided by one number."""
 
     method: Literal["temperature"] = "temperature"
@@ -33,7 +33,7 @@ class Temperature(Entry):
         return margin_probabilities(scores, self.temperature)
 
 
-class Sigmoid(Entry):
+class Sigmoid(ModelEntry):
     """A logistic function for each class against the rest, the results divided by their sum."""
 
     method: Literal["sigmoid"] = "sigmoid"
@@ -50,7 +50,7 @@ class Sigmoid(Entry):
         return _shares(own, possible=xp.isfinite(odds))
 
 
-class Isotonic(Entry):
+class Isotonic(ModelEntry):
     """A rising piecewise linear function for each class against the rest, divided by their sum."""
 
     method: Literal["isotonic"] = "isotonic"

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from featx.arrays import namespace
-from featx.artifact.entry import Entry
+from featx.artifact.entry import ModelEntry
 
 __all__ = ["Costs", "Cutoff", "Decision"]
 
 Array = Any  # of NumPy, or a tensor of torch
 
 
-class Cutoff(Entry):
+class Cutoff(ModelEntry):
     """One class wherever its probability reaches a cutoff, else the likeliest of the others.
 
     Parameters
@@ -41,7 +41,7 @@ class Cutoff(Entry):
         return xp.where(reached, self.column, others.argmax(axis=1))
 
 
-class Costs(Entry):
+class Costs(ModelEntry):
     """The class whose mistakes are expected to cost least.
 
     Parameters

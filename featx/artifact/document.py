@@ -12,7 +12,7 @@ import pydantic
 from pydantic import Field
 
 from featx.artifact.calibration import Calibration
-from featx.artifact.entry import Entry
+from featx.artifact.entry import ModelEntry
 from featx.artifact.tabular import TabularColumn
 from featx.artifact.trust import Trust
 from featx.errors import ModelError, nearest
@@ -47,14 +47,14 @@ OLDEST_VERSION, SAFETENSORS_VERSION = 1, 3
 TABULAR_VERSION = 4
 
 
-class FileEntry(Entry):
+class FileEntry(ModelEntry):
     """One other file of the model."""
 
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class PluginEntry(Entry):
+class PluginEntry(ModelEntry):
     """The installed package that brought a plug-in which the model cannot do without."""
 
     package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?$")
@@ -66,7 +66,7 @@ class PluginEntry(Entry):
         return PluginOrigin(self.package, self.version)
 
 
-class _Plugged(Entry):
+class _Plugged(ModelEntry):
     """What may need a plug-in of another package; the key is absent where featx's own does."""
 
     plugin: PluginEntry | None = None
@@ -91,7 +91,7 @@ class HeadEntry(_Plugged):
     parameters: dict[str, bool | int | float | str | None]
 
 
-class MemberEntry(Entry):
+class MemberEntry(ModelEntry):
     """One member of an ensemble: its heads, the columns it reads, and its calibration."""
 
     heads: int = Field(ge=1, le=MAX_HEADS)
@@ -103,14 +103,14 @@ class MemberEntry(Entry):
     absent = ("n_tabular",)
 
 
-class Ensemble(Entry):
+class Ensemble(ModelEntry):
     """How several heads answer together."""
 
     method: Literal["vote", "stack"]
     members: list[MemberEntry] = Field(min_length=1, max_length=MAX_HEADS)
 
 
-class Document(Entry):
+class Document(ModelEntry):
     """The keys of ``model.json``; ``docs/models.md`` explains each."""
 
     format: str

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-__all__ = ["Entry"]
+__all__ = ["ModelEntry"]
 
 
-class Entry(BaseModel):
+class ModelEntry(BaseModel):
     """A part of ``model.json``: unknown keys and other types are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from featx.artifact.entry import Entry
+from featx.artifact.entry import ModelEntry
 from featx.console import counted, first_few
 from featx.data.cells import cell_text, read_number
 from featx.errors import UsageError
@@ -30,7 +30,7 @@ MOST_NAMED = 5
 UNKNOWN = -1.0  # the code of a category that the training images do not have
 
 
-class TabularColumn(Entry):
+class TabularColumn(ModelEntry):
     """One column: a number, or a category.
 
     ``categories`` are those of the training images, in the order of their codes; ``low`` and

@@ -16,7 +16,7 @@ from pydantic import Field
 from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
-from featx.artifact.entry import Entry
+from featx.artifact.entry import ModelEntry
 from featx.errors import FeatxError
 from featx.stats.groups import read_way
 
@@ -34,7 +34,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 
-class PredictionSets(Entry):
+class PredictionSets(ModelEntry):
     """Conformal prediction sets (`featx.stats.conformal` fits them).
 
     Parameters
@@ -77,7 +77,7 @@ class PredictionSets(Entry):
         return conformities(self.method, probabilities) >= np.array(self.thresholds)
 
 
-class NoveltyLimit(Entry):
+class NoveltyLimit(ModelEntry):
     """Above which out-of-distribution score an image is flagged.
 
     Parameters
@@ -94,7 +94,7 @@ class NoveltyLimit(Entry):
     limit: Positive
 
 
-class DriftSample(Entry):
+class DriftSample(ModelEntry):
     """Which training images new ones are held against (`featx.artifact.drift` has the arrays).
 
     Parameters
@@ -109,7 +109,7 @@ class DriftSample(Entry):
     grouped: bool
 
 
-class Usual(Entry):
+class Usual(ModelEntry):
     """How often training images were abstained from and flagged while they were held out.
 
     New images are held against these rates: see `featx.scoring.checks`.
@@ -127,7 +127,7 @@ class Usual(Entry):
     ood: Share
 
 
-class OperatingSample(Entry):
+class OperatingSample(ModelEntry):
     """What cutoffs are chosen on (`featx.artifact.operating` has the arrays).
 
     Parameters
@@ -142,7 +142,7 @@ class OperatingSample(Entry):
     predicted: Literal["out of fold", "validation"] = "out of fold"
 
 
-class GroupAnswers(Entry):
+class GroupAnswers(ModelEntry):
     """One answer for the images of a group, such as a patient (`featx.stats.groups`).
 
     Parameters
@@ -160,7 +160,7 @@ class GroupAnswers(Entry):
     sets: dict[str, PredictionSets]
 
 
-class Trust(Entry):
+class Trust(ModelEntry):
     """What a model says of its own answers; each part may be missing."""
 
     calibration: Calibration | None = None

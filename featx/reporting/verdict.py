@@ -12,7 +12,7 @@ import numpy as np
 
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval, number
+from featx.numbers import in_percent, interval, number
 from featx.reporting.blocks import Strong, Text
 from featx.reporting.by import by_sentences
 from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
@@ -97,7 +97,7 @@ def _found_at(results: Row, threshold: Row) -> Text:
         return f"Recall of {name} is undefined: none of the evaluated images is of this class."
     return [
         "The number to read: ",
-        Strong(f"recall of {name} {interval(row, 1, scale=100, unit=' %')}"),
+        Strong(f"recall of {name} {in_percent(row)}"),
         f", predicting it{head} ({printable(str(threshold['asked']))}), on {_measured(results)}.",
     ]
 
@@ -107,7 +107,7 @@ def _costs(threshold: Row) -> str:
     alarms, precision = threshold.get("false_alarms"), threshold["precision"]
     right = "its precision is undefined, since it is never predicted"
     if precision["value"] is not None:
-        right = f"{interval(precision, 1, scale=100, unit=' %')} of those predicted are right"
+        right = f"{in_percent(precision)} of those predicted are right"
     if alarms is None:
         return f"{right[0].upper()}{right[1:]}."
     at = threshold.get("prevalence")
@@ -246,7 +246,7 @@ def hardest(results: Row) -> str | None:
             taken = f", most often taken for {printable(names[int(counts.argmax())])!r}"
     few = " (few images: little is known of it)" if row["support"] < FEW else ""
     return (
-        f"Hardest is {printable(name)!r}: {interval(row['recall'], 1, scale=100, unit=' %')} of "
+        f"Hardest is {printable(name)!r}: {in_percent(row['recall'])} of "
         f"its {counted(row['support'], 'image', 'is/are')} recognised{taken}{few}."
     )
 

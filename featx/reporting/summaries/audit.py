@@ -10,7 +10,7 @@ from featx import console
 from featx.auditing.shortcuts import FAMILIES
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval
+from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Points, Strong, Text
 from featx.reporting.terminal import show
 
@@ -129,7 +129,7 @@ def _hardest(results: Row) -> str | None:
     if not rows:
         return None
     name = min(rows, key=lambda label: (rows[label]["value"], label))
-    shown = interval(rows[name], 1, scale=100, unit=" %")
+    shown = in_percent(rows[name])
     return f"Hardest is {printable(name)!r}: {shown} of its images are recognised out of fold."
 
 

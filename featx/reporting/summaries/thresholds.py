@@ -8,7 +8,7 @@ from typing import Any
 
 from featx.console import counted
 from featx.files import printable
-from featx.numbers import NOTHING, interval
+from featx.numbers import NOTHING, in_percent, interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.types import SITES
 
@@ -20,6 +20,7 @@ __all__ = [
     "evaluated_words",
     "points_table",
     "short_points",
+    "threshold_blocks",
     "threshold_sentence",
 ]
 
@@ -67,7 +68,7 @@ def threshold_sentence(decided: Row) -> str:
         "precision": ("precision", "this class is never predicted"),
     }
     told = [
-        f"{words} undefined ({why})" if row["value"] is None else f"{words} {_share(row)}"
+        f"{words} undefined ({why})" if row["value"] is None else f"{words} {in_percent(row)}"
         for key, (words, why) in shares.items()
         if (row := decided.get(key)) is not None
     ]
@@ -78,6 +79,14 @@ def threshold_sentence(decided: Row) -> str:
     if (prevalence := decided.get("prevalence")) is not None:
         found.append(f", at a prevalence of {100 * prevalence:g} %")
     return "".join(found) + _missed(decided, metric, target)
+
+
+def threshold_blocks(operating: Row) -> Iterator[Block]:
+    """The sentence of the threshold in force, where there is one, and what warns of it."""
+    if (decided := operating.get("in_force")) is not None:
+        yield Paragraph(f"{threshold_sentence(decided)}.")
+        if decided.get("warning"):
+            yield Paragraph(f"{decided['warning']}.")
 
 
 def _missed(decided: Row, metric: str, target: str) -> str:
@@ -93,10 +102,6 @@ def _missed(decided: Row, metric: str, target: str) -> str:
     if round(row["value"], 3) < round(float(target), 3):
         return f"; its {metric} is below the {100 * float(target):g} % asked for"
     return ""
-
-
-def _share(row: Row) -> str:
-    return interval(row, 1, scale=100, unit=" %")
 
 
 def points_table(points: Row, asked: tuple[str, ...] | None = None) -> Table:
@@ -163,7 +168,7 @@ def diagnostic_table(operating: Row) -> Iterator[Block]:
             f"{100 * points['images'] / max(points['images'] + points['others'], 1):.3g} %"
         )
     )
-    rows = [[words, interval(now[key], 1, scale=100, unit=" %")] for key, words in
+    rows = [[words, in_percent(now[key])] for key, words in
             DIAGNOSTIC.items() if now.get(key) is not None]  # fmt: skip
     yield Heading(f"As a test for {name}, {at}")
     yield Table(("", "value [95 % interval]"), rows)
