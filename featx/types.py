@@ -41,6 +41,7 @@ __all__ = [
     "Interpolation",
     "Preprocess",
     "ResizeMode",
+    "Row",
     "Seconds",
     "canonical_json",
     "parse_range",
@@ -61,6 +62,8 @@ AUTO_BACKBONE = "auto"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 IntArray: TypeAlias = "NDArray[np.int64]"
 BoolArray: TypeAlias = "NDArray[np.bool_]"
+#: An object of a JSON document, such as a part of ``results.json``.
+Row: TypeAlias = Mapping[str, Any]
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]

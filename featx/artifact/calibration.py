@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from featx.arrays import cast, interpolate, namespace
+from featx.arrays import Array, cast, interpolate, namespace
 from featx.artifact.entry import ModelEntry
 from featx.margins import log_odds, margin_probabilities
 
 __all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
 
-Array = Any  # of NumPy, or a tensor of torch, float64
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

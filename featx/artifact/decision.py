@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from featx.arrays import namespace
+from featx.arrays import Array, namespace
 from featx.artifact.entry import ModelEntry
 
 __all__ = ["Costs", "Cutoff", "Decision"]
-
-Array = Any  # of NumPy, or a tensor of torch
 
 
 class Cutoff(ModelEntry):

@@ -13,8 +13,6 @@ from featx.heads import integers, singles
 
 __all__ = ["Drift", "locate"]
 
-Float = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Drift(ModelArrays):

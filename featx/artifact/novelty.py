@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from featx.artifact.arrays import ModelArrays
 from featx.heads import singles
+from featx.types import FloatArray
 
 __all__ = ["Novelty"]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class Novelty(ModelArrays):
     variances: NDArray[np.float32]
     rest: NDArray[np.float32]
 
-    def scores(self, X: NDArray[Any]) -> Float:
+    def scores(self, X: NDArray[Any]) -> FloatArray:
         """Distance of each embedding, shape (n,), float64.
 
         Parameters
@@ -80,6 +79,6 @@ class Novelty(ModelArrays):
         return bool(len(self.means) and rest > 0 and (self.variances >= rest).all())
 
 
-def _squares(a: Float, b: Float) -> Float:
+def _squares(a: FloatArray, b: FloatArray) -> FloatArray:
     """Squared distance of each row of ``a`` to each of ``b``, shape (len(a), len(b))."""
     return np.asarray((a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T)

@@ -19,6 +19,7 @@ from featx.artifact.decision import Decision
 from featx.artifact.entry import ModelEntry
 from featx.errors import FeatxError
 from featx.stats.groups import read_way
+from featx.types import FloatArray, IntArray
 
 __all__ = [
     "DriftSample",
@@ -29,9 +30,6 @@ __all__ = [
     "Trust",
     "Usual",
 ]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 class PredictionSets(ModelEntry):
@@ -54,7 +52,7 @@ class PredictionSets(ModelEntry):
     thresholds: list[Share]
     method: SetMethod = "lac"
 
-    def sets(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+    def sets(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
         """Which classes are in the set of each image, shape (n, n_classes).
 
         The predicted class always is: a set is never empty, and covers no less for it.
@@ -63,7 +61,7 @@ class PredictionSets(ModelEntry):
         inside[np.arange(len(predicted)), predicted] = True
         return inside
 
-    def abstains(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+    def abstains(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
         """Whose prediction is not to be relied on, shape (n,).
 
         All but those whose predicted class reaches its threshold and is the only one that does.
@@ -72,7 +70,7 @@ class PredictionSets(ModelEntry):
         reached = self._reached(probabilities)
         return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
 
-    def _reached(self, probabilities: Float) -> NDArray[np.bool_]:
+    def _reached(self, probabilities: FloatArray) -> NDArray[np.bool_]:
         """Whose conformity reaches the threshold of its class, shape (n, n_classes)."""
         return conformities(self.method, probabilities) >= np.array(self.thresholds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from featx.console import counted, first_few
@@ -11,6 +11,7 @@ from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Block, Chapter, Paragraph, Points, Table
 from featx.scoring.checks import Check, drift_found, drift_sentence
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = [
     "evaluation_chapters",
@@ -19,7 +20,6 @@ __all__ = [
     "shipped_sentence",
 ]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 5
 PLACES = {

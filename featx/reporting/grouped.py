@@ -14,10 +14,10 @@ from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.scoring.groups import GroupScores
 from featx.scoring.scores import Scores, join_names
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = ["group_blocks", "group_scores_blocks", "group_scores_sentence", "group_sentence"]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 8
 MOST_ROWS = 500

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,10 +21,10 @@ from featx.reporting.summaries.thresholds import (
 )
 from featx.shell import as_argument
 from featx.stats.thresholds import Levels
+from featx.types import Row
 
 __all__ = ["operating_blocks"]
 
-Row = Mapping[str, Any]
 
 MOST_CLASSES = 40  # that have a slider
 MOST_POINTS = 150  # of a curve

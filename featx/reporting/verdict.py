@@ -6,7 +6,6 @@ Every number in them is one of ``results.json``. The first sentence holds the on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -21,11 +20,10 @@ from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
 from featx.reporting.tabular import tabular_sentences
 from featx.stats.metrics import metric_name
-from featx.types import SITES
+from featx.types import SITES, Row
 
 __all__ = ["guess", "hardest", "plain", "run_verdict"]
 
-Row = Mapping[str, Any]
 
 FEW = 20  # images of a class: little is known of it
 FEW_TRAINED = 50

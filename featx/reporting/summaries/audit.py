@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from featx import console
 from featx.auditing.shortcuts import FAMILIES
@@ -13,10 +11,10 @@ from featx.files import printable
 from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Points, Strong, Text
 from featx.reporting.terminal import show
+from featx.types import Row
 
 __all__ = ["audit_verdict", "print_audit"]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 3
 ALIKE = "images that come out alike"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from featx.console import counted
 from featx.files import printable
 from featx.numbers import NOTHING, in_percent, interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
-from featx.types import SITES
+from featx.types import SITES, Row
 
 __all__ = [
     "COLUMNS",
@@ -24,7 +23,6 @@ __all__ = [
     "threshold_sentence",
 ]
 
-Row = Mapping[str, Any]
 
 COLUMNS = ("asked for", "cutoff", "recall, %", "precision, %", "false alarms per 1,000 images")
 SHORT = ("likeliest", "recall=0.7", "recall=0.8", "recall=0.9", "recall=0.95", "recall=0.99")
