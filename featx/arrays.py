@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cast", "interpolate", "namespace", "smallest", "take_along"]
+__all__ = ["Array", "cast", "interpolate", "namespace", "smallest", "take_along"]
 
 Array = Any  # of NumPy, or a tensor of torch
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NOTHING", "bounds", "cell", "interval", "number", "p_value", "percent"]
+__all__ = [
+    "NOTHING",
+    "bounds",
+    "cell",
+    "in_percent",
+    "interval",
+    "number",
+    "p_value",
+    "percent",
+]
 
 #: What stands where there is no number.
 NOTHING = "–"
@@ -80,6 +89,11 @@ def interval(
 def percent(share: float | None, digits: int = 1) -> str:
     """``93.1 %``."""
     return NOTHING if share is None else f"{number(share, digits, scale=100)} %"
+
+
+def in_percent(row: Mapping[str, Any]) -> str:
+    """``93.1 % [91.0, 95.2]``, of a row as `interval` takes it."""
+    return interval(row, 1, scale=100, unit=" %")
 
 
 def p_value(p: float) -> str:

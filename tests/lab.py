@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -70,6 +71,15 @@ class Outcome(NamedTuple):
 
 
 Featx = Callable[..., Outcome]
+
+
+def in_folder(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Featx:
+    """`in_process`, with ``folder`` as the working directory and the cache inside it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FEATX_CACHE", str(folder / "cache"))
+    return in_process(capfd)
 
 
 def in_process(capfd: pytest.CaptureFixture[str]) -> Featx:

@@ -17,8 +17,6 @@ from featx.reporting.contents import Subject
 
 __all__ = ["RunDesk"]
 
-ORDERS = ("sure", "unsure", "name")
-
 
 class RunDesk:
     """The evaluated images of a run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featx.errors import ModelError
 from featx.heads import Field, fields_fault
 
-__all__ = ["decode_arrays", "encode_arrays", "read_arrays"]
+__all__ = ["ModelArrays", "decode_arrays", "encode_arrays", "read_arrays"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -57,3 +57,33 @@ def decode_arrays(
     if fault := fields_fault(arrays, fields, sizes):
         raise ModelError(f"{what} is malformed: {fault}.")
     return arrays
+
+
+class ModelArrays:
+    """Arrays of a model that have a file of their own; a subclass is a dataclass of them."""
+
+    FIELDS: ClassVar[Mapping[str, Field]]
+    WORDS: ClassVar[str]  # what they are, in messages
+
+    def encode(self) -> bytes:
+        """The arrays as safetensors."""
+        return encode_arrays({name: getattr(self, name) for name in self.FIELDS})
+
+    @classmethod
+    def decode(cls, data: bytes, *, source: str, **sizes: int) -> Self:
+        """Read what `encode` gave, of a model with these ``n_features`` or ``n_classes``.
+
+        Raises
+        ------
+        ModelError
+            It is something else, or its arrays do not fit each other or the model.
+        """
+        what = f"{source}: {cls.WORDS}"
+        found = cls(**decode_arrays(data, cls.FIELDS, dict(sizes), what=what))
+        if not found.sound(**sizes):
+            raise ModelError(f"{what} is malformed.")
+        return found
+
+    def sound(self, **sizes: int) -> bool:
+        """Whether arrays of the right shapes fit each other and the model."""
+        return True

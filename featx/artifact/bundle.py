@@ -11,11 +11,8 @@ import numpy as np
 
 from featx import console
 from featx.artifact.archive import ArchiveReader
-from featx.artifact.document import (
-    SAFETENSORS_VERSION,
-    Document,
-    decode,
-)
+from featx.artifact.arrays import ModelArrays
+from featx.artifact.document import SAFETENSORS_VERSION, Document, decode
 from featx.artifact.drift import Drift
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.extractor import ModelExtractor
@@ -24,16 +21,7 @@ from featx.artifact.heads import decode_heads, head_files
 from featx.artifact.model import Model
 from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
-from featx.artifact.saving import (
-    DOCUMENT,
-    DRIFT,
-    NOVELTY,
-    OPERATING,
-    SEEN,
-    SUFFIX,
-    WEIGHTS,
-    check_consistent,
-)
+from featx.artifact.saving import ARRAYS, DOCUMENT, SUFFIX, TRUSTED, WEIGHTS, check_consistent
 from featx.artifact.seen import Seen
 from featx.artifact.tabular import Tabular
 from featx.artifact.versions import compare_versions
@@ -47,6 +35,9 @@ __all__ = ["load_model"]
 CARD = "README.md"  # for people; never read
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33
+KINDS: dict[str, type[ModelArrays]] = {
+    "novelty": Novelty, "drift": Drift, "operating": OperatingCurves, "seen": Seen,
+}  # fmt: skip
 
 
 @console.stage("Loading the model")
@@ -99,14 +90,9 @@ def _needed(document: Document, source: str) -> set[str]:
     needed = head_files(document)
     if document.format_version >= SAFETENSORS_VERSION and set(document.heads) != needed:
         raise ModelError(f"{source}: model.json must describe a head for each file of one.")
-    if document.trust is not None and document.trust.novelty is not None:
-        needed.add(NOVELTY)
-    if document.trust is not None and document.trust.drift is not None:
-        needed.add(DRIFT)
-    if document.trust is not None and document.trust.operating is not None:
-        needed.add(OPERATING)
+    needed |= {ARRAYS[name] for name in TRUSTED if getattr(document.trust, name, None) is not None}
     if document.seen is not None:
-        needed.add(SEEN)
+        needed.add(ARRAYS["seen"])
     for i, extractor in enumerate(document.extractors):
         if extractor.weights not in {None, WEIGHTS.format(i)}:
             raise ModelError(
@@ -200,25 +186,16 @@ def _build(
             versions=document.versions,
         )
         check_consistent(model, source)
-        if NOVELTY in files:
+        n_classes, n_seen = len(model.classes), document.seen or 0
+        for name, kind in KINDS.items():
+            if ARRAYS[name] not in files:
+                continue
             width = model.n_features
-            if isinstance(model.head, EnsembleHead):
+            if name == "novelty" and isinstance(model.head, EnsembleHead):
                 start, stop = model.head.members[0].columns
                 width = stop - start
-            model.novelty = Novelty.decode(files[NOVELTY], n_features=width, source=source)
-        if DRIFT in files:
-            model.drift = Drift.decode(
-                files[DRIFT],
-                n_features=model.n_features,
-                n_classes=len(model.classes),
-                source=source,
-            )
-        if OPERATING in files:
-            model.operating = OperatingCurves.decode(
-                files[OPERATING], n_classes=len(model.classes), source=source
-            )
-        if SEEN in files:
-            model.seen = Seen.decode(files[SEEN], n=document.seen or 0, source=source)
+            sizes = {"n_features": width, "n_classes": n_classes, "n_seen": n_seen}
+            setattr(model, name, kind.decode(files[ARRAYS[name]], source=source, **sizes))
         trial = np.zeros((1, model.n_features), dtype=np.float32)
         cells = None if model.tabular is None else {name: [None] for name in model.tabular.names}
         for method in (model.predict, model.decision_function, model.predict_proba):

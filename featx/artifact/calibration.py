@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from featx.arrays import cast, interpolate, namespace
+from featx.arrays import Array, cast, interpolate, namespace
+from featx.artifact.entry import ModelEntry
 from featx.margins import log_odds, margin_probabilities
 
 __all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
 
-Array = Any  # of NumPy, or a tensor of torch, float64
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Temperature(_Part):
+class Temperature(ModelEntry):
     """Softmax of margins, or of log-probabilities, divided by one number."""
 
     method: Literal["temperature"] = "temperature"
@@ -36,7 +32,7 @@ class Temperature(_Part):
         return margin_probabilities(scores, self.temperature)
 
 
-class Sigmoid(_Part):
+class Sigmoid(ModelEntry):
     """A logistic function for each class against the rest, the results divided by their sum."""
 
     method: Literal["sigmoid"] = "sigmoid"
@@ -53,7 +49,7 @@ class Sigmoid(_Part):
         return _shares(own, possible=xp.isfinite(odds))
 
 
-class Isotonic(_Part):
+class Isotonic(ModelEntry):
     """A rising piecewise linear function for each class against the rest, divided by their sum."""
 
     method: Literal["isotonic"] = "isotonic"

@@ -19,18 +19,18 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import FloatArray
 
 __all__ = ["SetMethod", "conformities"]
 
-Float = NDArray[np.float64]
 SetMethod = Literal["lac", "aps", "raps"]
 
 PENALTY = 0.01  # of raps, for each place below
 FREE_PLACES = 5  # this one; both as in the paper's experiments
 
 
-def conformities(method: SetMethod, probabilities: Float) -> Float:
+def conformities(method: SetMethod, probabilities: FloatArray) -> FloatArray:
     """Conformity of each class, in [0, 1]; the larger the better it goes with the image.
 
     Parameters

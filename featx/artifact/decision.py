@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from featx.arrays import namespace
+from featx.arrays import Array, namespace
+from featx.artifact.entry import ModelEntry
 
 __all__ = ["Costs", "Cutoff", "Decision"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Cutoff(_Part):
+class Cutoff(ModelEntry):
     """One class wherever its probability reaches a cutoff, else the likeliest of the others.
 
     Parameters
@@ -44,7 +39,7 @@ class Cutoff(_Part):
         return xp.where(reached, self.column, others.argmax(axis=1))
 
 
-class Costs(_Part):
+class Costs(ModelEntry):
     """The class whose mistakes are expected to cost least.
 
     Parameters

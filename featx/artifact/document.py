@@ -9,15 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field
 
 from featx.artifact.calibration import Calibration
+from featx.artifact.entry import ModelEntry
 from featx.artifact.tabular import TabularColumn
 from featx.artifact.trust import Trust
 from featx.errors import ModelError, nearest
@@ -52,18 +47,14 @@ OLDEST_VERSION, SAFETENSORS_VERSION = 1, 3
 TABULAR_VERSION = 4
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class FileEntry(_Strict):
+class FileEntry(ModelEntry):
     """One other file of the model."""
 
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class PluginEntry(_Strict):
+class PluginEntry(ModelEntry):
     """The installed package that brought a plug-in which the model cannot do without."""
 
     package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?$")
@@ -75,17 +66,12 @@ class PluginEntry(_Strict):
         return PluginOrigin(self.package, self.version)
 
 
-class _Plugged(_Strict):
+class _Plugged(ModelEntry):
     """What may need a plug-in of another package; the key is absent where featx's own does."""
 
     plugin: PluginEntry | None = None
 
-    @model_serializer(mode="wrap")
-    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = dump(self)
-        if self.plugin is None:
-            del values["plugin"]
-        return values
+    absent = ("plugin",)
 
 
 class ExtractorEntry(_Plugged):
@@ -105,7 +91,7 @@ class HeadEntry(_Plugged):
     parameters: dict[str, bool | int | float | str | None]
 
 
-class MemberEntry(_Strict):
+class MemberEntry(ModelEntry):
     """One member of an ensemble: its heads, the columns it reads, and its calibration."""
 
     heads: int = Field(ge=1, le=MAX_HEADS)
@@ -114,22 +100,17 @@ class MemberEntry(_Strict):
     calibration: Calibration | None
     n_tabular: int = Field(0, ge=0)  # of the model's other columns: all or none
 
-    @model_serializer(mode="wrap")
-    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = dump(self)
-        if not self.n_tabular:
-            del values["n_tabular"]
-        return values
+    absent = ("n_tabular",)
 
 
-class Ensemble(_Strict):
+class Ensemble(ModelEntry):
     """How several heads answer together."""
 
     method: Literal["vote", "stack"]
     members: list[MemberEntry] = Field(min_length=1, max_length=MAX_HEADS)
 
 
-class Document(_Strict):
+class Document(ModelEntry):
     """The keys of ``model.json``; ``docs/models.md`` explains each."""
 
     format: str
@@ -148,17 +129,12 @@ class Document(_Strict):
     versions: dict[str, str]
     files: dict[str, FileEntry]
 
+    absent = ("tabular",)
+
     @property
     def n_tabular(self) -> int:
         """Other columns beside the embedding."""
         return len(self.tabular or ())
-
-    @model_serializer(mode="wrap")
-    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = dump(self)
-        if self.tabular is None:
-            del values["tabular"]
-        return values
 
 
 def plain(value: Any) -> Any:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.arrays import decode_arrays, encode_arrays
-from featx.errors import ModelError
+from featx.artifact.arrays import ModelArrays
 from featx.heads import integers, singles
 
 __all__ = ["Drift", "locate"]
 
-Float = NDArray[np.float64]
-
-FIELDS = {
-    "centre": singles("n_features"),
-    "scale": singles("n_features"),
-    "directions": singles("n_axes", "n_features"),
-    "places": singles("n", "n_places"),
-    "blocks": integers("n"),
-    "predicted": integers("n"),
-    "probabilities": singles("n"),
-}
-
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class Drift(ModelArrays):
     """Axes in the space of the embeddings, and where a sample of the training images lies on them.
 
     The axes were fitted on other training images than those of the sample: to both the sample and
@@ -50,6 +37,17 @@ class Drift:
         That they gave it.
     """
 
+    WORDS = "the reference sample for the drift test"
+    FIELDS: ClassVar = {
+        "centre": singles("n_features"),
+        "scale": singles("n_features"),
+        "directions": singles("n_axes", "n_features"),
+        "places": singles("n", "n_places"),
+        "blocks": integers("n"),
+        "predicted": integers("n"),
+        "probabilities": singles("n"),
+    }
+
     centre: NDArray[np.float32]
     scale: NDArray[np.float32]
     directions: NDArray[np.float32]
@@ -62,31 +60,16 @@ class Drift:
         """Coordinates of embeddings; see `locate`."""
         return locate(X, self.centre, self.scale, self.directions)
 
-    def encode(self) -> bytes:
-        """The arrays as safetensors."""
-        return encode_arrays({name: getattr(self, name) for name in FIELDS})
-
-    @classmethod
-    def decode(cls, data: bytes, *, n_features: int, n_classes: int, source: str) -> Drift:
-        """Read what `encode` gave.
-
-        Raises
-        ------
-        ModelError
-            It is something else, or its arrays do not fit each other or the model.
-        """
-        what = f"{source}: the reference sample for the drift test"
-        drift = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
-        predicted, n_places = drift.predicted, len(drift.directions) + 1
-        if not (
+    def sound(self, **sizes: int) -> bool:
+        """Whether the places are along the axes, and the classes those of the model."""
+        predicted, n_places = self.predicted, len(self.directions) + 1
+        return bool(
             len(predicted)
-            and drift.places.shape[1] == n_places
-            and (drift.scale > 0).all()
+            and self.places.shape[1] == n_places
+            and (self.scale > 0).all()
             and predicted.min() >= 0
-            and predicted.max() < n_classes
-        ):
-            raise ModelError(f"{what} is malformed.")
-        return drift
+            and predicted.max() < sizes["n_classes"]
+        )
 
 
 def locate(

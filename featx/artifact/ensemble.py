@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.arrays import cast, namespace
+from featx.arrays import Array, cast, namespace
 from featx.artifact.calibration import Calibration
 from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns, margin_probabilities
@@ -24,7 +24,6 @@ __all__ = [
     "stack_features",
 ]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 LEAST = 1e-6  # smaller probabilities are taken for this one: no member may outvote all by certainty
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.arrays import decode_arrays, encode_arrays
-from featx.errors import ModelError
+from featx.artifact.arrays import ModelArrays
 from featx.heads import singles
+from featx.types import FloatArray
 
 __all__ = ["Novelty"]
 
-Float = NDArray[np.float64]
-
-FIELDS = {
-    "means": singles("n_known_classes", "n_features"),
-    "components": singles("n_components", "n_features"),
-    "variances": singles("n_components"),
-    "rest": singles(1),
-}
-
 
 @dataclass(frozen=True, eq=False)
-class Novelty:
+class Novelty(ModelArrays):
     """Mahalanobis distance to the nearest class mean, all classes with one covariance.
 
     The covariance has ``n_components`` directions of its own and is the same in all others, so
@@ -49,12 +40,20 @@ class Novelty:
     principal component analysis", JRSS B 61, 1999, for the covariance.
     """
 
+    WORDS = "the data for the out-of-distribution score"
+    FIELDS: ClassVar = {
+        "means": singles("n_known_classes", "n_features"),
+        "components": singles("n_components", "n_features"),
+        "variances": singles("n_components"),
+        "rest": singles(1),
+    }
+
     means: NDArray[np.float32]
     components: NDArray[np.float32]
     variances: NDArray[np.float32]
     rest: NDArray[np.float32]
 
-    def scores(self, X: NDArray[Any]) -> Float:
+    def scores(self, X: NDArray[Any]) -> FloatArray:
         """Distance of each embedding, shape (n,), float64.
 
         Parameters
@@ -74,27 +73,12 @@ class Novelty:
         squares = _squares(X, means) / rest - _squares(X @ axes, means @ axes)
         return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0) / X.shape[1]))
 
-    def encode(self) -> bytes:
-        """The arrays as safetensors."""
-        return encode_arrays({name: getattr(self, name) for name in FIELDS})
-
-    @classmethod
-    def decode(cls, data: bytes, *, n_features: int, source: str) -> Novelty:
-        """Read what `encode` gave.
-
-        Raises
-        ------
-        ModelError
-            It is something else, or its arrays do not fit each other or the embeddings.
-        """
-        what = f"{source}: the data for the out-of-distribution score"
-        novelty = cls(**decode_arrays(data, FIELDS, {"n_features": n_features}, what=what))
-        rest = novelty.rest[0]
-        if not len(novelty.means) or not rest > 0 or (novelty.variances < rest).any():
-            raise ModelError(f"{what} is malformed.")
-        return novelty
+    def sound(self, **sizes: int) -> bool:
+        """Whether no direction varies less than the rest."""
+        rest = self.rest[0]
+        return bool(len(self.means) and rest > 0 and (self.variances >= rest).all())
 
 
-def _squares(a: Float, b: Float) -> Float:
+def _squares(a: FloatArray, b: FloatArray) -> FloatArray:
     """Squared distance of each row of ``a`` to each of ``b``, shape (len(a), len(b))."""
     return np.asarray((a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T)

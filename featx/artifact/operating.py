@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.arrays import decode_arrays, encode_arrays
-from featx.errors import ModelError
+from featx.artifact.arrays import ModelArrays
 from featx.heads import doubles, integers
 from featx.stats.thresholds import Levels
 
@@ -17,17 +16,9 @@ __all__ = ["OperatingCurves"]
 
 MOST_LEVELS = 2000  # of a class: a recall then is exact to half a thousandth
 
-FIELDS = {
-    "column": integers("n"),
-    "cutoff": doubles("n"),
-    "hits": integers("n"),
-    "alarms": integers("n"),
-    "support": integers("n_classes"),
-}
-
 
 @dataclass(frozen=True, eq=False)
-class OperatingCurves:
+class OperatingCurves(ModelArrays):
     """Each class against the rest: what cutoffs decide, on predictions of unseen images.
 
     Parameters
@@ -39,6 +30,15 @@ class OperatingCurves:
     support : ndarray of shape (n_classes,), int64
         Images of each class.
     """
+
+    WORDS = "the sample that cutoffs are chosen on"
+    FIELDS: ClassVar = {
+        "column": integers("n"),
+        "cutoff": doubles("n"),
+        "hits": integers("n"),
+        "alarms": integers("n"),
+        "support": integers("n_classes"),
+    }
 
     column: NDArray[np.int64]
     cutoff: NDArray[np.float64]
@@ -71,26 +71,7 @@ class OperatingCurves:
             int(self.support.sum()) - own,
         )  # fmt: skip
 
-    def encode(self) -> bytes:
-        """The arrays as safetensors."""
-        return encode_arrays({name: getattr(self, name) for name in FIELDS})
-
-    @classmethod
-    def decode(cls, data: bytes, *, n_classes: int, source: str) -> OperatingCurves:
-        """Read what `encode` gave.
-
-        Raises
-        ------
-        ModelError
-            It is something else, or its arrays do not fit each other or the model.
-        """
-        what = f"{source}: the sample that cutoffs are chosen on"
-        curves = cls(**decode_arrays(data, FIELDS, {"n_classes": n_classes}, what=what))
-        if not curves._sound():
-            raise ModelError(f"{what} is malformed.")
-        return curves
-
-    def _sound(self) -> bool:
+    def sound(self, **sizes: int) -> bool:
         """Whether each class's cutoffs fall, and its counts rise to no more than there are."""
         column, n = self.column, len(self.support)
         if (self.support < 0).any() or (len(column) and not 0 <= column.min() <= column.max() < n):

@@ -27,21 +27,19 @@ from featx.artifact.trust import Trust
 from featx.errors import ModelError
 
 __all__ = [
+    "ARRAYS",
     "DOCUMENT",
-    "DRIFT",
-    "NOVELTY",
-    "SEEN",
     "SUFFIX",
+    "TRUSTED",
     "WEIGHTS",
     "check_consistent",
     "save_model",
 ]
 
 DOCUMENT = "model.json"
-NOVELTY = "novelty.safetensors"
-DRIFT = "drift.safetensors"
-SEEN = "seen.safetensors"
-OPERATING = "operating.safetensors"
+#: Parts of a model whose arrays have a file each, named as they are; ``trust`` describes the first.
+TRUSTED = ("novelty", "drift", "operating")
+ARRAYS = {name: f"{name}.safetensors" for name in (*TRUSTED, "seen")}
 WEIGHTS = "backbone-{}.safetensors"  # of a fine-tuned backbone, by its place
 SUFFIX = ".featx"
 
@@ -69,17 +67,12 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, overwrite: bool = 
     files, heads, ensemble = encode_heads(model.head)
     check_consistent(model, "this model")
     trust = model.trust or Trust()
-    for name in ("novelty", "drift", "operating"):
+    for name in TRUSTED:
         if (getattr(trust, name) is None) != (getattr(model, name) is None):
             raise ModelError(f"This model has trust.{name} or its arrays, but not both.")
-    if model.novelty is not None:
-        files[NOVELTY] = model.novelty.encode()
-    if model.drift is not None:
-        files[DRIFT] = model.drift.encode()
-    if model.operating is not None:
-        files[OPERATING] = model.operating.encode()
-    if model.seen:
-        files[SEEN] = model.seen.encode()
+    files |= {
+        file: part.encode() for name, file in ARRAYS.items() if (part := getattr(model, name))
+    }
     for i, extractor in enumerate(model.extractors):
         if extractor.weights is not None:
             files[WEIGHTS.format(i)] = extractor.weights.read_bytes()

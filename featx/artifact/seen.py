@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.artifact.arrays import decode_arrays, encode_arrays
+from featx.artifact.arrays import ModelArrays
 from featx.errors import ModelError
 from featx.heads import Field
 
@@ -17,14 +17,10 @@ __all__ = ["Seen"]
 Digests = NDArray[np.uint8]
 
 DIGEST_BYTES = 16
-FIELDS = {
-    "pixels": Field(("uint8",), ("n_pixels", DIGEST_BYTES)),
-    "files": Field(("uint8",), ("n_files", DIGEST_BYTES)),
-}
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Seen(ModelArrays):
     """A set of digests, one for each different training image.
 
     An image is known by its decoded pixels, or by its file where the hash of its pixels was not at
@@ -38,6 +34,12 @@ class Seen:
     files : ndarray of shape (n_files, 16), uint8
         The first half of the SHA-256 of files, sorted, each once.
     """
+
+    WORDS = "the digests of the training images"
+    FIELDS: ClassVar = {
+        "pixels": Field(("uint8",), ("n_pixels", DIGEST_BYTES)),
+        "files": Field(("uint8",), ("n_files", DIGEST_BYTES)),
+    }
 
     pixels: Digests
     files: Digests
@@ -65,23 +67,13 @@ class Seen:
         """Which of some images are copies of training images, shape (n,); arguments as of `of`."""
         return _among(pixels, self.pixels) | _among(hashes[:, :DIGEST_BYTES], self.files)
 
-    def encode(self) -> bytes:
-        """The arrays as safetensors."""
-        return encode_arrays({name: getattr(self, name) for name in FIELDS})
-
     @classmethod
-    def decode(cls, data: bytes, *, n: int, source: str) -> Seen:
-        """Read what `encode` gave of ``n`` images.
-
-        Raises
-        ------
-        ModelError
-            It is something else, or of another number of images.
-        """
-        what = f"{source}: the digests of the training images"
-        seen = cls(**decode_arrays(data, FIELDS, {}, what=what))
+    def decode(cls, data: bytes, *, source: str, **sizes: int) -> Seen:
+        """Read what `encode` gave of ``n_seen`` images."""
+        seen, n = super().decode(data, source=source), sizes["n_seen"]
         if len(seen) != n:
-            raise ModelError(f"{what} are {len(seen)}, but model.json says {n}.")
+            words = f"{source}: {cls.WORDS}"
+            raise ModelError(f"{words} are {len(seen)}, but model.json says {n}.")
         return seen
 
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from featx.artifact.entry import ModelEntry
 from featx.console import counted, first_few
 from featx.data.cells import cell_text, read_number
 from featx.errors import UsageError
@@ -29,14 +30,12 @@ MOST_NAMED = 5
 UNKNOWN = -1.0  # the code of a category that the training images do not have
 
 
-class TabularColumn(BaseModel):
+class TabularColumn(ModelEntry):
     """One column: a number, or a category.
 
     ``categories`` are those of the training images, in the order of their codes; ``low`` and
     ``high`` the smallest and largest number among them, None where none was known.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = Field(min_length=1)
     kind: Literal["number", "category"]

@@ -11,19 +11,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field
 
 from featx.artifact.calibration import Calibration, Positive, Share
 from featx.artifact.conformity import SetMethod, conformities
 from featx.artifact.decision import Decision
+from featx.artifact.entry import ModelEntry
 from featx.errors import FeatxError
 from featx.stats.groups import read_way
+from featx.types import FloatArray, IntArray
 
 __all__ = [
     "DriftSample",
@@ -35,15 +31,8 @@ __all__ = [
     "Usual",
 ]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PredictionSets(_Part):
+class PredictionSets(ModelEntry):
     """Conformal prediction sets (`featx.stats.conformal` fits them).
 
     Parameters
@@ -63,7 +52,7 @@ class PredictionSets(_Part):
     thresholds: list[Share]
     method: SetMethod = "lac"
 
-    def sets(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+    def sets(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
         """Which classes are in the set of each image, shape (n, n_classes).
 
         The predicted class always is: a set is never empty, and covers no less for it.
@@ -72,7 +61,7 @@ class PredictionSets(_Part):
         inside[np.arange(len(predicted)), predicted] = True
         return inside
 
-    def abstains(self, probabilities: Float, predicted: Int) -> NDArray[np.bool_]:
+    def abstains(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
         """Whose prediction is not to be relied on, shape (n,).
 
         All but those whose predicted class reaches its threshold and is the only one that does.
@@ -81,12 +70,12 @@ class PredictionSets(_Part):
         reached = self._reached(probabilities)
         return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
 
-    def _reached(self, probabilities: Float) -> NDArray[np.bool_]:
+    def _reached(self, probabilities: FloatArray) -> NDArray[np.bool_]:
         """Whose conformity reaches the threshold of its class, shape (n, n_classes)."""
         return conformities(self.method, probabilities) >= np.array(self.thresholds)
 
 
-class NoveltyLimit(_Part):
+class NoveltyLimit(ModelEntry):
     """Above which out-of-distribution score an image is flagged.
 
     Parameters
@@ -103,7 +92,7 @@ class NoveltyLimit(_Part):
     limit: Positive
 
 
-class DriftSample(_Part):
+class DriftSample(ModelEntry):
     """Which training images new ones are held against (`featx.artifact.drift` has the arrays).
 
     Parameters
@@ -118,7 +107,7 @@ class DriftSample(_Part):
     grouped: bool
 
 
-class Usual(_Part):
+class Usual(ModelEntry):
     """How often training images were abstained from and flagged while they were held out.
 
     New images are held against these rates: see `featx.scoring.checks`.
@@ -136,7 +125,7 @@ class Usual(_Part):
     ood: Share
 
 
-class OperatingSample(_Part):
+class OperatingSample(ModelEntry):
     """What cutoffs are chosen on (`featx.artifact.operating` has the arrays).
 
     Parameters
@@ -151,7 +140,7 @@ class OperatingSample(_Part):
     predicted: Literal["out of fold", "validation"] = "out of fold"
 
 
-class GroupAnswers(_Part):
+class GroupAnswers(ModelEntry):
     """One answer for the images of a group, such as a patient (`featx.stats.groups`).
 
     Parameters
@@ -169,7 +158,7 @@ class GroupAnswers(_Part):
     sets: dict[str, PredictionSets]
 
 
-class Trust(_Part):
+class Trust(ModelEntry):
     """What a model says of its own answers; each part may be missing."""
 
     calibration: Calibration | None = None
@@ -181,13 +170,7 @@ class Trust(_Part):
     operating: OperatingSample | None = None
     groups: GroupAnswers | None = None
 
-    @model_serializer(mode="wrap")
-    def _brief(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without groups as earlier versions, which do not know the key, read it."""
-        values: dict[str, Any] = dump(self)
-        if self.groups is None:
-            del values["groups"]
-        return values
+    absent = ("groups",)
 
     @property
     def reorders(self) -> bool:

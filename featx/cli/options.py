@@ -15,46 +15,10 @@ from pydantic.fields import FieldInfo
 from featx.cli._layout import argument, option
 from featx.cli._names import HEADING_OF, SECTION_HEADING
 from featx.cli._values import Closed, Count, Fraction, Named, YamlValue
-from featx.config import (
-    AuditConfig,
-    CompareConfig,
-    CountConfig,
-    DatasetConfig,
-    EvaluateConfig,
-    ExportConfig,
-    ExtractConfig,
-    FinetuneConfig,
-    FitConfig,
-    LabelConfig,
-    NextConfig,
-    OpenConfig,
-    RaceConfig,
-    ReportConfig,
-    ScoreConfig,
-    SimilarConfig,
-    parse_config,
-)
+from featx.config import DatasetConfig, parse_config
 
 __all__ = ["as_json", "config_options", "strict"]
 
-_KEYWORD: dict[type[BaseModel], str] = {
-    AuditConfig: "audit",
-    CompareConfig: "compare",
-    CountConfig: "count",
-    DatasetConfig: "data",
-    EvaluateConfig: "evaluate",
-    ExportConfig: "export",
-    ExtractConfig: "extract",
-    FitConfig: "fit",
-    FinetuneConfig: "finetune",
-    LabelConfig: "label",
-    NextConfig: "next",
-    OpenConfig: "open",
-    RaceConfig: "race",
-    ReportConfig: "report",
-    ScoreConfig: "score",
-    SimilarConfig: "similar",
-}
 _SHORT = {"output": "-o", "jobs": "-j", "n": "-n", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 
@@ -70,10 +34,11 @@ def config_options(
     """Give a command one flag per field of ``model`` and pass it the validated section.
 
     The section arrives as keyword ``data``, ``extract``, ``fit``, ``finetune``, ``evaluate``,
-    ``score``, ``compare`` and so on: that of ``_KEYWORD``. A required field
-    becomes a positional argument. A flag left out keeps the configuration's own default. A field
-    that several sections of one command have is one flag, given to each of them.
+    ``score``, ``compare`` and so on: as in a configuration file. A required field becomes a
+    positional argument. A flag left out keeps the configuration's own default. A field that
+    several sections of one command have is one flag, given to each of them.
     """
+    section = "data" if model is DatasetConfig else model.__name__.removesuffix("Config").lower()
     fields = {k: f for k, f in model.model_fields.items() if k not in leave_out}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,13 +49,13 @@ def config_options(
             values = {k: given[k] if k in below else given.pop(k) for k in fields}
             values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
             values = {k: v for k, v in values.items() if v is not None and v != []}
-            section = parse_config(model, values, source="command line")
-            return function(**{_KEYWORD[model]: section}, **given)
+            parsed = parse_config(model, values, source="command line")
+            return function(**{section: parsed}, **given)
 
         decorated: Callable[..., Any] = command
         for name, field in reversed(fields.items()):
             if name not in below:
-                decorated = _option(name, field, _KEYWORD[model])(decorated)
+                decorated = _option(name, field, section)(decorated)
         return decorated
 
     return decorate

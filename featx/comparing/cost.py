@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featx.runs import Run
-from featx.runs.extracted import ExtractionReport
+from featx.types import ExtractionReport
 
 __all__ = ["describe_costs", "lower_is_better", "pareto_front"]
 

@@ -15,10 +15,9 @@ from featx.stats.bootstrap import training_stretch
 from featx.stats.comparison import PairedTest, corrected_paired_test, holm, paired_bootstrap
 from featx.stats.intervals import Resampled, metric_values, resample_metrics
 from featx.stats.paired import paired_accuracy
+from featx.types import FloatArray
 
 __all__ = ["Measured", "adjust", "describe_difference", "measure"]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Measured:
 
     predictions: Predictions
     resampled: Resampled
-    by_fold: dict[str, Float]
+    by_fold: dict[str, FloatArray]
 
 
 def measure(paired: Paired, predictions: Predictions, *, seed: int) -> Measured:
@@ -51,7 +50,7 @@ def measure(paired: Paired, predictions: Predictions, *, seed: int) -> Measured:
     return Measured(predictions, resampled, _by_fold(predictions) if paired.n_folds else {})
 
 
-def _by_fold(predictions: Predictions) -> dict[str, Float]:
+def _by_fold(predictions: Predictions) -> dict[str, FloatArray]:
     cells = np.unique(np.stack([predictions.repeat, predictions.fold], axis=1), axis=0)
     each = []
     for repeat, fold in cells:

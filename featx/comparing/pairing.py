@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.comparing.evaluations import alike
 from featx.console import counted
@@ -14,10 +13,10 @@ from featx.data.splits import link_components
 from featx.errors import ComparisonError
 from featx.files import printable
 from featx.runs import LEVELS, Predictions, Run
+from featx.types import IntArray
 
 __all__ = ["Paired", "pair_runs"]
 
-Int = NDArray[np.int64]
 
 MOST_NAMED = 5
 
@@ -44,7 +43,7 @@ class Paired:
     level: str
     classes: list[str]
     predictions: list[Predictions]
-    units: Int
+    units: IntArray
     unit: str
     notes: list[str]
 
@@ -252,7 +251,9 @@ def _torn(units: Predictions, folds: Predictions) -> int:
     return len(np.unique(of_unit[1, n_folds > 1]))
 
 
-def _units(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tuple[Int, str, list[str]]:
+def _units(
+    runs: Sequence[Run], predictions: Sequence[Predictions]
+) -> tuple[IntArray, str, list[str]]:
     """What any of the runs keeps together, its name, and what is not known of it."""
     notes = []
     number: dict[str, int] = {}

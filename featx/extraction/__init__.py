@@ -5,7 +5,6 @@ from featx.extraction.pipeline import run_extractors
 from featx.extraction.result import (
     Extraction,
     Failure,
-    Report,
     copies_of,
     require_all,
     require_any,
@@ -15,7 +14,6 @@ __all__ = [
     "Extraction",
     "Extractor",
     "Failure",
-    "Report",
     "copies_of",
     "require_all",
     "require_any",

@@ -12,11 +12,12 @@ from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, ExtractConfig
 from featx.data.manifest import Manifest
 from featx.errors import UsageError
-from featx.extraction import Extraction, Extractor, Report, run_extractors
+from featx.extraction import Extraction, Extractor, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import check_cache
 from featx.files import printable
+from featx.types import ExtractionReport
 
 __all__ = ["extract_manifest", "extract_with_model", "tell_failures", "tell_report"]
 
@@ -78,7 +79,7 @@ def extract_manifest(
     return found
 
 
-def tell_report(report: Report) -> None:
+def tell_report(report: ExtractionReport) -> None:
     """How many images were cached and computed, and how long it took; under ``-v`` where."""
     first, *more = report.sentences()
     console.log(first)

@@ -18,10 +18,10 @@ from featx.data.manifest import Manifest, Row
 from featx.data.splits import hash_codes
 from featx.errors import ModelError, UsageError
 from featx.extraction.overlay import OverlayStore
-from featx.extraction.result import Extraction, Report
+from featx.extraction.result import Extraction
 from featx.extraction.views import ViewPlan
 from featx.files import printable
-from featx.types import ARRAYS, BackboneRequest, ExtractorSpec, Failure
+from featx.types import ARRAYS, BackboneRequest, ExtractionReport, ExtractorSpec, Failure
 
 __all__ = [
     "arrays_for",
@@ -70,7 +70,7 @@ def given_extraction(arrays: Arrays) -> Extraction:
             Failure(arrays.ids[i], "", None, "it holds NaN or infinity")
             for i in np.flatnonzero(~ok)
         ],
-        report=Report(images=len(arrays), quarantined=int((~ok).sum())),
+        report=ExtractionReport(images=len(arrays), quarantined=int((~ok).sum())),
         store=store,
         plan=ViewPlan(named_augmentation("medium", upright=True), 0, np.zeros(len(arrays), bool)),
         hashed="files" if of_files else "rows",

@@ -23,14 +23,14 @@ from featx.data.valuerange import narrow_range
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
-from featx.extraction.result import Extraction, Failure, Report
+from featx.extraction.result import Extraction, Failure
 from featx.extraction.spread import SpreadWorkers, Written
 from featx.extraction.views import ViewPlan, plan_views
 from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
-from featx.types import FULL_RANGE
+from featx.types import FULL_RANGE, ExtractionReport
 
 __all__ = ["run_extractors"]
 
@@ -87,7 +87,7 @@ class _Run:
         self.views = views
         self.config = config
         self.dry_run = dry_run
-        self.report = Report(images=len(manifest))
+        self.report = ExtractionReport(images=len(manifest))
         self.hashes = np.zeros((len(manifest), 32), np.uint8)
         self.reasons: dict[int, str] = {}
         self.reason_of_content: dict[bytes, str] = {}
@@ -223,7 +223,7 @@ class _Run:
 class _Shards:
     """One extractor's embeddings on their way into the store."""
 
-    def __init__(self, extractor: Extractor, report: Report) -> None:
+    def __init__(self, extractor: Extractor, report: ExtractionReport) -> None:
         self.extractor = extractor
         self.report = report
         self.done: list[Computed] = []

@@ -1,4 +1,4 @@
-"""What an extraction hands back: aligned rows, failures by name, and where the time went."""
+"""What an extraction hands back: aligned rows, and failures by name."""
 
 from __future__ import annotations
 
@@ -16,64 +16,9 @@ from featx.errors import DatasetError, QuarantinedError
 from featx.extraction.overlay import OverlayStore
 from featx.extraction.views import ViewPlan
 from featx.files import printable
-from featx.types import ExtractorSpec, Failure
+from featx.types import ExtractionReport, ExtractorSpec, Failure
 
-__all__ = ["Extraction", "Failure", "Report", "copies_of", "require_all", "require_any"]
-
-
-@dataclass
-class Report:
-    """Counts and times of one extraction.
-
-    ``read_s`` and ``decode_s`` are summed over the decoding threads, ``forward_s`` and
-    ``commit_s`` over the forward and the committing thread; they overlap, so their sum exceeds
-    ``elapsed_s`` where the machine was used well. ``setup_s`` is loading the backbone. ``narrow``
-    is a sentence where 16-bit files that were decoded use a small part of their range only.
-    """
-
-    images: int = 0
-    cached: int = 0
-    computed: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    views: int = 0
-    views_computed: int = 0
-    size_bytes: int = 0
-    setup_s: float = 0.0
-    read_s: float = 0.0
-    decode_s: float = 0.0
-    forward_s: float = 0.0
-    commit_s: float = 0.0
-    elapsed_s: float = 0.0
-    narrow: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The report as a JSON document."""
-        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
-
-    def sentences(self) -> list[str]:
-        """The report in words: what was done and how long it took, then where the time went."""
-        computed = self.computed + self.views_computed
-        rate = (computed / self.elapsed_s) if self.elapsed_s > 0 else 0.0
-        unit = "embeddings" if self.views else "images"
-        lines = [
-            f"{self.images:,} images: {self.cached:,} cached, {self.computed:,} computed, "
-            f"{self.quarantined:,} quarantined"
-            + (f", {self.duplicates:,} equal files computed once" if self.duplicates else "")
-        ]
-        if self.views:
-            lines[0] += f"; {self.views:,} augmented views: {self.views_computed:,} computed"
-        lines[0] += f"; {self.elapsed_s:.1f} s"
-        if computed:
-            lines[0] += f" ({rate:,.0f} {unit}/s)"
-            lines.append(
-                f"Thread time: "
-                f"read {self.read_s:.1f}, decode {self.decode_s:.1f}, "
-                f"forward {self.forward_s:.1f}, commit {self.commit_s:.1f}; "
-                f"loading the backbone {self.setup_s:.1f} s."
-            )
-        lines[0] += "."
-        return lines
+__all__ = ["Extraction", "Failure", "copies_of", "require_all", "require_any"]
 
 
 @dataclass
@@ -106,7 +51,7 @@ class Extraction:
     hashes: np.ndarray
     ok: np.ndarray
     failures: list[Failure]
-    report: Report
+    report: ExtractionReport
     store: OverlayStore = field(repr=False)
     plan: ViewPlan = field(repr=False)
     hashed: Literal["files", "rows"] = "files"

@@ -26,7 +26,6 @@ def used_by(
     section: FitConfig | FinetuneConfig | None = None,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    run: str | os.PathLike[str] | None = None,
 ) -> list[Used]:
     """Everything that these settings name and a command reads, for `featx.outputs.claimed`."""
     found: list[tuple[str, str | os.PathLike[str] | None]] = []
@@ -43,7 +42,6 @@ def used_by(
         found.append(("the run of --from", section.from_run))
     if not isinstance(model, Model):
         found.append(("the model", model))
-    found.append(("the run", run))
     images = [] if data is None else [_images(data, extract)]
     cached = [] if extract is None else _cached(cache_folder(extract.cache))
     return [*images, *cached, *(Used(what, path) for what, path in found if path)]

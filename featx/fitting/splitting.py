@@ -16,7 +16,7 @@ from featx.fitting.data import FitData, Part
 from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import BoolArray, IntArray
 
-__all__ = ["hold_out_part", "split_data", "too_few_apart"]
+__all__ = ["hold_out_part", "joined_note", "split_data", "too_few_apart"]
 
 
 def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
@@ -115,14 +115,17 @@ def too_few_apart(y: IntArray, classes: list[str]) -> FitError:
     )
 
 
+def joined_note(n: int) -> str:
+    """What becomes of the ``n`` images of a validation split."""
+    return (
+        f"The validation split ({counted(n, 'image')}) was joined to the training split: the "
+        "search cross-validates on both."
+    )
+
+
 def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
     """How the given splits were read."""
-    notes = []
-    if (splits == "val").any():
-        notes.append(
-            f"The validation split ({counted(int((splits == 'val').sum()), 'image')}) was "
-            "joined to the training split: the search cross-validates on both."
-        )
+    notes = [joined_note(int((splits == "val").sum()))] if (splits == "val").any() else []
     unknown = ~np.isin(splits, ["train", "val", "test"])
     if unknown.any():
         notes.append(

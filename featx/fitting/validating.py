@@ -14,6 +14,7 @@ from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import choose
+from featx.fitting.splitting import joined_note
 from featx.types import BoolArray
 
 __all__ = ["choose_on_validation"]
@@ -42,7 +43,7 @@ def choose_on_validation(
         What evaluates the result; nested searches would need a choice of their own.
     config : FitConfig
     notes : list of str
-        A sentence is added.
+        What was chosen is added, in place of the note that the two splits were joined.
 
     Returns
     -------
@@ -68,6 +69,8 @@ def choose_on_validation(
     n = len(plan_grids(config)["logreg"])
     params = dict(best.params)
     grid = {"logreg": {name: [value] for name, value in params.items()}}
+    joined = joined_note(int((np.asarray(data.splits) == "val").sum()))
+    notes[:] = [note for note in notes if note != joined]
     notes.append(
         f"C = {params['C']:.3g} was chosen among {n} values on the validation split "
         f"({counted(int(held.sum()), 'image')}, {config.scoring.replace('_', ' ')} "

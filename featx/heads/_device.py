@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOST", "Device", "find_device"]
+from featx.arrays import Array
 
-Array = Any  # of NumPy, or a tensor of torch
+__all__ = ["HOST", "Device", "find_device"]
 
 
 @dataclass(frozen=True)

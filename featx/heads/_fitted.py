@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.arrays import namespace
+from featx.arrays import Array, namespace
 from featx.errors import ModelError
 from featx.heads._form import Form
 from featx.heads._registry import HEADS
@@ -18,7 +18,6 @@ from featx.heads._steps import Steps
 
 __all__ = ["FittedHead", "freeze"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
 

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from featx.arrays import Array
+
 __all__ = ["Field", "Form", "doubles", "fields_fault", "floats", "integers", "singles"]
 
-Array = Any  # of NumPy, or a tensor of torch
 Planes = tuple[Array, Array]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from featx.arrays import cast, namespace
+from featx.arrays import Array, cast, namespace
 from featx.heads._form import Form, floats
 from featx.heads._rules import truth
 
 __all__ = ["LOGITS", "LOG_ODDS", "PROTOTYPES", "unit_rows"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 PLANES = {"coef": floats("n_outputs", "n_features"), "intercept": floats("n_outputs")}
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.arrays import Array
 from featx.heads._device import HOST, Device
 from featx.heads._lbfgs import descend
 from featx.heads._problems import Problems
@@ -32,7 +33,6 @@ from featx.heads._scaling import Scaling
 
 __all__ = ["Axes", "solve_path"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from featx.arrays import cast, namespace
+from featx.arrays import Array, cast, namespace
 from featx.heads._form import Field, Form, singles
 from featx.heads._rules import among, whole
 from featx.margins import margin_probabilities
 
 __all__ = ["ACTIVATIONS", "NETWORK"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 MAX_LAYERS, MAX_UNITS = 64, 1 << 20
 

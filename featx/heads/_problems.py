@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.arrays import Array
 from featx.heads._device import HOST, Device
 
 __all__ = ["Problems"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it

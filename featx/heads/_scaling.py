@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.arrays import Array
 from featx.heads._device import Device
 from featx.heads._problems import Problems
 
 __all__ = ["Scaling"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 # Of the curvature along an axis: a half would be right if none curved together. This and what a
 # Hessian may cost were chosen by counting gradients on photographs of clothing at 1e-6.

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from featx.arrays import cast, namespace
+from featx.arrays import Array, cast, namespace
 from featx.errors import ModelError
 from featx.heads._columns import VALUE, columns_fault, encode_columns
 from featx.heads._form import doubles, fields_fault, floats, integers
 
 __all__ = ["Steps", "column_encoder"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 FLOATS = (np.float32, np.float64, np.float16)  # what scikit-learn standardises as it is
 COLUMNS = {

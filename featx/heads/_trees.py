@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from featx.arrays import cast, namespace, take_along
+from featx.arrays import Array, cast, namespace, take_along
 from featx.heads._form import Form, doubles, integers
 from featx.margins import margin_probabilities
 
 __all__ = ["MAX_DEPTH", "TREES", "scores"]
 
-Array = Any  # of NumPy, or a tensor of torch
 
 MAX_DEPTH = 255  # levels below a root
 

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from featx.arrays import cast, namespace
+from featx.arrays import Array, cast, namespace
 from featx.heads._form import Form, doubles, integers
 from featx.heads._rules import number
 
 __all__ = ["VECTORS", "votes"]
-
-Array = Any  # of NumPy, or a tensor of torch
 
 
 def _margins(X: Array, a: Any) -> Array:

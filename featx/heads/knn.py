@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.arrays import cast, namespace, smallest
+from featx.arrays import Array, cast, namespace, smallest
 from featx.heads._form import Form, floats, integers
 from featx.heads._head import Head, Params, Scored, Training
 from featx.heads._rules import whole
 from featx.heads._space import Integer
-
-Array = Any  # of NumPy, or a tensor of torch
 
 
 def _votes(distances: Array, labels: Array, n_classes: int) -> Array:

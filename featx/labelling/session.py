@@ -237,13 +237,6 @@ class LabellingSession:
         """Note that images do not belong to the data set."""
         self._decide(ids, "exclude")
 
-    def add_class(self, name: str) -> None:
-        """Name a class before any image has it."""
-        if not name.strip():
-            raise UsageError("The name of a class is empty.", hint="Give it a name.")
-        with self._guard:
-            self._steps.append(self.log.append([LabelEvent("", "class", name)]))
-
     def undo(self) -> list[str]:
         """Take back the last step of this session; the ids of its images, none at the start."""
         with self._guard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,10 @@ from featx.reporting.blocks import Block, Figure, Heading, Paragraph, Table
 from featx.reporting.ink import Ink
 from featx.stats.metrics import metric_name
 from featx.stats.subsets import FEW
+from featx.types import Row
 
 __all__ = ["BY_FIGURE", "by_blocks", "by_figures", "by_sentences", "compared_by_blocks"]
 
-Row = Mapping[str, Any]
 
 BY_FIGURE = "by_"  # before the names of its figures
 LONGEST = 24  # letters of a name in a figure

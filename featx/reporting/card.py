@@ -23,7 +23,7 @@ from featx.reporting.summaries.thresholds import (
     diagnostic_table,
     evaluated_words,
     short_points,
-    threshold_sentence,
+    threshold_blocks,
 )
 from featx.reporting.summaries.trust import novelty_sentence, sets_sentence
 from featx.reporting.tables import (
@@ -339,15 +339,11 @@ def _operating(model: Carded) -> Iterator[Block]:
     operating = model.results.get("operating")
     if operating is None:
         return
-    in_force = operating.get("in_force")
-    if in_force is not None:
-        yield Paragraph(f"{threshold_sentence(in_force)}.")
-        if in_force.get("warning"):
-            yield Paragraph(f"{in_force['warning']}.")
+    yield from threshold_blocks(operating)
     costs = list(short_points(operating))
     yield from costs
     yield from diagnostic_table(operating)
-    if in_force is not None or costs:
+    if costs or operating.get("in_force") is not None:
         yield Paragraph(evaluated_words(operating))
 
 

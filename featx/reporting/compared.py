@@ -12,10 +12,10 @@ from featx.files import printable
 from featx.numbers import interval, number
 from featx.reporting.blocks import Strong, Text
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = ["comparison_verdict", "evaluated"]
 
-Row = Mapping[str, Any]
 
 MOST_VERDICTS = 2
 

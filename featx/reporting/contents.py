@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.types import ARRAYS
+from featx.types import ARRAYS, FloatArray, IntArray
 
 __all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject", "standardised"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Embedded:
 
     ids: list[str]
     paths: list[str]
-    y: Int
+    y: IntArray
     tested: NDArray[np.bool_]
     X: NDArray[np.float32]
 
@@ -61,7 +58,7 @@ class Heat:
         Left, top, right and bottom of what the backbone sees, as shares of the image.
     """
 
-    values: Float
+    values: FloatArray
     box: tuple[float, float, float, float]
 
 
@@ -141,11 +138,11 @@ class Subject(Finished):
 
     judged_on: str
     ids: list[str]
-    repeat: Int
-    fold: Int
-    y: Int
-    y_pred: Int
-    proba: Float
+    repeat: IntArray
+    fold: IntArray
+    y: IntArray
+    y_pred: IntArray
+    proba: FloatArray
     failures: Sequence[Mapping[str, str]]
     training: Sequence[Mapping[str, str]]
     embedded: Embedded | None

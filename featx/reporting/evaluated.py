@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval
+from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Block, Chapter, Paragraph, Points, Table
 from featx.scoring.checks import Check, drift_found, drift_sentence
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = [
     "evaluation_chapters",
@@ -19,7 +20,6 @@ __all__ = [
     "shipped_sentence",
 ]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 5
 PLACES = {
@@ -70,7 +70,7 @@ def shipped_sentence(results: Row) -> str | None:
         (results.get("operating") or {}).get("in_force"), evaluation.get("shipped_decision")
     ))  # fmt: skip
     if here and shipped and None not in (here["value"], shipped["value"]):
-        return f"On the training images, out of fold, that recall is {_percent(shipped)}."
+        return f"On the training images, out of fold, that recall is {in_percent(shipped)}."
     against = evaluation["against_shipped"]
     scoring = results["scoring"].removeprefix("neg_")
     name = next((n for n in (scoring, "balanced_accuracy", "accuracy") if n in against), None)
@@ -198,7 +198,3 @@ def _classes(evaluation: Row) -> Iterator[str]:
 
 def _named(names: Any) -> str:
     return first_few([repr(printable(name)) for name in names], MOST_NAMED)
-
-
-def _percent(row: Row) -> str:
-    return interval(row, 1, scale=100, unit=" %")

@@ -9,15 +9,15 @@ import numpy as np
 
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import NOTHING, interval, percent
+from featx.numbers import NOTHING, in_percent, interval, percent
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.scoring.groups import GroupScores
 from featx.scoring.scores import Scores, join_names
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = ["group_blocks", "group_scores_blocks", "group_scores_sentence", "group_sentence"]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 8
 MOST_ROWS = 500
@@ -55,7 +55,7 @@ def _sets(found: Row) -> str:
     sets = found.get("prediction_sets")
     if not sets:
         return ""
-    covered, meant = interval(sets["covered"], 1, scale=100, unit=" %"), 100 * sets["coverage"]
+    covered, meant = in_percent(sets["covered"]), 100 * sets["coverage"]
     return f"; {meant:g} % prediction sets hold the true class of {covered} of the groups"
 
 

@@ -14,6 +14,7 @@ from featx.reporting.blocks import Block, Map, Mark, Paragraph, Table
 from featx.reporting.contents import Embedded, Subject, standardised
 from featx.reporting.ink import HUES
 from featx.reporting.pictures import small_pictures, sprite_sheet
+from featx.types import FloatArray
 
 __all__ = ["MapLayout", "lay_out", "layout_table", "map_blocks"]
 
@@ -27,8 +28,6 @@ SIDE = 1000  # of a map, in its own units
 EDGE = 24
 N_SHAPES = 6
 MOST_COLOURED = len(HUES) * N_SHAPES
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class MapLayout:
     """
 
     rows: NDArray[np.int64]
-    pca: Float
+    pca: FloatArray
     explained: float
-    tsne: Float
+    tsne: FloatArray
 
 
 @console.stage("Laying out the map")
@@ -167,7 +166,7 @@ def _predicted(subject: Subject) -> dict[str, str]:
 def _marks(
     subject: Subject,
     layout: MapLayout,
-    places: Float,
+    places: FloatArray,
     looks: Mapping[int, int],
     wrong: frozenset[str],
 ) -> list[Mark]:

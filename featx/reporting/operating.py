@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from featx.console import counted
 from featx.files import printable
-from featx.numbers import interval
+from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Block, Paragraph, SliderClass, SliderPoint, Sliders
 from featx.reporting.contents import Subject
 from featx.reporting.summaries.thresholds import (
@@ -18,14 +17,14 @@ from featx.reporting.summaries.thresholds import (
     diagnostic_table,
     evaluated_words,
     points_table,
-    threshold_sentence,
+    threshold_blocks,
 )
 from featx.shell import as_argument
 from featx.stats.thresholds import Levels
+from featx.types import Row
 
 __all__ = ["operating_blocks"]
 
-Row = Mapping[str, Any]
 
 MOST_CLASSES = 40  # that have a slider
 MOST_POINTS = 150  # of a curve
@@ -36,12 +35,8 @@ def operating_blocks(subject: Subject) -> Iterator[Block]:
     operating = subject.results.get("operating")
     if operating is None:
         return
-    in_force = operating.get("in_force")
-    if in_force is not None:
-        yield Paragraph(f"{threshold_sentence(in_force)}.")
-        if in_force.get("warning"):
-            yield Paragraph(f"{in_force['warning']}.")
-    else:
+    yield from threshold_blocks(operating)
+    if operating.get("in_force") is None:
         yield Paragraph("No threshold is in force: the likeliest class is predicted.")
     names = _order(subject, operating)
     if not names:
@@ -108,7 +103,7 @@ def _slider(subject: Subject, operating: Row, name: str) -> SliderClass:
 def _stop(name: str, row: Row, cells: Sequence[str]) -> SliderPoint:
     asked, shown = row["asked"], printable(name)
     passed = row["specificity"]["value"] if row.get("specificity") else None
-    recall, precision = (interval(row[k], 1, scale=100, unit=" %") for k in ("recall", "precision"))
+    recall, precision = (in_percent(row[k]) for k in ("recall", "precision"))
     words = (
         f"{asked_words(asked).capitalize()}: {recall} of the {shown} images are found, with "
         f"{interval(row['false_alarms'], 1)} false alarms per 1,000 images; {precision} of those "

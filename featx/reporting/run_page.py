@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.console import counted
-from featx.numbers import interval, percent
+from featx.numbers import in_percent, interval, percent
 from featx.reporting.blocks import (
     Bar,
     Block,
@@ -135,7 +135,7 @@ def _headline(results: Mapping[str, Any]) -> tuple[str, str]:
             results["estimate"]["metrics"][name]
         )
     name = str(threshold["asked"]).rpartition(":")[0]
-    value = interval(threshold["recall"], 1, scale=100, unit=" %")
+    value = in_percent(threshold["recall"])
     return f"recall of {name} [95 % interval]", value
 
 

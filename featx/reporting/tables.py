@@ -14,6 +14,7 @@ from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.reporting.contents import Subject
 from featx.reporting.grouped import group_blocks
 from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
+from featx.types import Row
 
 __all__ = [
     "calibration_sentence",
@@ -31,7 +32,6 @@ __all__ = [
     "setting",
 ]
 
-Row = Mapping[str, Any]
 
 READ = " (the number to read)"
 ON_AVERAGE = "too high on average"  # of numbers that chose something, which one need not be

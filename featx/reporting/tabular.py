@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from featx.console import counted, first_few
 from featx.files import printable
@@ -11,10 +10,10 @@ from featx.numbers import interval, number, p_value
 from featx.reporting.blocks import Block, Paragraph, Points, Table
 from featx.runs.tabular import gain_sentence
 from featx.stats.metrics import metric_name
+from featx.types import Row
 
 __all__ = ["card_sentences", "needed_table", "tabular_blocks", "tabular_sentences"]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 8  # categories of a column
 

@@ -6,13 +6,12 @@ Every number in them is one of ``results.json``. The first sentence holds the on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval, number
+from featx.numbers import in_percent, interval, number
 from featx.reporting.blocks import Strong, Text
 from featx.reporting.by import by_sentences
 from featx.reporting.evaluated import evaluation_doubts, evaluation_next, shipped_sentence
@@ -21,11 +20,10 @@ from featx.reporting.summaries.thresholds import cutoff_text
 from featx.reporting.tables import headline_metric, in_force
 from featx.reporting.tabular import tabular_sentences
 from featx.stats.metrics import metric_name
-from featx.types import SITES
+from featx.types import SITES, Row
 
 __all__ = ["guess", "hardest", "plain", "run_verdict"]
 
-Row = Mapping[str, Any]
 
 FEW = 20  # images of a class: little is known of it
 FEW_TRAINED = 50
@@ -97,7 +95,7 @@ def _found_at(results: Row, threshold: Row) -> Text:
         return f"Recall of {name} is undefined: none of the evaluated images is of this class."
     return [
         "The number to read: ",
-        Strong(f"recall of {name} {interval(row, 1, scale=100, unit=' %')}"),
+        Strong(f"recall of {name} {in_percent(row)}"),
         f", predicting it{head} ({printable(str(threshold['asked']))}), on {_measured(results)}.",
     ]
 
@@ -107,7 +105,7 @@ def _costs(threshold: Row) -> str:
     alarms, precision = threshold.get("false_alarms"), threshold["precision"]
     right = "its precision is undefined, since it is never predicted"
     if precision["value"] is not None:
-        right = f"{interval(precision, 1, scale=100, unit=' %')} of those predicted are right"
+        right = f"{in_percent(precision)} of those predicted are right"
     if alarms is None:
         return f"{right[0].upper()}{right[1:]}."
     at = threshold.get("prevalence")
@@ -246,7 +244,7 @@ def hardest(results: Row) -> str | None:
             taken = f", most often taken for {printable(names[int(counts.argmax())])!r}"
     few = " (few images: little is known of it)" if row["support"] < FEW else ""
     return (
-        f"Hardest is {printable(name)!r}: {interval(row['recall'], 1, scale=100, unit=' %')} of "
+        f"Hardest is {printable(name)!r}: {in_percent(row['recall'])} of "
         f"its {counted(row['support'], 'image', 'is/are')} recognised{taken}{few}."
     )
 

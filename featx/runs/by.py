@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from featx.record import Record
 from featx.runs.estimates import Interval
 from featx.runs.predictions import Predictions, PredictionTable
-from featx.runs.record import Record
 from featx.stats.intervals import LIMITS, metric_values
 from featx.stats.sites import LEVEL, next_site
 from featx.stats.subsets import ValuePredictions, describe_values

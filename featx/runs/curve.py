@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
+from featx.record import Record
 from featx.runs.estimates import Interval
-from featx.runs.record import Record
 
 __all__ = [
     "CURVE_COLUMNS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from featx.runs.record import Record
+from featx.record import Record
 
 __all__ = [
     "Calibrated",

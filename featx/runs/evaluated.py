@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from featx.record import Record
 from featx.runs.estimates import Decided, Estimate, Interval
-from featx.runs.record import Record
 
 __all__ = ["CopiesFound", "ModelEvaluation", "Unusual", "WithShipped"]
 

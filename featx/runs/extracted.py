@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
-from featx.runs.record import Record
+from featx.record import Record
+from featx.types import ExtractionReport, Seconds
 
-__all__ = ["Corrected", "Cost", "Dataset", "Extracted", "ExtractionReport"]
+__all__ = ["Corrected", "Cost", "Dataset", "Extracted"]
 
 
 class Corrected(Record):
@@ -36,29 +37,6 @@ class Dataset(Record):
     sha256: str | None = None
     hashed: str = "files"
     corrections: Corrected | None = None
-
-
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class ExtractionReport(Record):
-    """Counts and times of an extraction."""
-
-    images: int = 0
-    cached: Annotated[int, Field(ge=0)] = 0
-    computed: Annotated[int, Field(ge=0)] = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    views: int = 0
-    views_computed: int = 0
-    size_bytes: int = 0
-    setup_s: float = 0.0
-    read_s: float = 0.0
-    decode_s: float = 0.0
-    forward_s: float = 0.0
-    commit_s: float = 0.0
-    elapsed_s: Seconds = 0.0
-    narrow: str | None = None
 
 
 class Extracted(Record):

@@ -19,9 +19,9 @@ from featx.files import printable
 from featx.formats.csv import parse_rows
 from featx.numbers import interval
 from featx.parsing import parse_json
+from featx.record import Record
 from featx.replacing import recover
 from featx.runs.predictions import Predictions, PredictionTable
-from featx.runs.record import Record
 from featx.runs.results import SCHEMA_VERSION, Environment, Results
 from featx.runs.tables import RunTable, table_of
 from featx.runs.tuning import Epoch

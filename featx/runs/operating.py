@@ -8,8 +8,8 @@ from pydantic import Field
 
 from featx.artifact.operating import OperatingCurves
 from featx.artifact.threshold import Threshold
+from featx.record import Record
 from featx.runs.estimates import Decided, Interval
-from featx.runs.record import Record
 from featx.stats.operating import RATES, Evaluated, Resamples, called, describe_calls
 
 __all__ = [

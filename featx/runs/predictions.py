@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from featx.formats._frame import to_frame
 from featx.formats.csv import parse_rows
+from featx.types import FloatArray, IntArray
 
 __all__ = ["PredictionTable", "Predictions", "text_column"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 Text = NDArray[np.object_]
 
 PLAIN = ("id", "split", "fold", "y_true", "y_pred")  # in every version; the others came later
@@ -49,13 +48,13 @@ class Predictions:
     """
 
     ids: Text
-    fold: Int
-    y: Int
-    y_pred: Int
-    proba: Float
-    unit: Int | None
+    fold: IntArray
+    y: IntArray
+    y_pred: IntArray
+    proba: FloatArray
+    unit: IntArray | None
     content: Text | None
-    repeat: Int
+    repeat: IntArray
     columns: Mapping[str, Text] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -70,7 +69,7 @@ class Predictions:
         """What tells one prediction from every other one."""
         return list(zip(self.repeat.tolist(), self.ids.tolist(), strict=True))
 
-    def take(self, rows: Int | NDArray[np.bool_]) -> Predictions:
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Predictions:
         """Some rows, in the order given."""
         taken: dict[str, Any] = {
             name: None if column is None else column[rows]
@@ -217,7 +216,7 @@ def text_column(values: Sequence[str | None]) -> Text:
     return column
 
 
-def _codes(values: Sequence[str], code: dict[str, int], column: str) -> Int:
+def _codes(values: Sequence[str], code: dict[str, int], column: str) -> IntArray:
     try:
         return np.array([code[value] for value in values], dtype=np.int64)
     except KeyError as error:
@@ -226,7 +225,7 @@ def _codes(values: Sequence[str], code: dict[str, int], column: str) -> Int:
         ) from None
 
 
-def _numbers(values: Sequence[str], column: str) -> Int:
+def _numbers(values: Sequence[str], column: str) -> IntArray:
     """Whole numbers from 0; -1 where a cell is empty."""
     try:
         numbers = np.array([int(value) if value else -1 for value in values], dtype=np.int64)
@@ -237,7 +236,7 @@ def _numbers(values: Sequence[str], column: str) -> Int:
     return numbers
 
 
-def _probabilities(columns: Sequence[Sequence[str]]) -> Float:
+def _probabilities(columns: Sequence[Sequence[str]]) -> FloatArray:
     try:
         table = np.array(columns, dtype=object).astype(np.float64).T
     except ValueError:

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from featx.record import Record
 from featx.runs.estimates import Interval
-from featx.runs.record import Record
 from featx.types import AUTO_LAYER
 
 __all__ = ["RACED_POOLINGS", "Embedding", "ForwardPass", "Race"]

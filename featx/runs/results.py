@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
+from featx.record import Record
 from featx.runs.by import ByColumn, Sites
 from featx.runs.curve import LearningCurve
 from featx.runs.estimates import Estimate, NearCopies, Trusted
@@ -23,7 +24,6 @@ from featx.runs.evaluated import ModelEvaluation
 from featx.runs.extracted import Cost, Dataset, Extracted
 from featx.runs.operating import OperatingPoints
 from featx.runs.raced import Race
-from featx.runs.record import Record
 from featx.runs.search import Candidate, Comparisons, Search
 from featx.runs.tabular import Tabled
 from featx.runs.tuning import Finetuning

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from featx.runs.record import Record
+from featx.record import Record
 from featx.types import Components
 
 __all__ = ["Candidate", "Compared", "Comparisons", "Difference", "GridPoint", "Search"]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from featx.numbers import interval, number
-from featx.runs.record import Record
+from featx.record import Record
 from featx.runs.search import Difference
 from featx.stats.metrics import metric_name
 

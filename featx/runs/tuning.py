@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from featx.record import Record
 from featx.runs.extracted import Extracted
-from featx.runs.record import Record
 
 __all__ = [
     "Change",

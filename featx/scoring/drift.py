@@ -19,11 +19,10 @@ from featx.data.splits import link_components
 from featx.errors import FeatxError
 from featx.extraction import Extraction
 from featx.stats.drift import Shift, mix_shift, place_shift
+from featx.types import FloatArray, IntArray
 
 __all__ = ["LEVEL", "Drifted", "find_drift", "image_blocks", "known_groups"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 LEVEL = 0.05  # of both tests together
 TESTS = 2
@@ -56,11 +55,11 @@ class Drifted:
 
     place: Shift
     mix: Shift
-    rows: Int
-    old_places: Float
-    new_places: Float
-    old_shares: Float
-    old_probabilities: Float
+    rows: IntArray
+    old_places: FloatArray
+    new_places: FloatArray
+    old_shares: FloatArray
+    old_probabilities: FloatArray
     n_read: int
     old_grouped: bool
     new_grouped: bool
@@ -108,7 +107,7 @@ class Drifted:
 def find_drift(
     model: Model,
     extractions: Sequence[Extraction],
-    y_pred: Int,
+    y_pred: IntArray,
     groups: Mapping[str, str],
     among: NDArray[np.bool_] | None = None,
 ) -> tuple[Drifted | None, str]:

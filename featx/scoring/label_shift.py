@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.artifact.trust import Trust
@@ -17,10 +16,10 @@ from featx.scoring.drift import LEAST_TESTED, LEVEL, MOST_TESTED, SEED
 from featx.scoring.scores import Scores
 from featx.stats.counting import Reference
 from featx.stats.drift import place_shift
+from featx.types import IntArray
 
 __all__ = ["check_shift"]
 
-Int = NDArray[np.int64]
 TESTS = 2
 
 
@@ -28,9 +27,9 @@ def check_shift(
     model: Model,
     extractions: Sequence[Extraction],
     scores: Scores,
-    blocks: Int,
+    blocks: IntArray,
     reference: Reference | None,
-    draws: Int,
+    draws: IntArray,
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Sentences on what speaks against the correction, and all that was tested as JSON.
 
@@ -80,7 +79,11 @@ def _compared(p: float) -> str:
 
 
 def _moved(
-    model: Model, extractions: Sequence[Extraction], y_pred: Int, read: Int, blocks: Int
+    model: Model,
+    extractions: Sequence[Extraction],
+    y_pred: IntArray,
+    read: IntArray,
+    blocks: IntArray,
 ) -> float | None:
     """The p-value of a test of embeddings, of as many images of each predicted class on both sides.
 

@@ -6,10 +6,8 @@ import io
 import json
 import pickle
 import shutil
-import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +18,18 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from featx.artifact import load_model
-from featx.artifact.document import _digest
 from featx.artifact.format_1 import read_head
 from featx.errors import ModelError
-from tests.artifact.payload import Payload
+from tests.artifact import payload
+from tests.artifact.payload import Payload, little_memory
 
 skops_io = pytest.importorskip("skops.io")
 FIXTURES = Path(__file__).parent / "format-1"
 
 
 def forge(folder: Path, head: bytes) -> None:
-    """Replace the head and make every digest fit, as a forger would."""
-    import hashlib
-
-    values = json.loads((folder / "model.json").read_bytes())
-    values.pop("sha256")
-    (folder / "head.skops").write_bytes(head)
-    entry = {"size_bytes": len(head), "sha256": hashlib.sha256(head).hexdigest()}
-    values["files"]["head.skops"] = entry
-    values["sha256"] = _digest(values)
-    (folder / "model.json").write_text(json.dumps(values))
+    """Replace the head; every digest fits."""
+    payload.forge(folder, files={"head.skops": head})
 
 
 def reschema(head: bytes, change: Callable[[dict[str, Any]], None], **arrays: bytes) -> bytes:
@@ -54,17 +44,6 @@ def reschema(head: bytes, change: Callable[[dict[str, Any]], None], **arrays: by
                 data = json.dumps(schema).encode()
             new.writestr(name, data)
     return result.getvalue()
-
-
-@contextmanager
-def little_memory() -> Iterator[None]:
-    """Fail when the block allocates more than 20 MB at once."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.fixture

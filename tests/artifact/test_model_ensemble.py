@@ -19,13 +19,13 @@ from sklearn.svm import SVC
 
 from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.artifact.calibration import Sigmoid, Temperature
-from featx.artifact.document import _digest
 from featx.artifact.ensemble import EnsembleHead, Member, stack_features
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.errors import ModelError
 from featx.heads import FittedHead
 from featx.heads._neighbours import NearestClassifier
+from tests.artifact.payload import forge
 
 CLASSES = ["cat", "dog", "owl"]
 WIDTHS = (7, 5)
@@ -149,23 +149,6 @@ def test_how_far_away_is_what_the_best_member_says(together: Model, tmp_path: Pa
     assert again.predict_sets(X).any(axis=1).all()
 
 
-def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change ``model.json`` with every digest fitting."""
-    import hashlib
-
-    path = folder / "model.json"
-    values = json.loads(path.read_bytes())
-    values.pop("sha256")
-    change(values)
-    for name in values["files"]:
-        if (folder / name).exists():
-            data = (folder / name).read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            values["files"][name] = {"size_bytes": len(data), "sha256": digest}
-    values["sha256"] = _digest(values)
-    path.write_text(json.dumps(values))
-
-
 def member(k: int, **changes: Any) -> Callable[[dict[str, Any]], None]:
     return lambda values: values["ensemble"]["members"][k].update(changes)
 
@@ -210,7 +193,7 @@ def test_a_head_in_anothers_place(together: Model, tmp_path: Path, name: str) ->
     shutil.copy(tmp_path / "m" / "member-2-1.safetensors", tmp_path / "m" / name)
     with pytest.raises(ModelError, match=r"is not the file that|larger than the limit"):
         load_model(tmp_path / "m")
-    forge(tmp_path / "m", lambda values: None)
+    forge(tmp_path / "m")
     with pytest.raises(ModelError, match=f"{name} is malformed"):
         load_model(tmp_path / "m")
 
@@ -239,7 +222,7 @@ def test_a_pickle_in_any_heads_place(
     if not (tmp_path / "m" / name).exists():
         pytest.skip("a vote weighs nothing")
     (tmp_path / "m" / name).write_bytes(pickle.dumps(Bomb()))
-    forge(tmp_path / "m", lambda values: None)
+    forge(tmp_path / "m")
     with pytest.raises(ModelError, match="looks like a pickle"):
         load_model(tmp_path / "m")
     assert not (tmp_path / "exploded").exists()

@@ -7,10 +7,8 @@ import os
 import pickle
 import re
 import stat
-import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,9 @@ import pytest
 from safetensors.numpy import load, save
 
 from featx.artifact import Model, load_model, save_model
-from featx.artifact.document import _digest
 from featx.errors import ModelError
 from featx.heads import HEADS
-from tests.artifact.payload import Payload
-
-
-def forge(folder: Path, head: bytes | None = None, **changes: Any) -> None:
-    """Replace parts of a saved model and make every digest fit, as a forger would."""
-    import hashlib
-
-    values = json.loads((folder / "model.json").read_bytes())
-    values.pop("sha256")
-    if head is not None:
-        (folder / "head.safetensors").write_bytes(head)
-        entry = {"size_bytes": len(head), "sha256": hashlib.sha256(head).hexdigest()}
-        values["files"]["head.safetensors"] = entry
-    values.update(changes)
-    values["sha256"] = _digest(values)
-    (folder / "model.json").write_text(json.dumps(values))
-
-
-@contextmanager
-def little_memory() -> Iterator[None]:
-    """Fail when the block allocates more than 20 MB at once."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+from tests.artifact.payload import Payload, forge, little_memory
 
 
 @pytest.fixture
@@ -59,25 +30,31 @@ def saved(model: Model, tmp_path: Path) -> Path:
 
 
 def test_a_pickle_in_the_heads_place_is_refused_by_name(saved: Path, bomb: Path) -> None:
-    forge(saved, pickle.dumps(Payload(bomb)))
+    forge(saved, files={HEAD_FILE: pickle.dumps(Payload(bomb))})
     with pytest.raises(ModelError, match="looks like a pickle, which can run code"):
         load_model(saved)
     assert not bomb.exists()
 
 
+HEAD_FILE = "head.safetensors"
 HEAD = {"head": "logreg", "settings": {}, "parameters": {}}
 ENTRY = {"size_bytes": 1, "sha256": "0" * 64}
 
 
 def test_a_declared_size_is_not_allocated(saved: Path) -> None:
-    forge(saved, files={"head.safetensors": {"size_bytes": 1 << 33, "sha256": "0" * 64}})
+    forge(
+        saved,
+        lambda values: values.update(
+            files={"head.safetensors": {"size_bytes": 1 << 33, "sha256": "0" * 64}}
+        ),
+    )
     with little_memory(), pytest.raises(ModelError, match="SHA-256 differs"):
         load_model(saved)
 
 
 @pytest.mark.parametrize("head", [b"", b"\x08", b"not safetensors at all", b"\xff" * 8 + b"{}"])
 def test_what_is_not_safetensors_says_so(saved: Path, head: bytes) -> None:
-    forge(saved, head)
+    forge(saved, files={HEAD_FILE: head})
     with pytest.raises(ModelError, match="is not safetensors data"):
         load_model(saved)
 
@@ -104,7 +81,7 @@ def crafted(shape: Any, dtype: str = "F32", n_bytes: int = 0) -> bytes:
     ],
 )
 def test_arrays_that_lie_are_refused_without_allocating(saved: Path, head: bytes) -> None:
-    forge(saved, head)
+    forge(saved, files={HEAD_FILE: head})
     with little_memory(), pytest.raises(ModelError, match=r"not safetensors|is malformed"):
         load_model(saved)
 
@@ -200,7 +177,7 @@ def test_arrays_that_are_not_the_forms_are_refused(
     message: str,
 ) -> None:
     arrays = saved_head(name, make_model, tmp_path / "m")
-    forge(tmp_path / "m", save(change(arrays)))
+    forge(tmp_path / "m", files={HEAD_FILE: save(change(arrays))})
     with little_memory(), pytest.raises(ModelError, match=f"is malformed: .*{message}"):
         load_model(tmp_path / "m")
 
@@ -212,14 +189,14 @@ def test_settings_that_are_not_the_forms_are_refused(
     saved_head(name, make_model, tmp_path / "m")
     heads = json.loads((tmp_path / "m" / "model.json").read_bytes())["heads"]
     heads["head.safetensors"]["settings"].update(change)
-    forge(tmp_path / "m", heads=heads)
+    forge(tmp_path / "m", lambda values: values.update(heads=heads))
     with little_memory(), pytest.raises(ModelError, match="is malformed"):
         load_model(tmp_path / "m")
 
 
 def test_parameters_that_are_none_are_refused_when_the_pipeline_is_built(saved: Path) -> None:
     described = {**HEAD, "parameters": {"c": 1.0}}
-    forge(saved, heads={"head.safetensors": described})
+    forge(saved, lambda values: values.update(heads={"head.safetensors": described}))
     with pytest.raises(ModelError, match="scikit-learn cannot build the head again"):
         _ = load_model(saved).pipeline
 
@@ -273,7 +250,7 @@ def test_parameters_that_are_none_are_refused_when_the_pipeline_is_built(saved: 
     ],
 )
 def test_hostile_values_of_model_json(saved: Path, changes: Any, message: str) -> None:
-    forge(saved, **changes)
+    forge(saved, lambda values: values.update(changes))
     with pytest.raises(ModelError, match=message):
         load_model(saved)
 
@@ -386,7 +363,7 @@ def test_garbled_bytes_only_ever_raise_model_errors(saved: Path, tmp_path: Path,
         start, end = (0, 300) if rng.random() < 0.5 else (0, len(head))  # names and shapes first
         for at in rng.integers(start, end, rng.integers(1, 6)):
             garbled[at] = rng.integers(256)
-        forge(saved, bytes(garbled))
+        forge(saved, files={HEAD_FILE: bytes(garbled)})
         refused["head"] += not loads(saved)
         data = bytearray(whole.read_bytes())
         for at in rng.integers(len(data) - 250, len(data), rng.integers(1, 6)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.errors import ModelError
 from featx.margins import log_odds
+from tests.artifact.payload import forge
 
 CALIBRATIONS = [
     None,
@@ -137,19 +137,6 @@ def test_a_model_from_before_loads_and_knows_nothing_of_it(
     assert np.allclose(old.predict_proba(X), model.predict_proba(X), atol=1e-6)
 
 
-def forge(folder: Path, change: Callable[[dict[str, Any]], None], arrays: bytes | None) -> None:
-    """Change ``model.json`` and the arrays, with every digest fitting."""
-    values = json.loads((folder / "model.json").read_bytes())
-    values.pop("sha256")
-    change(values)
-    if arrays is not None:
-        (folder / "novelty.safetensors").write_bytes(arrays)
-        entry = {"size_bytes": len(arrays), "sha256": hashlib.sha256(arrays).hexdigest()}
-        values["files"]["novelty.safetensors"] = entry
-    values["sha256"] = _digest(values)
-    (folder / "model.json").write_text(json.dumps(values))
-
-
 def set_trust(**parts: Any) -> Callable[[dict[str, Any]], None]:
     return lambda values: values["trust"].update(parts)
 
@@ -210,7 +197,7 @@ def test_crafted_sections_are_refused(
     model: Model, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     save_model(trusting(model), tmp_path / "m")
-    forge(tmp_path / "m", change, None)
+    forge(tmp_path / "m", change)
     with pytest.raises(ModelError, match=message):
         load_model(tmp_path / "m")
 
@@ -245,9 +232,9 @@ def arrays(**changes: Any) -> bytes:
 )
 def test_crafted_arrays_are_refused(model: Model, tmp_path: Path, data: bytes) -> None:
     save_model(trusting(model), tmp_path / "m")
-    forge(tmp_path / "m", lambda values: None, arrays())
+    forge(tmp_path / "m", files={"novelty.safetensors": arrays()})
     load_model(tmp_path / "m")
-    forge(tmp_path / "m", lambda values: None, data)
+    forge(tmp_path / "m", files={"novelty.safetensors": data})
     with pytest.raises(ModelError, match=r"score is (malformed|not safetensors)"):
         load_model(tmp_path / "m")
 

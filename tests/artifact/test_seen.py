@@ -37,7 +37,7 @@ def test_it_comes_back_from_its_file_and_nothing_else_does() -> None:
     seen = Seen.of(digests(5, 32), digests(5, 16))
     data = seen.encode()
     assert len(data) < 400  # 16 bytes an image
-    again = Seen.decode(data, n=5, source="m")
+    again = Seen.decode(data, n_seen=5, source="m")
     np.testing.assert_array_equal(again.pixels, seen.pixels)
     for bad, message in (
         (save({**load(data), "pixels": digests(5, 15)}), "malformed"),
@@ -45,9 +45,9 @@ def test_it_comes_back_from_its_file_and_nothing_else_does() -> None:
         (data[:-3], "not safetensors"),
     ):
         with pytest.raises(ModelError, match=message):
-            Seen.decode(bad, n=5, source="m")
+            Seen.decode(bad, n_seen=5, source="m")
     with pytest.raises(ModelError, match=r"are 5, but model\.json says 6"):
-        Seen.decode(data, n=6, source="m")
+        Seen.decode(data, n_seen=6, source="m")
 
 
 @pytest.mark.parametrize("name", ["m", "m.featx"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.lab import NETWORK, Featx, flags, in_process
+from tests.lab import NETWORK, Featx, flags, in_folder
 
 BACKBONE = flags(NETWORK)
 COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 40, 30)}
@@ -19,9 +19,7 @@ def featx(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path
 ) -> Featx:
     """Run ``featx ARGUMENTS`` in the workspace."""
-    monkeypatch.chdir(workspace)
-    monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
-    return in_process(capfd)
+    return in_folder(workspace, capfd, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from featx.evaluating.shipped import against_shipped
 from featx.runs import Run
 from featx.runs.estimates import Interval
 from featx.runs.thresholds import run_with_threshold
-from tests.lab import NUMERICS, Featx, in_process
+from tests.lab import NUMERICS, Featx, in_folder
 
 COLOURS = {"blue": (105, 105, 125), "green": (105, 125, 105), "red": (125, 105, 105)}
 OPTIONS: dict[str, Any] = {"report": False, "overwrite": True, **NUMERICS}
@@ -345,9 +345,7 @@ def test_places_beside_the_shipped_interval(
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
             place: Path) -> Featx:  # fmt: skip
-    monkeypatch.chdir(place)
-    monkeypatch.setenv("FEATX_CACHE", str(place / "cache"))
-    return in_process(capfd)
+    return in_folder(place, capfd, monkeypatch)
 
 
 def test_the_command_line(command: Featx, fitted: Run, other: Path, place: Path) -> None:

@@ -254,7 +254,7 @@ def test_two_extractions_at_once_lose_nothing(images: Path, config: ExtractConfi
 
 def test_commits_are_bounded_by_bytes(config: ExtractConfig) -> None:
     [extractor] = [Extractor.from_request(r, config) for r in config.requests()]
-    shards = pipeline._Shards(extractor, pipeline.Report())
+    shards = pipeline._Shards(extractor, pipeline.ExtractionReport())
     width = extractor.specs[0].n_features
     assert shards.commit_rows == min(pipeline.COMMIT_ROWS, pipeline.COMMIT_BYTES // (4 * width))
     shards.close()

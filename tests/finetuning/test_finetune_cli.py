@@ -24,7 +24,7 @@ from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.devices import choose_place
 from featx.finetuning.folds import FinetuneContext
 from featx.fitting.data import Part
-from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_process
+from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_folder
 
 SMALL, NUMBERS, TRAINING = flags(NETWORK), flags(NUMERICS), flags(TUNING)
 
@@ -34,9 +34,7 @@ def run(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path
 ) -> Featx:
     """Run ``featx ARGUMENTS`` in the workspace."""
-    monkeypatch.chdir(workspace)
-    monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
-    return in_process(capfd)
+    return in_folder(workspace, capfd, monkeypatch)
 
 
 def rows(folder: Path, split: str) -> dict[str, dict[str, str]]:

@@ -108,6 +108,7 @@ def test_c_is_chosen_on_the_validation_split_and_all_but_test_is_fitted_on():
     predicted = np.array(result.classes)[result.held[-1].proba.argmax(axis=1)]
     np.testing.assert_array_equal(predicted, expected)
     assert any("on the validation split (45 images" in note for note in result.notes)
+    assert not any("joined to the training split" in note for note in result.notes)
     assert result.settings["protocol"] == "dinov3"
     scaler = result.pipeline.named_steps["scaler"]
     assert (scaler.with_mean, scaler.with_std) == (False, False)

@@ -19,7 +19,7 @@ from featx.errors import ModelError
 from featx.numbers import interval
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.runs.thresholds import run_with_threshold
-from tests.lab import Featx, in_process
+from tests.lab import Featx, in_folder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OLD = GOLDEN / "runs-7b9166f" / "signs"
@@ -53,9 +53,7 @@ def fitted(parts: Path) -> tuple[Any, Any]:
 def command(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, parts: Path
 ) -> Featx:
-    monkeypatch.chdir(parts)
-    monkeypatch.setenv("FEATX_CACHE", str(parts / "cache"))
-    return in_process(capfd)
+    return in_folder(parts, capfd, monkeypatch)
 
 
 def recomputed(folder: Path, target: float) -> dict[str, float]:

@@ -14,11 +14,11 @@ import pytest
 import featx
 from featx.errors import ConfigError, NoRunError, RunError, UsageError
 from featx.formats import write_rows
+from featx.record import Record
 from featx.runs import Run
 from featx.runs.curve import CURVE_COLUMNS
 from featx.runs.estimates import Estimate
 from featx.runs.extracted import Dataset
-from featx.runs.record import Record
 from featx.runs.results import Results
 from featx.runs.search import Candidate, Search
 from featx.runs.tuning import Finetuning

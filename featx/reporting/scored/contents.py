@@ -8,16 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.scoring.drift import Drifted
 from featx.scoring.scores import Scores
+from featx.types import FloatArray, IntArray
 
 __all__ = ["ScoredFolder"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -59,23 +56,23 @@ class ScoredFolder:
         return self.scores.classes
 
     @property
-    def y_pred(self) -> Int:
+    def y_pred(self) -> IntArray:
         """Index of each file's predicted class; -1 where it could not be read."""
         return self.scores.y_pred
 
     @property
-    def read(self) -> Int:
+    def read(self) -> IntArray:
         """Rows of the files that could be read."""
         return np.flatnonzero(self.y_pred >= 0)
 
     @cached_property
-    def sure(self) -> Float:
+    def sure(self) -> FloatArray:
         """Probability of what was predicted, shape (n,); NaN where nothing was."""
         rows = np.arange(len(self.y_pred))
         sure = self.scores.probabilities[rows, np.maximum(self.y_pred, 0)]
         return np.asarray(np.where(self.y_pred >= 0, sure, np.nan))
 
     @property
-    def counts(self) -> Int:
+    def counts(self) -> IntArray:
         """Images of each predicted class, shape (n_classes,)."""
         return np.bincount(self.y_pred[self.read], minlength=len(self.classes))

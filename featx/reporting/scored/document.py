@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.trust import Trust
 from featx.console import counted
@@ -35,10 +34,10 @@ from featx.reporting.scored.figures import confidence, drift_figures, moved_most
 from featx.reporting.scored.history import history_blocks
 from featx.reporting.scored.words import rests_on, sentences
 from featx.scoring.drift import LEVEL
+from featx.types import IntArray
 
 __all__ = ["write_scored_page"]
 
-Int = NDArray[np.int64]
 
 MOST_SHOWN = 24  # pictures of abstained images and of those far away
 MOST_NAMED = 500  # names of them
@@ -162,7 +161,7 @@ def _next(scored: ScoredFolder, i: int) -> str:
     return f"{scored.classes[c]} {percent(p[c], 0)}"
 
 
-def _named(scored: ScoredFolder, rows: Int, column: str, values: Sequence[str]) -> Folded:
+def _named(scored: ScoredFolder, rows: IntArray, column: str, values: Sequence[str]) -> Folded:
     """The images by name, on demand."""
     cells = [
         [
@@ -192,7 +191,7 @@ def _unreadable(scored: ScoredFolder) -> Iterator[Block]:
         yield Paragraph(f"The first {len(rows):,}; the output file has all.", "note")
 
 
-def _tiles(scored: ScoredFolder, rows: Int, *, named: bool = True) -> Gallery:
+def _tiles(scored: ScoredFolder, rows: IntArray, *, named: bool = True) -> Gallery:
     """One tile an image: its picture, what is predicted and how surely, and its name.
 
     Where all have the same predicted class, ``named`` is False and it is not repeated.

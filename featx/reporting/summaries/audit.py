@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from featx import console
 from featx.auditing.shortcuts import FAMILIES
 from featx.console import counted, first_few
 from featx.files import printable
-from featx.numbers import interval
+from featx.numbers import in_percent, interval
 from featx.reporting.blocks import Points, Strong, Text
 from featx.reporting.terminal import show
+from featx.types import Row
 
 __all__ = ["audit_verdict", "print_audit"]
 
-Row = Mapping[str, Any]
 
 MOST_NAMED = 3
 ALIKE = "images that come out alike"
@@ -129,7 +127,7 @@ def _hardest(results: Row) -> str | None:
     if not rows:
         return None
     name = min(rows, key=lambda label: (rows[label]["value"], label))
-    shown = interval(rows[name], 1, scale=100, unit=" %")
+    shown = in_percent(rows[name])
     return f"Hardest is {printable(name)!r}: {shown} of its images are recognised out of fold."
 
 

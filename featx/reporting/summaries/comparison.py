@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from featx import console
 from featx.files import printable
 from featx.reporting.blocks import Points
 from featx.reporting.compared import comparison_verdict
 from featx.reporting.comparison import comparison_blocks
 from featx.reporting.terminal import show
+from featx.types import Row
 
 __all__ = ["print_comparison"]
 
-Row = Mapping[str, Any]
 
 HINT = "none; --html FILE writes one"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featx import console
-from featx.extraction import Report
 from featx.files import printable
 from featx.numbers import interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
+from featx.types import ExtractionReport
 
 __all__ = ["complete_curve", "curve_blocks", "tuning_curve_blocks"]
 
@@ -22,14 +22,14 @@ VERDICTS = {
 }
 
 
-def complete_curve(curve: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def complete_curve(curve: Mapping[str, Any], report: ExtractionReport) -> dict[str, Any]:
     """The section of ``results.json``: the curve with the cost of embeddings and in sentences.
 
     Parameters
     ----------
     curve : mapping
         From `featx.fitting.curve.learning_curve`.
-    report : featx.extraction.Report
+    report : ExtractionReport
         Of this run's extraction, of all its backbones together.
     """
     image_s = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from featx.console import counted
 from featx.files import printable
-from featx.numbers import NOTHING, interval
+from featx.numbers import NOTHING, in_percent, interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
-from featx.types import SITES
+from featx.types import SITES, Row
 
 __all__ = [
     "COLUMNS",
@@ -20,10 +19,10 @@ __all__ = [
     "evaluated_words",
     "points_table",
     "short_points",
+    "threshold_blocks",
     "threshold_sentence",
 ]
 
-Row = Mapping[str, Any]
 
 COLUMNS = ("asked for", "cutoff", "recall, %", "precision, %", "false alarms per 1,000 images")
 SHORT = ("likeliest", "recall=0.7", "recall=0.8", "recall=0.9", "recall=0.95", "recall=0.99")
@@ -67,7 +66,7 @@ def threshold_sentence(decided: Row) -> str:
         "precision": ("precision", "this class is never predicted"),
     }
     told = [
-        f"{words} undefined ({why})" if row["value"] is None else f"{words} {_share(row)}"
+        f"{words} undefined ({why})" if row["value"] is None else f"{words} {in_percent(row)}"
         for key, (words, why) in shares.items()
         if (row := decided.get(key)) is not None
     ]
@@ -78,6 +77,14 @@ def threshold_sentence(decided: Row) -> str:
     if (prevalence := decided.get("prevalence")) is not None:
         found.append(f", at a prevalence of {100 * prevalence:g} %")
     return "".join(found) + _missed(decided, metric, target)
+
+
+def threshold_blocks(operating: Row) -> Iterator[Block]:
+    """The sentence of the threshold in force, where there is one, and what warns of it."""
+    if (decided := operating.get("in_force")) is not None:
+        yield Paragraph(f"{threshold_sentence(decided)}.")
+        if decided.get("warning"):
+            yield Paragraph(f"{decided['warning']}.")
 
 
 def _missed(decided: Row, metric: str, target: str) -> str:
@@ -93,10 +100,6 @@ def _missed(decided: Row, metric: str, target: str) -> str:
     if round(row["value"], 3) < round(float(target), 3):
         return f"; its {metric} is below the {100 * float(target):g} % asked for"
     return ""
-
-
-def _share(row: Row) -> str:
-    return interval(row, 1, scale=100, unit=" %")
 
 
 def points_table(points: Row, asked: tuple[str, ...] | None = None) -> Table:
@@ -163,7 +166,7 @@ def diagnostic_table(operating: Row) -> Iterator[Block]:
             f"{100 * points['images'] / max(points['images'] + points['others'], 1):.3g} %"
         )
     )
-    rows = [[words, interval(now[key], 1, scale=100, unit=" %")] for key, words in
+    rows = [[words, in_percent(now[key])] for key, words in
             DIAGNOSTIC.items() if now.get(key) is not None]  # fmt: skip
     yield Heading(f"As a test for {name}, {at}")
     yield Table(("", "value [95 % interval]"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featx.numbers import interval
+from featx.numbers import in_percent, interval
 from featx.reporting.summaries.thresholds import threshold_sentence
 
 __all__ = ["novelty_sentence", "sets_sentence", "trust_sentences"]
@@ -34,7 +34,8 @@ def novelty_sentence(limit: Mapping[str, Any], seen: Mapping[str, Any] | None) -
     score, rate = f"Out-of-distribution score{method}", f"{100 * limit['rate']:g} %"
     if seen is None:
         return f"{score}: meant to flag {rate} of images like these"
-    return f"{score}: {_share(seen['false_alarms'])} of these images are flagged ({rate} asked for)"
+    flagged = in_percent(seen["false_alarms"])
+    return f"{score}: {flagged} of these images are flagged ({rate} asked for)"
 
 
 def sets_sentence(sets: Mapping[str, Any], seen: Mapping[str, Any] | None) -> str:
@@ -44,20 +45,16 @@ def sets_sentence(sets: Mapping[str, Any], seen: Mapping[str, Any] | None) -> st
     meant = f"Prediction sets{method} meant for {100 * sets['coverage']:g} %{over}"
     if seen is None:
         return f"{meant} of the images; what they cover was not measured"
-    sentence = f"{meant} hold the true class of {_share(seen['covered'])} of the images"
-    abstained, right = seen["abstained"], seen["accuracy_of_the_others"]
-    if right["value"] is None:
+    sentence = f"{meant} hold the true class of {in_percent(seen['covered'])} of the images"
+    if seen["accuracy_of_the_others"]["value"] is None:
         return f"{sentence}; the model abstains on all of them"
-    if not abstained["value"]:
-        return f"{sentence}; the model abstains on none, and {_share(right)} are predicted right"
+    right = in_percent(seen["accuracy_of_the_others"])
+    if not seen["abstained"]["value"]:
+        return f"{sentence}; the model abstains on none, and {right} are predicted right"
     return (
-        f"{sentence}; the model abstains on {_share(abstained)}, where a set has several "
-        f"classes or no class is likely enough, and {_share(right)} of the rest are predicted right"
+        f"{sentence}; the model abstains on {in_percent(seen['abstained'])}, where a set has "
+        f"several classes or no class is likely enough, and {right} of the rest are predicted right"
     )
-
-
-def _share(row: Mapping[str, float | None]) -> str:
-    return interval(row, 1, scale=100, unit=" %")
 
 
 def _number(row: Mapping[str, float | None]) -> str:
