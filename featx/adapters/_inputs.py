@@ -12,8 +12,8 @@ import numpy as np
 from featx.data.held import HeldImage
 from featx.data.manifest import Manifest, Row
 from featx.errors import DecodeError, UsageError
-from featx.extraction import Failure
 from featx.files import printable
+from featx.types import Failure
 
 __all__ = ["images_manifest", "refuse_failures"]
 

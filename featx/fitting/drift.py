@@ -9,7 +9,7 @@ from featx.artifact.drift import Drift, locate
 from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.stats.drift import fit_axes
 from featx.types import BoolArray, IntArray
 

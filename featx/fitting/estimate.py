@@ -36,12 +36,10 @@ from featx.types import SITES
 __all__ = [
     "Evaluation",
     "EvaluationSet",
-    "HeldOut",
     "describe_held",
     "evaluate",
     "held_out",
     "n_nested_searches",
-    "pool",
 ]
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5

@@ -10,7 +10,7 @@ import numpy as np
 
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import (

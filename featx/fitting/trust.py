@@ -24,8 +24,8 @@ from featx.artifact.trust import NoveltyLimit, OperatingSample, PredictionSets, 
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut, pool
 from featx.fitting.groups import fit_group_answers
+from featx.fitting.held import HeldOut, pool
 from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
