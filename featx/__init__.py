@@ -54,7 +54,7 @@ _HOMES = {
     "fit_arrays": "featx.api.fit",
     "inspect": "featx.api.inspect",
     "load_model": "featx.artifact",
-    "load_run": "featx.api.report",
+    "load_run": "featx.runs",
     "race": "featx.api.race",
     "next_images": "featx.api.next",
     "report": "featx.api.report",

@@ -10,7 +10,6 @@ from featx.adapters._embedder import ImageEmbedder as ImageEmbedder
 from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
 from featx.api.race import FinishedRace
-from featx.api.report import load_run as load_run
 from featx.api.similar import Similar
 from featx.artifact import Model
 from featx.artifact import load_model as load_model
@@ -21,6 +20,7 @@ from featx.exporting.network import Exported
 from featx.extraction import Extraction
 from featx.labelling import LabelSuggestion
 from featx.runs import Run
+from featx.runs import load_run as load_run
 from featx.scoring.counting import Counts
 from featx.scoring.scores import Scores
 

@@ -18,11 +18,8 @@ from featx.data.manifest import Manifest
 from featx.data.pool import map_files
 from featx.data.splits import Folds, hash_codes, link_components, make_folds
 from featx.errors import DecodeError, FitError
-from featx.extraction import Failure
 from featx.fitting.foreseen import group_codes
-from featx.types import IntArray
-
-__all__ = ["LeakFreeKFold"]
+from featx.types import Failure, IntArray
 
 
 class LeakFreeKFold(BaseCrossValidator):

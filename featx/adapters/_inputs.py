@@ -12,10 +12,8 @@ import numpy as np
 from featx.data.held import HeldImage
 from featx.data.manifest import Manifest, Row
 from featx.errors import DecodeError, UsageError
-from featx.extraction import Failure
 from featx.files import printable
-
-__all__ = ["images_manifest", "refuse_failures"]
+from featx.types import Failure
 
 _ALLOWED = "Allowed are paths, PIL images and uint8 arrays of shape (height, width, 3)."
 

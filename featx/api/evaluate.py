@@ -47,8 +47,6 @@ from featx.scoring.scores import Scores
 from featx.stats.groups import read_way
 from featx.system_errors import writing
 
-__all__ = ["evaluate", "evaluate_dataset", "require_calm"]
-
 LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
 
 

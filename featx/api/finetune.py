@@ -53,8 +53,6 @@ from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 
-__all__ = ["finetune", "finetune_dataset"]
-
 #: Views of frozen images, where ``augment`` is that of the training, and other machines.
 _NOT_TAKEN: LeaveOut = {ExtractConfig: frozenset({"views", "augment", "cluster", "address"})}
 

@@ -14,13 +14,12 @@ from featx.errors import FeatxError
 from featx.ours import FileKind, is_page
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.files import FIGURES
-from featx.reporting.run_report import PAGE, extract_again, write_report
+from featx.reporting.run_report import extract_again, write_report
 from featx.runs import Run, load_run
 from featx.runs.later import run_with_columns
 from featx.runs.thresholds import run_with_threshold
+from featx.runs.writing import PAGE
 from featx.store import cache_folder
-
-__all__ = ["load_run", "present_settings", "report", "report_folder"]
 
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 

@@ -18,7 +18,7 @@ from featx.console import counted, first_few
 from featx.data.manifest import Manifest, Row
 from featx.data.opening import open_data
 from featx.errors import UsageError
-from featx.extraction import Extraction, Failure, require_all, require_any
+from featx.extraction import Extraction, require_all, require_any
 from featx.extraction.embedding import extract_manifest, extract_with_model
 from featx.extraction.used import used_by
 from featx.files import printable
@@ -30,8 +30,7 @@ from featx.outputs import Output, claimed
 from featx.runs import Run
 from featx.stats.similar import nearest_in
 from featx.system_errors import writing
-
-__all__ = ["Neighbour", "Query", "Similar", "find_similar", "similar"]
+from featx.types import Failure
 
 COLUMNS = ("image", "rank", "path", "similarity", "label")
 NEIGHBOURS = FileKind("a table of neighbours", is_table(COLUMNS))

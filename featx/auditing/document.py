@@ -10,13 +10,12 @@ import numpy as np
 
 from featx import console, numbers
 from featx.auditing import Audit
+from featx.auditing.audit import Copies
 from featx.auditing.labels import LabelIssues
 from featx.auditing.shortcuts import FAMILIES, Shortcut
 from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
-
-__all__ = ["TABLES", "audit_document", "audit_sentences", "audit_tables"]
 
 Table = tuple[Sequence[str], list[Sequence[Any]]]
 MOST_NAMED = 5
@@ -43,8 +42,8 @@ def audit_tables(found: Audit) -> dict[str, Table]:
     tables: dict[str, Table] = {
         "exclude": (TABLES["exclude"], list(found.excluded())),
         "groups": (TABLES["groups"], list(found.grouped())),
-        "copies": (TABLES["copies"], list(_copy_rows(found))),
-        "series": (TABLES["series"], list(_series_rows(found))),
+        "copies": (TABLES["copies"], list(_set_rows(found, found.copies, TABLES["copies"]))),
+        "series": (TABLES["series"], list(_set_rows(found, found.series, TABLES["series"]))),
         "outliers": (
             TABLES["outliers"],
             [(data.ids[i], data.labels[i], round(found.outliers[i], 3)) for i in found.strange],
@@ -68,23 +67,25 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _copy_rows(found: Audit) -> Iterator[Sequence[Any]]:
+def _set_rows(
+    found: Audit, sets: Sequence[Copies], columns: Sequence[str]
+) -> Iterator[Sequence[Any]]:
+    """A row for each image of each set."""
     data = found.data
-    for number, c in enumerate(found.copies, start=1):
-        kind, similarity = "exact" if c.found.exact else "near", round(c.found.similarity, 4)
-        across = (c.across_classes, c.across_splits)
+    for number, c in enumerate(sets, start=1):
+        of_set = {"set": number, "kind": "exact" if c.found.exact else "near", **_set_facts(c)}
         for i in c.found.rows:
-            known = (data.ids[i], data.labels[i], data.splits[i])
-            yield (number, *known, kind, similarity, *across, i == c.keep)
+            row = {"path": data.ids[i], "label": data.labels[i], "split": data.splits[i],
+                   "keep": i == c.keep, **of_set}  # fmt: skip
+            yield [row[name] for name in columns]
 
 
-def _series_rows(found: Audit) -> Iterator[Sequence[Any]]:
-    data = found.data
-    for number, c in enumerate(found.series, start=1):
-        across = (c.across_classes, c.across_splits)
-        for i in c.found.rows:
-            known = (data.ids[i], data.labels[i], data.splits[i])
-            yield (number, *known, round(c.found.similarity, 4), *across)
+def _set_facts(c: Copies) -> dict[str, Any]:
+    return {
+        "similarity": round(c.found.similarity, 4),
+        "across_classes": c.across_classes,
+        "across_splits": c.across_splits,
+    }
 
 
 def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
@@ -103,24 +104,9 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "classes": {label: counts[label] for label in data.classes},
         "exact_copies": copies_document(data.equal),
         "copies": [
-            {
-                "ids": [data.ids[i] for i in c.found.rows],
-                "exact": c.found.exact,
-                "similarity": round(c.found.similarity, 4),
-                "across_classes": c.across_classes,
-                "across_splits": c.across_splits,
-            }
-            for c in found.copies
+            {"ids": _ids(found, c), "exact": c.found.exact, **_set_facts(c)} for c in found.copies
         ],
-        "series": [
-            {
-                "ids": [data.ids[i] for i in c.found.rows],
-                "similarity": round(c.found.similarity, 4),
-                "across_classes": c.across_classes,
-                "across_splits": c.across_splits,
-            }
-            for c in found.series
-        ],
+        "series": [{"ids": _ids(found, c), **_set_facts(c)} for c in found.series],
         "label_issues": _labels_document(found),
         "outliers": [
             {"id": data.ids[i], "score": round(float(found.outliers[i]), 3)} for i in found.strange
@@ -135,6 +121,10 @@ def audit_document(found: Audit, extraction: Extraction) -> dict[str, Any]:
         "times": found.times,
         **({"corrections": done.document()} if done else {}),
     }
+
+
+def _ids(found: Audit, c: Copies) -> list[str]:
+    return [found.data.ids[i] for i in c.found.rows]
 
 
 def _labels_document(found: Audit) -> dict[str, Any] | None:

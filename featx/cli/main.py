@@ -24,8 +24,6 @@ from featx.files import printable
 from featx.interrupts import leave, watching
 from featx.system_errors import explain, reason
 
-__all__ = ["main"]
-
 COMPLETE = "_FEATX_COMPLETE"  # set by the scripts of `featx completion`
 _NOT_COMMANDS = {"main", "options"}
 
@@ -60,6 +58,7 @@ class CommandFolder(LaidOutGroup):
         return [name for group in in_order(names).values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a module; None where there is no such module."""
         if cmd_name not in self.list_commands(ctx):
             return None
         if cmd_name not in self.commands:

@@ -26,8 +26,6 @@ from featx.config.options import LeaveOut
 from featx.config.report import by_default
 from featx.errors import UnknownNameError, UsageError
 
-__all__ = ["PATHS", "Keyword", "keywords"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Fields of text that name a file or folder, for which `os.PathLike` is taken too.

@@ -12,17 +12,6 @@ from numpy.typing import NDArray
 from featx.data.splits import hash_codes, link_components
 from featx.types import BoolArray, IntArray
 
-__all__ = [
-    "DARK",
-    "EqualImages",
-    "alike_sentence",
-    "copies_document",
-    "copies_sentence",
-    "copy_codes",
-    "embeddings_alike",
-    "equal_sets",
-]
-
 Codes = IntArray
 #: Why images may come out alike, for messages where files of 16 bits are, or may be.
 DARK = (
@@ -88,7 +77,7 @@ def _shared(codes: Codes) -> BoolArray:
     return np.asarray(np.bincount(codes)[codes] > 1, dtype=bool)
 
 
-class Counted(Protocol):
+class _Counted(Protocol):
     """A set of copies, as far as sentences are about it."""
 
     @property
@@ -155,7 +144,7 @@ def equal_sets(
     return sorted(sets, key=lambda s: (not s.across_splits, not s.across_classes, s.rows))
 
 
-def copies_document(sets: Sequence[Counted]) -> dict[str, int]:
+def copies_document(sets: Sequence[_Counted]) -> dict[str, int]:
     """The sets in numbers, as JSON."""
     files = sum(s.equal_files for s in sets)
     return {
@@ -169,7 +158,7 @@ def copies_document(sets: Sequence[Counted]) -> dict[str, int]:
     }
 
 
-def copies_sentence(sets: Sequence[Counted], *, rows: bool = False) -> str:
+def copies_sentence(sets: Sequence[_Counted], *, rows: bool = False) -> str:
     """The sets in numbers.
 
     The same words in inspect, audit and fit. Of ``rows`` of numbers there are no files.

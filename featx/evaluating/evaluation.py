@@ -22,10 +22,11 @@ from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
 from featx.files import printable
 from featx.fitting.data import Part
-from featx.fitting.estimate import HeldOut, describe_held
+from featx.fitting.estimate import describe_held
 from featx.fitting.foreseen import group_codes
 from featx.fitting.gathering import filled_column, kept_columns, known_pixels
 from featx.fitting.groups import GroupRule, mixed_note
+from featx.fitting.held import HeldOut
 from featx.fitting.result import prediction_table
 from featx.fitting.sets import describe_sets
 from featx.runs import PredictionTable
@@ -37,8 +38,6 @@ from featx.scoring.scores import Scores
 from featx.stats.operating import Evaluated
 from featx.stats.shares import shares
 from featx.types import BoolArray, IntArray
-
-__all__ = ["EvaluationResult", "evaluate_images"]
 
 DESCRIPTIONS = {
     "evaluated": "labelled images that the finished model was given to predict",

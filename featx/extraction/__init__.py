@@ -4,7 +4,6 @@ from featx.extraction.extractor import Extractor
 from featx.extraction.pipeline import run_extractors
 from featx.extraction.result import (
     Extraction,
-    Failure,
     copies_of,
     require_all,
     require_any,
@@ -13,7 +12,6 @@ from featx.extraction.result import (
 __all__ = [
     "Extraction",
     "Extractor",
-    "Failure",
     "copies_of",
     "require_all",
     "require_any",

@@ -23,16 +23,14 @@ from featx.data.valuerange import narrow_range
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Reading
-from featx.extraction.result import Extraction, Failure
+from featx.extraction.result import Extraction
 from featx.extraction.spread import SpreadWorkers, Written
 from featx.extraction.views import ViewPlan, plan_views
 from featx.extraction.workers import Computed, Read, Workers
 from featx.files import printable
 from featx.machine import cpu_cores
 from featx.store import cache_folder
-from featx.types import FULL_RANGE, ExtractionReport
-
-__all__ = ["run_extractors"]
+from featx.types import FULL_RANGE, ExtractionReport, Failure
 
 COMMIT_ROWS = 4096  # at most so many rows in one shard,
 COMMIT_BYTES = 64 << 20  # and at most so many bytes of embeddings

@@ -9,11 +9,9 @@ from featx.artifact.drift import Drift, locate
 from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.stats.drift import fit_axes
 from featx.types import BoolArray, IntArray
-
-__all__ = ["fit_drift"]
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
 LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer show nothing

@@ -26,10 +26,11 @@ from featx.fitting.data import FitData, Part
 from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.ensemble_search import run_trials
-from featx.fitting.estimate import Evaluation, EvaluationSet, evaluate, n_nested_searches, pool
+from featx.fitting.estimate import Evaluation, EvaluationSet, evaluate, n_nested_searches
 from featx.fitting.executors import SearchSettings, open_executor
 from featx.fitting.exploring import Explorer
 from featx.fitting.foreseen import missing_test_split
+from featx.fitting.held import pool
 from featx.fitting.journal import Journal
 from featx.fitting.near_copies import near_copies_of
 from featx.fitting.partition import Partition
@@ -59,8 +60,6 @@ from featx.runs.estimates import Decided
 from featx.runs.operating import OperatingPoints, operating_points
 from featx.runs.tabular import Tabled
 from featx.samplers import SAMPLERS
-
-__all__ = ["fit_heads"]
 
 
 def fit_heads(

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from featx import console
 from featx.fitting.data import Part
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.runs.estimates import NearCopies as NearCopiesRecord
 from featx.types import BoolArray, FloatArray, IntArray
-
-__all__ = ["FoundNearCopies", "near_copies_of"]
 
 Embeddings = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import (
@@ -27,8 +27,6 @@ from featx.runs.predictions import text_column
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.search import Candidate
 from featx.runs.tabular import Tabled
-
-__all__ = ["Candidate", "FitResult", "prediction_table", "tabulate"]
 
 
 def prediction_table(classes: list[str], held: Mapping[str, HeldOut]) -> PredictionTable:

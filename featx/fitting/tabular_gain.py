@@ -12,8 +12,9 @@ from featx.config import FitConfig
 from featx.errors import FitError
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.ensemble_search import run_trials
-from featx.fitting.estimate import EvaluationSet, HeldOut, held_out
+from featx.fitting.estimate import EvaluationSet, held_out
 from featx.fitting.exploring import Explorer
+from featx.fitting.held import HeldOut
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import choose
@@ -24,8 +25,6 @@ from featx.stats.bootstrap import training_stretch
 from featx.stats.comparison import paired_bootstrap
 from featx.stats.intervals import resampled_scores
 from featx.stats.metrics import fold_score
-
-__all__ = ["tabular_gain"]
 
 Pair = tuple[HeldOut, HeldOut]  # predictions with the columns, and without
 

@@ -24,8 +24,8 @@ from featx.artifact.trust import NoveltyLimit, OperatingSample, PredictionSets, 
 from featx.config import FitConfig
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut, pool
 from featx.fitting.groups import fit_group_answers
+from featx.fitting.held import HeldOut, pool
 from featx.fitting.refit import Refits
 from featx.fitting.rules import Rule
 from featx.fitting.search import FoldSearch
@@ -37,8 +37,6 @@ from featx.stats.conformal import fewest_images
 from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
 from featx.types import BoolArray, FloatArray
-
-__all__ = ["FittedTrust", "fit_trust", "usual_rates"]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from featx.artifact.decision import Cutoff
 from featx.artifact.tabular import ColumnRead
 from featx.artifact.trust import Trust
 from featx.data.manifest import Passed
-from featx.extraction import Failure, require_all, require_any
+from featx.extraction import require_all, require_any
 from featx.files import printable
 from featx.formats._frame import to_frame
 from featx.scoring.checks import Check, drift_found, drift_sentence, raise_alarms
-
-__all__ = ["Scores", "join_names"]
+from featx.types import Failure
 
 MOST_COUNTED = 8  # classes, in the short form
 
