@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
 
-__all__ = ["Task", "Trained", "Watcher", "epoch_rank"]
+__all__ = ["Refit", "Task", "Trained", "Watcher", "epoch_rank"]
 
 #: Called after every epoch with the history so far, epoch 0 too, before it is written down; says
 #: why training is to end, or nothing.
@@ -36,6 +36,22 @@ def epoch_rank(row: dict[str, Any], monitor: str) -> tuple[float, ...]:
     score = math.inf if row["validation_score"] is None else -row["validation_score"]
     loss = row["validation_loss"]
     return (loss,) if monitor == "loss" else (score, loss)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What repeats a training on more images, none of which are left to validate it.
+
+    Parameters
+    ----------
+    epochs : int
+        To end after: as many as the first training kept.
+    losses : list of float
+        Validation losses of the first training, for schedules that depend on them.
+    """
+
+    epochs: int
+    losses: list[float]
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,8 @@ class Task:
     watchers : tuple of Watcher
     curves : Path, optional
         Where curves are written in TensorBoard's format.
+    refit : Refit, optional
+        There are no ``validation`` rows: the last epoch is kept.
     """
 
     name: str
@@ -88,6 +106,7 @@ class Task:
     watchers: tuple[Watcher, ...] = ()
     curves: Path | None = None
     devices: tuple[str, ...] = ()
+    refit: Refit | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +118,8 @@ class Trained:
     classifier : NetworkClassifier
     history : list of dict
         One row an epoch: ``epoch`` (0 before training), ``step``, ``train_loss`` and
-        ``train_accuracy`` (None before training), ``validation_loss``, ``validation_score``,
-        ``learning_rate`` and ``images_per_s``.
+        ``train_accuracy`` (None before training), ``validation_loss``, ``validation_score`` (None
+        in a refit), ``learning_rate`` and ``images_per_s``.
     best_epoch : int
         0 where no epoch was better than none.
     stages : list of dict

@@ -19,7 +19,9 @@ from featx.types import BoolArray, IntArray
 __all__ = ["hold_out_part", "split_data", "too_few_apart"]
 
 
-def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
+def split_data(
+    data: FitData, *, use_test: bool, joined: str = "the search cross-validates on both"
+) -> tuple[Part, Part | None, list[str]]:
     """Split into images to search on and, where there is one, the test split.
 
     Training and validation images are searched on together, by cross-validation. Images of the
@@ -31,6 +33,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     data : FitData
     use_test : bool
         False leaves the test split unread even where there is one.
+    joined : str
+        What becomes of a validation split that was joined to the training split, in words.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     copies = data.copy_codes
     copied = ~in_test & np.isin(copies, copies[in_test])
     kept = ~in_test & ~copied
-    notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
+    notes = _split_notes(data, splits, joined) + _copy_notes(data, in_test, copied)
     classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
     names = [str(c) for c in classes]
     notes += _alike_notes(data, copies, kept)
@@ -115,13 +119,13 @@ def too_few_apart(y: IntArray, classes: list[str]) -> FitError:
     )
 
 
-def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
-    """How the given splits were read."""
+def _split_notes(data: FitData, splits: NDArray[np.str_], joined: str) -> list[str]:
+    """How the given splits were read, and what becomes of a validation split."""
     notes = []
     if (splits == "val").any():
         notes.append(
             f"The validation split ({counted(int((splits == 'val').sum()), 'image')}) was "
-            "joined to the training split: the search cross-validates on both."
+            f"joined to the training split: {joined}."
         )
     unknown = ~np.isin(splits, ["train", "val", "test"])
     if unknown.any():
