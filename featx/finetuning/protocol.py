@@ -44,6 +44,7 @@ __all__ = ["make_context", "open_bank", "separate", "train_all", "working_folder
 
 ALL = "all images"
 _NOT_NUMBERS = {
+    "refit",  # the first training is the same
     "by",
     "name",
     "runs",

@@ -34,10 +34,24 @@ def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "images_per_s"} for row in history]
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-def test_on_the_same_images_it_is_the_same_network(lab: Lab, tmp_path: Path, schedule: Any) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "cosine", "ema": 0.5},
+        {
+            "schedule": "cosine",
+            "augment": "none",
+            "unfreeze": "last-1",
+        },  # frozen stages played back
+        {"schedule": "plateau"},
+    ],
+    ids=["all", "last-1", "plateau"],
+)
+def test_on_the_same_images_it_is_the_same_network(
+    lab: Lab, tmp_path: Path, options: dict[str, Any]
+) -> None:
     """Without validation images, whose losses a schedule may depend on."""
-    asked = config(schedule=schedule, epochs=6, patience=9, ema=0.5)
+    asked, schedule = config(epochs=6, patience=9, **options), options["schedule"]
     first = train(lab.task(folder=tmp_path / "first"), asked)
     losses = [row["validation_loss"] for row in first.history]
     if schedule == "plateau":  # as if nothing had got better, so that the rate comes down
