@@ -9,9 +9,9 @@ beginning of ``SET/BACKBONE/COLUMN/SEED``. DATA holds ``clothing/``, ``plankton/
 ``bccd.csv``. Sets: 250, 500, 1,000 or all training photographs of clothing, 2,000 of plankton
 (tested on the rest), pacs without one domain (tested on it, and on a fifth of the others), bccd in
 five grouped folds. Columns: ``frozen`` (`featx fit`), ``old`` (defaults before presets, as flags),
-``quick``, ``new`` (the balanced preset), ``last`` (the same without averaging weights; with it also
-``3e-4``, another rate, and ``random`` and ``fitted``, either head), ``plain`` (the loop of
-plain_loop.py) and ``best`` (the best such loop that was found).
+``quick``, ``new`` (the balanced preset), ``no-refit`` (the same without a refit), ``last`` (that
+without averaging weights; with it also ``3e-4``, another rate, and ``random`` and ``fitted``,
+either head), ``plain`` (the loop of plain_loop.py) and ``best`` (the best such loop found).
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ BACKBONES = {
 OLD = ["--start", "fitted", "--head-rate", "1", "--learning-rate", "1e-4", "--layer-decay", "0.75",
        "--epochs", "10", "--warmup", "0.1", "--label-smoothing", "0", "--augment", "light",
        "--monitor", "loss", "--patience", "5", "--average-last", "0"]  # fmt: skip
+LAST = ["--no-refit", "--average-last", "0"]
 COLUMNS: dict[str, list[str]] = {
     "frozen": [],
     "old": OLD,
     "quick": ["--preset", "quick"],
     "new": [],
-    "last": ["--average-last", "0"],
-    "3e-4": ["--average-last", "0", "--learning-rate", "3e-4"],
-    "random": ["--average-last", "0", "--start", "random"],
-    "fitted": ["--average-last", "0", "--start", "fitted"],
+    "no-refit": ["--no-refit"],
+    "last": LAST,
+    "3e-4": [*LAST, "--learning-rate", "3e-4"],
+    "random": [*LAST, "--start", "random"],
+    "fitted": [*LAST, "--start", "fitted"],
     "plain": [],
     "best": [],
 }

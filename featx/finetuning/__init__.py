@@ -8,23 +8,25 @@ from __future__ import annotations
 from featx.finetuning.augmenting import augmenter
 from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
-from featx.finetuning.predicting import predict
+from featx.finetuning.predicting import embed, predict
 from featx.finetuning.recipes import describe_recipe, resolve_rates
 from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
 from featx.finetuning.starting import train
-from featx.finetuning.task import Task, Trained
+from featx.finetuning.task import Refit, Task, Trained
 from featx.finetuning.timing import time_images
 
 __all__ = [
     "HeadWeights",
     "ImageBank",
     "NetworkClassifier",
+    "Refit",
     "Searched",
     "Task",
     "Trained",
     "augmenter",
     "describe_recipe",
+    "embed",
     "predict",
     "resolve_rates",
     "save_backbone",

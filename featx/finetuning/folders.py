@@ -9,7 +9,7 @@ from featx.config import FinetuneConfig
 from featx.ours import FolderKind
 from featx.outputs import Output
 
-_TRAINING = r"(all-images|\d+-images|(\d+-images,-)?fold-\d+-of-\d+)(/trial-\d+)?/"
+_TRAINING = r"(refit-of-)?(all-images|\d+-images|(\d+-images,-)?fold-\d+-of-\d+)(/trial-\d+)?/"
 _CHECKPOINTS = re.compile(
     rf"backbone\.safetensors|{_TRAINING}(last|best)\.safetensors|{_TRAINING}trials\.jsonl"
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from featx.console import counted
 from featx.data.splits import hold_out
 from featx.durations import read_seconds, say_seconds
 from featx.errors import FitError
-from featx.finetuning.guard import PairedChange, calibrated, compare_models, no_better_epoch
+from featx.finetuning.guard import PairedChange, calibrated, compare_models
+from featx.finetuning.outcome import Outcome
 from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
@@ -27,92 +28,12 @@ from featx.fitting.training import pipeline_outputs
 if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank, Searched, Task, Trained
+    from featx.finetuning.refitting import Refitted
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
 
 _LARGER = (0.2, 0.25, 0.3, 0.4, 0.5)
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """How one training went: JSON, and a row for each epoch."""
-
-    name: str
-    document: dict[str, Any]
-    history: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one fine-tune.
-
-    Parameters
-    ----------
-    name : str
-    frozen : FitResult
-        The head fitted on the frozen embeddings of all the training images.
-    warm : FitResult
-        The same without the validation part: what training started from.
-    trained : Trained
-    validation : ndarray of shape (n,), bool
-        Images of the part that said when to stop.
-    change : PairedChange, optional
-        What training did to the predictions of the validation images; without it no epoch was
-        better than none.
-    monitor : {"last", "score", "loss"}
-    scoring : str
-    searched : Searched, optional
-        What was tried, where hyperparameters were searched.
-    """
-
-    name: str
-    frozen: FitResult
-    warm: FitResult
-    trained: Trained
-    validation: Mask
-    change: PairedChange | None = None
-    monitor: str = "last"
-    scoring: str = "balanced_accuracy"
-    searched: Searched | None = None
-
-    @property
-    def fell(self) -> str | None:
-        """How the fine-tune is not better than its warm start on the validation part, if so."""
-        if self.change is None:
-            trained = self.trained
-            return no_better_epoch(
-                trained.history, self.monitor, self.scoring, stopped=trained.stopped
-            )
-        return self.change.below(self.monitor)
-
-    @property
-    def still_improving(self) -> bool:
-        """Whether the last epoch, which no patience ended, was the best one.
-
-        Best by the score on the validation images, and of equal ones by the loss.
-        """
-        from featx.finetuning.task import epoch_rank
-
-        _, *ranks = [epoch_rank(row, "score") for row in self.trained.history]
-        return self.trained.stopped == "epochs" and len(ranks) > 1 and ranks[-1] < min(ranks[:-1])
-
-    @property
-    def record(self) -> TrainingRecord:
-        """What to remember when the network is let go."""
-        document = {
-            "name": self.name,
-            "n_training": int(self.warm.settings["n_images"]),
-            "n_validation": int(self.validation.sum()),
-            "watched": self.monitor,
-            "below_warm_start": self.fell,
-            "still_improving": self.still_improving,
-            "validation_change": None if self.change is None else self.change.document(),
-            **self.trained.document(),
-        }
-        if self.searched is not None:
-            document["search"] = self.searched.document()
-        return TrainingRecord(self.name, document, self.trained.history)
 
 
 @dataclass(frozen=True)
@@ -172,7 +93,7 @@ class FinetuneContext:
         from featx.finetuning import describe_recipe, time_images
         from featx.finetuning.searching import TRIALS
 
-        config, n_trainings = self.config, len(n_images)
+        config, n_trainings = self.config, counted(len(n_images), "training")
         train_s, predict_s = time_images(
             self.backbone.network,
             self.backbone.preprocess,
@@ -189,34 +110,81 @@ class FinetuneContext:
             seconds, at_most = seconds * (config.trials or TRIALS), "at most about"
         if config.budget:
             seconds = min(seconds, read_seconds(config.budget))
+        if config.refit:
+            seconds += config.epochs * sum(n_images) * train_s
+            n_trainings += f", {'each ' * (len(n_images) > 1)}repeated on all of its images"
         console.log(
-            f"Plan: {describe_recipe(config)}, in {counted(n_trainings, 'training')}: "
+            f"Plan: {describe_recipe(config)}, in {n_trainings}: "
             f"{at_most} {say_seconds(seconds)} on this machine."
         )
 
-    def finetune(self, rows: Mask, name: str) -> Outcome:
+    def finetune(self, rows: Mask, name: str, *, refit: bool = True) -> Outcome:
         """Fine-tune on some images of the part.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), bool
+        name : str
+        refit : bool, default True
+            Whether the network may be trained once more, on the validation images too.
 
         Raises
         ------
         FitError
             Too few images for a head or for a validation part.
         """
-        from featx.finetuning import HeadWeights, Task
-
         validation = self._validation(rows)
         training = rows & ~validation
         frozen, warm = self._fit(rows), self._fit(training, calibrate="temperature")
+        task = self._task(name, warm, warm, training, validation)
+        trained, searched = self._train(task)
+        change, temperature = self._change(warm, trained, validation)
+        outcome = Outcome(
+            name,
+            frozen,
+            warm,
+            trained,
+            validation,
+            change,
+            self.config.monitor,
+            str(self.config.scoring),
+            searched,
+        )
+        if not (refit and self.config.refit) or outcome.fell is not None:
+            return outcome
+        return replace(outcome, refitted=self._refit(outcome, rows, temperature))
+
+    def _refit(self, outcome: Outcome, rows: Mask, temperature: float) -> Refitted | None:
+        """The same training on all of its images."""
+        from featx.finetuning import Refit
+        from featx.finetuning.refitting import refit
+
+        first, searched = outcome.trained, outcome.searched
+        config = self.config
+        if searched is not None:
+            config = config.model_copy(update=searched.chosen.values)
+        name, nobody = f"refit of {outcome.name}", np.zeros_like(rows)
+        task = self._task(name, outcome.frozen, outcome.warm, rows, nobody)
+        losses = [row["validation_loss"] for row in first.history]
+        task = replace(task, refit=Refit(first.best_epoch, losses))
+        return refit(task, config, temperature)
+
+    def _task(
+        self, name: str, fitted: FitResult, warm: FitResult, training: Mask, validation: Mask
+    ) -> Task:
+        """A network to train, with the head ``fitted``, cooled as ``warm`` has to be."""
+        from featx.finetuning import HeadWeights, Task
+
         calibration = warm.trust.trust.calibration
         # A head that is too sure is cooled; none is made surer, which a few images would ask for.
         sure = calibration.temperature if isinstance(calibration, Temperature) else 1.0
-        known = np.searchsorted(self.part.classes, warm.classes)
+        known = np.searchsorted(self.part.classes, fitted.classes)
         local = np.full(len(self.part.classes), -1)
         local[known] = np.arange(len(known))
-        task = Task(
+        return Task(
             name=name,
             backbone=copy.deepcopy(self.backbone.network),
-            head=HeadWeights.of(warm.pipeline).cooled(max(1.0, sure)),
+            head=HeadWeights.of(fitted.pipeline).cooled(max(1.0, sure)),
             bank=self.bank,
             y=local[self.part.y],
             training=np.flatnonzero(training),
@@ -230,29 +198,18 @@ class FinetuneContext:
             curves=self._curves(name),
             devices=self.devices,
         )
-        trained, searched = self._train(task)
-        change = self._change(warm, trained, validation)
-        return Outcome(
-            name,
-            frozen,
-            warm,
-            trained,
-            validation,
-            change,
-            self.config.monitor,
-            str(self.config.scoring),
-            searched,
-        )
 
-    def _change(self, warm: FitResult, trained: Trained, validation: Mask) -> PairedChange | None:
-        """The kept epoch against the frozen model, on the validation images.
+    def _change(
+        self, warm: FitResult, trained: Trained, validation: Mask
+    ) -> tuple[PairedChange | None, float]:
+        """The kept epoch against the frozen model, on the validation images; its temperature.
 
         Each is calibrated on them by a temperature: a sure head must not lose for being sure.
         """
         from featx.finetuning import predict
 
         if trained.best_epoch == 0:
-            return None
+            return None, 1.0
         part = self.part.take(validation)
         proba = pipeline_outputs(warm.pipeline, self.X[validation]).probabilities()
         rows = np.flatnonzero(validation)
@@ -262,7 +219,7 @@ class FinetuneContext:
         tuned = predict(trained.classifier, self.bank, rows, self.precision)
         tuned, temperature = calibrated(tuned, y)
         trained.classifier.cool(temperature)  # as what ships is
-        return compare_models(
+        change = compare_models(
             "validation images",
             part.y,
             part.components,
@@ -271,6 +228,7 @@ class FinetuneContext:
             scoring=str(self.config.scoring),
             seed=int(self.config.seed or 0),
         )
+        return change, temperature
 
     def _curves(self, name: str) -> Path | None:
         """Where TensorBoard finds the curves of one training."""
@@ -295,11 +253,30 @@ class FinetuneContext:
         from featx.finetuning import predict
 
         proba = pipeline_outputs(outcome.frozen.pipeline, self.X[rows]).probabilities()
-        tuned = predict(outcome.trained.classifier, self.bank, np.flatnonzero(rows), self.precision)
+        tuned = predict(outcome.shipped.classifier, self.bank, np.flatnonzero(rows), self.precision)
         classes = self.part.classes
         return widen(proba, outcome.frozen.classes, classes), widen(
-            tuned, outcome.warm.classes, classes
+            tuned, outcome.base.classes, classes
         )
+
+    def held_out(self, outcome: Outcome) -> tuple[Float, NDArray[np.float32] | None]:
+        """What the network that validation images validated says of them, which ships or not.
+
+        Returns
+        -------
+        ndarray of shape (n_validation, n_classes)
+            Probabilities.
+        ndarray of shape (n, n_features), float32, or None
+            Its embeddings of all images of the part; None where it is the one that ships.
+        """
+        from featx.finetuning import embed, predict
+
+        first = outcome.trained.classifier
+        proba = predict(first, self.bank, np.flatnonzero(outcome.validation), self.precision)
+        proba = widen(proba, outcome.warm.classes, self.part.classes)
+        if outcome.refitted is None:
+            return proba, None
+        return proba, embed(first, self.bank, np.arange(len(self.part)), self.precision)
 
     def _validation(self, rows: Mask) -> Mask:
         """A share of the images, stratified, that no group straddles and no class is lost to."""

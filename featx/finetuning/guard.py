@@ -25,6 +25,7 @@ from featx.stats.metrics import fold_score, metric_name
 LOSS = "neg_log_loss"
 SPREAD = 0.5  # of the logarithm of temperatures, before any image is seen
 MOST = 3.0  # that logarithm at most, either way
+TIE = 1e-12  # scores that differ by less are equal: rounding alone differs so
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -141,6 +142,8 @@ def compare_models(
     tests: dict[str, PairedTest | None] = {}
     for name in (LOSS, scoring):
         pair = [fold_score(name, y, p) for p in (frozen, finetuned)]
+        if abs(pair[1] - pair[0]) < TIE:  # means in another order
+            pair[1] = pair[0]
         values[name] = pair[0], pair[1]
         if n_units < 2:
             tests[name] = None
@@ -231,20 +234,24 @@ def _best_of(
     if better:
         return f"the {name} {verb} from {_change((values[0], values[best]))} (epoch {best})", True
     epochs = "the only epoch" if n == 1 else f"any of {n} epochs"
-    shown = _change((values[0], values[best])).replace(" to ", f" at the start, {most} later ")
+    shown = f" at the start, {most} later ".join(_shown((values[0], values[best])))
     verb = {"falls": "does not fall", "rises": "does not rise"}[verb]
     return f"the {name} {verb} in {epochs} ({shown})", False
 
 
 def _change(values: tuple[float, float]) -> str:
+    return " to ".join(_shown(values))
+
+
+def _shown(values: tuple[float, float]) -> tuple[str, str]:
     """Both, with as many digits as it takes to see that they differ."""
     first, second = values
     digits = 4
     while first != second and digits < 12 and f"{first:.{digits}f}" == f"{second:.{digits}f}":
         digits += 1
     if digits == 12:
-        return f"{first:.17g} to {second:.17g}"
-    return f"{first:.{digits}f} to {second:.{digits}f}"
+        return f"{first:.17g}", f"{second:.17g}"
+    return f"{first:.{digits}f}", f"{second:.{digits}f}"
 
 
 def _interval(test: PairedTest) -> str:

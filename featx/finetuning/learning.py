@@ -19,8 +19,9 @@ from featx.config import FinetuneConfig
 from featx.data.splits import Folds
 from featx.data.subsets import joining_order
 from featx.errors import FitError
-from featx.finetuning.folds import FinetuneContext, TrainingRecord
+from featx.finetuning.folds import FinetuneContext
 from featx.finetuning.guard import PairedChange
+from featx.finetuning.outcome import TrainingRecord
 from featx.finetuning.results import Judged
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut

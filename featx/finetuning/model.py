@@ -15,7 +15,8 @@ from featx.artifact.operating import OperatingCurves
 from featx.artifact.trust import OperatingSample, Trust
 from featx.config import RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
-from featx.finetuning.folds import FinetuneContext, Outcome, widen
+from featx.finetuning.folds import FinetuneContext, widen
+from featx.finetuning.outcome import Outcome
 from featx.finetuning.trust import tuned_trust
 from featx.fitting.drift import fit_drift
 from featx.fitting.estimate import HeldOut
@@ -91,23 +92,24 @@ def tuned_answer(
     from featx.finetuning import save_backbone
 
     path = context.folder / WEIGHTS
-    save_backbone(outcome.trained.classifier, path)
+    save_backbone(outcome.shipped.classifier, path)
     asked = BackboneRequest.from_document(extraction.request)
     request = replace(asked, weights=str(path.absolute()), pretrained=True)
     paths = extraction.manifest.paths
     extractor = Extractor.from_request(request, config.extract, paths)
     [tuned] = run_extractors(extraction.manifest, [extractor], config.extract, allow_memory=True)
-    pipeline = outcome.trained.classifier.head_weights().put_into(outcome.warm.pipeline)
+    pipeline = outcome.shipped.classifier.head_weights().put_into(outcome.base.pipeline)
+    unseen, (proba, first) = outcome.validation, context.held_out(outcome)
     if oof is None:
-        rows = outcome.validation
-        proba = context.predict(outcome, rows)[1]
-        oof = HeldOut("validation", context.part.take(rows), np.full(len(proba), -1), proba)
-    X = _gather(tuned, context.part.ids)
-    seed, unseen = int(context.config.seed or 0), outcome.validation
-    scaled = pipeline[:1].transform(X)
-    trust, novelty = tuned_trust(oof, context.part, scaled, unseen, seed=seed)
-    sample, drift = fit_drift(X, context.part, oof, seed=seed, unseen=unseen)
-    frozen = fitted_model(config, [extraction], outcome.warm)
+        fold = np.full(len(proba), -1)
+        oof = HeldOut("validation", context.part.take(unseen), fold, proba)
+    X, seed = _gather(tuned, context.part.ids), int(context.config.seed or 0)
+    scaled, theirs = pipeline[:1].transform(X), None
+    if first is not None:
+        theirs = outcome.warm.pipeline[:1].transform(first)
+    trust, novelty = tuned_trust(oof, context.part, scaled, unseen, seed=seed, first=theirs)
+    sample, drift = fit_drift(X, context.part, oof, seed=seed, unseen=unseen, first=first)
+    frozen = fitted_model(config, [extraction], outcome.base)
     model = replace(
         frozen,
         head=pipeline,

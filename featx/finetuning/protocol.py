@@ -20,10 +20,11 @@ from featx.finetuning.baseline import (
     ResolvedFinetune,
 )
 from featx.finetuning.devices import Place
-from featx.finetuning.folds import FinetuneContext, Outcome
+from featx.finetuning.folds import FinetuneContext
 from featx.finetuning.guard import PairedChange
 from featx.finetuning.learning import Trainings, judge_folds, learning_curve
 from featx.finetuning.model import Answer, frozen_answer, tuned_answer, with_curves
+from featx.finetuning.outcome import Outcome
 from featx.finetuning.results import FinetuneFindings, Judged
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 ALL = "all images"
 _NOT_NUMBERS = {
+    "refit",  # the first training is the same
     "by",
     "name",
     "runs",
@@ -64,8 +66,7 @@ def separate(
     use_test = resolved.method in {"auto", "test"}
     columns = resolved.config.finetune.by if resolved.config.finetune else []
     data = gather([extraction], columns=columns)
-    part, test, notes = split_data(data, use_test=use_test)
-    notes = [n.replace("the search cross-validates on both", "it is trained on") for n in notes]
+    part, test, notes = split_data(data, use_test=use_test, joined="it is trained on")
     if test is not None:
         return part, EvaluationSet("test", test), notes
     if resolved.method == "test":
@@ -158,7 +159,9 @@ def train_all(
     records, judged = (
         ([], None) if tested is not None else judge_folds(context, trainings.folds, trainings.whole)
     )
-    final = context.finetune(np.ones(len(context.part), bool), ALL)
+    # What falls out of fold does not ship, so it is not trained once more.
+    fell = None if judged is None else judged.compare(context.config).below(context.config.monitor)
+    final = context.finetune(np.ones(len(context.part), bool), ALL, refit=fell is None)
     answer, judged, change = _choose(context, config, extraction, final, tested, judged)
     curve = None
     if trainings.sizes is not None:

@@ -11,9 +11,9 @@ import numpy as np
 from featx.config import FinetuneConfig, FitConfig, RunConfig
 from featx.data.splits import Folds
 from featx.extraction import Extraction
-from featx.finetuning.folds import TrainingRecord
 from featx.finetuning.guard import PairedChange, compare_models
 from featx.finetuning.model import Answer
+from featx.finetuning.outcome import TrainingRecord
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held, pool
 from featx.fitting.gathering import describe_dataset
@@ -32,6 +32,7 @@ RECIPE = {
     "start", "unfreeze", "lora", "epochs", "learning_rate", "head_rate", "layer_decay", "optimizer",
     "weight_decay", "schedule", "warmup", "label_smoothing", "augment", "mixup", "cutmix", "ema",
     "average_last", "train_batch", "train_batch_norm", "monitor", "patience", "trials", "budget",
+    "refit",
 }  # fmt: skip
 CHOSEN = (
     "; these folds were also used to choose between it and the other model, so the number is "
@@ -206,5 +207,10 @@ def settings(
 
 
 def curves(records: Sequence[TrainingRecord]) -> list[Epoch]:
-    """Every epoch of each training."""
-    return [Epoch(training=record.name, **row) for record in records for row in record.history]
+    """Every epoch of each training, and of its refit."""
+    return [
+        Epoch(training=name, **row)
+        for record in records
+        for name, history in record.histories.items()
+        for row in history
+    ]

@@ -74,6 +74,7 @@ class TrainingLoop:
         self.unfreezing.apply(config.epochs)
         self.optimizer = build_optimizer(self.unfreezing, config)
         self.n_batches = -(-len(task.training) // config.train_batch)
+        self.n_epochs = config.epochs if task.refit is None else task.refit.epochs
         self.average = self._new_average()
         self.progress = TrainingProgress()
         self.replay: Replay | None = None
@@ -102,9 +103,12 @@ class TrainingLoop:
         except _Diverged as diverged:
             self.progress.stopped = str(diverged)
             self._save()
+            kept = f"Epoch {self.progress.best_epoch}"
+            if self.task.refit is not None:
+                kept = "The network trained without the validation images"
             console.warn(
                 f"{self.task.name}: training diverged in epoch {self.progress.epoch + 1}: "
-                f"{diverged}. Epoch {self.progress.best_epoch} is kept. Try a smaller "
+                f"{diverged}. {kept} is kept. Try a smaller "
                 f"--learning-rate than {self._highest_rate:g}, or --clip."
             )
 
@@ -132,7 +136,7 @@ class TrainingLoop:
         order = order_rows(y, progress.epoch, task.seed, balanced=self.config.balanced_sampling)
         batches = np.array_split(task.training[order], self.n_batches)
         left = batches[progress.position :]
-        label = f"{task.name}, epoch {progress.epoch + 1} of {self.config.epochs}"
+        label = f"{task.name}, epoch {progress.epoch + 1} of {self.n_epochs}"
         with console.progress(sum(map(len, left)), label) as bar:
             played = self.replay is not None
             fed = zip(left, repeat(None)) if played else self.feed.batches(left, progress.step)
@@ -218,6 +222,8 @@ class TrainingLoop:
         """The learning rate of the next step."""
         total = self.n_batches * self.config.epochs
         losses = [row["validation_loss"] for row in self.progress.history]
+        if self.task.refit is not None:
+            losses = self.task.refit.losses[: len(losses)]
         factor = rate_factor(self.config, self.progress.step, total, losses)
         return self._highest_rate * factor
 
@@ -239,28 +245,33 @@ class TrainingLoop:
         """Validate, remember the best, decide whether to go on, and write it all down."""
         progress, task = self.progress, self.task
         with self.average.applied():
-            probabilities = self._predict(task.validation)
-            y = task.y[task.validation]
-            finite = bool(np.isfinite(probabilities).all())
-            loss = float(log_losses(y, probabilities).mean()) if finite else math.nan
-            self._refuse_explosion(loss)
-            score = fold_score(task.scoring, y, probabilities)
-            self._note(loss, score)
+            self._note(*self._validate() if task.refit is None else (None, None))
             if progress.last_is_best(self.config.monitor):
                 progress.best_epoch = len(progress.history) - 1
                 self._write(BEST, self.classifier.state_dict(), {})
         if len(progress.history) > 1:
             progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.n_seen, progress.n_right = 0.0, 0, 0
-        if progress.since_best(self.config.monitor) >= patience_of(self.config):
+        monitor, patience = self.config.monitor, patience_of(self.config)
+        if task.refit is None and progress.since_best(monitor) >= patience:
             progress.stopped = "patience"
-        if progress.epoch == self.config.epochs:
+        if progress.epoch == self.n_epochs:
             progress.stopped = "epochs"
         for watcher in task.watchers:
             reason = watcher(progress.history)
             progress.stopped = progress.stopped or reason
         progress.stopped = self.world.from_leader(progress.stopped)
         self._save()
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and score of the validation images."""
+        task = self.task
+        probabilities = self._predict(task.validation)
+        y = task.y[task.validation]
+        finite = bool(np.isfinite(probabilities).all())
+        loss = float(log_losses(y, probabilities).mean()) if finite else math.nan
+        self._refuse_explosion(loss)
+        return loss, fold_score(task.scoring, y, probabilities)
 
     @console.stage("Validating")
     def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -283,7 +294,7 @@ class TrainingLoop:
             if loss > limit:
                 raise _Diverged(f"the validation loss rose from {first:.3g} to {loss:.3g}")
 
-    def _note(self, loss: float, score: float) -> None:
+    def _note(self, loss: float | None, score: float | None) -> None:
         """Add a row to the history and tell it."""
         progress = self.progress
         begun = bool(progress.history)
@@ -295,20 +306,23 @@ class TrainingLoop:
             "train_loss": progress.loss_sum / progress.n_seen if begun else None,
             "train_accuracy": progress.n_right / progress.n_seen if begun else None,
             "validation_loss": loss,
-            "validation_score": None if math.isnan(score) else score,
+            "validation_score": None if score is None or math.isnan(score) else score,
             "learning_rate": progress.rate if begun else None,
             "images_per_s": round(progress.n_seen / seconds, 2) if begun else None,
         }
         progress.history.append(row)
-        validated = f"validation loss {loss:.4f}, {self.task.scoring} {score:.4f}"
+        name, validated = self.task.scoring, ""
+        if loss is not None:
+            validated = f"validation loss {loss:.4f}, {name} {score:.4f}, "
         if not begun:
-            console.log(f"{self.task.name}: frozen: {validated}")
+            if validated:
+                console.log(f"{self.task.name}: frozen: {validated[:-2]}")
             return
         epoch = len(progress.history) - 1
-        minutes = (self.config.epochs - epoch) * seconds / 60
+        minutes = (self.n_epochs - epoch) * seconds / 60
         console.log(
-            f"{self.task.name}: epoch {epoch} of {self.config.epochs}: loss "
-            f"{row['train_loss']:.4f}, {validated}, rate {row['learning_rate']:.2g}, "
+            f"{self.task.name}: epoch {epoch} of {self.n_epochs}: loss "
+            f"{row['train_loss']:.4f}, {validated}rate {row['learning_rate']:.2g}, "
             f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
         )
 

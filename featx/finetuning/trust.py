@@ -19,7 +19,13 @@ Mask = NDArray[np.bool_]
 
 
 def tuned_trust(
-    held: HeldOut, part: Part, X: NDArray[np.float32], validation: Mask, *, seed: int
+    held: HeldOut,
+    part: Part,
+    X: NDArray[np.float32],
+    validation: Mask,
+    *,
+    seed: int,
+    first: NDArray[np.float32] | None = None,
 ) -> tuple[Trust, Novelty]:
     """Prediction sets and the out-of-distribution score, with the defaults of `featx.fit`.
 
@@ -35,6 +41,10 @@ def tuned_trust(
     validation : ndarray of shape (n,), bool
         The validation part, which says how far away ordinary images lie.
     seed : int
+    first : ndarray of shape (n, n_features), float32, optional
+        Where ``X`` is of a network that was trained on the validation part too: the same of the
+        network that was not. How far away the part lies there says how far away ordinary images
+        lie from the other network's.
 
     Returns
     -------
@@ -42,8 +52,11 @@ def tuned_trust(
     """
     config = FitConfig(seed=seed)
     sets = fit_sets(held.part.y, held.proba, config)
-    novelty = Novelty(*fit_spread(X[~validation], part.y[~validation], seed=seed))
-    scores = novelty.scores(X[validation])
+    there = X if first is None else first
+    novelty = Novelty(*fit_spread(there[~validation], part.y[~validation], seed=seed))
+    scores = novelty.scores(there[validation])
+    if first is not None:
+        novelty = Novelty(*fit_spread(X, part.y, seed=seed))
     limit = alarm_limit(scores, config.ood_rate)
     return Trust(
         sets=sets,

@@ -10,7 +10,7 @@ from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
 from featx.fitting.held import HeldOut
-from featx.stats.drift import fit_axes
+from featx.stats.drift import DriftAxes, class_axes, class_contrasts, fit_axes
 from featx.types import BoolArray, IntArray
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
@@ -19,7 +19,13 @@ MOST_FITTED = 5000  # axes of more images are no better
 
 
 def fit_drift(
-    X: NDArray[np.float32], part: Part, held: HeldOut, *, seed: int, unseen: BoolArray | None = None
+    X: NDArray[np.float32],
+    part: Part,
+    held: HeldOut,
+    *,
+    seed: int,
+    unseen: BoolArray | None = None,
+    first: NDArray[np.float32] | None = None,
 ) -> tuple[DriftSample | None, Drift | None]:
     """Axes from half of the images, and a sample of the others on them.
 
@@ -38,6 +44,9 @@ def fit_drift(
     unseen : ndarray of shape (n,), bool, optional
         Images that the backbone was not trained on: the sample is of these, axes are of all
         others. By default no image trained the backbone, and one half is taken.
+    first : ndarray of shape (n, n_features), float32, optional
+        Where ``X`` is of a backbone that was trained on the unseen images too: embeddings by one
+        that was not. The sample is of these; axes between classes mean the same in both.
 
     Returns
     -------
@@ -51,19 +60,30 @@ def fit_drift(
     rows = np.flatnonzero(sampled & np.isin(part.ids, held.part.ids))
     if min(len(fitted), len(rows)) < LEAST_IMAGES:
         return None, None
-    axes = fit_axes(X[_some(fitted, MOST_FITTED, rng)], seed=seed)
+    if first is None:
+        axes = there = fit_axes(X[_some(fitted, MOST_FITTED, rng)], seed=seed)
+    else:
+        axes, there = _axes_of_both(X, first, part.y, fitted)
     rows = _some(rows, MOST_IMAGES, rng)
     places = np.array([place[part.ids[i]] for i in rows])
     drift = Drift(
         centre=axes.centre,
         scale=axes.scale,
         directions=axes.directions,
-        places=locate(X[rows], axes.centre, axes.scale, axes.directions),
+        places=locate((X if first is None else first)[rows], *there),
         blocks=link_components(part.components[rows]),
         predicted=held.y_pred[places],
         probabilities=held.proba[places, held.y_pred[places]].astype(np.float32),
     )
     return DriftSample(images=len(rows), grouped=part.grouped), drift
+
+
+def _axes_of_both(
+    X: NDArray[np.float32], first: NDArray[np.float32], y: IntArray, fitted: IntArray
+) -> tuple[DriftAxes, DriftAxes]:
+    """The same axes between classes, of a backbone trained on all and of one on ``fitted``."""
+    contrasts = class_contrasts(first[fitted], y[fitted])
+    return class_axes(X, y, contrasts), class_axes(first[fitted], y[fitted], contrasts)
 
 
 def _half(components: IntArray, rng: np.random.Generator) -> BoolArray:

@@ -16,8 +16,12 @@ from featx.fitting.data import FitData, Part
 from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import BoolArray, IntArray
 
+CROSS_VALIDATED = "the search cross-validates on both"
 
-def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
+
+def split_data(
+    data: FitData, *, use_test: bool, joined: str = CROSS_VALIDATED
+) -> tuple[Part, Part | None, list[str]]:
     """Split into images to search on and, where there is one, the test split.
 
     Training and validation images are searched on together, by cross-validation. Images of the
@@ -29,6 +33,8 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     data : FitData
     use_test : bool
         False leaves the test split unread even where there is one.
+    joined : str
+        What becomes of a validation split that was joined to the training split, in words.
 
     Returns
     -------
@@ -49,7 +55,7 @@ def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, lis
     copies = data.copy_codes
     copied = ~in_test & np.isin(copies, copies[in_test])
     kept = ~in_test & ~copied
-    notes = _split_notes(data, splits) + _copy_notes(data, in_test, copied)
+    notes = _split_notes(data, splits, joined) + _copy_notes(data, in_test, copied)
     classes, y = np.unique(np.asarray(data.y)[kept], return_inverse=True)
     names = [str(c) for c in classes]
     notes += _alike_notes(data, copies, kept)
@@ -113,17 +119,17 @@ def too_few_apart(y: IntArray, classes: list[str]) -> FitError:
     )
 
 
-def joined_note(n: int) -> str:
+def joined_note(n: int, joined: str = CROSS_VALIDATED) -> str:
     """What becomes of the ``n`` images of a validation split."""
     return (
-        f"The validation split ({counted(n, 'image')}) was joined to the training split: the "
-        "search cross-validates on both."
+        f"The validation split ({counted(n, 'image')}) was joined to the training split: {joined}."
     )
 
 
-def _split_notes(data: FitData, splits: NDArray[np.str_]) -> list[str]:
+def _split_notes(data: FitData, splits: NDArray[np.str_], joined: str) -> list[str]:
     """How the given splits were read."""
-    notes = [joined_note(int((splits == "val").sum()))] if (splits == "val").any() else []
+    n = int((splits == "val").sum())
+    notes = [joined_note(n, joined)] if n else []
     unknown = ~np.isin(splits, ["train", "val", "test"])
     if unknown.any():
         notes.append(

@@ -257,6 +257,11 @@ def _finetuned(model: Carded) -> Iterator[str]:
         f"{last['best_epoch']} was kept, by its {_watched(last)} on "
         f"{counted(last['n_validation'], 'validation image')}."
     )
+    if again := last.get("refit"):
+        yield (
+            f"It was then trained once more with the same recipe, for {again['epochs']} epochs on "
+            f"all {counted(again['n_training'], 'training image')}; that network is this one."
+        )
     if recipe:
         yield f"Tried: {recipe}."
     asked = {**asked, **tuning.get("tried", {})}
@@ -268,7 +273,7 @@ def _finetuned(model: Carded) -> Iterator[str]:
 
 def _watched(training: Mapping[str, Any]) -> str:
     """The quantity that chose the epoch, before and after."""
-    name = training.get("watched", "loss").replace("last", "score")
+    name = "loss" if training.get("watched", "loss") == "loss" else "score"
     before, after = (training[k][f"validation_{name}"] for k in ("frozen", "finetuned"))
     return f"{name}, which went from {before:.4f} to {after:.4f}," if before is not None else name
 

@@ -98,20 +98,23 @@ def _training(subject: Subject, what: str) -> Figure:
     }[what]
     kept = {t["name"]: t["best_epoch"] for t in subject.results["finetuning"]["trainings"]}
     scoring = subject.results["scoring"]
-    trainings = list(dict.fromkeys(row["training"] for row in subject.training))
-    rows = [
+    rows: list[list[Any]] = [
         [row["training"], int(row["epoch"]), *(_number(row.get(c)) for c in sides)]
         for row in subject.training
     ]
+    rows = [row for row in rows if not np.isnan(row[2:]).all()]  # a refit has no validation images
+    trainings = list(dict.fromkeys(row[0] for row in rows))
 
     def draw(axes: Any, ink: Ink) -> None:
         for k, training in enumerate(trainings[-MOST_TRAININGS:]):
             own = [row for row in rows if row[0] == training]
+            named = [in_legend(short(training))]  # once, or the images of the only training
             for place, images in enumerate(sides.values()):
-                named = images if len(trainings) == 1 else in_legend(short(training))
+                if np.isnan([r[2 + place] for r in own]).all():
+                    continue
+                label = images if len(trainings) == 1 else named.pop() if named else None
                 axes.plot([r[1] for r in own], [r[2 + place] for r in own], color=hue(k),
-                          linestyle=":" if place else "-", marker=".",
-                          label=named if place == 0 or len(trainings) == 1 else None)  # fmt: skip
+                          linestyle=":" if place else "-", marker=".", label=label)  # fmt: skip
             best = [row for row in own if row[1] == kept.get(training)]
             axes.plot([r[1] for r in best], [r[2] for r in best], "o", color=hue(k), markersize=11,
                       fillstyle="none")  # fmt: skip
@@ -124,6 +127,8 @@ def _training(subject: Subject, what: str) -> Figure:
     words += "Solid: validation images"
     words += "; dotted: training images." if what == "loss" else "."
     words += " Epoch 0 is the frozen model; a ring is around the epoch that is kept."
+    if what == "loss" and any("refit" in t for t in subject.results["finetuning"]["trainings"]):
+        words += " A refit is trained on the validation images too."
     columns = ("training", "epoch", *sides)
     title = f"Training: {what} by epoch"
     return Figure(f"training_{what}", title, words, draw, Table(columns, rows))

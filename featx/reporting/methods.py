@@ -70,6 +70,8 @@ def _model(run: Finished, cite: Cite) -> Iterator[str]:
     if "finetuning" in results and results["finetuning"]["answer"] == "finetuned":
         recipe = (results["finetuning"].get("tried") or {}).get("recipe")
         yield f"fine-tuned on them{f' ({recipe})' if recipe else ''},"
+        if results["finetuning"]["trainings"][-1].get("refit"):
+            yield "finally on those too that had validated it,"
     else:
         yield "with fixed weights,"
     search = results.get("search") or {}

@@ -99,8 +99,9 @@ def _key(name: str) -> str:
 
 
 def _curves(epochs: Sequence[Epoch]) -> Iterator[TrackedCurve]:
+    main = [e.training for e in epochs if e.validation_loss is not None][-1:]  # not its refit
     for epoch in epochs:
-        before = "" if epoch.training == epochs[-1].training else f"{epoch.training}/"
+        before = "" if epoch.training in main else f"{epoch.training}/"
         for column in CURVES:
             if (value := epoch.get(column)) is not None:
                 yield TrackedCurve(_key(before + column), value, epoch.epoch)

@@ -67,6 +67,16 @@ class TuningSearch(Record):
     trials: list[dict[str, Any]]
 
 
+class TuningRefit(Record):
+    """A training repeated on its validation images too: the network that ships."""
+
+    name: str
+    n_training: int
+    epochs: int
+    stopped: str
+    elapsed_s: float
+
+
 class TuningTraining(Record):
     """One training: that of a fold, or on all images."""
 
@@ -86,6 +96,7 @@ class TuningTraining(Record):
     stages: list[Stage] = Field(default_factory=list)
     elapsed_s: float
     search: TuningSearch | None = None
+    refit: TuningRefit | None = None
 
 
 class Epoch(Record):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ LEVEL = 0.05
 TIE = 1e-9  # sums in another order differ by less
 
 
-@dataclass(frozen=True)
-class DriftAxes:
+class DriftAxes(NamedTuple):
     """Where along the main directions of some images an embedding lies.
 
     Parameters
@@ -73,6 +73,53 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
     n_axes = max(1, min(MOST_AXES, len(X) // IMAGES_PER_AXIS, X.shape[1] - 1))
     directions = randomized_svd(Z, n_axes, n_iter=POWER_ITERATIONS, random_state=seed)[2]
     return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
+
+
+def class_contrasts(X: NDArray[np.float32], y: IntArray) -> FloatArray:
+    """What the means of classes differ most in: weights of classes, one row an axis.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+        Embeddings.
+    y : ndarray of shape (n,), int64
+        Of at least two classes.
+
+    Returns
+    -------
+    ndarray of shape (n_axes, n_classes)
+        At most 32 axes, at most one for every 10 images, fewer than classes or features.
+    """
+    n_axes = min(MOST_AXES, len(X) // IMAGES_PER_AXIS, len(np.unique(y)) - 1, X.shape[1] - 1)
+    left = np.linalg.svd(_class_means(X, y), full_matrices=False)[0]
+    return np.asarray(left[:, : max(1, n_axes)].T)
+
+
+def class_axes(X: NDArray[np.float32], y: IntArray, contrasts: FloatArray) -> DriftAxes:
+    """Orthonormal axes, as near as can be to contrasts of classes; one scale for all features.
+
+    Other networks that were trained on the same classes have the same contrasts, while the main
+    directions of their embeddings have nothing to do with each other. Turning or stretching all
+    embeddings changes no place on these axes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+    y : ndarray of shape (n,), int64
+        Of the same classes as the contrasts.
+    contrasts : ndarray of shape (n_axes, n_classes)
+        From `class_contrasts`, of this network or of another one.
+    """
+    left, _, right = np.linalg.svd(contrasts @ _class_means(X, y), full_matrices=False)
+    centre = X.mean(axis=0, dtype=np.float64)
+    scale = np.full(X.shape[1], np.sqrt(X.var(axis=0, dtype=np.float64).mean()) or 1.0)
+    return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, left @ right)))
+
+
+def _class_means(X: NDArray[np.float32], y: IntArray) -> FloatArray:
+    """A row a class, the mean of which is 0."""
+    means = np.stack([X[y == c].mean(axis=0, dtype=np.float64) for c in np.unique(y)])
+    return np.asarray(means - means.mean(axis=0))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from featx.finetuning import Trained
-from featx.finetuning.folds import Outcome
 from featx.finetuning.guard import PairedChange, compare_models
+from featx.finetuning.outcome import Outcome
 from featx.stats.comparison import PairedTest
 
 N = 300

@@ -202,3 +202,31 @@ def test_malformed_arrays_are_refused(drifting: Model, change: str) -> None:
     arrays = CHANGES[change](load(drifting.drift.encode()))
     with pytest.raises(ModelError, match="drift test is malformed"):
         Drift.decode(save(arrays), n_features=drifting.n_features, n_classes=3, source="m")
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.8])
+def test_axes_between_classes_hold_from_one_network_to_the_next(moved: float) -> None:
+    """Two networks whose embeddings are turned, and stretched: one saw 200 images, one all 300."""
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for seed in range(30):
+        turns = [np.linalg.qr(rng.normal(size=(20, 20)))[0] for _ in range(2)]
+        centres = 2 * rng.normal(size=(3, 20))
+
+        def images(n: int) -> tuple[np.ndarray, np.ndarray]:
+            y = np.arange(n) % 3
+            return centres[y] + rng.normal(size=(n, 20)), y  # noqa: B023
+
+        seen, y = images(300)
+        X, first = ((seen @ turn).astype(np.float32) for turn in (turns[0], 2 * turns[1]))
+        of = part(300)
+        of = replace(of, X={"b": X}, y=y)
+        _, drift = fit_drift(X, of, held(of), seed=0, unseen=np.arange(300) >= 200, first=first)
+        assert drift is not None
+        assert drift.places.shape == (100, 3)  # two axes between three classes, and off them
+        assert drift.directions @ drift.directions.T == pytest.approx(np.eye(2), abs=1e-5)
+        new = images(150)[0] + moved * (centres[0] - centres[1]) / 2
+        places = np.concatenate([drift.places, drift.locate((new @ turns[0]).astype(np.float32))])
+        shift = place_shift(places, np.arange(250) >= 100, np.arange(250), seed=seed)
+        alarms += shift.p <= 0.05
+    assert alarms >= 28 if moved else alarms <= 6
