@@ -288,7 +288,8 @@ def test_the_guard_keeps_the_frozen_model(
 
 def featx_where(change: str, *arguments: str) -> subprocess.Popen[bytes]:
     """The command in a process of its own, in which ``change`` of `interrupt_lab` was made."""
-    code = f"import sys, interrupt_lab as lab; {change}; lab.main(sys.argv[1:])"
+    imports = "import sys; import interrupt_lab as lab; from featx.cli.main import main"
+    code = f"{imports}; from featx.finetuning import starting; {change}; main(sys.argv[1:])"
     paths = [Path(__file__).parent, Path(__file__).parents[2]]
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -338,7 +339,7 @@ def test_processes_end_with_the_command_and_another_number_goes_on(
 ) -> None:
     options = [*TRAINING, "--epochs", "3", "--checkpoint-s", "0", "--runs", "shared"]
     arguments = ["finetune", "split", *SMALL, *options, "--name", "s"]
-    change = "lab.starting._train_share = lab.share_until_halted"
+    change = "starting._train_share = lab.share_until_halted"
     process = featx_where(change, *arguments, "--processes", "2")
     deadline = time.monotonic() + 600  # longer than a machine stops for
     while process.poll() is None and time.monotonic() < deadline:
