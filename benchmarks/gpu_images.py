@@ -12,8 +12,6 @@ from pathlib import Path
 
 from extract import make_photographs
 
-__all__ = ["MOST_BYTES", "lay_out", "pack"]
-
 MOST_BYTES = 60 << 20  # of a pack
 WIDEST = 533, 533  # of a packed photograph, in pixels
 _START = b"\xff\xd8"  # of a JPEG file

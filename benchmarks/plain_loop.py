@@ -16,8 +16,6 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance
 from torch import nn
 
-__all__ = ["Pictures", "Plain", "train_plain"]
-
 
 @dataclass(frozen=True)
 class Plain:

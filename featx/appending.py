@@ -12,8 +12,6 @@ from featx.locks import HeldError, Lock, take_lock
 from featx.parsing import parse_json
 from featx.replacing import claim_file
 
-__all__ = ["append_lines", "is_object"]
-
 PATIENCE_S = 30.0  # another process holds the file for as long as adding its lines takes
 TAIL_BYTES = 1 << 16  # read at once, backwards, to find where the last line begins
 

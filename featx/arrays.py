@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "cast", "interpolate", "namespace", "smallest", "take_along"]
-
 Array = Any  # of NumPy, or a tensor of torch
 
 

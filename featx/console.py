@@ -22,34 +22,6 @@ from featx.progress import Progress
 from featx.system_errors import reason
 from featx.terminal import columns_of, fitted_table, is_terminal, painted, wrapped
 
-__all__ = [
-    "Progress",
-    "at_end",
-    "counted",
-    "detail",
-    "each",
-    "elsewhere",
-    "ending",
-    "error",
-    "first_few",
-    "flush",
-    "hush_libraries",
-    "log",
-    "once",
-    "out",
-    "plural",
-    "print_json",
-    "progress",
-    "set_verbosity",
-    "stage",
-    "table",
-    "tell",
-    "text",
-    "verbosity",
-    "warn",
-    "working",
-]
-
 T = TypeVar("T")
 
 _verbosity = 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["read_seconds", "say_seconds"]
-
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _PATTERN = "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in _UNITS)
 

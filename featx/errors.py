@@ -36,33 +36,6 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = [
-    "AlarmError",
-    "AuditError",
-    "BackboneError",
-    "ClusterError",
-    "ComparisonError",
-    "ConfigError",
-    "CorruptStoreError",
-    "DatasetError",
-    "DecodeError",
-    "FeatxError",
-    "FitError",
-    "MissingExtraError",
-    "ModelError",
-    "NoRunError",
-    "OutputLostError",
-    "PluginError",
-    "QuarantinedError",
-    "RunError",
-    "StoreError",
-    "StoreLockedError",
-    "UnknownNameError",
-    "UsageError",
-    "WeightsNotFoundError",
-    "nearest",
-]
-
 
 class FeatxError(Exception):
     """Base of every error that featx raises on purpose.

@@ -11,22 +11,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = [
-    "TEMPORARY_PATTERN",
-    "OddFileError",
-    "atomic_path",
-    "built_files",
-    "cut_name",
-    "fsync_directory",
-    "hidden_name",
-    "make_directory",
-    "open_regular",
-    "printable",
-    "read_bounded",
-    "read_range",
-    "write_atomic",
-]
-
 # What an interrupted write leaves behind: ".<target>.<pid>.<8 hex digits>.tmp".
 TEMPORARY_PATTERN = r"\..+\.\d+\.[0-9a-f]{8}\.tmp"
 

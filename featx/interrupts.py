@@ -20,8 +20,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["leave", "promptly", "watching", "workers"]
-
 GRACE_S = 1.0  # for Python's own way out
 LAST_S = 0.3  # for threads that are about to end
 

@@ -16,8 +16,6 @@ from featx.files import make_directory, read_bounded, write_atomic
 from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
 
-__all__ = ["kept_folder", "kept_key", "read_kept", "write_kept"]
-
 MAX_BYTES = 1 << 24
 
 

@@ -10,8 +10,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["HeldError", "Lock", "take_lock"]
-
 #: What file systems without ``flock`` answer (Lustre, some of FUSE, NFS without its daemon).
 _REFUSED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _SIGNATURE_BYTES = 200

@@ -6,8 +6,6 @@ from typing import Any
 
 from featx.arrays import cast, namespace
 
-__all__ = ["log_odds", "margin_columns", "margin_probabilities"]
-
 LEAST = 1e-12  # a probability of 0 or 1 is taken for one so far from it
 
 

@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = [
-    "NOTHING",
-    "bounds",
-    "cell",
-    "in_percent",
-    "interval",
-    "number",
-    "p_value",
-    "percent",
-]
-
 #: What stands where there is no number.
 NOTHING = "–"
 

@@ -27,19 +27,6 @@ from featx.files import (
     read_range,
 )
 
-__all__ = [
-    "CLAIM_ENDING",
-    "FileKind",
-    "FolderKind",
-    "file_start",
-    "is_empty",
-    "is_mount",
-    "is_page",
-    "is_table",
-    "read_json",
-    "remove_known",
-]
-
 CLAIM_ENDING = ".featx-claim"
 _START_BYTES = 1 << 16
 _MOST_HEAD_BYTES = 1 << 24  # of a table: a column for each of thousands of classes

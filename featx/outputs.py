@@ -25,8 +25,6 @@ from featx.places import Location, identity, path_beside, real_paths
 from featx.replacing import claim_file, free_name, put_back, tidy, tidy_beside
 from featx.shell import shell_line
 
-__all__ = ["Claims", "Output", "Used", "check_clear", "check_writable", "claimed"]
-
 _PATIENCE_S = 0.3  # another command may look at a claim file for an instant, to tidy up
 
 

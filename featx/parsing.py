@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["parse_json", "parse_yaml"]
-
 MAX_DEPTH = 128  # of what featx writes nothing is a quarter as deep
 MAX_NODES = 100_000  # of a configuration once its references are followed
 _TOO_DEEP = f"it is nested too deeply, more than {MAX_DEPTH} levels"

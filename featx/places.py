@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["Identity", "Location", "identity", "path_beside", "real_paths"]
-
 Identity = tuple[int, int]  # device and number
 
 

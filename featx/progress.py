@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 
 from featx.terminal import columns_of, is_terminal
 
-__all__ = ["Progress", "lock", "shown", "silence", "write_above"]
-
 CLEAR = "\r\033[K"  # to the start of the line, and nothing on it
 REDRAW_S = 0.1  # at least, between two drawings
 TICK_S = 0.5  # at most, between two drawings

@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Record"]
-
 MOST_SHOWN = 6  # fields, in the short form of a record
 
 

@@ -28,8 +28,6 @@ from featx import console
 from featx.errors import FeatxError, PluginError, UnknownNameError
 from featx.files import printable
 
-__all__ = ["PluginOrigin", "Registry", "lacks", "plugin_origin"]
-
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

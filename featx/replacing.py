@@ -22,8 +22,6 @@ from featx.files import cut_name, fsync_directory, hidden_name, make_directory, 
 from featx.locks import HeldError, Lock, take_lock
 from featx.ours import CLAIM_ENDING, FolderKind, is_empty, remove_known
 
-__all__ = ["built_folder", "claim_file", "free_name", "put_back", "recover", "tidy"]
-
 AT_FDCWD = -100  # linux/fcntl.h
 RENAME_EXCHANGE = 2  # linux/fs.h
 _WAIT_S = 2.0  # for a command that is between its two renames

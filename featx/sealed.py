@@ -8,8 +8,6 @@ from typing import Any
 
 from featx.parsing import parse_json
 
-__all__ = ["seal_line", "unseal_line"]
-
 _DIGITS = 32
 _OPEN, _BETWEEN, _CLOSE = b'["', b'", ', b"]"
 _START = len(_OPEN) + _DIGITS + len(_BETWEEN)

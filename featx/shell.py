@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 
-__all__ = ["as_argument", "shell_line"]
-
 
 def shell_line(*words: str | os.PathLike[str]) -> str:
     """The words as one line that a POSIX shell reads back to exactly these words.

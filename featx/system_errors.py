@@ -11,8 +11,6 @@ from pathlib import Path
 
 from featx.files import TEMPORARY_PATTERN, printable
 
-__all__ = ["explain", "in_words", "reason", "writing"]
-
 _SPACE = "Free some space"
 _PLACE = "Choose a writable place, or correct its permissions"
 _DRIVE = "Check that the drive is connected and healthy"

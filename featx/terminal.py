@@ -9,8 +9,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["columns_of", "fitted_table", "has_colour", "is_terminal", "painted", "wrapped"]
-
 DEFAULT_COLUMNS = 80
 LEAST_WORD = 24  # characters of a table's text that are kept together, or half a line
 GAP = 2  # between the columns of a table

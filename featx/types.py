@@ -18,36 +18,6 @@ if TYPE_CHECKING:  # this module is loaded before numpy is needed
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = [
-    "ARRAYS",
-    "AUTO_BACKBONE",
-    "AUTO_LAYER",
-    "DEFAULT_BACKBONE",
-    "FULL_RANGE",
-    "IN_MEMORY",
-    "PRE_LOGITS",
-    "SITES",
-    "SMALL_BACKBONE",
-    "STAGES_LAYER",
-    "BackboneRequest",
-    "BoolArray",
-    "Components",
-    "DecodeMode",
-    "ExtractionReport",
-    "ExtractorSpec",
-    "Failure",
-    "FloatArray",
-    "IntArray",
-    "Interpolation",
-    "Preprocess",
-    "ResizeMode",
-    "Row",
-    "Seconds",
-    "canonical_json",
-    "parse_range",
-    "range_text",
-]
-
 #: What is used where no backbone is named; the second where the package with the first one's
 #: weights is not installed.
 DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"

@@ -18,8 +18,6 @@ from featx.errors import DatasetError, UsageError
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest
 
-__all__ = ["EmbeddingDataset"]
-
 
 class EmbeddingDataset(Dataset[tuple[torch.Tensor, int]]):
     """Embeddings of labelled images with the index of each label, read from the cache.

@@ -17,8 +17,6 @@ from featx.config.options import sections
 from featx.errors import ConfigError
 from featx.extraction import Extractor
 
-__all__ = ["ImageEmbedder"]
-
 
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Embed images with a frozen backbone in a pipeline, with the values of `featx.extract`.

@@ -21,8 +21,6 @@ from featx.errors import DecodeError, FitError
 from featx.fitting.foreseen import group_codes
 from featx.types import Failure, IntArray
 
-__all__ = ["LeakFreeKFold"]
-
 
 class LeakFreeKFold(BaseCrossValidator):
     """Stratified folds that keep groups and identical images together.

@@ -15,8 +15,6 @@ from featx.errors import DecodeError, UsageError
 from featx.files import printable
 from featx.types import Failure
 
-__all__ = ["images_manifest", "refuse_failures"]
-
 _ALLOWED = "Allowed are paths, PIL images and uint8 arrays of shape (height, width, 3)."
 
 

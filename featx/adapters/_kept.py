@@ -11,8 +11,6 @@ from featx.config import ExtractConfig
 from featx.data.manifest import Manifest
 from featx.extraction import Extraction, Extractor, run_extractors
 
-__all__ = ["KeptExtractors", "kept_extractors"]
-
 MOST_KEPT = 4  # each may hold a network
 MOST_BYTES = 1 << 30  # of embeddings in memory, of each
 

@@ -21,8 +21,6 @@ from featx.extraction.rebuilding import rebuild_extractors
 from featx.scoring.folder import predict_rows
 from featx.scoring.scores import Scores
 
-__all__ = ["PLUGIN"]
-
 
 def predict_images(
     model: Model, images: Any, options: Mapping[str, Any], tabular: Any = None

@@ -24,8 +24,6 @@ from featx.reporting.audit_page import audit_page
 from featx.system_errors import writing
 from featx.types import AUTO_LAYER
 
-__all__ = ["FinishedAudit", "audit", "audit_dataset"]
-
 
 @dataclass(frozen=True)
 class FinishedAudit:

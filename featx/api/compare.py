@@ -23,8 +23,6 @@ from featx.reporting.formats import REPORTS, render
 from featx.runs import Run, run_folder, run_output
 from featx.system_errors import writing
 
-__all__ = ["compare", "compare_folders"]
-
 STDOUT = "-"
 #: How each format's reports are recognised; those of other plug-ins are never replaced.
 COMPARISON: Mapping[str, Callable[[Path], bool]] = defaultdict(

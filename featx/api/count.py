@@ -38,8 +38,6 @@ from featx.stats.counting import Reference, count_classes
 from featx.system_errors import writing
 from featx.types import SITES
 
-__all__ = ["count", "count_images"]
-
 LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
 COUNTS = FileKind("a table of counts", is_table(COLUMNS))
 PAGE = FileKind("a page", is_page)

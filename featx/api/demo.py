@@ -23,8 +23,6 @@ from featx.scoring.sorting import TREE
 from featx.shell import as_argument, shell_line
 from featx.system_errors import writing
 
-__all__ = ["demo", "make_images"]
-
 MARK = ".featx-demo"  # only a folder with this file in it is ever replaced
 IMAGES = re.compile(
     r"\.featx-demo|scores\.csv|(digits/(train|test)/\d|new)/(\d{4}|broken-[a-z]+)\.png"

@@ -7,8 +7,6 @@ from typing import Any
 from featx.extraction.checkup import check_machine
 from featx.store import cache_folder
 
-__all__ = ["doctor"]
-
 
 def doctor(cache: str | None = None) -> dict[str, Any]:
     """Look at the machine without changing it.

@@ -17,8 +17,6 @@ from featx.extraction.used import used_by
 from featx.files import printable
 from featx.outputs import Used, claimed
 
-__all__ = ["export_model"]
-
 #: What of an extraction an export has no use for: it computes no embedding of a data set.
 _NOT_READ = ExtractConfig.model_fields.keys() - {"weights", "device", "offline"}
 

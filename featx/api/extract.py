@@ -12,8 +12,6 @@ from featx.data.opening import open_data
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest, extract_with_model
 
-__all__ = ["extract"]
-
 
 @keywords(DatasetConfig, ExtractConfig)
 def extract(

@@ -49,8 +49,6 @@ from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 from featx.types import AUTO_LAYER, IN_MEMORY
 
-__all__ = ["fit", "fit_arrays", "fit_dataset"]
-
 
 @keywords(DatasetConfig, ExtractConfig, FitConfig)
 def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:

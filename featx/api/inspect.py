@@ -11,8 +11,6 @@ from featx.data.findings import Inspection
 from featx.data.inspection import inspect_manifest
 from featx.data.opening import open_data
 
-__all__ = ["inspect"]
-
 
 @keywords(DatasetConfig)
 def inspect(

@@ -19,8 +19,6 @@ from featx.outputs import Output, claimed
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
 
-__all__ = ["label_folder"]
-
 
 def label_folder(config: LabelConfig, extract: ExtractConfig) -> dict[str, Any]:
     """Embed a folder as far as the cache lacks it, and serve its page until Ctrl-C.

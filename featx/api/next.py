@@ -24,8 +24,6 @@ from featx.outputs import Output, claimed
 from featx.runs import Run
 from featx.system_errors import writing
 
-__all__ = ["next_images"]
-
 COLUMNS = ("path", "reason", "prediction", "probability")
 LIST = FileKind("a list of images to label", is_table(COLUMNS))
 LABELS = (".jsonl", ".csv", ".tsv", ".parquet", ".json", ".xml")

@@ -25,8 +25,6 @@ from featx.runs import Run, load_run
 from featx.shell import as_argument, shell_line
 from featx.store import cache_folder
 
-__all__ = ["open_run"]
-
 
 def open_run(folder: str, config: OpenConfig) -> dict[str, Any]:
     """Serve a run's page until Ctrl-C; its decisions are written as they are made.

@@ -23,8 +23,6 @@ from featx.racing.folder import RACE, write_race
 from featx.reporting.race_page import race_page
 from featx.system_errors import writing
 
-__all__ = ["FinishedRace", "race", "race_dataset"]
-
 _LEFT: LeaveOut = {ExtractConfig: OF_RACES}
 
 

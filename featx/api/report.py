@@ -20,8 +20,6 @@ from featx.runs.thresholds import run_with_threshold
 from featx.runs.writing import PAGE
 from featx.store import cache_folder
 
-__all__ = ["present_settings", "report", "report_folder"]
-
 REPORT = FileKind("a page", is_page, room_bytes=1 << 20)
 
 

@@ -11,8 +11,6 @@ from featx.outputs import claimed
 from featx.runs import Run
 from featx.scoring.folder import outputs_of
 
-__all__ = ["run"]
-
 
 def run(config: RunConfig) -> Run:
     """Run every stage that ``config`` declares.

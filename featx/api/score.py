@@ -38,8 +38,6 @@ from featx.scoring.scores import Scores
 from featx.stats.groups import read_way
 from featx.types import IN_MEMORY
 
-__all__ = ["score", "score_images"]
-
 
 @keywords(
     ScoreConfig,

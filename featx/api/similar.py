@@ -31,8 +31,6 @@ from featx.stats.similar import nearest_in
 from featx.system_errors import writing
 from featx.types import Failure
 
-__all__ = ["Neighbour", "Query", "Similar", "find_similar", "similar"]
-
 COLUMNS = ("image", "rank", "path", "similarity", "label")
 NEIGHBOURS = FileKind("a table of neighbours", is_table(COLUMNS))
 READ_ROWS = 65536  # of the cache at once

@@ -16,8 +16,6 @@ from featx.formats import write_rows
 from featx.ours import FileKind, is_table
 from featx.system_errors import writing
 
-__all__ = ["CORRECTIONS", "CorrectionsFile", "Made"]
-
 CORRECTIONS = FileKind("a table of corrections", is_table(COLUMNS))
 DECISIONS = ("right", "relabel", "exclude", "group")
 

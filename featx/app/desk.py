@@ -16,8 +16,6 @@ from featx.files import printable
 if TYPE_CHECKING:
     from featx.labelling import LabelEvent, LabellingSession, LabelSuggestion
 
-__all__ = ["DECISIONS", "ChangedMeanwhileError", "Desk"]
-
 DECISIONS = ("label", "skip", "unsure", "exclude")
 REASONS = {
     "random": "Drawn at random, so that the estimate is right.",

@@ -17,8 +17,6 @@ from featx.shell import as_argument, shell_line
 if TYPE_CHECKING:
     from featx.labelling import LabellingSession
 
-__all__ = ["label_application"]
-
 
 def label_application(session: LabellingSession, desk: Desk, thumbnails: Thumbnails) -> Any:
     """The ASGI application of a labelling; see `featx.app.pages.application`."""

@@ -14,8 +14,6 @@ from featx.app.trying import Judge
 from featx.errors import UsageError
 from featx.files import printable
 
-__all__ = ["open_application"]
-
 LONGEST_NAME = 120
 
 

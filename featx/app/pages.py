@@ -15,8 +15,6 @@ from featx.errors import DecodeError, FeatxError, UsageError
 from featx.files import printable
 from featx.system_errors import explain
 
-__all__ = ["MOST_ITEMS", "answer", "application", "asked", "asked_rows", "in_thread", "refused"]
-
 FOLDER = Path(__file__).parent
 MOST_ITEMS = 1000  # that one request is answered with
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

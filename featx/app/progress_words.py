@@ -10,8 +10,6 @@ from featx.console import counted
 if TYPE_CHECKING:
     from featx.labelling import CurvePoint, LabellingProgress
 
-__all__ = ["progress_document"]
-
 NAMES = {"chosen": "as chosen", "random": "as many drawn at random"}
 
 

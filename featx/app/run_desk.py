@@ -15,8 +15,6 @@ from featx.errors import UsageError
 from featx.files import printable
 from featx.reporting.contents import Subject
 
-__all__ = ["RunDesk"]
-
 
 class RunDesk:
     """The evaluated images of a run.

@@ -13,8 +13,6 @@ from featx import console
 from featx.app.guard import Application, Guard
 from featx.errors import MissingExtraError, UsageError
 
-__all__ = ["ServedPlace", "require_server", "serve"]
-
 ADDRESS = "127.0.0.1"
 _TOKEN_BYTES = 24
 _CLOSE_S = 2  # what a request may still take once the server closes

@@ -18,8 +18,6 @@ from featx.errors import DecodeError
 from featx.files import hidden_name
 from featx.types import Preprocess
 
-__all__ = ["LARGE_PX", "SMALL_PX", "Pictured", "Thumbnails"]
-
 SMALL_PX, LARGE_PX = 320, 2048
 QUALITY = {SMALL_PX: 78, LARGE_PX: 90}  # of WebP
 _LENGTH = struct.Struct("<I")  # of what follows, in the header of a WebP file

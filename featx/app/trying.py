@@ -32,8 +32,6 @@ from featx.scoring.folder import predict_rows
 from featx.scoring.scores import Scores
 from featx.types import Preprocess
 
-__all__ = ["Judge"]
-
 HEAT_PX = 1024
 MOST_SHARES = 8
 MOST_TRIED = 50  # images whose files are kept, in memory

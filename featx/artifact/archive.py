@@ -13,8 +13,6 @@ from featx.files import printable, write_atomic
 from featx.ours import FileKind
 from featx.outputs import Output, claimed
 
-__all__ = ["ArchiveReader", "write_archive"]
-
 MAX_ENTRIES = 256  # an ensemble has a file for each of its heads
 MAX_EXPANSION = 50  # arrays of floats barely compress; a bomb expands a thousandfold
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from featx.errors import ModelError
 from featx.heads import Field, fields_fault
 
-__all__ = ["ModelArrays", "decode_arrays", "encode_arrays", "read_arrays"]
-
 Arrays = dict[str, NDArray[Any]]
 
 

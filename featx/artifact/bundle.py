@@ -30,8 +30,6 @@ from featx.files import make_directory, printable, write_atomic
 from featx.kept import kept_folder
 from featx.replacing import recover
 
-__all__ = ["load_model"]
-
 CARD = "README.md"  # for people; never read
 MAX_DOCUMENT_BYTES = 1 << 26
 MAX_MODEL_BYTES = 1 << 33

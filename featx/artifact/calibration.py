@@ -11,8 +11,6 @@ from featx.arrays import Array, cast, interpolate, namespace
 from featx.artifact.entry import ModelEntry
 from featx.margins import log_odds, margin_probabilities
 
-__all__ = ["Calibration", "Isotonic", "Sigmoid", "Temperature"]
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

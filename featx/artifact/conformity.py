@@ -22,8 +22,6 @@ import numpy as np
 
 from featx.types import FloatArray
 
-__all__ = ["SetMethod", "conformities"]
-
 SetMethod = Literal["lac", "aps", "raps"]
 
 PENALTY = 0.01  # of raps, for each place below

@@ -9,8 +9,6 @@ from pydantic import Field
 from featx.arrays import Array, namespace
 from featx.artifact.entry import ModelEntry
 
-__all__ = ["Costs", "Cutoff", "Decision"]
-
 
 class Cutoff(ModelEntry):
     """One class wherever its probability reaches a cutoff, else the likeliest of the others.

@@ -20,24 +20,6 @@ from featx.files import printable
 from featx.parsing import parse_json
 from featx.registry import PluginOrigin
 
-__all__ = [
-    "FORMAT",
-    "FORMAT_VERSION",
-    "MAX_HEADS",
-    "SAFETENSORS_VERSION",
-    "TABULAR_VERSION",
-    "Document",
-    "Ensemble",
-    "FileEntry",
-    "HeadEntry",
-    "MemberEntry",
-    "PluginEntry",
-    "decode",
-    "encode",
-    "plain",
-    "validate",
-]
-
 FORMAT = "featx-model"
 FORMAT_VERSION = 4
 MAX_HEADS = 200

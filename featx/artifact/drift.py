@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from featx.artifact.arrays import ModelArrays
 from featx.heads import integers, singles
 
-__all__ = ["Drift", "locate"]
-
 
 @dataclass(frozen=True, eq=False)
 class Drift(ModelArrays):

@@ -14,17 +14,6 @@ from featx.artifact.calibration import Calibration
 from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns, margin_probabilities
 
-__all__ = [
-    "LEAST",
-    "EnsembleHead",
-    "Member",
-    "head_probabilities",
-    "mean_of",
-    "scaler_of",
-    "stack_features",
-]
-
-
 LEAST = 1e-6  # smaller probabilities are taken for this one: no member may outvote all by certainty
 
 

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-__all__ = ["ModelEntry"]
-
 
 class ModelEntry(BaseModel):
     """A part of ``model.json``: unknown keys and other types are refused."""

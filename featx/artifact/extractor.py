@@ -9,8 +9,6 @@ from typing import Any
 from featx.registry import PluginOrigin, plugin_origin
 from featx.types import BackboneRequest, ExtractorSpec
 
-__all__ = ["ModelExtractor"]
-
 
 @dataclass(frozen=True)
 class ModelExtractor:

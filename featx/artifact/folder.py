@@ -14,8 +14,6 @@ from featx.ours import FolderKind, read_json
 from featx.outputs import Output, claimed
 from featx.replacing import built_folder
 
-__all__ = ["MODEL", "MODEL_FILES", "FolderReader", "write_folder"]
-
 #: Names of the files in a model folder, by any version.
 MODEL_FILES = re.compile(
     r"(model\.json|README\.md|(head|(voice|member)-\d+-\d+)\.(skops|safetensors|json)"

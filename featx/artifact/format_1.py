@@ -19,8 +19,6 @@ from featx.files import printable
 from featx.heads import FittedHead, freeze
 from featx.parsing import parse_json
 
-__all__ = ["TRUSTED_TYPES", "read_head"]
-
 #: Estimators that featx 0.1 wrote.
 ESTIMATORS = (
     "featx.heads._boosting.BoostedTreesClassifier",

@@ -12,8 +12,6 @@ from featx.artifact.trust import Trust
 from featx.errors import UsageError
 from featx.stats.groups import read_way
 
-__all__ = ["GroupPredictions", "predict_groups"]
-
 
 @dataclass(frozen=True, eq=False)
 class GroupPredictions:

@@ -25,8 +25,6 @@ from featx.errors import ModelError
 from featx.heads import HEADS, FittedHead, freeze
 from featx.heads import Steps as HeadSteps
 
-__all__ = ["MAX_FEATURES", "decode_heads", "encode_heads", "head_files"]
-
 MAX_FEATURES = 1 << 24
 #: Names in a file of the arrays of scaler and projection.
 STEPS = {

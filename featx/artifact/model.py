@@ -29,8 +29,6 @@ from featx.margins import margin_columns
 from featx.registry import Registry
 from featx.types import ExtractorSpec
 
-__all__ = ["Model"]
-
 #: What embeds images stands above a model, which is arrays alone: it is found by name, as
 #: plug-ins are, in featx/adapters/images.py.
 _IMAGES = Registry("featx.adapters", str(Path(__file__).parents[1] / "adapters"), "adapter")

@@ -12,8 +12,6 @@ from featx.artifact.arrays import ModelArrays
 from featx.heads import singles
 from featx.types import FloatArray
 
-__all__ = ["Novelty"]
-
 
 @dataclass(frozen=True, eq=False)
 class Novelty(ModelArrays):

@@ -12,8 +12,6 @@ from featx.artifact.arrays import ModelArrays
 from featx.heads import doubles, integers
 from featx.stats.thresholds import Levels
 
-__all__ = ["OperatingCurves"]
-
 MOST_LEVELS = 2000  # of a class: a recall then is exact to half a thousandth
 
 

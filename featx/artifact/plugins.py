@@ -8,8 +8,6 @@ from featx.files import printable
 from featx.heads import HEADS
 from featx.registry import PluginOrigin
 
-__all__ = ["check_head", "plugin_entry"]
-
 
 def plugin_entry(origin: PluginOrigin | None) -> PluginEntry | None:
     """What ``model.json`` says of a plug-in's package; None for featx's own."""

@@ -26,16 +26,6 @@ from featx.artifact.plugins import plugin_entry
 from featx.artifact.trust import Trust
 from featx.errors import ModelError
 
-__all__ = [
-    "ARRAYS",
-    "DOCUMENT",
-    "SUFFIX",
-    "TRUSTED",
-    "WEIGHTS",
-    "check_consistent",
-    "save_model",
-]
-
 DOCUMENT = "model.json"
 #: Parts of a model whose arrays have a file each, named as they are; ``trust`` describes the first.
 TRUSTED = ("novelty", "drift", "operating")

@@ -12,8 +12,6 @@ from featx.artifact.arrays import ModelArrays
 from featx.errors import ModelError
 from featx.heads import Field
 
-__all__ = ["Seen"]
-
 Digests = NDArray[np.uint8]
 
 DIGEST_BYTES = 16

@@ -17,14 +17,6 @@ from featx.data.cells import cell_text, read_number
 from featx.errors import UsageError
 from featx.files import printable
 
-__all__ = [
-    "MOST_CATEGORIES",
-    "ColumnRead",
-    "Tabular",
-    "TabularColumn",
-    "side_by_side",
-]
-
 MOST_CATEGORIES = 1000
 MOST_NAMED = 5
 UNKNOWN = -1.0  # the code of a category that the training images do not have

@@ -14,8 +14,6 @@ from featx.artifact.trust import Trust
 from featx.errors import ConfigError, ModelError, UnknownNameError
 from featx.stats.thresholds import Levels
 
-__all__ = ["LIKELIEST", "Threshold", "read_threshold", "with_threshold"]
-
 LIKELIEST = "likeliest"  # no threshold: the class of the largest probability
 METRICS = ("recall", "precision", "false-alarms", "cutoff")
 FORMS = "CLASS:recall=0.95, CLASS:precision=0.9, CLASS:false-alarms=10/1000 or CLASS:cutoff=0.05"

@@ -21,16 +21,6 @@ from featx.errors import FeatxError
 from featx.stats.groups import read_way
 from featx.types import FloatArray, IntArray
 
-__all__ = [
-    "DriftSample",
-    "GroupAnswers",
-    "NoveltyLimit",
-    "OperatingSample",
-    "PredictionSets",
-    "Trust",
-    "Usual",
-]
-
 
 class PredictionSets(ModelEntry):
     """Conformal prediction sets (`featx.stats.conformal` fits them).

@@ -7,8 +7,6 @@ import platform
 
 from featx.files import printable
 
-__all__ = ["compare_versions", "library_versions"]
-
 
 def library_versions() -> dict[str, str]:
     """Versions of what a saved model depends on, read without importing any of it."""

@@ -27,8 +27,6 @@ from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Audit", "Copies", "alike_sets", "audit_images"]
-
 NEIGHBOURS = 10
 MOST_CONFUSED = 10
 _SPLIT_ORDER = {"test": 0, "val": 1}

@@ -14,8 +14,6 @@ from featx.errors import DatasetError
 from featx.extraction import Extraction
 from featx.types import IntArray
 
-__all__ = ["AuditData"]
-
 
 @dataclass(frozen=True)
 class AuditData:

@@ -17,8 +17,6 @@ from featx.data.copies import copies_document, copies_sentence
 from featx.extraction import Extraction
 from featx.files import printable
 
-__all__ = ["TABLES", "audit_document", "audit_sentences", "audit_tables"]
-
 Table = tuple[Sequence[str], list[Sequence[Any]]]
 MOST_NAMED = 5
 #: Columns of each table that an audit may write.

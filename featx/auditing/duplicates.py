@@ -20,9 +20,6 @@ from featx.auditing.series import Series
 from featx.data.splits import link_components
 from featx.types import BoolArray, IntArray
 
-__all__ = ["AlikeSets", "CopySet", "copy_components", "find_copies"]
-
-
 SIMILARITY = 0.6  # what neighbours in the embedding must share
 LOW_SIMILARITY = 0.8  # of low frequencies, in the best of eight orientations
 _CANDIDATES = 5  # by low frequencies, an image

@@ -13,8 +13,6 @@ from featx.files import make_directory, write_atomic
 from featx.formats import write_rows
 from featx.ours import FolderKind, is_page, is_table, read_json
 
-__all__ = ["AUDIT", "write_audit"]
-
 DOCUMENT, PAGE = "audit.json", "audit.html"
 FILES = frozenset({PAGE, DOCUMENT, *(f"{name}.csv" for name in TABLES)})
 

@@ -31,8 +31,6 @@ from featx.data.splits import link_components
 from featx.stats.closeness import across_contexts, closeness, closeness_beyond
 from featx.types import IntArray
 
-__all__ = ["find_groups", "named_groups"]
-
 PERMUTATIONS = 99
 LEVEL = 0.01  # the smallest p that so many permutations can give
 CLOSER = 0.05  # of the distance of other images of the class: less is no group worth keeping

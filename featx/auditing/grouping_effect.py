@@ -14,8 +14,6 @@ from featx.errors import FitError
 from featx.stats.bootstrap import draw_units, interval
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["with_and_without"]
-
 N_FOLDS = 5
 REPEATS = 2  # of the folds, by other seeds
 

@@ -9,8 +9,6 @@ from featx.data.name_groups import OWNERS
 from featx.extraction import Extraction
 from featx.files import printable
 
-__all__ = ["grouping_notes"]
-
 _WHOLE = {"pat": "patient", "pt": "patient", "subj": "subject", "sub": "subject", "vid": "video"}
 _WHOLE |= {"cam": "camera", "seq": "sequence", "ses": "session", "loc": "location"}
 

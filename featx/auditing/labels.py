@@ -14,9 +14,6 @@ from featx import console
 from featx.data.splits import Folds
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["LabelIssues", "doubt_labels", "out_of_fold_probabilities"]
-
-
 _C = 0.003  # strong: embeddings have hundreds of columns, and wrong labels must not be learned
 BELOW_CHANCE = 0.1  # of 1 / n_classes
 SHARPNESS = (-2.3, 2.3)  # logarithm of 1 / temperature: between a tenth and ten

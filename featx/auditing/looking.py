@@ -18,8 +18,6 @@ from featx.data.pool import map_files
 from featx.errors import DecodeError
 from featx.types import BoolArray
 
-__all__ = ["CORNERS", "SIDE_PX", "Look", "look_at"]
-
 SIDE_PX = 64
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 CORNER_PX = (32, 16)  # width and height, each standing for two pixels of the image

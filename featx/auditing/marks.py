@@ -11,8 +11,6 @@ from featx.auditing.looking import CORNERS, Look
 from featx.data.splits import Folds
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["mark_scores"]
-
 _FEWEST = 8  # training images of a class, for it to have a mark
 _FEWEST_PIXELS = 6
 _EDGE = 15  # grey levels between neighbours: plain ground is no mark

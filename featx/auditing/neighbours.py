@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from featx import console
 from featx.types import IntArray
 
-__all__ = ["nearest", "standardise"]
-
-
 _BLOCK_CELLS = 2**25  # of float32: 128 MiB
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from featx import console
 from featx.types import FloatArray
 
-__all__ = ["LIMIT", "outlier_scores"]
-
 LIMIT = 5.0
 SPARSER = 1.5  # times as sparse as is usual: no outlier is below that, however even all others are
 AXES = 32  # principal components that distances are taken in

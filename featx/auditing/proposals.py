@@ -11,8 +11,6 @@ from featx.data.name_groups import OWNERS, Suggestion
 from featx.stats.closeness import Closeness
 from featx.types import IntArray
 
-__all__ = ["FoundGroups", "Proposal"]
-
 STRONG = 0.1  # how much closer images of one group are, of the distance of the others
 
 

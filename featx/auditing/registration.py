@@ -14,9 +14,6 @@ from featx import console
 from featx.auditing.looking import SIDE_PX
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["EdgeComparison", "compare", "detail", "low_frequencies", "orientations"]
-
-
 _PIXELS = 2**20  # of all pairs at a time
 _BLUR = 1.0  # pixels, at every level
 #: Sides that images are halved to, Gauss-Newton steps there, and the correlation of edges below

@@ -11,8 +11,6 @@ from featx.data.name_parts import folders_of, natural_key
 from featx.data.splits import link_components
 from featx.types import FloatArray, IntArray
 
-__all__ = ["sequence_codes"]
-
 Rows = NDArray[np.float32]
 PERMUTATIONS = 99  # of the images of each class, whose neighbours must be less alike
 PLACES = 2  # images on: one odd frame divides no run

@@ -13,8 +13,6 @@ import numpy as np
 
 from featx.types import IntArray
 
-__all__ = ["Series", "named_series"]
-
 _NUMBER = re.compile(r"\d+")
 _AS_FAR = 2  # times the usual step between numbers that neighbours may lie apart
 _USUAL = 1 / 3  # share of all steps that the usual one has: other numbers just name images

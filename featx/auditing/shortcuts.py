@@ -19,9 +19,6 @@ from featx.stats.bootstrap import draw_units, interval
 from featx.stats.ranking import class_rankings, roc_areas
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["FAMILIES", "Shortcut", "family_columns", "find_shortcuts"]
-
-
 #: What is tried, alone.
 FAMILIES = {
     "size": "the size in pixels",

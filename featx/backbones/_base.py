@@ -14,16 +14,6 @@ from featx.types import BackboneRequest, Preprocess
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = [
-    "Backbone",
-    "BackboneInfo",
-    "BackboneOutput",
-    "Features",
-    "LayerInfo",
-    "Network",
-    "Source",
-]
-
 
 @dataclass(frozen=True)
 class BackboneOutput:

@@ -11,8 +11,6 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-__all__ = ["emptied", "hollow_network", "meta_network", "random_network", "random_weights"]
-
 _SEED = 0
 
 

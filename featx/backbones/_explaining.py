@@ -13,8 +13,6 @@ from featx.backbones._loading import load_backbone
 from featx.errors import BackboneError
 from featx.types import BackboneRequest, FloatArray, Preprocess
 
-__all__ = ["Explanation", "explain"]
-
 AT_ONCE = 8  # images, for the memory that their maps take
 
 

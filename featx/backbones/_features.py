@@ -14,8 +14,6 @@ from featx.backbones._base import Network
 from featx.backbones._pooling import reduce_places
 from featx.errors import BackboneError
 
-__all__ = ["LAST_FEATURES", "pool_features", "vectors_agree"]
-
 LAST_FEATURES = "last-features"
 NEAR = 1e-5  # of its length, that a vector may differ by and be the same
 

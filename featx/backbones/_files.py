@@ -20,8 +20,6 @@ from featx.backbones._kinds import PICKLE, SAFETENSORS, TORCH_ZIP, kind_of, not_
 from featx.console import first_few
 from featx.errors import BackboneError, WeightsNotFoundError
 
-__all__ = ["find_file", "read_weights"]
-
 #: Files of a folder that timm and the Hugging Face hub lay out, the first that is there.
 _IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 #: Names of sets of weights in one file, the first that is there is taken: timm's own order, then

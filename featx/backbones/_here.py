@@ -11,8 +11,6 @@ from typing import Any
 
 from featx.backbones._listing import list_backbones
 
-__all__ = ["FOLDER", "find_weights", "weights_here"]
-
 FOLDER = Path(__file__).parent / "weights"  # of the backbones that come with featx
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 

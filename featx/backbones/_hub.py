@@ -13,8 +13,6 @@ from urllib.parse import urlparse
 from featx import console
 from featx.errors import BackboneError, WeightsNotFoundError
 
-__all__ = ["cached_hf", "cached_url", "fetch_hf", "fetch_url"]
-
 _HF_FILES = ("model.safetensors", "pytorch_model.bin")
 _TIMEOUT_S = 5
 _CHUNK_BYTES = 1 << 20

@@ -23,8 +23,6 @@ from featx.types import BackboneRequest, Preprocess
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["open_backbone"]
-
 _LOADING = 2  # raised where the same request comes to mean another network or layer
 _LIBRARIES = ("featx", "torch", "torchvision", "timm")
 _PLACES = ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME", "XDG_CACHE_HOME")

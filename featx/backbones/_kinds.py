@@ -6,8 +6,6 @@ import re
 import zipfile
 from pathlib import Path
 
-__all__ = ["PICKLE", "SAFETENSORS", "TORCH_ZIP", "kind_of", "not_weights"]
-
 SAFETENSORS = "safetensors"
 TORCH_ZIP = "a file of torch.save"
 PICKLE = "a pickle"

@@ -12,8 +12,6 @@ from featx.backbones._loading import SOURCES, parse_name
 from featx.backbones._unknown import names_holding
 from featx.types import PRE_LOGITS
 
-__all__ = ["count_backbones", "list_backbones", "list_layers"]
-
 _MEASURED = 50  # more rows than this are listed without widths: measuring takes 0.2 s each
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from featx.backbones._taps import Tap, TappedNetwork
 
-__all__ = ["FORMAT_VERSION", "SOURCES", "load_backbone", "parse_name"]
-
 FORMAT_VERSION = 1
 """Version of the document that the fingerprint hashes; raised when its meaning changes."""
 

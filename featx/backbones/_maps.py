@@ -19,8 +19,6 @@ from featx.backbones._taps import Tap, TappedNetwork, first_tensor
 from featx.backbones._tracing import call_for_shapes, trace
 from featx.types import PRE_LOGITS
 
-__all__ = ["class_activation", "pooled_sources", "roll_out"]
-
 NEAR = 1e-3  # of its length, that an embedding and the maps pooled again may differ by
 TRIED = 4  # layers from the end that may be what a backbone pools itself
 

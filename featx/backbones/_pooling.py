@@ -15,8 +15,6 @@ from featx.errors import BackboneError
 if TYPE_CHECKING:
     from featx.backbones._base import Network
 
-__all__ = ["TokenLayout", "as_places", "grid", "n_places", "pool", "reduce_places"]
-
 
 @dataclass(frozen=True)
 class TokenLayout:

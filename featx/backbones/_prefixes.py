@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 
 from torch import Tensor
 
-__all__ = ["under_prefixes"]
-
 #: Names that torch's wrappers put anywhere into a tensor's name, and no network has.
 _INFIXES = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 #: Attributes in which trainers keep a network whose own layout is another, for a zoo to convert.

@@ -20,8 +20,6 @@ from featx.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["INDEX", "recognise_backbone", "signature"]
-
 INDEX = Path(__file__).parent / "architectures.json"
 _COUNTER = "num_batches_tracked"  # files of old torch versions lack it
 _SHOWN = 12

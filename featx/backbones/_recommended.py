@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Published", "Recommendation", "measured_on", "recommended"]
-
 TABLE = Path(__file__).parent / "recommended.json"
 
 

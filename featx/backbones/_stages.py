@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from featx.backbones._base import Network
 
-__all__ = ["find_stages"]
-
 _DEPTHS = 4  # so many blocks stand for a network whose blocks are all of one shape
 
 

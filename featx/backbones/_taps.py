@@ -21,8 +21,6 @@ from featx.backbones._unknown import unknown_name
 from featx.errors import BackboneError, UnknownNameError, UsageError
 from featx.types import AUTO_LAYER, PRE_LOGITS, STAGES_LAYER
 
-__all__ = ["Tap", "TappedNetwork", "choose_taps"]
-
 POOLINGS = ("avg", "max", "avg+max", "cls", "flatten")
 
 

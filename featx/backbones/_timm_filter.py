@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from featx.backbones._building import hollow_network, random_network
 from featx.backbones._weights import State
 
-__all__ = ["Loading", "build_unloaded"]
-
 _replacing = threading.Lock()
 
 

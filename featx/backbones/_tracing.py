@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from featx.backbones._base import Network
 
-__all__ = ["call_for_shapes", "trace"]
-
 
 def call_for_shapes(module: nn.Module, x: Tensor) -> Any:
     """Call ``module`` on ``x`` where only the shapes of what comes out matter.

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from featx.console import first_few
 from featx.errors import UnknownNameError
 
-__all__ = ["names_holding", "names_message", "unknown_name"]
-
 _SHOWN = 8
 
 

@@ -15,8 +15,6 @@ from featx.backbones._prefixes import under_prefixes
 from featx.console import first_few
 from featx.errors import BackboneError
 
-__all__ = ["State", "digest", "fit_weights"]
-
 State = dict[str, Tensor]
 _COUNTER = "num_batches_tracked"  # not used when frozen; files of old torch versions lack it
 

@@ -29,8 +29,6 @@ from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError, WeightsNotFoundError
 from featx.types import BackboneRequest, Preprocess
 
-__all__ = ["PLUGIN"]
-
 
 class EmbeddedSource:
     """Backbones whose weights lie in the package."""

@@ -28,8 +28,6 @@ from featx.types import BackboneRequest, Preprocess
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PLUGIN"]
-
 
 class TimmSource:
     """Networks and weights of timm."""

@@ -23,8 +23,6 @@ from featx.backbones._unknown import unknown_name
 from featx.backbones._weights import fit_weights
 from featx.types import BackboneRequest, Preprocess
 
-__all__ = ["PLUGIN"]
-
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # training-time classifiers of the Inceptions
 #: By the beginning of a network's name, the module whose output its classifier (or the pooling
 #: before it) is given: the last map of features, or all tokens.

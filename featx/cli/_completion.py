@@ -12,8 +12,6 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-__all__ = ["FeatxBash"]
-
 
 class FeatxBash(BashComplete):
     """Bash, which is given the whole line: it cuts words at colons by itself."""

@@ -13,16 +13,6 @@ from featx import console
 from featx.cli._names import HEADING_OF, HEADINGS, WORK, option_hint
 from featx.cli._values import Named
 
-__all__ = [
-    "GroupedOption",
-    "LaidOutCommand",
-    "LaidOutGroup",
-    "argument",
-    "in_order",
-    "option",
-    "write_commands",
-]
-
 MOST_COLUMNS = 100  # of a line of help, which is hard to read when longer
 NARROW = 80
 FIRST_COLUMN = {True: 22, False: 30}  # of a list, by whether the terminal is narrow

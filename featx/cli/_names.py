@@ -9,11 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from featx.errors import nearest
 
-__all__ = [
-    "HEADINGS", "HEADING_OF", "PLUGINS", "SECTION_HEADING", "TAKES", "WORK", "command_hint",
-    "option_hint",
-]  # fmt: skip
-
 #: Headings of the main help with their commands, in the order of work.
 WORK: Mapping[str, Sequence[str]] = {
     "Look at the data": ("inspect", "audit", "label", "next"),

@@ -9,8 +9,6 @@ import sys
 
 from featx.machine import cpu_cores, usable_cores
 
-__all__ = ["prepare_process"]
-
 
 def prepare_process() -> None:
     """Make the process fit for any command, in whatever surroundings it was started."""

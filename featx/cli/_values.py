@@ -18,8 +18,6 @@ from featx.errors import nearest
 from featx.parsing import parse_yaml
 from featx.registry import Registry
 
-__all__ = ["Closed", "Count", "Fraction", "Named", "YamlValue", "plugins"]
-
 MOST_RUNS = 200
 MOST_IN_METAVAR = 22  # characters of values that stand beside the flag
 

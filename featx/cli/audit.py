@@ -14,8 +14,6 @@ from featx.config import AuditConfig, DatasetConfig, ExtractConfig, fit_command
 if TYPE_CHECKING:
     from featx.api.audit import FinishedAudit
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -14,8 +14,6 @@ from featx.errors import UsageError
 if TYPE_CHECKING:
     from featx.backbones import Recommendation
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -15,8 +15,6 @@ from featx.config import DatasetConfig, parse_config
 from featx.files import printable
 from featx.shell import shell_line
 
-__all__ = ["command"]
-
 _in_cache = option("--cache", default=None, help="Cache folder. [$FEATX_CACHE, else ./cache]")
 
 

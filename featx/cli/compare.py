@@ -15,8 +15,6 @@ from featx.errors import UsageError
 from featx.files import printable
 from featx.reporting.formats import REPORTS
 
-__all__ = ["command"]
-
 
 def _report_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--html FILE`` and so on, one for each report format."""

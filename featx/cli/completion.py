@@ -7,8 +7,6 @@ import click
 from featx import console
 from featx.cli._layout import LaidOutCommand
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -9,8 +9,6 @@ from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options, strict
 from featx.config import BACKBONE_FIELDS, CountConfig, DatasetConfig, ExtractConfig
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -8,8 +8,6 @@ from featx import console
 from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -10,8 +10,6 @@ from featx.cli.options import as_json, config_options
 from featx.config import ExportConfig, ExtractConfig
 from featx.files import printable
 
-__all__ = ["command"]
-
 _READ = {"weights", "device", "offline"}
 
 

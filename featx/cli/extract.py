@@ -11,8 +11,6 @@ from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options, strict
 from featx.config import DatasetConfig, ExtractConfig, extract_command, fit_command
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -9,8 +9,6 @@ from featx.cli._layout import LaidOutCommand, option
 from featx.cli.options import as_json, config_options
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

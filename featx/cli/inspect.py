@@ -15,8 +15,6 @@ from featx.files import printable
 if TYPE_CHECKING:
     from featx.data.findings import Duplicates, Extent, Inspection
 
-__all__ = ["command"]
-
 SHOWN = 10  # of a list that may be long; --json has all of it
 
 

@@ -24,8 +24,6 @@ from featx.files import printable
 from featx.interrupts import leave, watching
 from featx.system_errors import explain, reason
 
-__all__ = ["main"]
-
 COMPLETE = "_FEATX_COMPLETE"  # set by the scripts of `featx completion`
 _NOT_COMMANDS = {"main", "options"}
 

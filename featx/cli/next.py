@@ -11,8 +11,6 @@ from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options
 from featx.config import ExtractConfig, NextConfig
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -9,8 +9,6 @@ from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options
 from featx.config import OpenConfig
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

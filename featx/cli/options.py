@@ -17,8 +17,6 @@ from featx.cli._names import HEADING_OF, SECTION_HEADING
 from featx.cli._values import Closed, Count, Fraction, Named, YamlValue
 from featx.config import DatasetConfig, parse_config
 
-__all__ = ["as_json", "config_options", "strict"]
-
 _SHORT = {"output": "-o", "jobs": "-j", "n": "-n", "from_run": "--from", "import_from": "--import"}
 _NUMBERS: dict[type, click.ParamType] = {int: Count(), float: Fraction()}
 

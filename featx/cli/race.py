@@ -12,8 +12,6 @@ from featx.config.arguments import arguments
 from featx.config.race import OF_RACES
 from featx.shell import shell_line
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -10,8 +10,6 @@ from featx.cli.options import as_json, config_options
 from featx.config import ReportConfig
 from featx.files import printable
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -9,8 +9,6 @@ from featx.cli._layout import LaidOutCommand, argument, option
 from featx.cli.options import as_json
 from featx.config import load_config
 
-__all__ = ["command"]
-
 
 @click.command(
     cls=LaidOutCommand,

@@ -9,8 +9,6 @@ from featx.cli._layout import LaidOutCommand, argument
 from featx.cli.options import as_json, config_options, strict
 from featx.config import DatasetConfig, ExtractConfig, SimilarConfig
 
-__all__ = ["command"]
-
 VIEW_FIELDS = frozenset({"views", "augment", "upright"})
 
 

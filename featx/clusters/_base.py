@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-__all__ = ["Cluster", "Pool", "Prepare", "Session"]
-
 Prepare = Callable[[int], Callable[[Any], Any]]
 """Called once in each worker with the number of threads it may use; gives the worker's function.
 

@@ -17,8 +17,6 @@ from featx import console
 from featx.clusters._base import Prepare
 from featx.errors import ClusterError, FeatxError
 
-__all__ = ["RayPool", "Slot"]
-
 _AHEAD = 2  # items a worker has: the second starts while the first one's result is looked at
 _ATTEMPTS = 3
 _PATIENCE_S = 30.0

@@ -22,8 +22,6 @@ from featx.clusters._ray_pool import RayPool, Slot
 from featx.errors import ClusterError, MissingExtraError
 from featx.machine import cpu_cores
 
-__all__ = ["PLUGIN", "RayCluster"]
-
 _KNOCK_S = 5.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # and no settings
 _SETTINGS = b"\4"

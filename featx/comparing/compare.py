@@ -20,8 +20,6 @@ from featx.files import printable
 from featx.runs import LEVELS, Run, load_run
 from featx.stats.intervals import describe_predictions
 
-__all__ = ["SCHEMA_VERSION", "Comparison", "compare_runs"]
-
 SCHEMA_VERSION = 1
 MOST_SHOWN = 100  # disagreements in the document; the table of all is a file of its own
 

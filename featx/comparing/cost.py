@@ -9,8 +9,6 @@ from typing import Any
 from featx.runs import Run
 from featx.types import ExtractionReport
 
-__all__ = ["describe_costs", "lower_is_better", "pareto_front"]
-
 STAGES = ("extract_s", "fit_s", "finetune_s")
 LOWER = frozenset({"log_loss", "brier"})
 JOINT = " + "  # between the backbones whose embeddings lie side by side

@@ -17,8 +17,6 @@ from featx.stats.intervals import Resampled, metric_values, resample_metrics
 from featx.stats.paired import paired_accuracy
 from featx.types import FloatArray
 
-__all__ = ["Measured", "adjust", "describe_difference", "measure"]
-
 
 @dataclass(frozen=True)
 class Measured:

@@ -12,8 +12,6 @@ from featx.console import counted
 from featx.errors import ComparisonError
 from featx.runs import Predictions, Run
 
-__all__ = ["alike"]
-
 LEVEL, COPIES = "evaluated", "copies"
 
 

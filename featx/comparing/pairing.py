@@ -15,9 +15,6 @@ from featx.files import printable
 from featx.runs import LEVELS, Predictions, Run
 from featx.types import IntArray
 
-__all__ = ["Paired", "pair_runs"]
-
-
 MOST_NAMED = 5
 
 

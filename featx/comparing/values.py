@@ -11,8 +11,6 @@ from featx.runs import Predictions, Run
 from featx.runs.by import by_columns
 from featx.runs.later import with_columns
 
-__all__ = ["compare_values"]
-
 
 def compare_values(
     runs: Sequence[Run], paired: Paired, names: Sequence[str], *, metric: str, seed: int

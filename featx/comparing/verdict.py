@@ -11,8 +11,6 @@ from featx.numbers import bounds, interval, number
 from featx.runs import Run
 from featx.stats.metrics import metric_name
 
-__all__ = ["ALPHA", "describe_run", "verdict"]
-
 ALPHA = 0.05
 MOST_DIGITS = 8  # of a difference that is reliable, however small
 SAME_PRICE = 1.1  # times the cost, either way

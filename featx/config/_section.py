@@ -9,25 +9,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from featx.durations import read_seconds
 
-__all__ = [
-    "ADDRESS",
-    "BY",
-    "BY_GROUP",
-    "CLUSTER",
-    "GROUP_ANSWER",
-    "MLFLOW",
-    "NAME",
-    "OVERWRITE",
-    "PREVALENCE",
-    "RUNS",
-    "THRESHOLD",
-    "ByGroup",
-    "Duration",
-    "Number",
-    "Scoring",
-    "Section",
-]
-
 
 def _no_number_as_text(value: Any) -> Any:
     """Refuse ``1e3``, which YAML reads as text and no search can compare."""

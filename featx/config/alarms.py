@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from featx.errors import nearest
 
-__all__ = ["ALARMS", "FAIL_ON", "check_alarms", "parse_alarms"]
-
 ALARMS = ("drift", "ood", "abstained", "quarantined")
 
 FAIL_ON = (

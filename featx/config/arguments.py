@@ -13,8 +13,6 @@ from featx.config.dataset import DatasetConfig
 from featx.config.extract import BACKBONE_FIELDS, ExtractConfig
 from featx.shell import as_argument, shell_line
 
-__all__ = ["arguments", "extract_command", "fit_command", "score_command"]
-
 #: What belongs to the images of a fit, or to its model, and not to new images.
 _OF_THE_FIT = BACKBONE_FIELDS | {"weights", "limit"}
 

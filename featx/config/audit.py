@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["AuditConfig"]
-
 
 class AuditConfig(Section):
     """What is wrong with the data, before anything is fitted."""

@@ -11,8 +11,6 @@ from featx.config._section import BY, Section
 from featx.config.reading import make_config
 from featx.config.run import RunConfig
 
-__all__ = ["CompareConfig", "frozen_and_finetuned"]
-
 
 class CompareConfig(Section):
     """Finished runs beside each other."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["CountConfig"]
-
 
 class CountConfig(Section):
     """A model and new images to the number of images of each class."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["DatasetConfig"]
-
 
 class DatasetConfig(Section):
     """Where the images are and what is known of each."""

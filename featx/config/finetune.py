@@ -11,8 +11,6 @@ from featx.config._section import BY, MLFLOW, NAME, OVERWRITE, RUNS, Duration, S
 from featx.config.presets import fill_in
 from featx.config.report import HEAT_MAPS, by_default
 
-__all__ = ["FinetuneConfig"]
-
 
 def _unfreezing(value: str) -> str:
     """What ``FinetuneConfig.unfreeze`` may be."""

@@ -26,8 +26,6 @@ from featx.config.protocols import follow
 from featx.config.report import HEAT_MAPS, by_default
 from featx.types import SITES, Components
 
-__all__ = ["FitConfig"]
-
 KINDS = ("number", "category")  # of columns of --tabular
 
 

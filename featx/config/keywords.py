@@ -27,8 +27,6 @@ from featx.config.options import LeaveOut, sections
 from featx.config.report import by_default
 from featx.errors import UnknownNameError, UsageError
 
-__all__ = ["PATHS", "Keyword", "keywords"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 ARRAYS = frozenset({"X", "y", "Y", "x", "target", "labels", "groups", "ids"})

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["LabelConfig", "OpenConfig"]
-
 PORT = "Port on this machine, which nothing outside it reaches. [any that is free]"
 BROWSER = "Open the page in the browser."
 

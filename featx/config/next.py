@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["NextConfig"]
-
 
 class NextConfig(Section):
     """The images of a folder whose labels would help most."""

@@ -12,8 +12,6 @@ from pydantic import BaseModel
 from featx.config.reading import parse_config
 from featx.errors import UnknownNameError
 
-__all__ = ["LeaveOut", "sections"]
-
 LeaveOut = Mapping[type[BaseModel], Collection[str]]
 
 

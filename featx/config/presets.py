@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PRESETS", "fill_in"]
-
 #: What each preset sets; a value that is given wins.
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"epochs": 5},

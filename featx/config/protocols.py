@@ -7,8 +7,6 @@ from typing import Any
 
 from featx.errors import ConfigError
 
-__all__ = ["PROTOCOLS", "follow"]
-
 
 def _decades(low: int, high: int, n: int) -> list[float]:
     """``n`` powers of ten with evenly spaced exponents, both ends included."""

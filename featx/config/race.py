@@ -9,8 +9,6 @@ from pydantic import Field
 from featx.config._section import Duration, Scoring, Section
 from featx.types import ResizeMode
 
-__all__ = ["OF_RACES", "RaceConfig"]
-
 #: Fields of an extraction that a race decides itself, or that only whole extractions have.
 OF_RACES = frozenset(
     {"weights", "pretrained", "layer", "pooling", "separate", "size", "resize"}

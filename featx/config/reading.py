@@ -14,9 +14,6 @@ from featx.errors import ConfigError, nearest
 from featx.files import printable
 from featx.parsing import parse_yaml
 
-__all__ = ["dump_config", "load_config", "make_config", "parse_config"]
-
-
 MOST_SHOWN = 200  # characters of a wrong value
 MOST_BYTES = 1 << 24  # of a configuration
 

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from featx.config._section import BY, PREVALENCE, THRESHOLD, Section
 
-__all__ = ["HEAT_MAPS", "ReportConfig", "by_default"]
-
 
 def by_default() -> bool:
     """Whether runs are written with a page; ``FEATX_REPORT=0`` in the environment turns it off."""

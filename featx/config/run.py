@@ -12,8 +12,6 @@ from featx.config.finetune import FinetuneConfig
 from featx.config.fit import FitConfig
 from featx.config.score import ScoreTarget
 
-__all__ = ["RunConfig"]
-
 
 class RunConfig(Section):
     """What ``featx run`` reads: one section per stage.

@@ -16,8 +16,6 @@ from featx.config._section import (
 )
 from featx.config.alarms import FAIL_ON, check_alarms
 
-__all__ = ["ScoreConfig", "ScoreTarget"]
-
 
 class ScoreConfig(Section):
     """A model and new images to one row per file."""

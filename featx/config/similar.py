@@ -6,8 +6,6 @@ from pydantic import Field
 
 from featx.config._section import Section
 
-__all__ = ["SimilarConfig"]
-
 
 class SimilarConfig(Section):
     """Which neighbours are listed, and where."""

@@ -10,8 +10,6 @@ from featx.data.name_groups import OWNERS, name_suggestions
 from featx.data.remarks import remarks
 from featx.files import printable
 
-__all__ = ["advise"]
-
 FEW_IMAGES = 5  # fewer than the default number of folds
 
 

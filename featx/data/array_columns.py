@@ -13,8 +13,6 @@ from featx.data.cells import cell, cell_text, is_no_value
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["digests", "is_numeric", "other_texts", "plain_array", "side_by_side", "texts"]
-
 
 def plain_array(values: Any) -> Any:
     """A tensor, a column of a frame, or a sparse matrix as NumPy has it; a list as it is."""

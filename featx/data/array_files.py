@@ -18,8 +18,6 @@ from featx.data.table import read_table
 from featx.errors import DatasetError, FeatxError, MissingExtraError, UsageError
 from featx.files import printable
 
-__all__ = ["ARRAY_SUFFIXES", "Table", "holds_arrays", "read_columns"]
-
 #: Columns by name, each with one value, or one row of numbers, for each row.
 Table = dict[str, Any]
 

@@ -29,8 +29,6 @@ from featx.errors import DatasetError, UnknownNameError, UsageError
 from featx.files import printable
 from featx.types import IN_MEMORY
 
-__all__ = ["Arrays", "make_arrays", "read_arrays"]
-
 #: Names by which columns that are no features are known; the first are those of featx's exports.
 _NAMES: dict[str, tuple[str, ...]] = {
     "label": ("y", "labels", "targets", *SYNONYMS["label"]),

@@ -21,8 +21,6 @@ from featx.types import canonical_json
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["STRENGTHS", "Augmentation", "View", "draw_view", "named_augmentation", "view_name"]
-
 _DRAWS = 16  # numbers drawn for every view, used or not
 _SHARP_PX = 192  # smaller images are interpolated bicubically, at three times the cost
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow's grey

@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from featx.machine import cpu_cores, memory_bytes
 
-__all__ = ["PixelBudget", "keep_pixels", "pixel_budget", "share_memory"]
-
 _SHARE = 0.4  # of the memory that is free when the first image is decoded
 _ENOUGH_BYTES = 2 << 30  # more would not be faster,
 _CORE_BYTES = 128 << 20  # unless many cores decode photographs

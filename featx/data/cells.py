@@ -9,8 +9,6 @@ from typing import Any
 from featx.data.likeness import NO_VALUE
 from featx.errors import DatasetError
 
-__all__ = ["cell", "cell_text", "is_no_value", "read_number"]
-
 LARGEST = 3.4028234663852886e38  # of 32 bits
 
 

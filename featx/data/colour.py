@@ -11,8 +11,6 @@ from PIL import Image
 from featx.errors import DecodeError
 from featx.types import BoolArray, FloatArray
 
-__all__ = ["Scale", "Values", "deep_to_rgb", "scaled_to_rgb"]
-
 _UINT16_MAX = 65535
 _NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
 _SAMPLE = 1 << 16  # values at least, where there are as many, whose percentiles are taken

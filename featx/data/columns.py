@@ -10,8 +10,6 @@ from featx.data.imagetypes import is_image_name
 from featx.errors import DatasetError, UnknownNameError
 from featx.files import printable
 
-__all__ = ["Columns", "find_columns"]
-
 #: Meaning -> names that are understood, the first being featx's own. A name is used without
 #: being asked for only if it is the only one of its meaning in the file.
 SYNONYMS: dict[str, tuple[str, ...]] = {

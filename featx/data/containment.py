@@ -15,8 +15,6 @@ from featx.data.imagetypes import is_image_name
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["Root"]
-
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # C:\photos
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _FORWARD = "Write paths relative to the folder of the list, with forward slashes."

@@ -12,17 +12,6 @@ from numpy.typing import NDArray
 from featx.data.splits import hash_codes, link_components
 from featx.types import BoolArray, IntArray
 
-__all__ = [
-    "DARK",
-    "EqualImages",
-    "alike_sentence",
-    "copies_document",
-    "copies_sentence",
-    "copy_codes",
-    "embeddings_alike",
-    "equal_sets",
-]
-
 Codes = IntArray
 #: Why images may come out alike, for messages where files of 16 bits are, or may be.
 DARK = (

@@ -20,8 +20,6 @@ from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, DecodeError, nearest
 from featx.files import printable
 
-__all__ = ["COLUMNS", "Amended", "correct", "corrections_sentences"]
-
 COLUMNS = ("id", "sha256", "label", "decision", "value")
 DECISIONS = ("right", "relabel", "exclude", "group")
 _NEEDS_VALUE = frozenset({"relabel", "group"})

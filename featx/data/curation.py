@@ -24,8 +24,6 @@ from featx.errors import DatasetError, UsageError
 from featx.files import printable
 from featx.types import IntArray
 
-__all__ = ["curate"]
-
 _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 
 

@@ -10,8 +10,6 @@ from PIL import Image
 from featx.data.imagetypes import other_kind
 from featx.data.png import PNG, png_damage
 
-__all__ = ["find_damage", "find_missing_end"]
-
 _ZEROS = 64  # so many zero bytes are in no compressed data of an image that is not flat
 #: Pixels of a flat end that a zero byte stands for at least: measured with libwebp's methods.
 _FLAT_PIXELS = {b"VP8 ": 32, b"VP8L": 2}

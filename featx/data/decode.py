@@ -20,8 +20,6 @@ from featx.data.tiff import check_loaded, heard_from_libtiff, tiff_scale
 from featx.errors import DecodeError, FeatxError
 from featx.types import FULL_RANGE, Preprocess, parse_range
 
-__all__ = ["DECODE_POLICY", "EARLIER_POLICY", "Decoded", "decode", "decode_for", "decode_image"]
-
 #: Everything that decides a decoded pixel; part of every extractor's fingerprint. Any change of
 #: meaning needs a new ``version``. Limits are not in it: they decide whether, not how.
 DECODE_POLICY: dict[str, Any] = {

@@ -10,8 +10,6 @@ from PIL import ImageFile
 
 from featx.errors import DecodeError
 
-__all__ = ["is_deep_colour", "read_deep_colour", "refuse_deep_jpeg2000"]
-
 _PLANES = 284  # of a TIFF; libtiff's planes come in one order, whatever is asked for
 _MODES = {"RGB", "RGBA", "CMYK"}
 _NATIVE = "L" if sys.byteorder == "little" else "B"

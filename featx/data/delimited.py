@@ -8,8 +8,6 @@ import io
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["parse_delimited"]
-
 #: A spreadsheet of a country with decimal commas writes semicolons and calls it CSV.
 SEPARATORS = ",;\t|"
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}

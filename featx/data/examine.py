@@ -12,8 +12,6 @@ from featx.data.hashing import content_hash, pixel_hash, read_bytes
 from featx.data.pool import map_files
 from featx.errors import DecodeError
 
-__all__ = ["ImageFacts", "examine_images"]
-
 PLAIN_LEVELS = 2  # of 255
 
 

@@ -11,8 +11,6 @@ from featx.data.manifest import Corrections
 from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
 
-__all__ = ["Broken", "Duplicates", "Extent", "Groups", "Inspection"]
-
 
 @dataclass(frozen=True)
 class Extent:

@@ -18,8 +18,6 @@ from featx.data.manifest import Manifest, Passed, Row, Split
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["Listing", "list_images", "read_folder"]
-
 MOST_NAMED = 5
 HIDDEN = Kind("hidden")
 #: Folders that systems, network drives and archives leave beside images, with copies and

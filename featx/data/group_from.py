@@ -11,8 +11,6 @@ from featx.data.name_parts import folders_of, name_fields
 from featx.errors import UsageError
 from featx.files import printable
 
-__all__ = ["groups_from_paths", "path_part"]
-
 _PLACE = re.compile(r"(name|folder):(.*)", re.DOTALL)
 _FORMS = (
     "Give name:0 (the first field of the file's name, split at everything that is no letter and "

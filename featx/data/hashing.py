@@ -16,8 +16,6 @@ from featx.errors import DecodeError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FILE_LIMIT_BYTES", "PIXEL_HASH_BYTES", "content_hash", "pixel_hash", "read_bytes"]
-
 #: Larger files are refused: no image of a sane number of pixels needs this much.
 FILE_LIMIT_BYTES = 2**30
 PIXEL_HASH_BYTES = 16

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["HeldImage"]
-
 _PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 _TIFF = {"CMYK", "F", "I"}
 _ORIENTATION = 0x0112

@@ -11,8 +11,6 @@ from importlib.util import find_spec
 
 from featx.data.kinds import HEIC, sniff
 
-__all__ = ["FORMATS", "HEIF", "HEIF_ENDINGS", "has_heif", "is_image_name", "other_kind"]
-
 #: Pillow's format name -> extensions. Formats are recognised by content, so a PNG named ``.jpg``
 #: is read; the extensions only decide which files of a folder are rows. Left out on purpose:
 #: formats that run programs (EPS, PDF, WMF) or that nobody labels images in.

@@ -18,8 +18,6 @@ from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
 from featx.types import IntArray
 
-__all__ = ["inspect_manifest"]
-
 _SPLIT_ORDER = ("train", "val", "test")
 
 

@@ -18,8 +18,6 @@ from PIL import Image, ImageFile
 
 from featx.errors import DecodeError
 
-__all__ = ["JpegLayout", "read_jpeg_layout", "strict_jpeg"]
-
 _CODEC = "featx_jpeg"
 _CUT = "truncated: the JPEG's image data ends too early"
 #: More than libjpeg ever looks ahead (a 64-bit register), as data that is no valid code anywhere.

@@ -10,8 +10,6 @@ from featx.data.manifest import Manifest, Row
 from featx.errors import UnknownNameError, UsageError
 from featx.files import printable
 
-__all__ = ["EXIF", "OWN", "Keep", "keep_columns", "of_table"]
-
 EXIF = "exif:"
 EXIF_FOLDER = 0x8769  # where cameras write times and exposures
 OWN = ("group", "split")  # what rows have anyway

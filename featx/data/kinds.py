@@ -9,8 +9,6 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["HEIC", "NOT_REGULAR", "SNIFFED_BYTES", "Kind", "kind_of", "sniff"]
-
 SNIFFED_BYTES = 512
 
 

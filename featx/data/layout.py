@@ -13,8 +13,6 @@ from featx.data.manifest import SPLITS, Split
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["FolderLayout", "listed", "read_layout", "split_of"]
-
 Parts = tuple[str, ...]
 MOST_WRAPPERS = 8
 

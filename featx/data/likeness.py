@@ -10,8 +10,6 @@ from functools import lru_cache
 
 from featx.files import printable
 
-__all__ = ["NO_VALUE", "distinct", "loose", "missing_words", "similar", "without_invisible"]
-
 #: Texts that are no value in a manifest file, in any case: what programs write for a missing one.
 NO_VALUE = frozenset({"", "nan", "null", "<na>", "#n/a"})
 

@@ -9,8 +9,6 @@ from featx.data.manifest import Manifest
 from featx.errors import DatasetError, nearest
 from featx.files import printable
 
-__all__ = ["as_listed", "known_ids"]
-
 
 def known_ids(
     manifest: Manifest, ids: Collection[str], source: str, listed: Sequence[str]

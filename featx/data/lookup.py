@@ -21,8 +21,6 @@ from featx.data.imagetypes import is_image_name
 from featx.data.likeness import loose, without_invisible
 from featx.files import printable
 
-__all__ = ["hint_for", "nearly", "suggestion"]
-
 MOST_ENTRIES = 50_000  # of a folder that is looked through
 MOST_FOLDERS = 200  # beside the images' that are tried
 

@@ -9,8 +9,6 @@ from typing import Any, Literal
 from featx.data.kinds import Kind
 from featx.files import printable
 
-__all__ = ["SPLITS", "Corrections", "Manifest", "Passed", "Row", "Split"]
-
 Split = Literal["train", "val", "test"]
 
 #: Names of folders and of values in a split column (any case) that mean a split.

@@ -18,8 +18,6 @@ from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, UsageError, nearest
 from featx.files import printable
 
-__all__ = ["read_manifest_file", "read_split"]
-
 
 def read_manifest_file(
     config: DatasetConfig,

@@ -20,17 +20,6 @@ from featx.data.name_parts import (
 )
 from featx.types import IntArray
 
-__all__ = [
-    "MOST_FIELDS",
-    "OWNERS",
-    "Suggestion",
-    "gap_suggestions",
-    "moments_in_names",
-    "name_suggestions",
-    "number_groups",
-    "trouble_of",
-]
-
 Values = list[str | None]
 COVERED = 0.6  # share of the images whose names have the part
 JOINED = 0.3  # share of the images that share their group with another

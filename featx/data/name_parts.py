@@ -6,16 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-__all__ = [
-    "folders_of",
-    "moment_in",
-    "name_fields",
-    "natural_key",
-    "numbers_behind_words",
-    "runs_of",
-    "stem_of",
-]
-
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATORS = re.compile(r"[\W_]+")
 #: ``P65``, ``patient_012``, ``sub-01``: letters of one word, at most one separator, a number.

@@ -17,8 +17,6 @@ from featx.data.remarks import remarks
 from featx.errors import DatasetError
 from featx.files import printable
 
-__all__ = ["open_data", "tell_corrections", "tell_passed"]
-
 
 def open_data(
     config: DatasetConfig,

@@ -9,8 +9,6 @@ from featx.data.kinds import Kind
 from featx.data.manifest import Manifest, Passed
 from featx.files import printable
 
-__all__ = ["count_kinds", "passed_over", "unread_sentence"]
-
 _PLURALS = {
     "empty folder": "empty folders",
     "link to a folder already read": "links to folders already read",

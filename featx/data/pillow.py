@@ -20,8 +20,6 @@ from featx.data.png import strict_png
 from featx.data.tiff import is_tiff, mend_tiff, tiff_kind
 from featx.errors import DecodeError, UsageError
 
-__all__ = ["PIXEL_LIMIT", "open_image", "silent_pillow"]
-
 #: Images with more pixels than this are refused before they are decoded. Pillow's own default
 #: (a quarter of a gigabyte of RGB); Pillow itself only warns up to twice as many.
 PIXEL_LIMIT = 89_478_485

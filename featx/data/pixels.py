@@ -16,8 +16,6 @@ from featx.types import Preprocess
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["read_pixels", "spare_pixels", "view_pixels"]
-
 _SPARE = 2  # pixels for each that the network sees: views zoom in
 _WINDOW = 4  # what lies further along than so many short sides is in no view
 

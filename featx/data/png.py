@@ -7,8 +7,6 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-__all__ = ["PNG", "png_damage", "strict_png"]
-
 PNG = b"\x89PNG\r\n\x1a\n"
 _CODEC = "featx_zip"
 _HELD_BACK = 1  # of the four bytes that end a zlib stream; the others have the decoder go on

@@ -9,8 +9,6 @@ from typing import TypeVar
 from featx import console
 from featx.machine import cpu_cores
 
-__all__ = ["map_files"]
-
 T = TypeVar("T")
 
 _BATCH = 4096  # futures waiting at once, so that a million files need no million of them

@@ -18,8 +18,6 @@ from featx.types import Preprocess
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PREPROCESS_VERSION", "preprocess_image", "resized_size"]
-
 PREPROCESS_VERSION = 1
 """Raised whenever the same image and `Preprocess` give other pixels than before."""
 

@@ -24,8 +24,6 @@ from featx.errors import DatasetError, UsageError
 from featx.files import printable
 from featx.types import IN_MEMORY
 
-__all__ = ["read_manifest"]
-
 _MANIFEST_ONLY = ("root", "path_column", "label_column", "group_column", "split_column")
 
 

@@ -11,8 +11,6 @@ from featx.data.likeness import distinct, missing_words, similar
 from featx.data.manifest import Manifest
 from featx.files import printable
 
-__all__ = ["remarks"]
-
 MOST_SHOWN = 5
 MANY_CLASSES = 20
 LONELY_SHARE = 0.8  # of the classes have one image: they are hardly classes

@@ -12,9 +12,6 @@ from featx.console import counted, first_few
 from featx.errors import FitError
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Folds", "count_classes", "hash_codes", "hold_out", "link_components", "make_folds"]
-
-
 MOST_NAMED = 8  # classes in a sentence
 
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Joining", "joining_order"]
-
 
 @dataclass(frozen=True)
 class Joining:

@@ -15,8 +15,6 @@ from featx.errors import DatasetError, MissingExtraError
 from featx.files import printable
 from featx.parsing import parse_json
 
-__all__ = ["ManifestRecord", "ManifestTable", "is_manifest_name", "read_lines", "read_table"]
-
 
 @dataclass(frozen=True, slots=True)
 class ManifestRecord:

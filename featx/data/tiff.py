@@ -17,8 +17,6 @@ from PIL import Image, TiffImagePlugin
 from featx.data.colour import Scale
 from featx.errors import DecodeError
 
-__all__ = ["check_loaded", "heard_from_libtiff", "is_tiff", "mend_tiff", "tiff_kind", "tiff_scale"]
-
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES = 258, 259, 262, 277, 284
 _WIDTH, _HEIGHT, _FILL_ORDER = 256, 257, 266

@@ -11,8 +11,6 @@ from featx.data.pool import map_files
 from featx.errors import DecodeError, UsageError
 from featx.types import FULL_RANGE, range_text
 
-__all__ = ["narrow_range", "range_of_files"]
-
 _BITS = (8, 10, 12, 14, 16)  # that cameras, microscopes and scanners have
 
 

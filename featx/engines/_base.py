@@ -12,8 +12,6 @@ from featx.errors import BackboneError
 from featx.registry import Registry, lacks
 from featx.types import ExtractorSpec, Preprocess
 
-__all__ = ["CPU_BATCH_SIZE", "ENGINES", "Embedder", "Engine", "check_batch", "refuse_non_finite"]
-
 ENGINES = Registry(
     "featx.engines",
     str(Path(__file__).parent),

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from featx.engines._base import Engine
 
-__all__ = ["TOLERANCE", "Agreement", "measure_agreement"]
-
 #: Smallest cosine to the reference that each precision must reach on every image. Measured:
 #: fp32 engines differ by rounding alone (1 - 1e-6 or better), bf16 gives 0.9997 or better.
 TOLERANCE = {"fp32": 0.99999, "bf16": 0.999, "fp16": 0.999}

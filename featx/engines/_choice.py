@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from featx.engines._base import ENGINES
 from featx.engines._devices import may_have_gpu
 
-__all__ = ["EngineChoice", "choose"]
-
 
 @dataclass(frozen=True)
 class EngineChoice:

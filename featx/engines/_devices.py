@@ -9,8 +9,6 @@ from pathlib import Path
 from featx.console import counted
 from featx.machine import cpu_cores
 
-__all__ = ["list_devices", "may_have_gpu"]
-
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
 
 

@@ -14,8 +14,6 @@ from featx.errors import BackboneError
 from featx.files import built_files, make_directory
 from featx.kept import kept_folder, kept_key, read_kept, write_kept
 
-__all__ = ["kept_network"]
-
 _CONVERSION = 1  # raised when the same backbone would be converted to another network
 _FILES = ("network.xml", "network.bin")
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from featx.errors import UsageError
 
-__all__ = ["import_openvino"]
-
 
 def import_openvino() -> Any:
     """The module ``openvino``.

@@ -23,8 +23,6 @@ from featx.errors import BackboneError, UsageError
 from featx.kept import kept_key, read_kept, write_kept
 from featx.types import ExtractorSpec
 
-__all__ = ["EnginePlan", "Samples", "build_engine", "plan_engine"]
-
 Samples = Callable[[], NDArray[np.uint8]]
 """Gives a few preprocessed images, (n, height, width, 3); none at all where there are none."""
 

@@ -33,8 +33,6 @@ from featx.engines._transfer import Transfer, transfer_for
 from featx.errors import BackboneError
 from featx.types import ExtractorSpec
 
-__all__ = ["TorchEngine"]
-
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CAST = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
 

@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["CudaStream", "DirectTransfer", "PinnedTransfer", "Transfer", "transfer_for"]
-
 Run = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 

@@ -24,8 +24,6 @@ from featx.errors import BackboneError, UsageError
 from featx.machine import cpu_cores
 from featx.types import ExtractorSpec
 
-__all__ = ["PLUGIN", "OpenVINOEngine", "OpenVINOPlugin"]
-
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 

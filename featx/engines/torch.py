@@ -14,8 +14,6 @@ from featx.engines._choice import EngineChoice
 from featx.errors import UsageError
 from featx.machine import cpu_cores
 
-__all__ = ["PLUGIN", "TorchPlugin"]
-
 _BATCH_SIZE = {"cpu": CPU_BATCH_SIZE, "mps": 32}
 #: Images in a batch by the memory of a GPU, in GB, at least: what it has, not what is free, so that
 #: one machine keeps one batch size.

@@ -12,8 +12,6 @@ from featx.runs.thresholds import describe_threshold
 from featx.stats.operating import Evaluated
 from featx.types import IntArray
 
-__all__ = ["METHOD", "DecidedImages", "operating_here"]
-
 METHOD = "evaluated"
 
 

@@ -39,8 +39,6 @@ from featx.stats.operating import Evaluated
 from featx.stats.shares import shares
 from featx.types import BoolArray, IntArray
 
-__all__ = ["EvaluationResult", "evaluate_images"]
-
 DESCRIPTIONS = {
     "evaluated": "labelled images that the finished model was given to predict",
     "copies": "copies of images that the model was fitted on: too high for new images",

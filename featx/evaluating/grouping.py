@@ -14,8 +14,6 @@ from featx.scoring.groups import GroupScores
 from featx.stats.groups import read_way
 from featx.types import FloatArray, IntArray
 
-__all__ = ["group_table", "model_group_rule"]
-
 
 def model_group_rule(
     trust: Trust, column: IntArray, n_classes: int, *, seed: int, way: str | None = None

@@ -10,8 +10,6 @@ from featx.comparing.cost import lower_is_better
 from featx.runs.estimates import Interval
 from featx.runs.evaluated import WithShipped
 
-__all__ = ["against_shipped"]
-
 #: Metrics that are means over images, or over the classes that have any.
 OF_SOME_CLASSES = {"accuracy", "balanced_accuracy", "log_loss", "brier"}
 

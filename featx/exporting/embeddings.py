@@ -22,8 +22,6 @@ from featx.store.export import EXPORT, check_export_path, export_arrays
 from featx.store.listing import find_extractor
 from featx.system_errors import writing
 
-__all__ = ["AlignedRows", "ExportReport", "aligned_rows", "export_embeddings"]
-
 
 @dataclass(frozen=True)
 class ExportReport:

@@ -27,8 +27,6 @@ from featx.ours import FileKind
 from featx.outputs import Output
 from featx.system_errors import writing
 
-__all__ = ["Exported", "check_images_of", "network_outputs", "write_network"]
-
 
 @dataclass(frozen=True)
 class Exported:

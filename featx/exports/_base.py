@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from featx.registry import Registry
 from featx.types import Preprocess
 
-__all__ = ["EXPORTERS", "Exporter", "NetworkPart"]
-
 EXPORTERS = Registry("featx.exports", str(Path(__file__).parent), "export format")
 
 

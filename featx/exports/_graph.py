@@ -15,8 +15,6 @@ from featx.exports._base import NetworkPart
 from featx.exports._head import in_torch
 from featx.exports._pixels import Preprocessing
 
-__all__ = ["pixels", "whole_network"]
-
 
 class _Backbone(nn.Module):
     """Images (n, height, width, 3), uint8, to embeddings (n, n_features)."""

@@ -11,8 +11,6 @@ import torch
 from featx.artifact.ensemble import EnsembleHead
 from featx.heads import Steps, freeze
 
-__all__ = ["in_torch"]
-
 
 def in_torch(head: Any) -> Any:
     """The head with tensors in the place of arrays, in float64 wherever its form allows.

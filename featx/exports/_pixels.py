@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from featx.types import Preprocess
 
-__all__ = ["Preprocessing"]
-
 WEIGHT_BITS = 22  # of Pillow's whole-numbered weights
 #: Pillow 13 and later resample rows first where the height shrinks by more than twice the pixels
 #: that the width does. Both orders are computed then: a network has no branch to choose by.

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from featx.errors import MissingExtraError, ModelError
 from featx.files import atomic_path
 
-__all__ = ["PLUGIN"]
-
 OPSET = 18
 EXAMPLE = (2, 45, 67, 3)  # no two sides alike, none that a network could take for its own
 

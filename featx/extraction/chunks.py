@@ -23,8 +23,6 @@ from featx.extraction.views import ViewPlan
 from featx.extraction.workers import Computed, Workers
 from featx.files import printable
 
-__all__ = ["Chunk", "ChunkResult", "ChunkWork", "extract_chunk"]
-
 
 @dataclass(frozen=True)
 class Chunk:

@@ -19,8 +19,6 @@ from featx.errors import StoreError
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
 
-__all__ = ["EarlierRows", "up_to_date"]
-
 
 def up_to_date(spec: ExtractorSpec) -> ExtractorSpec:
     """The same extractor under today's policy; also others' specifications, as they are."""

@@ -19,8 +19,6 @@ from featx.extraction.used import check_cache
 from featx.files import printable
 from featx.types import ExtractionReport
 
-__all__ = ["extract_manifest", "extract_with_model", "tell_failures", "tell_report"]
-
 SHOWN_FAILURES = 10
 
 

@@ -17,8 +17,6 @@ from featx.extraction.samples import read_samples
 from featx.files import printable
 from featx.types import BackboneRequest, ExtractorSpec, Preprocess
 
-__all__ = ["Extractor"]
-
 
 class Extractor:
     """What `run_extractors` drives: specifications, preprocessing, stores and a lazy engine.

@@ -23,14 +23,6 @@ from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ARRAYS, BackboneRequest, ExtractionReport, ExtractorSpec, Failure
 
-__all__ = [
-    "arrays_for",
-    "given_extraction",
-    "needed_columns",
-    "refuse_arrays",
-    "refuse_image_options",
-]
-
 Digests = NDArray[np.uint8]
 
 

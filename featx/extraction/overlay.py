@@ -15,8 +15,6 @@ from featx.errors import CorruptStoreError, StoreError
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
 
-__all__ = ["OverlayStore"]
-
 
 class OverlayStore:
     """An `EmbeddingStore` that may fall back to memory.

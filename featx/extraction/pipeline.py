@@ -32,8 +32,6 @@ from featx.machine import cpu_cores
 from featx.store import cache_folder
 from featx.types import FULL_RANGE, ExtractionReport, Failure
 
-__all__ = ["run_extractors"]
-
 COMMIT_ROWS = 4096  # at most so many rows in one shard,
 COMMIT_BYTES = 64 << 20  # and at most so many bytes of embeddings
 COMMIT_EVERY_S = 20.0  # at most this much computing is lost to kill -9

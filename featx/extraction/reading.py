@@ -26,8 +26,6 @@ from featx.types import Preprocess
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Input", "Reader", "Reading"]
-
 _ANY = (0.0, 0.0, 0.0)
 
 

@@ -18,9 +18,6 @@ from featx.extraction.given import refuse_arrays
 from featx.files import printable
 from featx.types import ExtractorSpec
 
-__all__ = ["rebuild_extractors"]
-
-
 _UNKNOWN = dict.fromkeys(("engine", "precision", "device"), "unknown")
 
 

@@ -13,8 +13,6 @@ from featx.data.valuerange import range_of_files
 from featx.errors import RunError, UsageError
 from featx.types import ARRAYS, AUTO_BACKBONE, AUTO_LAYER, DEFAULT_BACKBONE, SMALL_BACKBONE
 
-__all__ = ["resolve_backbone", "resolve_extract", "resolve_range", "resolve_rerun"]
-
 
 def resolve_extract(manifest: Manifest, config: ExtractConfig) -> ExtractConfig:
     """The configuration with its backbone named and the range that ``auto`` means here."""

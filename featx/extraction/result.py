@@ -18,8 +18,6 @@ from featx.extraction.views import ViewPlan
 from featx.files import printable
 from featx.types import ExtractionReport, ExtractorSpec, Failure
 
-__all__ = ["Extraction", "copies_of", "require_all", "require_any"]
-
 
 @dataclass
 class Extraction:

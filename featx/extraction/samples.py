@@ -12,8 +12,6 @@ from featx.data.pixels import read_pixels
 from featx.errors import DecodeError
 from featx.types import Preprocess
 
-__all__ = ["read_samples"]
-
 N_SAMPLES = 8
 _TRIES = 64
 

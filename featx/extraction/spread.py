@@ -23,8 +23,6 @@ from featx.extraction.workers import Read
 from featx.store.extractor import create_folder
 from featx.store.shard import rows_per_shard
 
-__all__ = ["SpreadWorkers", "Written"]
-
 CHUNK_ROWS = 2048  # at most so much is lost with a worker,
 SMALLEST_CHUNK = 64  # and at least so much is worth a message
 CHUNKS_EACH = 8  # for one worker, if there are so many images: all end at about the same time

@@ -17,8 +17,6 @@ from featx.shell import shell_line
 from featx.store import cache_folder
 from featx.store.listing import extractor_folders
 
-__all__ = ["check_cache", "kept_in", "used_by"]
-
 
 def used_by(
     data: DatasetConfig | None = None,

@@ -12,8 +12,6 @@ from featx.data.augment import Augmentation, named_augmentation, view_name
 from featx.data.manifest import Manifest
 from featx.types import BoolArray
 
-__all__ = ["ViewPlan", "plan_views"]
-
 
 @dataclass(frozen=True)
 class ViewPlan:

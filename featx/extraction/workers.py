@@ -24,8 +24,6 @@ from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Input, Reader, Reading
 from featx.extraction.views import ViewPlan
 
-__all__ = ["Computed", "Read", "Workers"]
-
 _WAITING = 64  # events that may wait to be taken; beyond it the threads wait
 
 

@@ -17,8 +17,6 @@ from featx.data.pixels import view_pixels
 from featx.data.preprocess import preprocess_image
 from featx.types import Preprocess
 
-__all__ = ["Augment", "augmenter", "crop", "rand_augment"]
-
 #: From an image, the network's preprocessing, and 32 bytes that are the only source of chance.
 Augment = Callable[[Image.Image, Preprocess, bytes], NDArray[np.uint8]]
 

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from featx.finetuning.classifier import NetworkClassifier
 
-__all__ = ["Average"]
-
 
 class Average:
     """The average of what is trained; nothing where ``decay`` is 0 and ``after`` is None.

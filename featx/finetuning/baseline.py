@@ -17,8 +17,6 @@ from featx.fitting.layers import chosen_layers
 from featx.runs import Run, load_run
 from featx.types import AUTO_LAYER
 
-__all__ = ["ResolvedFinetune", "check_names", "check_same_images", "resolve_finetune"]
-
 _ONCE = {"test", "holdout"}  # estimates that judge one model
 _DEFAULTS = {"seed": 0, "folds": 5, "scoring": "balanced_accuracy"}
 

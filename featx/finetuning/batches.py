@@ -15,8 +15,6 @@ from torch import Tensor
 
 from featx.config import FinetuneConfig
 
-__all__ = ["Mixture", "draw_mixture", "head_seed", "order_rows", "step_seed"]
-
 _ORDER, _MIX, _NETWORK, _HEAD = 0, 1, 2, 3  # what is drawn for, so that no two draws are related
 
 

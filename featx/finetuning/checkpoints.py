@@ -16,8 +16,6 @@ from featx.files import make_directory, write_atomic
 from featx.parsing import parse_json
 from featx.system_errors import writing
 
-__all__ = ["Snapshot", "load_optimizer", "optimizer_tensors", "read_snapshot", "write_snapshot"]
-
 _OPTIMIZER = "optimizer"
 
 #: Tensors by name, and a JSON document.

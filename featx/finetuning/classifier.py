@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from featx.types import Preprocess
 
-__all__ = ["HeadWeights", "NetworkClassifier"]
-
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 

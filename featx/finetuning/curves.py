@@ -10,8 +10,6 @@ from typing import Any
 from featx.errors import MissingExtraError
 from featx.finetuning.task import Watcher
 
-__all__ = ["writing_curves"]
-
 #: What TensorBoard calls the columns of a history; those before the slash share a chart's heading.
 TAGS = {
     "train_loss": "loss/train",

@@ -10,8 +10,6 @@ from featx import console
 from featx.config import ExtractConfig, FinetuneConfig
 from featx.errors import UsageError
 
-__all__ = ["Place", "choose_place", "suit_network"]
-
 
 @dataclass(frozen=True)
 class Place:

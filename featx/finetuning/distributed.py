@@ -20,8 +20,6 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["ALONE", "World"]
-
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 

@@ -18,8 +18,6 @@ from featx.finetuning.distributed import World
 from featx.finetuning.losses import soft_targets
 from featx.finetuning.task import Task
 
-__all__ = ["Feed"]
-
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 

@@ -9,8 +9,6 @@ from featx.config import FinetuneConfig
 from featx.ours import FolderKind
 from featx.outputs import Output
 
-__all__ = ["CURVES", "WORKING", "curves_output"]
-
 _TRAINING = r"(all-images|\d+-images|(\d+-images,-)?fold-\d+-of-\d+)(/trial-\d+)?/"
 _CHECKPOINTS = re.compile(
     rf"backbone\.safetensors|{_TRAINING}(last|best)\.safetensors|{_TRAINING}trials\.jsonl"

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank, Searched, Task, Trained
 
-__all__ = ["FinetuneContext", "Outcome", "TrainingRecord", "widen"]
-
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
 

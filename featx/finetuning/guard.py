@@ -22,8 +22,6 @@ from featx.stats.intervals import resampled_scores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score, metric_name
 
-__all__ = ["PairedChange", "calibrated", "compare_models", "no_better_epoch"]
-
 LOSS = "neg_log_loss"
 SPREAD = 0.5  # of the logarithm of temperatures, before any image is seen
 MOST = 3.0  # that logarithm at most, either way

@@ -21,8 +21,6 @@ from featx.files import printable
 from featx.finetuning.augmenting import Augment
 from featx.types import Preprocess
 
-__all__ = ["ImageBank"]
-
 Pixels = NDArray[np.uint8]
 
 

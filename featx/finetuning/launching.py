@@ -36,8 +36,6 @@ from featx.errors import ClusterError, FeatxError
 from featx.finetuning.distributed import World
 from featx.system_errors import explain
 
-__all__ = ["Ask", "run_together"]
-
 #: Called by process 0: asks the process that started it.
 Ask = Callable[[Any], Any]
 

@@ -29,8 +29,6 @@ from featx.stats.metrics import metric_name
 if TYPE_CHECKING:
     from featx.finetuning import ImageBank
 
-__all__ = ["Trainings", "judge_folds", "learning_curve", "plan_trainings"]
-
 SHARES = 0.125, 0.25, 0.5  # of the training images, besides all of them
 FEWEST, FEWEST_A_CLASS = 16, 4  # images of the smallest part
 

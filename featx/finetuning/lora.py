@@ -20,8 +20,6 @@ from featx.config import FinetuneConfig
 from featx.errors import UsageError
 from featx.finetuning.unfreezing import NetworkStage
 
-__all__ = ["adapt", "merge"]
-
 _JOINED = "in_proj_weight"  # of torch's own attention: query, key and value
 
 

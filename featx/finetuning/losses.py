@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["balanced_weights", "soft_loss", "soft_targets"]
-
 
 def soft_targets(y: Tensor, n_classes: int, smoothing: float) -> Tensor:
     """One row of probabilities an image: 1 for its class, of which ``smoothing`` goes to all."""

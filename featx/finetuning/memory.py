@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["keeping_memory"]
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _DEFAULT = 128 * 1024  # of both
 _LARGEST = 1 << 30  # bytes that still come from the heap

@@ -23,8 +23,6 @@ from featx.fitting.gathering import fitted_model, seen_images
 from featx.fitting.training import pipeline_outputs
 from featx.types import BackboneRequest
 
-__all__ = ["Answer", "frozen_answer", "tuned_answer", "with_curves"]
-
 WEIGHTS = "backbone.safetensors"
 
 

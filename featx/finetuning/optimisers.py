@@ -11,9 +11,6 @@ import torch
 from featx.config import FinetuneConfig
 from featx.finetuning.unfreezing import Unfreezing
 
-__all__ = ["build_optimizer", "patience_of", "rate_factor", "set_rate"]
-
-
 _BUILD: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": lambda groups, **kw: torch.optim.AdamW(groups, fused=_fuses(groups), **kw),
     "adam": lambda groups, **kw: torch.optim.Adam(groups, fused=_fuses(groups), **kw),

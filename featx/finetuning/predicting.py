@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.images import ImageBank
 
-__all__ = ["predict"]
-
 _BATCH = 32
 
 

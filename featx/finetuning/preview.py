@@ -21,8 +21,6 @@ from featx.ours import FileKind
 from featx.outputs import Output, claimed
 from featx.system_errors import writing
 
-__all__ = ["preview"]
-
 N_IMAGES, N_VIEWS = 8, 7
 SOFTWARE, SIGNATURE = 0x0131, "featx finetune --preview"  # a tag of Exif, and its value
 GAP_PX = 4

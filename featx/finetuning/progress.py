@@ -7,8 +7,6 @@ from typing import Any
 
 from featx.finetuning.task import epoch_rank
 
-__all__ = ["TrainingProgress"]
-
 
 @dataclass
 class TrainingProgress:

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank
 
-
-__all__ = ["make_context", "open_bank", "separate", "train_all", "working_folder"]
-
 ALL = "all images"
 _NOT_NUMBERS = {
     "by",

@@ -15,8 +15,6 @@ from torch import nn
 from featx.config import FinetuneConfig
 from featx.console import counted
 
-__all__ = ["KINDS", "NetworkKind", "describe_recipe", "find_kind", "resolve_rates"]
-
 
 @dataclass(frozen=True)
 class NetworkKind:

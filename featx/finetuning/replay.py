@@ -21,8 +21,6 @@ from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.task import Task
 from featx.finetuning.unfreezing import NetworkStage, Unfreezing
 
-__all__ = ["Replay", "plan_replay"]
-
 _BATCH = 32
 _CLOSE = {"fp32": 1e-4, "bf16": 2e-2}  # of the largest number: batches of other sizes round so
 

@@ -23,8 +23,6 @@ from featx.runs.operating import operating_points
 from featx.runs.results import SCHEMA_VERSION
 from featx.runs.tuning import Epoch
 
-__all__ = ["FinetuneFindings", "Judged", "curves", "predictions", "settings"]
-
 HOW = {
     "test": "the test split, read once by a model fitted on other images",
     "holdout": "a share held out, read once by a model fitted on other images",

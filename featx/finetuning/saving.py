@@ -8,8 +8,6 @@ from featx.files import make_directory, write_atomic
 from featx.finetuning.classifier import NetworkClassifier
 from featx.system_errors import writing
 
-__all__ = ["save_backbone"]
-
 
 def save_backbone(classifier: NetworkClassifier, path: Path) -> None:
     """Write the tensors of the network under the names that its zoo gives them."""

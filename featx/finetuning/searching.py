@@ -28,8 +28,6 @@ from featx.finetuning.unfreezing import find_stages
 from featx.sealed import seal_line, unseal_line
 from featx.system_errors import writing
 
-__all__ = ["Limit", "Searched", "search"]
-
 TRIALS = 20  # where a budget alone is given
 BUDGET, PRUNED, TRIED = "budget", "pruned", "nothing new to try"
 _FILE = "trials.jsonl"

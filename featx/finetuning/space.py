@@ -13,8 +13,6 @@ from featx.config import FinetuneConfig
 from featx.errors import MissingExtraError
 from featx.finetuning.task import epoch_rank
 
-__all__ = ["Point", "Study", "asked_point", "find_space"]
-
 #: Values of hyperparameters, by their names in `FinetuneConfig`.
 Point = dict[str, Any]
 

@@ -17,8 +17,6 @@ from featx.finetuning.task import Task, Trained
 from featx.finetuning.training import TrainingLoop
 from featx.machine import cpu_cores
 
-__all__ = ["train"]
-
 
 def train(task: Task, config: FinetuneConfig) -> Trained:
     """Train a network from where its folder says it stood, or from the beginning.

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
 
-__all__ = ["Task", "Trained", "Watcher", "epoch_rank"]
-
 #: Called after every epoch with the history so far, epoch 0 too, before it is written down; says
 #: why training is to end, or nothing.
 Watcher = Callable[[list[dict[str, Any]]], str]

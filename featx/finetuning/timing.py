@@ -15,8 +15,6 @@ from featx.finetuning.lora import adapt
 from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.types import Preprocess
 
-__all__ = ["suits_bf16", "time_images"]
-
 _IMAGES = {"cpu": 8}  # of the measured step; as many as a step has where a device has many cores
 
 

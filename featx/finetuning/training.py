@@ -44,8 +44,6 @@ from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
 
-__all__ = ["LAST", "TrainingLoop"]
-
 LAST, BEST = "last.safetensors", "best.safetensors"
 EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
 EARLY = 60  # steps that no mean takes in: weights are still on their way (docs/finetune.md)

@@ -15,8 +15,6 @@ from featx.fitting.sets import fit_sets
 from featx.fitting.trust import usual_rates
 from featx.stats.novelty import alarm_limit, fit_spread
 
-__all__ = ["tuned_trust"]
-
 Mask = NDArray[np.bool_]
 
 

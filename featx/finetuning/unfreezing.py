@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from featx.errors import UsageError
 from featx.finetuning.classifier import NetworkClassifier
 
-__all__ = ["NetworkStage", "Unfreezing", "find_stages", "set_modes"]
-
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _MOST = 0.8  # of the parameters: a container that holds so many is opened
 _FEWEST = 3  # parts: where there are fewer, the largest container is opened

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["Budget"]
-
 
 class Budget:
     """A stretch of wall-clock time in parts, one after the other.

@@ -13,8 +13,6 @@ from featx.stats.calibration import fit_isotonic, fit_sigmoids, fit_temperature
 from featx.stats.losses import log_losses
 from featx.types import FloatArray, IntArray
 
-__all__ = ["fit_calibration"]
-
 METHODS = ("none", "temperature", "sigmoid", "isotonic")  # of equally good ones the first
 
 

@@ -13,20 +13,6 @@ from featx.errors import ConfigError, UnknownNameError
 from featx.heads import HEADS, Head
 from featx.types import Components
 
-__all__ = [
-    "EnsembleTrial",
-    "Setup",
-    "Trial",
-    "backbones_text",
-    "build_estimator",
-    "check_params",
-    "is_number",
-    "plan_grids",
-    "plan_setups",
-    "read_backbones",
-    "shifted",
-]
-
 JOINT = " + "
 
 

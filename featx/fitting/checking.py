@@ -8,8 +8,6 @@ from featx.fitting.candidates import plan_grids
 from featx.fitting.strategies import STRATEGIES
 from featx.samplers import SAMPLERS
 
-__all__ = ["check_config"]
-
 
 def check_config(config: FitConfig) -> None:
     """Refuse what no data set makes right.

@@ -36,8 +36,6 @@ from featx.stats.metrics import fold_score
 from featx.stats.ranking import ratio
 from featx.types import FloatArray, IntArray
 
-__all__ = ["learning_curve"]
-
 DRAWS = 3
 MOST_SIZES = 6
 NARROWEST = 0.4  # doublings between two sizes

@@ -17,8 +17,6 @@ from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
 from featx.types import BoolArray, IntArray, canonical_json
 
-__all__ = ["FitData", "Part", "TabularBlock", "only_one"]
-
 
 def only_one(*names: str) -> UsageError:
     """Of embeddings that nothing can lie beside."""

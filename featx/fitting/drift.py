@@ -13,8 +13,6 @@ from featx.fitting.held import HeldOut
 from featx.stats.drift import fit_axes
 from featx.types import BoolArray, IntArray
 
-__all__ = ["fit_drift"]
-
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
 LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer show nothing
 MOST_FITTED = 5000  # axes of more images are no better

@@ -11,8 +11,6 @@ import numpy as np
 from featx.fitting.candidates import Trial, is_number
 from featx.heads import HEADS, Choice
 
-__all__ = ["TIE", "Edge", "edge_notes", "edges", "replaced"]
-
 TIE = 1e-12
 FEWEST = 3  # values: of two, one is always best
 

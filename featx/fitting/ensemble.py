@@ -23,8 +23,6 @@ from featx.fitting.training import Outputs, one_blas_thread
 from featx.heads import HEADS
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Shares", "fit_shares", "plan_ensembles"]
-
 TrialOutputs = Callable[[Trial], Outputs]  # of every trial, for the same images
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # C of a stack, the strongest penalty first

@@ -16,8 +16,6 @@ from featx.fitting.partition import FoldSet
 from featx.fitting.search import FoldSearch
 from featx.stats.metrics import fold_score
 
-__all__ = ["fold_shares", "run_trials", "score_ensembles", "ship_shares"]
-
 Test = tuple[FoldSet, int]  # folds left out, and which of them is tested
 
 FEWEST_FOLDS = 3

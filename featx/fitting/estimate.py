@@ -33,15 +33,6 @@ from featx.runs.estimates import Estimate
 from featx.stats.intervals import describe_predictions
 from featx.types import SITES
 
-__all__ = [
-    "Evaluation",
-    "EvaluationSet",
-    "describe_held",
-    "evaluate",
-    "held_out",
-    "n_nested_searches",
-]
-
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
 
 DESCRIPTIONS = {

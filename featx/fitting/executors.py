@@ -38,17 +38,6 @@ from featx.interrupts import workers
 from featx.machine import cpu_cores
 from featx.stats.metrics import fold_score
 
-__all__ = [
-    "ClusterExecutor",
-    "Executor",
-    "FitTask",
-    "Found",
-    "Job",
-    "SearchSettings",
-    "ThreadExecutor",
-    "open_executor",
-]
-
 Record = Callable[["FitTask", Trial], None]  # writes down what a trial of a task was found to score
 
 

@@ -21,8 +21,6 @@ from featx.fitting.selection import best_of, choose
 from featx.fitting.strategies import STRATEGIES, Ask, Strategy
 from featx.types import FloatArray
 
-__all__ = ["Explorer"]
-
 BATCH = 8  # trials of a setup between two looks at the clock
 NESTED_FOLDS = 5
 

@@ -61,8 +61,6 @@ from featx.runs.operating import OperatingPoints, operating_points
 from featx.runs.tabular import Tabled
 from featx.samplers import SAMPLERS
 
-__all__ = ["fit_heads"]
-
 
 def fit_heads(
     data: FitData,

@@ -18,14 +18,6 @@ from featx.files import printable
 from featx.stats.sites import MIN_SITES
 from featx.types import SITES, IntArray
 
-__all__ = [
-    "check_labels",
-    "check_sites",
-    "check_training_classes",
-    "group_codes",
-    "missing_test_split",
-]
-
 Strings = Sequence[str | None]
 
 

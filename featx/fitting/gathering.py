@@ -29,19 +29,6 @@ from featx.fitting.tabular import tabular_block
 from featx.runs.extracted import Corrected, Dataset
 from featx.runs.predictions import text_column
 
-__all__ = [
-    "content_digest",
-    "describe_dataset",
-    "filled_column",
-    "fitted_model",
-    "gather",
-    "kept_columns",
-    "known_pixels",
-    "labelled",
-    "resting_on",
-    "seen_images",
-]
-
 
 @console.stage("Gathering embeddings")
 def gather(

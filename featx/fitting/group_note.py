@@ -8,8 +8,6 @@ from featx.runs.estimates import Estimate
 from featx.stats.metrics import metric_name
 from featx.types import SITES
 
-__all__ = ["group_note"]
-
 WHERE = {
     "test": "the test split",
     "holdout": "the share held out",

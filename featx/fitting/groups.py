@@ -27,9 +27,6 @@ from featx.stats.intervals import describe_predictions
 from featx.stats.metrics import fold_score
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["GroupRule", "GroupedImages", "check_group_answer", "describe_groups",
-           "fit_group_answers", "group_notes", "mixed_note"]  # fmt: skip
-
 Decide = Callable[[FloatArray], Any]
 
 

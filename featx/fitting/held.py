@@ -14,8 +14,6 @@ from featx.fitting.splitting import too_few_apart
 from featx.stats.operating import Evaluated
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["HeldOut", "Pooled", "pool"]
-
 
 @dataclass(frozen=True)
 class HeldOut:

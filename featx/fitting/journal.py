@@ -35,8 +35,6 @@ from featx.samplers import SAMPLERS
 from featx.sealed import seal_line, unseal_line
 from featx.types import canonical_json
 
-__all__ = ["Entry", "Journal", "ScoreFile"]
-
 KEPT_S = 30 * 24 * 3600.0
 MOST_BYTES = 1 << 30
 PACKAGES = ("featx", "scikit-learn", "imbalanced-learn", "numpy", "scipy", "torch")

@@ -18,8 +18,6 @@ from featx.fitting.candidates import backbones_text, read_backbones
 from featx.store import cache_folder
 from featx.types import AUTO_LAYER, PRE_LOGITS, ExtractorSpec
 
-__all__ = ["chosen_layers", "one_embedding", "side_by_side"]
-
 
 def side_by_side(extractions: Sequence[Extraction]) -> list[tuple[str, ...]]:
     """Names of the embeddings that compete side by side too.

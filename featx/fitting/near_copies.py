@@ -13,8 +13,6 @@ from featx.fitting.held import HeldOut
 from featx.runs.estimates import NearCopies as NearCopiesRecord
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["FoundNearCopies", "near_copies_of"]
-
 Embeddings = NDArray[np.float32]
 
 #: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows

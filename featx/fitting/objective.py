@@ -16,8 +16,6 @@ from featx.fitting.partition import FoldSet
 from featx.fitting.search import FoldSearch, defined_mean
 from featx.types import FloatArray
 
-__all__ = ["Objective", "nested_objectives", "search_objective"]
-
 
 @dataclass(frozen=True)
 class Objective:

@@ -11,8 +11,6 @@ from featx.errors import FitError
 from featx.fitting.data import Part
 from featx.types import BoolArray, IntArray
 
-__all__ = ["FoldSet", "Partition", "take_share"]
-
 FoldSet = tuple[int, ...]  # folds that are held out of training together
 
 

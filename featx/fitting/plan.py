@@ -14,8 +14,6 @@ from featx.config import FitConfig
 from featx.fitting.candidates import Setup, Trial, is_number, plan_grids
 from featx.heads import HEADS, Choice, Space
 
-__all__ = ["Plan", "Point", "make_plan"]
-
 Point = tuple[tuple[str, Any], ...]
 
 DRAWS = 20  # attempts at a point that was not drawn before

@@ -18,8 +18,6 @@ from featx.fitting.search import FoldSearch
 from featx.fitting.training import fit_head, one_blas_thread, prepare, project
 from featx.interrupts import workers
 
-__all__ = ["Refits"]
-
 
 class Refits:
     """Pipelines of trials, each fitted once.

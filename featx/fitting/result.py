@@ -28,8 +28,6 @@ from featx.runs.results import SCHEMA_VERSION
 from featx.runs.search import Candidate
 from featx.runs.tabular import Tabled
 
-__all__ = ["Candidate", "FitResult", "prediction_table", "tabulate"]
-
 
 def prediction_table(classes: list[str], held: Mapping[str, HeldOut]) -> PredictionTable:
     """What ``predictions.csv`` holds, by the name of the split."""

@@ -19,8 +19,6 @@ from featx.files import printable
 from featx.stats.shares import shares
 from featx.types import FloatArray, IntArray
 
-__all__ = ["CostRule", "Rule", "decide_by_fold", "read_rule"]
-
 SEPARATORS = (",", ";", "\t")
 
 

@@ -26,8 +26,6 @@ from featx.fitting.training import Outputs
 from featx.heads import HEADS
 from featx.types import FloatArray
 
-__all__ = ["FoldSearch", "defined_mean"]
-
 KEPT_BYTES = 512 * 2**20
 
 

@@ -20,20 +20,6 @@ from featx.stats.intervals import resampled_scores
 from featx.stats.metrics import fold_score
 from featx.types import FloatArray
 
-__all__ = [
-    "CandidateComparison",
-    "best_of",
-    "choose",
-    "compare_on_folds",
-    "compare_on_images",
-    "sampler_notes",
-    "selection_notes",
-    "view_notes",
-    "without_columns",
-    "without_sampler",
-    "without_views",
-]
-
 Scores = Callable[[Trial], FloatArray]
 
 MOST_NAMED = 6

@@ -14,8 +14,6 @@ from featx.stats.conformal import set_thresholds
 from featx.stats.shares import shares
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["describe_sets", "fit_sets"]
-
 
 def fit_sets(y: IntArray, probabilities: FloatArray, config: FitConfig) -> PredictionSets:
     """Prediction sets as ``config`` asks for, from predictions for images not trained on."""

@@ -14,8 +14,6 @@ from featx.fitting.search import FoldSearch
 from featx.runs.predictions import text_column
 from featx.types import IntArray
 
-__all__ = ["leave_out_sites"]
-
 MANY = 30  # sites: fits of the chosen settings that take their time
 
 

@@ -16,8 +16,6 @@ from featx.fitting.data import FitData, Part
 from featx.fitting.foreseen import check_training_classes, group_codes
 from featx.types import BoolArray, IntArray
 
-__all__ = ["hold_out_part", "joined_note", "split_data", "too_few_apart"]
-
 
 def split_data(data: FitData, *, use_test: bool) -> tuple[Part, Part | None, list[str]]:
     """Split into images to search on and, where there is one, the test split.

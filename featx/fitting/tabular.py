@@ -22,8 +22,6 @@ from featx.runs.tabular import Tabled, TabularFacts, gain_sentence
 from featx.stats.metrics import fold_score
 from featx.types import IntArray
 
-__all__ = ["column_facts", "read_tabular", "tabled_notes", "tabular_block"]
-
 Values = NDArray[np.float32]  # of one column, as `featx.artifact.tabular.ColumnRead` has them
 
 FEW = 20  # images, below which nothing is said of a column

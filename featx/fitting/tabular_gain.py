@@ -26,8 +26,6 @@ from featx.stats.comparison import paired_bootstrap
 from featx.stats.intervals import resampled_scores
 from featx.stats.metrics import fold_score
 
-__all__ = ["tabular_gain"]
-
 Pair = tuple[HeldOut, HeldOut]  # predictions with the columns, and without
 
 

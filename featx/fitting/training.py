@@ -26,19 +26,6 @@ from featx.margins import margin_columns, margin_probabilities
 from featx.samplers import SAMPLERS
 from featx.types import BoolArray, Components, FloatArray, IntArray
 
-__all__ = [
-    "Outputs",
-    "Prepared",
-    "Projected",
-    "RefusedError",
-    "fit_head",
-    "one_blas_thread",
-    "pipeline_outputs",
-    "prepare",
-    "project",
-    "score_trials",
-]
-
 
 class RefusedError(FitError):
     """A sampler or head cannot work on these training images; other candidates go on."""

@@ -38,8 +38,6 @@ from featx.stats.novelty import alarm_limit, fit_spread
 from featx.stats.shares import shares
 from featx.types import BoolArray, FloatArray
 
-__all__ = ["FittedTrust", "fit_trust", "usual_rates"]
-
 
 @dataclass(frozen=True)
 class FittedTrust:

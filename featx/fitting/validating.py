@@ -17,8 +17,6 @@ from featx.fitting.selection import choose
 from featx.fitting.splitting import joined_note
 from featx.types import BoolArray
 
-__all__ = ["choose_on_validation"]
-
 
 def choose_on_validation(
     searched: FoldSearch,

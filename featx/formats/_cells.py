@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["plain_cell"]
-
 
 def plain_cell(value: Any) -> str | bool | int | float | None:
     """Return a cell as a plain Python value: numpy scalars converted, NaN as None."""

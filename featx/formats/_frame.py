@@ -7,8 +7,6 @@ from typing import Any
 
 from featx.errors import MissingExtraError
 
-__all__ = ["to_frame"]
-
 
 def to_frame(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     """A ``pandas.DataFrame``.

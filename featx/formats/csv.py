@@ -17,8 +17,6 @@ from typing import Any
 from featx.files import atomic_path
 from featx.formats._cells import plain_cell
 
-__all__ = ["escape", "parse_rows", "unescape"]
-
 RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "'")
 QUOTED = frozenset(',;"\t\r\n')  # ";" and tab because spreadsheets of some locales split there
 

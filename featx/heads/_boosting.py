@@ -18,8 +18,6 @@ from featx.heads._rules import number, whole
 from featx.heads._trees import MAX_DEPTH, TREES
 from featx.heads._validation import set_aside
 
-__all__ = ["BoostedTreesClassifier"]
-
 
 class BoostedTreesClassifier(Classifier):
     """Trees, each fitted to what those before it leave unexplained.

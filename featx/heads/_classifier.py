@@ -21,8 +21,6 @@ from sklearn.utils.validation import (
 from featx.heads._form import Form
 from featx.heads._rules import Rule, among
 
-__all__ = ["CLASS_WEIGHT", "RANDOM_STATE", "Classifier"]
-
 FLOATS = [np.float64, np.float32]
 
 

@@ -13,14 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "EMPTY",
-    "VALUE",
-    "columns_fault",
-    "encode_columns",
-    "fit_columns",
-]
-
 #: Levels that are no code of a category: the value itself, imputed; and whether it is missing.
 VALUE, EMPTY = -2, -1
 

@@ -11,8 +11,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from featx.heads._columns import encode_columns, fit_columns
 
-__all__ = ["ColumnEncoder"]
-
 
 class ColumnEncoder(TransformerMixin, BaseEstimator):
     """Raw rows to encoded ones; see `featx.heads._columns`.

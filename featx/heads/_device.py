@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from featx.arrays import Array
 
-__all__ = ["HOST", "Device", "find_device"]
-
 
 @dataclass(frozen=True)
 class Device:

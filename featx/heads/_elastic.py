@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from featx.heads._problems import Problems
 
-__all__ = ["solve_elastic_path"]
-
 Array = NDArray[Any]
 
 ROUNDS = 60

@@ -16,9 +16,6 @@ from featx.heads._form import Form
 from featx.heads._registry import HEADS
 from featx.heads._steps import Steps
 
-__all__ = ["FittedHead", "freeze"]
-
-
 CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
 
 

@@ -16,8 +16,6 @@ import numpy as np
 
 from featx.arrays import Array
 
-__all__ = ["Field", "Form", "doubles", "fields_fault", "floats", "integers", "singles"]
-
 Planes = tuple[Array, Array]
 
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from featx.heads._form import Form
 from featx.heads._space import Space
 
-__all__ = ["Head", "Memo", "Params", "Scored", "Training", "Units"]
-
 Params = dict[str, Any]
 
 

@@ -20,8 +20,6 @@ from featx.heads._head import Scored, Training
 from featx.heads._private import fill_svc, pair_machine
 from featx.heads._vectors import votes
 
-__all__ = ["refit", "score_grid"]
-
 Array = NDArray[Any]
 
 KERNEL_BYTES = 512 * 2**20  # a kernel matrix of 8,192 training images

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["descend"]
-
 Array = Any  # NumPy's, in the precision wanted
 
 MEMORY = 15  # pairs kept

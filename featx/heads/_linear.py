@@ -8,9 +8,6 @@ from featx.arrays import Array, cast, namespace
 from featx.heads._form import Form, floats
 from featx.heads._rules import truth
 
-__all__ = ["LOGITS", "LOG_ODDS", "PROTOTYPES", "unit_rows"]
-
-
 PLANES = {"coef": floats("n_outputs", "n_features"), "intercept": floats("n_outputs")}
 
 

@@ -31,9 +31,6 @@ from featx.heads._lbfgs import descend
 from featx.heads._problems import Problems
 from featx.heads._scaling import Scaling
 
-__all__ = ["Axes", "solve_path"]
-
-
 TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
 ROUNDS = 20

@@ -14,8 +14,6 @@ from featx.heads._network import ACTIVATIONS, NETWORK
 from featx.heads._rules import among, number, truth, whole
 from featx.heads._validation import set_aside
 
-__all__ = ["PerceptronClassifier"]
-
 
 class PerceptronClassifier(Classifier):
     """Layers of sums and a function of each; softmax of the last.

@@ -21,8 +21,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["train"]
-
 Settings = Any  # a PerceptronClassifier
 Arrays = list[NDArray[np.float32]]
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_array
 
-__all__ = ["NearestClassifier"]
-
 
 class NearestClassifier(KNeighborsClassifier):
     """``KNeighborsClassifier`` with two attributes more.

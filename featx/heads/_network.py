@@ -13,9 +13,6 @@ from featx.heads._form import Field, Form, singles
 from featx.heads._rules import among, whole
 from featx.margins import margin_probabilities
 
-__all__ = ["ACTIVATIONS", "NETWORK"]
-
-
 MAX_LAYERS, MAX_UNITS = 64, 1 << 20
 
 

@@ -11,15 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "NAMES",
-    "fill_svc",
-    "grown_trees",
-    "pair_machine",
-    "require",
-    "svc_gamma",
-]
-
 #: Private name, and why it is used. Ratios of whole searches: benchmarks/results/fit.json.
 NAMES = {
     "SVC._n_support": "a machine of kernels that a grid shares: svm-linear 10, svm-rbf 13 times "

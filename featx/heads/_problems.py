@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from featx.arrays import Array
 from featx.heads._device import HOST, Device
 
-__all__ = ["Problems"]
-
-
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it
 CHUNK = 1024  # rows turned into float64, or squared, at a time

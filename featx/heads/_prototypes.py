@@ -11,8 +11,6 @@ from featx.heads._classifier import Classifier
 from featx.heads._linear import PROTOTYPES, unit_rows
 from featx.heads._rules import among
 
-__all__ = ["PrototypeClassifier"]
-
 
 class PrototypeClassifier(Classifier):
     """The class whose mean is nearest; one image a class is enough.

@@ -8,8 +8,6 @@ from typing import Any
 from featx.heads._head import Head
 from featx.registry import Registry
 
-__all__ = ["HEADS"]
-
 
 def _fault(name: str, plugin: Any) -> str | None:
     if not isinstance(plugin, Head):

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Rule", "among", "number", "truth", "whole"]
-
 Rule = Callable[[Any], bool]
 
 

@@ -18,9 +18,6 @@ from featx.arrays import Array
 from featx.heads._device import Device
 from featx.heads._problems import Problems
 
-__all__ = ["Scaling"]
-
-
 # Of the curvature along an axis: a half would be right if none curved together. This and what a
 # Hessian may cost were chosen by counting gradients on photographs of clothing at 1e-6.
 POWER = 0.40

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Choice", "Dimension", "Integer", "Real", "Space"]
-
 DIGITS = 12  # of a value that was multiplied up: 10, not 10.000000000000002
 
 

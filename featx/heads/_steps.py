@@ -13,9 +13,6 @@ from featx.errors import ModelError
 from featx.heads._columns import VALUE, columns_fault, encode_columns
 from featx.heads._form import doubles, fields_fault, floats, integers
 
-__all__ = ["Steps", "column_encoder"]
-
-
 FLOATS = (np.float32, np.float64, np.float16)  # what scikit-learn standardises as it is
 COLUMNS = {
     "source": integers("n_encoded"),

@@ -10,9 +10,6 @@ from featx.arrays import Array, cast, namespace, take_along
 from featx.heads._form import Form, doubles, integers
 from featx.margins import margin_probabilities
 
-__all__ = ["MAX_DEPTH", "TREES", "scores"]
-
-
 MAX_DEPTH = 255  # levels below a root
 
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from featx.heads._head import Scored, Training, Units
 
-__all__ = ["refit", "score_grid", "set_aside"]
-
 
 def set_aside(
     X: NDArray[Any],

@@ -16,8 +16,6 @@ from featx.arrays import Array, cast, namespace
 from featx.heads._form import Form, doubles, integers
 from featx.heads._rules import number
 
-__all__ = ["VECTORS", "votes"]
-
 
 def _margins(X: Array, a: Any) -> Array:
     """The margin of the second of two classes, (n, 1), or votes, (n, n_classes)."""

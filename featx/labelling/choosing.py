@@ -23,8 +23,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Known", "NextRows", "choose", "random_order", "unit_rows"]
-
 Reason = Literal["doubt", "spread", "rare"]
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]

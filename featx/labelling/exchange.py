@@ -26,8 +26,6 @@ from featx.parsing import parse_json
 from featx.shell import shell_line
 from featx.system_errors import writing
 
-__all__ = ["FOREIGN", "MANIFEST", "ReadLabels", "export_labels", "is_log", "read_labels"]
-
 MOST_BYTES = 1 << 28
 COLUMNS = ("path", "label", "chosen", "batch", "who", "when")
 MANIFEST = FileKind("a table of labels", is_table(COLUMNS))

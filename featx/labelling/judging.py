@@ -25,8 +25,6 @@ from threadpoolctl import threadpool_limits
 
 from featx.labelling.head import QuickHead, Space
 
-__all__ = ["CurvePoint", "Evidence", "Judgement", "RandomEstimate", "estimate_share", "judge"]
-
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]

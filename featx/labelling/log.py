@@ -25,8 +25,6 @@ from featx.files import printable
 from featx.parsing import parse_json
 from featx.system_errors import writing
 
-__all__ = ["Action", "Chosen", "LabelEvent", "LabelLog"]
-
 Action = Literal["label", "skip", "unsure", "exclude", "undo", "class"]
 Chosen = Literal["random", "doubt", "spread", "rare", "similar", "manual", "imported"]
 

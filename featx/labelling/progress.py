@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from featx.console import counted
 from featx.labelling.judging import AHEAD, CurvePoint, Judgement, RandomEstimate
 
-__all__ = ["LabellingProgress", "summarise"]
-
 
 @dataclass(frozen=True)
 class LabellingProgress:

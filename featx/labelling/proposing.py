@@ -11,8 +11,6 @@ from featx.labelling.choosing import Known, choose, random_order
 from featx.labelling.head import Space
 from featx.labelling.session import LabelSuggestion
 
-__all__ = ["propose"]
-
 
 def propose(
     model: Model, extractions: list[Extraction], *, n: int, random_share: float, seed: int

@@ -24,8 +24,6 @@ from featx.labelling.judging import Evidence, Judgement, judge
 from featx.labelling.log import Action, Chosen, LabelEvent, LabelLog
 from featx.labelling.progress import LabellingProgress, summarise
 
-__all__ = ["LabelSuggestion", "LabellingSession", "log_beside"]
-
 
 @dataclass(frozen=True)
 class LabelSuggestion:

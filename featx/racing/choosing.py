@@ -23,8 +23,6 @@ from featx.runs.estimates import Estimate
 from featx.runs.raced import ForwardPass
 from featx.types import AUTO_BACKBONE, BoolArray, IntArray
 
-__all__ = ["RaceChoice", "asks_for_race", "choose_by_race"]
-
 CONTENDERS = 3  # embeddings of the winner that a fit chooses among
 
 #: What a race decides, so that no fit on its winner may name it.

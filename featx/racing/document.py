@@ -13,8 +13,6 @@ from featx.numbers import interval, number
 from featx.racing.rounds import RaceOutcome, Runner
 from featx.stats.metrics import metric_name
 
-__all__ = ["COLUMNS", "layers_text", "race_document", "race_rows", "race_sentences", "row_name"]
-
 #: Of ``race.csv``.
 COLUMNS = (
     *("backbone", "weights", "size_px", "resize", "images", "layers", "n_features", "score"),

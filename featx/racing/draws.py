@@ -10,8 +10,6 @@ import numpy as np
 from featx.data.subsets import joining_order
 from featx.types import IntArray
 
-__all__ = ["round_rows", "round_sizes"]
-
 FEWEST, FEW = 30, 50  # images of a round at least, and where there are enough
 PER_CLASS = 1.3  # then also of each class, so that some have two
 SHARED = 4  # of each class, where that leaves out classes

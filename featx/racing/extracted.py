@@ -15,8 +15,6 @@ from featx.runs.raced import RACED_POOLINGS
 from featx.store import cache_folder
 from featx.types import AUTO_LAYER, IntArray
 
-__all__ = ["Images"]
-
 FEWEST_TIMED = 32  # images that a speed is kept of
 
 

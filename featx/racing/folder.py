@@ -13,8 +13,6 @@ from featx.formats import write_rows
 from featx.ours import FolderKind, is_page, is_table, read_json
 from featx.racing.document import COLUMNS, race_rows
 
-__all__ = ["RACE", "read_race", "write_race"]
-
 DOCUMENT, PAGE, TABLE = "race.json", "race.html", "race.csv"
 _KEYS = {"schema_version", "source", "winner", "rows", "drawn", "rounds"}
 

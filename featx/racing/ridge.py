@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["SHARES", "out_of_fold"]
-
 #: Penalties, as shares of the mean squared length of a row.
 SHARES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 INTERCEPT = 10.0  # a column of it, which a penalty hardly holds back

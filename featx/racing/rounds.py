@@ -25,8 +25,6 @@ from featx.racing.streams import Stream, sets_of
 from featx.stats.bootstrap import interval, training_stretch
 from featx.types import BoolArray, IntArray
 
-__all__ = ["EmbeddingSource", "Forwarded", "RaceOutcome", "Rules", "Runner", "race"]
-
 LATER_KEEP = 0.5  # at least, after the first round, which tells least
 FIRST_SHARE = 0.6  # of the budget, that the first round may take
 

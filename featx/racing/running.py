@@ -19,8 +19,6 @@ from featx.racing.extracted import Images
 from featx.racing.rounds import RaceOutcome, Rules, race
 from featx.racing.streams import plan_streams
 
-__all__ = ["Raced", "run_race"]
-
 FEWEST = 20  # images that a race needs
 
 

@@ -15,8 +15,6 @@ from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Drawn", "ScoredLayers", "mean_of_best", "score_sets"]
-
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # that scores are multiplied by to become logits
 BEST = 3  # embeddings that a forward pass is ranked by
 UNWEIGHTED = {"accuracy", "f1_weighted", "neg_log_loss"}

@@ -14,8 +14,6 @@ from featx.files import printable
 from featx.runs.raced import RACED_POOLINGS
 from featx.types import AUTO_LAYER, BackboneRequest, ResizeMode
 
-__all__ = ["Stream", "plan_streams", "sets_of"]
-
 SHARES = (0.5, 1.0, 1.5)  # of the size of the weights
 STEP_PX = 32  # what most networks shrink an image by
 

@@ -29,8 +29,6 @@ from featx.reporting.html import page
 from featx.reporting.pictures import picture, small_pictures
 from featx.reporting.summaries.audit import audit_verdict
 
-__all__ = ["audit_page"]
-
 THUMBNAIL_PX = 128
 MOST_IN_A_SET = 8
 MOST_CLASSES = 40

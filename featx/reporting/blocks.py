@@ -12,38 +12,6 @@ from typing import Any, Literal
 
 from featx.reporting.ink import Ink
 
-__all__ = [
-    "About",
-    "Bar",
-    "Block",
-    "Browser",
-    "Card",
-    "Chapter",
-    "Code",
-    "CodeBlock",
-    "Decisions",
-    "Facts",
-    "Figure",
-    "Figures",
-    "Folded",
-    "Gallery",
-    "Group",
-    "Heading",
-    "Map",
-    "Mark",
-    "Paragraph",
-    "Picture",
-    "Points",
-    "SliderClass",
-    "SliderPoint",
-    "Sliders",
-    "Strong",
-    "Table",
-    "Terms",
-    "Text",
-    "readable",
-]
-
 
 class Strong(str):
     """Text that stands out."""

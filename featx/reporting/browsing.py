@@ -12,8 +12,6 @@ from featx.reporting.blocks import Block, Browser, Decisions, Paragraph
 from featx.reporting.contents import Subject
 from featx.reporting.pictures import addresses
 
-__all__ = ["browser_blocks", "decisions_of"]
-
 MOST_ROWS = 20_000
 MOST_MISTAKES = 3_000  # with pictures,
 MOST_RIGHT = 200  # and right predictions, one half the least confident, one half spread evenly

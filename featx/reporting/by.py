@@ -15,9 +15,6 @@ from featx.stats.metrics import metric_name
 from featx.stats.subsets import FEW
 from featx.types import Row
 
-__all__ = ["BY_FIGURE", "by_blocks", "by_figures", "by_sentences", "compared_by_blocks"]
-
-
 BY_FIGURE = "by_"  # before the names of its figures
 LONGEST = 24  # letters of a name in a figure
 MOST_NAMED = 3  # columns in the verdict

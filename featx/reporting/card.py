@@ -40,8 +40,6 @@ from featx.runs import Run
 from featx.stats.metrics import metric_name
 from featx.types import ARRAYS
 
-__all__ = ["Carded", "card_of", "write_card"]
-
 MOST_CLASSES = 200  # rows of the table
 LOADERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 # Ids of https://huggingface.co/metrics, the arguments that make them ours, and what to call them.

@@ -14,9 +14,6 @@ from featx.reporting.blocks import Strong, Text
 from featx.stats.metrics import metric_name
 from featx.types import Row
 
-__all__ = ["comparison_verdict", "evaluated"]
-
-
 MOST_VERDICTS = 2
 
 

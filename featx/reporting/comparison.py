@@ -15,8 +15,6 @@ from featx.reporting.compared import comparison_verdict
 from featx.reporting.ink import Ink
 from featx.stats.metrics import HEADLINE, metric_name
 
-__all__ = ["comparison_blocks"]
-
 MOST_CLASSES = 20
 MOST_TICKS = 6
 #: Seconds that an axis of costs may name.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from featx.types import ARRAYS, FloatArray, IntArray
 
-__all__ = ["Embedded", "Finished", "Heat", "Heats", "Subject", "standardised"]
-
 
 @dataclass(frozen=True)
 class Embedded:

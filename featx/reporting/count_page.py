@@ -16,8 +16,6 @@ from featx.reporting.summaries.counts import class_table, part_tables
 from featx.scoring.counting import Counts
 from featx.system_errors import writing
 
-__all__ = ["write_count_page"]
-
 MOST_DRAWN = 30
 MOST_VALUES = 500
 

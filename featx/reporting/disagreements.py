@@ -13,8 +13,6 @@ from featx.reporting.blocks import About, Block, Card, Decisions, Gallery, Parag
 from featx.reporting.pictures import by_path, picture
 from featx.runs import Run, load_run
 
-__all__ = ["disagreement_blocks"]
-
 PICTURE_PX = 160
 
 

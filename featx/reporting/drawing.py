@@ -11,8 +11,6 @@ from featx.reporting.blocks import Figure
 from featx.reporting.fonts import USUAL, families_for, texts_of
 from featx.reporting.ink import INLINE, PRINTED, VARIABLES, Ink
 
-__all__ = ["Inline", "inline_svg", "picture"]
-
 DPI = 200  # of PNG files
 
 

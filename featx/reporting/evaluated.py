@@ -13,14 +13,6 @@ from featx.scoring.checks import Check, drift_found, drift_sentence
 from featx.stats.metrics import metric_name
 from featx.types import Row
 
-__all__ = [
-    "evaluation_chapters",
-    "evaluation_doubts",
-    "evaluation_next",
-    "shipped_sentence",
-]
-
-
 MOST_NAMED = 5
 PLACES = {
     "inside": "the value here lies inside that interval",

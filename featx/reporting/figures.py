@@ -22,8 +22,6 @@ from featx.reporting.ink import ACCENT, Ink, dashes, hue
 from featx.reporting.tables import confused_pairs
 from featx.stats.metrics import confusion_matrix
 
-__all__ = ["MOST_NUMBERED", "figures", "in_legend", "short"]
-
 MOST_NUMBERED = 15  # classes of a confusion matrix whose cells have numbers,
 MOST_LABELLED = 40  # and whose rows have names
 MOST_CURVES = 8  # classes that have a line and a name of their own

@@ -18,8 +18,6 @@ from featx.reporting.learning_figures import learning_figures
 from featx.reporting.map import MapLayout, layout_table
 from featx.reporting.tables import candidates, class_rows, confused_pairs, estimates
 
-__all__ = ["FIGURES", "write_figures"]
-
 MARKER = ".featx-figures.json"  # lists what featx wrote, so that it may be replaced
 MADE_BY = "featx report --figures"
 

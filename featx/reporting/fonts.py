@@ -9,8 +9,6 @@ from typing import Any
 from featx import console
 from featx.files import printable
 
-__all__ = ["USUAL", "families_for", "texts_of"]
-
 USUAL = "DejaVu Sans"  # comes with matplotlib
 MOST_FONTS = 400  # that are looked into
 MOST_NAMED = 3

@@ -16,17 +16,6 @@ from featx.reporting.heat import heat_words, overlay
 from featx.reporting.nearest import Nearest
 from featx.reporting.pictures import by_path, picture
 
-__all__ = [
-    "Case",
-    "case_cards",
-    "cases",
-    "cases_table",
-    "least_certain",
-    "other",
-    "sample_group",
-    "worst_mistakes",
-]
-
 N_CASES = 12
 LARGE_PX, SMALL_PX = 176, 80
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["GLOSSARY", "explained"]
-
 #: Term, as `featx.stats.metrics.metric_name` writes it -> what it means.
 GLOSSARY: dict[str, str] = {
     "accuracy": "Share of images that are predicted right. Large classes count most.",

@@ -16,9 +16,6 @@ from featx.scoring.scores import Scores, join_names
 from featx.stats.metrics import metric_name
 from featx.types import Row
 
-__all__ = ["group_blocks", "group_scores_blocks", "group_scores_sentence", "group_sentence"]
-
-
 MOST_NAMED = 8
 MOST_ROWS = 500
 WAYS = {

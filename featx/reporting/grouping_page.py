@@ -9,8 +9,6 @@ import numpy as np
 from featx.auditing.proposals import FoundGroups, Proposal
 from featx.reporting.blocks import Block, Folded, Group, Paragraph, Strong, Table
 
-__all__ = ["groups_found"]
-
 SETS, IN_A_SET = 4, 6
 MOST_OTHERS = 20
 Gallery = Callable[[Sequence[int]], Block]

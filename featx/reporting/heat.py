@@ -8,8 +8,6 @@ from PIL import Image, ImageFilter
 
 from featx.reporting.contents import Heat, Heats
 
-__all__ = ["heat_words", "heats_words", "overlay"]
-
 # Of Okabe and Ito ("Color universal design", 2008): told apart by all eyes.
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)
 STRONGEST = 0.8  # share of colour where the map is largest

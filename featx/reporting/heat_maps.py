@@ -20,8 +20,6 @@ from featx.reporting.contents import Heat, Heats, Subject
 from featx.reporting.gallery import least_certain, other, worst_mistakes
 from featx.types import Preprocess
 
-__all__ = ["find_heats", "heat_of", "why_none"]
-
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 

@@ -17,8 +17,6 @@ from featx.reporting.drawing import inline_svg
 from featx.reporting.glossary import explained
 from featx.reporting.ink import HUES
 
-__all__ = ["fragment", "page"]
-
 FOLDER = Path(__file__).parent
 #: Scripts in their order, and the kinds of blocks that need each; the first is the others' tools.
 SCRIPTS = {

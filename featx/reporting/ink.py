@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ACCENT", "HUES", "INLINE", "PRINTED", "VARIABLES", "Ink", "dashes", "hue"]
-
 #: Okabe and Ito, "Color universal design", 2008, without yellow (unseen on white) and black
 #: (unseen on dark); told apart by all eyes.
 HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")

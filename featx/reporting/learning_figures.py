@@ -13,8 +13,6 @@ from featx.reporting.figures import in_legend, short
 from featx.reporting.ink import Ink, hue
 from featx.stats.metrics import metric_name
 
-__all__ = ["learning_figures"]
-
 MOST_TRAININGS = 6
 BOTH = "frozen", "finetuned", "difference", "low", "high"
 

@@ -8,8 +8,6 @@ from typing import Any
 from featx.console import counted
 from featx.files import printable
 
-__all__ = ["limits"]
-
 FEW_TRAINED, FEW_JUDGED, FEW_IN_ALL = 30, 10, 200
 MOST_NAMED = 8
 UNEQUAL = 10  # times as many images of one class as of another

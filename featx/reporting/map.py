@@ -16,8 +16,6 @@ from featx.reporting.ink import HUES
 from featx.reporting.pictures import small_pictures, sprite_sheet
 from featx.types import FloatArray
 
-__all__ = ["MapLayout", "lay_out", "layout_table", "map_blocks"]
-
 MOST_POINTS = 800
 LEAST_POINTS = 12  # fewer make no map
 N_COMPONENTS = 50  # that t-SNE starts from

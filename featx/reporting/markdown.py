@@ -21,8 +21,6 @@ from featx.reporting.blocks import (
     readable,
 )
 
-__all__ = ["escaped", "fenced", "markdown"]
-
 # A backslash before any ASCII punctuation makes it text (CommonMark 0.31, section 2.4). An
 # underscore within a word, a bracket that no link can follow, a colon within no address and no
 # emoji's name mean nothing.

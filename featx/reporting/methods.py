@@ -13,8 +13,6 @@ from featx.reporting.tables import in_force
 from featx.stats.metrics import metric_name
 from featx.types import SITES
 
-__all__ = ["methods_text"]
-
 SCIKIT_LEARN = "Pedregosa et al., JMLR 12, 2825-2830, 2011"
 TORCH = "Paszke et al., NeurIPS 2019"
 NESTED = "Cawley and Talbot, JMLR 11, 2079-2107, 2010"

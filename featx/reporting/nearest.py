@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from featx.reporting.contents import Embedded, Subject, standardised
 
-__all__ = ["N_NEAREST", "Nearest"]
-
 N_NEAREST = 3
 
 

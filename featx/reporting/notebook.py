@@ -10,8 +10,6 @@ from featx.reporting.html import fragment
 from featx.reporting.tables import class_table, estimate_table, hardest_first
 from featx.runs import Run
 
-__all__ = ["run_html"]
-
 MOST_CLASSES = 10
 
 

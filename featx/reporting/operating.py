@@ -23,9 +23,6 @@ from featx.shell import as_argument
 from featx.stats.thresholds import Levels
 from featx.types import Row
 
-__all__ = ["operating_blocks"]
-
-
 MOST_CLASSES = 40  # that have a slider
 MOST_POINTS = 150  # of a curve
 

@@ -16,8 +16,6 @@ from featx.machine import cpu_cores
 from featx.reporting.blocks import Picture
 from featx.types import Preprocess
 
-__all__ = ["addresses", "by_path", "picture", "small_pictures", "sprite_sheet"]
-
 QUALITY = 60  # of WebP: about 1.5 kB at 96 px
 SHEET_QUALITY = 50
 BACKGROUND = (128, 128, 128)

@@ -25,8 +25,6 @@ from featx.outputs import Output, claimed
 from featx.reporting.pictures import small_pictures
 from featx.system_errors import writing
 
-__all__ = ["export_projector"]
-
 CONFIG = "projector_config.pbtxt"  # the name that TensorBoard looks for
 VECTORS, METADATA, SPRITE = "vectors.tsv", "metadata.tsv", "sprite.png"
 SHEET_PX = 8192  # the widest texture that browsers take everywhere

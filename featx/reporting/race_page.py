@@ -23,8 +23,6 @@ from featx.reporting.html import page
 from featx.reporting.ink import Ink, hue
 from featx.stats.metrics import metric_name
 
-__all__ = ["race_chapter", "race_page", "race_table", "race_verdict"]
-
 MOST_EMBEDDINGS = 20
 MARKERS = "sD^vP"  # of rounds, the last one a disc
 

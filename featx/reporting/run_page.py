@@ -60,8 +60,6 @@ from featx.reporting.tabular import tabular_blocks
 from featx.reporting.verdict import run_verdict
 from featx.stats.metrics import metric_name
 
-__all__ = ["write_page"]
-
 SAMPLES = 5  # images of a class,
 MOST_SAMPLED = 12  # and classes of which some are shown
 MOST_FAILURES = 50

@@ -30,8 +30,6 @@ from featx.shell import as_argument, shell_line
 from featx.system_errors import in_words, writing
 from featx.types import IN_MEMORY
 
-__all__ = ["add_report", "extract_again", "subject_of", "write_report"]
-
 LATER = "featx report makes the page again with them"
 ONCE = {"test", "holdout", "evaluated", "copies"}  # levels whose images train nothing there
 MOST_EMBEDDED = 1 << 30  # bytes of embeddings that a page is worth

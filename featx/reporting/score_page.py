@@ -21,8 +21,6 @@ from featx.scoring.scores import Scores
 from featx.shell import as_argument, shell_line
 from featx.system_errors import writing
 
-__all__ = ["add_page"]
-
 ONCE = frozenset({"images", "history", "fail_on"})  # not done again for a page
 
 

@@ -13,8 +13,6 @@ from featx.numbers import interval, percent
 from featx.reporting.contents import Subject
 from featx.stats.metrics import metric_name
 
-__all__ = ["asked", "calibrated", "compared", "trusted"]
-
 
 def asked(subject: Subject) -> str:
     """The question, the images and the means."""

@@ -16,23 +16,6 @@ from featx.reporting.grouped import group_blocks
 from featx.stats.metrics import HEADLINE, confusion_matrix, metric_name
 from featx.types import Row
 
-__all__ = [
-    "calibration_sentence",
-    "candidate_blocks",
-    "candidates",
-    "class_rows",
-    "class_table",
-    "confused_pairs",
-    "estimate_blocks",
-    "estimate_table",
-    "estimates",
-    "hardest_first",
-    "headline_metric",
-    "in_force",
-    "setting",
-]
-
-
 READ = " (the number to read)"
 ON_AVERAGE = "too high on average"  # of numbers that chose something, which one need not be
 KEYS = ("backbone", "tabular", "head", "sampler", "class_weight", "pca", "views")

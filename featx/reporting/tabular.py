@@ -12,9 +12,6 @@ from featx.runs.tabular import gain_sentence
 from featx.stats.metrics import metric_name
 from featx.types import Row
 
-__all__ = ["card_sentences", "needed_table", "tabular_blocks", "tabular_sentences"]
-
-
 MOST_NAMED = 8  # categories of a column
 
 

@@ -10,8 +10,6 @@ from featx.files import printable
 from featx.numbers import cell
 from featx.reporting.blocks import Block, Chapter, Heading, Paragraph, Points, Table, Text, readable
 
-__all__ = ["show"]
-
 
 def show(blocks: Sequence[Block]) -> None:
     """Print the blocks; figures, pictures and empty sections are left out."""

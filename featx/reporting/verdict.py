@@ -22,9 +22,6 @@ from featx.reporting.tabular import tabular_sentences
 from featx.stats.metrics import metric_name
 from featx.types import SITES, Row
 
-__all__ = ["guess", "hardest", "plain", "run_verdict"]
-
-
 FEW = 20  # images of a class: little is known of it
 FEW_TRAINED = 50
 MOST_DOUBTS = 3

@@ -15,8 +15,6 @@ from featx.stats.sites import LEVEL, next_site
 from featx.stats.subsets import ValuePredictions, describe_values
 from featx.types import SITES
 
-__all__ = ["ByColumn", "ByValue", "NextSite", "Sites", "by_columns", "by_document"]
-
 ADJUSTED = "Bonferroni: all intervals of the table hold together with 95 % confidence"
 PREDICTED = (
     "Student's prediction interval over sites, each predicted by a model fitted on the others"

@@ -10,17 +10,6 @@ from pydantic import Field
 from featx.record import Record
 from featx.runs.estimates import Interval
 
-__all__ = [
-    "CURVE_COLUMNS",
-    "Ahead",
-    "ClassCurve",
-    "CurveSize",
-    "Growth",
-    "LearningCurve",
-    "Rise",
-]
-
-
 CURVE_COLUMNS = ("kind", "n_images", "metric", "class", "value", "low", "high")
 
 

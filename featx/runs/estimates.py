@@ -6,21 +6,6 @@ from pydantic import Field
 
 from featx.record import Record
 
-__all__ = [
-    "Calibrated",
-    "CalibrationError",
-    "ClassScores",
-    "Decided",
-    "Estimate",
-    "GroupEstimate",
-    "Interval",
-    "NearCopies",
-    "NoveltyAchieved",
-    "Repeats",
-    "SetsAchieved",
-    "Trusted",
-]
-
 
 class Interval(Record):
     """A value with its 95 % interval; None where it is not defined."""

@@ -9,8 +9,6 @@ from pydantic import Field
 from featx.record import Record
 from featx.runs.estimates import Decided, Estimate, Interval
 
-__all__ = ["CopiesFound", "ModelEvaluation", "Unusual", "WithShipped"]
-
 
 class WithShipped(Record):
     """One metric here and in the estimate that the model was shipped with.

@@ -9,8 +9,6 @@ from pydantic import Field
 from featx.record import Record
 from featx.types import ExtractionReport, Seconds
 
-__all__ = ["Corrected", "Cost", "Dataset", "Extracted"]
-
 
 class Corrected(Record):
     """What ``--labels`` changed, as `featx.data.manifest.Corrections`."""

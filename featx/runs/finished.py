@@ -29,8 +29,6 @@ from featx.shell import as_argument, shell_line
 from featx.stats.metrics import metric_name
 from featx.types import IN_MEMORY, SITES, Failure
 
-__all__ = ["LEVELS", "Run", "again_command", "load_run"]
-
 MOST_BYTES = 1 << 30  # of a file of JSON, or a small table
 MOST_PREDICTIONS = 1 << 34
 

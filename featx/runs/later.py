@@ -13,8 +13,6 @@ from featx.runs.by import by_columns
 from featx.runs.finished import Run
 from featx.runs.predictions import Predictions, text_column
 
-__all__ = ["run_with_columns", "with_columns"]
-
 
 def run_with_columns(run: Run, names: Sequence[str], data: DatasetConfig | None = None) -> Run:
     """The run with a table of each column in its results, in place of those that it has.

@@ -12,15 +12,6 @@ from featx.record import Record
 from featx.runs.estimates import Decided, Interval
 from featx.stats.operating import RATES, Evaluated, Resamples, called, describe_calls
 
-__all__ = [
-    "OUT_OF_FOLD",
-    "ClassPoints",
-    "OperatingPoint",
-    "OperatingPoints",
-    "operating_points",
-    "positive_class",
-]
-
 OUT_OF_FOLD = "out of fold"
 
 RECALLS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)

@@ -13,8 +13,6 @@ from featx.formats._frame import to_frame
 from featx.formats.csv import parse_rows
 from featx.types import FloatArray, IntArray
 
-__all__ = ["PredictionTable", "Predictions", "text_column"]
-
 Text = NDArray[np.object_]
 
 PLAIN = ("id", "split", "fold", "y_true", "y_pred")  # in every version; the others came later

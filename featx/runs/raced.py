@@ -10,8 +10,6 @@ from featx.record import Record
 from featx.runs.estimates import Interval
 from featx.types import AUTO_LAYER
 
-__all__ = ["RACED_POOLINGS", "Embedding", "ForwardPass", "Race"]
-
 RACED_POOLINGS = ("avg", "max")
 
 

@@ -28,9 +28,6 @@ from featx.runs.search import Candidate, Comparisons, Search
 from featx.runs.tabular import Tabled
 from featx.runs.tuning import Finetuning
 
-__all__ = ["SCHEMA_VERSION", "Environment", "Results"]
-
-
 #: Raised when older versions could no longer read what is written.
 SCHEMA_VERSION = 1
 

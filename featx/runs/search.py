@@ -9,8 +9,6 @@ from pydantic import Field
 from featx.record import Record
 from featx.types import Components
 
-__all__ = ["Candidate", "Compared", "Comparisons", "Difference", "GridPoint", "Search"]
-
 
 class Difference(Record):
     """Mean difference of the scores to another row, with its interval and p-value."""

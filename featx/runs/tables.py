@@ -10,8 +10,6 @@ from featx.errors import UnknownNameError
 from featx.formats._frame import to_frame
 from featx.runs.curve import CURVE_COLUMNS
 
-__all__ = ["RunTable", "table_of"]
-
 
 @dataclass(frozen=True)
 class RunTable:

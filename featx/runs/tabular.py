@@ -12,8 +12,6 @@ from featx.record import Record
 from featx.runs.search import Difference
 from featx.stats.metrics import metric_name
 
-__all__ = ["Tabled", "TabularFacts", "TabularGain", "gain_sentence"]
-
 ALPHA = 0.05  # p of a difference that is called one
 ON = {
     "nested": "nested cross-validation",

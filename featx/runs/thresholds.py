@@ -26,16 +26,6 @@ from featx.stats.operating import Evaluated, Resamples, describe_calls, rates_of
 from featx.stats.thresholds import known_within
 from featx.types import IntArray
 
-__all__ = [
-    "decide",
-    "describe_threshold",
-    "evaluated_images",
-    "metrics_with_threshold",
-    "model_with_threshold",
-    "operating_curves",
-    "run_with_threshold",
-]
-
 UNDECIDED = ("roc_auc", "average_precision", "log_loss", "brier", "top_")
 WIDE = 0.05  # what is known no better is said
 

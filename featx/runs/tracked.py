@@ -13,8 +13,6 @@ from featx.runs.estimates import Estimate
 from featx.runs.finished import Run
 from featx.runs.tuning import Epoch
 
-__all__ = ["Tracked", "TrackedCurve", "describe_run"]
-
 LONGEST_KEY, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000  # of MLflow's database
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_score", "learning_rate")
 

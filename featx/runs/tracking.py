@@ -20,8 +20,6 @@ from featx.outputs import Output, Used, check_clear, check_writable
 from featx.runs.finished import Run
 from featx.runs.tracked import Tracked, describe_run
 
-__all__ = ["check_tracking", "track_run", "without_password"]
-
 EXPERIMENT = "featx"
 ARTEFACTS = ("config.yaml", "results.json", "environment.json", "report.html", "model")
 #: Runs are added to what is there; nothing is replaced.

@@ -9,19 +9,6 @@ from pydantic import Field
 from featx.record import Record
 from featx.runs.extracted import Extracted
 
-__all__ = [
-    "Change",
-    "Changed",
-    "Finetuning",
-    "SizeTuned",
-    "Stage",
-    "Tried",
-    "TuningCurve",
-    "TuningSearch",
-    "TuningTraining",
-    "Validated",
-]
-
 
 class Validated(Record):
     """Loss and score of the validation images."""

@@ -25,8 +25,6 @@ from featx.runs.curve import CURVE_COLUMNS
 from featx.runs.finished import Run
 from featx.system_errors import in_words
 
-__all__ = ["PAGE", "RUN", "Table", "run_folder", "run_output", "write_run"]
-
 PAGE = "report.html"
 Table = tuple[list[str], list[list[Any]]]  # names of columns, and rows
 #: Names of the files in a run, by any version, beside those of its model.

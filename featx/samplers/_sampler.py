@@ -6,15 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-__all__ = [
-    "N_NEIGHBORS",
-    "Counts",
-    "Neighbourhood",
-    "Sampler",
-    "describe_neighbourhood",
-    "fit_neighbourhood",
-]
-
 N_NEIGHBORS = 5  # what SMOTE's authors and imbalanced-learn use
 
 Counts = Mapping[int, int]

@@ -18,8 +18,6 @@ from featx.formats.csv import unescape
 from featx.ours import FileKind, is_table
 from featx.stats.audits import Design
 
-__all__ = ["AUDIT", "COLUMNS", "Audited", "audit_rows", "read_audit"]
-
 Int = NDArray[np.int64]
 
 COLUMNS = ("path", "label", "predicted", "probability", "stratum", "stratum_images",

@@ -12,8 +12,6 @@ from featx.data.augment import STRENGTHS, Augmentation
 from featx.errors import ModelError
 from featx.extraction import Extraction
 
-__all__ = ["average_views", "score_augmentation"]
-
 
 def score_augmentation(model: Model) -> Augmentation:
     """What views of new images are made by: as those of the training images, else medium.

@@ -22,8 +22,6 @@ from featx.console import counted
 from featx.errors import AlarmError, UsageError
 from featx.numbers import p_value, percent
 
-__all__ = ["Check", "check_limits", "checks_of", "drift_found", "drift_sentence", "raise_alarms"]
-
 DRIFTED = 0.05  # p-value of either test, adjusted for both
 RARE = 0.001  # p-value, and
 TIMES = 2  # so many times the usual share: what is far above it

@@ -15,8 +15,6 @@ from featx.formats._frame import to_frame
 from featx.stats.bootstrap import TAIL
 from featx.stats.counting import whole_counts
 
-__all__ = ["COLUMNS", "ClassCount", "CountedPart", "Counts", "part_of"]
-
 COLUMNS = ("by", "value", "class", "images", "predicted", "audited", "count", "low", "high",
            "share", "share_low", "share_high")  # fmt: skip
 ALL = "all images"

@@ -21,9 +21,6 @@ from featx.extraction import Extraction
 from featx.stats.drift import Shift, mix_shift, place_shift
 from featx.types import FloatArray, IntArray
 
-__all__ = ["LEVEL", "Drifted", "find_drift", "image_blocks", "known_groups"]
-
-
 LEVEL = 0.05  # of both tests together
 TESTS = 2
 MOST_TESTED = 1000  # as many as a model's sample has; more would call any difference drift

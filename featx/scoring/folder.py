@@ -30,16 +30,6 @@ from featx.scoring.scores import Scores
 from featx.scoring.sorting import TREE, UNSURE, Placement, sort_files
 from featx.system_errors import writing
 
-__all__ = [
-    "PAGE",
-    "SCORES",
-    "check_scores",
-    "extract_again",
-    "outputs_of",
-    "predict_rows",
-    "write_scores",
-]
-
 KEPT = "What is in the cache is kept."
 SCORES = FileKind(
     "a table of scores", is_table(("path", "prediction", "probability"), last="error")

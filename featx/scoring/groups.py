@@ -20,8 +20,6 @@ from featx.files import printable
 from featx.scoring.scores import Scores
 from featx.types import Failure
 
-__all__ = ["GroupScores", "grouped_data", "require_groups", "score_groups"]
-
 OWN = "group"  # the groups that the data set has anyway
 HINT = (
     "Name a column of the manifest (--by-group patient), say where in the path the group is "

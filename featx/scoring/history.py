@@ -20,8 +20,6 @@ from featx.parsing import parse_json
 from featx.scoring.scores import Scores
 from featx.system_errors import reason
 
-__all__ = ["add_line", "check_history", "describe_scoring", "read_history"]
-
 MOST_BYTES = 1 << 28
 KEYS = ("date", "model", "rows")
 

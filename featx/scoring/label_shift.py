@@ -18,8 +18,6 @@ from featx.stats.counting import Reference
 from featx.stats.drift import place_shift
 from featx.types import IntArray
 
-__all__ = ["check_shift"]
-
 TESTS = 2
 
 

@@ -20,8 +20,6 @@ from featx.formats._frame import to_frame
 from featx.scoring.checks import Check, drift_found, drift_sentence, raise_alarms
 from featx.types import Failure
 
-__all__ = ["Scores", "join_names"]
-
 MOST_COUNTED = 8  # classes, in the short form
 
 

@@ -25,8 +25,6 @@ from featx.files import open_regular, printable, write_atomic
 from featx.ours import FolderKind, read_json
 from featx.replacing import built_folder
 
-__all__ = ["TREE", "UNREADABLE", "UNSURE", "Placement", "safe_names", "sort_files"]
-
 UNREADABLE, UNSURE = "_unreadable", "_unsure"
 MARKER = ".featx-sorted.json"  # marks the folder as featx's, so that it may be replaced
 MAX_NAME_BYTES = 200  # common file systems stop at 255; leaves room for numbers

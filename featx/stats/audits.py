@@ -17,8 +17,6 @@ import numpy as np
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["LEAST_DRAWN", "Design", "allocate", "audited_counts", "draw_rows", "merge_cells"]
-
 LEAST_DRAWN = 2  # of a stratum
 MEAN_DRAWN = 5  # of the strata: more of them than that allows are merged
 N_DRAWS = 4000

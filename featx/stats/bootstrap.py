@@ -9,16 +9,6 @@ import numpy as np
 
 from featx.types import FloatArray
 
-__all__ = [
-    "N_RESAMPLES",
-    "TAIL",
-    "draw_units",
-    "expanded_percentiles",
-    "interval",
-    "training_stretch",
-]
-
-
 N_RESAMPLES = 2000
 TAIL = 0.025  # of a 95 % interval, on either side
 MIN_OUTSIDE = 5  # resamples beyond the end of an interval, for the end to be known by them

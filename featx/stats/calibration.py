@@ -8,8 +8,6 @@ from featx.margins import margin_probabilities
 from featx.stats.losses import log_losses
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["fit_isotonic", "fit_sigmoids", "fit_temperature"]
-
 LOG_RANGE = (-7.0, 7.0)  # temperatures from 0.001 to 1100
 
 

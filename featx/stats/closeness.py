@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Closeness", "across_contexts", "closeness", "closeness_beyond"]
-
 Rows = NDArray[np.float32]
 
 

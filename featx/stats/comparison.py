@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike
 from featx.stats.bootstrap import expanded_percentiles
 from featx.types import FloatArray
 
-__all__ = ["PairedTest", "corrected_paired_test", "holm", "paired_bootstrap"]
-
 
 @dataclass(frozen=True)
 class PairedTest:

@@ -19,8 +19,6 @@ import numpy as np
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["fewest_images", "set_thresholds"]
-
 
 def fewest_images(coverage: float) -> int:
     """Images of one class from which its own threshold can be below "always in the set"."""

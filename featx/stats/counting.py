@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["CountDraws", "Reference", "count_classes", "whole_counts"]
-
 N_DRAWS = 500
 N_STEPS = 8  # of the chain for one draw: images of two classes that look alike need several
 N_FIRST = 50  # steps of EM before the first draw

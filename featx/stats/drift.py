@@ -25,9 +25,6 @@ from numpy.typing import NDArray
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["N_PERMUTATIONS", "DriftAxes", "Shift", "fit_axes", "mix_shift", "place_shift"]
-
-
 MOST_AXES = 32
 IMAGES_PER_AXIS = 10
 POWER_ITERATIONS = 4

@@ -10,8 +10,6 @@ import numpy as np
 from featx.errors import ConfigError, UnknownNameError
 from featx.types import FloatArray, IntArray
 
-__all__ = ["AUTO", "FORMS", "Way", "possible_ways", "read_way"]
-
 AUTO = "auto"
 FORMS = "mean, vote, max:CLASS or noisy-or:CLASS"
 

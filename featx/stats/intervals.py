@@ -15,9 +15,6 @@ from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, c
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["describe_predictions", "resampled_curves", "resampled_scores"]
-
-
 RANKING_CELLS = 600_000_000  # resamples x images x classes: some seconds
 MIN_RANKING_RESAMPLES = 200
 TOP_K = (2, 3, 5)

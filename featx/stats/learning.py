@@ -20,9 +20,6 @@ from featx.console import counted
 from featx.stats.bootstrap import interval
 from featx.types import FloatArray
 
-__all__ = ["Curve", "PowerLaw", "describe_growth", "draw_noise", "fit_power_law"]
-
-
 SLOWEST, FASTEST = 0.05, 2.0  # of the exponent c; measured curves lie between (Viering and Loog)
 FEWEST_SIZES = 4  # one more than the law has parameters
 SPAN = 2.8  # the largest size over the smallest: one and a half doublings

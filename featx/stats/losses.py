@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from featx.console import counted
 from featx.types import FloatArray, IntArray
 
-__all__ = ["ECE_BINS", "brier_scores", "describe_calibration", "log_losses"]
-
-
 ECE_BINS = 15
 N_SIMULATIONS = 1000
 

@@ -13,17 +13,6 @@ from featx.stats.losses import log_losses
 from featx.stats.ranking import class_rankings, mean_defined, ratio
 from featx.types import FloatArray, IntArray
 
-__all__ = [
-    "HEADLINE",
-    "class_counts",
-    "class_metrics",
-    "confusion_matrix",
-    "count_metrics",
-    "fold_score",
-    "metric_name",
-]
-
-
 #: What is shown where not all metrics are.
 HEADLINE = (
     "accuracy",

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["Spread", "alarm_limit", "fit_spread"]
-
-
 MOST_COMPONENTS = 64
 IMAGES_PER_COMPONENT = 10
 POWER_ITERATIONS = 2  # the limit comes from scores with the same error, so more are not needed

@@ -14,8 +14,6 @@ from featx.stats.ranking import ratio
 from featx.stats.thresholds import ALARMS_PER, Levels
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["RATES", "Evaluated", "Resamples", "called", "describe_calls", "rates_of"]
-
 RATES = ("recall", "precision", "false_alarms", "specificity", "npv")
 MOST_CELLS = 50_000_000  # resamples x units in memory: 200 MB
 MOST_PRODUCTS = 4_000_000_000  # multiplications: a second

@@ -6,8 +6,6 @@ import numpy as np
 
 from featx.stats.comparison import PairedTest
 
-__all__ = ["mcnemar", "paired_accuracy"]
-
 Z = 1.959963984540054  # 97.5th percentile of the normal distribution
 HALVINGS = 60  # of an interval of length 2: below 1e-17
 

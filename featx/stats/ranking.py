@@ -6,8 +6,6 @@ import numpy as np
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["class_rankings", "mean_defined", "ratio", "roc_areas", "true_ranks"]
-
 
 def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """``top / bottom``, NaN where ``bottom`` is 0."""

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from featx.stats.bootstrap import draw_units, interval, training_stretch
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["shares"]
-
 
 def shares(
     pairs: Sequence[tuple[NDArray[Any], BoolArray]],

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from featx.types import FloatArray, IntArray
 
-__all__ = ["blocks_of", "nearest_in", "nearest_rows"]
-
 Rows = NDArray[np.float32]
 
 BLOCK_ROWS = 8192  # of 1,280 numbers 40 MB: what is read once is still near when it is used twice

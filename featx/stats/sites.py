@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["LEVEL", "MIN_SITES", "next_site"]
-
 LEVEL = 0.9
 MIN_SITES = 3
 

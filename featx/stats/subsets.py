@@ -13,8 +13,6 @@ from featx.stats.bootstrap import TAIL, interval, training_stretch
 from featx.stats.intervals import LIMITS, metric_values, resample_metrics
 from featx.types import FloatArray, IntArray
 
-__all__ = ["FEW", "OTHERS", "ValuePredictions", "describe_values", "lower_is_better"]
-
 FEW = 20  # images of a value: it is marked, and never named as the worst
 MOST = 40  # values with a row of their own
 OTHERS = "(other values)"

@@ -8,8 +8,6 @@ import numpy as np
 
 from featx.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["ALARMS_PER", "Levels", "known_within"]
-
 ALARMS_PER = 1000  # images, that false alarms are counted in
 WITHOUT_IMAGES = 0.5  # the cutoff of a class that there is no image of
 ROUNDING = 1e-12

@@ -19,8 +19,6 @@ from featx.store.shard import ShardReader
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.store.structure import StructureError
 
-__all__ = ["adopt_shards", "unindexed_shards"]
-
 
 def unindexed_shards(reader: ShardReader, index: Index) -> list[str]:
     """Names in the shards' folder that are a shard's and that the index does not hold, sorted."""

@@ -7,8 +7,6 @@ import numpy as np
 from featx.errors import StoreError
 from featx.store.index import HASH_BYTES, PIXELS_BYTES
 
-__all__ = ["checked_embeddings", "checked_hashes", "checked_pixels"]
-
 
 def checked_hashes(hashes: np.ndarray, width: int = HASH_BYTES) -> np.ndarray:
     """``hashes`` themselves if they are uint8 of shape (n, ``width``); else `StoreError`."""

@@ -24,8 +24,6 @@ from featx.store.lock import LOCK_NAME, committer_lock
 from featx.store.lookup_file import LOOKUP_PATTERN
 from featx.store.partial import PAGES_PATTERN, pages_path
 
-__all__ = ["GRACE_S", "Cleaning", "Removal", "gc"]
-
 #: An unlisted file may be one that a running process is about to commit.
 GRACE_S = 3600.0
 _TEMPORARY = re.compile(TEMPORARY_PATTERN, re.DOTALL)

@@ -17,15 +17,6 @@ from featx.store.lock import committer_lock
 from featx.store.lookup import first_rows
 from featx.store.shard import ShardReader, build_shard, rows_per_shard
 
-__all__ = [
-    "Compaction",
-    "compact",
-    "compact_shards",
-    "current_index",
-    "discard_unlisted",
-    "small_shards",
-]
-
 
 @dataclass(frozen=True)
 class Compaction:

@@ -15,8 +15,6 @@ from featx.files import make_directory, write_atomic
 from featx.parsing import parse_json
 from featx.types import canonical_json
 
-__all__ = ["DERIVED_NAME", "DerivedError", "discard", "seal", "unseal", "write_derived"]
-
 DERIVED_NAME = "derived"
 _VERSION = 1
 _DIGEST_BYTES = 32

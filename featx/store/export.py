@@ -16,8 +16,6 @@ from featx.files import atomic_path, printable, write_atomic
 from featx.ours import FileKind, is_table
 from featx.store.faults import storage_errors
 
-__all__ = ["EXPORT", "EXPORT_SUFFIXES", "check_export_path", "export_arrays"]
-
 EXPORT_SUFFIXES = (".h5", ".npz", ".parquet")
 _PARQUET_ROWS = 8192
 

@@ -19,8 +19,6 @@ from featx.store.faults import corrupt, storage_errors
 from featx.store.index import MAX_FEATURES, PLAIN_VERSION, SHARDS_NAME, load_json
 from featx.types import ExtractorSpec
 
-__all__ = ["EXTRACTOR_NAME", "check_spec", "create_folder", "read_extractor"]
-
 EXTRACTOR_NAME = "extractor.json"
 _MAX_BYTES = 4 * 2**20
 

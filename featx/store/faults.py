@@ -11,8 +11,6 @@ from pathlib import Path
 from featx.errors import CorruptStoreError, StoreError
 from featx.shell import shell_line
 
-__all__ = ["corrupt", "repair_command", "storage_errors"]
-
 _HINTS = {
     errno.ENOSPC: "Free some space and run the same command again; what was committed is kept.",
     errno.EDQUOT: "Free some quota and run the same command again; what was committed is kept.",

@@ -12,8 +12,6 @@ from featx.store.index import PIXELS_BYTES, Index
 from featx.store.pages import Scratch
 from featx.store.shard import ShardReader
 
-__all__ = ["gather_pixels", "gather_rows"]
-
 _MAX_THREADS = 4  # each may hold a shard, 64 MiB; four outrun most disks
 _THREADED_BYTES = 2**25
 

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["find_in_order"]
-
 _PROBE = 16  # hashes that must stand in a row before a shard's own are read
 _STEP = 1024  # how far to go on after a probe failed; hashes compared at once
 _PATIENCE = 4  # failed probes in a row after which order is no longer expected

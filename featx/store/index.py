@@ -17,22 +17,6 @@ from featx.shell import shell_line
 from featx.store.faults import corrupt, storage_errors
 from featx.types import canonical_json
 
-__all__ = [
-    "FORMAT_VERSION",
-    "INDEX_NAME",
-    "MAX_FEATURES",
-    "MAX_SHARD_BYTES",
-    "PLAIN_VERSION",
-    "SHARDS_NAME",
-    "SHARD_PATTERN",
-    "Index",
-    "ShardEntry",
-    "load_json",
-    "parse_index",
-    "read_index_bytes",
-    "write_index",
-]
-
 #: The newest there is. What holds no hash of pixels is written as version 1, as ever.
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1

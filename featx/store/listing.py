@@ -16,15 +16,6 @@ from featx.store.shard import ShardReader
 from featx.store.snapshot import load_snapshot
 from featx.types import ExtractorSpec
 
-__all__ = [
-    "ExtractorInfo",
-    "cache_folder",
-    "extractor_folders",
-    "find_extractor",
-    "list_extractors",
-    "open_reader",
-]
-
 _FOLDER_PATTERN = re.compile(r".+-[0-9a-f]{12}", re.DOTALL)
 
 

@@ -11,8 +11,6 @@ from featx.errors import StoreLockedError
 from featx.locks import HeldError, Lock, take_lock
 from featx.store.faults import storage_errors
 
-__all__ = ["LOCK_NAME", "committer_lock"]
-
 LOCK_NAME = "lock"
 LOCK_TIMEOUT_S = 120.0
 _POLL_S = 0.01

@@ -6,8 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Lookup", "first_rows"]
-
 
 class Lookup:
     """Row numbers by SHA-256.

@@ -21,8 +21,6 @@ from featx.store.lookup_file import Covered, LookupFile, write_lookup
 from featx.store.records import RECORD_WORDS, make_records
 from featx.store.shard import ShardReader
 
-__all__ = ["build_lookup"]
-
 RUN_ROWS = 2**20
 _RANGE_ROWS = 2**19  # rows merged at once, as hashes are spread evenly
 

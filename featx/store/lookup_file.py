@@ -27,8 +27,6 @@ from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unsea
 from featx.store.pages import PAGE_BYTES, batches, expect_random, page_sums, read_pages, spanned
 from featx.store.records import RECORD_WORDS, as_hashes, as_words, distinct
 
-__all__ = ["LOOKUP_PATTERN", "Covered", "LookupFile", "open_lookups", "write_lookup"]
-
 LOOKUP_PATTERN = re.compile(r"[0-9a-f]{16}\.lookup")
 _KIND = "featx-lookup"
 _PAGE_RECORDS = PAGE_BYTES // (8 * RECORD_WORDS)

@@ -15,17 +15,6 @@ import numpy as np
 
 from featx.store.derived import DerivedError
 
-__all__ = [
-    "PAGE_BYTES",
-    "Scratch",
-    "batches",
-    "expect_random",
-    "page_sums",
-    "read_into",
-    "read_pages",
-    "spanned",
-]
-
 PAGE_BYTES = 4096
 #: Pages held at once: small enough to stay in the processor's cache between read, check and copy.
 BATCH_PAGES = 256

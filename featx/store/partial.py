@@ -17,18 +17,6 @@ from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unsea
 from featx.store.index import SHARD_PATTERN, ShardEntry
 from featx.store.pages import PAGE_BYTES, batches, page_sums, read_into, read_pages, spanned
 
-__all__ = [
-    "PAGES_PATTERN",
-    "ShardPages",
-    "as_slice",
-    "discard_pages",
-    "has_pages",
-    "keep_pages",
-    "load_pages",
-    "pages_path",
-    "read_rows",
-]
-
 #: Smaller shards are read and verified whole: that costs less than another file.
 MIN_BYTES = 2**20
 PAGES_PATTERN = re.compile(SHARD_PATTERN.pattern.replace("h5", "pages"))

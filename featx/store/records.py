@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["RECORD_WORDS", "as_hashes", "as_words", "distinct", "make_records"]
-
 RECORD_WORDS = 5
 _HASH_WORDS = 4
 

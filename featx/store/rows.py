@@ -23,8 +23,6 @@ from featx.store.lookup_build import build_lookup
 from featx.store.lookup_file import Covered, LookupFile, open_lookups
 from featx.store.shard import ShardGoneError, ShardReader
 
-__all__ = ["RowMap"]
-
 #: Rows that may stay outside all lookup files: what opening a store reads and holds of them.
 MIN_ROWS = 2**16
 #: A new lookup file takes in those that are at most so many times as large as it would be: there

@@ -46,15 +46,6 @@ from featx.store.partial import (
 )
 from featx.store.structure import StructureError, inspect_image
 
-__all__ = [
-    "SHARD_BYTES",
-    "ShardGoneError",
-    "ShardReader",
-    "build_shard",
-    "describe_shard",
-    "rows_per_shard",
-]
-
 SHARD_BYTES = 64 * 2**20
 
 

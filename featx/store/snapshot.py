@@ -8,8 +8,6 @@ from featx.store.index import Index, parse_index, read_index_bytes
 from featx.store.rows import RowMap
 from featx.store.shard import ShardGoneError, ShardReader
 
-__all__ = ["Snapshot", "load_snapshot"]
-
 
 @dataclass(frozen=True)
 class Snapshot:

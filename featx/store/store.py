@@ -33,8 +33,6 @@ from featx.store.shard import ShardGoneError, ShardReader, build_shard, rows_per
 from featx.store.snapshot import Snapshot, load_snapshot
 from featx.types import ExtractorSpec
 
-__all__ = ["EmbeddingStore"]
-
 AUTO_COMPACT_SHARDS = 64
 _READ_ATTEMPTS = 5
 _T = TypeVar("_T")

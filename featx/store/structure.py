@@ -14,8 +14,6 @@ import numpy as np
 
 from featx.store.index import FORMAT_VERSION, HASH_BYTES, PIXELS_BYTES, PLAIN_VERSION
 
-__all__ = ["ShardLayout", "StructureError", "inspect_image"]
-
 _DATASETS = {"sha256", "pixels", "embedding"}
 _FLETCHER32 = 3  # HDF5's number of the filter
 

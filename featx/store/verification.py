@@ -27,8 +27,6 @@ from featx.store.partial import discard_pages
 from featx.store.shard import ShardGoneError, ShardReader
 from featx.store.structure import StructureError
 
-__all__ = ["Fault", "Verification", "verify"]
-
 
 @dataclass(frozen=True)
 class Fault:

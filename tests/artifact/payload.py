@@ -13,8 +13,6 @@ from typing import Any
 
 from featx.artifact.document import _digest
 
-__all__ = ["Change", "Payload", "forge", "little_memory"]
-
 Change = Callable[[dict[str, Any]], None]
 
 

@@ -9,15 +9,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from featx.cli.main import main
 from featx.config import FinetuneConfig
-from featx.finetuning import Task, starting
+from featx.finetuning import Task
 from featx.finetuning.distributed import World
 from featx.finetuning.launching import Ask
 from featx.finetuning.starting import _train_share
 from featx.finetuning.training import TrainingLoop
-
-__all__ = ["main", "starting"]  # for processes that get their work as text
 
 
 def before_step(step: int, act: Callable[[], object]) -> None:

@@ -103,6 +103,36 @@ def test_a_class_name_means_one_thing() -> None:
     assert not found, f"several classes have the name: {found}"
 
 
+def told_twice(package: Path) -> set[str]:
+    """Modules that list their names, and private names that a module takes from another one."""
+    found = set()
+    for path in package.rglob("*.py"):
+        name = path.relative_to(package).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Name) and node.id == "__all__" and path.stem != "__init__":
+                found.add(name)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package.name):
+                home = package.parent.joinpath(*str(node.module).split("."))
+                private = [a.name for a in node.names if re.match("_[^_]", a.name)]
+                found |= {f"{name}:{a}" for a in private if not (home / f"{a}.py").is_file()}
+    return found
+
+
+def test_what_a_module_offers_is_what_has_no_underscore() -> None:
+    found = sorted(told_twice(PACKAGE))
+    assert not found, f"an underscore says what is private, and __all__ is for packages: {found}"
+
+
+def test_names_that_are_listed_and_private_names_that_are_taken_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "told"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from told.a import f\n__all__ = ['f']")
+    (folder / "_b.py").touch()
+    (folder / "a.py").write_text("__all__ = ['f']\n\ndef f():\n    from told import _b")
+    (folder / "c.py").write_text("from told._b import _hidden")
+    assert told_twice(folder) == {"a.py", "c.py:_hidden"}
+
+
 def test_the_floors_of_the_documentation_are_those_that_are_checked() -> None:
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]

@@ -14,8 +14,6 @@ from featx.fitting.candidates import Trial
 from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
 
-__all__ = ["Ask", "Steps", "Strategy"]
-
 
 @dataclass(frozen=True)
 class Ask:

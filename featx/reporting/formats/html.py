@@ -10,8 +10,6 @@ from featx.reporting.comparison import comparison_blocks
 from featx.reporting.disagreements import disagreement_blocks
 from featx.reporting.html import page
 
-__all__ = ["PLUGIN"]
-
 
 def _write(document: Mapping[str, Any]) -> str:
     blocks = [

@@ -8,8 +8,6 @@ from typing import Any
 from featx.reporting.comparison import comparison_blocks
 from featx.reporting.markdown import markdown
 
-__all__ = ["PLUGIN"]
-
 
 def _write(document: Mapping[str, Any]) -> str:
     return markdown("Comparison", comparison_blocks(document))

@@ -14,8 +14,6 @@ from featx.scoring.drift import Drifted
 from featx.scoring.scores import Scores
 from featx.types import FloatArray, IntArray
 
-__all__ = ["ScoredFolder"]
-
 
 @dataclass(frozen=True)
 class ScoredFolder:

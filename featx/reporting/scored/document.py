@@ -36,9 +36,6 @@ from featx.reporting.scored.words import rests_on, sentences
 from featx.scoring.drift import LEVEL
 from featx.types import IntArray
 
-__all__ = ["write_scored_page"]
-
-
 MOST_SHOWN = 24  # pictures of abstained images and of those far away
 MOST_NAMED = 500  # names of them
 N_PULLING = 8

@@ -12,8 +12,6 @@ from featx.reporting.ink import Ink, hue
 from featx.reporting.scored.contents import ScoredFolder
 from featx.scoring.drift import Drifted
 
-__all__ = ["confidence", "drift_figures", "moved_most"]
-
 BINS = np.linspace(0, 1, 21)
 
 

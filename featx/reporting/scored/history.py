@@ -10,8 +10,6 @@ from featx.numbers import NOTHING, p_value, percent
 from featx.reporting.blocks import Block, Figure, Figures, Paragraph, Table
 from featx.reporting.ink import Ink, hue
 
-__all__ = ["history_blocks"]
-
 MOST_DRAWN = 365  # scorings: a year of nights
 MOST_LISTED = 24
 SHARES = {"ood": "out of distribution", "abstained": "abstained", "quarantined": "quarantined"}

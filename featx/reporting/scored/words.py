@@ -12,8 +12,6 @@ from featx.reporting.scored.contents import ScoredFolder
 from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.scoring.drift import LEVEL, Drifted
 
-__all__ = ["drift_sentences", "rests_on", "sentences"]
-
 N_NAMED = 3  # classes
 
 

@@ -13,9 +13,6 @@ from featx.reporting.blocks import Points, Strong, Text
 from featx.reporting.terminal import show
 from featx.types import Row
 
-__all__ = ["audit_verdict", "print_audit"]
-
-
 MOST_NAMED = 3
 ALIKE = "images that come out alike"
 

@@ -10,9 +10,6 @@ from featx.reporting.comparison import comparison_blocks
 from featx.reporting.terminal import show
 from featx.types import Row
 
-__all__ = ["print_comparison"]
-
-
 HINT = "none; --html FILE writes one"
 
 

@@ -11,8 +11,6 @@ from featx.reporting.blocks import Block, Heading, Points, Table
 from featx.reporting.terminal import show
 from featx.scoring.counting import ClassCount, CountedPart, Counts
 
-__all__ = ["class_table", "part_tables", "print_counts"]
-
 MOST_PRINTED = 30  # classes, and values of a column
 MOST_COLUMNS = 5  # classes beside each other in a table of sites
 

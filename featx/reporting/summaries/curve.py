@@ -11,8 +11,6 @@ from featx.numbers import interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Points, Table
 from featx.types import ExtractionReport
 
-__all__ = ["complete_curve", "curve_blocks", "tuning_curve_blocks"]
-
 MOST_CLASSES = 20
 MOST_NAMED = 3
 VERDICTS = {

@@ -9,8 +9,6 @@ from featx import console
 from featx.files import printable
 from featx.labelling import LabelSuggestion
 
-__all__ = ["print_next"]
-
 REASONS = {
     "doubt": "doubtful",
     "rare": "likely a rare class",

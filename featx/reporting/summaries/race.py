@@ -12,8 +12,6 @@ from featx.reporting.blocks import Points
 from featx.reporting.race_page import race_table, race_verdict
 from featx.reporting.terminal import show
 
-__all__ = ["print_race"]
-
 
 def print_race(document: Mapping[str, Any], folder: Path) -> None:
     """Print the table, the sentences and the path of the page."""

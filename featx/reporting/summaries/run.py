@@ -27,8 +27,6 @@ from featx.runs.writing import PAGE
 from featx.shell import as_argument, shell_line
 from featx.types import ARRAYS
 
-__all__ = ["print_run"]
-
 MOST_CLASSES = 20
 
 

@@ -13,8 +13,6 @@ from featx.reporting.summaries.thresholds import threshold_sentence
 from featx.reporting.terminal import show
 from featx.scoring.scores import Scores
 
-__all__ = ["print_scores", "scores_verdict"]
-
 MOST_NAMED = 8
 
 

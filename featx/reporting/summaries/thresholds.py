@@ -11,19 +11,6 @@ from featx.numbers import NOTHING, in_percent, interval
 from featx.reporting.blocks import Block, Heading, Paragraph, Table
 from featx.types import SITES, Row
 
-__all__ = [
-    "COLUMNS",
-    "asked_words",
-    "cutoff_text",
-    "diagnostic_table",
-    "evaluated_words",
-    "points_table",
-    "short_points",
-    "threshold_blocks",
-    "threshold_sentence",
-]
-
-
 COLUMNS = ("asked for", "cutoff", "recall, %", "precision, %", "false alarms per 1,000 images")
 SHORT = ("likeliest", "recall=0.7", "recall=0.8", "recall=0.9", "recall=0.95", "recall=0.99")
 MEASURED = {

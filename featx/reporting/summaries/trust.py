@@ -8,8 +8,6 @@ from typing import Any
 from featx.numbers import in_percent, interval
 from featx.reporting.summaries.thresholds import threshold_sentence
 
-__all__ = ["novelty_sentence", "sets_sentence", "trust_sentences"]
-
 
 def trust_sentences(trust: Mapping[str, Any]) -> Iterator[str]:
     """What ``trust`` in ``results.json`` says, one sentence for each part."""
