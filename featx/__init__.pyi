@@ -11,16 +11,18 @@ from featx.adapters._folds import LeakFreeKFold as LeakFreeKFold
 from featx.api.audit import FinishedAudit
 from featx.api.race import FinishedRace
 from featx.api.similar import Similar
-from featx.artifact import Model
 from featx.artifact import load_model as load_model
+from featx.artifact.model import Model
 from featx.comparing.compare import Comparison
-from featx.config import ExportConfig, ExtractConfig, ScoreConfig
+from featx.config.export import ExportConfig
+from featx.config.extract import ExtractConfig
+from featx.config.score import ScoreConfig
 from featx.data.findings import Inspection
 from featx.exporting.network import Exported
-from featx.extraction import Extraction
-from featx.labelling import LabelSuggestion
-from featx.runs import Run
+from featx.extraction.result import Extraction
+from featx.labelling.session import LabelSuggestion
 from featx.runs import load_run as load_run
+from featx.runs.finished import Run
 from featx.scoring.counting import Counts
 from featx.scoring.scores import Scores
 
@@ -306,7 +308,7 @@ def count(
     audited: str | os.PathLike[str] | None = None,
     seed: int = 0,
     output: str | os.PathLike[str] | None = None,
-    report: str | None = None,
+    report: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     weights: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -370,7 +372,7 @@ def count(
         Seed of the draws.
     output : path, optional
         Output file: .csv, .jsonl or .parquet.
-    report : str, optional
+    report : path, optional
         File for a page with the counts.
     overwrite : bool, default False
         Replace existing output.
@@ -2090,7 +2092,7 @@ def score(
     sort_into: str | os.PathLike[str] | None = None,
     sort_mode: Literal["link", "copy"] = "link",
     sort_unsure: bool = True,
-    report: str | None = None,
+    report: str | os.PathLike[str] | None = None,
     history: str | os.PathLike[str] | None = None,
     fail_on: str | None = None,
     all_files: bool = False,
@@ -2155,7 +2157,7 @@ def score(
     sort_unsure : bool, default True
         ``sort_into`` puts images that the model abstains from, or that are out of distribution,
         into _unsure; ``sort_unsure=False`` puts them with their predicted class.
-    report : str, optional
+    report : path, optional
         File for a page about the images: classes, confidence, pictures, drift.
     history : path, optional
         JSON Lines file to append a summary of this scoring to: date, model, rows, shares,

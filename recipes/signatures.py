@@ -9,12 +9,14 @@ the file with what this writes.
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import featx
 
@@ -23,54 +25,40 @@ HEAD = '''"""Written by ``python -m recipes.signatures``; edit the functions ins
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 '''
-#: What the annotations of the signatures name.
-TYPES = {
-    "AuditConfig": "featx.config",
-    "Comparison": "featx.comparing.compare",
-    "Counts": "featx.scoring.counting",
-    "DatasetConfig": "featx.config",
-    "ExportConfig": "featx.config",
-    "Exported": "featx.exporting.network",
-    "ExtractConfig": "featx.config",
-    "Extraction": "featx.extraction",
-    "FinishedAudit": "featx.api.audit",
-    "FinishedRace": "featx.api.race",
-    "Inspection": "featx.data.findings",
-    "LabelSuggestion": "featx.labelling",
-    "Model": "featx.artifact",
-    "NextConfig": "featx.config",
-    "Path": "pathlib",
-    "Run": "featx.runs",
-    "ScoreConfig": "featx.config",
-    "Scores": "featx.scoring.scores",
-    "Similar": "featx.api.similar",
-}
 
 
 def stub() -> str:
     """The text of the file, as ``ruff format`` leaves it."""
-    functions, others = [], []
+    functions: list[str] = []
+    imports: set[str] = set()
     for name in sorted(featx._HOMES):
         value = getattr(featx, name)
         if inspect.isfunction(value) and hasattr(value, "__signature__"):
-            functions.append(_function(name))
+            functions.append(_function(value))
+            imports |= _imports(value)
         else:
-            others.append(f"from {featx._HOMES[name]} import {name} as {name}")
-    body = "\n".join(functions)
-    imports = [f"from {home} import {name}" for name, home in TYPES.items() if name in body]
+            imports.add(f"from {featx._HOMES[name]} import {name} as {name}")
     names = ",\n".join(f'    "{name}"' for name in featx.__all__)
     text = "\n".join(
-        [HEAD, *sorted(others + imports), "", f"__all__ = [\n{names},\n]", "__version__: str", body]
+        [HEAD, *sorted(imports), "", f"__all__ = [\n{names},\n]", "__version__: str", *functions]
     )
     return _formatted(text)
 
 
-def _function(name: str) -> str:
-    function = getattr(importlib.import_module(featx._HOMES[name]), name)
-    doc = textwrap.indent(inspect.getdoc(function), "    ").strip()
-    return f'\ndef {name}{inspect.signature(function)}:\n    """{doc}\n    """\n'
+def _function(function: Callable[..., Any]) -> str:
+    doc = textwrap.indent(inspect.getdoc(function) or "", "    ").strip()
+    return f'\ndef {function.__name__}{inspect.signature(function)}:\n    """{doc}\n    """\n'
+
+
+def _imports(function: Callable[..., Any]) -> set[str]:
+    """Where featx's own types in a signature are defined."""
+    words = set(re.findall(r"[A-Z]\w+", str(inspect.signature(function))))
+    types = [value for name, value in inspect.unwrap(function).__globals__.items()
+             if name in words]  # fmt: skip
+    return {f"from {t.__module__} import {t.__name__}" for t in types if "featx." in t.__module__}
 
 
 def _formatted(text: str) -> str:

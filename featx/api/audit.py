@@ -13,8 +13,7 @@ from featx.auditing import Audit, AuditData, audit_images
 from featx.auditing.document import audit_document
 from featx.auditing.folder import AUDIT, write_audit
 from featx.config import AuditConfig, DatasetConfig, ExtractConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.data.opening import open_data
 from featx.errors import AuditError, UsageError
 from featx.extraction.embedding import extract_manifest
@@ -82,9 +81,7 @@ def audit(dataset: str | os.PathLike[str], **options: Any) -> FinishedAudit:
     --------
     >>> featx.audit("photos/", output="audit").results["serious"]        # doctest: +SKIP
     """
-    data, extract, config = sections(
-        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, AuditConfig
-    )
+    data, extract, config = read_options(audit, dataset=dataset, **options)
     return audit_dataset(data, extract, config)
 
 

@@ -13,8 +13,7 @@ from featx.api.finetune import finetune_dataset
 from featx.api.fit import fit_dataset
 from featx.comparing.compare import Comparison, compare_runs
 from featx.config import CompareConfig, frozen_and_finetuned
-from featx.config.keywords import Keyword, keywords
-from featx.config.options import sections
+from featx.config.keywords import Keyword, keywords, read_options
 from featx.errors import UsageError
 from featx.files import write_atomic
 from featx.formats import find_writer, write_rows
@@ -79,7 +78,7 @@ def compare(*runs: str | os.PathLike[str] | Run, **options: Any) -> Comparison:
     baseline = options.get("baseline")
     if isinstance(baseline, Run):
         options["baseline"] = str(baseline.folder)
-    (config,) = sections(options, CompareConfig)
+    (config,) = read_options(compare, **options)
     return compare_folders(folders, config, reports)
 
 

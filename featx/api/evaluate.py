@@ -18,8 +18,7 @@ from featx.config import (
     RunConfig,
     ScoreConfig,
 )
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.data.kept_columns import Keep
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
@@ -47,14 +46,12 @@ from featx.scoring.scores import Scores
 from featx.stats.groups import read_way
 from featx.system_errors import writing
 
-LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
-
 
 @keywords(
     DatasetConfig,
     EvaluateConfig,
     ExtractConfig,
-    leave_out=LEFT_OUT,
+    leave_out={ExtractConfig: BACKBONE_FIELDS},
     instead="the model's own is used",
 )
 def evaluate(
@@ -101,13 +98,7 @@ def evaluate(
     if isinstance(model, Run):
         model = model.folder
     named = "" if isinstance(model, Model) else os.fspath(model)
-    data, config, extract = sections(
-        {"dataset": dataset, "model": named, **options},
-        DatasetConfig,
-        EvaluateConfig,
-        ExtractConfig,
-        leave_out=LEFT_OUT,
-    )
+    data, config, extract = read_options(evaluate, dataset=dataset, model=named, **options)
     run = evaluate_dataset(
         RunConfig(data=data, extract=extract, evaluate=config),
         model if isinstance(model, Model) else None,

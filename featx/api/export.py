@@ -8,8 +8,7 @@ from typing import Any
 
 from featx.artifact import Model, load_model
 from featx.config import ExportConfig, ExtractConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.errors import UsageError
 from featx.exporting.network import Exported, check_images_of, network_outputs, write_network
 from featx.exports import EXPORTERS
@@ -63,7 +62,7 @@ def export_model(
         The head or the network cannot be exported, or the file's probabilities differ from
         featx's by more than the tolerance; then nothing is left behind.
     """
-    given = sections(options, ExportConfig, ExtractConfig)
+    given = read_options(export_model, **options)
     config, extract = config or given[0], extract or given[1]
     exporter = EXPORTERS.get(config.to)
     exporter.require()

@@ -7,8 +7,7 @@ from typing import Any
 
 from featx.artifact import Model
 from featx.config import DatasetConfig, ExtractConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.data.opening import open_data
 from featx.extraction import Extraction
 from featx.extraction.embedding import extract_manifest, extract_with_model
@@ -53,7 +52,7 @@ def extract(
     >>> e.X.shape, e.y[:2]                                       # doctest: +SKIP
     ((351, 1152), array(['Basophil', 'Basophil'], dtype='<U10'))
     """
-    data, config = sections({"dataset": dataset, **options}, DatasetConfig, ExtractConfig)
+    data, config = read_options(extract, dataset=dataset, **options)
     manifest = open_data(data)
     if model is None:
         found = extract_manifest(manifest, config)

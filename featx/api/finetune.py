@@ -13,8 +13,7 @@ from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig, RunConfig
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.data.splits import make_folds
@@ -53,11 +52,14 @@ from featx.runs.results import Results
 from featx.runs.tracking import check_tracking, track_run, without_password
 from featx.system_errors import writing
 
-#: Views of frozen images, where ``augment`` is that of the training, and other machines.
-_NOT_TAKEN: LeaveOut = {ExtractConfig: frozenset({"views", "augment", "cluster", "address"})}
 
-
-@keywords(DatasetConfig, ExtractConfig, FinetuneConfig, leave_out=_NOT_TAKEN)
+# Views are of frozen images, where ``augment`` is that of the training.
+@keywords(
+    DatasetConfig,
+    ExtractConfig,
+    FinetuneConfig,
+    leave_out={ExtractConfig: frozenset({"views", "augment", "cluster", "address"})},
+)
 def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     """Fine-tune a backbone and its head, starting from the head fitted on its frozen embeddings.
 
@@ -87,11 +89,7 @@ def finetune(dataset: str | os.PathLike[str], **options: Any) -> Run:
     Linear probing, then fine-tuning: Kumar et al., "Fine-tuning can distort pretrained features and
     underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054.
     """
-    data, extract, config = sections(
-        {"dataset": dataset, **options},
-        *(DatasetConfig, ExtractConfig, FinetuneConfig),
-        leave_out=_NOT_TAKEN,
-    )
+    data, extract, config = read_options(finetune, dataset=dataset, **options)
     return finetune_dataset(RunConfig(data=data, extract=extract, finetune=config))
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FitConfig, RunConfig
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.data.array_files import holds_arrays
 from featx.data.arrays import Arrays, make_arrays, read_arrays
 from featx.data.kept_columns import Keep, keep_columns
@@ -75,16 +74,11 @@ def fit(dataset: str | os.PathLike[str], **options: Any) -> Run:
     DatasetError, BackboneError, StoreError
         See `featx.extract`.
     """
-    data, extract, config = sections(
-        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, FitConfig
-    )
+    data, extract, config = read_options(fit, dataset=dataset, **options)
     return fit_dataset(RunConfig(data=data, extract=extract, fit=config))
 
 
-_OF_ARRAYS: LeaveOut = {FitConfig: frozenset({"concat", "heat_maps", "race"})}
-
-
-@keywords(FitConfig, leave_out=_OF_ARRAYS)
+@keywords(FitConfig, leave_out={FitConfig: frozenset({"concat", "heat_maps", "race"})})
 def fit_arrays(
     X: Any,
     y: Any = None,
@@ -139,7 +133,7 @@ def fit_arrays(
     >>> run = featx.fit_arrays(X, y, groups=patients, name="own")            # doctest: +SKIP
     >>> run.model.predict(X_new)                                             # doctest: +SKIP
     """
-    (config,) = sections(options, FitConfig, leave_out=_OF_ARRAYS)
+    (config,) = read_options(fit_arrays, **options)
     columns = [columns] if isinstance(columns, str) else list(columns)
     keep = Keep(config.kept_columns)
     data, arrays = _arrays_of(X, columns, keep, y=y, groups=groups, ids=ids, splits=splits)

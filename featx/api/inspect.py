@@ -6,8 +6,7 @@ import os
 from typing import Any
 
 from featx.config import DatasetConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.data.findings import Inspection
 from featx.data.inspection import inspect_manifest
 from featx.data.opening import open_data
@@ -38,5 +37,5 @@ def inspect(
     UsageError, DatasetError
         The data set does not exist or cannot be read as asked.
     """
-    (data,) = sections({"dataset": dataset, **options}, DatasetConfig)
+    (data,) = read_options(inspect, dataset=dataset, **options)
     return inspect_manifest(open_data(data, quiet=True), workers=workers)

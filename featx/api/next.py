@@ -9,8 +9,7 @@ from typing import Any
 from featx import console
 from featx.artifact import Model, load_model
 from featx.config import DatasetConfig, ExtractConfig, NextConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.data.opening import open_data
 from featx.errors import UsageError
 from featx.extraction.embedding import extract_with_model
@@ -67,7 +66,7 @@ def next_images(
     >>> for image in featx.next_images("runs/first", "new/", n=20):   # doctest: +SKIP
     ...     print(image.id, image.reason)
     """
-    config, extract = sections(options, NextConfig, ExtractConfig)
+    config, extract = read_options(next_images, **options)
     return choose_next(source, os.fspath(folder), config, extract)
 
 

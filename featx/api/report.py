@@ -8,8 +8,7 @@ from typing import Any
 
 from featx import console
 from featx.config import ReportConfig, RunConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.errors import FeatxError
 from featx.ours import FileKind, is_page
 from featx.outputs import Claims, Output, Used, claimed
@@ -52,7 +51,7 @@ def report(run: Run | str | os.PathLike[str], **options: Any) -> Path:
     Where images, weights or embeddings are no longer there, the page is without pictures and
     says so.
     """
-    (config,) = sections(options, ReportConfig)
+    (config,) = read_options(report, **options)
     return report_folder(os.fspath(run.folder if isinstance(run, Run) else run), config)
 
 

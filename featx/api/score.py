@@ -10,8 +10,7 @@ from typing import Any
 from featx import console
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig, ScoreConfig
-from featx.config.keywords import keywords
-from featx.config.options import sections
+from featx.config.keywords import keywords, read_options
 from featx.data.array_files import holds_arrays
 from featx.data.opening import open_data
 from featx.errors import UsageError
@@ -95,7 +94,7 @@ def score(
     >>> scores.predictions[:2]                                       # doctest: +SKIP
     array(['Basophil', 'Monocyte'], dtype=object)
     """
-    given = sections(options, ScoreConfig, ExtractConfig)
+    given = read_options(score, **options)
     config, extract = _one_source(config, extract, given, options)
     model = model.folder if isinstance(model, Run) else model
     scores = score_images(model, images, output=output, config=config, extract=extract)

@@ -12,8 +12,7 @@ import numpy as np
 
 from featx.artifact import Model
 from featx.config import DatasetConfig, ExtractConfig, SimilarConfig
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.console import counted, first_few
 from featx.data.manifest import Manifest, Row
 from featx.data.opening import open_data
@@ -34,7 +33,6 @@ from featx.types import Failure
 
 COLUMNS = ("image", "rank", "path", "similarity", "label")
 NEIGHBOURS = FileKind("a table of neighbours", is_table(COLUMNS))
-LEFT_OUT: LeaveOut = {ExtractConfig: {"views", "augment", "upright"}}
 READ_ROWS = 65536  # of the cache at once
 COPY = 1 - 1e-5  # a cosine that only files with the same pixels have
 
@@ -176,7 +174,11 @@ class Similar:
 
 
 @keywords(
-    DatasetConfig, SimilarConfig, ExtractConfig, leave_out=LEFT_OUT, instead="no views are compared"
+    DatasetConfig,
+    SimilarConfig,
+    ExtractConfig,
+    leave_out={ExtractConfig: {"views", "augment", "upright"}},
+    instead="no views are compared",
 )
 def similar(
     images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -221,10 +223,7 @@ def similar(
     """
     given = [images] if isinstance(images, str | os.PathLike) else images
     named = [os.fspath(path) for path in given]
-    data, config, extract = sections(
-        {"dataset": dataset, **options}, DatasetConfig, SimilarConfig, ExtractConfig,
-        leave_out=LEFT_OUT,
-    )  # fmt: skip
+    data, config, extract = read_options(similar, dataset=dataset, **options)
     source = model.folder if isinstance(model, Run) else model
     return find_similar(named, data, config, extract, model=source)
 

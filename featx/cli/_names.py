@@ -1,7 +1,6 @@
-"""What names mean on the command line: headings, kinds of values, synonyms of commands and options.
+"""What names mean on the command line: headings, plug-ins, synonyms of commands and options.
 
-All of it is data. An option that is in none of the tables stands under the heading of its section
-and takes ``TEXT``.
+All of it is data. An option that is in none of the tables stands under the heading of its section.
 """
 
 from __future__ import annotations
@@ -62,39 +61,6 @@ _UNDER = {
 HEADING_OF: Mapping[str, str] = {
     name: heading for heading, names in _UNDER.items() for name in names.split()
 }
-
-_TAKES = {
-    "FOLDER": "root cache runs sort_into figures tensorboard folder race",
-    "FILE": "exclude labels group history weights output disagreements costs preview images report "
-    "dataset log import_from export audited audit_file",
-    "RUN": "baseline from_run model",
-    "COLUMN": "path_column label_column group_column split_column tabular",
-    "RULE": "group_from",
-    "COLUMN|RULE": "by_group",
-    "WAY": "group_answer",
-    "BACKBONE": "backbone",
-    "EXTRACTOR": "extractor extractors",
-    "LAYER": "layer",
-    "CLASSIFIER": "head",
-    "SAMPLER": "sampler",
-    "ENGINE": "engine",
-    "DEVICE": "device search_device",
-    "STRATEGY": "search",
-    "FORMAT": "to",
-    "CLUSTER": "cluster",
-    "HOST:PORT": "address",
-    "METRIC": "metric scoring",
-    "NAME": "name",
-    "TARGET": "mlflow",
-    "TIME": "budget",
-    "LOW-HIGH": "range",
-    "CLASS:GOAL": "threshold",
-    "STAGES": "unfreeze",
-    "MAPPING": "param_grid",
-    "KEY=VALUE": "overrides",
-}
-#: What the value of an option is, by the option's name: shown in help, and used to complete it.
-TAKES: Mapping[str, str] = {name: kind for kind, names in _TAKES.items() for name in names.split()}
 
 #: Options whose values are plug-ins: one file each in these folders of the package.
 PLUGINS: Mapping[str, str] = {

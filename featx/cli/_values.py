@@ -12,7 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 import featx
-from featx.cli._names import PLUGINS, TAKES
+from featx.cli._names import PLUGINS
+from featx.config.kinds import TAKES
 from featx.errors import nearest
 from featx.parsing import parse_yaml
 from featx.registry import Registry

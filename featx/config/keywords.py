@@ -22,18 +22,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from featx.config.options import LeaveOut
+from featx.config.kinds import PATHS
+from featx.config.options import LeaveOut, sections
 from featx.config.report import by_default
 from featx.errors import UnknownNameError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Fields of text that name a file or folder, for which `os.PathLike` is taken too.
-PATHS = frozenset(
-    {"root", "exclude", "group", "weights", "cache", "costs", "runs", "output", "figures"}
-    | {"dataset", "sort_into", "images", "tensorboard", "disagreements", "baseline", "from_run"}
-    | {"labels", "history", "race", "audited", "audit_file"}
-)
 ARRAYS = frozenset({"X", "y", "Y", "x", "target", "labels", "groups", "ids"})
 WIDTH = 96
 
@@ -146,10 +141,23 @@ def keywords(
             return function(*given, **options)
 
         checked.__signature__ = signature  # type: ignore[attr-defined]
+        checked.sections = models, leave_out  # type: ignore[attr-defined]
         checked.__doc__ = _documented(function.__doc__, unique)
         return typing.cast(F, checked)
 
     return decorate
+
+
+def read_options(function: Callable[..., Any], /, **options: Any) -> list[Any]:
+    """The checked sections of the options of a function that `keywords` made.
+
+    Raises
+    ------
+    UnknownNameError, ConfigError
+        See `featx.config.options.sections`.
+    """
+    models, leave_out = function.sections  # type: ignore[attr-defined]
+    return sections(options, *models, leave_out=leave_out)
 
 
 def _fields(models: Sequence[type[BaseModel]], leave_out: LeaveOut) -> Iterator[Keyword]:
