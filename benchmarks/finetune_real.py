@@ -89,7 +89,7 @@ def main() -> None:
         print(name, cells[name], flush=True)
         document = {"date": datetime.date.today().isoformat(), "machine": machine(), "cells": cells}
         keep(RESULTS, document, quick=options.quick)
-    print(table(cells))
+    print(table(cells), verdicts(cells), sep="\n\n")
 
 
 def wanted(options: argparse.Namespace) -> list[str]:
@@ -294,6 +294,26 @@ def table(cells: dict[str, Any]) -> str:
                      for c in columns]  # fmt: skip
             if any(found):
                 lines.append(f"| {name}{more} | {' | '.join(map(_cell, found))} |")
+    return "\n".join(lines)
+
+
+def verdicts(cells: dict[str, Any]) -> str:
+    """What the defaults change against frozen features, paired, and what each took."""
+    lines = [
+        "| row, seed | frozen and new | new less frozen [95 %] | minutes: frozen, new, plain |",
+        "|---|---|---|---|",
+    ]
+    for name, cell in cells.items():
+        data, backbone, column, seed = name.split("/")
+        if column != "new":
+            continue
+        c = cell["change"]
+        took = [cells.get(f"{data}/{backbone}/{other}/{seed}", {}).get("processor_s")
+                for other in ("frozen", "new", "plain")]  # fmt: skip
+        minutes = ", ".join("–" if s is None else f"{s / 60:.1f}" for s in took)
+        change = f"{100 * c['difference']:+.1f} [{100 * c['low']:.1f}, {100 * c['high']:.1f}]"
+        scores = f"{c['frozen']:.3f}, {c['finetuned']:.3f}"
+        lines.append(f"| {data}/{backbone}, {seed} | {scores} | {change} | {minutes} |")
     return "\n".join(lines)
 
 

@@ -93,7 +93,7 @@ class FinetuneContext:
         from featx.finetuning import describe_recipe, time_images
         from featx.finetuning.searching import TRIALS
 
-        config, n_trainings = self.config, counted(len(n_images), "training")
+        config, trainings = self.config, counted(len(n_images), "training")
         train_s, predict_s = time_images(
             self.backbone.network,
             self.backbone.preprocess,
@@ -112,9 +112,9 @@ class FinetuneContext:
             seconds = min(seconds, read_seconds(config.budget))
         if config.refit:
             seconds += config.epochs * sum(n_images) * train_s
-            n_trainings += f", {'each ' * (len(n_images) > 1)}repeated on all of its images"
+            trainings += f", {'each ' * (len(n_images) > 1)}repeated on all of its images"
         console.log(
-            f"Plan: {describe_recipe(config)}, in {n_trainings}: "
+            f"Plan: {describe_recipe(config)}, in {trainings}: "
             f"{at_most} {say_seconds(seconds)} on this machine."
         )
 

@@ -10,7 +10,7 @@ from featx.artifact.trust import DriftSample
 from featx.data.splits import link_components
 from featx.fitting.data import Part
 from featx.fitting.held import HeldOut
-from featx.stats.drift import DriftAxes, class_axes, class_contrasts, fit_axes
+from featx.stats.drift import DriftAxes, carried_over, class_axes, class_contrasts, fit_axes
 from featx.types import BoolArray, IntArray
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
@@ -46,7 +46,7 @@ def fit_drift(
         others. By default no image trained the backbone, and one half is taken.
     first : ndarray of shape (n, n_features), float32, optional
         Where ``X`` is of a backbone that was trained on the unseen images too: embeddings by one
-        that was not. The sample is of these; axes between classes mean the same in both.
+        that was not. The sample is of these, carried over to the other one's axes.
 
     Returns
     -------
@@ -60,17 +60,19 @@ def fit_drift(
     rows = np.flatnonzero(sampled & np.isin(part.ids, held.part.ids))
     if min(len(fitted), len(rows)) < LEAST_IMAGES:
         return None, None
-    if first is None:
-        axes = there = fit_axes(X[_some(fitted, MOST_FITTED, rng)], seed=seed)
-    else:
-        axes, there = _axes_of_both(X, first, part.y, fitted)
+    some = _some(fitted, MOST_FITTED, rng)
     rows = _some(rows, MOST_IMAGES, rng)
+    if first is None:
+        axes = fit_axes(X[some], seed=seed)
+        located = locate(X[rows], *axes)
+    else:
+        axes, located = _carried(X, first, part.y, fitted, some, rows)
     places = np.array([place[part.ids[i]] for i in rows])
     drift = Drift(
         centre=axes.centre,
         scale=axes.scale,
         directions=axes.directions,
-        places=locate((X if first is None else first)[rows], *there),
+        places=located,
         blocks=link_components(part.components[rows]),
         predicted=held.y_pred[places],
         probabilities=held.proba[places, held.y_pred[places]].astype(np.float32),
@@ -78,12 +80,23 @@ def fit_drift(
     return DriftSample(images=len(rows), grouped=part.grouped), drift
 
 
-def _axes_of_both(
-    X: NDArray[np.float32], first: NDArray[np.float32], y: IntArray, fitted: IntArray
-) -> tuple[DriftAxes, DriftAxes]:
-    """The same axes between classes, of a backbone trained on all and of one on ``fitted``."""
+def _carried(
+    X: NDArray[np.float32],
+    first: NDArray[np.float32],
+    y: IntArray,
+    fitted: IntArray,
+    some: IntArray,
+    rows: IntArray,
+) -> tuple[DriftAxes, NDArray[np.float32]]:
+    """Axes of a backbone, and where rows that it was trained on would lie if it were not.
+
+    They lie where a backbone puts them that was trained on the ``fitted`` rows alone, on the same
+    axes between classes; the places of ``some`` of these say what that is in the other.
+    """
     contrasts = class_contrasts(first[fitted], y[fitted])
-    return class_axes(X, y, contrasts), class_axes(first[fitted], y[fitted], contrasts)
+    axes, there = class_axes(X, y, contrasts), class_axes(first[fitted], y[fitted], contrasts)
+    theirs, ours = locate(first[some], *there), locate(X[some], *axes)
+    return axes, carried_over(locate(first[rows], *there), theirs, ours)
 
 
 def _half(components: IntArray, rng: np.random.Generator) -> BoolArray:

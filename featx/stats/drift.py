@@ -116,6 +116,28 @@ def class_axes(X: NDArray[np.float32], y: IntArray, contrasts: FloatArray) -> Dr
     return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, left @ right)))
 
 
+def carried_over(
+    places: NDArray[np.float32], theirs: NDArray[np.float32], ours: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Places of one network as another one would have them, by the ranks of common images.
+
+    Classes lie elsewhere, and images farther off the axes, in one network than in the next.
+
+    Parameters
+    ----------
+    places : ndarray of shape (n, n_places)
+        By the first network.
+    theirs, ours : ndarray of shape (n_common, n_places)
+        Of images that both networks were trained on, by the first and by the other one.
+    """
+    carried = np.empty_like(places)
+    for j, column in enumerate(places.T):
+        a, b = np.sort(theirs[:, j]), np.sort(ours[:, j])
+        beyond = np.minimum(column - a[0], 0) + np.maximum(column - a[-1], 0)
+        carried[:, j] = np.interp(column, a, b) + beyond
+    return carried
+
+
 def _class_means(X: NDArray[np.float32], y: IntArray) -> FloatArray:
     """A row a class, the mean of which is 0."""
     means = np.stack([X[y == c].mean(axis=0, dtype=np.float64) for c in np.unique(y)])

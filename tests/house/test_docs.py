@@ -131,7 +131,9 @@ def test_the_evidence_is_what_was_measured() -> None:
 
 def test_the_page_of_fine_tuning_shows_what_was_measured() -> None:
     page = (REPOSITORY / "docs/finetune.md").read_text("utf-8")
-    assert benchmark("finetune_real").table(measured("finetune_real")["cells"]) in page
+    script, cells = benchmark("finetune_real"), measured("finetune_real")["cells"]
+    assert script.table(cells) in page
+    assert script.verdicts(cells) in page
 
 
 def test_the_audit_page_shows_what_was_measured() -> None:
