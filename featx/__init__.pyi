@@ -73,7 +73,7 @@ def audit(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -149,8 +149,9 @@ def audit(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -675,7 +676,7 @@ def extract(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -750,8 +751,9 @@ def extract(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -835,7 +837,7 @@ def finetune(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -958,8 +960,9 @@ def finetune(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -1155,7 +1158,7 @@ def fit(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -1272,8 +1275,9 @@ def fit(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -1730,7 +1734,7 @@ def next_images(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -1788,8 +1792,9 @@ def next_images(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -2244,7 +2249,7 @@ def similar(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -2322,8 +2327,9 @@ def similar(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.

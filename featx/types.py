@@ -18,12 +18,14 @@ __all__ = [
     "ARRAYS",
     "AUTO_BACKBONE",
     "AUTO_LAYER",
+    "AUTO_RESIZE",
     "DEFAULT_BACKBONE",
     "FULL_RANGE",
     "IN_MEMORY",
     "PRE_LOGITS",
     "SITES",
     "SMALL_BACKBONE",
+    "SQUASHED",
     "STAGES_LAYER",
     "BackboneRequest",
     "BoolArray",
@@ -35,6 +37,7 @@ __all__ = [
     "IntArray",
     "Interpolation",
     "Preprocess",
+    "ResizeChoice",
     "ResizeMode",
     "canonical_json",
     "parse_range",
@@ -50,6 +53,9 @@ DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"
 PRE_LOGITS, STAGES_LAYER, AUTO_LAYER = "pre-logits", "stages", "auto"
 #: What ``--backbone`` takes for a fit on what wins a race.
 AUTO_BACKBONE = "auto"
+#: What ``--resize`` takes for a search between the weights' own way and the whole image squashed,
+#: and how the name of a backbone ends whose images are squashed beside its own way.
+AUTO_RESIZE, SQUASHED = "auto", "@squash"
 
 #: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
 FloatArray: TypeAlias = "NDArray[np.float64]"
@@ -58,6 +64,7 @@ BoolArray: TypeAlias = "NDArray[np.bool_]"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]
+ResizeChoice = Literal["shortest", "squash", "auto"]
 DecodeMode = Literal["reference", "scaled"]
 FULL_RANGE = "full"
 
