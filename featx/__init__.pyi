@@ -75,7 +75,7 @@ def audit(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -151,8 +151,9 @@ def audit(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -677,7 +678,7 @@ def extract(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -752,8 +753,9 @@ def extract(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -837,7 +839,7 @@ def finetune(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -961,8 +963,9 @@ def finetune(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -1161,7 +1164,7 @@ def fit(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -1278,8 +1281,9 @@ def fit(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -1736,7 +1740,7 @@ def next_images(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -1794,8 +1798,9 @@ def next_images(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.
@@ -2250,7 +2255,7 @@ def similar(
     crop: float | None = None,
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     | None = None,
-    resize: Literal["shortest", "squash"] | None = None,
+    resize: Literal["shortest", "squash", "auto"] | None = None,
     decode: Literal["reference", "scaled"] = "reference",
     range: str = "full",
     cache: str | os.PathLike[str] | None = None,
@@ -2328,8 +2333,9 @@ def similar(
         Fraction the centre crop keeps. By default: weights' own.
     interpolation : {'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'}, optional
         Resampling filter. By default: weights' own.
-    resize : {'shortest', 'squash'}, optional
-        shortest keeps the aspect and crops; squash does not. By default: weights' own.
+    resize : {'shortest', 'squash', 'auto'}, optional
+        shortest keeps the aspect and crops; squash does not; auto lets fit choose between the
+        weights' own and squash. By default: weights' own; auto with ``layer`` auto.
     decode : {'reference', 'scaled'}, default 'reference'
         scaled shrinks large JPEG files while decoding: faster, nearly the same pixels; part of
         the fingerprint.

@@ -108,14 +108,16 @@ class Registry:
             An installed package brings it, and it cannot be imported, is not what such a plug-in
             has to be, or has a name that featx or another package uses.
         """
-        own, brought = name in self._own(), [b for b in self._brought() if b.name == name]
+        # a module that was imported needs no look into the folder: searches ask often
+        own = self._module(name) in sys.modules if _NAME.fullmatch(name) else False
+        own, brought = own or name in self._own(), [b for b in self._brought() if b.name == name]
         if len(brought) + own > 1:
             raise self._clash(name, own, brought)
         if brought:
             return self._load(brought[0])
         if not own:
             raise UnknownNameError(self.kind, name, self.names())
-        return importlib.import_module(f"{self.package}.{name.replace('-', '_')}").PLUGIN
+        return importlib.import_module(self._module(name)).PLUGIN
 
     def working(self) -> Iterator[tuple[str, Any]]:
         """Every plug-in that can be used, with its name; a warning names each of the others."""
@@ -175,6 +177,9 @@ class Registry:
         except FeatxError as error:
             return error.message
         return None
+
+    def _module(self, name: str) -> str:
+        return f"{self.package}.{name.replace('-', '_')}"
 
     def _own(self) -> list[str]:
         modules = pkgutil.iter_modules(self.path)

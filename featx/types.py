@@ -27,6 +27,9 @@ DEFAULT_BACKBONE, SMALL_BACKBONE = "featx:lite0", "featx:mini-v1"
 PRE_LOGITS, STAGES_LAYER, AUTO_LAYER = "pre-logits", "stages", "auto"
 #: What ``--backbone`` takes for a fit on what wins a race.
 AUTO_BACKBONE = "auto"
+#: What ``--resize`` takes for a search between the weights' own way and the whole image squashed,
+#: and how the name of a backbone ends whose images are squashed beside its own way.
+AUTO_RESIZE, SQUASHED = "auto", "@squash"
 
 #: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
 FloatArray: TypeAlias = "NDArray[np.float64]"
@@ -37,6 +40,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 ResizeMode = Literal["shortest", "squash"]
+ResizeChoice = Literal["shortest", "squash", "auto"]
 DecodeMode = Literal["reference", "scaled"]
 FULL_RANGE = "full"
 

@@ -174,7 +174,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             options.setdefault("backbone", default_backbone())
         config: ExtractConfig
         [config] = sections(options, ExtractConfig)
-        for name in ("layer", "range"):
+        for name in ("layer", "range", "resize"):
             if "auto" in (value := getattr(config, name)) and value in ("auto", ["auto"]):
                 raise ConfigError(
                     f"{name}='auto' is chosen from labelled images by featx.fit.",

@@ -93,10 +93,12 @@ def audit_dataset(
         len(extract.backbone) > 1
         or extract.separate
         or extract.views
-        or (AUTO_LAYER in extract.layer)
+        or AUTO_LAYER in extract.layer
+        or extract.both_ways
     ):
         raise UsageError(
-            "An audit takes one backbone, without --separate, --views and --layer auto.",
+            "An audit takes one backbone, without --separate, --views, --layer auto and "
+            "--resize auto.",
             hint="Run one audit for each, with an --output of its own.",
         )
     output = Output(config.output, "-o", AUDIT, config.overwrite)

@@ -35,7 +35,7 @@ from featx.fitting import (
 from featx.fitting.data import only_one
 from featx.fitting.gathering import describe_dataset, fitted_model, gather, labelled, resting_on
 from featx.fitting.groups import check_group_answer
-from featx.fitting.layers import one_embedding, side_by_side
+from featx.fitting.layers import let_compete, one_embedding
 from featx.fitting.tabular import read_tabular
 from featx.outputs import Claims, Used, claimed
 from featx.racing.choosing import RaceChoice, asks_for_race, choose_by_race
@@ -231,7 +231,8 @@ def _fit_extracted(
         data = replace(data, apart=apart, contenders=raced.contenders)
     if config.fit.concat:
         data = data.joined()
-    data = data.beside(side_by_side(extractions) if raced is None else ())
+    if raced is None:
+        data = let_compete(data, extractions)
     extracted_s = time.perf_counter() - started
     result = fit_heads(
         data,

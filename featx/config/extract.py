@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -12,13 +13,14 @@ from featx.config._section import ADDRESS, CLUSTER, Section
 from featx.errors import ConfigError
 from featx.types import (
     AUTO_LAYER,
+    AUTO_RESIZE,
     DEFAULT_BACKBONE,
     FULL_RANGE,
     SMALL_BACKBONE,
     BackboneRequest,
     DecodeMode,
     Interpolation,
-    ResizeMode,
+    ResizeChoice,
     parse_range,
     range_text,
 )
@@ -79,8 +81,10 @@ class ExtractConfig(Section):
     interpolation: Interpolation | None = Field(
         None, description="Resampling filter. [weights' own]"
     )
-    resize: ResizeMode | None = Field(
-        None, description="shortest keeps the aspect and crops; squash does not. [weights' own]"
+    resize: ResizeChoice | None = Field(
+        None,
+        description="shortest keeps the aspect and crops; squash does not; auto lets fit choose "
+        "between the weights' own and squash. [weights' own; auto with --layer auto]",
     )
     decode: DecodeMode = Field(
         "reference",
@@ -130,17 +134,32 @@ class ExtractConfig(Section):
     cluster: str | None = Field(None, description=CLUSTER)
     address: str | None = Field(None, description=ADDRESS)
 
+    @property
+    def both_ways(self) -> bool:
+        """Whether images are embedded in the weights' own way and squashed whole, for a choice."""
+        open_to_choice = self.layer == [AUTO_LAYER] and self.crop is None
+        return self.resize == AUTO_RESIZE or (self.resize is None and open_to_choice)
+
     def requests(self) -> list[BackboneRequest]:
-        """One request for each backbone named; the default one when none is."""
+        """One request for each backbone named; the default one when none is.
+
+        With `both_ways` each of them again, squashed.
+        """
         names = self.backbone or [default_backbone()]
         if self.weights is not None and len(names) > 1:
             raise ConfigError(
                 f"--weights {self.weights!r} belongs to one backbone, but {len(names)} are named.",
                 hint="Run one extract per weights file; the cache keeps both.",
             )
+        if self.resize == AUTO_RESIZE and self.crop is not None:
+            raise ConfigError(
+                f"--crop {self.crop:g} cannot be combined with --resize auto, where the weights' "
+                "own crop competes with the whole image.",
+                hint="Leave --crop out, or give --resize shortest or --resize squash.",
+            )
         # Beside another, the small backbone competes as it is: it pools its own stages.
         beside = self.layer == [AUTO_LAYER] and not self.pooling and len(names) > 1
-        return [
+        requests = [
             BackboneRequest(
                 name=name,
                 weights=self.weights,
@@ -151,12 +170,14 @@ class ExtractConfig(Section):
                 size_px=self.size,
                 crop=self.crop,
                 interpolation=self.interpolation,
-                resize=self.resize,
+                resize=None if self.resize == "auto" else self.resize,
                 decode=self.decode,
                 range=self.range,
             )
             for name in names
         ]
+        squashed = [replace(request, resize="squash") for request in requests]
+        return [*requests, *squashed] if self.both_ways else requests
 
 
 #: What decides the embedding and its views, and so belongs to a saved model; `featx.score` does not

@@ -12,10 +12,11 @@ from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, ExtractConfig
 from featx.data.manifest import Manifest
 from featx.errors import UsageError
-from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction import Extraction, run_extractors
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.extraction.resolving import resolve_extract
 from featx.extraction.used import check_cache
+from featx.extraction.ways import build_extractors
 from featx.files import printable
 from featx.types import ExtractionReport
 
@@ -67,7 +68,7 @@ def extract_manifest(
     if not config.views and (config.augment, config.upright) != ("medium", True):
         console.warn("--augment and --no-upright have no effect without --views.")
     paths = () if dry_run else manifest.paths  # nothing is computed, so nothing is checked
-    extractors = [Extractor.from_request(request, config, paths) for request in config.requests()]
+    extractors = build_extractors(config, paths)
     for extractor in extractors:
         name, plan = extractor.request.name, extractor.plan
         console.once(f"{name}: {plan.short}.", f"{name}: {plan}.")

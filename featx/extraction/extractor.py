@@ -53,6 +53,8 @@ class Extractor:
         request: BackboneRequest,
         config: ExtractConfig,
         paths: Sequence[str] = (),
+        *,
+        name: str | None = None,
     ) -> Extractor:
         """Find out what the backbone that ``request`` names gives on this machine.
 
@@ -64,6 +66,8 @@ class Extractor:
             Engine, device, precision and manners.
         paths : sequence of str
             Images; a few of them check an engine that has not run this backbone before.
+        name : str, optional
+            What its embeddings are called; by default the backbone's name.
 
         Raises
         ------
@@ -75,7 +79,8 @@ class Extractor:
             plan, preprocess = _plan(request, config, paths)
         outputs = [output.name for output in plan.backbone.outputs]
         several = len(outputs) > 1
-        names = [f"{request.name}/{o}" if several else request.name for o in outputs]
+        name = name or request.name
+        names = [f"{name}/{o}" if several else name for o in outputs]
         extractor = cls(names, plan.specs, request, preprocess, config, plan)
         extractor.setup_s = time.perf_counter() - started
         return extractor

@@ -13,9 +13,9 @@ from featx.errors import RunError, UsageError
 from featx.files import printable
 from featx.fitting.data import Part
 from featx.fitting.estimate import EvaluationSet
-from featx.fitting.layers import chosen_layers
+from featx.fitting.layers import chosen_embedding
 from featx.runs import Run, load_run
-from featx.types import AUTO_LAYER
+from featx.types import AUTO_LAYER, AUTO_RESIZE
 
 _ONCE = {"test", "holdout"}  # estimates that judge one model
 _DEFAULTS = {"seed": 0, "folds": 5, "scoring": "balanced_accuracy"}
@@ -109,15 +109,16 @@ def resolve_finetune(config: RunConfig) -> ResolvedFinetune:
             raise _other(asked.from_run, "estimate", method, theirs)
         method = theirs
         extract = _same_backbone(extract, baseline)
+    if AUTO_LAYER in extract.layer or extract.both_ways:
+        flag = f"--layer {AUTO_LAYER}" if AUTO_LAYER in extract.layer else f"--resize {AUTO_RESIZE}"
+        raise UsageError(
+            f"Fine-tuning takes one embedding, and {flag} has a search choose among several.",
+            hint=f"Fit with {flag} first and give that run with --from, or choose one yourself.",
+        )
     if len(extract.requests()) != 1:
         raise UsageError(
             f"One backbone can be fine-tuned at a time; {len(extract.requests())} are named.",
             hint="Name one with --backbone.",
-        )
-    if AUTO_LAYER in extract.layer:
-        raise UsageError(
-            "Fine-tuning takes one embedding, and --layer auto has a search choose among several.",
-            hint="Fit with --layer auto first and give that run with --from, or name a layer.",
         )
     filled = {k: v for k, v in known.items() if getattr(asked, k) is None}
     config = config.model_copy(
@@ -143,20 +144,16 @@ def _same_backbone(extract: ExtractConfig, baseline: Run) -> ExtractConfig:
     chosen = baseline.results.chosen.backbone
     if not theirs.backbone:  # a run of a featx with another default
         values["backbone"] = [chosen.partition("/")[0]]
-    if len(theirs.backbone) > 1:
-        if chosen not in theirs.backbone:
-            raise UsageError(
-                f"The run {printable(str(baseline.folder))} uses {printable(chosen)}.",
-                hint="Name the one to fine-tune with --backbone.",
-            )
-        values["backbone"] = [chosen]
     if (race := baseline.results.race) is not None:
         values |= race.winner.settings()
-    if AUTO_LAYER in values["layer"]:
-        layers = chosen_layers(values["backbone"][0], chosen)
-        values |= {"layer": layers, "pooling": []}
-    values |= {"views": 0}
-    return extract.model_copy(update=values)
+    theirs = theirs.model_copy(update=values)
+    found = chosen_embedding(chosen, theirs)
+    if found is None and (len(theirs.backbone) > 1 or theirs.both_ways):
+        raise UsageError(
+            f"The run {printable(str(baseline.folder))} uses {printable(chosen)}.",
+            hint="Name the one to fine-tune with --backbone.",
+        )
+    return extract.model_copy(update={**values, **(found or {}), "views": 0})
 
 
 def check_names(baseline: Run, ids: Sequence[str]) -> None:

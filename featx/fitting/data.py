@@ -76,7 +76,7 @@ class FitData:
     sets : sequence of tuple of str, default ()
         Names of embeddings that compete side by side too, besides each by itself.
     contenders : sequence of tuple of str, default ()
-        All that compete, where a race has left fewer.
+        All that compete, where these are fewer.
     given : bool, default False
         Whether these are rows of numbers that were given, and no embeddings of images.
     columns : mapping of str to ndarray of shape (n,), object

@@ -37,11 +37,13 @@ def candidates(run: Path) -> list[str]:
 def test_stages_pre_logits_and_their_unions_compete(run: Path) -> None:
     names = candidates(run)
     alone = [name for name in names if " + " not in name]
-    assert alone[-1].endswith("/pre-logits")
-    assert len(alone) > 3
+    own = [name for name in alone if "@squash" not in name]
+    squashed = [name.replace("test_resnet/", "test_resnet@squash/") for name in own]
+    assert alone == [*own, squashed[-1]], "both ways to the network's square compete"
+    assert own[-1].endswith("/pre-logits")
+    assert len(own) > 3
     beside = [name.split(" + ") for name in names if " + " in name]
-    stages = alone[:-1]
-    assert beside == [stages, [*stages, alone[-1]]]
+    assert beside == [own[:-1], squashed[:-1], own, squashed]
 
 
 def test_what_lies_side_by_side_lies_together() -> None:
@@ -50,7 +52,7 @@ def test_what_lies_side_by_side_lies_together() -> None:
     found: list[Any] = [
         SimpleNamespace(
             name=f"{network}/{layer}:{pooling}",
-            request={"name": network, "layers": ["auto"]},
+            request={"name": network, "layers": ["auto"], "resize": None},
             spec=SimpleNamespace(document={"output": [{"layer": layer, "pooling": pooling}]}),
         )
         for network in ("a", "b")
@@ -92,11 +94,12 @@ def test_what_is_joined_is_what_naming_its_layers_gives(
     featx: Featx, workspace: Path, tmp_path: Path
 ) -> None:
     options = {**NETWORK, **NUMERICS, "cache": str(tmp_path / "first")}
-    stages = library.extract(workspace / "photos", layer=["auto"], **options)
+    stages = library.extract(workspace / "photos", layer=["auto"], resize="squash", **options)
     assert isinstance(stages, list)
     (joined,) = one_embedding(stages[1:], options["cache"])
     options["cache"] = str(tmp_path / "second")
-    named = library.extract(workspace / "photos", layer=joined.request["layers"], **options)
+    layers = joined.request["layers"]
+    named = library.extract(workspace / "photos", layer=layers, resize="squash", **options)
     assert isinstance(named, Extraction)
     assert joined.spec.fingerprint == named.spec.fingerprint
     np.testing.assert_array_equal(joined.X, named.X)

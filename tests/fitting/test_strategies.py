@@ -112,6 +112,27 @@ def test_the_grid_goes_on_along_the_best_line_only():
     assert further == [{"C": 1e3, "gamma": 1e-4}, {"C": 1e4, "gamma": 1e-4}]
 
 
+def test_the_grid_goes_on_only_for_embeddings_that_can_still_lead():
+    """Scores rise by 0.1 a step: three steps more lead `near` past `lead`, but not `far`."""
+    at_the_end = {"near": 0.5, "far": 0.2}
+
+    class ByEmbedding(Planted):
+        def mean(self, trial, share=1.0):
+            exponent = super().mean(trial)
+            (name,) = trial.setup.backbones
+            return 0.6 - abs(exponent + 2) if name == "lead" else at_the_end[name] + 0.1 * exponent
+
+    config = FitConfig(class_weight="balanced")
+    names = [("lead",), ("near",), ("far",)]
+    setups = [s for s in plan_setups(names, config)[0] if s.class_weight == "none"]
+    alone = plan_setups([("far",)], config)[0][1:]
+    objective = ByEmbedding(lambda params: np.log10(params["C"]))
+    trials = run("grid", objective, make_plan([*setups, *alone], config))
+    tried = {s: [t for t in trials if t.setup == s] for s in [*setups, *alone]}
+    assert [len(tried[s]) for s in setups] == [5, 7, 5]
+    assert [len(tried[s]) for s in alone] == [7], "of another kind nothing leads it"
+
+
 def test_where_nothing_differs_nothing_more_is_tried():
     assert len(run("grid", Planted(lambda params: 0.9), plan_of())) == 5
 
