@@ -175,7 +175,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         config: ExtractConfig
         [config] = sections(options, ExtractConfig)
         for name in ("layer", "range", "resize"):
-            if "auto" in (value := getattr(config, name)) and value in ("auto", ["auto"]):
+            if getattr(config, name) in ("auto", ["auto"]):
                 raise ConfigError(
                     f"{name}='auto' is chosen from labelled images by featx.fit.",
                     hint=f"Name one, or search it: GridSearchCV over imageembedder__{name}.",
