@@ -9,7 +9,7 @@ beginning of ``SET/BACKBONE/COLUMN/SEED``. DATA holds ``clothing/``, ``plankton/
 ``bccd.csv``. Sets: 250, 500, 1,000 or all training photographs of clothing, 2,000 of plankton
 (tested on the rest), pacs without one domain (tested on it, and on a fifth of the others), bccd in
 five grouped folds. Columns: ``frozen`` (`featx fit`), ``old`` (defaults before presets, as flags),
-``quick``, ``new`` (the balanced preset), ``no-refit`` (the same without a refit), ``last`` (that
+``quick``, ``new`` (the balanced preset), ``refit`` (the same, refitted), ``last`` (the preset
 without averaging weights; with it also ``3e-4``, another rate, and ``random`` and ``fitted``,
 either head), ``plain`` (the loop of plain_loop.py) and ``best`` (the best such loop found).
 """
@@ -41,13 +41,13 @@ BACKBONES = {
 OLD = ["--start", "fitted", "--head-rate", "1", "--learning-rate", "1e-4", "--layer-decay", "0.75",
        "--epochs", "10", "--warmup", "0.1", "--label-smoothing", "0", "--augment", "light",
        "--monitor", "loss", "--patience", "5", "--average-last", "0"]  # fmt: skip
-LAST = ["--no-refit", "--average-last", "0"]
+LAST = ["--average-last", "0"]
 COLUMNS: dict[str, list[str]] = {
     "frozen": [],
     "old": OLD,
     "quick": ["--preset", "quick"],
     "new": [],
-    "no-refit": ["--no-refit"],
+    "refit": ["--refit"],
     "last": LAST,
     "3e-4": [*LAST, "--learning-rate", "3e-4"],
     "random": [*LAST, "--start", "random"],
@@ -300,20 +300,22 @@ def table(cells: dict[str, Any]) -> str:
 def verdicts(cells: dict[str, Any]) -> str:
     """What the defaults change against frozen features, paired, and what each took."""
     lines = [
-        "| row, seed | frozen and new | new less frozen [95 %] | minutes: frozen, new, plain |",
-        "|---|---|---|---|",
+        "| row, seed | column | frozen, it | it less frozen [95 %] | minutes: frozen, it, plain |",
+        "|---|---|---|---|---|",
     ]
     for name, cell in cells.items():
         data, backbone, column, seed = name.split("/")
-        if column != "new":
+        if column not in ("new", "refit"):
             continue
         c = cell["change"]
         took = [cells.get(f"{data}/{backbone}/{other}/{seed}", {}).get("processor_s")
-                for other in ("frozen", "new", "plain")]  # fmt: skip
+                for other in ("frozen", column, "plain")]  # fmt: skip
         minutes = ", ".join("–" if s is None else f"{s / 60:.1f}" for s in took)
         change = f"{100 * c['difference']:+.1f} [{100 * c['low']:.1f}, {100 * c['high']:.1f}]"
+        change = change.replace("-", "\N{MINUS SIGN}")
         scores = f"{c['frozen']:.3f}, {c['finetuned']:.3f}"
-        lines.append(f"| {data}/{backbone}, {seed} | {scores} | {change} | {minutes} |")
+        where = f"{data}/{backbone}, {seed} | {column}"
+        lines.append(f"| {where} | {scores} | {change} | {minutes} |")
     return "\n".join(lines)
 
 

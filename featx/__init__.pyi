@@ -881,7 +881,7 @@ def finetune(
     train_batch_norm: bool = False,
     average_last: float = 0.25,
     validation: float = 0.15,
-    refit: bool = True,
+    refit: bool = False,
     monitor: Literal["last", "score", "loss"] = "last",
     patience: int | None = None,
     trials: int | None = None,
@@ -998,8 +998,8 @@ def finetune(
         Run of featx fit on the same images; its folds, test split, seed, scoring and backbone
         are reused.
     preset : {'quick', 'balanced', 'thorough'}, default 'balanced'
-        Set of defaults: quick trains 5 epochs without ``refit``, balanced 12, thorough 30;
-        other flags override it. By default: balanced.
+        Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other flags override
+        it. By default: balanced.
     head : {'logreg', 'mlp'}, default 'logreg'
         Head to fit on the frozen embeddings and then train.
     start : {'fitted', 'random'}, optional
@@ -1061,9 +1061,9 @@ def finetune(
     validation : float, default 0.15
         Share of the training images set aside to choose between the frozen and the fine-tuned
         network.
-    refit : bool, default True
+    refit : bool, default False
         Train the network that is kept once more, on the validation images too, with the same
-        recipe; without it, in half the time, they are left out. By default: set by ``preset``.
+        recipe, which doubles the time.
     monitor : {'last', 'score', 'loss'}, default 'last'
         Epoch to keep: the last, or the best by the score (ties by loss) or by the loss of the
         validation images.

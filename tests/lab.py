@@ -23,7 +23,6 @@ TUNING: dict[str, Any] = {
     "train_batch": 8,
     "learning_rate": 1e-3,
     "unfreeze": "last-1",
-    "refit": False,  # which takes twice as long; tests/finetuning/test_refit.py has it
 }
 
 

@@ -34,8 +34,8 @@ class FinetuneConfig(Section):
     )
     preset: Literal["quick", "balanced", "thorough"] | None = Field(
         "balanced",
-        description="Set of defaults: quick trains 5 epochs without --refit, balanced 12, "
-        "thorough 30; other flags override it. [balanced]",
+        description="Set of defaults: quick trains 5 epochs, balanced 12, thorough 30; other "
+        "flags override it. [balanced]",
     )
     head: Literal["logreg", "mlp"] = Field(
         "logreg", description="Head to fit on the frozen embeddings and then train."
@@ -145,9 +145,9 @@ class FinetuneConfig(Section):
         "the fine-tuned network.",
     )
     refit: bool = Field(
-        True,
+        False,
         description="Train the network that is kept once more, on the validation images too, with "
-        "the same recipe; without it, in half the time, they are left out. [set by --preset]",
+        "the same recipe, which doubles the time.",
     )
     monitor: Literal["last", "score", "loss"] = Field(
         "last",
