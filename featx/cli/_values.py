@@ -13,8 +13,8 @@ from click.shell_completion import CompletionItem
 
 import featx
 from featx.cli._names import PLUGINS
-from featx.config.kinds import TAKES
 from featx.errors import nearest
+from featx.kinds import TAKES
 from featx.parsing import parse_yaml
 from featx.registry import Registry
 

@@ -22,10 +22,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from featx.config.kinds import PATHS
 from featx.config.options import LeaveOut, sections
 from featx.config.report import by_default
 from featx.errors import UnknownNameError, UsageError
+from featx.kinds import PATHS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -30,8 +30,8 @@ from featx.config import (
     ScoreConfig,
     SimilarConfig,
 )
-from featx.config.kinds import PATHS
 from featx.errors import UnknownNameError, UsageError
+from featx.kinds import PATHS
 from recipes.signatures import STUB, stub
 
 SECTIONS = {
