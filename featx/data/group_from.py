@@ -11,7 +11,7 @@ from featx.data.name_parts import folders_of, name_fields
 from featx.errors import UsageError
 from featx.files import printable
 
-__all__ = ["groups_from_paths", "path_part"]
+__all__ = ["groups_from_paths", "is_path_rule", "path_part"]
 
 _PLACE = re.compile(r"(name|folder):(.*)", re.DOTALL)
 _FORMS = (
@@ -58,6 +58,11 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
     elif n_groups == n and n > 1:
         console.warn(f"--group-from '{printable(rule)}' gives every image a group of its own.")
     return found
+
+
+def is_path_rule(text: str) -> bool:
+    """Whether a name may be a rule, and is not only the name of a column."""
+    return _PLACE.fullmatch(text) is not None or "(" in text
 
 
 def path_part(rule: str, flag: str = "--group-from") -> Callable[[str], str | None]:

@@ -37,8 +37,9 @@ def print_counts(counts: Counts) -> None:
 
 def class_table(counts: Counts, classes: Sequence[ClassCount]) -> Table:
     """A row for each class of the whole folder."""
+    labelled = counts.audited or counts.labelled
     rows = [
-        [c.name, c.predicted, c.audited if counts.audited else "", c.count,
+        [c.name, c.predicted, c.audited + c.labelled if labelled else "", c.count,
          f"{c.low:,} to {c.high:,}", percent(counts.whole.share(c.count)),
          f"{percent(counts.whole.share(c.low))} to {percent(counts.whole.share(c.high))}"]
         for c in classes
