@@ -145,6 +145,8 @@ def test_a_label_beyond_the_model_is_a_class_of_its_own(
     assert done.code == 0, done.err
     note = "A label is no class of the model and counted as a class of its own: '<b>frog</b>' (4 "
     assert note in done.out
+    sites = done.out[done.out.index("By folder:0") :]
+    assert "<b>frog</b>" in sites.splitlines()[1]
     found = [row for row in rows_of(workspace / "new.csv") if row["class"] == "<b>frog</b>"]
     assert [(r["value"], r["predicted"], r["audited"], r["low"], r["count"], r["high"])
             for r in found] == [

@@ -49,8 +49,9 @@ def class_table(counts: Counts, classes: Sequence[ClassCount]) -> Table:
 
 
 def part_tables(counts: Counts, most: int) -> Iterator[Block]:
-    """A table for each column: a row for each value, with the most frequent classes."""
-    shown = [c.name for c in counts.ordered[:MOST_COLUMNS]]
+    """A table for each column: a row for each value, with the most frequent and new classes."""
+    new = list(counts.new_classes)[:MOST_COLUMNS]
+    shown = [c.name for c in counts.ordered[:MOST_COLUMNS] if c.name not in new] + new
     for by in dict.fromkeys(part.by for part in counts.parts if part.by):
         parts = [part for part in counts.parts if part.by == by]
         yield Heading(f"By {by}")
