@@ -151,10 +151,8 @@ def count_classes(
     proba : ndarray of shape (n, n_classes), float64
         Of the folder's images; n is at least 1.
     known : ndarray of shape (n,), int64, optional
-        Classes of images that are labelled already, -1 for the others. They count as labelled, and
-        help to find the shares of the classes. Whatever made a person choose them in the images
-        themselves (doubt, for instance) does not bias the others, which are predicted given how
-        they look.
+        Classes of images that are labelled already, -1 for the others. They count as labelled and
+        show the shares of the classes, without bias even if chosen by how they look (by doubt).
     alike : float, optional
         Chance that two images of the folder are of one group; None takes groups as large as those
         of the labelled images.
@@ -182,12 +180,8 @@ def count_classes(
         thetas += reference.groups.drawn(rng, n_draws, alike, n)
     thetas[:, 0] = np.maximum(thetas[:, 0], LEAST_SCALE)
     images = rng.standard_gamma(reference.images + SHARE_PRIOR, (n_draws, n_classes))
-    shares = np.full(n_classes, 1 / n_classes)
     usual = reference.images + SHARE_PRIOR
-    ratios = reference.ratios(rows, middle, usual)
-    for _ in range(N_FIRST):
-        found = weights @ _normalised(ratios * shares) + labelled + SHARE_PRIOR
-        shares = found / found.sum()
+    shares = _first_shares(weights, reference.ratios(rows, middle, usual), labelled)
     counts = np.empty((n_draws, n_classes), np.int64)
     mean = np.zeros(n_classes)
     for i in range(n_draws):
@@ -222,6 +216,15 @@ def whole_counts(values: FloatArray, total: int) -> IntArray:
     order = np.argsort(-(values - down), kind="stable")
     down[order[: total - int(down.sum())]] += 1
     return down
+
+
+def _first_shares(weights: IntArray, ratios: FloatArray, labelled: IntArray) -> FloatArray:
+    """Shares of the classes by EM, where the chain begins."""
+    shares = np.full(len(labelled), 1 / len(labelled))
+    for _ in range(N_FIRST):
+        found = weights @ _normalised(ratios * shares) + labelled + SHARE_PRIOR
+        shares = found / found.sum()
+    return shares
 
 
 def _drawn(rng: np.random.Generator, weights: IntArray, joint: FloatArray) -> IntArray:

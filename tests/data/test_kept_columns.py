@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from featx.config import DatasetConfig
+from featx.data.arrays import make_arrays
 from featx.data.kept_columns import Keep
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, UnknownNameError, UsageError
@@ -97,3 +99,9 @@ def test_what_a_model_takes_is_no_rule(tmp_path: Path) -> None:
     for keep in (Keep(needed={"folder:0": "folder:0"}), Keep({"name:0": "--tabular name:0"})):
         with pytest.raises(UsageError):
             read_manifest(config, keep=keep)
+
+
+@pytest.mark.parametrize("name", ["exif:Model", "name:0"])
+def test_rows_of_numbers_have_neither_exif_nor_a_path(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown column"):
+        make_arrays(np.zeros((3, 2)), keep=[name])
