@@ -256,8 +256,9 @@ def compare(
     disagreements : path, optional
         File for the images on which runs disagree: .csv, .jsonl or .parquet.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     seed : int, default 0
         Seed of the bootstrap.
     finetune : bool, default False
@@ -307,6 +308,8 @@ def count(
     audit: int | None = None,
     audit_file: str | os.PathLike[str] = "audit.csv",
     audited: str | os.PathLike[str] | None = None,
+    labelled: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    new_class: str | Sequence[str] = (),
     seed: int = 0,
     output: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
@@ -369,6 +372,12 @@ def count(
         CSV file that ``audit`` writes.
     audited : path, optional
         The file of ``audit`` with its column label filled in: corrects the counts.
+    labelled : path or sequence of path
+        Labels that some of the images have: a file of featx label, a manifest, corrections.csv,
+        or what Label Studio or CVAT exported. These images count as labelled; may be a list.
+    new_class : str or sequence of str
+        Label that is a class of its own, although it is spelled almost as a class of the model;
+        may be a list.
     seed : int, default 0
         Seed of the draws.
     output : path, optional
@@ -424,7 +433,7 @@ def count(
     --------
     >>> counts = featx.count("runs/first", "september/", by="folder:0")    # doctest: +SKIP
     >>> counts.whole.classes[0]                                            # doctest: +SKIP
-    ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0)
+    ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0, labelled=0)
     """
 
 def evaluate(
@@ -511,8 +520,9 @@ def evaluate(
         predictive values and false alarms are computed for it. By default: its share of the
         images.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     by_group : str, optional
         Also answer once for each group of images (patient, specimen, lot): the groups of the
         data set, or those of a column of the manifest, or of the path, by a rule such as
@@ -1089,8 +1099,9 @@ def finetune(
     folds : int, optional
         Number of folds. By default: as in the baseline run, else 5.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     scoring : str, optional
         One of 'balanced_accuracy', 'accuracy', 'f1_macro', 'f1_weighted', 'roc_auc_ovr',
         'neg_log_loss'. Score to report. By default: as in the baseline run, else
@@ -1375,8 +1386,9 @@ def fit(
         itself (sites for short), or the search's own folds (too high on average; a note says
         so). By default: test if there is one, else nested.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     group_answer : str, default 'mean'
         How the images of a group give its answer: mean (of their probabilities), vote,
         max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
@@ -1576,8 +1588,9 @@ def fit_arrays(
         itself (sites for short), or the search's own folds (too high on average; a note says
         so). By default: test if there is one, else nested.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     group_answer : str, default 'mean'
         How the images of a group give its answer: mean (of their probabilities), vote,
         max:CLASS or noisy-or:CLASS (one image of CLASS makes the group positive); auto chooses
@@ -2053,8 +2066,9 @@ def report(
         predictive values and false alarms are computed for it. By default: its share of the
         images.
     by : str or sequence of str
-        Also show every value of this column: of the manifest, group, split, or a field of EXIF
-        such as exif:Model; may be a list.
+        Also show every value of this: a column of the manifest, group, split, a field of EXIF
+        such as exif:Model, or a part of the path as ``group_from`` names it, such as folder:0;
+        may be a list.
     heat_maps : bool, default True
         Show heat maps of what a linear head's decisions come from.
     overwrite : bool, default False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 _TAKES = {
     "FOLDER": "root cache runs sort_into figures tensorboard folder race",
     "FILE": "exclude labels group history weights output disagreements costs preview images report "
-    "dataset log import_from export audited audit_file",
+    "dataset log import_from export audited audit_file labelled",
     "RUN": "baseline from_run model",
     "COLUMN": "path_column label_column group_column split_column tabular",
     "RULE": "group_from",

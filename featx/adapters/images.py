@@ -13,7 +13,7 @@ from featx.artifact import Model
 from featx.config import ExtractConfig, ScoreConfig
 from featx.config.options import sections
 from featx.data.cells import cell_text
-from featx.data.kept_columns import keep_columns, of_table
+from featx.data.kept_columns import keep_columns
 from featx.data.manifest import Manifest
 from featx.errors import UsageError
 from featx.extraction.given import needed_columns
@@ -37,7 +37,7 @@ def predict_images(
 def _with_columns(manifest: Manifest, model: Model, tabular: Any) -> Manifest:
     """The images with the other columns that the model takes; EXIF fields from the files."""
     keep = needed_columns(model)
-    if tabular is None and not of_table(keep.names):
+    if tabular is None and not keep.of_table:
         return keep_columns(manifest, keep)
     if model.tabular is None:
         raise UsageError("This model takes no other columns: leave tabular out.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,33 +14,32 @@ from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, CountConfig, DatasetConfig, ExtractConfig, ScoreConfig
 from featx.config.keywords import keywords
 from featx.config.options import LeaveOut, sections
-from featx.data.group_from import path_part
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
-from featx.errors import NoRunError, UsageError
+from featx.errors import DatasetError, NoRunError, UsageError
 from featx.extraction import require_any
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
 from featx.formats import find_writer, write_rows
+from featx.labelling.exchange import read_labels
 from featx.ours import FileKind, is_page, is_table
 from featx.outputs import Claims, Output, Used, claimed
 from featx.runs import Run, load_run
 from featx.scoring.audit_file import AUDIT, Audited, audit_rows, read_audit
 from featx.scoring.audit_file import COLUMNS as AUDIT_COLUMNS
-from featx.scoring.counting import COLUMNS, CountedPart, Counts, part_of
+from featx.scoring.counted_folder import CountedFolder, CountedImages
+from featx.scoring.counting import COLUMNS, FIRST_COLUMNS, Counts
 from featx.scoring.drift import image_blocks, known_groups
 from featx.scoring.folder import extract_again, predict_rows
 from featx.scoring.label_shift import check_shift
-from featx.scoring.scores import Scores
-from featx.stats.audits import Design
-from featx.stats.counting import Reference, count_classes
+from featx.scoring.new_classes import name_new_classes
+from featx.stats.counting import Reference
 from featx.system_errors import writing
 from featx.types import SITES
 
 LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
-COUNTS = FileKind("a table of counts", is_table(COLUMNS))
+COUNTS = FileKind("a table of counts", is_table(FIRST_COLUMNS))
 PAGE = FileKind("a page", is_page)
-PART = re.compile(r"(name|folder):.*|.*\(.*", re.DOTALL)  # a part of the path, not a column
 #: Predictions of a run that say how its model errs, what says most of new images first.
 JUDGED = (SITES, "evaluated", "folds", "oof", "test", "holdout")
 KEPT = "What is in the cache is kept."
@@ -88,7 +86,7 @@ def count(
     --------
     >>> counts = featx.count("runs/first", "september/", by="folder:0")    # doctest: +SKIP
     >>> counts.whole.classes[0]                                            # doctest: +SKIP
-    ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0)
+    ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0, labelled=0)
     """
     data, config, extract = sections(
         {"dataset": dataset, **options}, DatasetConfig, CountConfig, ExtractConfig,
@@ -109,7 +107,11 @@ def count_images(
             "--audit draws images to be labelled and --audited reads the labels: give one of them."
         )
     audited = None if config.audited is None else read_audit(config.audited)
-    loaded, reference, judged = _opened(model)
+    if config.new_class and not (config.audited or config.labelled):
+        raise UsageError(
+            "--new-class names a label, and no labels are read: give --audited or --labelled."
+        )
+    loaded, reference, judged, labels = _opened(model)
     if reference is None and audited is None and config.audit is None:
         raise UsageError(
             "This model comes without its run, whose out-of-fold predictions say how it errs.",
@@ -118,16 +120,23 @@ def count_images(
     outputs = _outputs(config)
     used = used_by(data, extract, model=model)
     used += [Used("the file of --audited", config.audited)] if config.audited else []
+    used += [Used("the file of --labelled", path) for path in config.labelled]
     with claimed(outputs, used) as claims:
-        columns = [name for name in config.by if not PART.fullmatch(name)]
-        manifest = open_data(
-            data, labelled=False, keep=[name for name in columns if name != "group"]
-        )
+        manifest = open_data(data, labelled=False, grouped="group" in config.by, keep=config.by)
         claims.spare("the images", manifest.paths)
         check_cache(manifest, extract.cache)
-        counting = _Counting(loaded, reference, judged, data, config, extract, audited)
+        known = _Known(labels, config.labelled)
+        counting = _Counting(loaded, reference, judged, known, data, config, extract, audited)
         counts, tables = counting.of(manifest)
         return _written(counts, tables, config, claims)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Where labels of images may be known from."""
+
+    run: Mapping[str, str]  # by the start of the SHA-256 of a file
+    files: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,7 @@ class _Counting:
     model: Model
     reference: Reference | None
     judged: str
+    known: _Known
     data: DatasetConfig
     config: CountConfig
     extract: ExtractConfig
@@ -149,176 +159,117 @@ class _Counting:
 
     def of(self, manifest: Manifest) -> tuple[Counts, list[list[Any]]]:
         """The counts, and the rows of the audit where one is drawn."""
-        config, classes = self.config, self.model.classes
+        config, audited = self.config, self.audited
         groups = known_groups(self.data)
-        values = _values(manifest, config.by, groups)
         extractions = extract_again(self.model, manifest, ScoreConfig(), self.extract)
         require_any(extractions[0].failures, len(manifest))
         scores = predict_rows(self.model, extractions, ScoreConfig())
         read = np.flatnonzero(scores.y_pred >= 0)
         blocks, _ = image_blocks(extractions[0], groups)
-        sites = {
-            name: _codes([column[i] for i in read.tolist()]) for name, column in values.items()
-        }
-        folder = _Folder(self, scores, read, blocks, sites)
+        ids = [scores.ids[i] for i in read.tolist()]
+        contents = [sha[:8].tobytes().hex() for sha in extractions[0].hashes[read]]
+        known = _known(ids, [manifest.rows[i].path for i in read.tolist()], contents, self.known)
+        named = [] if audited is None else audited.named(self.model.classes)
+        labels = [*known.values(), *filter(None, named)]
+        new = name_new_classes(labels, self.model.classes, config.new_class)
+        classes = [*self.model.classes, *new]
+        codes = np.full(len(read), -1)
+        codes[list(known)] = [classes.index(label) for label in known.values()]
+        images = CountedImages(ids, scores.probabilities[read], scores.y_pred[read], blocks, codes)
+        size = audited.size if audited else config.audit
+        folder = CountedFolder(images, classes, self.reference, size, audited, self.seed)
         unsafe, checks = check_shift(
-            self.model, extractions, scores, blocks, self.reference, folder.draws
-        )
+            self.model, extractions, scores, blocks, self.reference,
+            folder.draws[:, : len(self.model.classes)],
+        )  # fmt: skip
+        columns = {name: [manifest.column(name)[i] for i in read.tolist()] for name in config.by}
+        n_audited = len(folder.labelled[0])
         counts = Counts(
             source=self.data.dataset,
-            classes=list(classes),
-            method=folder.method,
-            parts=tuple(folder.parts()),
+            classes=classes,
+            method=self._method(n_audited),
+            parts=tuple(folder.parts(columns)),
             unread=len(scores.failures) + len(manifest.unread),
-            unsafe=() if self.audited else unsafe,
+            unsafe=() if audited else unsafe,
             checks=checks,
-            audited=len(folder.labelled[0]),
-            unlabelled=0 if self.audited is None else self.audited.size - len(folder.labelled[0]),
+            audited=n_audited,
+            unlabelled=0 if audited is None else audited.size - n_audited,
+            labelled=len(known),
+            new_classes=new,
         )
-        return counts, folder.audit_rows() if config.audit is not None else []
+        return counts, self._audit_rows(folder) if config.audit is not None else []
 
-
-class _Folder:
-    """Images that could be read, and what is drawn of them."""
-
-    def __init__(
-        self,
-        counting: _Counting,
-        scores: Scores,
-        read: np.ndarray,
-        blocks: np.ndarray,
-        sites: Mapping[str, tuple[list[str], np.ndarray]],
-    ) -> None:
-        self.counting, self.sites, self.blocks = counting, sites, blocks
-        self.ids = [scores.ids[i] for i in read.tolist()]
-        self.proba, self.y_pred = scores.probabilities[read], scores.y_pred[read]
-        self.sure = self.proba.max(axis=1)
-        self.n_classes = self.proba.shape[1]
-        self.content = self.proba
-        self.draws = self._corrected(np.ones(len(read), bool), keep=True)
-        self.labelled: tuple[np.ndarray, np.ndarray] = (np.empty(0, np.int64),) * 2
-        self.design = self._design()
-        if counting.audited is not None and self.design is not None:
-            self.labelled = counting.audited.matched(self.ids, counting.model.classes, self.design)
-            self.draws = self.design.count(*self.labelled, seed=counting.seed)
-
-    @property
-    def method(self) -> str:
+    def _method(self, n_audited: int) -> str:
         """How the counts were corrected, in words."""
-        counting = self.counting
-        if counting.audited is not None:
-            n = console.counted(len(self.labelled[0]), "image")
+        if self.audited is not None:
+            n = console.counted(n_audited, "image")
             return f"Labels of {n}, drawn in strata, combined with the predictions for the others"
-        if counting.reference is None:
+        if self.reference is None:
             return "Predictions as they are, without a correction: label the audit to have one"
-        return f"Corrected for the model's errors on {counting.judged}"
+        return f"Corrected for the model's errors on {self.judged}"
 
-    def _corrected(self, rows: np.ndarray, *, keep: bool = False) -> np.ndarray:
-        """Draws for some of the images, by how the model errs."""
-        reference, seed = self.counting.reference, self.counting.seed
-        if reference is None:
-            return np.bincount(self.y_pred[rows], minlength=self.n_classes)[None]
-        sizes = np.bincount(self.blocks[rows])
-        alike = float(((sizes / sizes.sum()) ** 2).sum())
-        grouped = len(self.blocks) > len(np.unique(self.blocks))
-        found = count_classes(
-            reference, self.proba[rows], alike=alike if grouped else None, seed=seed
-        )
-        if keep:
-            self.content = found.content
-        return found.counts
-
-    def _design(self) -> Design | None:
-        """The sample, as ``--audit`` draws it or drew it."""
-        audited, seed = self.counting.audited, self.counting.seed
-        size = audited.size if audited else self.counting.config.audit
-        if size is None:
-            return None
-        reference = self.counting.reference
-        cut = float(np.median(self.sure)) if reference is None else reference.cut
-        return Design.of(self.content, self.y_pred, self.sure < cut, size, seed)
-
-    def parts(self) -> list[CountedPart]:
-        """The folder, then every value of each column."""
-        everything = np.ones(len(self.ids), bool)
-        parts = [self._part("", "", everything, self.draws)]
-        for name, (values, codes) in self.sites.items():
-            for number, value in enumerate(values):
-                rows = codes == number
-                parts.append(self._part(name, value, rows, self._draws_of(rows)))
-        return parts
-
-    def _draws_of(self, rows: np.ndarray) -> np.ndarray:
-        if self.counting.audited is None or self.design is None:
-            return self._corrected(rows)
-        return self.design.count(
-            *self.labelled, seed=self.counting.seed, among=rows, content=self.content
-        )
-
-    def _part(self, by: str, value: str, rows: np.ndarray, draws: np.ndarray) -> CountedPart:
-        labelled, y = self.labelled
-        found = y[rows[labelled]]
-        predicted, audited = (
-            np.bincount(codes, minlength=self.n_classes) for codes in (self.y_pred[rows], found)
-        )
-        return part_of(by, value, self.counting.model.classes, predicted, draws, audited)
-
-    def audit_rows(self) -> list[list[Any]]:
+    def _audit_rows(self, folder: CountedFolder) -> list[list[Any]]:
         """The rows of ``audit.csv``."""
-        assert self.design is not None
-        classes, seed = self.counting.model.classes, self.counting.seed
-        return list(audit_rows(self.design, self.ids, classes, self.y_pred, self.sure, seed))
+        assert folder.design is not None
+        free, images = folder.free, folder.images
+        ids, sure = [images.ids[i] for i in free.tolist()], images.proba[free].max(axis=1)
+        y_pred, classes = images.y_pred[free], self.model.classes
+        return list(audit_rows(folder.design, ids, classes, y_pred, sure, self.seed))
 
 
 def _opened(
     source: Model | str | os.PathLike[str],
-) -> tuple[Model, Reference | None, str]:
-    """A model, how it errs, and on which images that is known; None without its run."""
+) -> tuple[Model, Reference | None, str, dict[str, str]]:
+    """A model, how it errs, on which images that is known, and labels; None without its run."""
     if isinstance(source, Model):
-        return source, None, ""
+        return source, None, "", {}
     try:
         run = load_run(source)
     except NoRunError:
-        return load_model(source), None, ""
+        return load_model(source), None, "", {}
     levels = {**run.predictions, **run.levels}
     name = next((name for name in JUDGED if name in levels), None)
     if name is None:
-        return run.model, None, ""
+        return run.model, None, "", _labels_of(run)
     found = levels[name]
     unit = np.arange(len(found)) if found.unit is None else found.unit
     told = {"test": "the test split", "holdout": "the images held out",
             "evaluated": "labelled images that came later"}  # fmt: skip
     images = console.counted(len(found), "image")
     judged = f"{told.get(name, 'held-out folds')} ({images})"
-    return run.model, Reference.of(found.y, found.proba, unit), judged
+    return run.model, Reference.of(found.y, found.proba, unit), judged, _labels_of(run)
 
 
-def _values(
-    manifest: Manifest, names: Sequence[str], groups: Mapping[str, str]
-) -> dict[str, list[str | None]]:
-    """The value of every image for each name of ``--by``."""
-    found: dict[str, list[str | None]] = {}
-    for name in dict.fromkeys(names):
-        if PART.fullmatch(name):
-            take = path_part(name, "--by")
-            found[name] = [take(id) for id in manifest.ids]
-        elif name == "group":
-            found[name] = [groups.get(id) for id in manifest.ids]
-        else:
-            found[name] = manifest.column(name)
-        if not any(found[name]):
-            raise UsageError(
-                f"--by {printable(name)}: no image of '{printable(manifest.source)}' has a value.",
-                hint="Name a column of the manifest, group, or a part of the path: folder:0.",
+def _known(
+    ids: Sequence[str], paths: Sequence[str], contents: Sequence[str], known: _Known
+) -> dict[int, str]:
+    """Labels that images have already, by their rows: of files, else of the run's images."""
+    found = {row: known.run[sha] for row, sha in enumerate(contents) if sha in known.run}
+    place = {id: row for row, id in enumerate(ids)}
+    for source in known.files:
+        read = read_labels(source, ids, paths)
+        if not read.labels:
+            raise DatasetError(
+                f"'{printable(source)}' has no label of an image of this folder that can be read.",
+                hint="Images are found by path, by id, or by name where only one image has it.",
             )
+        if read.unknown:
+            n = console.counted(len(read.unknown), "name")
+            console.warn(
+                f"{n} in '{printable(source)}' matched no image of this folder, or several, for "
+                f"instance '{printable(read.unknown[0])}'."
+            )
+        found |= {place[id]: label for id, label in read.labels.items()}
     return found
 
 
-def _codes(values: Sequence[str | None]) -> tuple[list[str], np.ndarray]:
-    """Distinct values, sorted, and the number of each image's; -1 for none."""
-    names = sorted({value for value in values if value})
-    place = {name: i for i, name in enumerate(names)}
-    return names, np.array([place.get(value or "", -1) for value in values], np.int64)
+def _labels_of(run: Run) -> dict[str, str]:
+    """Labels of a run's images by the start of their files' SHA-256; without contradictions."""
+    found: dict[str, set[str]] = {}
+    for part in run.predictions.splits.values():
+        for sha, y in zip(() if part.content is None else part.content, part.y, strict=False):
+            found.setdefault(str(sha), set()).add(run.model.classes[y])
+    return {sha: names.pop() for sha, names in found.items() if len(names) == 1}
 
 
 def _outputs(config: CountConfig) -> list[Output]:

@@ -36,8 +36,9 @@ PREVALENCE = (
     "predictive values and false alarms are computed for it. [its share of the images]"
 )
 BY = (
-    "Also show every value of this column: of the manifest, group, split, or a field of EXIF such "
-    "as exif:Model; may be repeated."
+    "Also show every value of this: a column of the manifest, group, split, a field of EXIF such "
+    "as exif:Model, or a part of the path as --group-from names it, such as folder:0; may be "
+    "repeated."
 )
 BY_GROUP = (
     "Also answer once for each group of images (patient, specimen, lot): the groups of the data "

@@ -27,6 +27,17 @@ class CountConfig(Section):
         None,
         description="The file of --audit with its column label filled in: corrects the counts.",
     )
+    labelled: list[str] = Field(
+        default_factory=list,
+        description="Labels that some of the images have: a file of featx label, a manifest, "
+        "corrections.csv, or what Label Studio or CVAT exported. These images count as labelled; "
+        "may be repeated.",
+    )
+    new_class: list[str] = Field(
+        default_factory=list,
+        description="Label that is a class of its own, although it is spelled almost as a class of "
+        "the model; may be repeated.",
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the draws.")
     output: str | None = Field(None, description="Output file: .csv, .jsonl or .parquet.")
     report: str | None = Field(None, description="File for a page with the counts.")

@@ -22,7 +22,7 @@ from featx.data.array_columns import (
 )
 from featx.data.array_files import Table, read_columns
 from featx.data.columns import SYNONYMS
-from featx.data.kept_columns import Keep, of_table
+from featx.data.kept_columns import OWN, Keep
 from featx.data.manifest import Split
 from featx.data.manifest_file import read_split
 from featx.errors import DatasetError, UnknownNameError, UsageError
@@ -268,7 +268,10 @@ def _arrays(
         if meanings.labelled or meaning not in {"label", "split"}
     }
     meanings.keep.require(table, source)
-    others = of_table(meanings.keep.names)
+    others = meanings.keep.in_table(table)
+    for name in meanings.keep.asked:  # rows of numbers have no EXIF and no path
+        if name not in (*OWN, *others):
+            raise UnknownNameError("column", name, list(table))
     features = _features(table, {name for name in found.values() if name} | set(others), columns)
     X = side_by_side(table, features)
     known = {

@@ -58,6 +58,11 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
     return found
 
 
+def is_path_rule(text: str) -> bool:
+    """Whether a name may be a rule, and is not only the name of a column."""
+    return _PLACE.fullmatch(text) is not None or "(" in text
+
+
 def path_part(rule: str, flag: str = "--group-from") -> Callable[[str], str | None]:
     """What takes a part out of an id, None where it has none; ``flag`` is what gave the rule.
 

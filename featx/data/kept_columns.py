@@ -1,4 +1,9 @@
-"""Columns beside label, group and split that a command asked for: of a manifest, or of EXIF."""
+"""Columns beside label, group and split that a command asked for.
+
+``--by NAME`` is read in one way by every command: ``group`` or ``split``; else a column of the
+manifest that is called so; else a field of EXIF (``exif:Model``); else a part of the path as
+``--group-from`` names it (``folder:0``, ``name:1``, a regular expression with a group).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,15 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from featx.data.group_from import is_path_rule, path_part
 from featx.data.manifest import Manifest, Row
-from featx.errors import UnknownNameError, UsageError
+from featx.errors import UnknownNameError, UsageError, nearest
 from featx.files import printable
 
 EXIF = "exif:"
 EXIF_FOLDER = 0x8769  # where cameras write times and exposures
 OWN = ("group", "split")  # what rows have anyway
+TYPO = 0.8  # how like a column a rule may be before it is taken for a misspelt one
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,23 @@ class Keep:
         """What asks for a column, as a message begins."""
         return self.asked.get(name) or f"The model takes the column {self.needed[name]}"
 
+    @property
+    def of_table(self) -> list[str]:
+        """The names that images by themselves do not have."""
+        return [name for name in self.names if name not in OWN and not name.startswith(EXIF)]
+
+    def in_table(self, columns: Iterable[str]) -> list[str]:
+        """The names that are columns of a table with these."""
+        known = set(columns)
+        return [name for name in self.names if name in known and name not in OWN]
+
+    def is_rule(self, name: str, columns: Sequence[str] = ()) -> bool:
+        """Whether a name that is no column takes a part of the path."""
+        if self.asked.get(name) != f"--by {name}" or not is_path_rule(name):
+            return False
+        typo = "(" in name and nearest(name, columns, cutoff=TYPO) is not None
+        return not typo
+
     def require(self, columns: Iterable[str], source: str) -> None:
         """Refuse a table that lacks a column.
 
@@ -53,7 +77,7 @@ class Keep:
             It is asked for; or a model needs it: then all that are missing are named.
         """
         known = list(columns)
-        missing = [name for name in of_table(self.names) if name not in known]
+        missing = [n for n in self.of_table if n not in known and not self.is_rule(n, known)]
         if asked := [name for name in missing if name in self.asked]:
             raise UnknownNameError("column", asked[0], known)
         if missing:
@@ -66,20 +90,15 @@ class Keep:
             )
 
 
-def of_table(names: Iterable[str]) -> list[str]:
-    """The names that only a manifest file can have."""
-    return [name for name in names if name not in OWN and not name.startswith(EXIF)]
-
-
 def keep_columns(manifest: Manifest, keep: Keep | Sequence[str]) -> Manifest:
     """The same manifest, whose rows have a value of every name in ``extra``, None where empty.
 
     Parameters
     ----------
     manifest : Manifest
-        Whose rows have the columns of its file already (`of_table`).
+        Whose rows have the columns of its file already (`Keep.in_table`).
     keep : Keep, or sequence of str
-        ``group``, ``split``, ``exif:FIELD``, or a column.
+        ``group``, ``split``, a column, ``exif:FIELD``, or of ``--by`` a part of the path.
 
     Raises
     ------
@@ -91,7 +110,7 @@ def keep_columns(manifest: Manifest, keep: Keep | Sequence[str]) -> Manifest:
     wanted = Keep.of(keep)
     if not wanted.names:
         return manifest
-    reads = {name: _reader(manifest, name, wanted.reason(name)) for name in wanted.names}
+    reads = {name: _reader(manifest, name, wanted) for name in wanted.names}
     rows = tuple(
         replace(row, extra=tuple((name, read(row)) for name, read in reads.items()))
         for row in manifest.rows
@@ -101,13 +120,14 @@ def keep_columns(manifest: Manifest, keep: Keep | Sequence[str]) -> Manifest:
         if name in wanted.asked and all(row.extra[i][1] is None for row in rows):
             raise UsageError(
                 f"{wanted.reason(name)}: no image of '{printable(manifest.source)}' has a value.",
-                hint="Leave it out, or name another column.",
+                hint="Leave it out, or name another column, or a part of the path: folder:0.",
             )
     return replace(manifest, rows=rows)
 
 
-def _reader(manifest: Manifest, name: str, asked: str) -> Callable[[Row], str | None]:
+def _reader(manifest: Manifest, name: str, keep: Keep) -> Callable[[Row], str | None]:
     """What gives a row's value."""
+    asked = keep.reason(name)
     if name in OWN:
         if all(getattr(row, name) is None for row in manifest.rows):
             raise UsageError(
@@ -115,17 +135,20 @@ def _reader(manifest: Manifest, name: str, asked: str) -> Callable[[Row], str | 
                 hint=f"Name a column of the manifest, or give {name}s with --{name}-column.",
             )
         return lambda row: getattr(row, name)
+    if any(name in dict(row.extra) for row in manifest.rows[:1]):
+        return lambda row: dict(row.extra)[name]
     if name.startswith(EXIF):
         tag = _tag(name.removeprefix(EXIF))
         return lambda row: _exif(row.path, tag)
-    if not any(name in dict(row.extra) for row in manifest.rows[:1]):
-        raise UsageError(
-            f"{asked}: '{printable(manifest.source)}' is not a manifest file, and only those "
-            "have columns.",
-            hint="Allowed here are fields of EXIF such as exif:Model, and with --by group and "
-            "split. A manifest is a table with a column path and others.",
-        )
-    return lambda row: dict(row.extra)[name]
+    if keep.is_rule(name):
+        take = path_part(name, "--by")
+        return lambda row: take(row.id)
+    raise UsageError(
+        f"{asked}: '{printable(manifest.source)}' is not a manifest file, and only those "
+        "have columns.",
+        hint="Allowed here are fields of EXIF such as exif:Model, and with --by group, split and "
+        "parts of the path such as folder:0. A manifest is a table with a column path and others.",
+    )
 
 
 def _tag(field: str) -> int:

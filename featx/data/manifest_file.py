@@ -12,7 +12,7 @@ from featx.config import DatasetConfig
 from featx.data.cells import cell, is_no_value
 from featx.data.columns import Columns, find_columns
 from featx.data.containment import Root
-from featx.data.kept_columns import Keep, of_table
+from featx.data.kept_columns import Keep
 from featx.data.manifest import SPLITS, Manifest, Row, Split
 from featx.data.table import ManifestRecord, read_table
 from featx.errors import DatasetError, UsageError, nearest
@@ -58,7 +58,7 @@ def read_manifest_file(
     repeated = 0
     columns = find_columns(table.columns, config)
     Keep.of(keep).require(table.columns, source)
-    others = of_table(Keep.of(keep).names)
+    others = Keep.of(keep).in_table(table.columns)
     for record in table.records:
         row = _row(record, columns, root, source, (labelled, grouped))
         row = replace(row, extra=tuple((name, _other(record, name)) for name in others))

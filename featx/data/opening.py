@@ -22,6 +22,7 @@ def open_data(
     config: DatasetConfig,
     *,
     labelled: bool | None = None,
+    grouped: bool = False,
     keep: Keep | Sequence[str] = (),
     quiet: bool = False,
 ) -> Manifest:
@@ -29,7 +30,7 @@ def open_data(
 
     Parameters
     ----------
-    config, labelled, keep
+    config, labelled, grouped, keep
         See `featx.data.reader.read_manifest`.
     quiet : bool
         Whether the caller prints all of this itself.
@@ -40,7 +41,7 @@ def open_data(
         See `featx.data.reader.read_manifest`; also where a manifest file names no file that is
         there.
     """
-    manifest = read_manifest(config, labelled=labelled, keep=keep)
+    manifest = read_manifest(config, labelled=labelled, grouped=grouped, keep=keep)
     _require_a_file(manifest, config)
     if not quiet:
         for sentence in remarks(manifest):

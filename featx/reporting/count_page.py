@@ -51,9 +51,14 @@ def _how(counts: Counts) -> list[str]:
         "Predicted is what the model predicts, errors included: rare classes are usually "
         "predicted too often, frequent ones too rarely.",
     ]
+    if len(counts.parts) > 1:
+        found.append(
+            "Parts are counted each by itself, and their counts are then fitted to those of the "
+            "folder, so that the values of a column and the images without one add up to it."
+        )
     if counts.audited:
         found.append(
-            "Labelled images were drawn in strata by predicted class and doubt, and count as what "
+            "Audited images were drawn in strata by predicted class and doubt, and count as what "
             "they are labelled. Predictions of the others are trusted as far as the labels agree "
             "with them."
         )

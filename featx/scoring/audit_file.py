@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featx.data.cells import cell
 from featx.data.table import read_table
-from featx.errors import DatasetError, UnknownNameError, nearest
+from featx.errors import DatasetError, nearest
 from featx.files import printable
 from featx.formats.csv import unescape
 from featx.ours import FileKind, is_table
@@ -49,6 +49,10 @@ class Audited:
     size: int
     seed: int
 
+    def named(self, classes: Sequence[str]) -> list[str]:
+        """The label of each row, as classes are called; empty for none."""
+        return [label if label in classes else unescape(label) for label in self.labels]
+
     def matched(
         self, ids: Sequence[str], classes: Sequence[str], design: Design
     ) -> tuple[Int, Int]:
@@ -59,7 +63,7 @@ class Audited:
         ids : sequence of str
             Of the images that could be read.
         classes : sequence of str
-            Of the model.
+            Of the model, and all others that are labels.
         design : Design
             As it is drawn now.
 
@@ -67,26 +71,18 @@ class Audited:
         ------
         DatasetError
             The file names an image that was not drawn, or names one twice.
-        UnknownNameError
-            A label is none of the classes.
         """
         place = {ids[i]: int(i) for i in design.rows}
         code = {name: i for i, name in enumerate(classes)}
         found: dict[int, int] = {}
-        for path, label, inclusion in zip(self.paths, self.labels, self.inclusion, strict=True):
+        labels = self.named(classes)
+        for path, label, inclusion in zip(self.paths, labels, self.inclusion, strict=True):
             path = path if path in place else unescape(path)
-            label = label if label in code else unescape(label)
             row = place.get(path)
             if row is None or abs(design.inclusion[row] - inclusion) > 1e-6:
                 raise self._not_drawn(path, ids, row is not None)
             if not label:
                 continue
-            if label not in code:
-                raise UnknownNameError(
-                    f"label in '{printable(self.source)}', of '{printable(path)}':",
-                    printable(label),
-                    map(printable, classes),
-                )
             if found.setdefault(row, code[label]) != code[label]:
                 raise DatasetError(
                     f"'{printable(self.source)}' labels '{printable(path)}' twice, differently.",
@@ -110,8 +106,9 @@ class Audited:
             )
         return DatasetError(
             f"{shown} the audit of this folder and model does not draw so.",
-            hint="Images or model have changed since, or rows were added: draw it again with "
-            "--audit, or give the model and images that it was drawn with.",
+            hint="Images or model have changed since, or rows were added, or other images were "
+            "labelled already: draw it again with --audit, or give the model, images and "
+            "--labelled that it was drawn with.",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from featx.console import counted, first_few
 from featx.files import printable
 from featx.formats._frame import to_frame
-from featx.stats.bootstrap import TAIL
-from featx.stats.counting import whole_counts
+from featx.scoring.new_classes import new_classes_sentence
+from featx.stats.counting import count_intervals
 
 COLUMNS = ("by", "value", "class", "images", "predicted", "audited", "count", "low", "high",
-           "share", "share_low", "share_high")  # fmt: skip
+           "share", "share_low", "share_high", "labelled")  # fmt: skip
+FIRST_COLUMNS = COLUMNS[:-1]  # those of earlier versions
 ALL = "all images"
 MOST_NAMED = 8
 
@@ -34,6 +35,8 @@ class ClassCount:
         The corrected number and its 95 % interval.
     audited : int
         That a person has found among the audited images.
+    labelled : int
+        That were labelled before: by a file of labels, or as training images.
     """
 
     name: str
@@ -42,6 +45,7 @@ class ClassCount:
     low: int
     high: int
     audited: int = 0
+    labelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,15 @@ def part_of(
     names: Sequence[str],
     predicted: NDArray[np.int64],
     draws: NDArray[np.int64],
+    counts: NDArray[np.int64],
     audited: NDArray[np.int64],
+    labelled: NDArray[np.int64],
 ) -> CountedPart:
-    """Counts from draws of them, shape (n_draws, n_classes)."""
+    """One part from draws of its counts, shape (n_draws, n_classes), and the counts themselves."""
     n = int(predicted.sum())
-    low, high = np.percentile(draws, (100 * TAIL, 100 - 100 * TAIL), axis=0, method="nearest")
-    counts = whole_counts(draws.mean(axis=0), n)
+    low, high = count_intervals(draws, n)
     low, high = np.minimum(low, counts), np.maximum(high, counts)
-    columns = (a.tolist() for a in (predicted, counts, low, high, audited))
+    columns = (a.tolist() for a in (predicted, counts, low, high, audited, labelled))
     classes = [ClassCount(name, *map(int, row)) for name, *row in zip(names, *columns, strict=True)]
     return CountedPart(by, value, n, tuple(classes))
 
@@ -109,6 +114,10 @@ class Counts:
         Labelled images that the counts rest on.
     unlabelled : int
         Rows of the audit without a label.
+    labelled : int
+        Images that were labelled before, and count as labelled.
+    new_classes : dict of str to int
+        Labels that are no class of the model, and how many images have each.
     audit : str or None
         File of the audit that was drawn, and of how many images.
     drawn : int
@@ -125,6 +134,8 @@ class Counts:
     checks: dict[str, Any]
     audited: int = 0
     unlabelled: int = 0
+    labelled: int = 0
+    new_classes: dict[str, int] = field(default_factory=dict)
     audit: str | None = None
     drawn: int = 0
     output: str | None = None
@@ -150,7 +161,7 @@ class Counts:
             for c in part.classes:
                 counts = (c.count, c.low, c.high)
                 yield [part.by, part.value, c.name, part.images, c.predicted, c.audited, *counts,
-                       *map(part.share, counts)]  # fmt: skip
+                       *map(part.share, counts), c.labelled]  # fmt: skip
 
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame`` of `rows`; needs the extra ``pandas``."""
@@ -164,6 +175,19 @@ class Counts:
             "(95 % intervals).",
             f"{self.method}.",
         ]
+        if self.labelled:
+            of = counted(self.whole.images, "image")
+            are = "is" if self.labelled == 1 else "are"
+            found.append(
+                f"{self.labelled:,} of {of} {are} labelled already and counted as labelled."
+            )
+        if self.new_classes:
+            found.append(new_classes_sentence(self.new_classes))
+            if not self.audited:
+                found.append(
+                    "The model cannot find them among the other images, where they are counted as "
+                    "its own classes: an audit (--audit 200) estimates how many there are."
+                )
         if self.unread:
             one = self.unread == 1
             found.append(
@@ -198,6 +222,8 @@ class Counts:
             "unread": self.unread,
             "audited": self.audited,
             "unlabelled": self.unlabelled,
+            "labelled": self.labelled,
+            "new_classes": {printable(name): n for name, n in self.new_classes.items()},
             "counts": [
                 {
                     "by": printable(part.by) or None,
@@ -211,6 +237,7 @@ class Counts:
                             "high": c.high,
                             "share": part.share(c.count),
                             "audited": c.audited,
+                            "labelled": c.labelled,
                         }
                         for c in part.classes
                     },

@@ -11,7 +11,7 @@ learned from the labels, as in Angelopoulos, Duchi and Zrnic, "PPI++", 2023.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ MEAN_DRAWN = 5  # of the strata: more of them than that allows are merged
 N_DRAWS = 4000
 TRUSTS = np.array([1.0, 2.0, 4.0])  # labelled images that a stratum's forecast may be worth
 FLOORS = (0.02, 0.1, 0.4, 1.0)  # shares of a forecast that may be spread over all classes
+NEW_PRIOR = 0.5  # images of a class that the model does not know, before any label of a stratum
 LEAST_SPREAD = 0.3  # variance that a stratum is thought to have at least, as forecasts may be wrong
 
 
@@ -115,11 +116,45 @@ class Design:
         forecast = float(trusts @ chances) * forecast + labelled - own
         return audited_counts(sizes, forecast / forecast.sum(axis=1, keepdims=True), own, seed=seed)
 
+    def widened(self, rows: IntArray, y: IntArray, n_classes: int) -> Design:
+        """The same sample, with forecasts of classes that the model does not know.
+
+        Parameters
+        ----------
+        rows, y : ndarray of shape (n_labelled,), int64
+            See `count`; classes from ``self.forecast.shape[1]`` on are new.
+        n_classes : int
+            With the new ones.
+
+        Notes
+        -----
+        A new class is forecast in every stratum with the share that the stratified estimator finds
+        in the whole folder (half an image added to each stratum), as the model has no opinion. It
+        is worth few labels, as every forecast.
+        """
+        wide = replace(self, forecast=widened(self.forecast, np.zeros(n_classes - self.n_classes)))
+        table = wide._table(rows, y)
+        found = table[:, self.n_classes :] + NEW_PRIOR
+        found /= table.sum(axis=1, keepdims=True) + 1 + NEW_PRIOR * found.shape[1]
+        shares = (self.sizes @ found) / self.sizes.sum()
+        return replace(self, forecast=widened(self.forecast, shares))
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that are forecast."""
+        return self.forecast.shape[1]
+
     def _table(self, rows: IntArray, y: IntArray) -> IntArray:
         """Labelled images of each stratum and class."""
         table = np.zeros(self.forecast.shape, np.int64)
         np.add.at(table, (self.strata[rows], y), 1)
         return table
+
+
+def widened(shares: FloatArray, new: FloatArray) -> FloatArray:
+    """Shares of classes (n, n_classes) with further classes of shares ``new``, (n_new,)."""
+    added = np.broadcast_to(new, (len(shares), len(new)))
+    return np.hstack([shares * (1 - new.sum()), added])
 
 
 def merge_cells(cells: IntArray, size: int, levels: int) -> IntArray:

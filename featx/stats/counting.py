@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.stats.bootstrap import TAIL
+from featx.stats.group_effects import GroupEffects, design_effect, information, root_of
 from featx.types import BoolArray, FloatArray, IntArray
 
 N_DRAWS = 500
 N_STEPS = 8  # of the chain for one draw: images of two classes that look alike need several
 N_FIRST = 50  # steps of EM before the first draw
-SHARE_PRIOR = 0.5  # images of each class that are known beforehand: Jeffreys'
+SHARE_PRIOR = 0.25  # images of each class known beforehand; folders often lack classes
 SCALE_RIDGE = 25.0  # that of the scale, around 1
 LEAST_SCALE = 0.05
 RIDGE = 0.25  # precision of the prior of a class's bias, which a class without errors needs
@@ -55,7 +57,7 @@ class Reference:
     bias : ndarray of shape (n_classes,)
         What is then to be added.
     spread : ndarray of shape (n_classes + 1, n_classes + 1)
-        Covariance of both: scale first.
+        Covariance of both, were the images without groups: scale first.
     images : ndarray of shape (n_classes,), int64
         Labelled images of each class.
     cut : float
@@ -64,10 +66,10 @@ class Reference:
     doubt : ndarray of shape (n_classes,)
         Share of each class's images that are doubtful.
     effect : float
-        By how much the variance of a sum over images grows because those of a group are alike; 1
-        without groups.
-    alike : float
-        Chance that two of the images are of one group.
+        By how much the variance of the number of doubtful images grows because those of a group
+        are alike; 1 without groups.
+    groups : GroupEffects or None
+        How calibration differs between groups.
     """
 
     scale: float
@@ -77,34 +79,30 @@ class Reference:
     cut: float
     doubt: FloatArray
     effect: float
-    alike: float
+    groups: GroupEffects | None
 
     @classmethod
     def of(cls, y: IntArray, proba: FloatArray, unit: IntArray) -> Reference:
         """From true classes, probabilities and groups, shapes (n,), (n, n_classes) and (n,)."""
-        n, n_classes = proba.shape
+        n_classes = proba.shape[1]
         logs = _logs(proba)
         theta = _fitted(y, logs)
         scale, bias = float(theta[0]), theta[1:]
         p = _softmax(scale * logs + bias)
-        off = np.eye(n_classes)[y] - p
-        scores = np.column_stack([(off * logs).sum(axis=1), off])
-        curvature = _curvature(p, logs)
+        curvature = information(p, logs) + np.diag(_ridge(n_classes))
         images = np.bincount(y, minlength=n_classes)
-        sizes = np.bincount(np.unique(unit, return_inverse=True)[1])
-        effect = _group_effect(scores, y, unit, curvature)
         sure, wrong = proba.max(axis=1), proba.argmax(axis=1) != y
         cut = float(np.median(sure[wrong] if wrong.any() else sure))
         doubtful = np.bincount(y, weights=sure < cut, minlength=n_classes)
         return cls(
             scale,
             np.asarray(bias, np.float64),
-            np.asarray(effect * np.linalg.inv(curvature), np.float64),
+            np.asarray(np.linalg.inv(curvature), np.float64),
             images,
             cut,
             (doubtful + (sure < cut).mean()) / (images + 1),
-            effect,
-            float(((sizes / n) ** 2).sum()),
+            design_effect((sure < cut).astype(float), y, unit),
+            GroupEffects.of(y, p, logs, unit, curvature),
         )
 
     def ratios(self, logs: FloatArray, theta: FloatArray, images: NDArray[Any]) -> FloatArray:
@@ -133,28 +131,12 @@ class Reference:
         return share, expected, float(norm.sf(share - expected, scale=np.sqrt(
             self.effect * (known + drawn) + 1 / n**2)))  # fmt: skip
 
-    def of_folder(self, alike: float | None, n: int) -> FloatArray:
-        """Covariance of scale and bias for a folder whose groups have errors of their own.
-
-        Parameters
-        ----------
-        alike : float or None
-            Chance that two images of the folder are of one group; None takes groups as large as
-            those of the labelled images.
-        n : int
-            Images of the folder.
-        """
-        if self.effect == 1:
-            return self.spread
-        alike = min(1.0, self.alike * self.images.sum() / n) if alike is None else alike
-        own = (self.effect - 1) / self.effect * alike / self.alike
-        return self.spread * (1 + own)
-
 
 def count_classes(
     reference: Reference,
     proba: FloatArray,
     *,
+    known: IntArray | None = None,
     alike: float | None = None,
     seed: int,
     n_draws: int = N_DRAWS,
@@ -166,49 +148,64 @@ def count_classes(
     reference : Reference
     proba : ndarray of shape (n, n_classes), float64
         Of the folder's images; n is at least 1.
+    known : ndarray of shape (n,), int64, optional
+        Classes of images that are labelled already, -1 for the others. They count as labelled and
+        show the shares of the classes, without bias even if chosen by how they look (by doubt).
     alike : float, optional
-        See `Reference.of_folder`.
+        Chance that two images of the folder are of one group; None takes groups as large as those
+        of the labelled images.
     seed : int
         The same seed draws the same errors of the classifier for every folder.
     n_draws : int
 
     Notes
     -----
-    For each draw calibration is drawn from its normal approximation, or with groups from Student's
-    t with as many degrees of freedom as there would be groups of equal size, less one (Cameron and
-    Miller, "A practitioner's guide to cluster-robust inference", 2015); then, in turn, the classes
-    of the images and their shares (Gibbs sampling), a few times. What a draw counts are the images
-    of this folder, so that the number of images limits it, and nothing beyond them is asked.
+    For each draw calibration is drawn from its normal approximation, and what groups add to it
+    (`GroupEffects.drawn`); then, in turn, the classes of the images and their shares (Gibbs
+    sampling), a few times. What a draw counts are the images of this folder, so that the number of
+    images limits it, and nothing beyond them is asked.
     """
     n, n_classes = proba.shape
     rng, chain = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     logs = _logs(proba)
-    rows, weights = _alike(proba, logs)
+    known = np.full(n, -1) if known is None else known
+    free = known < 0
+    labelled = np.bincount(known[~free], minlength=n_classes)
+    rows, weights = _alike(proba[free], logs[free])
     middle = np.array([reference.scale, *reference.bias])
-    root = _root(reference.of_folder(alike, n))
-    off = rng.standard_normal((n_draws, len(middle))) @ root
-    if reference.effect > 1:  # the variance is that of few groups, so its own error counts
-        df = max(1 / reference.alike - 1, 2)
-        off *= np.sqrt(df / rng.chisquare(df, (n_draws, 1)))
-    thetas = middle + off
+    thetas = middle + rng.standard_normal((n_draws, len(middle))) @ root_of(reference.spread)
+    if reference.groups is not None:
+        thetas += reference.groups.drawn(rng, n_draws, alike, n)
     thetas[:, 0] = np.maximum(thetas[:, 0], LEAST_SCALE)
     images = rng.standard_gamma(reference.images + SHARE_PRIOR, (n_draws, n_classes))
-    shares = np.full(n_classes, 1 / n_classes)
     usual = reference.images + SHARE_PRIOR
-    ratios = reference.ratios(rows, middle, usual)
-    for _ in range(N_FIRST):
-        found = weights @ _normalised(ratios * shares) + SHARE_PRIOR
-        shares = found / found.sum()
+    shares = _first_shares(weights, reference.ratios(rows, middle, usual), labelled)
     counts = np.empty((n_draws, n_classes), np.int64)
     mean = np.zeros(n_classes)
     for i in range(n_draws):
         ratios = reference.ratios(rows, thetas[i], images[i])
         for _ in range(N_STEPS):
-            counts[i] = _drawn(chain, weights, ratios * shares)
+            counts[i] = _drawn(chain, weights, ratios * shares) + labelled
             shares = chain.standard_gamma(counts[i] + SHARE_PRIOR) + 1e-300
             shares /= shares.sum()
         mean += (counts[i] + SHARE_PRIOR) / n_draws
-    return CountDraws(counts, _normalised(reference.ratios(logs, middle, usual) * mean))
+    content = _normalised(reference.ratios(logs, middle, usual) * mean)
+    content[~free] = np.eye(n_classes)[known[~free]]
+    return CountDraws(counts, content)
+
+
+def count_intervals(draws: IntArray, total: int) -> tuple[IntArray, IntArray]:
+    """The 95 % intervals of draws of counts, shape (n_draws, n_classes), of ``total`` images.
+
+    Between the quantiles at 2.5 and 97.5 %. Where draws crowd at 0, so that the interval from 0 to
+    95 % is shorter, it begins at 0, and likewise at ``total``: an interval with equal tails would
+    leave out a class that has no image or all of them (Brown, Cai and DasGupta, "Interval
+    estimation for a binomial proportion", Statistical Science 16, 2001, section 4.1.1).
+    """
+    percents = 100 * np.array([TAIL, 2 * TAIL, 1 - 2 * TAIL, 1 - TAIL])
+    low, below, above, high = np.percentile(draws, percents, axis=0, method="nearest")
+    width = high - low
+    return np.where(above < width, 0, low), np.where(total - below < width, total, high)
 
 
 def whole_counts(values: FloatArray, total: int) -> IntArray:
@@ -219,9 +216,18 @@ def whole_counts(values: FloatArray, total: int) -> IntArray:
     return down
 
 
+def _first_shares(weights: IntArray, ratios: FloatArray, labelled: IntArray) -> FloatArray:
+    """Shares of the classes by EM, where the chain begins."""
+    shares = np.full(len(labelled), 1 / len(labelled))
+    for _ in range(N_FIRST):
+        found = weights @ _normalised(ratios * shares) + labelled + SHARE_PRIOR
+        shares = found / found.sum()
+    return shares
+
+
 def _drawn(rng: np.random.Generator, weights: IntArray, joint: FloatArray) -> IntArray:
     """Images of each class, where those of a row are of the classes as ``joint`` has it."""
-    if weights.max() > 1:
+    if weights.max(initial=0) > 1:
         return np.asarray(rng.multinomial(weights, _normalised(joint)).sum(axis=0))
     up = joint.cumsum(axis=1)
     drawn = (rng.random((len(up), 1)) * up[:, -1:] > up).sum(axis=1)
@@ -277,40 +283,3 @@ def _fitted(y: IntArray, logs: FloatArray) -> FloatArray:
 def _ridge(n_classes: int) -> FloatArray:
     """Precision of the prior of scale and biases, which matters where there are few errors."""
     return np.append(SCALE_RIDGE, np.full(n_classes, RIDGE))
-
-
-def _curvature(p: FloatArray, logs: FloatArray) -> FloatArray:
-    """Second derivatives of the loss that `_fitted` minimises."""
-    n_classes = p.shape[1]
-    by_logs = p * logs
-    means = np.column_stack([by_logs.sum(axis=1), p])
-    raw = np.empty((n_classes + 1, n_classes + 1))
-    raw[0, 0] = (by_logs * logs).sum()
-    raw[0, 1:] = raw[1:, 0] = by_logs.sum(axis=0)
-    raw[1:, 1:] = np.diag(p.sum(axis=0))
-    return raw - means.T @ means + np.diag(_ridge(n_classes))
-
-
-def _group_effect(scores: FloatArray, y: IntArray, unit: IntArray, curvature: FloatArray) -> float:
-    """Variance of sums over groups, of what images are off beyond others of their class.
-
-    In units of what it is for images by themselves: the design effect (Kish, 1965).
-    """
-    groups, number = np.unique(unit, return_inverse=True)
-    if len(groups) in (1, len(unit)):
-        return 1.0
-    inverse = np.linalg.inv(curvature)
-    usual = np.trace(inverse @ scores.T @ scores)
-    means = np.zeros((int(y.max()) + 1, scores.shape[1]))
-    np.add.at(means, y, scores)
-    scores = scores - (means / np.maximum(np.bincount(y), 1)[:, None])[y]
-    sums = np.zeros((len(groups), scores.shape[1]))
-    np.add.at(sums, number, scores)
-    alone = np.trace(inverse @ scores.T @ scores)
-    together = np.trace(inverse @ sums.T @ sums) * len(groups) / (len(groups) - 1)
-    return 1 + max(0.0, float((together - alone) / usual)) if usual > 0 else 1.0
-
-
-def _root(spread: FloatArray) -> FloatArray:
-    values, vectors = np.linalg.eigh(spread)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0))).T)

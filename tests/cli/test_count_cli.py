@@ -121,6 +121,101 @@ def test_an_audit_is_drawn_filled_in_and_read(
     assert document["unsafe"] == []
     sites = document["counts"][1:]
     assert sum(part["classes"]["green"]["audited"] for part in sites) == 1
+    for name, each in whole.items():
+        assert sum(part["classes"][name]["count"] for part in sites) == each["count"]
+
+
+def named(row: dict[str, str]) -> str:
+    return Path(row["path"]).name.partition("-")[0]
+
+
+def test_a_label_beyond_the_model_is_a_class_of_its_own(
+    featx: Featx, run_folder: Path, season: Path, workspace: Path
+) -> None:
+    """All images are labelled, four of them as something that the model does not know."""
+    flags = ("--audit", "100", "--audit-file", "count_new.csv", "--overwrite")
+    featx("count", run_folder, season, *flags)
+    rows = sorted(rows_of(workspace / "count_new.csv"), key=lambda row: row["path"])
+    for i, row in enumerate(rows):
+        row["label"] = "<b>frog</b>" if i < 4 else named(row)
+    fill(workspace / "count_new.csv", rows)
+    files = ["-o", "new.csv", "--report", "new.html", "--overwrite"]
+    asked = ("count", run_folder, season, "--audited", "count_new.csv", "--by", "folder:0", *files)
+    done = featx(*asked)
+    assert done.code == 0, done.err
+    note = "A label is no class of the model and counted as a class of its own: '<b>frog</b>' (4 "
+    assert note in done.out
+    sites = done.out[done.out.index("By folder:0") :]
+    assert "<b>frog</b>" in sites.splitlines()[1]
+    found = [row for row in rows_of(workspace / "new.csv") if row["class"] == "<b>frog</b>"]
+    assert [(r["value"], r["predicted"], r["audited"], r["low"], r["count"], r["high"])
+            for r in found] == [
+        ("", "0", "4", "4", "4", "4"), ("site0", "0", "4", "4", "4", "4"),
+        ("site1", "0", "0", "0", "0", "0"),
+    ]  # fmt: skip
+    page = (workspace / "new.html").read_text("utf-8")
+    assert "<b>frog" not in page
+    assert "&lt;b&gt;frog" in page
+    document = json.loads(featx(*asked, "--json").out)
+    assert document["new_classes"] == {"<b>frog</b>": 4}
+    rows[0]["label"] = "rde"
+    fill(workspace / "count_new.csv", rows)
+    refused = featx(*asked)
+    assert (refused.code, "add --new-class rde" in refused.err) == (2, True), refused.err
+    assert featx(*asked, "--new-class", "rde").code == 0
+    unused = featx(*asked, "--new-class", "rde", "--new-class", "toad")
+    assert (unused.code, "no image is labelled so" in unused.err) == (2, True)
+    alone = featx("count", run_folder, season, "--new-class", "toad")
+    assert (alone.code, "no labels are read" in alone.err) == (2, True)
+
+
+def test_labelled_images_count_as_labelled(
+    featx: Featx, run_folder: Path, season: Path, workspace: Path
+) -> None:
+    """By a file of `featx label`, and as copies of the images that the run was fitted on."""
+    files = sorted(season.glob("site*/*-*.png"))
+    events = [{"id": f.relative_to(season).as_posix(), "action": "label", "label": "green"}
+              for f in files[:6]]  # fmt: skip
+    events[0]["label"] = "frog"
+    (workspace / "season-labels.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    asked = ("count", run_folder, season, "--labelled", "season-labels.jsonl", "--by", "folder:0")
+    done = featx(*asked)
+    assert done.code == 0, done.err
+    assert "6 of 24 images are labelled already and counted as labelled." in done.out
+    assert "an audit (--audit 200) estimates how many there are" in done.out
+    document = json.loads(featx(*asked, "--json").out)
+    whole = document["counts"][0]["classes"]
+    assert (document["labelled"], document["new_classes"]) == (6, {"frog": 1})
+    assert whole["green"]["low"] >= 5 == whole["green"]["labelled"]
+    assert sum(each["count"] for each in whole.values()) == 24
+    # What is labelled is not drawn again, and stays labelled beside the audit.
+    flags = ("--audit-file", "count_rest.csv", "--overwrite")
+    assert featx(*asked, "--audit", "100", *flags).code == 0
+    rows = rows_of(workspace / "count_rest.csv")
+    assert len(rows) == 18
+    fill(workspace / "count_rest.csv", [{**row, "label": named(row)} for row in rows])
+    document = json.loads(featx(*asked, "--audited", "count_rest.csv", "--json").out)
+    whole = document["counts"][0]["classes"]
+    assert (whole["green"]["low"], whole["green"]["count"], whole["green"]["high"]) == (5, 5, 5)
+    assert (document["audited"], document["labelled"]) == (18, 6)
+    forgotten = featx("count", run_folder, season, "--audited", "count_rest.csv")
+    assert (forgotten.code, "--labelled that it was drawn with" in forgotten.err) == (1, True)
+    (workspace / "other-labels.csv").write_text("path,label\nelsewhere.png,red\n")
+    odd = featx("count", run_folder, season, "--labelled", "other-labels.csv")
+    assert (odd.code, "has no label of an image of this folder" in odd.err) == (1, True)
+
+
+def test_copies_of_training_images_count_as_labelled(
+    featx: Featx, run_folder: Path, season: Path, workspace: Path
+) -> None:
+    old = sorted((workspace / "photos").rglob("*.png"))[:3]
+    assert len(old) == 3
+    shutil.copytree(season, workspace / "again", dirs_exist_ok=True)
+    for i, path in enumerate(old):
+        shutil.copy(path, workspace / "again" / f"old-{i}.png")
+    done = featx("count", run_folder, "again")
+    assert done.code == 0, done.err
+    assert "3 of 27 images are labelled already and counted as labelled." in done.out
 
 
 def test_an_audit_of_all_images_leaves_nothing_uncertain(
@@ -201,6 +296,15 @@ def test_what_cannot_be_asked(
     assert (both.code, "give one of them" in both.err) == (2, True)
     few = featx("count", run_folder, season, "--audit", "3")
     assert few.code == 2
+    (workspace / "depths.csv").write_text(
+        "path,depth (m)\n"
+        + "".join(f"{f},{i % 2}\n" for i, f in enumerate(sorted(season.glob("site*/*-*.png"))))
+    )
+    by = ("--by", "depth (m)", "--json")
+    asked = json.loads(featx("count", run_folder, "depths.csv", "--root", ".", *by).out)
+    assert [part["value"] for part in asked["counts"]] == [None, "0", "1"]
+    near = featx("count", run_folder, "depths.csv", "--root", ".", "--by", "dept (m)")
+    assert (near.code, "Did you mean 'depth (m)'?" in near.err) == (2, True)
     place = featx("count", run_folder, season, "--by", "folder:7")
     assert (place.code, "no image of" in place.err) == (2, True)
     rule = featx("count", run_folder, season, "--by", "folder:x")

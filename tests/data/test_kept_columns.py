@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from featx.config import DatasetConfig
+from featx.data.arrays import make_arrays
+from featx.data.kept_columns import Keep
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, UnknownNameError, UsageError
 
@@ -68,3 +71,37 @@ def test_exif_gives_the_camera(tmp_path: Path) -> None:
     (tmp_path / "b" / "j.jpg").write_bytes(b"no image")
     found = read_manifest(DatasetConfig(dataset=str(tmp_path)), keep=["exif:Model"])
     assert found.column("exif:Model") == ["Nikon", None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("depth (m)", ["5", "7"]),  # columns come first, whatever they are called
+        ("exif:Model", ["Nikon", None]),
+        ("folder:0", ["mine", None]),
+        ("folder:-1", ["north", "south"]),
+        ("name:0", ["a", "b"]),
+        (r"([a-z])\.png", ["a", "b"]),
+    ],
+)
+def test_one_reading_of_by(tmp_path: Path, name: str, values: list[str | None]) -> None:
+    """A column that is called so, else EXIF, else a part of the path."""
+    config = manifest(
+        tmp_path,
+        "path,depth (m),exif:Model,folder:0\nnorth/a.png,5,Nikon,mine\nsouth/b.png,7,,\n",
+    )
+    assert read_manifest(config, keep=[name]).column(name) == values
+
+
+def test_what_a_model_takes_is_no_rule(tmp_path: Path) -> None:
+    """A column that is needed is not made of the path."""
+    config = manifest(tmp_path, "path,label\nnorth/a.png,x\n")
+    for keep in (Keep(needed={"folder:0": "folder:0"}), Keep({"name:0": "--tabular name:0"})):
+        with pytest.raises(UsageError):
+            read_manifest(config, keep=keep)
+
+
+@pytest.mark.parametrize("name", ["exif:Model", "name:0"])
+def test_rows_of_numbers_have_neither_exif_nor_a_path(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown column"):
+        make_arrays(np.zeros((3, 2)), keep=[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featx.errors import UsageError
 from featx.scoring.counting import part_of
+from featx.scoring.new_classes import name_new_classes
 from featx.stats import counting
 from featx.stats.audits import Design, allocate, audited_counts, merge_cells
-from featx.stats.counting import Reference, count_classes, whole_counts
+from featx.stats.counting import Reference, count_classes, count_intervals, whole_counts
+from featx.stats.raking import rake
 
 MEANS = np.array([[0.0, 0.0], [1.8, 0.0], [0.0, 1.8]])
 PRIOR = np.array([0.2, 0.5, 0.3])
@@ -87,13 +91,99 @@ def test_images_of_one_group_count_as_one() -> None:
     rows = np.repeat(np.arange(300), 5)
     grouped = Reference.of(y[rows], proba[rows], rows)
     assert alone.effect == 1
-    assert 3 < grouped.effect < 5  # the share that lies within classes grows fivefold
+    assert grouped.effect == pytest.approx(5, rel=0.03)
     new = images(np.repeat([0, 1, 2], 50), rng)
     widths = [
         np.ptp(np.percentile(count_classes(grouped, new, alike=a, seed=0).counts[:, 1], (5, 95)))
         for a in (1 / 150, 1 / 3)
     ]
     assert widths[1] > widths[0]
+
+
+def of_groups(
+    rng: np.random.Generator, n: int, n_groups: int, spread: float, share: float = 0.5
+) -> Any:
+    """Two classes whose log-odds differ between groups with a standard deviation of ``spread``."""
+    unit = rng.integers(0, n_groups, n)
+    y = rng.random(n) < share
+    odds = rng.normal(np.where(y, 3.0, -3.0), 2.5) + spread * rng.normal(size=n_groups)[unit]
+    p = 1 / (1 + np.exp(-odds))
+    return y.astype(np.int64), np.column_stack([1 - p, p]), unit
+
+
+def test_groups_of_known_variance_are_covered() -> None:
+    """A fit that takes images for independent is sure of what a few groups happen to show."""
+    covered: dict[bool, list[bool]] = {True: [], False: []}
+    variances = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        y, proba, unit = of_groups(rng, 500, 20, 1.2)
+        new, new_proba, new_unit = of_groups(rng, 150, 3, 1.2, rng.uniform(0.1, 0.9))
+        alike = float(((np.bincount(new_unit) / 150) ** 2).sum())
+        for grouped in (True, False):
+            known = Reference.of(y, proba, unit if grouped else np.arange(500))
+            draws = count_classes(known, new_proba, alike=alike, seed=seed, n_draws=60).counts
+            low, high = count_intervals(draws, 150)
+            covered[grouped].append(bool(low[1] <= new.sum() <= high[1]))
+            if known.groups is not None:
+                found = known.groups
+                variances.append(2 * (found.together[0] - found.alone[0]) / found.reach[0])
+    assert np.mean(covered[True]) >= 0.87
+    assert np.mean(covered[True]) > np.mean(covered[False]) + 0.15
+    assert 0.7 < np.median(variances) < 1.8  # 1.44, of which averaging over groups takes some
+
+
+def test_groups_without_effects_or_in_one_class_each_widen_nothing_much() -> None:
+    rng = np.random.default_rng(8)
+    y, proba, unit = of_groups(rng, 800, 25, 0.0)
+    alone = Reference.of(y, proba, np.arange(800))
+    assert alone.groups is None
+    widths = []
+    new = of_groups(rng, 200, 10, 0.0)[1]
+    for known in (alone, Reference.of(y, proba, unit)):
+        low, high = count_intervals(count_classes(known, new, alike=0.1, seed=0).counts, 200)
+        widths.append((high - low).mean())
+    assert widths[0] <= widths[1] < 1.6 * widths[0]
+    assert Reference.of(y, proba, y).groups is None  # groups and classes are the same thing
+
+
+@pytest.mark.parametrize(
+    ("draws", "ends"),
+    [
+        ([0] * 60 + [1] * 25 + [2] * 13 + [30] * 2, (0, 2)),
+        ([1] * 60 + [2] * 25 + [3] * 10 + [9] * 5, (0, 9)),  # crowds at 0, which no draw is
+        ([40, 50, 60, 50] * 25, (40, 60)),
+        ([100] * 60 + [99] * 30 + [80] * 10, (80, 100)),
+    ],
+)
+def test_intervals_reach_the_ends_where_draws_crowd_there(
+    draws: list[int], ends: tuple[int, int]
+) -> None:
+    low, high = count_intervals(np.array(draws)[:, None], 100)
+    assert (low[0], high[0]) == ends
+
+
+def test_labelled_images_count_as_labelled_however_they_were_chosen() -> None:
+    covered, widths = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = np.repeat(np.arange(3), rng.multinomial(150, rng.dirichlet(np.ones(3))))
+        proba, true = images(y, rng), np.bincount(y, minlength=3)
+        reference_ = reference(rng)
+        chosen = np.argsort(proba.max(axis=1))[:50]  # the most doubtful
+        labels = np.full(150, -1)
+        labels[chosen] = y[chosen]
+        for known in (None, labels):
+            draws = count_classes(reference_, proba, known=known, seed=seed, n_draws=80)
+            low, high = count_intervals(draws.counts, 150)
+            widths.append((high - low).mean())
+        covered += ((low <= true) & (true <= high)).tolist()
+        assert (draws.counts >= np.bincount(y[chosen], minlength=3)).all()
+        assert (draws.content[chosen, y[chosen]] == 1).all()
+    assert np.mean(covered) >= 0.9
+    assert np.mean(widths[1::2]) < 0.7 * np.mean(widths[::2])
+    exact = count_classes(reference_, proba, known=y, seed=0, n_draws=5).counts
+    assert (exact == true).all()
 
 
 def test_many_images_are_counted_like_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +219,10 @@ def test_counts_are_whole_and_add_up(n: int, n_classes: int, seed: int) -> None:
     again = count_classes(known, proba, seed=seed, n_draws=10)
     assert (again.counts == found.counts).all()
     predicted = np.bincount(proba.argmax(axis=1), minlength=n_classes)
-    part = part_of("", "", list("abcde"[:n_classes]), predicted, found.counts, 0 * predicted)
+    counts = whole_counts(found.counts.mean(axis=0), n)
+    nothing = 0 * predicted
+    names = list("abcde"[:n_classes])
+    part = part_of("", "", names, predicted, found.counts, counts, nothing, nothing)
     assert sum(c.count for c in part.classes) == n
     assert all(0 <= c.low <= c.count <= c.high <= n for c in part.classes)
 
@@ -211,6 +304,66 @@ def test_an_audit_covers_even_where_the_model_is_wrong() -> None:
     ]
     assert np.mean([each["width"] for each in right]) < np.mean(plain)
     assert np.mean([e["width"] for e in wrong]) > np.mean([e["width"] for e in right])
+
+
+def with_a_new_class(seed: int, size: int) -> tuple[np.ndarray, ...]:
+    """True counts and ends, where images of a class that the model does not know lie between."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(4), rng.multinomial(300, [0.3, 0.3, 0.25, 0.15]))
+    means = np.vstack([MEANS, [1.2, 1.2]])
+    x = means[y] + rng.normal(size=(300, 2))
+    density = np.exp(-((x[:, None] - MEANS) ** 2).sum(axis=2) / 2) * PRIOR
+    proba = density / density.sum(axis=1, keepdims=True)
+    design = Design.of(proba, proba.argmax(axis=1), proba.max(axis=1) < 0.7, size, seed)
+    wide = design.widened(design.rows, y[design.rows], 4)
+    draws = wide.count(design.rows, y[design.rows], seed=seed)
+    assert wide.forecast.sum(axis=1) == pytest.approx(1)
+    assert (wide.forecast >= 0).all()
+    return np.bincount(y, minlength=4), *count_intervals(draws, 300)
+
+
+def test_a_class_that_the_model_does_not_know_is_estimated() -> None:
+    found = [with_a_new_class(seed, 60) for seed in range(60)]
+    assert np.mean([low[3] <= true[3] <= high[3] for true, low, high in found]) >= 0.87
+    assert np.mean([high[3] - low[3] for _, low, high in found]) < 60
+    true, low, high = with_a_new_class(0, 300)
+    assert (low == true).all()
+    assert (high == true).all()
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 60), min_size=3, max_size=3), min_size=1, max_size=6),
+    st.integers(0, 2**32 - 1),
+)
+def test_raked_tables_have_both_sums(table: list[list[int]], seed: int) -> None:
+    true, rng = np.array(table), np.random.default_rng(seed)
+    values = true * rng.gamma(3, 1 / 3, true.shape) * rng.integers(0, 2, true.shape)
+    raked = rake(values, true.sum(axis=1), true.sum(axis=0))
+    assert (raked.sum(axis=1) == true.sum(axis=1)).all()
+    assert (raked.sum(axis=0) == true.sum(axis=0)).all()
+    assert (raked >= 0).all()
+    assert (rake(true, true.sum(axis=1), true.sum(axis=0)) == true).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "allowed", "found"),
+    [
+        (["fox", "frog", "frog", "red deer"], [], {"frog": 2, "fox": 1}),
+        (["red deer"], [], {}),
+        (["red dear"], ["red dear"], {"red dear": 1}),
+        (["red dear"], [], "Did you mean 'red deer'?"),
+        (["wofl"], [], "Did you mean 'wolf'?"),
+        (["wolfram"], [], {"wolfram": 1}),
+        (["Red_Deer"], [], "Did you mean 'red deer'?"),
+        (["fox"], ["frog"], "no image is labelled so"),
+    ],
+)
+def test_labels_beyond_the_model(labels: list[str], allowed: list[str], found: Any) -> None:
+    if isinstance(found, str):
+        with pytest.raises(UsageError, match=re.escape(found)):
+            name_new_classes(labels, ["red deer", "wolf"], allowed)
+    else:
+        assert name_new_classes(labels, ["red deer", "wolf"], allowed) == found
 
 
 def test_a_part_is_counted_from_its_own_images() -> None:

@@ -35,8 +35,9 @@ def print_counts(counts: Counts) -> None:
 
 def class_table(counts: Counts, classes: Sequence[ClassCount]) -> Table:
     """A row for each class of the whole folder."""
+    labelled = counts.audited or counts.labelled
     rows = [
-        [c.name, c.predicted, c.audited if counts.audited else "", c.count,
+        [c.name, c.predicted, c.audited + c.labelled if labelled else "", c.count,
          f"{c.low:,} to {c.high:,}", percent(counts.whole.share(c.count)),
          f"{percent(counts.whole.share(c.low))} to {percent(counts.whole.share(c.high))}"]
         for c in classes
@@ -46,8 +47,9 @@ def class_table(counts: Counts, classes: Sequence[ClassCount]) -> Table:
 
 
 def part_tables(counts: Counts, most: int) -> Iterator[Block]:
-    """A table for each column: a row for each value, with the most frequent classes."""
-    shown = [c.name for c in counts.ordered[:MOST_COLUMNS]]
+    """A table for each column: a row for each value, with the most frequent and new classes."""
+    new = list(counts.new_classes)[:MOST_COLUMNS]
+    shown = [c.name for c in counts.ordered[:MOST_COLUMNS] if c.name not in new] + new
     for by in dict.fromkeys(part.by for part in counts.parts if part.by):
         parts = [part for part in counts.parts if part.by == by]
         yield Heading(f"By {by}")
