@@ -25,7 +25,7 @@ from featx.types import AUTO_BACKBONE, BoolArray, IntArray
 
 __all__ = ["RaceChoice", "asks_for_race", "choose_by_race"]
 
-CONTENDERS = 3  # embeddings of the winner that a fit chooses among
+CONTENDERS = 6  # embeddings of the winner that a fit chooses among
 
 #: What a race decides, so that no fit on its winner may name it.
 _DECIDED = ("weights", "layer", "pooling", "separate", "size", "resize")
