@@ -17,7 +17,6 @@ from planting import digits
 import featx
 from featx.data.subsets import joining_order
 
-MOST_IMAGES = 1500
 DATA = {
     "clothing": "clothing",
     "bccd": "bccd.csv",
@@ -26,6 +25,9 @@ DATA = {
     "pacs": "pacs",
     "digits": "",
 }
+MOST_IMAGES = {"malaria": 750, "plankton": 1000, "pacs": 1000}
+OTHERS = "-others"  # of a name: as many of the images that the data set of that name leaves
+NAMES = [*DATA, *(f"{name}{OTHERS}" for name in ("malaria",))]
 SIZES = (0.5, 1.0, 1.5)  # of the weights' own
 OWN_PX = {"featx:lite0": 224, "featx:mini-v1": 128, "torchvision:squeezenet1_0": 224}
 RESIZES = ("shortest", "squash")
@@ -57,6 +59,7 @@ def streams(*, quick: bool = False) -> list[Stream]:
 
 def rows_of(name: str, data: Path, scratch: Path) -> list[tuple[str, str, str]]:
     """Path, label and group of each image; the group is empty where there is none."""
+    name = name.removesuffix(OTHERS)
     if name == "digits":
         digits(scratch / "digits")
         place = scratch / "digits"
@@ -71,11 +74,16 @@ def rows_of(name: str, data: Path, scratch: Path) -> list[tuple[str, str, str]]:
 
 
 def manifest(name: str, data: Path, scratch: Path, most: int) -> Path:
-    """A manifest of at most ``most`` images, classes in proportion, some of every large group."""
+    """A manifest of at most ``most`` images, classes in proportion."""
     path = scratch / f"{name}.csv"
     if path.exists():
         return path
     rows = rows_of(name, data, scratch)
+    if name.endswith(OTHERS):
+        first = manifest(name.removesuffix(OTHERS), data, scratch, most)
+        with first.open(newline="", encoding="utf-8") as file:
+            taken = {row["path"] for row in csv.DictReader(file)}
+        rows = [row for row in rows if row[0] not in taken]
     labels = np.unique([r[1] for r in rows], return_inverse=True)[1]
     chosen = joining_order(labels, np.arange(len(rows)), seed=0).subset(min(most, len(rows)))
     grouped = any(r[2] for r in rows)
@@ -87,16 +95,17 @@ def manifest(name: str, data: Path, scratch: Path, most: int) -> Path:
 
 
 def extract_all(
-    data: Path, weights: Path, scratch: Path, names: list[str], most: int, *, quick: bool = False
+    data: Path, weights: Path, scratch: Path, names: list[str], most: int | None = None
 ) -> None:
     """Embed every data set with every stream; what is there already is not computed again."""
     scratch.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if DATA[name] and not (data / DATA[name]).exists():
-            left_out(name, f"{data / DATA[name]} is not here")
+        known = name.removesuffix(OTHERS)
+        if DATA[known] and not (data / DATA[known]).exists():
+            left_out(name, f"{data / DATA[known]} is not here")
             continue
-        table = manifest(name, data, scratch, most)
-        for stream in streams(quick=quick):
+        table = manifest(name, data, scratch, most or MOST_IMAGES.get(known, 1500))
+        for stream in streams(quick=most is not None):
             done = scratch / "streams" / name / f"{stream.name.replace(':', '-')}.npz"
             if done.exists():
                 continue

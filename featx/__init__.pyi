@@ -1905,8 +1905,8 @@ def race(
     weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     size: int | Sequence[int] = (),
     resize: Literal["shortest", "squash"] | Sequence[Literal["shortest", "squash"]] = (),
-    rounds: int | Sequence[int] = (100, 300, 1000),
-    keep: float = 0.3333333333333333,
+    rounds: int | Sequence[int] = (200, 1000),
+    keep: float = 0.75,
     apart: float = 0.5,
     budget: str | None = None,
     scoring: Literal[
@@ -1990,10 +1990,10 @@ def race(
         half as much again.
     resize : {'shortest', 'squash'} or sequence of {'shortest', 'squash'}
         shortest keeps the aspect and crops; squash does not; may be a list. By default: both.
-    rounds : int or sequence of int, default (100, 300, 1000)
+    rounds : int or sequence of int, default (200, 1000)
         Images of each round; may be a list. Fewer in proportion where fewer may be drawn.
-    keep : float, default 0.3333333333333333
-        Share of the forward passes that the first round keeps; later ones keep half at least.
+    keep : float, default 0.75
+        Share of the forward passes that each round keeps at most.
     apart : float, default 0.5
         Share of the images that a race may use at most where there is no test split: the others
         evaluate its choice.

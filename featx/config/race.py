@@ -35,17 +35,16 @@ class RaceConfig(Section):
         description="shortest keeps the aspect and crops; squash does not; may be repeated. [both]",
     )
     rounds: list[Annotated[int, Field(ge=1)]] = Field(
-        default=[100, 300, 1000],
+        default=[200, 1000],
         min_length=1,
         description="Images of each round; may be repeated. Fewer in proportion where fewer may be "
         "drawn.",
     )
     keep: float = Field(
-        1 / 3,
+        0.75,
         gt=0,
         lt=1,
-        description="Share of the forward passes that the first round keeps; later ones keep "
-        "half at least.",
+        description="Share of the forward passes that each round keeps at most.",
     )
     apart: float = Field(
         0.5,

@@ -23,7 +23,7 @@ from featx.runs.estimates import Estimate
 from featx.runs.raced import ForwardPass
 from featx.types import AUTO_BACKBONE, BoolArray, IntArray
 
-CONTENDERS = 3  # embeddings of the winner that a fit chooses among
+CONTENDERS = 6  # embeddings of the winner that a fit chooses among
 
 #: What a race decides, so that no fit on its winner may name it.
 _DECIDED = ("weights", "layer", "pooling", "separate", "size", "resize")

@@ -10,7 +10,7 @@ from featx.config import RaceConfig
 from featx.console import counted
 from featx.files import printable
 from featx.numbers import interval, number
-from featx.racing.rounds import RaceOutcome, Runner
+from featx.racing.rounds import TWIN, RaceOutcome, Runner
 from featx.stats.metrics import metric_name
 
 #: Of ``race.csv``.
@@ -87,11 +87,15 @@ def _row(runner: Runner) -> dict[str, Any]:
 def _fronts(runners: Sequence[Runner]) -> list[bool]:
     """Whether no other forward pass is as good for less time, or better for as little.
 
-    By how far each is behind the winner on the same images, so that rounds may be compared.
+    By how far each is behind the winner on the same images, so that rounds may be compared. One
+    that gives the embeddings of another is left out: how fast it was differs by chance.
     """
     known = [
         (runner.behind["value"], runner.image_s)
-        if runner.behind and runner.behind["value"] is not None and runner.image_s
+        if runner.behind
+        and runner.behind["value"] is not None
+        and runner.image_s
+        and not runner.why.startswith(TWIN)
         else None
         for runner in runners
     ]

@@ -9,6 +9,7 @@ smoother (Hastie, Tibshirani and Friedman, "The elements of statistical learning
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from featx.types import FloatArray, IntArray
 #: Penalties, as shares of the mean squared length of a row.
 SHARES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 INTERCEPT = 10.0  # a column of it, which a penalty hardly holds back
+SINGLE = 2000  # rows or columns up to which single precision is enough
 
 
 def out_of_fold(
@@ -70,14 +72,17 @@ def _weighted(
 
 
 def _inverse(G: FloatArray, penalty: float) -> FloatArray:
-    from scipy.linalg.lapack import dpotrf, dpotri
+    from scipy.linalg import get_lapack_funcs
 
-    A = G.copy(order="F")
+    # As exact as a score needs, in half the time; large sums need more digits.
+    dtype: type[np.floating[Any]] = np.float32 if len(G) <= SINGLE else np.float64
+    A = G.astype(dtype, order="F")
     A[np.diag_indices_from(A)] += penalty
-    factor, failed = dpotrf(A, lower=1, overwrite_a=1)
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (A,))
+    factor, failed = potrf(A, lower=1, overwrite_a=1)
     if failed:  # cannot be: a Gram matrix with a penalty on its diagonal
         raise np.linalg.LinAlgError(f"Cholesky factorisation failed at row {failed}")
-    inverse = dpotri(factor, lower=1, overwrite_c=1)[0]
+    inverse = potri(factor, lower=1, overwrite_c=1)[0]
     lower = np.tril(inverse)
     return np.asarray(lower + np.tril(inverse, -1).T)
 

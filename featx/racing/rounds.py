@@ -1,8 +1,9 @@
-"""Successive halving over forward passes: all on few images, the best of them on more.
+"""Successive halving over forward passes: some on few images, the best of them on more.
 
 After Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
 optimization", AISTATS 2016. What is halved are forward passes, since only those cost time: every
-layer and pooling of one is scored in every round that it is in.
+layer and pooling of one is scored in every round that it is in. Large inputs cost most, so a
+race begins with small ones and goes on to the neighbours of those that lead.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,53 +20,17 @@ from featx.console import counted
 from featx.data.splits import hash_codes, link_components, make_folds
 from featx.errors import FitError
 from featx.racing.draws import round_rows
-from featx.racing.scoring import Drawn, ScoredLayers, mean_of_best, score_sets
-from featx.racing.streams import Stream, sets_of
+from featx.racing.scoring import Drawn, ScoredLayers, mean_loss, score_sets
+from featx.racing.source import EmbeddingSource, Forwarded
+from featx.racing.streams import Stream, beginners, neighbours, sets_of
 from featx.stats.bootstrap import interval, training_stretch
 from featx.types import BoolArray, IntArray
 
-LATER_KEEP = 0.5  # at least, after the first round, which tells least
+LEADERS = 2  # whose neighbours join in the first round, and that go on whatever they cost
+FAIR = 0.25  # of the pixels of embedding everything: about a fifth of its time
+TWIN = "the same embeddings as"
+UNTRIED = "not tried: its neighbours were behind"
 FIRST_SHARE = 0.6  # of the budget, that the first round may take
-
-
-@dataclass(frozen=True)
-class Forwarded:
-    """Embeddings of some images by one forward pass.
-
-    Parameters
-    ----------
-    X : mapping of str to ndarray of shape (n_ok, n_features), float32
-        By layer and pooling.
-    ok : ndarray of shape (n,), bool
-        Images that could be read.
-    hashes : ndarray of shape (n, 32), uint8
-    computed : int
-        Images that were not in the cache.
-    seconds : float
-        What embedding those took, without loading the network.
-    image_s : float or None
-        Seconds an image, of those or of an earlier race; None where it is not known.
-    """
-
-    X: Mapping[str, NDArray[np.float32]]
-    ok: BoolArray
-    hashes: NDArray[np.uint8]
-    computed: int
-    seconds: float
-    image_s: float | None
-
-
-class EmbeddingSource(Protocol):
-    """Where embeddings come from."""
-
-    def embed(self, stream: Stream, rows: IntArray) -> Forwarded:
-        """Embeddings of these rows of the data set."""
-
-    def forget(self, stream: Stream) -> None:
-        """Let go of a network that has left the race."""
-
-    def clock(self) -> float:
-        """Seconds."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +63,7 @@ class Runner:
     ----------
     stream : Stream
     images : int
-        Of the last round that it was in; 0 where the budget ended before it began.
+        Of the last round that it was in; 0 where it was not tried.
     computed : int
     seconds : float
         As in `Forwarded`, of all rounds.
@@ -107,8 +71,8 @@ class Runner:
         Of its last round.
     scored : list of ScoredLayers
         Its embeddings in its last round, the best first.
-    bests : list of ScoredLayers
-        The best of every round that it was in.
+    bests : dict of int to ScoredLayers
+        Its best in every round so far, from 0; of those before it joined, too.
     score, behind : dict
         The best one's score, and its difference to the best of the winner on the same images (of
         the leader, while the race runs), each as ``value``, ``low`` and ``high``.
@@ -122,7 +86,7 @@ class Runner:
     seconds: float = 0.0
     image_s: float | None = None
     scored: list[ScoredLayers] = field(default_factory=list)
-    bests: list[ScoredLayers] = field(default_factory=list)
+    bests: dict[int, ScoredLayers] = field(default_factory=dict)
     score: dict[str, float | None] = field(default_factory=dict)
     behind: dict[str, float | None] = field(default_factory=dict)
     why: str = ""
@@ -197,13 +161,14 @@ class _Race:
         rules: Rules, tell: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.source, self.rules, self.tell = source, rules, tell
-        self.y, self.groups = y, groups
+        self.y, self.groups, self.streams = y, groups, streams
         self.started = source.clock()
-        self.alive = [Runner(stream) for stream in streams]
+        self.alive: list[Runner] = []
         self.left: list[Runner] = []
         self.sizes: list[int] = []
-        self.late = False
+        self.late, self.most = False, 0
         self.drawn: list[Drawn] = []
+        self.read: list[IntArray] = []
         self.rows = np.empty(0, np.int64)
         self.hashes = np.empty((0, 32), np.uint8)
 
@@ -212,18 +177,72 @@ class _Race:
         rounds = round_rows(
             self.y, self.groups, rules.sizes, n_folds=rules.n_folds, seed=rules.seed
         )
-        for k, rows in enumerate(rounds):
-            if k and len(rows) <= len(self.rows):
-                continue
-            if k and not self._affordable(len(rows)):
-                break
-            embedded = self._embed(rows)
-            drawn, kept = self._draw(rows, embedded)
-            self._score(embedded, drawn, kept, last=k + 1 == len(rounds))
+        self.most = len(rounds[-1])
+        for rows in rounds:
+            if self.sizes:
+                if len(rows) <= len(self.rows):
+                    continue
+                self._halve(len(rows))
+                if not self._affordable(len(rows)):
+                    break
+            self._round(rows)
             self.tell(self._sentence())
-            if k + 1 < len(rounds):
-                self._halve()
         return self._finished()
+
+    def _round(self, rows: IntArray) -> None:
+        """Embed, score and rank; then what is next to the leaders, too."""
+        embedded: dict[Stream, Forwarded] = {}
+        joining = self.alive if self.sizes else [Runner(s) for s in beginners(self.streams)]
+        self.alive, self.rows = [], rows
+        known: dict[bytes, list[ScoredLayers]] = {}
+        while joining:
+            self._embed(joining, embedded)
+            drawn, kept = self._draw(embedded)
+            self._score(embedded, drawn, kept, known)
+            joining = self._joining()
+        self.sizes.append(len(drawn.y))
+        self.drawn.append(drawn)
+        self.read.append(rows[kept])
+        for runner in self.alive:
+            self._look_back(runner, embedded[runner.stream])
+            runner.bests[len(self.drawn) - 1] = runner.best
+            runner.images = len(drawn.y)
+        self._drop([runner for runner in self.alive if not runner.why])
+        self._compare(self.alive, self.alive[0].best, drawn)
+
+    def _look_back(self, runner: Runner, found: Forwarded) -> None:
+        """Score one that joined late on the images of earlier rounds, which it has embedded."""
+        own = self.rows[found.ok]
+        for k, rows in enumerate(self.read[:-1]):
+            if k not in runner.bests:
+                at = np.isin(own, rows)
+                if at.sum() < len(rows):  # some that the others could read, it could not
+                    continue
+                X = {name: values[at] for name, values in found.X.items()}
+                scored = score_sets(X, sets_of(list(X)), self.drawn[k], self.rules.scoring)
+                runner.bests[k] = scored[0]
+
+    def _joining(self) -> list[Runner]:
+        """The neighbours of the leaders that have not run; after the first round, if paid for."""
+        later, rest, found = bool(self.sizes), self._pixels_left(), []
+        if later and self.rules.budget_s is not None:
+            return []
+        ran = {runner.stream for runner in [*self.alive, *self.left]}
+        near = [s for r in self.alive[:LEADERS] for s in neighbours(r.stream, self.streams)]
+        largest = max(_pixels(runner) for runner in self.alive)
+        for runner in map(Runner, dict.fromkeys(near)):
+            takes = len(self.rows) * _pixels(runner)
+            finish = (len(self.y) - len(self.rows)) * max(largest, _pixels(runner))
+            if runner.stream not in ran and not (later and takes + finish > rest):
+                rest -= takes
+                found.append(runner)
+        return found
+
+    def _pixels_left(self) -> float:
+        """What is left of a quarter of all; pixels, so that no race depends on the machine."""
+        rest = FAIR * len(self.y) * sum(stream.size_px**2 for stream in self.streams)
+        rest -= len(self.rows) * sum(_pixels(runner) for runner in self.alive)
+        return rest - sum(runner.images * _pixels(runner) for runner in self.left)
 
     def spent(self) -> float:
         """Seconds since the race began."""
@@ -253,65 +272,52 @@ class _Race:
             self.source.forget(runner.stream)
         self.alive, self.left = kept, [*gone, *self.left]
 
-    def _embed(self, rows: IntArray) -> dict[Stream, Forwarded]:
-        """What each runner makes of the images; in the first round only as many as time allows."""
-        found: dict[Stream, Forwarded] = {}
+    def _embed(self, joining: Sequence[Runner], embedded: dict[Stream, Forwarded]) -> None:
+        """What each makes of the images; in the first round only as many as time allows."""
         budget = self.rules.budget_s
-        for i, runner in enumerate(self.alive):
-            first = not self.sizes and i > 0
+        for runner in joining:
+            first = not self.sizes and self.alive
             if first and budget is not None and self.spent() > FIRST_SHARE * budget:
                 self.late, runner.why = True, "budget, before it began"
+                self.left.append(runner)
                 continue
-            embedded = self.source.embed(runner.stream, rows)
-            runner.computed += embedded.computed
-            runner.seconds += embedded.seconds
-            runner.image_s = embedded.image_s or runner.image_s
-            found[runner.stream] = embedded
-        self._drop([runner for runner in self.alive if not runner.why])
-        return found
+            found = self.source.embed(runner.stream, self.rows)
+            runner.computed += found.computed
+            runner.seconds += found.seconds
+            runner.image_s = found.image_s or runner.image_s
+            embedded[runner.stream] = found
+            self.alive.append(runner)
 
-    def _draw(
-        self, rows: IntArray, embedded: Mapping[Stream, Forwarded]
-    ) -> tuple[Drawn, BoolArray]:
+    def _draw(self, embedded: Mapping[Stream, Forwarded]) -> tuple[Drawn, BoolArray]:
         """Folds over the images that every runner could read, and which those are."""
         kept = np.all([each.ok for each in embedded.values()], axis=0)
-        hashes = next(iter(embedded.values())).hashes[kept]
+        rows, self.hashes = self.rows[kept], next(iter(embedded.values())).hashes[kept]
         if not kept.any():
-            raise FitError(f"None of the {len(rows):,} images drawn for the race could be read.")
-        classes, y = np.unique(self.y[rows[kept]], return_inverse=True)
-        units = link_components(self.groups[rows[kept]], hash_codes(hashes))
+            raise FitError(f"None of the {len(kept):,} images drawn for the race could be read.")
+        classes, y = np.unique(self.y[rows], return_inverse=True)
+        units = link_components(self.groups[rows], hash_codes(self.hashes))
         names = [str(c) for c in classes]
         folds = make_folds(y, units, names, n_folds=self.rules.n_folds, seed=self.rules.seed)
-        self.rows, self.hashes = rows, hashes
-        self.sizes.append(int(kept.sum()))
         return Drawn(y, folds.fold, units, len(classes)), kept
 
     def _score(
-        self, embedded: Mapping[Stream, Forwarded], drawn: Drawn, kept: BoolArray, *, last: bool
-    ) -> None:
-        """Score every embedding, rank the runners, and compare each with the leader.
-
-        Runners that are left in the last round differ little: their log loss tells more about them
-        than a score that counts images.
-        """
-        rules = self.rules
+        self, embedded: Mapping[Stream, Forwarded], drawn: Drawn, kept: BoolArray,
+        known: dict[bytes, list[ScoredLayers]],
+    ) -> None:  # fmt: skip
+        """Score what is not ``known`` yet, and rank the runners."""
         first: dict[bytes, Runner] = {}
         for runner in self.alive:
             found = embedded[runner.stream]
             X = {name: values[kept[found.ok]] for name, values in found.X.items()}
-            twin = first.setdefault(_digest(X), runner)
-            if twin is runner:
-                runner.scored = score_sets(X, sets_of(list(X)), drawn, rules.scoring)
-            else:  # square images, for instance, are not changed by how they become square
-                runner.scored = twin.scored
-                runner.why = f"the same embeddings as {twin.stream.name}"
-            runner.bests.append(runner.best)
-            runner.images = len(drawn.y)
-        self._drop([runner for runner in self.alive if not runner.why])
-        self.drawn.append(drawn)
-        by = "loss" if last else "value"
-        self.alive.sort(key=lambda runner: -mean_of_best(runner.scored, by))
-        self._compare(self.alive, self.alive[0].best, drawn)
+            digest = _digest(X, kept)
+            if digest not in known:
+                known[digest] = score_sets(X, sets_of(list(X)), drawn, self.rules.scoring)
+            runner.scored = known[digest]
+            twin = first.setdefault(digest, runner)
+            if twin is not runner:  # square images do not change by how they become square
+                runner.why = f"{TWIN} {twin.stream.name}"
+        last = len(self.rows) >= self.most
+        self.alive.sort(key=lambda runner: (bool(runner.why), mean_loss(runner.scored, last=last)))
 
     def _compare(self, runners: Sequence[Runner], leader: ScoredLayers, drawn: Drawn) -> None:
         """Intervals of each runner's best score, and of its difference to another's."""
@@ -327,14 +333,20 @@ class _Race:
                 value - leader.value, own - others, n_units, stretch=stretch, limits=wide
             )
 
-    def _halve(self) -> None:
-        """Keep the best share; of them none that is certainly behind the leader."""
-        keep = self.rules.keep if len(self.sizes) == 1 else max(self.rules.keep, LATER_KEEP)
-        n = max(1, math.ceil(len(self.alive) * keep))
+    def _halve(self, n: int) -> None:
+        """Keep the best share for a round of ``n`` images; none certainly behind or too dear."""
+        most = max(1, math.ceil(len(self.alive) * self.rules.keep))
+        rest, largest = self._pixels_left(), 0
         for place, runner in enumerate(self.alive):
-            high = runner.behind["high"]
-            if place >= n or (place and high is not None and high < 0):
-                runner.why = f"behind after {counted(runner.images, 'image')}"
+            own, high = _pixels(runner), runner.behind["high"]
+            after = f"after {counted(runner.images, 'image')}"
+            takes, finish = (n - runner.images) * own, (len(self.y) - n) * max(largest, own)
+            if place >= most or (place and high is not None and high < 0):
+                runner.why = f"behind {after}"
+            elif place >= LEADERS and takes + finish > rest:
+                runner.why = f"too slow for its place, {after}"
+            else:
+                rest, largest = rest - takes, max(largest, own)
         self._drop([runner for runner in self.alive if not runner.why])
 
     def _sentence(self) -> str:
@@ -346,16 +358,23 @@ class _Race:
         )
 
     def _finished(self) -> RaceOutcome:
-        runners = [*self.alive, *self.left]
+        ran = {runner.stream for runner in [*self.alive, *self.left]}
+        rest = [Runner(stream, why=UNTRIED) for stream in self.streams if stream not in ran]
+        runners = [*self.alive, *self.left, *rest]
         for k, drawn in enumerate(self.drawn):
-            last = [runner for runner in runners if len(runner.bests) == k + 1]
-            self._compare(last, runners[0].bests[k], drawn)
+            last = [runner for runner in runners if runner.bests and max(runner.bests) == k]
+            if k in runners[0].bests:
+                self._compare(last, runners[0].bests[k], drawn)
         return RaceOutcome(runners, self.rows, self.hashes, self.sizes, self.late, self.spent())
 
 
-def _digest(X: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """Equal for equal embeddings."""
-    digest = hashlib.sha256()
+def _pixels(runner: Runner) -> int:
+    return runner.stream.size_px**2
+
+
+def _digest(X: Mapping[str, NDArray[np.float32]], kept: BoolArray) -> bytes:
+    """Equal for equal embeddings of the same images."""
+    digest = hashlib.sha256(kept.tobytes())
     for name, values in X.items():
         digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     return digest.digest()

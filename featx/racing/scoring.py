@@ -16,7 +16,7 @@ from featx.stats.metrics import fold_score
 from featx.types import FloatArray, IntArray
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # that scores are multiplied by to become logits
-BEST = 3  # embeddings that a forward pass is ranked by
+BEST = 3  # embeddings that decide the last round
 UNWEIGHTED = {"accuracy", "f1_weighted", "neg_log_loss"}
 
 
@@ -72,13 +72,17 @@ class ScoredLayers:
         return ", ".join(self.outputs)
 
 
-def mean_of_best(scored: Sequence[ScoredLayers], by: str) -> float:
-    """Mean ``value`` or ``-loss`` of the best embeddings of a forward pass.
+def mean_loss(scored: Sequence[ScoredLayers], *, last: bool) -> float:
+    """What a forward pass is ranked by: the mean log loss of several of its embeddings.
 
-    Of several, because the best one of many is partly luck.
+    Of several, because the best of many is partly luck: of its three best ones in the last round,
+    and before, on few images, of those that have layers side by side, whichever they are. A loss
+    tells more about few images than a count of the right ones.
     """
-    values = [s.value if by == "value" else -s.loss for s in scored]
-    return float(np.mean(sorted(values)[-BEST:]))
+    unions = [s.loss for s in scored if len(s.outputs) > 1]
+    if last or not unions:
+        unions = sorted(s.loss for s in scored)[:BEST]
+    return float(np.mean(unions))
 
 
 def score_sets(

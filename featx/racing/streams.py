@@ -122,6 +122,42 @@ def _can_run(stream: Stream, extract: ExtractConfig, *, asked: bool) -> bool:
     return True
 
 
+def beginners(streams: Sequence[Stream]) -> list[Stream]:
+    """Those that begin a race: every backbone at its smaller sizes, two of three, one of two.
+
+    Squashed where that is among its ways to resize: the network then sees whole images.
+    """
+    found = []
+    for stream in streams:
+        kin = _of_backbone(stream, streams)
+        sizes = sorted({other.size_px for other in kin})
+        squash = "squash" in {other.resize for other in kin}
+        if stream.size_px in sizes[: (len(sizes) + 1) // 2] and (
+            stream.resize == "squash" or not squash
+        ):
+            found.append(stream)
+    return found
+
+
+def neighbours(stream: Stream, streams: Sequence[Stream]) -> list[Stream]:
+    """The same backbone at the next size, and at the same size resized the other way."""
+    kin = _of_backbone(stream, streams)
+    sizes = sorted({other.size_px for other in kin})
+    place = sizes.index(stream.size_px)
+    near = sizes[max(0, place - 1) : place + 2]
+    return [
+        other
+        for other in kin
+        if other.size_px in near
+        and (other.size_px == stream.size_px) != (other.resize == stream.resize)
+    ]
+
+
+def _of_backbone(stream: Stream, streams: Sequence[Stream]) -> list[Stream]:
+    own = (stream.backbone, stream.weights)
+    return [other for other in streams if (other.backbone, other.weights) == own]
+
+
 def sets_of(outputs: Sequence[str]) -> list[tuple[str, ...]]:
     """What competes of one forward pass.
 

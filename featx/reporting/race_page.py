@@ -9,6 +9,7 @@ from typing import Any
 from featx.console import counted
 from featx.numbers import NOTHING, interval, number
 from featx.racing.document import layers_text, row_name
+from featx.racing.rounds import TWIN
 from featx.reporting.blocks import (
     Block,
     Chapter,
@@ -87,8 +88,8 @@ def _streams(document: Mapping[str, Any]) -> Iterator[Block]:
     rounds = ", ".join(f"{n:,}" for n in document["rounds"])
     yield Paragraph(
         f"Rounds of {rounds} images, each containing the ones before. One forward pass gives every "
-        "layer and pooling; the best of them is shown. Forward passes are ranked by the mean of "
-        "their three best, in the last round by log loss. Scores are of the last round that a "
+        "layer and pooling; the best of them is shown. Forward passes are ranked by the mean log "
+        "loss of several of their embeddings. Scores are of the last round that a "
         "forward pass was in, so only differences to the winner, which are on the same images, "
         "compare across rounds. Intervals: 95 % bootstrap, for one comparison each.",
         "note",
@@ -99,6 +100,7 @@ def _plot(document: Mapping[str, Any]) -> Iterator[Block]:
     rows = [
         row for row in document["rows"]
         if row["images_per_s"] and row["behind"]["value"] is not None
+        and not row["left"].startswith(TWIN)
     ]  # fmt: skip
     if len(rows) < 2:
         return

@@ -13,11 +13,11 @@ from featx.errors import FitError
 from featx.racing.choosing import RaceChoice
 from featx.racing.draws import round_rows, round_sizes
 from featx.racing.rounds import Forwarded, Rules, race
-from featx.racing.scoring import ScoredLayers, mean_of_best
-from featx.racing.streams import Stream, sets_of
+from featx.racing.scoring import ScoredLayers, mean_loss
+from featx.racing.streams import Stream, beginners, neighbours, sets_of
 
 N, CLASSES = 600, 3
-RULES = Rules((60, 180, 400), 1 / 3, "accuracy", 5, 0)
+RULES = Rules((60, 180, 400), 0.75, "accuracy", 5, 0)
 
 
 @dataclass
@@ -62,6 +62,26 @@ class Made:
 
     def clock(self) -> float:
         return self.now
+
+
+class MadeGrid(Made):
+    """Each of several inputs of several backbones as far from chance as it is told."""
+
+    def __init__(self, strength: dict[Stream, float]) -> None:
+        self.of = strength
+        super().__init__({str(stream): far for stream, far in strength.items()})
+
+    def streams(self) -> list[Stream]:
+        return list(self.of)
+
+    bad_before = 0
+
+    def embed(self, stream: Stream, rows: np.ndarray) -> Forwarded:
+        found = super().embed(Stream(str(stream), None, 32, "squash"), rows)
+        if len(rows) < self.bad_before and stream.backbone == "a":
+            rng = np.random.default_rng([stream.size_px, len(stream.resize)])
+            found.X["s:avg"][:] = rng.normal(size=found.X["s:avg"].shape)
+        return found
 
 
 def run(made: Made, rules: Rules = RULES, groups: np.ndarray | None = None):
@@ -114,22 +134,82 @@ def test_early_rounds_hold_some_of_every_large_group() -> None:
     assert found.sizes == [60, 180, 400]
 
 
-def test_the_last_round_is_decided_by_the_log_loss_of_the_best_embeddings() -> None:
+def test_forward_passes_are_ranked_by_the_log_loss_of_several_embeddings() -> None:
     found = run(Made({"a": 0.9, "b": 1.0, "c": 0.95}), Rules((60, 400), 0.9, "accuracy", 5, 1))
     last = [r for r in found.runners if r.images == found.sizes[-1]]
     losses = [np.mean([s.loss for s in r.scored]) for r in last]
-    assert len(last) == 3
+    assert len(last) == 2, "the two best go on whatever they cost"
     assert losses == sorted(losses)
-    assert {by: mean_of_best(_scored(), by) for by in ("value", "loss")} == {
-        "value": pytest.approx(0.8), "loss": pytest.approx(-0.2),
-    }  # fmt: skip
+    assert found.runners[2].why == "too slow for its place, after 60 images"
+    assert mean_loss(_scored(), last=True) == pytest.approx(0.2)
+    assert mean_loss(_scored(), last=False) == pytest.approx(0.35)
+    assert mean_loss(_scored()[1:3], last=False) == pytest.approx(0.15), "no layers side by side"
 
 
 def _scored() -> list[ScoredLayers]:
-    """Of four, the three best are meant: by the score .7 to .9, by the loss .1 to .3."""
+    """The three smallest losses are .1 to .3; those of layers side by side .4 and .3."""
     none = np.empty((0, 2))
-    pairs = ((0.9, 0.4), (0.8, 0.1), (0.7, 0.2), (0.2, 0.3))
-    return [ScoredLayers((f"s{v}",), 1, v, none, loss) for v, loss in pairs]
+    pairs = ((0.4, ("a", "b")), (0.1, ("a",)), (0.2, ("b",)), (0.3, ("a", "b", "c")))
+    return [ScoredLayers(names, 1, 0.5, none, loss) for loss, names in pairs]
+
+
+def test_a_race_begins_with_small_squashed_inputs() -> None:
+    begin = [(s.backbone, s.size_px, s.resize) for s in beginners(grid())]
+    assert begin == [("a", 32, "squash"), ("b", 32, "squash"), ("a", 64, "squash"),
+                     ("b", 64, "squash")]  # fmt: skip
+    kept = [Stream("a", None, 32, "shortest"), Stream("a", None, 64, "shortest")]
+    assert beginners(kept) == kept[:1]
+
+
+def test_neighbours_differ_by_one_size_or_by_how_they_are_resized() -> None:
+    near = neighbours(Stream("a", None, 64, "squash"), grid())
+    assert [(s.backbone, s.size_px, s.resize) for s in near] == [
+        ("a", 32, "squash"), ("a", 64, "shortest"), ("a", 96, "squash"),
+    ]  # fmt: skip
+
+
+def test_large_inputs_are_embedded_where_their_neighbours_lead() -> None:
+    best = Stream("a", None, 96, "shortest")
+    strength = {stream: (stream.backbone == "a") * stream.size_px / 60 for stream in grid()}
+    made = MadeGrid({**strength, best: 2.5})
+    found = race(
+        made.streams(), made, made.y, np.arange(N), Rules((60, 300), 0.5, "accuracy", 5, 0)
+    )
+    assert found.winner.stream == best
+    rows = {runner.stream: runner for runner in found.runners}
+    assert len(rows) == 12
+    for stream in (Stream("b", None, 96, "squash"), Stream("b", None, 96, "shortest")):
+        assert rows[stream].images == 0
+        assert rows[stream].why == "not tried: its neighbours were behind"
+    assert str(Stream("b", None, 96, "squash")) not in made.asked
+
+
+def test_neighbours_of_who_leads_the_last_round_join_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("featx.racing.rounds.FAIR", 0.6)
+    leading = {Stream("b", None, size, "squash"): 0.6 for size in (32, 64)}
+    strength = {**dict.fromkeys(grid(), 0.0), **leading}
+    best = Stream("a", None, 32, "shortest")
+    made = MadeGrid({**strength, Stream("a", None, 32, "squash"): 2.0, best: 3.0})
+    made.bad_before = 100  # that backbone looks hopeless in the first round
+    rules = Rules((60, 200), 0.85, "accuracy", 5, 0)
+    found = race(made.streams(), made, made.y, np.arange(N), rules)
+    assert found.winner.stream == best
+    assert len(made.asked[str(best)]) == 200
+    assert [len(found.winner.bests[k].proba) for k in (0, 1)] == [60, 200]
+    first = [r for r in found.runners if r.images == 60]
+    assert first
+    assert all(r.behind["value"] is not None for r in first)
+
+
+def grid() -> list[Stream]:
+    return [
+        Stream(backbone, None, size, resize)
+        for size in (32, 64, 96)
+        for backbone in "ab"
+        for resize in ("shortest", "squash")
+    ]
 
 
 def test_whole_groups_of_what_a_race_drew_are_set_apart() -> None:
