@@ -6,8 +6,9 @@ FOLDER holds clothing/, malaria.csv and plankton/, which `featx extract` embeds 
 backbone (of plankton the 20 largest classes). A split fits a logistic regression as `featx fit`
 does to some images (of malaria to half of the patients) and predicts the others. Folders are
 drawn from those: the shares of the classes from Dirichlet distributions, the images of a class at
-random. Beside the counts of `featx count` stand those of the predictions alone (argmax), and of
-a plain random sample that a person labels.
+random. Coverage differs between splits, of malaria because they are of other patients, so there
+are many, and a standard error between them. Beside the counts of `featx count` stand those of the
+predictions alone (argmax), and of a plain random sample that a person labels.
 
 Splits are kept in the cache, and a second run goes on from there. Writes
 benchmarks/results/counting.json and prints Markdown tables.
@@ -31,14 +32,14 @@ from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
 from featx.fitting.gathering import gather
 from featx.stats.audits import Design
-from featx.stats.counting import Reference, count_classes
+from featx.stats.counting import Reference, count_classes, count_intervals
 
 RESULTS = Path(__file__).parent / "results" / "counting.json"
 SOURCES = {"clothing": "clothing", "malaria": "malaria.csv", "plankton": "plankton"}
 MOST_CLASSES = 20  # plankton's largest
 N_TRAINED = 1200  # images that a split is fitted on
-SPLITS = 8
-FOLDERS = {"clothing": 300, "malaria": 300, "plankton": 100}  # of each row
+SPLITS = {"clothing": 8, "malaria": 48, "plankton": 8}
+FOLDERS = {"clothing": 304, "malaria": 288, "plankton": 104}  # of each row
 IMAGES, AUDITED = 400, 80  # of a folder
 ALPHAS = (0.3, 1.0)
 ALARM = 0.025  # of two tests for drift, at 5 % together
@@ -133,12 +134,6 @@ def folder_of(world: World, alpha: float, n: int, rng: np.random.Generator) -> n
     return np.concatenate(rows)
 
 
-def ends(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % intervals of draws, shape (n_draws, n_classes)."""
-    low, high = np.percentile(draws, (2.5, 97.5), axis=0, method="nearest")
-    return low, high
-
-
 def argmax_ends(y_pred: np.ndarray, n_classes: int) -> tuple[np.ndarray, ...]:
     """Counts of predictions, with the binomial interval that would hold for right ones."""
     counts, n = np.bincount(y_pred, minlength=n_classes), len(y_pred)
@@ -163,7 +158,7 @@ def matrix_ends(world: World, y_pred: np.ndarray, rng: np.random.Generator) -> A
     for _ in range(100):
         old, new = rng.integers(0, len(world.y), len(world.y)), rng.integers(0, n, n)
         draws.append(solved(world.y[old], world.y_pred[old], y_pred[new]))
-    return solved(world.y, world.y_pred, y_pred), *ends(np.array(draws))
+    return solved(world.y, world.y_pred, y_pred), *count_intervals(np.array(draws), n)
 
 
 def random_ends(y: np.ndarray, size: int, n_classes: int, rng: np.random.Generator) -> Any:
@@ -172,7 +167,7 @@ def random_ends(y: np.ndarray, size: int, n_classes: int, rng: np.random.Generat
     found = np.bincount(y[rng.choice(len(y), size, replace=False)], minlength=n_classes)
     shares = rng.dirichlet(found + 0.5, size=2000)
     draws = rng.multinomial(len(y) - size, shares) + found
-    return draws.mean(axis=0), *ends(draws)
+    return draws.mean(axis=0), *count_intervals(draws, len(y))
 
 
 def audit_ends(
@@ -185,7 +180,7 @@ def audit_ends(
     """As `featx count --audit` draws the images and `--audited` combines them."""
     design = Design.of(content, proba.argmax(axis=1), reference.doubtful(proba), AUDITED, seed)
     draws = design.count(design.rows, y[design.rows], seed=seed)
-    return draws.mean(axis=0), *ends(draws)
+    return draws.mean(axis=0), *count_intervals(draws, len(y))
 
 
 def simulate(world: World, alpha: float, seed: int) -> dict[str, np.ndarray]:
@@ -201,7 +196,10 @@ def simulate(world: World, alpha: float, seed: int) -> dict[str, np.ndarray]:
     ways = {
         "argmax": argmax_ends(world.pool_y_pred[rows], n_classes),
         "matrix": matrix_ends(world, world.pool_y_pred[rows], rng),
-        "corrected": (counted.counts.mean(axis=0), *ends(counted.counts)),
+        "corrected": (
+            counted.counts.mean(axis=0),
+            *count_intervals(counted.counts, len(rows)),
+        ),
         "audit": audit_ends(y, proba, counted.content, reference, seed),
         "random": random_ends(y, AUDITED, n_classes, rng),
         "random_twice": random_ends(y, 2 * AUDITED, n_classes, rng),
@@ -225,6 +223,16 @@ def summary(found: list[dict[str, np.ndarray]]) -> dict[str, dict[str, float]]:
     return rows
 
 
+def split_error(found: list[dict[str, np.ndarray]], splits: int) -> float:
+    """Standard error of the coverage of `featx count` in percent, of folders in turn by split."""
+    if splits < 2:
+        return 0.0
+    inside = [((low <= y) & (y <= high)).mean() for y, _, low, high in
+              (each["corrected"] for each in found)]  # fmt: skip
+    means = [np.mean(inside[i::splits]) for i in range(splits)]
+    return round(100 * float(np.std(means, ddof=1) / np.sqrt(splits)), 1)
+
+
 def measure(dataset: str, alpha: float, worlds: list[World], folders: int) -> dict[str, Any]:
     """One row: so many folders of one data set and distribution of shares."""
     found = [simulate(worlds[i % len(worlds)], alpha, i) for i in range(folders)]
@@ -232,6 +240,8 @@ def measure(dataset: str, alpha: float, worlds: list[World], folders: int) -> di
         "data": dataset,
         "alpha": alpha,
         "folders": folders,
+        "splits": len(worlds),
+        "covered_se": split_error(found, len(worlds)),
         "alarms": round(100 * float(np.mean([each["alarm"] for each in found])), 1),
         "ways": summary(found),
     }
@@ -248,7 +258,8 @@ def table(document: dict[str, Any]) -> str:
         a, m, c = (row["ways"][name] for name in ("argmax", "matrix", "corrected"))
         lines.append(
             f"| {row['data']} | Dirichlet({row['alpha']:g}) | {a['covered']} % "
-            f"| {m['covered']} % | {c['covered']} % | {a['error']} | {c['error']} | {c['width']} |"
+            f"| {m['covered']} % | {c['covered']} ± {row['covered_se']} % | {a['error']} "
+            f"| {c['error']} | {c['width']} |"
         )
     return "\n".join(lines)
 
@@ -282,7 +293,7 @@ def main() -> None:
     splits = SPLITS
     if options.quick:
         globals().update(N_TRAINED=60, IMAGES=60, AUDITED=10)
-        splits, options.folders = 1, 2
+        splits, options.folders = dict.fromkeys(SOURCES, 1), 2
     held: dict[str, Any] = {}
     rows = []
     for dataset in [options.only] if options.only else SOURCES:
@@ -290,7 +301,7 @@ def main() -> None:
             folders = options.folders or FOLDERS[dataset]
             path = options.cache / "counting" / f"{dataset}-{alpha:g}-{folders}.json"
             if not path.exists():
-                worlds = [world(dataset, seed, options, held) for seed in range(splits)]
+                worlds = [world(dataset, seed, options, held) for seed in range(splits[dataset])]
                 path.write_text(json.dumps(measure(dataset, alpha, worlds, folders)))
             rows.append(json.loads(path.read_text("utf-8")))
     document = {**measuring.machine(), "images": IMAGES, "audited": AUDITED, "rows": rows}
