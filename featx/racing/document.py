@@ -164,6 +164,8 @@ def _second(document: Mapping[str, Any]) -> str:
     behind = min(last, key=lambda row: -row["behind"]["value"])
     apart = behind["behind"]["high"] is not None and behind["behind"]["high"] < 0
     verdict = "certainly behind" if apart else "the images drawn do not tell the two apart"
+    if (behind["behind"]["value"] or 0.0) > 0:
+        verdict += ", and log loss, which ranks them, favours the winner"
     return (
         f"The next is {row_name(behind)}: {interval(behind['behind'], signed=True)} on the same "
         f"images; {verdict}."

@@ -11,6 +11,7 @@ import pytest
 from featx.config import ExtractConfig
 from featx.errors import FitError
 from featx.racing.choosing import RaceChoice
+from featx.racing.document import _second
 from featx.racing.draws import round_rows, round_sizes
 from featx.racing.rounds import Forwarded, Rules, race
 from featx.racing.scoring import ScoredLayers, mean_loss
@@ -306,3 +307,19 @@ def test_layers_compete_alone_by_pooling_and_together() -> None:
         tuple(outputs),
     ]
     assert sets_of(["pre-logits"]) == [("pre-logits",)]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "end"),
+    [
+        (0.02, "the images drawn do not tell the two apart, and log loss, which ranks them, "
+         "favours the winner."),
+        (-0.02, "the images drawn do not tell the two apart."),
+    ],
+)  # fmt: skip
+def test_the_next_forward_pass_is_told_from_the_winner(ahead: float, end: str) -> None:
+    row = {"backbone": "featx:lite0", "weights": None, "size_px": 64, "resize": "squash"}
+    row["images"] = 500
+    behind = {"value": ahead, "low": ahead - 0.1, "high": ahead + 0.1}
+    said = _second({"rounds": [100, 500], "rows": [row, {**row, "behind": behind}]})
+    assert said.endswith(end)
