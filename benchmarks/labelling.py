@@ -37,10 +37,10 @@ from featx.labelling.judging import FOLDS, Evidence, estimate_share, judge
 
 RESULTS = Path(__file__).parent / "results" / "labelling.json"
 NAMES = ("clothing", "bccd", "malaria", "plankton", "pacs", "digits")
-DRAWS = {"labels": 20, "estimate": 40}
-FEWER = {"plankton": 20}  # draws of the estimate: heads of 121 classes take long
+DRAWS = {"labels": 20, "estimate": 200}
+FEWER = {"plankton": 60}  # draws of the estimate: heads of 121 classes take long
 POOL, SHARE, BATCH, GOAL = 1500, 0.25, 20, 0.95
-STEPS = (40, 80, 120, 200)
+STEPS = (40, 80, 120, 200, 300, 400)
 
 
 class Draw:
@@ -118,8 +118,10 @@ def estimates(space: Space, y: np.ndarray, seed: int) -> list[dict[str, Any]]:
     """The printed estimate, two others, and the truth, at each of `STEPS`."""
     draw, found = Draw(space, y, seed), []
     while len(draw.rows) < STEPS[-1] and draw.free.any():
+        before = len(draw.rows)
         draw.step(SHARE)
-        if not any(len(draw.rows) - BATCH < step <= len(draw.rows) for step in STEPS):
+        step = next((step for step in STEPS if before < step <= len(draw.rows)), None)
+        if step is None:
             continue
         rows = np.array(draw.rows)
         drawn = np.isin(rows, draw.order[: draw.n_drawn])
@@ -134,6 +136,7 @@ def estimates(space: Space, y: np.ndarray, seed: int) -> list[dict[str, Any]]:
         printed = judged.estimate
         found.append(
             {
+                "step": step,
                 "n": len(rows),
                 "drawn": printed.n,
                 "truth": round(float(truth.mean()), 4),
@@ -222,8 +225,8 @@ def show(found: dict[str, Any]) -> None:
     print("\n| labels | intervals | printed: coverage | width | error | naive: coverage | error |"
           " powered: coverage | width |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
     everything = [row for each in found.values() for draw in each["estimate"] for row in draw]
-    for first, step in zip((0, *STEPS), STEPS, strict=False):
-        rows = [row for row in everything if first < row["n"] - BATCH // 2 <= step]
+    for step in STEPS:
+        rows = [row for row in everything if row["step"] == step]
         if not rows:
             continue
         (a, b, c), (d, _, e), (f, g, _) = (
