@@ -123,6 +123,9 @@ def fitted_table(
         )
         for column, to_right in zip(zip(columns, *rows, strict=True), right, strict=True)
     ]
+    if len(least) > 1:  # the first column and any other must fit beside each other
+        least[0] = min(least[0], max(width - GAP - LEAST_WORD, (width - GAP) // 2))
+        least[1:] = [min(each, width - GAP - least[0]) for each in least[1:]]
     while _total(widths) > width and widths != least:
         widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
         widths[widest] -= 1

@@ -42,6 +42,15 @@ def test_a_table_fits_and_loses_no_cell(
             assert shown.count(letter) >= cell.count(letter)
 
 
+@pytest.mark.parametrize("first", [30, 60])
+def test_the_first_column_leaves_room_for_another(first: int) -> None:
+    cells = ["0" * first, *[""] * 6, "1" * 19]
+    parts = fitted_table([""] * 8, [cells], [True, *[False] * 7], 50)
+    lines = [line for part in parts for line in part]
+    assert max(map(len, lines)) <= 50
+    assert sum(line.count("1") for line in lines) == 19
+
+
 def test_what_fits_or_is_in_a_file_has_one_line_a_row() -> None:
     heads, rows = ["class", "recall"], [["a" * 70, "0.5 [0.1, 0.9]"]]
     for width in (None, 200):
