@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.errors import UsageError
 from featx.scoring.audit_file import Audited
@@ -14,10 +13,7 @@ from featx.scoring.counting import CountedPart, part_of
 from featx.stats.audits import Design, widened
 from featx.stats.counting import Reference, count_classes, whole_counts
 from featx.stats.raking import rake
-
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-Float = NDArray[np.float64]
+from featx.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -36,10 +32,10 @@ class CountedImages:
     """
 
     ids: list[str]
-    proba: Float
-    y_pred: Int
-    blocks: Int
-    known: Int
+    proba: FloatArray
+    y_pred: IntArray
+    blocks: IntArray
+    known: IntArray
 
 
 class CountedFolder:
@@ -74,7 +70,9 @@ class CountedFolder:
         self.content = images.proba
         everything = np.ones(len(images.ids), bool)
         self.draws = self._corrected(everything, keep=True)
-        self.labelled: tuple[Int, Int] = (np.empty(0, np.int64),) * 2  # rows of the free images
+        self.labelled: tuple[IntArray, IntArray] = (
+            np.empty(0, np.int64),
+        ) * 2  # rows of the free images
         self.design = None if size is None else self._design(size)
         if audited is not None and self.design is not None:
             ids = [images.ids[i] for i in self.free.tolist()]
@@ -84,7 +82,7 @@ class CountedFolder:
             self.content = widened(self.content[:, : self.n_known], shares)
             self.draws = self._audited(everything)
 
-    def _corrected(self, rows: Bool, *, keep: bool = False) -> Int:
+    def _corrected(self, rows: BoolArray, *, keep: bool = False) -> IntArray:
         """Draws for some of the images, by how the model errs."""
         images, n = self.images, self.n_known
         new = rows & (images.known >= n)
@@ -114,7 +112,7 @@ class CountedFolder:
         y_pred = self.images.y_pred[self.free]
         return Design.of(self.content[self.free], y_pred, sure < cut, size, self.seed)
 
-    def _audited(self, rows: Bool) -> Int:
+    def _audited(self, rows: BoolArray) -> IntArray:
         """Draws for some of the images, by the labels of the audit."""
         assert self.design is not None
         known = self.images.known[rows & (self.images.known >= 0)]
@@ -153,25 +151,29 @@ class CountedFolder:
             ]
         return parts
 
-    def _agreeing(self, rows: Sequence[Bool], draws: Sequence[Int], whole: Int) -> Int:
+    def _agreeing(
+        self, rows: Sequence[BoolArray], draws: Sequence[IntArray], whole: IntArray
+    ) -> IntArray:
         """Counts of parts that add up to those of the folder, none below what is labelled."""
         fixed = np.array([self._labels(part).sum(axis=0) for part in rows])
         means = np.array([each.mean(axis=0) for each in draws]) - fixed
         images = np.array([part.sum() for part in rows]) - fixed.sum(axis=1)
         return fixed + rake(means, images, whole - fixed.sum(axis=0))
 
-    def _labels(self, rows: Bool) -> Int:
+    def _labels(self, rows: BoolArray) -> IntArray:
         """Labels of the classes among some of the images: in an audit, and known before."""
         drawn, y = self.labelled
         found = y[rows[self.free[drawn]]], self.images.known[rows & (self.images.known >= 0)]
         return np.array([np.bincount(codes, minlength=len(self.classes)) for codes in found])
 
-    def _part(self, by: str, value: str, rows: Bool, draws: Int, counts: Int) -> CountedPart:
+    def _part(
+        self, by: str, value: str, rows: BoolArray, draws: IntArray, counts: IntArray
+    ) -> CountedPart:
         predicted = np.bincount(self.images.y_pred[rows], minlength=len(self.classes))
         return part_of(by, value, self.classes, predicted, draws, counts, *self._labels(rows))
 
 
-def _codes(values: Sequence[str | None]) -> tuple[list[str], Int]:
+def _codes(values: Sequence[str | None]) -> tuple[list[str], IntArray]:
     """Distinct values, sorted, and the number of each image's; -1 for none."""
     names = sorted({value for value in values if value})
     place = {name: i for i, name in enumerate(names)}
