@@ -891,7 +891,7 @@ def finetune(
     train_batch_norm: bool = False,
     average_last: float = 0.25,
     validation: float = 0.15,
-    refit: bool = False,
+    refit: bool = True,
     monitor: Literal["last", "score", "loss"] = "last",
     patience: int | None = None,
     trials: int | None = None,
@@ -1071,9 +1071,9 @@ def finetune(
     validation : float, default 0.15
         Share of the training images set aside to choose between the frozen and the fine-tuned
         network.
-    refit : bool, default False
-        Train the network that is kept once more, on the validation images too, with the same
-        recipe, which doubles the time.
+    refit : bool, default True
+        After validation, train the network further on all training images, those of the
+        validation part included, for a third of the epochs.
     monitor : {'last', 'score', 'loss'}, default 'last'
         Epoch to keep: the last, or the best by the score (ties by loss) or by the loss of the
         validation images.

@@ -23,6 +23,7 @@ TUNING: dict[str, Any] = {
     "train_batch": 8,
     "learning_rate": 1e-3,
     "unfreeze": "last-1",
+    "refit": False,  # but where it is tested
 }
 
 

@@ -145,9 +145,9 @@ class FinetuneConfig(Section):
         "the fine-tuned network.",
     )
     refit: bool = Field(
-        False,
-        description="Train the network that is kept once more, on the validation images too, with "
-        "the same recipe, which doubles the time.",
+        True,
+        description="After validation, train the network further on all training images, those "
+        "of the validation part included, for a third of the epochs.",
     )
     monitor: Literal["last", "score", "loss"] = Field(
         "last",

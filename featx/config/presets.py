@@ -16,16 +16,17 @@ PRESETS: dict[str, dict[str, Any]] = {
 _CHANGED = frozenset(
     {"epochs", "learning_rate", "layer_decay", "augment", "monitor", "patience", "warmup"}
 )
-_OLD = {"preset": None, "start": "fitted", "head_rate": 1.0, "average_last": 0.0}
+_OLD = {"average_last": 0.0, "refit": False}
+_BEFORE_PRESETS = {"preset": None, "start": "fitted", "head_rate": 1.0, **_OLD}
 
 
 def fill_in(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a section with those that its preset sets.
 
-    A run of a featx without presets wrote every field into its configuration: there what is new
-    means what was done then.
+    A run of an older featx wrote every field that there was into its configuration: there what is
+    new means what was done then.
     """
-    if "preset" not in given and given.keys() >= _CHANGED:
-        return {**_OLD, **given}
+    if given.keys() >= _CHANGED:
+        return {**(_OLD if "preset" in given else _BEFORE_PRESETS), **given}
     preset = given.get("preset", "balanced")
     return {**PRESETS.get(preset, {}), **given} if isinstance(preset, str) else dict(given)

@@ -13,14 +13,13 @@ from featx.finetuning.recipes import describe_recipe, resolve_rates
 from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
 from featx.finetuning.starting import train
-from featx.finetuning.task import Refit, Task, Trained
+from featx.finetuning.task import Task, Trained
 from featx.finetuning.timing import time_images
 
 __all__ = [
     "HeadWeights",
     "ImageBank",
     "NetworkClassifier",
-    "Refit",
     "Searched",
     "Task",
     "Trained",

@@ -91,6 +91,7 @@ class FinetuneContext:
             The network has not the stages or the attention that are asked for.
         """
         from featx.finetuning import describe_recipe, time_images
+        from featx.finetuning.refitting import refit_epochs
         from featx.finetuning.searching import TRIALS
 
         config, trainings = self.config, counted(len(n_images), "training")
@@ -111,8 +112,7 @@ class FinetuneContext:
         if config.budget:
             seconds = min(seconds, read_seconds(config.budget))
         if config.refit:
-            seconds += config.epochs * sum(n_images) * train_s
-            trainings += f", {'each ' * (len(n_images) > 1)}repeated on all of its images"
+            seconds += refit_epochs(config.epochs) * sum(n_images) * train_s
         console.log(
             f"Plan: {describe_recipe(config)}, in {trainings}: "
             f"{at_most} {say_seconds(seconds)} on this machine."
@@ -126,7 +126,7 @@ class FinetuneContext:
         rows : ndarray of shape (n,), bool
         name : str
         refit : bool, default True
-            Whether the network may be trained once more, on the validation images too.
+            Whether the network may be trained on, with the validation images too.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class FinetuneContext:
         validation = self._validation(rows)
         training = rows & ~validation
         frozen, warm = self._fit(rows), self._fit(training, calibrate="temperature")
-        task = self._task(name, warm, warm, training, validation)
+        task = self._task(name, warm, training, validation)
         trained, searched = self._train(task)
         change, temperature = self._change(warm, trained, validation)
         outcome = Outcome(
@@ -155,36 +155,30 @@ class FinetuneContext:
         return replace(outcome, refitted=self._refit(outcome, rows, temperature))
 
     def _refit(self, outcome: Outcome, rows: Mask, temperature: float) -> Refitted | None:
-        """The same training on all of its images."""
-        from featx.finetuning import Refit
+        """The network trained on, with all of its images."""
         from featx.finetuning.refitting import refit
 
-        first, searched = outcome.trained, outcome.searched
+        searched, nobody = outcome.searched, np.zeros_like(rows)
         config = self.config
         if searched is not None:
             config = config.model_copy(update=searched.chosen.values)
-        name, nobody = f"refit of {outcome.name}", np.zeros_like(rows)
-        task = self._task(name, outcome.frozen, outcome.warm, rows, nobody)
-        losses = [row["validation_loss"] for row in first.history]
-        task = replace(task, refit=Refit(first.best_epoch, losses))
-        return refit(task, config, temperature)
+        task = self._task(f"refit of {outcome.name}", outcome.warm, rows, nobody)
+        return refit(task, config, outcome.trained, temperature)
 
-    def _task(
-        self, name: str, fitted: FitResult, warm: FitResult, training: Mask, validation: Mask
-    ) -> Task:
-        """A network to train, with the head ``fitted``, cooled as ``warm`` has to be."""
+    def _task(self, name: str, warm: FitResult, training: Mask, validation: Mask) -> Task:
+        """The frozen backbone, to be trained, with the head that was fitted on it."""
         from featx.finetuning import HeadWeights, Task
 
         calibration = warm.trust.trust.calibration
         # A head that is too sure is cooled; none is made surer, which a few images would ask for.
         sure = calibration.temperature if isinstance(calibration, Temperature) else 1.0
-        known = np.searchsorted(self.part.classes, fitted.classes)
+        known = np.searchsorted(self.part.classes, warm.classes)
         local = np.full(len(self.part.classes), -1)
         local[known] = np.arange(len(known))
         return Task(
             name=name,
             backbone=copy.deepcopy(self.backbone.network),
-            head=HeadWeights.of(fitted.pipeline).cooled(max(1.0, sure)),
+            head=HeadWeights.of(warm.pipeline).cooled(max(1.0, sure)),
             bank=self.bank,
             y=local[self.part.y],
             training=np.flatnonzero(training),

@@ -98,7 +98,7 @@ def tuned_answer(
     paths = extraction.manifest.paths
     extractor = Extractor.from_request(request, config.extract, paths)
     [tuned] = run_extractors(extraction.manifest, [extractor], config.extract, allow_memory=True)
-    pipeline = outcome.shipped.classifier.head_weights().put_into(outcome.base.pipeline)
+    pipeline = outcome.shipped.classifier.head_weights().put_into(outcome.warm.pipeline)
     unseen, (proba, first) = outcome.validation, context.held_out(outcome)
     if oof is None:
         fold = np.full(len(proba), -1)

@@ -48,8 +48,8 @@ class Outcome:
     searched : Searched, optional
         What was tried, where hyperparameters were searched.
     refitted : Refitted, optional
-        The same on training and validation images together, where that was asked for and training
-        was not below its warm start: what ships, and predicts other images.
+        The network trained on with the validation images too, where that was asked for and it was
+        not below its warm start: what ships, and predicts other images.
     """
 
     name: str

@@ -37,22 +37,6 @@ def epoch_rank(row: dict[str, Any], monitor: str) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Refit:
-    """What repeats a training on more images, none of which are left to validate it.
-
-    Parameters
-    ----------
-    epochs : int
-        To end after: as many as the first training kept.
-    losses : list of float
-        Validation losses of the first training, for schedules that depend on them.
-    """
-
-    epochs: int
-    losses: list[float]
-
-
-@dataclass(frozen=True)
 class Task:
     """One network to train.
 
@@ -69,7 +53,7 @@ class Task:
         Class of each image of the bank, an index into the head's classes; anything elsewhere than
         in ``training`` and ``validation``.
     training, validation : ndarray of int64
-        Rows of the bank. No other row is read.
+        Rows of the bank. No other row is read. Without ``validation`` rows the last epoch is kept.
     folder : Path
         Where checkpoints are; what is there is gone on with.
     device, precision : str
@@ -84,8 +68,6 @@ class Task:
     watchers : tuple of Watcher
     curves : Path, optional
         Where curves are written in TensorBoard's format.
-    refit : Refit, optional
-        There are no ``validation`` rows: the last epoch is kept.
     """
 
     name: str
@@ -104,7 +86,6 @@ class Task:
     watchers: tuple[Watcher, ...] = ()
     curves: Path | None = None
     devices: tuple[str, ...] = ()
-    refit: Refit | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +98,7 @@ class Trained:
     history : list of dict
         One row an epoch: ``epoch`` (0 before training), ``step``, ``train_loss`` and
         ``train_accuracy`` (None before training), ``validation_loss``, ``validation_score`` (None
-        in a refit), ``learning_rate`` and ``images_per_s``.
+        without validation images), ``learning_rate`` and ``images_per_s``.
     best_epoch : int
         0 where no epoch was better than none.
     stages : list of dict

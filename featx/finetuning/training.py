@@ -74,7 +74,7 @@ class TrainingLoop:
         self.unfreezing.apply(config.epochs)
         self.optimizer = build_optimizer(self.unfreezing, config)
         self.n_batches = -(-len(task.training) // config.train_batch)
-        self.n_epochs = config.epochs if task.refit is None else task.refit.epochs
+        self.validates = len(task.validation) > 0
         self.average = self._new_average()
         self.progress = TrainingProgress()
         self.replay: Replay | None = None
@@ -104,7 +104,7 @@ class TrainingLoop:
             self.progress.stopped = str(diverged)
             self._save()
             kept = f"Epoch {self.progress.best_epoch}"
-            if self.task.refit is not None:
+            if not self.validates:
                 kept = "The network trained without the validation images"
             console.warn(
                 f"{self.task.name}: training diverged in epoch {self.progress.epoch + 1}: "
@@ -115,7 +115,8 @@ class TrainingLoop:
     def _new_average(self) -> Average:
         """Of the weights as they are."""
         n_steps, share = self.n_batches * self.config.epochs, self.config.average_last
-        after = max(n_steps - round(share * n_steps), EARLY) if share else None
+        early = EARLY if self.validates else 0  # a network that is trained already
+        after = max(n_steps - round(share * n_steps), early) if share else None
         return Average(self.classifier, self.config.ema, after)
 
     def _tick(self) -> None:
@@ -136,7 +137,7 @@ class TrainingLoop:
         order = order_rows(y, progress.epoch, task.seed, balanced=self.config.balanced_sampling)
         batches = np.array_split(task.training[order], self.n_batches)
         left = batches[progress.position :]
-        label = f"{task.name}, epoch {progress.epoch + 1} of {self.n_epochs}"
+        label = f"{task.name}, epoch {progress.epoch + 1} of {self.config.epochs}"
         with console.progress(sum(map(len, left)), label) as bar:
             played = self.replay is not None
             fed = zip(left, repeat(None)) if played else self.feed.batches(left, progress.step)
@@ -222,8 +223,6 @@ class TrainingLoop:
         """The learning rate of the next step."""
         total = self.n_batches * self.config.epochs
         losses = [row["validation_loss"] for row in self.progress.history]
-        if self.task.refit is not None:
-            losses = self.task.refit.losses[: len(losses)]
         factor = rate_factor(self.config, self.progress.step, total, losses)
         return self._highest_rate * factor
 
@@ -245,7 +244,7 @@ class TrainingLoop:
         """Validate, remember the best, decide whether to go on, and write it all down."""
         progress, task = self.progress, self.task
         with self.average.applied():
-            self._note(*self._validate() if task.refit is None else (None, None))
+            self._note(*self._validate() if self.validates else (None, None))
             if progress.last_is_best(self.config.monitor):
                 progress.best_epoch = len(progress.history) - 1
                 self._write(BEST, self.classifier.state_dict(), {})
@@ -253,9 +252,9 @@ class TrainingLoop:
             progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.n_seen, progress.n_right = 0.0, 0, 0
         monitor, patience = self.config.monitor, patience_of(self.config)
-        if task.refit is None and progress.since_best(monitor) >= patience:
+        if self.validates and progress.since_best(monitor) >= patience:
             progress.stopped = "patience"
-        if progress.epoch == self.n_epochs:
+        if progress.epoch >= self.config.epochs:
             progress.stopped = "epochs"
         for watcher in task.watchers:
             reason = watcher(progress.history)
@@ -319,9 +318,9 @@ class TrainingLoop:
                 console.log(f"{self.task.name}: frozen: {validated[:-2]}")
             return
         epoch = len(progress.history) - 1
-        minutes = (self.n_epochs - epoch) * seconds / 60
+        minutes = (self.config.epochs - epoch) * seconds / 60
         console.log(
-            f"{self.task.name}: epoch {epoch} of {self.n_epochs}: loss "
+            f"{self.task.name}: epoch {epoch} of {self.config.epochs}: loss "
             f"{row['train_loss']:.4f}, {validated}rate {row['learning_rate']:.2g}, "
             f"{row['images_per_s']:.0f} images/s, at most {minutes:.1f} minutes left"
         )

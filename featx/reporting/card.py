@@ -259,8 +259,9 @@ def _finetuned(model: Carded) -> Iterator[str]:
     )
     if again := last.get("refit"):
         yield (
-            f"It was then trained once more with the same recipe, for {again['epochs']} epochs on "
-            f"all {counted(again['n_training'], 'training image')}; that network is this one."
+            f"It was then trained for {counted(again['epochs'], 'more epoch')} on all "
+            f"{counted(again['n_training'], 'training image')}, validation images included; its "
+            "weights are the mean of those before and after."
         )
     if recipe:
         yield f"Tried: {recipe}."

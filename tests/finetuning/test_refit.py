@@ -1,7 +1,8 @@
-"""The network that ships is trained once more, on its validation images too."""
+"""The network that ships is trained on with its validation images too."""
 
 from __future__ import annotations
 
+import copy
 import csv
 import signal
 from pathlib import Path
@@ -17,7 +18,8 @@ import featx
 from featx import finetuning
 from featx.artifact import load_model
 from featx.config import FinetuneConfig
-from featx.finetuning import Refit, train
+from featx.finetuning import Trained, resolve_rates, train
+from featx.finetuning.refitting import refit
 from featx.finetuning.training import TrainingLoop
 from tests.lab import NETWORK, TUNING, flags, in_process
 
@@ -36,50 +38,71 @@ def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"schedule": "cosine", "ema": 0.5},
-        {
-            "schedule": "cosine",
-            "augment": "none",
-            "unfreeze": "last-1",
-        },  # frozen stages played back
-        {"schedule": "plateau"},
-    ],
-    ids=["all", "last-1", "plateau"],
+    [{"ema": 0.5}, {"augment": "none", "unfreeze": "last-1"}],  # frozen stages played back
+    ids=["all", "last-1"],
 )
-def test_on_the_same_images_it_is_the_same_network(
+def test_without_validation_images_it_is_the_same_network(
     lab: Lab, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    """Without validation images, whose losses a schedule may depend on."""
-    asked, schedule = config(epochs=6, patience=9, **options), options["schedule"]
+    asked = config(average_last=0.0, **options)
     first = train(lab.task(folder=tmp_path / "first"), asked)
-    losses = [row["validation_loss"] for row in first.history]
-    if schedule == "plateau":  # as if nothing had got better, so that the rate comes down
-        losses = [1.0] * 7
-    refit = Refit(4, losses)
-    task = lab.task(folder=tmp_path / "again", validation=NONE, refit=refit)
-    again = train(task, asked.model_copy(update={"monitor": "last"}))
-    assert (again.stopped, again.best_epoch, len(again.history)) == ("epochs", 4, 5)
+    again = train(lab.task(folder=tmp_path / "again", validation=NONE), asked)
+    assert (again.stopped, again.best_epoch, len(again.history)) == ("epochs", 3, 4)
     assert {row["validation_loss"] for row in again.history} == {None}
-    pairs = list(zip(first.history, again.history, strict=False))
-    same = [a["learning_rate"] == b["learning_rate"] for a, b in pairs]
-    if schedule == "plateau":
-        assert same != [True] * 5
-        return
-    assert same == [True] * 5
-    assert [a["train_loss"] for a, _ in pairs] == [b["train_loss"] for _, b in pairs]
-    whole = Refit(6, losses)
-    task = lab.task(folder=tmp_path / "whole", validation=NONE, refit=whole)
-    state = train(task, asked.model_copy(update={"monitor": "last"})).classifier.state_dict()
+    for column in ("learning_rate", "train_loss"):
+        assert [row[column] for row in first.history] == [row[column] for row in again.history]
+    assert_same_weights(first, again)
+
+
+def assert_same_weights(one: Trained, other: Trained) -> None:
+    theirs = other.classifier.state_dict()
+    for name, tensor in one.classifier.state_dict().items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_it_is_the_mean_of_the_network_before_and_after(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores, which the temperature divides, are those of the mean of the undivided weights."""
+    asked = resolve_rates(
+        config(epochs=6, unfreeze="gradual", schedule="plateau"), lab.backbone.network
+    )
+    first = train(lab.task(folder=tmp_path / "first"), asked)
+    before = copy.deepcopy(first.classifier.state_dict())
+    first.classifier.cool(2.0)
+    cooled = copy.deepcopy(first.classifier.state_dict())
+    trained_on: list[Any] = []
+    original = finetuning.train
+
+    def record(task: Any, config: Any) -> Any:
+        trained = original(task, config)
+        trained_on.append((config, copy.deepcopy(trained.classifier.state_dict())))
+        return trained
+
+    monkeypatch.setattr(finetuning, "train", record)
+    task = lab.task(folder=tmp_path / "again", training=np.arange(30), validation=NONE)
+    refitted = refit(task, asked, first, 2.0)
+    assert refitted is not None
+    [(continued, after)] = trained_on
+    settings = continued.epochs, continued.schedule, continued.start, continued.unfreeze
+    assert settings == (2, "cosine", "fitted", "all")
+    assert continued.learning_rate == 1e-3
+    shipped = refitted.trained.classifier.state_dict()
+    moved = 0
+    for name, tensor in before.items():
+        expected = (tensor.double() + after[name].double()) / 2
+        scale = 2 if name.startswith("layers.") else 1
+        np.testing.assert_allclose(scale * shipped[name].double(), expected, rtol=1e-5, atol=1e-6)
+        moved += not torch.equal(tensor, after[name])
+    assert moved > 2
     for name, tensor in first.classifier.state_dict().items():
-        assert torch.equal(tensor, state[name]), name
+        assert torch.equal(tensor, cooled[name]), name
 
 
 def test_interrupted_it_goes_on_to_the_same_bits(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, changes = config(), {"training": np.arange(30), "validation": NONE}
-    changes["refit"] = Refit(2, [1.0] * 4)
+    asked, changes = config(epochs=2), {"training": np.arange(30), "validation": NONE}
     whole = train(lab.task(folder=tmp_path / "whole", **changes), asked)
     killed_at, step = [2, 5], TrainingLoop._step
 
@@ -95,18 +118,16 @@ def test_interrupted_it_goes_on_to_the_same_bits(
             train(lab.task(folder=tmp_path / "parts", **changes), asked)
     parts = train(lab.task(folder=tmp_path / "parts", **changes), asked)
     assert timeless(parts.history) == timeless(whole.history)
-    for name, tensor in whole.classifier.state_dict().items():
-        assert torch.equal(tensor, parts.classifier.state_dict()[name]), name
+    assert_same_weights(whole, parts)
 
 
 def test_a_refit_that_diverges_leaves_the_first_network(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from featx.finetuning.refitting import refit
-
-    task = lab.task(folder=tmp_path, training=TRAINING, validation=NONE, refit=Refit(2, [1.0] * 3))
-    wild = config(optimizer="sgd", learning_rate=100.0, clip=0.0, head_rate=1000.0)
-    assert refit(task, wild, 1.0) is None
+    first = train(lab.task(folder=tmp_path / "first"), config(epochs=1))
+    task = lab.task(folder=tmp_path, training=TRAINING, validation=NONE)
+    wild = config(optimizer="sgd", learning_rate=100.0, clip=0.0, layer_decay=1.0)
+    assert refit(task, wild, first, 1.0) is None
     assert "The network trained without the validation images is kept" in capsys.readouterr().err
 
 
@@ -134,7 +155,7 @@ def test_the_refitted_network_ships_and_the_first_says_how_far_to_trust_it(
     options = {**OPTIONS, "cache": str(workspace / "cache"), "epochs": 3, "report": True}
     whole = featx.finetune("split", name="refitted", **options)
     said = capfd.readouterr().err
-    assert "in 1 training, repeated on all of its images: about " in said
+    assert "in 1 training: about " in said
     (first, on, held), (again, on_all, nobody) = seen
     assert (first, again, nobody) == ("all images", "refit of all images", set())
     assert on_all == on | held
@@ -142,14 +163,14 @@ def test_the_refitted_network_ships_and_the_first_says_how_far_to_trust_it(
     [training] = whole.results["finetuning"]["trainings"]
     refitted = training["refit"]
     assert {k: refitted[k] for k in ("name", "n_training", "epochs", "stopped")} == {
-        "name": again, "n_training": 30, "epochs": training["best_epoch"], "stopped": "epochs",
+        "name": again, "n_training": 30, "epochs": 1, "stopped": "epochs",
     }  # fmt: skip
     with (whole.folder / "curves.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["training"] == again]
-    assert len(rows) == 4
+    assert len(rows) == 2
     assert {row["validation_loss"] for row in rows} == {""}
     assert featx.load_run(whole.folder).results.finetuning.trainings[0].refit.n_training == 30  # type: ignore[union-attr]
-    assert "all 30 training images; that network is this one" in (
+    assert "for 1 more epoch on all 30 training images" in (
         whole.folder / "model" / "README.md"
     ).read_text("utf-8")
     assert "A refit is trained on the validation images too" in whole.folder.joinpath(
@@ -221,16 +242,16 @@ def test_a_search_refits_what_it_chose(workspace: Path, monkeypatch: pytest.Monk
     [training] = run.results["finetuning"]["trainings"]
     [again] = used
     assert again.learning_rate == training["search"]["chosen"]["learning_rate"]
-    assert training["refit"]["epochs"] == training["best_epoch"]
+    assert training["refit"]["epochs"] == 1
 
 
 def test_kill_9_during_the_refit_and_the_same_command_goes_on(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """All 30 images take two steps of 29 an epoch, those without the validation part one."""
+    """All 30 images take five steps of 7 an epoch, those without the validation part four."""
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("FEATX_CACHE", str(workspace / "cache"))
-    options = {**OPTIONS, "epochs": 3, "train_batch": 29, "checkpoint_s": 0, "report": False}
+    options = {**OPTIONS, "epochs": 1, "train_batch": 7, "checkpoint_s": 0, "report": False}
     arguments = ["finetune", "split", *flags(options), "--runs", "refit-killed"]
     process = featx_where("lab.before_step(4, lab.die)", *arguments, "--name", "k")
     process.communicate()
@@ -238,7 +259,7 @@ def test_kill_9_during_the_refit_and_the_same_command_goes_on(
     run = in_process(capfd)
     done = run(*arguments, "--name", "k")
     assert done.code == 0, done.err
-    assert "refit of all images: going on from a checkpoint, epoch 3, step 4" in done.err
+    assert "refit of all images: going on from a checkpoint, epoch 1, step 4" in done.err
     assert not list(Path("refit-killed").glob(".finetuning-*"))
     assert run(*arguments, "--name", "whole").code == 0
     texts, digests = [], []
@@ -250,8 +271,9 @@ def test_kill_9_during_the_refit_and_the_same_command_goes_on(
     assert digests[0] == digests[1]
 
 
-def test_only_what_is_asked_for_is_refitted() -> None:
-    assert not FinetuneConfig().refit
+def test_a_configuration_of_an_older_featx_refits_nothing() -> None:
+    assert FinetuneConfig().refit
     before = FinetuneConfig(preset="balanced").model_dump()
     del before["refit"]  # a run of a featx that refitted nothing wrote all other fields
     assert not FinetuneConfig.model_validate(before).refit
+    assert FinetuneConfig(preset="quick").refit
