@@ -48,12 +48,12 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.EINVAL: ("the system refuses its name or its file system", "Choose another place"),
 }
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # of the target, whatever they name
-_KEPT = "Files already written are kept."
+KEPT = "Files already written are kept."
 _NOTE = "featx_writing"
 
 
 @contextmanager
-def writing(what: str, path: str | os.PathLike[str], *, kept: str = _KEPT) -> Iterator[None]:
+def writing(what: str, path: str | os.PathLike[str], *, kept: str = KEPT) -> Iterator[None]:
     """Note on an `OSError` of the block what was being written; `explain` makes a sentence of it.
 
     Parameters
@@ -93,7 +93,7 @@ def explain(error: OSError) -> str | None:
     if error.errno not in _SENTENCES:
         return None
     why, advice = _SENTENCES[error.errno]
-    what, path, kept = getattr(error, _NOTE, ("", "", _KEPT))
+    what, path, kept = getattr(error, _NOTE, ("", "", KEPT))
     at = _shown(error.filename)
     if what:
         subject = f"{what[0].upper()}{what[1:]} {_quoted(path)} cannot be written"

@@ -16,7 +16,7 @@ from featx.config import CompareConfig, frozen_and_finetuned
 from featx.config.keywords import Keyword, keywords, read_options
 from featx.errors import UsageError
 from featx.files import write_atomic
-from featx.formats import find_writer, write_rows
+from featx.formats import table_output, write_claimed
 from featx.ours import FileKind, file_start, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.formats import REPORTS, render
@@ -108,11 +108,9 @@ def _outputs(config: CompareConfig, reports: Mapping[str, str]) -> list[Output]:
         for name, path in reports.items()
         if path != STDOUT
     ]
-    if config.disagreements is not None:
-        find_writer(config.disagreements)
-        kind = FileKind("a table of disagreements", is_table(("id", "split", "fold", "y_true")))
-        found.append(Output(config.disagreements, "--disagreements", kind, config.overwrite))
-    return found
+    kind = FileKind("a table of disagreements", is_table(("id", "split", "fold", "y_true")))
+    flag = "--disagreements"
+    return found + table_output(config.disagreements, kind, config.overwrite, flag=flag)
 
 
 def _compare(
@@ -134,10 +132,9 @@ def _compare(
         seed=config.seed,
     )
     if config.disagreements is not None:
-        place = claims.place(config.disagreements)
-        with writing("the table", place):
-            write_rows(place, comparison.columns, comparison.disagreements(), overwrite=True)
-        console.log(f"Images predicted differently written to {place}")
+        rows = comparison.disagreements()
+        written = write_claimed(claims, config.disagreements, comparison.columns, rows)
+        console.log(f"Images predicted differently written to {written}")
     for name, path in reports.items():
         text = render(comparison.document, name)
         if path == STDOUT:

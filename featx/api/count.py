@@ -12,15 +12,14 @@ import numpy as np
 from featx import console
 from featx.artifact import Model, load_model
 from featx.config import BACKBONE_FIELDS, CountConfig, DatasetConfig, ExtractConfig, ScoreConfig
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.data.manifest import Manifest
 from featx.data.opening import open_data
 from featx.errors import DatasetError, NoRunError, UsageError
 from featx.extraction import require_any
 from featx.extraction.used import check_cache, used_by
 from featx.files import printable
-from featx.formats import find_writer, write_rows
+from featx.formats import table_output, write_claimed
 from featx.labelling.exchange import read_labels
 from featx.ours import FileKind, is_page, is_table
 from featx.outputs import Claims, Output, Used, claimed
@@ -34,10 +33,8 @@ from featx.scoring.folder import extract_again, predict_rows
 from featx.scoring.label_shift import check_shift
 from featx.scoring.new_classes import name_new_classes
 from featx.stats.counting import Reference
-from featx.system_errors import writing
 from featx.types import SITES
 
-LEFT_OUT: LeaveOut = {ExtractConfig: BACKBONE_FIELDS}
 COUNTS = FileKind("a table of counts", is_table(FIRST_COLUMNS))
 PAGE = FileKind("a page", is_page)
 #: Predictions of a run that say how its model errs, what says most of new images first.
@@ -49,7 +46,7 @@ KEPT = "What is in the cache is kept."
     DatasetConfig,
     CountConfig,
     ExtractConfig,
-    leave_out=LEFT_OUT,
+    leave_out={ExtractConfig: BACKBONE_FIELDS},
     instead="the model's own is used",
 )
 def count(
@@ -88,10 +85,7 @@ def count(
     >>> counts.whole.classes[0]                                            # doctest: +SKIP
     ClassCount(name='deer', predicted=412, count=388, low=371, high=404, audited=0, labelled=0)
     """
-    data, config, extract = sections(
-        {"dataset": dataset, **options}, DatasetConfig, CountConfig, ExtractConfig,
-        leave_out=LEFT_OUT,
-    )  # fmt: skip
+    data, config, extract = read_options(count, dataset=dataset, **options)
     return count_images(model.folder if isinstance(model, Run) else model, data, config, extract)
 
 
@@ -278,9 +272,7 @@ def _outputs(config: CountConfig) -> list[Output]:
         if not config.audit_file.lower().endswith(".csv"):
             raise UsageError(f"--audit-file '{printable(config.audit_file)}' must end in .csv.")
         found.append(Output(config.audit_file, "--audit-file", AUDIT, config.overwrite))
-    if config.output is not None:
-        find_writer(config.output)
-        found.append(Output(config.output, "-o", COUNTS, config.overwrite))
+    found += table_output(config.output, COUNTS, config.overwrite)
     if config.report is not None:
         found.append(Output(config.report, "--report", PAGE, config.overwrite))
     return found
@@ -289,15 +281,13 @@ def _outputs(config: CountConfig) -> list[Output]:
 def _written(counts: Counts, audit: list[list[Any]], config: CountConfig, claims: Claims) -> Counts:
     """The counts, once all files are written."""
     if config.audit is not None:
-        place = claims.place(config.audit_file)
-        with writing("the audit", place, kept=KEPT):
-            write_rows(place, AUDIT_COLUMNS, audit, overwrite=True)
-        counts = replace(counts, audit=os.fspath(place), drawn=len(audit))
+        place = write_claimed(
+            claims, config.audit_file, AUDIT_COLUMNS, audit, what="the audit", kept=KEPT
+        )
+        counts = replace(counts, audit=place, drawn=len(audit))
     if config.output is not None:
-        place = claims.place(config.output)
-        with writing("the table", place, kept=KEPT):
-            write_rows(place, COLUMNS, counts.rows(), overwrite=True)
-        counts = replace(counts, output=os.fspath(place))
+        place = write_claimed(claims, config.output, COLUMNS, counts.rows(), kept=KEPT)
+        counts = replace(counts, output=place)
     if config.report is not None:
         from featx.reporting.count_page import write_count_page  # draws: imported where it is used
 

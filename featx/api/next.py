@@ -15,14 +15,13 @@ from featx.errors import UsageError
 from featx.extraction.embedding import extract_with_model
 from featx.extraction.used import used_by
 from featx.files import printable
-from featx.formats import find_writer, write_rows
+from featx.formats import table_output, write_claimed
 from featx.labelling import LabellingSession, LabelLog, LabelSuggestion
 from featx.labelling.exchange import is_log, read_labels
 from featx.labelling.proposing import propose
 from featx.ours import FileKind, is_table
-from featx.outputs import Output, claimed
+from featx.outputs import claimed
 from featx.runs import Run
-from featx.system_errors import writing
 
 COLUMNS = ("path", "reason", "prediction", "probability")
 LIST = FileKind("a list of images to label", is_table(COLUMNS))
@@ -78,10 +77,7 @@ def choose_next(
 ) -> list[LabelSuggestion]:
     """`next_images` from checked sections."""
     data = DatasetConfig(dataset=folder)
-    outputs = []
-    if config.output is not None:
-        find_writer(config.output)
-        outputs.append(Output(config.output, "-o", LIST, config.overwrite))
+    outputs = table_output(config.output, LIST, config.overwrite)
     with claimed(outputs, used_by(data, extract)) as claims:
         if isinstance(source, Model | Run) or not _names_labels(source):
             found = _by_model(source, data, config, extract)
@@ -89,13 +85,9 @@ def choose_next(
             found = _by_labels(source, folder, config, extract)
         if config.output is not None:
             claims.spare("the images", [each.path for each in found])
-            place = claims.place(config.output)
             rows = ([e.id, e.reason, e.y_pred, e.proba.get(e.y_pred or "")] for e in found)
-            with writing("the list", place):
-                write_rows(place, COLUMNS, rows, overwrite=True)
-            console.log(
-                f"{console.counted(len(found), 'row')} written to {printable(os.fspath(place))}"
-            )
+            place = write_claimed(claims, config.output, COLUMNS, rows, what="the list")
+            console.log(f"{console.counted(len(found), 'row')} written to {printable(place)}")
     return found
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, RaceConfig
-from featx.config.keywords import keywords
-from featx.config.options import LeaveOut, sections
+from featx.config.keywords import keywords, read_options
 from featx.config.race import OF_RACES
 from featx.data.opening import open_data
 from featx.extraction.resolving import resolve_range
@@ -22,8 +21,6 @@ from featx.racing import run_race
 from featx.racing.folder import RACE, write_race
 from featx.reporting.race_page import race_page
 from featx.system_errors import writing
-
-_LEFT: LeaveOut = {ExtractConfig: OF_RACES}
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class FinishedRace:
         )
 
 
-@keywords(DatasetConfig, ExtractConfig, RaceConfig, leave_out=_LEFT)
+@keywords(DatasetConfig, ExtractConfig, RaceConfig, leave_out={ExtractConfig: OF_RACES})
 def race(dataset: str | os.PathLike[str], **options: Any) -> FinishedRace:
     """Screen backbones, input sizes, layers and poolings on few images.
 
@@ -79,9 +76,7 @@ def race(dataset: str | os.PathLike[str], **options: Any) -> FinishedRace:
     >>> featx.race("photos/", output="race").results["winner"]           # doctest: +SKIP
     >>> featx.fit("photos/", race="race")                                # doctest: +SKIP
     """
-    data, extract, config = sections(
-        {"dataset": dataset, **options}, DatasetConfig, ExtractConfig, RaceConfig, leave_out=_LEFT
-    )
+    data, extract, config = read_options(race, dataset=dataset, **options)
     return race_dataset(data, extract, config)
 
 

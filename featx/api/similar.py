@@ -21,14 +21,13 @@ from featx.extraction import Extraction, require_all, require_any
 from featx.extraction.embedding import extract_manifest, extract_with_model
 from featx.extraction.used import used_by
 from featx.files import printable
-from featx.formats import find_writer, write_rows
+from featx.formats import table_output, write_claimed
 from featx.formats._frame import to_frame
 from featx.numbers import percent
 from featx.ours import FileKind, is_table
-from featx.outputs import Output, claimed
+from featx.outputs import claimed
 from featx.runs import Run
 from featx.stats.similar import nearest_in
-from featx.system_errors import writing
 from featx.types import Failure
 
 COLUMNS = ("image", "rank", "path", "similarity", "label")
@@ -239,10 +238,7 @@ def find_similar(
     """`similar` from checked sections."""
     asked = _asked(images)
     model = config.model if model is None else model
-    outputs = []
-    if config.output is not None:
-        find_writer(config.output)
-        outputs.append(Output(config.output, "-o", NEIGHBOURS, config.overwrite))
+    outputs = table_output(config.output, NEIGHBOURS, config.overwrite)
     with claimed(outputs, used_by(data, extract, model=model)) as claims:
         manifest = open_data(data)
         claims.spare("the images", manifest.paths)
@@ -251,10 +247,8 @@ def find_similar(
         require_any(queries[0].failures, len(asked))
         found = _found(queries, _embedded(manifest, model, extract), config.neighbours)
         if config.output is not None:
-            place = claims.place(config.output)
-            with writing("the table", place):
-                write_rows(place, COLUMNS, found.rows(), overwrite=True)
-            found = replace(found, output=os.fspath(place))
+            place = write_claimed(claims, config.output, COLUMNS, found.rows())
+            found = replace(found, output=place)
     return found
 
 

@@ -14,9 +14,12 @@ from typing import Any
 
 from featx.errors import UsageError
 from featx.files import make_directory, printable
+from featx.ours import FileKind
+from featx.outputs import Claims, Output
 from featx.registry import Registry
+from featx.system_errors import KEPT, writing
 
-__all__ = ["FORMATS", "find_writer", "write_rows"]
+__all__ = ["FORMATS", "find_writer", "table_output", "write_claimed", "write_rows"]
 
 Writer = Callable[[Path, Sequence[str], Iterable[Sequence[Any]]], None]
 
@@ -84,3 +87,41 @@ def write_rows(
         raise UsageError(f"The output {printable(str(target))!r} exists already.")
     make_directory(target.parent)
     write(target, columns, rows)
+
+
+def table_output(
+    path: str | os.PathLike[str] | None, kind: FileKind, overwrite: bool, *, flag: str = "-o"
+) -> list[Output]:
+    """The table that a command was asked for, to be claimed; none without a ``path``.
+
+    Raises
+    ------
+    UsageError, MissingExtraError
+        See `find_writer`.
+    """
+    if path is None:
+        return []
+    find_writer(path)
+    return [Output(path, flag, kind, overwrite)]
+
+
+def write_claimed(
+    claims: Claims,
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    what: str = "the table",
+    kept: str = KEPT,
+) -> str:
+    """Write a table to the claimed ``path``, and return where it is.
+
+    Raises
+    ------
+    OSError
+        Noted with ``what`` and ``kept``, as by `featx.system_errors.writing`.
+    """
+    place = claims.place(path)
+    with writing(what, place, kept=kept):
+        write_rows(place, columns, rows, overwrite=True)
+    return os.fspath(place)

@@ -20,7 +20,7 @@ from featx.extraction import Extraction, run_extractors
 from featx.extraction.embedding import tell_failures, tell_report
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import printable
-from featx.formats import find_writer, write_rows
+from featx.formats import table_output, write_claimed
 from featx.ours import FileKind, is_page, is_table
 from featx.outputs import Claims, Output
 from featx.scoring.averaging import average_views, score_augmentation
@@ -43,12 +43,9 @@ CHUNK_ROWS = 65536  # embeddings of so many images are in memory at once
 
 def outputs_of(output: str | os.PathLike[str] | None, config: ScoreConfig) -> list[Output]:
     """What will be written, to be claimed before any work is done."""
-    found: list[Output] = []
-    if output is not None:
-        find_writer(output)
-        found.append(Output(output, "-o", SCORES, config.overwrite))
-        if config.by_group is not None:
-            found.append(Output(groups_path(output), "--by-group", GROUPS, config.overwrite))
+    found = table_output(output, SCORES, config.overwrite)
+    if output is not None and config.by_group is not None:
+        found.append(Output(groups_path(output), "--by-group", GROUPS, config.overwrite))
     if config.report is not None:
         found.append(Output(config.report, "--report", PAGE, config.overwrite))
     if config.sort_into is not None:
@@ -211,13 +208,11 @@ def groups_path(output: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}_groups{path.suffix}")
 
 
-def _write_table(scores: Scores, place: Path) -> Scores:
-    with writing("the table", place, kept=KEPT):
-        write_rows(place, scores.columns, scores.rows(), overwrite=True)
+def _write_table(scores: Scores, claims: Claims, path: str | os.PathLike[str]) -> Scores:
+    place = write_claimed(claims, path, scores.columns, scores.rows(), kept=KEPT)
     n_rows = len(scores) + (len(scores.passed) if scores.all_files else 0)
-    written = printable(os.fspath(place))
-    console.log(f"{console.counted(n_rows, 'row')} written to {written}")
-    return replace(scores, output=os.fspath(place))
+    console.log(f"{console.counted(n_rows, 'row')} written to {printable(place)}")
+    return replace(scores, output=place)
 
 
 def write_scores(
@@ -229,10 +224,10 @@ def write_scores(
 ) -> Scores:
     """Write the rows and sort the files, as far as asked."""
     if output is not None:
-        scores = _write_table(scores, claims.place(output))
+        scores = _write_table(scores, claims, output)
         if scores.groups is not None:
-            place = claims.place(groups_path(output))
-            scores = replace(scores, groups=_write_table(scores.groups, place))
+            groups = _write_table(scores.groups, claims, groups_path(output))
+            scores = replace(scores, groups=groups)
     if config.sort_into is not None:
         unsure = scores.unsure & config.sort_unsure
         placements = [
