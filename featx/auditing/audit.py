@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import AlikeSets, CopySet, copy_components, find_copies
@@ -25,7 +24,7 @@ from featx.data.copies import alike_sentence, embeddings_alike
 from featx.data.splits import Folds, link_components, make_folds
 from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
 NEIGHBOURS = 10
 MOST_CONFUSED = 10
@@ -238,7 +237,7 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
 
 
 def alike_sets(
-    data: AuditData, Z: NDArray[np.float32], neighbours: IntArray, similarities: NDArray[np.float32]
+    data: AuditData, Z: Float32Array, neighbours: IntArray, similarities: Float32Array
 ) -> AlikeSets:
     """Copies and neighbours of a series; see `featx.auditing.duplicates.find_copies`."""
     grey = np.stack([look.grey for look in data.looks])

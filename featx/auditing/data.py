@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.looking import Look, look_at
 from featx.data.copies import EqualImages, copy_codes, equal_sets
 from featx.errors import DatasetError
 from featx.extraction import Extraction
-from featx.types import IntArray
+from featx.types import Float32Array, IntArray, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class AuditData:
     """
 
     ids: list[str]
-    X: NDArray[np.float32]
-    hashes: NDArray[np.uint8]
+    X: Float32Array
+    hashes: UInt8Array
     labels: list[str | None]
     groups: list[str | None]
     splits: list[str | None]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.auditing.data import AuditData
@@ -29,7 +28,7 @@ from featx.data.name_groups import (
 from featx.data.name_parts import folders_of
 from featx.data.splits import link_components
 from featx.stats.closeness import across_contexts, closeness, closeness_beyond
-from featx.types import IntArray
+from featx.types import Float32Array, IntArray
 
 PERMUTATIONS = 99
 LEVEL = 0.01  # the smallest p that so many permutations can give
@@ -45,7 +44,7 @@ _FAMILIES = (("names", "folders"), ("moments",), ("sequences",))
 
 
 def named_groups(
-    ids: Sequence[str], labels: Sequence[str | None], X: NDArray[np.float32], *, seed: int
+    ids: Sequence[str], labels: Sequence[str | None], X: Float32Array, *, seed: int
 ) -> Proposal | None:
     """The best proposal of names and folders alone, tested on embeddings; None where none holds."""
     y = _classes(labels)
@@ -55,9 +54,7 @@ def named_groups(
 
 
 @console.stage("Looking for groups")
-def find_groups(
-    data: AuditData, Z: NDArray[np.float32], sets: AlikeSets, *, seed: int
-) -> FoundGroups:
+def find_groups(data: AuditData, Z: Float32Array, sets: AlikeSets, *, seed: int) -> FoundGroups:
     """Propose groups, test each on the embeddings, and choose.
 
     Parameters
@@ -143,9 +140,7 @@ def _suggestions(data: AuditData) -> list[Suggestion]:
     ]  # fmt: skip
 
 
-def _sequences(
-    data: AuditData, Z: NDArray[np.float32], y: IntArray, seed: int
-) -> Iterator[Suggestion]:
+def _sequences(data: AuditData, Z: Float32Array, y: IntArray, seed: int) -> Iterator[Suggestion]:
     """Runs of files that follow each other by name and are nearly the same picture."""
     low = low_frequencies(np.stack([look.grey for look in data.looks])).reshape(len(data), -1)
     codes = sequence_codes(data.ids, y, Z, low, seed=seed)
@@ -155,7 +150,7 @@ def _sequences(
         yield Suggestion("sequences", said, codes, "sequences", None, trouble)
 
 
-def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def _few_columns(Z: Float32Array, seed: int) -> Float32Array:
     """Random projections of rows, again of length 1: cosines stay nearly the same."""
     if Z.shape[1] <= _COLUMNS:
         return Z
@@ -164,7 +159,7 @@ def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return np.asarray(P / np.maximum(np.linalg.norm(P, axis=1, keepdims=True), 1e-12))
 
 
-def _measured(of: Suggestion, Z: NDArray[np.float32], y: IntArray) -> Proposal:
+def _measured(of: Suggestion, Z: Float32Array, y: IntArray) -> Proposal:
     """A suggestion with how close its images are."""
     if of.trouble is not None:
         return Proposal(of, None, of.trouble)
@@ -191,7 +186,7 @@ def _within(fine: IntArray, coarse: IntArray) -> bool:
 
 
 def _chosen(
-    measured: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray, seed: int
+    measured: Sequence[Proposal], Z: Float32Array, y: IntArray, seed: int
 ) -> Proposal | None:
     """The best that chance does not explain, of the first family that has one.
 
@@ -211,7 +206,7 @@ def _chosen(
 
 
 def _by_place(
-    best: Proposal | None, ids: Sequence[str], Z: NDArray[np.float32], y: IntArray
+    best: Proposal | None, ids: Sequence[str], Z: Float32Array, y: IntArray
 ) -> Proposal | None:
     """Groups that are numbered anew in each folder or class, told apart by it."""
     if best is None or best.suggestion.family not in ("names", "folders"):
@@ -229,7 +224,7 @@ def _by_place(
     return replace(best, suggestion=of)
 
 
-def _climbed(sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray) -> Proposal:
+def _climbed(sound: Sequence[Proposal], Z: Float32Array, y: IntArray) -> Proposal:
     """The largest groups that hold: half as close as the closest, and so are their further pairs.
 
     A larger group whose smaller parts are suggested too must not live on these alone: pairs that
@@ -255,9 +250,7 @@ def _needed(each: Proposal) -> float:
     return FURTHER_NAMED if each.suggestion.word in OWNERS else FURTHER
 
 
-def _holds_beyond(
-    each: Proposal, sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray
-) -> bool:
+def _holds_beyond(each: Proposal, sound: Sequence[Proposal], Z: Float32Array, y: IntArray) -> bool:
     """Whether pairs that share this group, but no smaller one within it, are closer as well."""
     coarse = each.suggestion.codes
     for finer in sound:

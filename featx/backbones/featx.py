@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featx.backbones._base import BackboneInfo, Features, Network
@@ -27,7 +26,7 @@ from featx.backbones._here import FOLDER, find_weights
 from featx.backbones._unknown import unknown_name
 from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError, WeightsNotFoundError
-from featx.types import BackboneRequest, Preprocess
+from featx.types import BackboneRequest, Float32Array, Preprocess
 
 
 class EmbeddedSource:
@@ -232,7 +231,7 @@ def _resize(x: Tensor, size_px: tuple[int, int]) -> Tensor:
     return rows @ x @ columns.T
 
 
-def shrinking_weights(n: int, m: int) -> NDArray[np.float32]:
+def shrinking_weights(n: int, m: int) -> Float32Array:
     """The (m, n) matrix that shrinks n pixels to m as ``F.interpolate(antialias=True)`` does."""
     scale = n / m
     centres = (np.arange(m)[:, None] + 0.5) * scale

@@ -12,6 +12,7 @@ from featx.data.array_files import Table
 from featx.data.cells import cell, cell_text, is_no_value
 from featx.errors import DatasetError
 from featx.files import printable
+from featx.types import Float32Array, UInt8Array
 
 
 def plain_array(values: Any) -> Any:
@@ -75,7 +76,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def side_by_side(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
+def side_by_side(table: Table, names: Sequence[str]) -> Float32Array:
     """The columns side by side, as 32-bit numbers."""
     parts = [_numbers(plain_array(table[name]), name) for name in names]
     lengths = {name: len(part) for name, part in zip(names, parts, strict=True)}
@@ -153,7 +154,7 @@ def _text(value: Any, name: str) -> str | None:
     return cell(None if str(value) == "<NA>" else value, name)
 
 
-def digests(values: Sequence[str | None]) -> NDArray[np.uint8]:
+def digests(values: Sequence[str | None]) -> UInt8Array:
     """SHA-256 as bytes, shape (n, 32), from hexadecimal digits."""
     try:
         rows = [bytes.fromhex(str(value)) for value in values]

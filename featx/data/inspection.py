@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.advice import advise
 from featx.data.copies import DARK, alike_sentence, copy_codes, equal_sets
@@ -16,7 +15,7 @@ from featx.data.examine import ImageFacts, examine_images
 from featx.data.findings import Broken, Duplicates, Extent, Groups, Inspection
 from featx.data.manifest import Manifest, Row
 from featx.data.valuerange import narrow_range
-from featx.types import IntArray
+from featx.types import IntArray, UInt8Array
 
 _SPLIT_ORDER = ("train", "val", "test")
 
@@ -113,7 +112,7 @@ def _most_common(names: Iterable[str | None]) -> dict[str, int]:
     return dict(Counter(name for name in names if name is not None).most_common())
 
 
-def _as_rows(digests: Iterable[bytes]) -> NDArray[np.uint8]:
+def _as_rows(digests: Iterable[bytes]) -> UInt8Array:
     rows = list(digests)
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
 
@@ -138,7 +137,7 @@ def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
     return f"{sentence} {DARK}" if deep else sentence
 
 
-def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:
+def _contents(whole: Sequence[ImageFacts]) -> UInt8Array:
     return _as_rows(bytes.fromhex(fact.sha256 or "") for fact in whole)
 
 

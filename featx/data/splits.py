@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted, first_few
 from featx.errors import FitError
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray, UInt8Array
 
 MOST_NAMED = 8  # classes in a sentence
 
@@ -33,7 +32,7 @@ class Folds:
     notes: tuple[str, ...] = ()
 
 
-def hash_codes(hashes: NDArray[np.uint8]) -> IntArray:
+def hash_codes(hashes: UInt8Array) -> IntArray:
     """Number images so that those with the same content hash share a number.
 
     Parameters

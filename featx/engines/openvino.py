@@ -14,7 +14,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
@@ -22,7 +21,7 @@ from featx.engines._network import kept_network
 from featx.engines._openvino import import_openvino
 from featx.errors import BackboneError, UsageError
 from featx.machine import cpu_cores
-from featx.types import ExtractorSpec
+from featx.types import ExtractorSpec, Float32Array, UInt8Array
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -77,7 +76,7 @@ class OpenVINOEngine:
             "ENABLE_CPU_PINNING": False,  # other work on the machine must be able to move it
         }
 
-    def embed(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def embed(self, batch: UInt8Array) -> tuple[Float32Array, ...]:
         """Embed images; see `featx.engines.Engine.embed`."""
         check_batch(batch, self._backbone)
         request = self._free.get()
@@ -92,7 +91,7 @@ class OpenVINOEngine:
         refuse_non_finite(columns, self._backbone, self.precision)
         return columns
 
-    def _embed_chunk(self, chunk: NDArray[np.uint8], request: Any) -> list[NDArray[np.float32]]:
+    def _embed_chunk(self, chunk: UInt8Array, request: Any) -> list[Float32Array]:
         """Embed at most ``batch_size`` images as one batch of exactly that size."""
         n = len(chunk)
         images = request.get_input_tensor().data

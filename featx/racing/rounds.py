@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.data.splits import hash_codes, link_components, make_folds
@@ -24,7 +23,7 @@ from featx.racing.scoring import Drawn, ScoredLayers, mean_loss, score_sets
 from featx.racing.source import EmbeddingSource, Forwarded
 from featx.racing.streams import Stream, beginners, neighbours, sets_of
 from featx.stats.bootstrap import interval, training_stretch
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, Float32Array, IntArray, UInt8Array
 
 LEADERS = 2  # whose neighbours join in the first round, and that go on whatever they cost
 FAIR = 0.25  # of the pixels of embedding everything: about a fifth of its time
@@ -117,7 +116,7 @@ class RaceOutcome:
 
     runners: list[Runner]
     rows: IntArray
-    hashes: NDArray[np.uint8]
+    hashes: UInt8Array
     sizes: list[int]
     ended_by_budget: bool
     elapsed_s: float
@@ -372,7 +371,7 @@ def _pixels(runner: Runner) -> int:
     return runner.stream.size_px**2
 
 
-def _digest(X: Mapping[str, NDArray[np.float32]], kept: BoolArray) -> bytes:
+def _digest(X: Mapping[str, Float32Array], kept: BoolArray) -> bytes:
     """Equal for equal embeddings of the same images."""
     digest = hashlib.sha256(kept.tobytes())
     for name, values in X.items():

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featx.racing.streams import Stream
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, Float32Array, IntArray, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,9 @@ class Forwarded:
         Seconds an image, of those or of an earlier race; None where it is not known.
     """
 
-    X: Mapping[str, NDArray[np.float32]]
+    X: Mapping[str, Float32Array]
     ok: BoolArray
-    hashes: NDArray[np.uint8]
+    hashes: UInt8Array
     computed: int
     seconds: float
     image_s: float | None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.artifact.trust import Trust, Usual
@@ -21,6 +20,7 @@ from featx.config.alarms import parse_alarms
 from featx.console import counted
 from featx.errors import AlarmError, UsageError
 from featx.numbers import p_value, percent
+from featx.types import BoolArray, IntArray
 
 DRIFTED = 0.05  # p-value of either test, adjusted for both
 RARE = 0.001  # p-value, and
@@ -141,8 +141,8 @@ def drift_sentence(drift: Mapping[str, Any] | None, why_not: str) -> str:
 
 def checks_of(
     model: Model,
-    flags: Mapping[str, NDArray[np.bool_] | None],
-    blocks: NDArray[np.int64],
+    flags: Mapping[str, BoolArray | None],
+    blocks: IntArray,
     *,
     n_rows: int,
     n_unread: int,
@@ -181,9 +181,7 @@ def _quarantined(model: Model, n_rows: int, n_unread: int) -> Check:
     )
 
 
-def _check(
-    name: str, flagged: NDArray[np.bool_], blocks: NDArray[np.int64], usual: Usual | None
-) -> Check:
+def _check(name: str, flagged: BoolArray, blocks: IntArray, usual: Usual | None) -> Check:
     n, of = int(flagged.sum()), len(flagged)
     if usual is None:
         return Check(name, n, of)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.artifact import Model
@@ -19,7 +18,7 @@ from featx.data.splits import link_components
 from featx.errors import FeatxError
 from featx.extraction import Extraction
 from featx.stats.drift import Shift, mix_shift, place_shift
-from featx.types import FloatArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray
 
 LEVEL = 0.05  # of both tests together
 TESTS = 2
@@ -106,7 +105,7 @@ def find_drift(
     extractions: Sequence[Extraction],
     y_pred: IntArray,
     groups: Mapping[str, str],
-    among: NDArray[np.bool_] | None = None,
+    among: BoolArray | None = None,
 ) -> tuple[Drifted | None, str]:
     """Test whether the images are like those that the model was fitted on.
 

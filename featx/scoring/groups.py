@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.artifact.grouped import GroupPredictions, predict_groups
@@ -18,7 +17,7 @@ from featx.config import DatasetConfig
 from featx.errors import UsageError
 from featx.files import printable
 from featx.scoring.scores import Scores
-from featx.types import Failure
+from featx.types import Failure, FloatArray, IntArray
 
 OWN = "group"  # the groups that the data set has anyway
 HINT = (
@@ -46,9 +45,9 @@ class GroupScores(Scores):
     """
 
     way: str = "mean"
-    n_images: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    n_unreadable: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    ood_share: NDArray[np.float64] | None = None
+    n_images: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    n_unreadable: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    ood_share: FloatArray | None = None
 
     def __repr__(self) -> str:
         return super().__repr__().replace(f"{len(self):,} images", f"{len(self):,} groups", 1)
@@ -236,7 +235,7 @@ def _rows(scores: Scores, names: list[str], found: GroupPredictions) -> GroupSco
     )
 
 
-def _placed(into: Any, at: NDArray[np.int64], values: Any) -> Any:
+def _placed(into: Any, at: IntArray, values: Any) -> Any:
     into[at] = values
     return into
 
@@ -245,7 +244,7 @@ def _unread(
     scores: Scores,
     names: list[str],
     predicted: set[str],
-    n_images: NDArray[np.int64],
+    n_images: IntArray,
     number: Mapping[str, int],
 ) -> list[Failure]:
     """Groups of which no image could be read."""
