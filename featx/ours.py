@@ -18,17 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featx.files import (
-    TEMPORARY_PATTERN,
-    OddFileError,
-    open_regular,
-    printable,
-    read_bounded,
-    read_range,
-)
+from featx.files import TEMPORARY_PATTERN, OddFileError, file_start, printable, read_bounded
 
 CLAIM_ENDING = ".featx-claim"
-_START_BYTES = 1 << 16
 _MOST_HEAD_BYTES = 1 << 24  # of a table: a column for each of thousands of classes
 _MOST_JSON_BYTES = 1 << 28
 #: What systems put into any folder that is looked at, and what a killed featx leaves in its own.
@@ -175,15 +167,6 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 # --- what files say of themselves ---------------------------------------------------------------
-
-
-def file_start(path: Path, size: int = _START_BYTES) -> bytes:
-    """The first bytes of a plain file."""
-    handle = open_regular(path)
-    try:
-        return read_range(handle, 0, size)
-    finally:
-        os.close(handle)
 
 
 def is_page(path: Path) -> bool:

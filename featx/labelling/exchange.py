@@ -16,11 +16,11 @@ from featx.config import DatasetConfig
 from featx.data.reader import read_manifest
 from featx.data.table import read_table
 from featx.errors import DatasetError, UsageError
-from featx.files import OddFileError, printable, read_bounded, write_atomic
+from featx.files import OddFileError, file_start, printable, read_bounded, write_atomic
 from featx.formats import find_writer, write_rows
 from featx.formats.csv import unescape
 from featx.labelling.log import LabelEvent, LabelLog
-from featx.ours import FileKind, file_start, is_table
+from featx.ours import FileKind, is_table
 from featx.outputs import Output, Used, claimed
 from featx.parsing import parse_json
 from featx.shell import shell_line
