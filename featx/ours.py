@@ -13,7 +13,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,25 @@ class FolderKind:
                 if knows(relative):
                     continue
             yield relative
+
+
+def findings_kind(
+    what: str, document: str, keys: Set[str], others: Mapping[str, Callable[[Path], bool]]
+) -> FolderKind:
+    """A folder of a JSON document with these keys and of other files, each replaced by itself.
+
+    What else is in the folder stays. ``others`` says how each of the other files is recognised.
+    """
+
+    def recognises(folder: Path) -> bool:
+        files = [path for path in folder.iterdir() if path.name in others]
+        found = read_json(folder / document).keys() >= keys
+        return found and all(others[path.name](path) for path in files)
+
+    known = {document, *others}
+    return FolderKind(
+        what, recognises, lambda folder: known.__contains__, room_bytes=1 << 21, in_place=True
+    )
 
 
 def is_empty(folder: Path) -> bool:

@@ -179,10 +179,9 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
     yield f"{copies_sentence(found.data.equal)}."
     near = [c for c in found.copies if not c.found.exact]
     if near:
-        sets = f"{len(near):,} set" + ("s" if len(near) != 1 else "")
         yield (
-            f"Near copies: {sets} of images that are resized, recompressed, cut or turned; "
-            f"{sum(c.across_splits for c in near):,} across splits, "
+            f"Near copies: {console.counted(len(near), 'set')} of images that are resized, "
+            f"recompressed, cut or turned; {sum(c.across_splits for c in near):,} across splits, "
             f"{sum(c.across_classes for c in near):,} with different labels."
         )
     groups = found.data.groups

@@ -42,10 +42,8 @@ def with_and_without(
     Ridge regression on ±1 with standardised columns, balanced classes and a penalty of one for
     each column, the same for both: the difference counts, not the level.
     """
-    rows = np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64)
-    numbers = {label: number for number, label in enumerate(data.classes)}
-    y = np.array([numbers[str(data.labels[i])] for i in rows], dtype=np.int64)
-    if len(numbers) < 2:
+    rows, y = data.labelled, data.y
+    if len(data.classes) < 2:
         return None
     X = StandardScaler().fit_transform(data.X[rows])
     alone, together = copies[rows], link_components(copies, codes)[rows]
@@ -53,7 +51,9 @@ def with_and_without(
         right = [_right(X, y, units, data.classes, seed) for units in (alone, together)]
     except FitError:
         return None
-    return _described(y, right, np.unique(together, return_inverse=True)[1], len(numbers), seed)
+    return _described(
+        y, right, np.unique(together, return_inverse=True)[1], len(data.classes), seed
+    )
 
 
 def _right(

@@ -120,9 +120,7 @@ def _numbers(array: Any, name: str) -> NDArray[Any]:
 def texts(column: Any, name: str, n: int) -> list[str | None]:
     """Labels, groups, names or splits as text; None where a row has none."""
     shown = printable(name.strip())
-    array = plain_array(column)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _column(column)
     if array.ndim != 1:
         raise DatasetError(f"{shown} has shape {array.shape}; it needs one value a row: ({n},).")
     if len(array) != n:
@@ -140,13 +138,17 @@ def texts(column: Any, name: str, n: int) -> list[str | None]:
 
 def other_texts(column: Any, name: str, n: int) -> list[str | None]:
     """Another column as text, numbers with fractions too; None where a row has no value."""
-    array = plain_array(column)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _column(column)
     if array.shape != (n,):
         shown = printable(name)
         raise DatasetError(f"{shown} has shape {array.shape}; it needs one value a row: ({n},).")
     return [cell_text(one) for one in array.tolist()]
+
+
+def _column(values: Any) -> Any:
+    """An array; one column of two dimensions has one."""
+    array = plain_array(values)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def _text(value: Any, name: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from featx.console import counted
 from featx.data.splits import hash_codes, link_components
 from featx.types import BoolArray, Float32Array, IntArray, UInt8Array
 
@@ -164,17 +165,16 @@ def copies_sentence(sets: Sequence[_Counted], *, rows: bool = False) -> str:
     if not sets:
         return "Exact copies: none"
     n = copies_document(sets)
-    if rows:
-        return (
-            f"Equal rows: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
-            f"rows); {n['within']:,} within one class and split, {n['across_classes']:,} across "
-            f"classes, {n['across_splits']:,} across splits"
+    what = counted(n["sets"], "set")
+    found = f"Equal rows: {what} ({n['images']:,} rows)"
+    if not rows:
+        found = (
+            f"Exact copies: {what} ({n['images']:,} images), {n['equal_files']:,} of equal files "
+            f"and {n['equal_pixels']:,} of equal pixels in other files"
         )
     return (
-        f"Exact copies: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
-        f"images), {n['equal_files']:,} of equal files and {n['equal_pixels']:,} of equal pixels "
-        f"in other files; {n['within']:,} within one class and split, {n['across_classes']:,} "
-        f"across classes, {n['across_splits']:,} across splits"
+        f"{found}; {n['within']:,} within one class and split, {n['across_classes']:,} across "
+        f"classes, {n['across_splits']:,} across splits"
     )
 
 

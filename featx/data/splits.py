@@ -71,7 +71,6 @@ def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # Each image is linked to the first one of every code it has: no more links than codes.
     # Each image is linked to the first of its code: n links a code, not one for each pair.
     links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]
     ends = np.concatenate([*links, *([] if pairs is None else [pairs])]).T

@@ -16,7 +16,8 @@ from featx.errors import FitError
 from featx.racing.document import race_document
 from featx.racing.draws import round_sizes
 from featx.racing.extracted import Images
-from featx.racing.rounds import RaceOutcome, Rules, race
+from featx.racing.rounds import RaceOutcome, race
+from featx.racing.runners import Rules
 from featx.racing.streams import plan_streams
 
 FEWEST = 20  # images that a race needs

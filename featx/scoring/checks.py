@@ -19,7 +19,7 @@ from featx.artifact.trust import Trust, Usual
 from featx.config.alarms import parse_alarms
 from featx.console import counted
 from featx.errors import AlarmError, UsageError
-from featx.numbers import p_value, percent
+from featx.numbers import p_compared, percent
 from featx.types import BoolArray, IntArray
 
 DRIFTED = 0.05  # p-value of either test, adjusted for both
@@ -86,7 +86,7 @@ class Check:
         found, whose, meaning = WORDS[self.name]
         images = f"{percent(self.share)} of the {self._noun}s"
         usual = whose.format(percent(self.usual))
-        return f"{found.format(images)}, {usual} (p {_compared(self.p)}): {meaning}."
+        return f"{found.format(images)}, {usual} (p {p_compared(self.p or 0.0)}): {meaning}."
 
     @property
     def _noun(self) -> str:
@@ -102,11 +102,6 @@ class Check:
             "p": self.p,
             "far_above": self.far,
         }
-
-
-def _compared(p: float | None) -> str:
-    text = p_value(p or 0.0)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def drift_found(drift: Mapping[str, Any]) -> str:
@@ -129,7 +124,7 @@ def drift_sentence(drift: Mapping[str, Any] | None, why_not: str) -> str:
     if drift is None:
         return f"Drift: not tested. {why_not}".rstrip()
     places, classes = (
-        _compared(drift[part]["p_adjusted"]) for part in ("embeddings", "predicted_classes")
+        p_compared(drift[part]["p_adjusted"]) for part in ("embeddings", "predicted_classes")
     )
     if not drift["drift"]:
         return f"Drift: none found (embeddings p {places}, predicted classes p {classes})."
@@ -274,6 +269,6 @@ def raise_alarms(
         level = limits["drift"]
         p = min(drift[part]["p_adjusted"] for part in ("embeddings", "predicted_classes"))
         if drift["drift"] if level is None else p <= level:
-            raised.append(f"The images have drifted from the training images (p {_compared(p)}).")
+            raised.append(f"The images have drifted from the training images (p {p_compared(p)}).")
     if raised:
         raise AlarmError(f"--fail-on {fail_on}: {' '.join(raised)}")

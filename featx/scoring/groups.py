@@ -14,6 +14,7 @@ from featx import console
 from featx.artifact.grouped import GroupPredictions, predict_groups
 from featx.artifact.trust import Trust
 from featx.config import DatasetConfig
+from featx.data.name_parts import free_name
 from featx.errors import UsageError
 from featx.files import printable
 from featx.scoring.scores import Scores
@@ -163,18 +164,7 @@ def score_groups(
 def _names(ids: list[str], groups: Mapping[str, str]) -> list[str]:
     """Group of each image; what has none goes by its own name, which no group has."""
     taken = set(groups.values())
-    names = []
-    for name in ids:
-        if name in groups:
-            names.append(groups[name])
-            continue
-        own, number = name, 1
-        while own in taken:
-            number += 1
-            own = f"{name} ({number})"
-        taken.add(own)
-        names.append(own)
-    return names
+    return [groups[id] if id in groups else free_name(id, taken) for id in ids]
 
 
 def _without_sets(trust: Trust, way: str) -> str:
@@ -208,9 +198,8 @@ def _rows(scores: Scores, names: list[str], found: GroupPredictions) -> GroupSco
         far = np.bincount(codes, weights=scores.ood & read, minlength=n)
         n_read = n_images - n_unreadable
         share = np.divide(far, n_read, out=np.full(n, np.nan), where=n_read > 0)
-    sets = abstained = None
-    if found.sets is not None:
-        sets = _placed(np.zeros(proba.shape, bool), at, found.sets)
+    sets = None if found.sets is None else _placed(np.zeros(proba.shape, bool), at, found.sets)
+    abstained = None
     if found.abstained is not None:
         abstained = _placed(np.zeros(n, bool), at, found.abstained)
     return GroupScores(

@@ -14,6 +14,7 @@ from featx.artifact.decision import Cutoff
 from featx.artifact.tabular import ColumnRead
 from featx.artifact.trust import Trust
 from featx.data.manifest import Passed
+from featx.data.passed import count_kinds
 from featx.extraction import require_all, require_any
 from featx.files import printable
 from featx.formats._frame import to_frame
@@ -290,10 +291,8 @@ class Scores:
 
     def sentences(self) -> list[str]:
         """Files that are no rows, what was found of each check, and the test of drift."""
-        kinds = Counter(passed.kind for passed in self.passed)
-        over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
         return [
-            *([f"Passed over: {over}."] if over else []),
+            *([f"Passed over: {count_kinds(self.passed)}."] if self.passed else []),
             *(sentence for read in self.columns_read for sentence in read.sentences()),
             *(each.sentence() for each in self.checks if each.images or each.name != "quarantined"),
             drift_sentence(self.drift, self.no_drift),
