@@ -15,6 +15,7 @@ from featx.auditing.neighbours import standardise
 from featx.auditing.proposals import FoundGroups, Proposal
 from featx.auditing.registration import low_frequencies
 from featx.auditing.sequences import sequence_codes
+from featx.data.manifest import Manifest
 from featx.data.name_groups import (
     MOST_FIELDS,
     OWNERS,
@@ -27,6 +28,8 @@ from featx.data.name_groups import (
 )
 from featx.data.name_parts import folders_of
 from featx.data.splits import link_components
+from featx.extraction import Extraction
+from featx.files import printable
 from featx.stats.closeness import across_contexts, closeness, closeness_beyond
 from featx.types import Float32Array, IntArray
 
@@ -39,8 +42,34 @@ FURTHER = 0.5
 FURTHER_NAMED = 0.25  # where the names call it a patient or the like
 HARDLY = "its images are hardly more alike than others of their class"
 _COLUMNS = 64
+_WHOLE = {"pat": "patient", "pt": "patient", "subj": "subject", "sub": "subject", "vid": "video"}
+_WHOLE |= {"cam": "camera", "seq": "sequence", "ses": "session", "loc": "location"}
 #: What somebody wrote down comes before what only follows closely.
 _FAMILIES = (("names", "folders"), ("moments",), ("sequences",))
+
+
+def grouping_notes(manifest: Manifest, extraction: Extraction, *, seed: int) -> list[str]:
+    """One sentence where names suggest groups that the embeddings confirm; else none.
+
+    Rows of numbers have no files, and groups that are known are obeyed.
+    """
+    if manifest.grouped or not extraction.ok.any() or not manifest.rows[0].path:
+        return []
+    rows = [row for row, ok in zip(manifest.rows, extraction.ok, strict=True) if ok]
+    ids, labels = [row.id for row in rows], [row.label for row in rows]
+    found = named_groups(ids, labels, extraction.X, seed=seed)
+    if found is None or found.sure != "strong":
+        return []
+    of = found.suggestion
+    word = of.word if of.word in OWNERS else None
+    what = console.counted(of.n_groups, _WHOLE.get(word, word) if word else "group")
+    kind = "folders" if of.family == "folders" else "file names"
+    return [
+        printable(
+            f"The {kind} look like {what} ({of.said}): the estimate may be too high for new ones; "
+            "see featx audit."
+        )
+    ]
 
 
 def named_groups(

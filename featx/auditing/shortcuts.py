@@ -15,7 +15,7 @@ from featx import console
 from featx.auditing.looking import Look
 from featx.auditing.marks import mark_scores
 from featx.data.splits import Folds
-from featx.stats.bootstrap import draw_units, interval
+from featx.stats.bootstrap import balanced_accuracies, draw_units, interval
 from featx.stats.ranking import class_rankings, roc_areas
 from featx.types import FloatArray, IntArray
 
@@ -216,17 +216,11 @@ class _Trial:
 
     def _accuracy(self, y_pred: IntArray) -> dict[str, float | None]:
         """Balanced accuracy with its interval."""
-        hit = np.zeros((int(self.units.max()) + 1, len(self.classes)))
-        true = hit.copy()
-        np.add.at(true, (self.units, self.y), 1)
-        np.add.at(hit, (self.units, self.y), y_pred == self.y)
-        accuracies = []
-        for draws in draw_units(len(hit), self.seed):
-            with np.errstate(invalid="ignore"):
-                accuracies.append(np.nanmean((draws @ hit) / (draws @ true), axis=1))
-        present = true.sum(axis=0) > 0
-        whole = (hit.sum(axis=0) / np.maximum(true.sum(axis=0), 1))[present]
-        return interval(float(whole.mean()), np.concatenate(accuracies), len(hit))
+        hits = [(y_pred == self.y).astype(float)]
+        [value], [samples] = balanced_accuracies(
+            self.y, self.units, len(self.classes), hits, seed=self.seed
+        )
+        return interval(value, samples, int(self.units.max()) + 1)
 
 
 def _at_least(auc: dict[str, float | None]) -> float:

@@ -66,7 +66,7 @@ class EmbeddedSource:
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
         spec = _spec(name)
-        path = _find_weights(name, spec)
+        path = find_weights(FOLDER, name, spec)
         return BackboneInfo(
             name=f"featx:{name}",
             n_features=None,
@@ -80,13 +80,9 @@ class EmbeddedSource:
 PLUGIN = EmbeddedSource()
 
 
-def _find_weights(name: str, spec: dict[str, Any]) -> Path | None:
-    return find_weights(FOLDER, name, spec)
-
-
 def _own_weights(name: str, spec: dict[str, Any]) -> Path:
     """The file of the backbone's weights, unaltered."""
-    path = _find_weights(name, spec)
+    path = find_weights(FOLDER, name, spec)
     if path is None:
         package = spec["weights"]["package"]
         raise WeightsNotFoundError(

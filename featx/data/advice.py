@@ -29,9 +29,8 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:
-    small = {label: sum(splits.values()) for label, splits in found.classes.items()}
-    for label, count in small.items():
-        if count < FEW_IMAGES:
+    for label, splits in found.classes.items():
+        if (count := sum(splits.values())) < FEW_IMAGES:
             yield (
                 f"Class '{printable(label)}' has too few images for {FEW_IMAGES} folds ({count}): "
                 "collect more, merge it, or leave it out."

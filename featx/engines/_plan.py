@@ -18,7 +18,7 @@ from featx.engines._check import TOLERANCE, Agreement, measure_agreement
 from featx.engines._choice import EngineChoice, choose
 from featx.errors import BackboneError, UsageError
 from featx.kept import kept_key, read_kept, write_kept
-from featx.types import ExtractorSpec, UInt8Array
+from featx.types import UInt8Array
 
 Samples = Callable[[], UInt8Array]
 """Gives a few preprocessed images, (n, height, width, 3); none at all where there are none."""
@@ -41,19 +41,11 @@ class EnginePlan:
         self.choice = choice
         self.backbone = backbone
         self.agreement: Agreement | None = None
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": choice.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._engine: Engine | None = None
 
     def __str__(self) -> str:
         return str(self.choice) + (f"; {self.agreement}" if self.agreement else "")
-
-    @property
-    def short(self) -> str:
-        """Engine, precision and device."""
-        return f"{self.choice.engine} in {self.choice.precision} on {self.choice.device}"
 
     @property
     def engine(self) -> Engine:

@@ -30,7 +30,7 @@ from featx.engines._base import Embedder, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
 from featx.engines._transfer import Transfer, transfer_for
 from featx.errors import BackboneError
-from featx.types import ExtractorSpec, Float32Array, UInt8Array
+from featx.types import Float32Array, UInt8Array
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CAST = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
@@ -75,10 +75,7 @@ class TorchEngine:
         self.batch_size = choice.batch_size
         self.numerics = choice.numerics
         self.streams = choice.streams
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": self.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._backbone = backbone
         self._family = self.device.partition(":")[0]
         self._threads = torch.get_num_threads()

@@ -17,11 +17,10 @@ import numpy as np
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
-from featx.engines._network import kept_network
-from featx.engines._openvino import import_openvino
+from featx.engines._network import import_openvino, kept_network
 from featx.errors import BackboneError, UsageError
 from featx.machine import cpu_cores
-from featx.types import ExtractorSpec, Float32Array, UInt8Array
+from featx.types import Float32Array, UInt8Array
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -49,10 +48,7 @@ class OpenVINOEngine:
         self.batch_size = choice.batch_size
         self.streams = choice.streams
         self.numerics = choice.numerics
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": self.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._backbone = backbone
         core = openvino.Core()
         try:

@@ -73,10 +73,6 @@ class Reading:
     decode_s: float = 0.0
     values: Values | None = None
 
-    def forget_pixels(self) -> None:
-        """Let go of the pixels, which others have taken."""
-        self.inputs = []
-
 
 class Reader:
     """Reads images for several extractors; equal preprocessing is done once.
@@ -190,7 +186,7 @@ class _Picture:
 
     def read_before(self, preprocess: Preprocess) -> bool:
         """Whether earlier versions gave these pixels; decodes the file, to find damage."""
-        return self._decode(replace(preprocess, mean=_ANY, std=_ANY)).read_before
+        return self._decode(preprocess).read_before
 
     def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> UInt8Array:
         """The image as one network sees it, or its view of that name."""

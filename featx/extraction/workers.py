@@ -200,7 +200,7 @@ class Workers:
                 for given in reading.inputs:
                     if self._decode:
                         self._put(given, shelves)
-                reading.forget_pixels()
+                reading.inputs = []  # others have taken the pixels
                 self._events.put(Read(index, reading))
         except BaseException as error:  # the thread that iterates raises it
             self._events.put(_Ended(error))

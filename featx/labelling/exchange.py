@@ -315,21 +315,11 @@ def _to_label_studio(labelled: Sequence[LabelEvent]) -> bytes:
 
 
 def _to_cvat(labelled: Sequence[LabelEvent]) -> bytes:
+    """Names are printable: XML cannot hold control characters."""
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     for i, event in enumerate(labelled):
-        image = ElementTree.SubElement(root, "image", id=str(i), name=_xml(event.id))
-        ElementTree.SubElement(image, "tag", label=_xml(str(event.label)), source="manual")
+        image = ElementTree.SubElement(root, "image", id=str(i), name=printable(event.id))
+        ElementTree.SubElement(image, "tag", label=printable(str(event.label)), source="manual")
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _xml(text: str) -> str:
-    """Text without the characters that XML cannot hold."""
-    return "".join(_allowed(printable(text)))
-
-
-def _allowed(text: str) -> Iterator[str]:
-    for character in text:
-        control = ord(character) < 32 or character in "\ufffe\uffff"
-        yield "\ufffd" if control and character not in "\t\n\r" else character

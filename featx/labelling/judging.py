@@ -172,11 +172,10 @@ def estimate_share(right: BoolArray) -> tuple[float, float, float]:
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
-    n, p = len(right), float(right.mean())
-    centre, spread = p + Z_95**2 / (2 * n), p * (1 - p) / n + Z_95**2 / (4 * n * n)
-    half = Z_95 * float(np.sqrt(spread))
-    low, high = (centre - half) / (1 + Z_95**2 / n), (centre + half) / (1 + Z_95**2 / n)
-    return p, min(max(low, 0.0), p), max(min(high, 1.0), p)
+    from scipy.stats import binomtest
+
+    ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return float(right.mean()), float(ends.low), float(ends.high)
 
 
 def _point(n: int, kind: Literal["chosen", "random"], right: BoolArray) -> CurvePoint:
