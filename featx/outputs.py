@@ -105,7 +105,7 @@ class Claims:
         for other in self._outputs.values():
             if not output.in_place and not other.in_place:
                 check_clear(output, [Used(f"what {other.flag} writes", other.path)])
-        with _said(output):
+        with _refusing(output):
             identity(target)  # raises where the name is too long, or may not be looked at
             self._make(target.parent)
             if output.in_place:
@@ -268,7 +268,7 @@ def check_writable(output: Output) -> None:
         It, or the nearest folder above it that exists, takes no file.
     """
     folder = output.target
-    with _said(output):
+    with _refusing(output):
         while identity(folder) is None:
             folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
@@ -314,7 +314,7 @@ def _clash(output: Output, how: str, used: Used) -> UsageError:
 
 
 @contextlib.contextmanager
-def _said(output: Output) -> Iterator[None]:
+def _refusing(output: Output) -> Iterator[None]:
     """An OSError of the block in one sentence."""
     try:
         yield

@@ -207,14 +207,14 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     accuracy = shortcut.balanced_accuracy
     for label in shortcut.given_away[:MOST_NAMED]:
         auc, serious = shortcut.by_class[label], label in shortcut.beyond
-        told = "Shortcut" if serious else "Possible shortcut, not serious"
+        verdict = "Shortcut" if serious else "Possible shortcut, not serious"
         why = (
             ""
             if serious
             else f"; the embedding reaches {numbers.number(shortcut.content[label]['value'], 2)}"
         )
         yield (
-            f"{told}: {what} alone identif{'y' if what.endswith('s') else 'ies'} class "
+            f"{verdict}: {what} alone identif{'y' if what.endswith('s') else 'ies'} class "
             f"{printable(label)!r}, ROC-AUC {numbers.interval(auc, 2)}{why}; mainly through: "
             f"{printable(shortcut.strongest[label])}."
         )

@@ -66,8 +66,8 @@ def grouping_notes(manifest: Manifest, extraction: Extraction, *, seed: int) -> 
     kind = "folders" if of.family == "folders" else "file names"
     return [
         printable(
-            f"The {kind} look like {what} ({of.said}): the estimate may be too high for new ones; "
-            "see featx audit."
+            f"The {kind} look like {what} ({of.wording}): the estimate may be too high for new "
+            "ones; see featx audit."
         )
     ]
 
@@ -163,9 +163,9 @@ def _suggestions(data: AuditData) -> list[Suggestion]:
     return [
         *name_suggestions(ids, labels),
         *gap_suggestions([look.taken for look in data.looks], cameras, labels,
-                         said="when they were taken (EXIF), at most {gap} s after one another"),
+                         wording="when they were taken (EXIF), at most {gap} s after one another"),
         *gap_suggestions(moments_in_names(ids), [""] * len(ids), labels,
-                         said="the moments in their names, at most {gap} s after one another"),
+                         wording="the moments in their names, at most {gap} s after one another"),
     ]  # fmt: skip
 
 
@@ -174,9 +174,9 @@ def _sequences(data: AuditData, Z: Float32Array, y: IntArray, seed: int) -> Iter
     low = low_frequencies(np.stack([look.grey for look in data.looks])).reshape(len(data), -1)
     codes = sequence_codes(data.ids, y, Z, low, seed=seed)
     if codes is not None:
-        said = "runs of files that follow each other by name and are nearly the same picture"
+        wording = "runs of files that follow each other by name and are nearly the same picture"
         trouble = trouble_of(codes, data.labels, joined=0.0)
-        yield Suggestion("sequences", said, codes, "sequences", None, trouble)
+        yield Suggestion("sequences", wording, codes, "sequences", None, trouble)
 
 
 def _few_columns(Z: Float32Array, seed: int) -> Float32Array:
@@ -195,7 +195,7 @@ def _measured(of: Suggestion, Z: Float32Array, y: IntArray) -> Proposal:
     close = closeness(Z, y, of.codes, permutations=0, seed=0)
     if close is None:
         return Proposal(of, None, "no group has two images of a class that others have too")
-    needed = 0.0 if of.told else CLOSER
+    needed = 0.0 if of.explicit else CLOSER
     return Proposal(of, close, None if close.gap >= needed else HARDLY)
 
 
@@ -237,7 +237,7 @@ def _chosen(
 def _by_place(
     best: Proposal | None, ids: Sequence[str], Z: Float32Array, y: IntArray
 ) -> Proposal | None:
-    """Groups that are numbered anew in each folder or class, told apart by it."""
+    """Groups that are numbered anew in each folder or class, explicit apart by it."""
     if best is None or best.suggestion.family not in ("names", "folders"):
         return best
     of, folders = best.suggestion, [folders_of(id) for id in ids]
@@ -247,8 +247,8 @@ def _by_place(
         ratio = across_contexts(Z, y, of.codes, contexts)
         if ratio is not None and ratio < FURTHER_NAMED:
             codes = number_groups([f"{a} {b}" for a, b in zip(of.codes, contexts, strict=True)])
-            said = f"{of.said}, numbered anew in each {place}"
-            of = replace(of, rule=f"{of.rule} by {place}", said=said, codes=codes,
+            wording = f"{of.wording}, numbered anew in each {place}"
+            of = replace(of, rule=f"{of.rule} by {place}", wording=wording, codes=codes,
                          group_from=None)  # fmt: skip
     return replace(best, suggestion=of)
 
@@ -310,6 +310,8 @@ def _of_pictures(copies: Sequence[CopySet], n: int) -> Proposal | None:
     if not near:
         return None
     codes = link_components(copy_components(n, near))
-    said = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
-    told = all(each.difference <= STRICT for each in near)
-    return Proposal(Suggestion("pictures", said, codes, "pictures", told=told), None, None)
+    wording = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
+    explicit = all(each.difference <= STRICT for each in near)
+    return Proposal(
+        Suggestion("pictures", wording, codes, "pictures", explicit=explicit), None, None
+    )

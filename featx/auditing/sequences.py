@@ -100,7 +100,7 @@ def _linked(
     beyond = alike - usual[y[near]].max(axis=1)
     limits = np.sort(beyond[alike >= LEAST])
     rate = 1 - np.searchsorted(by_chance, limits) / len(by_chance)
-    linked = np.arange(len(limits), 0, -1) / len(alike)
+    linked = np.arange(len(limits), 0, -1) / len(alike)  # at each limit in turn, from the lowest
     enough = np.flatnonzero(rate <= WRONG * linked)
     return near[(beyond >= limits[enough[0]]) & (alike >= LEAST)] if len(enough) else near[:0]
 

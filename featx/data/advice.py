@@ -75,6 +75,6 @@ def _named_groups(manifest: Manifest) -> Iterator[str]:
     if found:
         best = min(found, key=lambda each: each.n_groups)
         yield (
-            f"The names look like {best.n_groups:,} groups by {printable(best.said)}. featx audit "
-            "looks whether the images bear it out, and writes groups.csv."
+            f"The names look like {best.n_groups:,} groups by {printable(best.wording)}. featx "
+            "audit looks whether the images bear it out, and writes groups.csv."
         )

@@ -44,10 +44,10 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
             hint=_FORMS,
         )
     n, n_groups = len(found), len(set(found.values()))
-    said = f"Groups from paths: {console.counted(n_groups, 'group')} of {n:,} images"
+    sentence = f"Groups from paths: {console.counted(n_groups, 'group')} of {n:,} images"
     without = len(manifest) - n
     more = f"; {console.counted(without, 'image')} without one, each kept as its own group"
-    console.log(f"{said}{more if without else ''}.")
+    console.log(f"{sentence}{more if without else ''}.")
     if n_groups == 1 and not without:
         console.warn(
             f"--group-from '{printable(rule)}' puts every image into one group, "

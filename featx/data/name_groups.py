@@ -52,7 +52,7 @@ class Suggestion:
     ----------
     rule : str
         Unique: what it takes from where.
-    said : str
+    wording : str
         The same in words, as the end of a sentence: "groups by ...".
     codes : ndarray of shape (n,), int64
         The number of the group; images without one are alone.
@@ -64,18 +64,18 @@ class Suggestion:
         Why it is not proposed.
     word : str, optional
         What one group is called in the names: patient, slide.
-    told : bool
+    explicit : bool
         Whether the names say it themselves: a patient's number, or the places of tiles behind it.
     """
 
     rule: str
-    said: str
+    wording: str
     codes: IntArray
     family: str
     group_from: str | None = None
     trouble: str | None = None
     word: str | None = None
-    told: bool = False
+    explicit: bool = False
 
     @property
     def sizes(self) -> IntArray:
@@ -108,7 +108,7 @@ def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[S
     found: list[Suggestion] = []
     seen: set[bytes] = set()
     parents = number_groups([_parent(id) for id in ids])
-    for rule, said, take, values, word in _columns(ids, fields, classes):
+    for rule, wording, take, values, word in _columns(ids, fields, classes):
         if sum(v is not None for v in values) < COVERED * len(ids):
             continue
         if rule.startswith("folder") and {str(v).lower() for v in values if v} <= SPLITS.keys():
@@ -120,8 +120,8 @@ def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[S
         seen.add(key)
         family = "folders" if rule.startswith("folder") else "names"
         trouble = trouble_of(codes, labels) or _counts(rule, word, values, ids, labels)
-        told = word in OWNERS or bool((codes == parents).all())
-        found.append(Suggestion(rule, said, codes, family, take, trouble, word, told))
+        explicit = word in OWNERS or bool((codes == parents).all())
+        found.append(Suggestion(rule, wording, codes, family, take, trouble, word, explicit))
     return found
 
 
@@ -153,8 +153,8 @@ def _columns(
                 stem_of(id)[: each[key][1]] if key in each else None
                 for id, each in zip(ids, behind, strict=True)
             ]
-            said = f"the beginning of their names up to the number behind '{key}'"
-            yield f"to {key}", said, None, begin, key
+            wording = f"the beginning of their names up to the number behind '{key}'"
+            yield f"to {key}", wording, None, begin, key
     whole = [name_fields(id) for id in ids]
     longest = min(MOST_FIELDS, max(map(len, whole), default=0))
     for i in (*range(longest), *range(-1, -longest - 1, -1)):
@@ -190,8 +190,8 @@ def _by_runs(ids: Sequence[str]) -> Iterator[tuple[str, str, str | None, Values,
         begin: Values = [
             None if end is None else stem_of(id)[:end] for id, end in zip(ids, ends, strict=True)
         ]
-        said = f"the beginning of their names up to run {i} of letters or digits"
-        yield f"to run {i}", said, None, begin, None
+        wording = f"the beginning of their names up to run {i} of letters or digits"
+        yield f"to run {i}", wording, None, begin, None
 
 
 def _behind_words(id: str) -> dict[str, tuple[str, int]]:
@@ -291,7 +291,7 @@ def gap_suggestions(
     beside: Sequence[str],
     labels: Sequence[str | None],
     *,
-    said: str,
+    wording: str,
 ) -> list[Suggestion]:
     """Images in runs: each follows the one before it within some seconds, on one camera.
 
@@ -302,7 +302,7 @@ def gap_suggestions(
     beside : sequence of str
         What a run lies within.
     labels : sequence of str or None
-    said : str
+    wording : str
         Has ``{gap}`` for the gap.
     """
     if sum(each is not None for each in at) < COVERED * len(at):
@@ -325,7 +325,7 @@ def gap_suggestions(
             continue
         seen.add(codes.tobytes())
         trouble = trouble_of(codes, labels)
-        text = said.format(gap=gap)
+        text = wording.format(gap=gap)
         found.append(Suggestion(f"moments {gap}", text, codes, "moments", None, trouble))
     return found
 

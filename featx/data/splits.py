@@ -224,6 +224,7 @@ def _assign(table: FloatArray, portions: FloatArray, seed: int) -> IntArray:
     fold_of = np.empty(len(table), dtype=np.int64)
     for component in order:
         # How full each fold would be. Rounded: equal sums in another order stay equal.
+        # The sum of squared shares grows by twice this, less what is the same for every fold.
         filled = (held + shares[component]) @ shares[component]
         cost = np.round(filled / portions, 12)
         best = np.lexsort((images / portions, cost))[0]

@@ -120,7 +120,7 @@ def _worth(known: Known, rows: IntArray, n: int) -> NextRows:
         i = int(np.argmax(weight * np.sqrt(distance)))
         picked.append(i)
         distance = np.minimum(distance, np.maximum(1.0 - U @ U[i], 0.0))
-        weight[i] = -1.0
+        weight[i] = -1.0  # below every product of the others, which are not negative
     return NextRows(rows[short[picked]], ["rare" if rare[i] else "doubt" for i in picked])
 
 

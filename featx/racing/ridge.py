@@ -91,6 +91,7 @@ def _primal(
     residuals = Y - Z @ (inverse @ (Z.T @ Y))
     left = np.empty_like(Y)
     for at in rows:
+        # As if the fold had not been fitted on, by Sherman, Morrison and Woodbury's identity.
         H = Z[at] @ inverse @ Z[at].T
         left[at] = np.linalg.solve(np.eye(len(at)) - H, residuals[at])
     return left

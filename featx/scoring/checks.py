@@ -200,6 +200,7 @@ def chance(k: int, n: int, usual_k: int, usual_n: int) -> float:
     first = (
         _log_choose(hits, k) + _log_choose(total - hits, n - k) - _log_choose(total, n)
     )  # of just k
+    # Each further term from the one before, in logarithms: factorials of thousands overflow.
     x = np.arange(k, most, dtype=np.float64)
     steps = np.log((hits - x) * (n - x)) - np.log((x + 1) * (total - hits - n + x + 1))
     return min(1.0, float(np.exp(first + np.append(0.0, np.cumsum(steps))).sum()))

@@ -89,8 +89,8 @@ class CountedFolder:
         rows = rows & ~new
         fixed = np.bincount(images.known[new], minlength=len(self.classes))[None]
         if self.reference is None or not rows.any():
-            told = np.where(images.known < 0, images.y_pred, images.known)[rows]
-            return fixed + np.bincount(told, minlength=len(self.classes))
+            labels = np.where(images.known < 0, images.y_pred, images.known)[rows]
+            return fixed + np.bincount(labels, minlength=len(self.classes))
         sizes = np.bincount(images.blocks[rows])
         alike = float(((sizes / sizes.sum()) ** 2).sum())
         grouped = len(images.blocks) > len(np.unique(images.blocks))

@@ -125,6 +125,7 @@ class LookupFile:
                 records = self._read(spanned(page[part], page[part]))
                 found[numbers] = self._match(records, words[numbers], live)
             page = page + 1
+            # A prefix that fills a page to its end may go on in the next one.
             more = (found[pending] < 0) & (page < len(self._fences))
             more[more] = self._fences[page[more]] == words[pending[more], 0]
             pending, page = pending[more], page[more]

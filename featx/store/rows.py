@@ -272,6 +272,7 @@ class RowMap:
         if rows <= MIN_ROWS:
             return sources
         merged, kept = [], list(sources[::-1])  # the smallest first
+        # Each file taken in makes the new one larger, so that it may reach the next one too.
         while kept and kept[0].n_rows <= _GROWTH * rows:
             source = kept.pop(0)
             merged.append((source.file, source.live))
