@@ -129,7 +129,11 @@ def list_images(root: str) -> Listing:
         if not entries:
             found.ignored["empty folder"] += 1
             found.empty.append(prefix[:-1])
-        pages = {os.path.splitext(e.name)[0] for e in entries if _is_page(e.name)}
+        pages = {
+            os.path.splitext(e.name)[0]
+            for e in entries
+            if e.name.lower().endswith((".htm", ".html"))
+        }
         for entry in entries:
             name = prefix + entry.name
             if not _is(stat.S_ISDIR, entry):
@@ -159,10 +163,6 @@ def _sort(found: Listing, name: str, entry: os.DirEntry[str]) -> None:
         kind = NOT_REGULAR
     found.passed.append(Passed(name, kind))
     found.ignored[kind.name] += 1
-
-
-def _is_page(name: str) -> bool:
-    return name.lower().endswith((".htm", ".html"))
 
 
 def _is_system(name: str, pages: set[str]) -> bool:

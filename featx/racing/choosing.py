@@ -109,7 +109,7 @@ def choose_by_race(manifest: Manifest, config: RunConfig) -> tuple[RunConfig, Ra
     else:
         rules = RaceConfig(scoring=config.fit.scoring, seed=config.fit.seed)
         source = config.data.dataset
-        document = run_race(manifest, plain, rules, source=source).document
+        document = run_race(manifest, plain, rules, source=source)
         console.log(document["summary"][0])
     drawn = frozenset(bytes.fromhex(digest) for digest in document["drawn"])
     kept = {key: value for key, value in document.items() if key not in ("drawn", "schema_version")}

@@ -18,7 +18,7 @@ from featx.console import counted
 from featx.data.splits import hash_codes, link_components, make_folds
 from featx.errors import FitError
 from featx.racing.draws import round_rows
-from featx.racing.runners import Field, Rules, Runner
+from featx.racing.runners import RaceField, Rules, Runner
 from featx.racing.scoring import Drawn, ScoredLayers, mean_loss, score_sets
 from featx.racing.streams import EmbeddingSource, Forwarded, Stream, beginners, sets_of
 from featx.stats.bootstrap import interval, training_stretch
@@ -81,14 +81,14 @@ def race(
     FitError
         The images drawn allow no cross-validation.
     """
-    return _Race(Field(streams, source, rules, len(y)), y, groups, tell).run()
+    return _Race(RaceField(streams, source, rules, len(y)), y, groups, tell).run()
 
 
 class _Race:
     """The state of a race."""
 
     def __init__(
-        self, field: Field, y: IntArray, groups: IntArray, tell: Callable[[str], None]
+        self, field: RaceField, y: IntArray, groups: IntArray, tell: Callable[[str], None]
     ) -> None:
         self.field, self.source, self.rules = field, field.source, field.rules
         self.y, self.groups, self.tell = y, groups, tell

@@ -84,7 +84,7 @@ class Runner:
         return self.stream.size_px**2
 
 
-class Field:
+class RaceField:
     """The forward passes of a race.
 
     Parameters

@@ -241,6 +241,7 @@ class Scores:
 
     def document(self) -> dict[str, Any]:
         """The summary as a JSON document."""
+        columns = {printable(read.column.name): read.document() for read in self.columns_read}
         return {
             "schema_version": 1,
             "images": len(self),
@@ -261,25 +262,18 @@ class Scores:
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
             "checks": {check.name: check.document() for check in self.checks},
-            **({"columns": self._columns_document()} if self.columns_read else {}),
+            **({"columns": columns} if self.columns_read else {}),
             "warnings": self.warnings(),
             "report": self.report,
             "passed_over": self.passed_over,
-            "passed_over_because": self._reasons(),
+            "passed_over_because": {p.kind.name: p.kind.reason for p in self.passed},
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
-
-    def _columns_document(self) -> dict[str, Any]:
-        return {printable(read.column.name): read.document() for read in self.columns_read}
-
-    def _reasons(self) -> dict[str, str]:
-        """Kind of the files that were passed over -> why they have no prediction."""
-        return {passed.kind.name: passed.kind.reason for passed in self.passed}
 
     def warnings(self) -> list[str]:
         """What is far above what the training images would give, and drift, in sentences."""
         found = [check.warning() for check in self.checks if check.far]
-        if self.drift and self.drift["drift"]:
+        if self.drift and self.drifted:
             what = drift_found(self.drift)
             found.append(f"{what[0].upper()}{what[1:]}: the model's estimate need not hold here.")
         return found
