@@ -143,7 +143,7 @@ def _pipeline(
     plan = extractor.plan
     figures: dict[str, Any] = {
         "start_s": round(time.perf_counter() - started, 2),
-        "runs": plan.short,  # the reference, where the numerics did not pass the check
+        "runs": plan.choice.short,  # the reference, where the numerics did not pass the check
         "agreement": plan.agreement and plan.agreement.document(),
         "batch_size": plan.choice.batch_size,
         "streams": plan.choice.streams,

@@ -34,9 +34,10 @@ from featx.data.splits import hash_codes, hold_out, link_components, make_folds
 from featx.racing.choosing import CONTENDERS
 from featx.racing.draws import round_rows, round_sizes
 from featx.racing.ridge import INTERCEPT, SHARES, out_of_fold
-from featx.racing.rounds import Forwarded, Rules, race
+from featx.racing.rounds import race
+from featx.racing.runners import Rules
 from featx.racing.scoring import Drawn, mean_loss, score_sets
-from featx.racing.streams import Stream, sets_of
+from featx.racing.streams import Forwarded, Stream, sets_of
 from featx.stats.metrics import fold_score
 
 RESULTS = Path(__file__).parent / "results" / "race.json"

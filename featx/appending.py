@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 from featx import console
-from featx.files import fsync_directory, make_directory, printable
-from featx.locks import HeldError, Lock, take_lock
+from featx.files import fsync_directory, make_directory, printable, write_all
+from featx.locks import HeldError, wait_for_lock
 from featx.parsing import parse_json
 from featx.replacing import claim_file
 
@@ -28,16 +27,18 @@ def append_lines(place: Path, lines: bytes) -> None:
         The file cannot be written, or another process holds it for half a minute.
     """
     make_directory(place.parent)
-    lock = _wait_for(claim_file(place))
+    try:
+        lock = wait_for_lock(claim_file(place), PATIENCE_S)
+    except HeldError as held:
+        raise TimeoutError(f"another command is writing it ({held})") from None
     try:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         handle = os.open(place, flags, 0o666)
         try:
-            left = memoryview(_mend(handle, place) + lines)
+            whole = _mend(handle, place) + lines
             end = os.lseek(handle, 0, os.SEEK_END)
             try:
-                while left:
-                    left = left[os.write(handle, left) :]
+                write_all(handle, whole)
                 os.fsync(handle)
             except OSError:
                 os.ftruncate(handle, end)
@@ -47,17 +48,6 @@ def append_lines(place: Path, lines: bytes) -> None:
         fsync_directory(place.parent)
     finally:
         lock.release(remove=True)
-
-
-def _wait_for(path: Path) -> Lock:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return take_lock(path)
-        except HeldError as held:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"another command is writing it ({held})") from None
-            time.sleep(0.02)
 
 
 def _mend(handle: int, place: Path) -> bytes:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _verbosity = 0
 _last: dict[str, Callable[[str], None]] | None = None
-_told: set[str] = set()
+_printed_once: set[str] = set()
 
 
 def set_verbosity(level: int) -> None:
@@ -138,8 +138,8 @@ def once(message: str, full: str) -> None:
 
     ``full`` under ``-v``.
     """
-    if message not in _told:
-        _told.add(message)
+    if message not in _printed_once:
+        _printed_once.add(message)
         log(full if _verbosity >= 1 else message)
 
 
@@ -193,7 +193,7 @@ def ending() -> Iterator[None]:
     """Keep what `at_end` is given until the block ends, well or not, each sentence once."""
     global _last
     _last = {}
-    _told.clear()
+    _printed_once.clear()
     try:
         yield
     finally:

@@ -68,12 +68,17 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
     with _renamed_to(Path(path)) as temporary:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            view = memoryview(data).cast("B")
-            while view:
-                view = view[os.write(handle, view) :]
+            write_all(handle, memoryview(data).cast("B"))
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def write_all(handle: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` to a descriptor: one call of the system may take a part only."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
 
 
 @contextlib.contextmanager
@@ -183,6 +188,15 @@ def read_range(handle: int, offset: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def file_start(path: str | os.PathLike[str], size: int = 1 << 16) -> bytes:
+    """The first bytes of a plain file; raises as `open_regular`."""
+    handle = open_regular(path)
+    try:
+        return read_range(handle, 0, size)
+    finally:
+        os.close(handle)
+
+
 def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
     """Read a plain file of at most ``limit`` bytes.
 
@@ -193,11 +207,7 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
     OSError
         There is no such file, or it cannot be read.
     """
-    handle = open_regular(path)
-    try:
-        data = read_range(handle, 0, limit + 1)
-    finally:
-        os.close(handle)
+    data = file_start(path, limit + 1)
     if len(data) > limit:
         raise OddFileError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
     return data

@@ -95,21 +95,21 @@ def watching(end: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield
         return
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(heard, end), name="featx-signals", daemon=True).start()
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(read_end, end), name="featx-signals", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        os.close(told)  # which ends the thread
+        os.close(write_end)  # which ends the thread
 
 
-def _watch(heard: int, end: Callable[[], None]) -> None:
+def _watch(read_end: int, end: Callable[[], None]) -> None:
     """Wait for a signal, then for Python's own way out, then no longer."""
     try:
-        while signals := os.read(heard, 64):
+        while signals := os.read(read_end, 64):
             if not {signal.SIGINT, signal.SIGTERM} & set(signals):
                 continue
             time.sleep(GRACE_S)
@@ -117,7 +117,7 @@ def _watch(heard: int, end: Callable[[], None]) -> None:
                 end()
                 _end_now(130)
     finally:
-        os.close(heard)
+        os.close(read_end)
 
 
 def leave(code: int) -> NoReturn:

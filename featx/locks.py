@@ -109,6 +109,18 @@ def take_lock(path: Path) -> Lock:
         os.close(handle)  # its holder removed this file between our open and our lock: again
 
 
+def wait_for_lock(path: Path, patience_s: float, *, poll_s: float = 0.02) -> Lock:
+    """Take the lock, trying again for some seconds while somebody has it; raises as `take_lock`."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return take_lock(path)
+        except HeldError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(poll_s)
+
+
 def _flock(fcntl, handle: int) -> bool:  # type: ignore[no-untyped-def] # a module
     """Whether the kernel's lock is now ours; False where the file system has none."""
     try:

@@ -90,6 +90,12 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_compared(p: float) -> str:
+    """``= 0.012``, ``< 0.001``: what follows the letter p."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def cell(value: Any) -> str:
     """A value as a table shows it: numbers, intervals, yes or no, and text as it is."""
     if isinstance(value, str):

@@ -13,22 +13,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featx.files import (
-    TEMPORARY_PATTERN,
-    OddFileError,
-    open_regular,
-    printable,
-    read_bounded,
-    read_range,
-)
+from featx.files import TEMPORARY_PATTERN, OddFileError, file_start, printable, read_bounded
 
 CLAIM_ENDING = ".featx-claim"
-_START_BYTES = 1 << 16
 _MOST_HEAD_BYTES = 1 << 24  # of a table: a column for each of thousands of classes
 _MOST_JSON_BYTES = 1 << 28
 #: What systems put into any folder that is looked at, and what a killed featx leaves in its own.
@@ -131,6 +123,25 @@ class FolderKind:
             yield relative
 
 
+def findings_kind(
+    what: str, document: str, keys: Set[str], others: Mapping[str, Callable[[Path], bool]]
+) -> FolderKind:
+    """A folder of a JSON document with these keys and of other files, each replaced by itself.
+
+    What else is in the folder stays. ``others`` says how each of the other files is recognised.
+    """
+
+    def recognises(folder: Path) -> bool:
+        files = [path for path in folder.iterdir() if path.name in others]
+        found = read_json(folder / document).keys() >= keys
+        return found and all(others[path.name](path) for path in files)
+
+    known = {document, *others}
+    return FolderKind(
+        what, recognises, lambda folder: known.__contains__, room_bytes=1 << 21, in_place=True
+    )
+
+
 def is_empty(folder: Path) -> bool:
     """Whether nothing is in a folder but what systems put there by themselves."""
     return all(_LITTER.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208 - names only
@@ -175,15 +186,6 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 # --- what files say of themselves ---------------------------------------------------------------
-
-
-def file_start(path: Path, size: int = _START_BYTES) -> bytes:
-    """The first bytes of a plain file."""
-    handle = open_regular(path)
-    try:
-        return read_range(handle, 0, size)
-    finally:
-        os.close(handle)
 
 
 def is_page(path: Path) -> bool:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 from featx import console
 from featx.errors import UsageError
 from featx.files import make_directory, printable
-from featx.locks import HeldError, Lock, take_lock
+from featx.locks import HeldError, Lock, wait_for_lock
 from featx.ours import CLAIM_ENDING, FileKind, FolderKind, is_empty, is_mount
 from featx.places import Location, identity, path_beside, real_paths
 from featx.replacing import claim_file, free_name, put_back, tidy, tidy_beside
@@ -106,7 +105,7 @@ class Claims:
         for other in self._outputs.values():
             if not output.in_place and not other.in_place:
                 check_clear(output, [Used(f"what {other.flag} writes", other.path)])
-        with _said(output):
+        with _refusing(output):
             identity(target)  # raises where the name is too long, or may not be looked at
             self._make(target.parent)
             if output.in_place:
@@ -174,19 +173,14 @@ class Claims:
         """Lock the output's name, which shows that its folder can be written, and tidy up."""
         target, kind = output.target, output.kind
         path = target / CLAIM_ENDING if output.in_place else claim_file(target)
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                lock = take_lock(path)
-                break
-            except HeldError as held:
-                if time.monotonic() > deadline:
-                    raise UsageError(
-                        f"Another featx command is writing {output.shown} ({held}).",
-                        hint="Wait for it, or choose another name. If it is no longer running, "
-                        f"remove {printable(os.fspath(path))}.",
-                    ) from None
-                time.sleep(0.05)
+        try:
+            lock = wait_for_lock(path, _PATIENCE_S)
+        except HeldError as held:
+            raise UsageError(
+                f"Another featx command is writing {output.shown} ({held}).",
+                hint="Wait for it, or choose another name. If it is no longer running, "
+                f"remove {printable(os.fspath(path))}.",
+            ) from None
         self._locks.append(lock)
         if not output.in_place:
             tidy(target, lock, kind if isinstance(kind, FolderKind) else None)
@@ -274,7 +268,7 @@ def check_writable(output: Output) -> None:
         It, or the nearest folder above it that exists, takes no file.
     """
     folder = output.target
-    with _said(output):
+    with _refusing(output):
         while identity(folder) is None:
             folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
@@ -320,22 +314,18 @@ def _clash(output: Output, how: str, used: Used) -> UsageError:
 
 
 @contextlib.contextmanager
-def _said(output: Output) -> Iterator[None]:
+def _refusing(output: Output) -> Iterator[None]:
     """An OSError of the block in one sentence."""
     try:
         yield
     except OSError as error:
-        raise _unwritable(output, error) from None
-
-
-def _unwritable(output: Output, error: BaseException) -> UsageError:
-    reason = getattr(error, "strerror", None) or str(error)
-    files = [p for p in output.target.parents if os.path.isfile(p)]  # noqa: PTH113 - never raises
-    if files:
-        reason = f"{printable(os.fspath(files[0]))!r} is a file"
-    return UsageError(
-        f"{output.flag} {output.shown} cannot be written: {reason}.", hint=_elsewhere(output)
-    )
+        reason = error.strerror or str(error)
+        files = [p for p in output.target.parents if os.path.isfile(p)]  # noqa: PTH113 - never raises
+        if files:
+            reason = f"{printable(os.fspath(files[0]))!r} is a file"
+        raise UsageError(
+            f"{output.flag} {output.shown} cannot be written: {reason}.", hint=_elsewhere(output)
+        ) from None
 
 
 def _elsewhere(output: Output) -> str:

@@ -137,8 +137,8 @@ class Registry:
         except Exception as error:  # code of others, which may raise anything
             if (origin := self.origin(name)) is None:
                 raise
-            reason = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
-            _warn_once(f"the {self.kind} {name!r} of the package {origin} is left out: {reason}")
+            why = _in_a_line(error)
+            _warn_once(f"the {self.kind} {name!r} of the package {origin} is left out: {why}")
             return None
 
     def origin(self, name: str) -> PluginOrigin | None:
@@ -198,9 +198,8 @@ class Registry:
             plugin = getattr(plugin, "PLUGIN", plugin)
             fault = self.fault(found.name, plugin) if self.fault else None
         except Exception as error:  # code of others, which may raise anything
-            reason = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
             raise PluginError(
-                f"{what} cannot be imported: {reason}.",
+                f"{what} cannot be imported: {_in_a_line(error)}.",
                 hint=f"Install a version that works, or: pip uninstall {found.origin.package}",
             ) from error
         if fault:
@@ -228,6 +227,10 @@ def lacks(plugin: Any, *methods: str) -> str | None:
 def plugin_origin(group: str, name: str) -> PluginOrigin | None:
     """The installed package that brings ``name`` in an entry-point group; None where none does."""
     return next((b.origin for b in _entry_points(group) if b.name == name), None)
+
+
+def _in_a_line(error: Exception) -> str:
+    return printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
 
 
 def _entry_points(group: str) -> list[_Brought]:

@@ -35,6 +35,8 @@ AUTO_RESIZE, SQUASHED = "auto", "@squash"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 IntArray: TypeAlias = "NDArray[np.int64]"
 BoolArray: TypeAlias = "NDArray[np.bool_]"
+Float32Array: TypeAlias = "NDArray[np.float32]"
+UInt8Array: TypeAlias = "NDArray[np.uint8]"
 #: An object of a JSON document, such as a part of ``results.json``.
 Row: TypeAlias = Mapping[str, Any]
 

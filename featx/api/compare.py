@@ -15,9 +15,9 @@ from featx.comparing.compare import Comparison, compare_runs
 from featx.config import CompareConfig, frozen_and_finetuned
 from featx.config.keywords import Keyword, keywords, read_options
 from featx.errors import UsageError
-from featx.files import write_atomic
+from featx.files import file_start, write_atomic
 from featx.formats import table_output, write_claimed
-from featx.ours import FileKind, file_start, is_page, is_table, read_json
+from featx.ours import FileKind, is_page, is_table, read_json
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.formats import REPORTS, render
 from featx.runs import Run, run_folder, run_output

@@ -240,7 +240,7 @@ def _fit_extracted(
         journal=Path(config.fit.runs) / ".searches" if config.fit.resume else None,
         tabular=tabular,
     )
-    from featx.auditing.grouping_notes import grouping_notes  # with scipy: only where used
+    from featx.auditing.grouping import grouping_notes  # with scipy: only where used
 
     if raced is not None:
         result.notes.append(raced.note(result.estimate, data.apart))

@@ -91,8 +91,8 @@ def race_dataset(data: DatasetConfig, extract: ExtractConfig, config: RaceConfig
         claims.spare("the images", manifest.paths)
         check_cache(manifest, extract.cache)
         extract = resolve_range(manifest, extract)
-        raced = run_race(manifest, extract, config, source=data.dataset)
+        document = run_race(manifest, extract, config, source=data.dataset)
         with writing("the race", folder, kept="What is in the cache is kept."):
-            write_race(folder, raced.document, race_page(raced.document))
+            write_race(folder, document, race_page(document))
     console.log(f"Race written to {printable(str(folder))}")
-    return FinishedRace(folder, raced.document)
+    return FinishedRace(folder, document)

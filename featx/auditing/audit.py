@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.data import AuditData
 from featx.auditing.duplicates import AlikeSets, CopySet, copy_components, find_copies
@@ -22,10 +21,10 @@ from featx.auditing.proposals import FoundGroups
 from featx.auditing.series import named_series
 from featx.auditing.shortcuts import Shortcut, find_shortcuts
 from featx.data.copies import alike_sentence, embeddings_alike
-from featx.data.splits import Folds, link_components, make_folds
+from featx.data.splits import link_components, make_folds
 from featx.errors import FitError
 from featx.stats.intervals import describe_predictions
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
 NEIGHBOURS = 10
 MOST_CONFUSED = 10
@@ -211,18 +210,17 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
     seed : int
     """
     times: dict[str, float] = {}
-    clock = _Clock(times)
-    with clock.timed("neighbours_s"):
+    with _timed(times, "neighbours_s"):
         Z = standardise(data.X)
         neighbours, similarities = nearest(Z, NEIGHBOURS)
-    with clock.timed("copies_s"):
+    with _timed(times, "copies_s"):
         sets = alike_sets(data, Z, neighbours, similarities)
     found = Audit(
         data=data,
         copies=_sorted_copies(data, sets.copies),
         series=_sorted_copies(data, sets.series),
         straddling=_straddling(data),
-        rows=np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64),
+        rows=data.labelled,
         issues=None,
         outliers=outlier_scores(data.X, seed=seed),
         shortcuts=[],
@@ -231,14 +229,14 @@ def audit_images(data: AuditData, *, n_folds: int, seed: int) -> Audit:
         notes=[],
         times=times,
     )
-    with clock.timed("groups_s"):
+    with _timed(times, "groups_s"):
         together = find_groups(data, Z, sets, seed=seed)
     found = replace(found, together=together)
-    return _of_labels(found, sets, n_folds, seed, clock)
+    return _of_labels(found, sets, n_folds, seed)
 
 
 def alike_sets(
-    data: AuditData, Z: NDArray[np.float32], neighbours: IntArray, similarities: NDArray[np.float32]
+    data: AuditData, Z: Float32Array, neighbours: IntArray, similarities: Float32Array
 ) -> AlikeSets:
     """Copies and neighbours of a series; see `featx.auditing.duplicates.find_copies`."""
     grey = np.stack([look.grey for look in data.looks])
@@ -246,25 +244,19 @@ def alike_sets(
     return find_copies(data.copies, grey, Z, neighbours, similarities, series)
 
 
-class _Clock:
-    def __init__(self, times: dict[str, float]) -> None:
-        self.times = times
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Note how long the block takes."""
-        started = time.perf_counter()
-        yield
-        self.times[name] = round(time.perf_counter() - started, 3)
+@contextmanager
+def _timed(times: dict[str, float], name: str) -> Iterator[None]:
+    """Note how long the block takes."""
+    started = time.perf_counter()
+    yield
+    times[name] = round(time.perf_counter() - started, 3)
 
 
-def _of_labels(found: Audit, sets: AlikeSets, n_folds: int, seed: int, clock: _Clock) -> Audit:
+def _of_labels(found: Audit, sets: AlikeSets, n_folds: int, seed: int) -> Audit:
     """The checks that need labels and folds."""
-    data, rows, classes = found.data, found.rows, found.data.classes
+    data, rows, y, classes = found.data, found.rows, found.data.y, found.data.classes
     if len(classes) < 2:
         return replace(found, notes=["Labels, classes and shortcuts: fewer than two classes."])
-    numbers = {label: number for number, label in enumerate(classes)}
-    y = np.array([numbers[str(data.labels[i])] for i in rows], dtype=np.int64)
     alike = (copy_components(len(data), part) for part in (sets.copies, sets.series))
     together = link_components(data.group_codes, data.copies, *alike)
     units = np.unique(together[rows], return_inverse=True)[1].astype(np.int64)
@@ -272,12 +264,15 @@ def _of_labels(found: Audit, sets: AlikeSets, n_folds: int, seed: int, clock: _C
         folds = make_folds(y, units, classes, n_folds=n_folds, seed=seed)
     except FitError as error:
         return replace(found, notes=[f"Labels, classes and shortcuts: {error.message}"])
-    with clock.timed("labels_s"):
+    with _timed(found.times, "labels_s"):
         proba = out_of_fold_probabilities(data.X[rows], y, folds, len(classes))
         issues = doubt_labels(y, proba)
-    with clock.timed("classes_s"):
-        separability = _describe(y, proba, classes, units, folds, seed)
-    with clock.timed("shortcuts_s"):
+    with _timed(found.times, "classes_s"):
+        separability = describe_predictions(
+            y, proba, classes, units, unit="separate images or groups", seed=seed,
+            n_folds=folds.n_folds,
+        )  # fmt: skip
+    with _timed(found.times, "shortcuts_s"):
         looks = [data.looks[i] for i in rows]
         shortcuts = find_shortcuts(looks, y, units, classes, folds, proba, seed=seed)
     return replace(
@@ -287,20 +282,6 @@ def _of_labels(found: Audit, sets: AlikeSets, n_folds: int, seed: int, clock: _C
         shortcuts=shortcuts,
         notes=list(folds.notes),
     )
-
-
-def _describe(
-    y: IntArray,
-    proba: FloatArray,
-    classes: list[str],
-    units: IntArray,
-    folds: Folds,
-    seed: int,
-) -> dict[str, Any]:
-    return describe_predictions(
-        y, proba, classes, units, unit="separate images or groups", seed=seed,
-        n_folds=folds.n_folds,
-    )  # fmt: skip
 
 
 def _sorted_copies(data: AuditData, sets: Sequence[CopySet]) -> list[Copies]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.looking import Look, look_at
 from featx.data.copies import EqualImages, copy_codes, equal_sets
+from featx.data.name_groups import number_groups
 from featx.errors import DatasetError
 from featx.extraction import Extraction
-from featx.types import IntArray
+from featx.types import Float32Array, IntArray, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class AuditData:
     """
 
     ids: list[str]
-    X: NDArray[np.float32]
-    hashes: NDArray[np.uint8]
+    X: Float32Array
+    hashes: UInt8Array
     labels: list[str | None]
     groups: list[str | None]
     splits: list[str | None]
@@ -83,11 +83,20 @@ class AuditData:
     @cached_property
     def group_codes(self) -> IntArray:
         """Images with the same number are of one group; those without are alone."""
-        names = [f"i{i}" if g is None else f"g{g}" for i, g in enumerate(self.groups)]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return np.array([numbers[name] for name in names], dtype=np.int64)
+        return number_groups(self.groups)
 
     @cached_property
     def classes(self) -> list[str]:
         """Labels that there are, sorted."""
         return sorted({label for label in self.labels if label is not None})
+
+    @cached_property
+    def labelled(self) -> IntArray:
+        """Rows that have a label."""
+        return np.array([i for i, y in enumerate(self.labels) if y is not None], dtype=np.int64)
+
+    @cached_property
+    def y(self) -> IntArray:
+        """Classes of the labelled rows, as places in ``classes``."""
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([numbers[str(self.labels[i])] for i in self.labelled], dtype=np.int64)

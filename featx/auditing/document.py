@@ -179,10 +179,9 @@ def _copies_sentences(found: Audit) -> Iterator[str]:
     yield f"{copies_sentence(found.data.equal)}."
     near = [c for c in found.copies if not c.found.exact]
     if near:
-        sets = f"{len(near):,} set" + ("s" if len(near) != 1 else "")
         yield (
-            f"Near copies: {sets} of images that are resized, recompressed, cut or turned; "
-            f"{sum(c.across_splits for c in near):,} across splits, "
+            f"Near copies: {console.counted(len(near), 'set')} of images that are resized, "
+            f"recompressed, cut or turned; {sum(c.across_splits for c in near):,} across splits, "
             f"{sum(c.across_classes for c in near):,} with different labels."
         )
     groups = found.data.groups
@@ -208,14 +207,14 @@ def _shortcut_sentences(shortcut: Shortcut) -> Iterator[str]:
     accuracy = shortcut.balanced_accuracy
     for label in shortcut.given_away[:MOST_NAMED]:
         auc, serious = shortcut.by_class[label], label in shortcut.beyond
-        told = "Shortcut" if serious else "Possible shortcut, not serious"
+        verdict = "Shortcut" if serious else "Possible shortcut, not serious"
         why = (
             ""
             if serious
             else f"; the embedding reaches {numbers.number(shortcut.content[label]['value'], 2)}"
         )
         yield (
-            f"{told}: {what} alone identif{'y' if what.endswith('s') else 'ies'} class "
+            f"{verdict}: {what} alone identif{'y' if what.endswith('s') else 'ies'} class "
             f"{printable(label)!r}, ROC-AUC {numbers.interval(auc, 2)}{why}; mainly through: "
             f"{printable(shortcut.strongest[label])}."
         )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.neighbours import nearest
 from featx.auditing.registration import (
@@ -18,7 +17,7 @@ from featx.auditing.registration import (
 )
 from featx.auditing.series import Series
 from featx.data.splits import link_components
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, Float32Array, IntArray, UInt8Array
 
 SIMILARITY = 0.6  # what neighbours in the embedding must share
 LOW_SIMILARITY = 0.8  # of low frequencies, in the best of eight orientations
@@ -70,10 +69,10 @@ class AlikeSets:
 
 def find_copies(
     copies: IntArray,
-    grey: NDArray[np.uint8],
-    Z: NDArray[np.float32],
+    grey: UInt8Array,
+    Z: Float32Array,
     neighbours: IntArray,
-    similarities: NDArray[np.float32],
+    similarities: Float32Array,
     series: Series,
 ) -> AlikeSets:
     """Sets of images that are one picture, and of neighbours in a series that are not.
@@ -105,7 +104,7 @@ def find_copies(
     return AlikeSets(sets, _joined(np.arange(len(copies)), pairs, alike, next_to))
 
 
-def _without_detail(grey: NDArray[np.uint8], pairs: IntArray, asked: BoolArray) -> BoolArray:
+def _without_detail(grey: UInt8Array, pairs: IntArray, asked: BoolArray) -> BoolArray:
     """Which of the pairs that are asked for have an image without detail.
 
     Small pictures that were enlarged are such: two drawings of a digit agree in all there is.
@@ -146,10 +145,10 @@ def copy_components(n: int, sets: Sequence[CopySet]) -> IntArray:
 
 def _candidates(
     first: IntArray,
-    grey: NDArray[np.uint8],
-    Z: NDArray[np.float32],
+    grey: UInt8Array,
+    Z: Float32Array,
     neighbours: IntArray,
-    similarities: NDArray[np.float32],
+    similarities: Float32Array,
     named: IntArray,
 ) -> IntArray:
     """Pairs worth laying over each other, of images that all differ."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.auditing.data import AuditData
@@ -16,6 +15,7 @@ from featx.auditing.neighbours import standardise
 from featx.auditing.proposals import FoundGroups, Proposal
 from featx.auditing.registration import low_frequencies
 from featx.auditing.sequences import sequence_codes
+from featx.data.manifest import Manifest
 from featx.data.name_groups import (
     MOST_FIELDS,
     OWNERS,
@@ -28,8 +28,10 @@ from featx.data.name_groups import (
 )
 from featx.data.name_parts import folders_of
 from featx.data.splits import link_components
+from featx.extraction import Extraction
+from featx.files import printable
 from featx.stats.closeness import across_contexts, closeness, closeness_beyond
-from featx.types import IntArray
+from featx.types import Float32Array, IntArray
 
 PERMUTATIONS = 99
 LEVEL = 0.01  # the smallest p that so many permutations can give
@@ -40,12 +42,38 @@ FURTHER = 0.5
 FURTHER_NAMED = 0.25  # where the names call it a patient or the like
 HARDLY = "its images are hardly more alike than others of their class"
 _COLUMNS = 64
+_WHOLE = {"pat": "patient", "pt": "patient", "subj": "subject", "sub": "subject", "vid": "video"}
+_WHOLE |= {"cam": "camera", "seq": "sequence", "ses": "session", "loc": "location"}
 #: What somebody wrote down comes before what only follows closely.
 _FAMILIES = (("names", "folders"), ("moments",), ("sequences",))
 
 
+def grouping_notes(manifest: Manifest, extraction: Extraction, *, seed: int) -> list[str]:
+    """One sentence where names suggest groups that the embeddings confirm; else none.
+
+    Rows of numbers have no files, and groups that are known are obeyed.
+    """
+    if manifest.grouped or not extraction.ok.any() or not manifest.rows[0].path:
+        return []
+    rows = [row for row, ok in zip(manifest.rows, extraction.ok, strict=True) if ok]
+    ids, labels = [row.id for row in rows], [row.label for row in rows]
+    found = named_groups(ids, labels, extraction.X, seed=seed)
+    if found is None or found.sure != "strong":
+        return []
+    of = found.suggestion
+    word = of.word if of.word in OWNERS else None
+    what = console.counted(of.n_groups, _WHOLE.get(word, word) if word else "group")
+    kind = "folders" if of.family == "folders" else "file names"
+    return [
+        printable(
+            f"The {kind} look like {what} ({of.wording}): the estimate may be too high for new "
+            "ones; see featx audit."
+        )
+    ]
+
+
 def named_groups(
-    ids: Sequence[str], labels: Sequence[str | None], X: NDArray[np.float32], *, seed: int
+    ids: Sequence[str], labels: Sequence[str | None], X: Float32Array, *, seed: int
 ) -> Proposal | None:
     """The best proposal of names and folders alone, tested on embeddings; None where none holds."""
     y = _classes(labels)
@@ -55,9 +83,7 @@ def named_groups(
 
 
 @console.stage("Looking for groups")
-def find_groups(
-    data: AuditData, Z: NDArray[np.float32], sets: AlikeSets, *, seed: int
-) -> FoundGroups:
+def find_groups(data: AuditData, Z: Float32Array, sets: AlikeSets, *, seed: int) -> FoundGroups:
     """Propose groups, test each on the embeddings, and choose.
 
     Parameters
@@ -137,25 +163,23 @@ def _suggestions(data: AuditData) -> list[Suggestion]:
     return [
         *name_suggestions(ids, labels),
         *gap_suggestions([look.taken for look in data.looks], cameras, labels,
-                         said="when they were taken (EXIF), at most {gap} s after one another"),
+                         wording="when they were taken (EXIF), at most {gap} s after one another"),
         *gap_suggestions(moments_in_names(ids), [""] * len(ids), labels,
-                         said="the moments in their names, at most {gap} s after one another"),
+                         wording="the moments in their names, at most {gap} s after one another"),
     ]  # fmt: skip
 
 
-def _sequences(
-    data: AuditData, Z: NDArray[np.float32], y: IntArray, seed: int
-) -> Iterator[Suggestion]:
+def _sequences(data: AuditData, Z: Float32Array, y: IntArray, seed: int) -> Iterator[Suggestion]:
     """Runs of files that follow each other by name and are nearly the same picture."""
     low = low_frequencies(np.stack([look.grey for look in data.looks])).reshape(len(data), -1)
     codes = sequence_codes(data.ids, y, Z, low, seed=seed)
     if codes is not None:
-        said = "runs of files that follow each other by name and are nearly the same picture"
+        wording = "runs of files that follow each other by name and are nearly the same picture"
         trouble = trouble_of(codes, data.labels, joined=0.0)
-        yield Suggestion("sequences", said, codes, "sequences", None, trouble)
+        yield Suggestion("sequences", wording, codes, "sequences", None, trouble)
 
 
-def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def _few_columns(Z: Float32Array, seed: int) -> Float32Array:
     """Random projections of rows, again of length 1: cosines stay nearly the same."""
     if Z.shape[1] <= _COLUMNS:
         return Z
@@ -164,14 +188,14 @@ def _few_columns(Z: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return np.asarray(P / np.maximum(np.linalg.norm(P, axis=1, keepdims=True), 1e-12))
 
 
-def _measured(of: Suggestion, Z: NDArray[np.float32], y: IntArray) -> Proposal:
+def _measured(of: Suggestion, Z: Float32Array, y: IntArray) -> Proposal:
     """A suggestion with how close its images are."""
     if of.trouble is not None:
         return Proposal(of, None, of.trouble)
     close = closeness(Z, y, of.codes, permutations=0, seed=0)
     if close is None:
         return Proposal(of, None, "no group has two images of a class that others have too")
-    needed = 0.0 if of.told else CLOSER
+    needed = 0.0 if of.explicit else CLOSER
     return Proposal(of, close, None if close.gap >= needed else HARDLY)
 
 
@@ -191,7 +215,7 @@ def _within(fine: IntArray, coarse: IntArray) -> bool:
 
 
 def _chosen(
-    measured: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray, seed: int
+    measured: Sequence[Proposal], Z: Float32Array, y: IntArray, seed: int
 ) -> Proposal | None:
     """The best that chance does not explain, of the first family that has one.
 
@@ -211,9 +235,9 @@ def _chosen(
 
 
 def _by_place(
-    best: Proposal | None, ids: Sequence[str], Z: NDArray[np.float32], y: IntArray
+    best: Proposal | None, ids: Sequence[str], Z: Float32Array, y: IntArray
 ) -> Proposal | None:
-    """Groups that are numbered anew in each folder or class, told apart by it."""
+    """Groups that are numbered anew in each folder or class, explicit apart by it."""
     if best is None or best.suggestion.family not in ("names", "folders"):
         return best
     of, folders = best.suggestion, [folders_of(id) for id in ids]
@@ -223,13 +247,13 @@ def _by_place(
         ratio = across_contexts(Z, y, of.codes, contexts)
         if ratio is not None and ratio < FURTHER_NAMED:
             codes = number_groups([f"{a} {b}" for a, b in zip(of.codes, contexts, strict=True)])
-            said = f"{of.said}, numbered anew in each {place}"
-            of = replace(of, rule=f"{of.rule} by {place}", said=said, codes=codes,
+            wording = f"{of.wording}, numbered anew in each {place}"
+            of = replace(of, rule=f"{of.rule} by {place}", wording=wording, codes=codes,
                          group_from=None)  # fmt: skip
     return replace(best, suggestion=of)
 
 
-def _climbed(sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray) -> Proposal:
+def _climbed(sound: Sequence[Proposal], Z: Float32Array, y: IntArray) -> Proposal:
     """The largest groups that hold: half as close as the closest, and so are their further pairs.
 
     A larger group whose smaller parts are suggested too must not live on these alone: pairs that
@@ -255,9 +279,7 @@ def _needed(each: Proposal) -> float:
     return FURTHER_NAMED if each.suggestion.word in OWNERS else FURTHER
 
 
-def _holds_beyond(
-    each: Proposal, sound: Sequence[Proposal], Z: NDArray[np.float32], y: IntArray
-) -> bool:
+def _holds_beyond(each: Proposal, sound: Sequence[Proposal], Z: Float32Array, y: IntArray) -> bool:
     """Whether pairs that share this group, but no smaller one within it, are closer as well."""
     coarse = each.suggestion.codes
     for finer in sound:
@@ -288,6 +310,8 @@ def _of_pictures(copies: Sequence[CopySet], n: int) -> Proposal | None:
     if not near:
         return None
     codes = link_components(copy_components(n, near))
-    said = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
-    told = all(each.difference <= STRICT for each in near)
-    return Proposal(Suggestion("pictures", said, codes, "pictures", told=told), None, None)
+    wording = "pictures that are one another resized, cut, turned, mirrored or exposed anew"
+    explicit = all(each.difference <= STRICT for each in near)
+    return Proposal(
+        Suggestion("pictures", wording, codes, "pictures", explicit=explicit), None, None
+    )

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from featx.auditing.data import AuditData
 from featx.data.splits import link_components, make_folds
 from featx.errors import FitError
-from featx.stats.bootstrap import draw_units, interval
+from featx.stats.bootstrap import balanced_accuracies, interval
 from featx.types import BoolArray, FloatArray, IntArray
 
 N_FOLDS = 5
@@ -42,10 +42,8 @@ def with_and_without(
     Ridge regression on ±1 with standardised columns, balanced classes and a penalty of one for
     each column, the same for both: the difference counts, not the level.
     """
-    rows = np.array([i for i, y in enumerate(data.labels) if y is not None], dtype=np.int64)
-    numbers = {label: number for number, label in enumerate(data.classes)}
-    y = np.array([numbers[str(data.labels[i])] for i in rows], dtype=np.int64)
-    if len(numbers) < 2:
+    rows, y = data.labelled, data.y
+    if len(data.classes) < 2:
         return None
     X = StandardScaler().fit_transform(data.X[rows])
     alone, together = copies[rows], link_components(copies, codes)[rows]
@@ -53,7 +51,9 @@ def with_and_without(
         right = [_right(X, y, units, data.classes, seed) for units in (alone, together)]
     except FitError:
         return None
-    return _described(y, right, np.unique(together, return_inverse=True)[1], len(numbers), seed)
+    return _described(
+        y, right, np.unique(together, return_inverse=True)[1], len(data.classes), seed
+    )
 
 
 def _right(
@@ -76,22 +76,7 @@ def _described(
     y: IntArray, right: list[FloatArray], units: IntArray, n_classes: int, seed: int
 ) -> dict[str, Any]:
     n_units = int(units.max()) + 1
-    true = np.zeros((n_units, n_classes))
-    np.add.at(true, (units, y), 1)
-    hits = []
-    for each in right:
-        hit = np.zeros_like(true)
-        np.add.at(hit, (units, y), each)
-        hits.append(hit)
-    samples = []
-    for draws in draw_units(n_units, seed):
-        with np.errstate(invalid="ignore"):
-            samples.append([np.nanmean((draws @ h) / (draws @ true), axis=1) for h in hits])
-    present = true.sum(axis=0) > 0
-    values = [
-        float((h.sum(axis=0) / np.maximum(true.sum(axis=0), 1))[present].mean()) for h in hits
-    ]
-    drawn = np.concatenate(samples, axis=1)
+    values, drawn = balanced_accuracies(y, units, n_classes, right, seed=seed)
     difference = interval(values[1] - values[0], drawn[1] - drawn[0], n_units, limits=(-1.0, 1.0))
     low, high = difference["low"], difference["high"]
     between = "" if low is None or high is None else f" [{_points(low)}, {_points(high)}]"

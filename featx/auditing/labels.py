@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featx import console
 from featx.data.splits import Folds
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray
 
 _C = 0.003  # strong: embeddings have hundreds of columns, and wrong labels must not be learned
 BELOW_CHANCE = 0.1  # of 1 / n_classes
@@ -43,7 +42,7 @@ class LabelIssues:
 
 
 def out_of_fold_probabilities(
-    X: NDArray[np.float32], y: IntArray, folds: Folds, n_classes: int
+    X: Float32Array, y: IntArray, folds: Folds, n_classes: int
 ) -> FloatArray:
     """Probabilities by logistic regressions that were trained without the image's fold.
 

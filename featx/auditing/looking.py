@@ -16,7 +16,7 @@ from featx.data.name_parts import moment_in
 from featx.data.pillow import open_image, silent_pillow
 from featx.data.pool import map_files
 from featx.errors import DecodeError
-from featx.types import BoolArray
+from featx.types import BoolArray, Float32Array, UInt8Array
 
 SIDE_PX = 64
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
@@ -50,11 +50,11 @@ class Look:
         Seconds since 1970 by the clock of the camera (EXIF).
     """
 
-    grey: NDArray[np.uint8]
+    grey: UInt8Array
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     pixel_hash: bytes = bytes(PIXEL_HASH_BYTES)
-    corners: NDArray[np.uint8] = field(
+    corners: UInt8Array = field(
         default_factory=lambda: np.zeros((4, CORNER_PX[1], CORNER_PX[0]), np.uint8)
     )
     taken: float | None = None
@@ -136,7 +136,7 @@ def _of_file(data: bytes) -> tuple[dict[str, float], dict[str, str], float | Non
     return numbers, words, taken
 
 
-def _colours(pixels: NDArray[np.float32]) -> dict[str, float]:
+def _colours(pixels: Float32Array) -> dict[str, float]:
     """Of an image in small, shape (side, side, 3)."""
     grey = pixels.mean(axis=2)
     saturation = pixels.max(axis=2) - pixels.min(axis=2)
@@ -149,7 +149,7 @@ def _colours(pixels: NDArray[np.float32]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _border(pixels: NDArray[np.uint8]) -> dict[str, float]:
+def _border(pixels: UInt8Array) -> dict[str, float]:
     """The outermost pixels, and how they differ from those just inside."""
     shorter = min(pixels.shape[:2])
     depth = max(1, round(_RING * shorter))
@@ -167,13 +167,13 @@ def _border(pixels: NDArray[np.uint8]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _ring(pixels: NDArray[np.uint8], depth: int) -> NDArray[np.float32]:
+def _ring(pixels: UInt8Array, depth: int) -> Float32Array:
     """Pixels of the outermost frame ``depth`` wide, shape (n, 3)."""
     sides = (pixels[:depth], pixels[-depth:], pixels[:, :depth], pixels[:, -depth:])
     return np.concatenate([side.reshape(-1, 3) for side in sides]).astype(np.float32)
 
 
-def _frame(pixels: NDArray[np.uint8]) -> dict[str, float]:
+def _frame(pixels: UInt8Array) -> dict[str, float]:
     """Straight plain bars along the sides: how sharply they end."""
     shorter = min(pixels.shape[:2])
     depth = min(max(2, round(_FRAME * shorter)), _MOST_FRAME_PX, shorter)
@@ -205,7 +205,7 @@ def _are_plain(lines: NDArray[np.int16]) -> BoolArray:
     return np.asarray(near.mean(axis=1) >= _NEARLY_ALL)
 
 
-def _corners(image: Image.Image) -> NDArray[np.uint8]:
+def _corners(image: Image.Image) -> UInt8Array:
     w, h = image.size
     across, down = max(1, min(2 * CORNER_PX[0], w // 2)), max(1, min(2 * CORNER_PX[1], h // 2))
     boxes = [(x, y, x + across, y + down) for y in (0, h - down) for x in (0, w - across)]

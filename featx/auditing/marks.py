@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.auditing.looking import CORNERS, Look
 from featx.data.splits import Folds
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray, UInt8Array
 
 _FEWEST = 8  # training images of a class, for it to have a mark
 _FEWEST_PIXELS = 6
@@ -60,7 +59,7 @@ def mark_scores(
 
 
 def _mark(
-    flat: NDArray[np.uint8], shape: tuple[int, ...], of_class: IntArray, others: IntArray
+    flat: UInt8Array, shape: tuple[int, ...], of_class: IntArray, others: IntArray
 ) -> tuple[IntArray, FloatArray]:
     """Numbers of the mark's pixels and their grey values; none where there is no mark."""
     inside = flat[of_class].astype(np.float32)
@@ -76,7 +75,7 @@ def _mark(
     return pixels[kept].astype(np.int64), values[kept]
 
 
-def _edges(mean: NDArray[np.float32]) -> BoolArray:
+def _edges(mean: Float32Array) -> BoolArray:
     """Pixels beside a step of the mean picture, in either direction."""
     found = np.zeros(mean.shape, bool)
     for axis in (-2, -1):

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx import console
-from featx.types import IntArray
+from featx.types import Float32Array, IntArray
 
 _BLOCK_CELLS = 2**25  # of float32: 128 MiB
 
 
-def standardise(X: NDArray[np.floating]) -> NDArray[np.float32]:
+def standardise(X: NDArray[np.floating]) -> Float32Array:
     """Columns scaled to mean 0 and variance 1, then rows to length 1.
 
     Centred first, because embeddings that are never negative all point the same way.
@@ -26,8 +26,8 @@ def standardise(X: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def nearest(
-    Z: NDArray[np.float32], k: int, versions: Sequence[NDArray[np.float32]] = ()
-) -> tuple[IntArray, NDArray[np.float32]]:
+    Z: Float32Array, k: int, versions: Sequence[Float32Array] = ()
+) -> tuple[IntArray, Float32Array]:
     """The ``k`` other rows with the largest cosine similarity to each row.
 
     Parameters

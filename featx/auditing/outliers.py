@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
-from featx.types import FloatArray
+from featx.types import Float32Array, FloatArray
 
 LIMIT = 5.0
 SPARSER = 1.5  # times as sparse as is usual: no outlier is below that, however even all others are
@@ -17,7 +16,7 @@ _TO_SIGMA = 1.4826  # of a normal distribution, over its median absolute deviati
 
 
 @console.stage("Looking for outliers")
-def outlier_scores(X: NDArray[np.float32], *, seed: int) -> FloatArray:
+def outlier_scores(X: Float32Array, *, seed: int) -> FloatArray:
     """Robust z-scores of how sparse an image's surroundings are beside its neighbours' own.
 
     Parameters

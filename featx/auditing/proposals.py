@@ -40,7 +40,7 @@ class Proposal:
         if self.trouble is not None:
             return "none"
         of, close = self.suggestion, self.close
-        sound = of.told if close is None else close.gap >= STRONG or of.word in OWNERS
+        sound = of.explicit if close is None else close.gap >= STRONG or of.word in OWNERS
         return "strong" if sound else "likely"
 
     @property
@@ -60,7 +60,7 @@ class Proposal:
         alone = of.n_groups - len(sizes)
         rest = f", and {console.counted(alone, 'image')} alone" if alone else ""
         groups = console.counted(len(sizes), "group")
-        return f"{groups} by {of.said} ({spread}{rest}; evidence: {self.sure}). {why}"
+        return f"{groups} by {of.wording} ({spread}{rest}; evidence: {self.sure}). {why}"
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class FoundGroups:
         named = [each for each in self.proposals if each.trouble and "follows" in each.trouble]
         if self.chosen is None and named:
             of = named[0]
-            yield f"Groups by {of.suggestion.said} are not proposed: {of.trouble}."
+            yield f"Groups by {of.suggestion.wording} are not proposed: {of.trouble}."
 
 
 def _document(each: Proposal, taken: bool) -> dict[str, Any]:
     of, close = each.suggestion, each.close
     return {
         "rule": of.rule,
-        "said": of.said,
+        "said": of.wording,
         "family": of.family,
         "group_from": of.group_from,
         "groups": len(of.sizes),

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from featx import console
 from featx.auditing.looking import SIDE_PX
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray, UInt8Array
 
 _PIXELS = 2**20  # of all pairs at a time
 _BLUR = 1.0  # pixels, at every level
@@ -43,11 +43,11 @@ class EdgeComparison:
         where the pair is plainly no copy.
     """
 
-    similarity: NDArray[np.float32]
-    difference: NDArray[np.float32]
+    similarity: Float32Array
+    difference: Float32Array
 
 
-def low_frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+def low_frequencies(grey: UInt8Array) -> Float32Array:
     """The 8 x 8 lowest coefficients of the cosine transform without the mean, of length 1."""
     n, side, _ = grey.shape
     halves = grey.reshape(n, side // 2, 2, side // 2, 2).astype(np.float32).mean(axis=(2, 4))
@@ -56,7 +56,7 @@ def low_frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(low / np.maximum(np.linalg.norm(low, axis=(1, 2), keepdims=True), 1e-6))
 
 
-def detail(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+def detail(grey: UInt8Array) -> FloatArray:
     """Share of the energy of edges above 16 of 64 frequencies; 0 where there are no edges."""
     frequency = np.arange(grey.shape[1]) ** 2.0
     energy = dctn(grey.astype(np.float32), axes=(1, 2), norm="ortho") ** 2
@@ -65,12 +65,12 @@ def detail(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(1 - coarse / np.maximum(whole, 1e-6) if len(grey) else whole)
 
 
-def orientations(low: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def orientations(low: Float32Array) -> list[Float32Array]:
     """Low frequencies of the images in all eight orientations, the first as they are."""
     return [_turned_low(low, turn) for turn in range(_TURNS)]
 
 
-def compare(grey: NDArray[np.uint8], pairs: IntArray) -> EdgeComparison:
+def compare(grey: UInt8Array, pairs: IntArray) -> EdgeComparison:
     """Mirror, turn, scale and shift one image of each pair onto the other, and compare edges.
 
     Parameters
@@ -110,14 +110,14 @@ def compare(grey: NDArray[np.uint8], pairs: IntArray) -> EdgeComparison:
     return EdgeComparison(similarity, difference)
 
 
-def _best(pairs: IntArray, rows: IntArray, similarity: NDArray[np.float32]) -> IntArray:
+def _best(pairs: IntArray, rows: IntArray, similarity: Float32Array) -> IntArray:
     """Of the rows of each pair, that of the largest similarity."""
     order = np.lexsort((-similarity[rows], pairs))
     first = np.diff(pairs[order], prepend=-1) > 0
     return np.sort(rows[order[first]])
 
 
-def _halved(images: NDArray[np.uint8], side: int) -> NDArray[Any]:
+def _halved(images: UInt8Array, side: int) -> NDArray[Any]:
     """The images as they are, or with the means of blocks where ``side`` is smaller."""
     block = images.shape[1] // side
     if block == 1:
@@ -127,7 +127,7 @@ def _halved(images: NDArray[np.uint8], side: int) -> NDArray[Any]:
 
 def _both(
     small: NDArray[Any], codes: IntArray, turns: IntArray
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Float32Array, Float32Array]:
     """The images of each pair, the first of them turned, blurred and normalised."""
     blur = (0, _BLUR, _BLUR)
     fixed, moving = _turned(small[codes[:, 0]], turns), small[codes[:, 1]].astype(np.float32)
@@ -135,8 +135,8 @@ def _both(
 
 
 def _laid_over(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32], steps: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    fixed: Float32Array, moving: Float32Array, warp: Float32Array, steps: int
+) -> tuple[Float32Array, Float32Array]:
     """A better warp, and similarity and difference of the images there, shape (2, n_pairs)."""
     untouched = np.zeros_like(warp)
     for _ in range(steps):
@@ -146,7 +146,7 @@ def _laid_over(
     return warp, np.stack([np.maximum(one[0], other[0]), np.minimum(one[1], other[1])])
 
 
-def _orientations(images: NDArray[np.uint8], codes: IntArray) -> tuple[IntArray, IntArray]:
+def _orientations(images: UInt8Array, codes: IntArray) -> tuple[IntArray, IntArray]:
     """Numbers of pairs, and the ways to turn their first image that are worth a try."""
     low = low_frequencies(images)
     first, second = low[codes[:, 0]], low[codes[:, 1]]
@@ -158,14 +158,14 @@ def _orientations(images: NDArray[np.uint8], codes: IntArray) -> tuple[IntArray,
     return which.astype(np.int64), turns.astype(np.int64)
 
 
-def _turned_low(low: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
+def _turned_low(low: Float32Array, turn: int) -> Float32Array:
     """What `_turned` does to an image, done to its cosine transform."""
     low = low.transpose(0, 2, 1) if turn & 4 else low
     low = low * _SIGNS.astype(np.float32) if turn & 1 else low
     return low * _SIGNS.astype(np.float32)[:, None] if turn & 2 else low
 
 
-def _turned(images: NDArray[Any], turns: IntArray) -> NDArray[np.float32]:
+def _turned(images: NDArray[Any], turns: IntArray) -> Float32Array:
     """Each image in its orientation: transposed (4), upside down (2), mirrored (1)."""
     found = images.astype(np.float32)
     for bit, change in ((4, lambda a: a.transpose(0, 2, 1)), (1, lambda a: a[:, :, ::-1]),
@@ -175,19 +175,19 @@ def _turned(images: NDArray[Any], turns: IntArray) -> NDArray[np.float32]:
     return found
 
 
-def _normal(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normal(images: Float32Array) -> Float32Array:
     centred = images - images.mean(axis=(1, 2), keepdims=True)
     return centred / np.maximum(centred.std(axis=(1, 2), keepdims=True), 1e-3)
 
 
-def _grid(side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _grid(side: int) -> tuple[Float32Array, Float32Array]:
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     return np.meshgrid(axis, axis, indexing="ij")
 
 
 def _sample(
-    images: NDArray[np.float32], warp: NDArray[np.float32], *, rim: float = 0
-) -> tuple[NDArray[np.float32], BoolArray]:
+    images: Float32Array, warp: Float32Array, *, rim: float = 0
+) -> tuple[Float32Array, BoolArray]:
     """Images at scaled and shifted places, and which of those lie inside a rim; bilinear."""
     side = images.shape[1]
     down, rows = _axis(side, warp[:, 0], warp[:, 2], rim)
@@ -197,8 +197,8 @@ def _sample(
 
 
 def _axis(
-    side: int, scale: NDArray[np.float32], shift: NDArray[np.float32], rim: float
-) -> tuple[NDArray[np.float32], BoolArray]:
+    side: int, scale: Float32Array, shift: Float32Array, rim: float
+) -> tuple[Float32Array, BoolArray]:
     """Weights of the pixels along one axis, shape (n, side, side), and the places inside."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     place = ((1 + scale[:, None]) * axis + shift[:, None] + 1) * ((side - 1) / 2)
@@ -208,9 +208,7 @@ def _axis(
     return np.maximum(1 - away, np.float32(0)), inside
 
 
-def _step(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _step(fixed: Float32Array, moving: Float32Array, warp: Float32Array) -> Float32Array:
     """One Gauss-Newton step on the squared difference, gain and offset removed."""
     side = fixed.shape[1]
     v, u = _grid(side)
@@ -232,7 +230,7 @@ def _step(
 
 
 def _edges(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32], warp: NDArray[np.float32]
+    fixed: Float32Array, moving: Float32Array, warp: Float32Array
 ) -> tuple[FloatArray, FloatArray]:
     """Correlation of edges over the whole, and their difference in the worst block."""
     n, side, _ = fixed.shape
@@ -244,7 +242,7 @@ def _edges(
     a, b = (np.array(np.gradient(i, axis=(1, 2))) * weight for i in (fixed, warped))
     block = side // _BLOCKS
 
-    def by_block(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def by_block(values: Float32Array) -> Float32Array:
         return values.reshape(n, _BLOCKS, block, _BLOCKS, block).sum(axis=(2, 4)).reshape(n, -1)
 
     ab, aa, bb = (by_block(product.sum(axis=0)) for product in (a * b, a * a, b * b))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.name_parts import folders_of, natural_key
 from featx.data.splits import link_components
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
-Rows = NDArray[np.float32]
 PERMUTATIONS = 99  # of the images of each class, whose neighbours must be less alike
 PLACES = 2  # images on: one odd frame divides no run
 NEARLY_SAME = 0.8  # similarity from which runs are left out of what chance is measured on
@@ -24,7 +22,7 @@ _PAIRS, _STEPS, _BLOCK = 20_000, 2000, 4096
 
 
 def sequence_codes(
-    ids: Sequence[str], y: IntArray, Z: Rows, low: Rows, *, seed: int
+    ids: Sequence[str], y: IntArray, Z: Float32Array, low: Float32Array, *, seed: int
 ) -> IntArray | None:
     """Groups of images that a run of near-identical neighbours joins; None where there are none.
 
@@ -83,7 +81,9 @@ def _mixed(order: IntArray, y: IntArray, rng: np.random.Generator) -> IntArray:
     return found
 
 
-def _linked(order: IntArray, y: IntArray, Z: Rows, low: Rows, seed: int) -> IntArray:
+def _linked(
+    order: IntArray, y: IntArray, Z: Float32Array, low: Float32Array, seed: int
+) -> IntArray:
     """Pairs of neighbours in this order that are more alike than chance makes them."""
     near = _neighbours(order, PLACES)
     alike = _similarity(Z, low, near)
@@ -100,7 +100,7 @@ def _linked(order: IntArray, y: IntArray, Z: Rows, low: Rows, seed: int) -> IntA
     beyond = alike - usual[y[near]].max(axis=1)
     limits = np.sort(beyond[alike >= LEAST])
     rate = 1 - np.searchsorted(by_chance, limits) / len(by_chance)
-    linked = np.arange(len(limits), 0, -1) / len(alike)
+    linked = np.arange(len(limits), 0, -1) / len(alike)  # at each limit in turn, from the lowest
     enough = np.flatnonzero(rate <= WRONG * linked)
     return near[(beyond >= limits[enough[0]]) & (alike >= LEAST)] if len(enough) else near[:0]
 
@@ -118,7 +118,7 @@ def _far_apart(order: IntArray, y: IntArray, runs: IntArray, seed: int) -> IntAr
     return np.stack([a[apart], b[apart]], axis=1)
 
 
-def _similarity(Z: Rows, low: Rows, pairs: IntArray) -> FloatArray:
+def _similarity(Z: Float32Array, low: Float32Array, pairs: IntArray) -> FloatArray:
     """Mean of the two cosines of each pair."""
     found = np.empty(len(pairs))
     for start in range(0, len(pairs), _BLOCK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from featx import console
 from featx.auditing.looking import Look
 from featx.auditing.marks import mark_scores
 from featx.data.splits import Folds
-from featx.stats.bootstrap import draw_units, interval
+from featx.stats.bootstrap import balanced_accuracies, draw_units, interval
 from featx.stats.ranking import class_rankings, roc_areas
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import FloatArray, IntArray
 
 #: What is tried, alone.
 FAMILIES = {
@@ -144,7 +144,8 @@ def find_shortcuts(
             continue
         X, names = family_columns(looks, family)
         if X.shape[1]:
-            found.append(trial.judged(family, trial.predicted(X, family), _best_of(X, names, y)))
+            proba = trial.predicted(X, family)
+            found.append(trial.judged(family, proba, partial(_strongest, X, names, y)))
     return sorted(found, key=lambda s: (-len(s.given_away), -(s.balanced_accuracy["value"] or 0)))
 
 
@@ -173,10 +174,8 @@ class _Trial:
 
     def judged(self, family: str, proba: FloatArray, strongest: Callable[[int], str]) -> Shortcut:
         """What one family tells, with intervals where it tells much."""
-        counts, n_units = (
-            np.bincount(self.y, minlength=len(self.classes)),
-            int(self.units.max()) + 1,
-        )
+        counts = np.bincount(self.y, minlength=len(self.classes))
+        n_units = int(self.units.max()) + 1
         aucs = class_rankings(self.y, proba)["roc_auc"][0]
         found = Shortcut(
             family,
@@ -217,17 +216,11 @@ class _Trial:
 
     def _accuracy(self, y_pred: IntArray) -> dict[str, float | None]:
         """Balanced accuracy with its interval."""
-        hit = np.zeros((int(self.units.max()) + 1, len(self.classes)))
-        true = hit.copy()
-        np.add.at(true, (self.units, self.y), 1)
-        np.add.at(hit, (self.units, self.y), y_pred == self.y)
-        accuracies = []
-        for draws in draw_units(len(hit), self.seed):
-            with np.errstate(invalid="ignore"):
-                accuracies.append(np.nanmean((draws @ hit) / (draws @ true), axis=1))
-        present = true.sum(axis=0) > 0
-        whole = (hit.sum(axis=0) / np.maximum(true.sum(axis=0), 1))[present]
-        return interval(float(whole.mean()), np.concatenate(accuracies), len(hit))
+        hits = [(y_pred == self.y).astype(float)]
+        [value], [samples] = balanced_accuracies(
+            self.y, self.units, len(self.classes), hits, seed=self.seed
+        )
+        return interval(value, samples, int(self.units.max()) + 1)
 
 
 def _at_least(auc: dict[str, float | None]) -> float:
@@ -236,20 +229,11 @@ def _at_least(auc: dict[str, float | None]) -> float:
     return 0.0 if low is None else low
 
 
-def _best_of(X: FloatArray, names: Sequence[str], y: IntArray) -> Callable[[int], str]:
-    """Class -> the measurement that tells it best."""
-
-    def best(c: int) -> str:
-        return names[_strongest(X, y == c)]
-
-    return best
-
-
-def _strongest(X: FloatArray, of_class: BoolArray) -> int:
-    """The column that tells a class from the others best, in either direction."""
+def _strongest(X: FloatArray, names: Sequence[str], y: IntArray, c: int) -> str:
+    """The measurement that tells a class from the others best, in either direction."""
     from scipy.stats import rankdata
 
-    ranks = rankdata(X, axis=0)
+    ranks, of_class = rankdata(X, axis=0), y == c
     n, inside = len(X), int(of_class.sum())
     auc = (ranks[of_class].sum(axis=0) - inside * (inside + 1) / 2) / (inside * (n - inside))
-    return int(np.abs(auc - 0.5).argmax())
+    return names[int(np.abs(auc - 0.5).argmax())]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.backbones._loading import load_backbone
 from featx.errors import BackboneError
-from featx.types import BackboneRequest, FloatArray, Preprocess
+from featx.types import BackboneRequest, FloatArray, Preprocess, UInt8Array
 
 AT_ONCE = 8  # images, for the memory that their maps take
 
@@ -35,7 +34,7 @@ class Explanation:
 def explain(
     request: BackboneRequest,
     document: dict[str, Any],
-    pixels: NDArray[np.uint8],
+    pixels: UInt8Array,
     directions: FloatArray,
 ) -> Explanation | None:
     """Maps of images: class activation where it is exact, else attention, else None.
@@ -85,7 +84,7 @@ def _whole(
     return Explanation(kind, np.concatenate(maps)) if len(maps) == n_batches else None
 
 
-def _normalised(pixels: NDArray[np.uint8], preprocess: Preprocess) -> Any:
+def _normalised(pixels: UInt8Array, preprocess: Preprocess) -> Any:
     import torch
 
     x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255

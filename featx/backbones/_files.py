@@ -37,9 +37,7 @@ _SETTINGS = {
     *("addict", "easydict", "ml_collections"),
 }
 _PLAIN_TYPES = {
-    *("dict", "list", "tuple", "set", "int", "float", "complex", "str"),
-    "bool",
-    "bytes",
+    *("dict", "list", "tuple", "set", "int", "float", "complex", "str", "bool", "bytes"),
 }
 _MOST_PICKLED = 256 << 20  # bytes of a pickle that are looked through for names
 _HINT = "Save the weights alone: torch.save(network.state_dict(), FILE)"

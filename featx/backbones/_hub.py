@@ -95,15 +95,20 @@ def _missing_hf(what: str, repository: str, filename: str, reason: str) -> Weigh
 
     repository = repository.partition("@")[0]
     folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    return _missing(
+        what,
+        reason,
+        f"Hugging Face hub {repository!r}, file {filename!r}",
+        f"On a machine with a network: hf download {repository} {filename}\n"
+        f"then copy its cache folder to {folder},\nor copy the file anywhere",
+    )
+
+
+def _missing(what: str, reason: str, where: str, how: str) -> WeightsNotFoundError:
     return WeightsNotFoundError(
         f"The weights of {what} are not on this machine and could not be fetched ({reason}): "
-        f"Hugging Face hub {repository!r}, file {filename!r}.",
-        hint=(
-            f"On a machine with a network: hf download {repository} {filename}\n"
-            f"then copy its cache folder to {folder},\n"
-            f"or copy the file anywhere and run with --weights FILE; "
-            f"--no-pretrained gives random weights."
-        ),
+        f"{where}.",
+        hint=f"{how} and run with --weights FILE; --no-pretrained gives random weights.",
     )
 
 
@@ -185,13 +190,10 @@ def _size_of(reply: Any) -> int | None:
 
 
 def _missing_url(what: str, url: str, path: Path, reason: str) -> WeightsNotFoundError:
-    return WeightsNotFoundError(
-        f"The weights of {what} are not on this machine and could not be fetched ({reason}): "
-        f"{url}, file {path.name!r}.",
-        hint=(
-            f"On a machine with a network, download {url}\n"
-            f"then copy it to {path},\n"
-            f"or copy it anywhere and run with --weights FILE; "
-            f"--no-pretrained gives random weights."
-        ),
+    return _missing(
+        what,
+        reason,
+        f"{url}, file {path.name!r}",
+        f"On a machine with a network, download {url}\nthen copy it to {path},\n"
+        "or copy it anywhere",
     )

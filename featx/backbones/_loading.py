@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +73,8 @@ def load_backbone(request: BackboneRequest, *, offline: bool = False) -> Backbon
     x = torch.zeros(1, 3, *network.preprocess.size_px)
     with _explained(network):
         taps = choose_taps(network, request.layers, request.poolings, x)
-        groups = (
-            tuple((tap,) for tap in taps)
-            if request.separate or AUTO_LAYER in request.layers
-            else (taps,)
-        )
+        separate = request.separate or AUTO_LAYER in request.layers
+        groups = tuple((tap,) for tap in taps) if separate else (taps,)
         tapped = TappedNetwork(network, groups)
         if network.fitted.absent:
             _prove_independent(network, tapped, x)
@@ -136,34 +135,27 @@ def override(preprocess: Preprocess, request: BackboneRequest) -> Preprocess:
     if request.resize is not None and request.resize != preprocess.resize:
         crop = 1.0 if request.resize == "squash" else preprocess.crop
         preprocess = replace(preprocess, resize=request.resize, crop=crop)
-    if request.crop is not None:
-        preprocess = replace(preprocess, crop=request.crop)
-    if request.interpolation is not None:
-        preprocess = replace(preprocess, interpolation=request.interpolation)
-    if request.decode != preprocess.decode:
-        preprocess = replace(preprocess, decode=request.decode)
-    if request.range != preprocess.range:
-        preprocess = replace(preprocess, range=request.range)
-    return preprocess
+    return replace(
+        preprocess,
+        crop=preprocess.crop if request.crop is None else request.crop,
+        interpolation=request.interpolation or preprocess.interpolation,
+        decode=request.decode,
+        range=request.range,
+    )
 
 
-class _explained:  # noqa: N801 - used as a function
+@contextmanager
+def _explained(network: Network) -> Iterator[None]:
     """Turn what torch raises for an input that a network cannot take into a BackboneError."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, RuntimeError | AssertionError | ValueError | IndexError):
-            height, width = self._network.preprocess.size_px
-            raise BackboneError(
-                f"{self._network.name} cannot take images of {height} × {width} px: "
-                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-                hint="Leave --size out to use the weights' own size.",
-            ) from error
+    try:
+        yield
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        height, width = network.preprocess.size_px
+        raise BackboneError(
+            f"{network.name} cannot take images of {height} × {width} px: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            hint="Leave --size out to use the weights' own size.",
+        ) from error
 
 
 def _measure(network: Network, tapped: TappedNetwork, x: Tensor) -> tuple[BackboneOutput, ...]:

@@ -16,6 +16,7 @@ from featx.console import first_few
 from featx.errors import BackboneError
 
 State = dict[str, Tensor]
+MOST_NAMED = 6
 _COUNTER = "num_batches_tracked"  # not used when frozen; files of old torch versions lack it
 
 
@@ -195,7 +196,7 @@ def _take(module: nn.Module, fitting: list[_Form], what: str) -> Fitted:
             owner._buffers[name] = tensor
     empty = [k for k, v in module.state_dict().items() if v.device.type == "meta"]
     if empty:
-        raise BackboneError(f"{what}: no tensor of the file is {_some(empty)}.")
+        raise BackboneError(f"{what}: no tensor of the file is {first_few(empty, MOST_NAMED)}.")
     return Fitted(without=tuple(form.dropped), message=_message(form))
 
 
@@ -205,14 +206,14 @@ def _message(form: _Form) -> str:
         parts.append(f"the prefix {form.prefix!r} was taken off the names of its tensors")
     if form.others:
         left = "1 other was" if len(form.others) == 1 else f"{len(form.others)} others were"
-        parts.append(f"{left} left out: {_some(form.others)}")
+        parts.append(f"{left} left out: {first_few(form.others, MOST_NAMED)}")
     return "; ".join(parts)
 
 
 def _misfit(form: _Form, what: str) -> BackboneError:
     """Name what is missing, unexpected or unlike."""
     faults = "; ".join(
-        f"{len(names)} {kind}: {_some(names)}"
+        f"{len(names)} {kind}: {first_few(names, MOST_NAMED)}"
         for kind, names in (
             ("missing", form.missing),
             ("unexpected", form.unexpected),
@@ -225,10 +226,6 @@ def _misfit(form: _Form, what: str) -> BackboneError:
         f"{what}{off}: {faults}.",
         hint="Name the architecture that the file was saved from; `featx backbones` lists all.",
     )
-
-
-def _some(names: list[str], most: int = 6) -> str:
-    return first_few(names, most)
 
 
 def digest(module: nn.Module) -> str:

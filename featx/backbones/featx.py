@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featx.backbones._base import BackboneInfo, Features, Network
@@ -27,7 +26,7 @@ from featx.backbones._here import FOLDER, find_weights
 from featx.backbones._unknown import unknown_name
 from featx.backbones._weights import fit_weights
 from featx.errors import BackboneError, WeightsNotFoundError
-from featx.types import BackboneRequest, Preprocess
+from featx.types import BackboneRequest, Float32Array, Preprocess
 
 
 class EmbeddedSource:
@@ -67,7 +66,7 @@ class EmbeddedSource:
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
         spec = _spec(name)
-        path = _find_weights(name, spec)
+        path = find_weights(FOLDER, name, spec)
         return BackboneInfo(
             name=f"featx:{name}",
             n_features=None,
@@ -81,13 +80,9 @@ class EmbeddedSource:
 PLUGIN = EmbeddedSource()
 
 
-def _find_weights(name: str, spec: dict[str, Any]) -> Path | None:
-    return find_weights(FOLDER, name, spec)
-
-
 def _own_weights(name: str, spec: dict[str, Any]) -> Path:
     """The file of the backbone's weights, unaltered."""
-    path = _find_weights(name, spec)
+    path = find_weights(FOLDER, name, spec)
     if path is None:
         package = spec["weights"]["package"]
         raise WeightsNotFoundError(
@@ -232,7 +227,7 @@ def _resize(x: Tensor, size_px: tuple[int, int]) -> Tensor:
     return rows @ x @ columns.T
 
 
-def shrinking_weights(n: int, m: int) -> NDArray[np.float32]:
+def shrinking_weights(n: int, m: int) -> Float32Array:
     """The (m, n) matrix that shrinks n pixels to m as ``F.interpolate(antialias=True)`` does."""
     scale = n / m
     centres = (np.arange(m)[:, None] + 0.5) * scale

@@ -81,7 +81,9 @@ class TorchvisionSource:
 
     def sketch(self, name: str) -> Network:
         """See `featx.backbones._base.Source`."""
-        return _sketch(*_resolve(name), None)
+        name, weights = _resolve(name)
+        full_name = f"torchvision:{name}.{weights.name}"
+        return _network(name, weights, None, full_name, meta_network)
 
     def info(self, name: str) -> BackboneInfo:
         """See `featx.backbones._base.Source`."""
@@ -158,11 +160,6 @@ def _construct(name: str, arguments: dict[str, Any]) -> nn.Module:
         arguments = {**arguments, "init_weights": False}
     module: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
     return module
-
-
-def _sketch(name: str, weights: Any, size_px: int | None) -> Network:
-    """The network with nothing but shapes."""
-    return _network(name, weights, size_px, f"torchvision:{name}.{weights.name}", meta_network)
 
 
 def _network(

@@ -29,9 +29,8 @@ def advise(manifest: Manifest, found: Inspection) -> Iterator[str]:
 
 
 def _small_classes(found: Inspection) -> Iterator[str]:
-    small = {label: sum(splits.values()) for label, splits in found.classes.items()}
-    for label, count in small.items():
-        if count < FEW_IMAGES:
+    for label, splits in found.classes.items():
+        if (count := sum(splits.values())) < FEW_IMAGES:
             yield (
                 f"Class '{printable(label)}' has too few images for {FEW_IMAGES} folds ({count}): "
                 "collect more, merge it, or leave it out."
@@ -76,6 +75,6 @@ def _named_groups(manifest: Manifest) -> Iterator[str]:
     if found:
         best = min(found, key=lambda each: each.n_groups)
         yield (
-            f"The names look like {best.n_groups:,} groups by {printable(best.said)}. featx audit "
-            "looks whether the images bear it out, and writes groups.csv."
+            f"The names look like {best.n_groups:,} groups by {printable(best.wording)}. featx "
+            "audit looks whether the images bear it out, and writes groups.csv."
         )

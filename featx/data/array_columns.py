@@ -12,6 +12,7 @@ from featx.data.array_files import Table
 from featx.data.cells import cell, cell_text, is_no_value
 from featx.errors import DatasetError
 from featx.files import printable
+from featx.types import Float32Array, UInt8Array
 
 
 def plain_array(values: Any) -> Any:
@@ -75,7 +76,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def side_by_side(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
+def side_by_side(table: Table, names: Sequence[str]) -> Float32Array:
     """The columns side by side, as 32-bit numbers."""
     parts = [_numbers(plain_array(table[name]), name) for name in names]
     lengths = {name: len(part) for name, part in zip(names, parts, strict=True)}
@@ -119,9 +120,7 @@ def _numbers(array: Any, name: str) -> NDArray[Any]:
 def texts(column: Any, name: str, n: int) -> list[str | None]:
     """Labels, groups, names or splits as text; None where a row has none."""
     shown = printable(name.strip())
-    array = plain_array(column)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _column(column)
     if array.ndim != 1:
         raise DatasetError(f"{shown} has shape {array.shape}; it needs one value a row: ({n},).")
     if len(array) != n:
@@ -139,13 +138,17 @@ def texts(column: Any, name: str, n: int) -> list[str | None]:
 
 def other_texts(column: Any, name: str, n: int) -> list[str | None]:
     """Another column as text, numbers with fractions too; None where a row has no value."""
-    array = plain_array(column)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _column(column)
     if array.shape != (n,):
         shown = printable(name)
         raise DatasetError(f"{shown} has shape {array.shape}; it needs one value a row: ({n},).")
     return [cell_text(one) for one in array.tolist()]
+
+
+def _column(values: Any) -> Any:
+    """An array; one column of two dimensions has one."""
+    array = plain_array(values)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def _text(value: Any, name: str) -> str | None:
@@ -153,7 +156,7 @@ def _text(value: Any, name: str) -> str | None:
     return cell(None if str(value) == "<NA>" else value, name)
 
 
-def digests(values: Sequence[str | None]) -> NDArray[np.uint8]:
+def digests(values: Sequence[str | None]) -> UInt8Array:
     """SHA-256 as bytes, shape (n, 32), from hexadecimal digits."""
     try:
         rows = [bytes.fromhex(str(value)) for value in values]

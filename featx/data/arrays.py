@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.config import DatasetConfig
@@ -27,7 +26,7 @@ from featx.data.manifest import Split
 from featx.data.manifest_file import read_split
 from featx.errors import DatasetError, UnknownNameError, UsageError
 from featx.files import printable
-from featx.types import IN_MEMORY
+from featx.types import IN_MEMORY, BoolArray, Float32Array, UInt8Array
 
 #: Names by which columns that are no features are known; the first are those of featx's exports.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -65,12 +64,12 @@ class Arrays:
         Other columns that were asked for, one value a row.
     """
 
-    X: NDArray[np.float32]
+    X: Float32Array
     ids: list[str]
     labels: list[str | None]
     groups: list[str | None]
     splits: list[Split | None]
-    sha256: NDArray[np.uint8] | None
+    sha256: UInt8Array | None
     columns: tuple[str, ...] | None
     source: str
     extra: Mapping[str, list[str | None]] = field(default_factory=dict)
@@ -79,7 +78,7 @@ class Arrays:
         return len(self.ids)
 
     @property
-    def finite(self) -> NDArray[np.bool_]:
+    def finite(self) -> BoolArray:
         """Which rows hold neither NaN nor infinity, shape (n,)."""
         return np.asarray(np.isfinite(self.X).all(axis=1))
 

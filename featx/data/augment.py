@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from featx.types import canonical_json
+from featx.types import UInt8Array, canonical_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -182,7 +181,7 @@ class View:
         """
         return self._recolour(self._move(self._turn(image)))
 
-    def of_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def of_pixels(self, pixels: UInt8Array) -> UInt8Array:
         """Pixels of a network's input, shape (height, width, 3), with the view's noise."""
         if self.noise == 0:
             return pixels

@@ -73,6 +73,7 @@ class PixelBudget:
                 me = object()
                 self._queue.append(me)
                 try:
+                    # First come, first served: a large image would else wait for ever.
                     self._changed.wait_for(lambda: self._queue[0] is me and self._fits(size_bytes))
                 finally:
                     self._queue.remove(me)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featx.errors import DecodeError
-from featx.types import BoolArray, FloatArray
+from featx.types import BoolArray, FloatArray, UInt8Array
 
 _UINT16_MAX = 65535
 _NO_MEASUREMENT = 3.39e38  # the last floats of 32 bits, which stand for a value that is missing
@@ -111,7 +111,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _grey_to_rgb(grey: NDArray[np.uint8], source: Image.Image) -> Image.Image:
+def _grey_to_rgb(grey: UInt8Array, source: Image.Image) -> Image.Image:
     """Make RGB of (H, W) uint8; the value a PNG names transparent becomes white."""
     transparent = source.info.get("transparency")
     if isinstance(transparent, int):
@@ -119,7 +119,7 @@ def _grey_to_rgb(grey: NDArray[np.uint8], source: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _to_8bit(values: NDArray[np.generic], scale: Scale) -> tuple[NDArray[np.uint8], Values]:
+def _to_8bit(values: NDArray[np.generic], scale: Scale) -> tuple[UInt8Array, Values]:
     """Scale integers of more than 8 bits, or floats, to 0..255, some rows at a time.
 
     What stands for no value counts as the smallest; infinity as the largest.
@@ -190,7 +190,7 @@ def _filled(values: NDArray[np.generic], nodata: float | None, of: Values) -> Fl
     return filled
 
 
-def _map_linearly(values: FloatArray, black: float, white: float) -> NDArray[np.uint8]:
+def _map_linearly(values: FloatArray, black: float, white: float) -> UInt8Array:
     """Map black..white to 0..255 and clip; with nothing between them everything becomes black."""
     span = max(white - black, np.finfo(np.float64).tiny)
     return np.rint(np.clip((values - black) / span, 0, 1) * 255).astype(np.uint8)

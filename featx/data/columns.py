@@ -83,7 +83,9 @@ def _choose(meaning: str, asked: str | None, columns: Sequence[str]) -> str | No
         if asked not in columns:
             raise UnknownNameError(f"{meaning} column", asked, columns)
         return asked
-    if meaning in columns and not any(_twin(meaning, column) for column in columns):
+    # one that differs in case or spaces only would be a slip: which of the two is meant?
+    like = [column for column in columns if column.strip().lower() == meaning]
+    if like == [meaning]:
         return meaning
     found = [column for column in columns if column.strip().lower() in SYNONYMS[meaning]]
     if len(found) > 1:
@@ -92,8 +94,3 @@ def _choose(meaning: str, asked: str | None, columns: Sequence[str]) -> str | No
             hint=f"Name one with --{meaning}-column.",
         )
     return found[0] if found else None
-
-
-def _twin(name: str, column: str) -> bool:
-    """Whether a column differs from ``name`` in case or spaces only: one of the two is a slip."""
-    return column != name and column.strip().lower() == name

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from featx.console import counted
 from featx.data.splits import hash_codes, link_components
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, Float32Array, IntArray, UInt8Array
 
-Codes = IntArray
 #: Why images may come out alike, for messages where files of 16 bits are, or may be.
 DARK = (
     "Files of 16 bits that use a small part of their range, such as 0 to 127 of 65,535, come out "
@@ -22,10 +21,10 @@ _FEW = 4  # images of which nobody is surprised that most are alike
 
 
 def copy_codes(
-    hashes: NDArray[np.uint8],
-    pixels: NDArray[np.uint8] | None = None,
-    embeddings: Iterable[NDArray[np.float32]] = (),
-) -> Codes:
+    hashes: UInt8Array,
+    pixels: UInt8Array | None = None,
+    embeddings: Iterable[Float32Array] = (),
+) -> IntArray:
     """Number images so that copies of each other share a number.
 
     Copies are images with equal bytes or equal decoded pixels, directly or through others. Where
@@ -58,21 +57,21 @@ def copy_codes(
     return link_components(*codes)
 
 
-def _as_bytes(X: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _as_bytes(X: Float32Array) -> UInt8Array:
     return np.ascontiguousarray(X + np.float32(0)).view(np.uint8)  # -0 is 0
 
 
-def _apart(codes: Codes, shared: BoolArray) -> Codes:
+def _apart(codes: IntArray, shared: BoolArray) -> IntArray:
     """The codes, but a number of its own for each image that may share none."""
     return np.where(shared, codes, codes.max(initial=0) + 1 + np.arange(len(codes)))
 
 
-def _standing_in(codes: Codes, known: BoolArray) -> Codes:
+def _standing_in(codes: IntArray, known: BoolArray) -> IntArray:
     """Codes of embeddings, but only of those that an image without a hash of pixels has."""
     return _apart(codes, np.isin(codes, codes[~known]))
 
 
-def _shared(codes: Codes) -> BoolArray:
+def _shared(codes: IntArray) -> BoolArray:
     """Which images are copies of another one."""
     return np.asarray(np.bincount(codes)[codes] > 1, dtype=bool)
 
@@ -114,8 +113,8 @@ class EqualImages:
 
 
 def equal_sets(
-    codes: Codes,
-    hashes: NDArray[np.uint8],
+    codes: IntArray,
+    hashes: UInt8Array,
     labels: Sequence[str | None],
     splits: Sequence[str | None],
 ) -> list[EqualImages]:
@@ -166,21 +165,20 @@ def copies_sentence(sets: Sequence[_Counted], *, rows: bool = False) -> str:
     if not sets:
         return "Exact copies: none"
     n = copies_document(sets)
-    if rows:
-        return (
-            f"Equal rows: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
-            f"rows); {n['within']:,} within one class and split, {n['across_classes']:,} across "
-            f"classes, {n['across_splits']:,} across splits"
+    what = counted(n["sets"], "set")
+    found = f"Equal rows: {what} ({n['images']:,} rows)"
+    if not rows:
+        found = (
+            f"Exact copies: {what} ({n['images']:,} images), {n['equal_files']:,} of equal files "
+            f"and {n['equal_pixels']:,} of equal pixels in other files"
         )
     return (
-        f"Exact copies: {n['sets']:,} {'set' if n['sets'] == 1 else 'sets'} ({n['images']:,} "
-        f"images), {n['equal_files']:,} of equal files and {n['equal_pixels']:,} of equal pixels "
-        f"in other files; {n['within']:,} within one class and split, {n['across_classes']:,} "
-        f"across classes, {n['across_splits']:,} across splits"
+        f"{found}; {n['within']:,} within one class and split, {n['across_classes']:,} across "
+        f"classes, {n['across_splits']:,} across splits"
     )
 
 
-def alike_sentence(codes: Codes, what: str = "images") -> str | None:
+def alike_sentence(codes: IntArray, what: str = "images") -> str | None:
     """What to say where all images, or more than half of them, are one picture; else None."""
     n = len(codes)
     most = int(np.bincount(codes).max(initial=0))
@@ -190,7 +188,7 @@ def alike_sentence(codes: Codes, what: str = "images") -> str | None:
     return f"{which} come out alike, with equal pixels once decoded."
 
 
-def embeddings_alike(X: NDArray[np.float32]) -> bool:
+def embeddings_alike(X: Float32Array) -> bool:
     """Whether all rows are equal but for rounding."""
     spread = X.max(axis=0) - X.min(axis=0)
     return bool(spread.max() <= 1e-6 * np.abs(X).max())

@@ -196,12 +196,12 @@ def _refuse_contradictions(decisions: Sequence[Decision]) -> None:
         if (other.decision, other.value) != (each.decision, each.value):
             raise DatasetError(
                 f"Decisions about '{printable(each.id)}' contradict each other: "
-                f"{_said(other)} ({other.place}) and {_said(each)} ({each.place}).",
+                f"{_described(other)} ({other.place}) and {_described(each)} ({each.place}).",
                 hint="Keep one of the two rows.",
             )
 
 
-def _said(each: Decision) -> str:
+def _described(each: Decision) -> str:
     return each.decision + (f" as '{printable(each.value)}'" if each.value else "")
 
 

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from featx.config import DatasetConfig
 from featx.data.cells import cell
 from featx.data.columns import Columns, find_columns
@@ -18,11 +16,12 @@ from featx.data.corrections import correct
 from featx.data.group_from import groups_from_paths
 from featx.data.listed import known_ids
 from featx.data.manifest import Manifest, Row
+from featx.data.name_groups import number_groups
+from featx.data.name_parts import free_name
 from featx.data.splits import link_components
 from featx.data.table import ManifestRecord, is_manifest_name, read_lines, read_table
 from featx.errors import DatasetError, UsageError
 from featx.files import printable
-from featx.types import IntArray
 
 _ASKED = DatasetConfig(dataset="")  # columns under their usual names
 
@@ -92,20 +91,12 @@ def _without(manifest: Manifest, excluded: set[str]) -> Manifest:
 def _grouped(manifest: Manifest, ours: dict[str, str]) -> Manifest:
     """Groups of the manifest and of the file, joined wherever they share an image."""
     rows = manifest.rows
-    codes = [
-        _numbered([f"i{r.id}" if r.group is None else f"g{r.group}" for r in rows]),
-        _numbered([f"g{ours[r.id]}" if r.id in ours else f"i{r.id}" for r in rows]),
-    ]
+    codes = [number_groups([r.group for r in rows]), number_groups([ours.get(r.id) for r in rows])]
     names = _names(rows, ours, link_components(*codes).tolist())
     return replace(
         manifest,
         rows=tuple(replace(row, group=name) for row, name in zip(rows, names, strict=True)),
     )
-
-
-def _numbered(names: Sequence[str]) -> IntArray:
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], dtype=np.int64)
 
 
 def _names(rows: Sequence[Row], ours: dict[str, str], components: list[int]) -> list[str]:
@@ -116,21 +107,15 @@ def _names(rows: Sequence[Row], ours: dict[str, str], components: list[int]) -> 
             if name is not None:
                 given.setdefault(component, name)
     taken: set[str] = set()
-    for component, name in given.items():
-        unique, number = name, 1
-        while unique in taken:
-            number += 1
-            unique = f"{name} ({number})"
-        taken.add(unique)
-        given[component] = unique
+    given = {component: free_name(name, taken) for component, name in given.items()}
     return [given[component] for component in components]
 
 
 def _listed(source: str, *, grouped: bool) -> list[tuple[str, str]]:
     """Path and group of each line; a file that is no table is read as one path a line."""
-    if not grouped and not is_manifest_name(source):
-        return [(line, "") for line in read_lines(source)]
-    if grouped and not is_manifest_name(source):
+    if not is_manifest_name(source):
+        if not grouped:
+            return [(line, "") for line in read_lines(source)]
         raise DatasetError(
             f"'{printable(source)}' is not a table with columns path and group "
             "(.csv, .tsv, .jsonl, .parquet)."

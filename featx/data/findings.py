@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from featx.console import counted
 from featx.data.manifest import Corrections
 from featx.errors import DatasetError, QuarantinedError
 from featx.files import printable
@@ -177,9 +178,8 @@ class Inspection:
             )
         if self.unread:
             sentences.append(
-                f"{len(self.unread):,} {'file' if len(self.unread) == 1 else 'files'} of types "
-                "that may hold images but are not read, for instance "
-                f"'{printable(self.unread[0])}'."
+                f"{counted(len(self.unread), 'file')} of types that may hold images but are not "
+                f"read, for instance '{printable(self.unread[0])}'."
             )
         if sentences:
             raise QuarantinedError(

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from featx.console import counted
 from featx.data.imagetypes import is_image_name
 from featx.data.kinds import NOT_REGULAR, Kind, kind_of
 from featx.data.layout import FolderLayout, read_layout
@@ -100,7 +101,7 @@ def _lost(found: Listing, layout: FolderLayout) -> Iterator[str]:
     for home, kinds in sorted(lost.items())[:MOST_NAMED]:
         n, shown = kinds.total(), printable(home)
         counts = ", ".join(kind.counted(k) for kind, k in kinds.most_common())
-        files = f"{n:,} file{'' if n == 1 else 's'}, none of which can be read: {counts}"
+        files = f"{counted(n, 'file')}, none of which can be read: {counts}"
         yield f"Folder '{shown}' has {files}." if n else f"Folder '{shown}' has no file in it."
     if len(lost) > MOST_NAMED:
         yield f"{len(lost) - MOST_NAMED:,} more folders have no file that is read."
@@ -128,7 +129,11 @@ def list_images(root: str) -> Listing:
         if not entries:
             found.ignored["empty folder"] += 1
             found.empty.append(prefix[:-1])
-        pages = {os.path.splitext(e.name)[0] for e in entries if _is_page(e.name)}
+        pages = {
+            os.path.splitext(e.name)[0]
+            for e in entries
+            if e.name.lower().endswith((".htm", ".html"))
+        }
         for entry in entries:
             name = prefix + entry.name
             if not _is(stat.S_ISDIR, entry):
@@ -158,10 +163,6 @@ def _sort(found: Listing, name: str, entry: os.DirEntry[str]) -> None:
         kind = NOT_REGULAR
     found.passed.append(Passed(name, kind))
     found.ignored[kind.name] += 1
-
-
-def _is_page(name: str) -> bool:
-    return name.lower().endswith((".htm", ".html"))
 
 
 def _is_system(name: str, pages: set[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from featx import console
 from featx.data.manifest import Manifest
-from featx.data.name_parts import folders_of, name_fields
+from featx.data.name_parts import folders_of, name_fields, part_at
 from featx.errors import UsageError
 from featx.files import printable
 
@@ -44,10 +44,10 @@ def groups_from_paths(manifest: Manifest, rule: str) -> dict[str, str]:
             hint=_FORMS,
         )
     n, n_groups = len(found), len(set(found.values()))
-    said = f"Groups from paths: {console.counted(n_groups, 'group')} of {n:,} images"
+    sentence = f"Groups from paths: {console.counted(n_groups, 'group')} of {n:,} images"
     without = len(manifest) - n
     more = f"; {console.counted(without, 'image')} without one, each kept as its own group"
-    console.log(f"{said}{more if without else ''}.")
+    console.log(f"{sentence}{more if without else ''}.")
     if n_groups == 1 and not without:
         console.warn(
             f"--group-from '{printable(rule)}' puts every image into one group, "
@@ -80,7 +80,7 @@ def path_part(rule: str, flag: str = "--group-from") -> Callable[[str], str | No
                 hint=_FORMS,
             ) from None
         parts = name_fields if place[1] == "name" else folders_of
-        return lambda id: _at(parts(id), number)
+        return lambda id: part_at(parts(id), number)
     try:
         pattern = re.compile(rule)
     except re.error as error:
@@ -100,7 +100,3 @@ def path_part(rule: str, flag: str = "--group-from") -> Callable[[str], str | No
         return None if match is None else match[which]
 
     return searched
-
-
-def _at(parts: list[str], number: int) -> str | None:
-    return parts[number] if -len(parts) <= number < len(parts) else None

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import UInt8Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +51,7 @@ class HeldImage(str):
         return _file(self.image)
 
 
-def _pixmap(pixels: NDArray[np.uint8]) -> bytes:
+def _pixmap(pixels: UInt8Array) -> bytes:
     """A portable pixmap or greymap: a header before the pixels, so equal pixels are equal files."""
     height, width = pixels.shape[:2]
     kind = b"P6" if pixels.ndim == 3 else b"P5"

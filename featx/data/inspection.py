@@ -5,20 +5,81 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.advice import advise
+from featx.data.colour import Values
 from featx.data.copies import DARK, alike_sentence, copy_codes, equal_sets
-from featx.data.examine import ImageFacts, examine_images
+from featx.data.decode import decode
 from featx.data.findings import Broken, Duplicates, Extent, Groups, Inspection
+from featx.data.hashing import content_hash, pixel_hash, read_bytes
 from featx.data.manifest import Manifest, Row
+from featx.data.pool import map_files
 from featx.data.valuerange import narrow_range
-from featx.types import IntArray
+from featx.errors import DecodeError
+from featx.types import IntArray, UInt8Array
 
 _SPLIT_ORDER = ("train", "val", "test")
+PLAIN_LEVELS = 2  # of 255
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What one file is.
+
+    Parameters
+    ----------
+    reason : str, optional
+        Why it cannot be read or decoded; then nothing else is known.
+    sha256 : bytes, optional
+        Of the content.
+    size_bytes : int, optional
+    width_px, height_px : int, optional
+        Upright, after EXIF orientation.
+    format, mode : str, optional
+        Pillow's names, by content.
+    values : Values, optional
+        Smallest and largest value of an image with more than 8 bits.
+    pixel_hash : bytes, optional
+        Of the decoded image.
+    plain : bool
+        All pixels are of one colour, or within `PLAIN_LEVELS` of it.
+    """
+
+    reason: str | None = None
+    sha256: bytes | None = None
+    size_bytes: int | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    format: str | None = None
+    mode: str | None = None
+    values: Values | None = None
+    pixel_hash: bytes | None = None
+    plain: bool = False
+
+
+def _examine(path: str) -> ImageFacts:
+    """Examine one file; a broken one is a fact like any other."""
+    try:
+        data = read_bytes(path)
+        decoded = decode(data)
+    except DecodeError as error:
+        return ImageFacts(reason=error.message)
+    extrema: Any = decoded.image.getextrema()
+    return ImageFacts(
+        None,
+        content_hash(data),
+        len(data),
+        *decoded.size_px,
+        decoded.format,
+        decoded.mode,
+        decoded.values,
+        pixel_hash(decoded.image),
+        all(high - low <= PLAIN_LEVELS for low, high in extrema),
+    )
 
 
 def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspection:
@@ -31,9 +92,11 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
         Threads; the CPU cores by default.
     """
     started = time.perf_counter()
-    facts = examine_images(manifest.paths, workers=workers)
+    facts = map_files(_examine, manifest.paths, label="Inspecting", workers=workers)
     whole = [fact for fact in facts if fact.reason is None]
-    copies = _copy_codes(whole)
+    contents = _as_rows(fact.sha256 or b"" for fact in whole)
+    pixels = _as_rows(fact.pixel_hash or b"" for fact in whole)
+    copies = copy_codes(contents, pixels) if whole else np.empty(0, np.int64)
     classes = _classes(manifest)
     found = Inspection(
         source=manifest.source,
@@ -54,7 +117,7 @@ def inspect_manifest(manifest: Manifest, *, workers: int | None = None) -> Inspe
             for row, fact in zip(manifest.rows, facts, strict=True)
             if fact.reason is not None
         ],
-        duplicates=_duplicates(manifest, facts, copies),
+        duplicates=_duplicates(manifest, facts, copies, contents),
         alike=_alike(whole, copies),
         ignored=dict(manifest.ignored),
         corrections=manifest.corrections,
@@ -113,16 +176,9 @@ def _most_common(names: Iterable[str | None]) -> dict[str, int]:
     return dict(Counter(name for name in names if name is not None).most_common())
 
 
-def _as_rows(digests: Iterable[bytes]) -> NDArray[np.uint8]:
+def _as_rows(digests: Iterable[bytes]) -> UInt8Array:
     rows = list(digests)
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
-
-
-def _copy_codes(whole: Sequence[ImageFacts]) -> IntArray:
-    """Which of the files that decode are copies of each other."""
-    if not whole:
-        return np.empty(0, np.int64)
-    return copy_codes(_contents(whole), _as_rows(fact.pixel_hash or b"" for fact in whole))
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1 if rows else 0)
 
 
 def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
@@ -138,25 +194,20 @@ def _alike(whole: Sequence[ImageFacts], copies: IntArray) -> str | None:
     return f"{sentence} {DARK}" if deep else sentence
 
 
-def _contents(whole: Sequence[ImageFacts]) -> NDArray[np.uint8]:
-    return _as_rows(bytes.fromhex(fact.sha256 or "") for fact in whole)
-
-
 def _duplicates(
-    manifest: Manifest, facts: Sequence[ImageFacts], copies: IntArray
+    manifest: Manifest, facts: Sequence[ImageFacts], copies: IntArray, contents: UInt8Array
 ) -> list[Duplicates]:
     rows = [row for row, fact in zip(manifest.rows, facts, strict=True) if fact.reason is None]
-    whole = [fact for fact in facts if fact.reason is None]
-    if not whole:
+    if not rows:
         return []
     labels, splits = [row.label for row in rows], [row.split for row in rows]
     return [
         Duplicates(
-            whole[found.rows[0]].sha256 or "",
+            contents[found.rows[0]].tobytes().hex(),
             [rows[i].id for i in found.rows],
             found.across_classes,
             found.across_splits,
             found.equal_files,
         )
-        for found in equal_sets(copies, _contents(whole), labels, splits)
+        for found in equal_sets(copies, contents, labels, splits)
     ]

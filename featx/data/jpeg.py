@@ -169,6 +169,7 @@ class _StrictDecoder(ImageFile.PyDecoder):
         for start, stop in layout.runs if len(layout.runs) <= _MOST_RUNS else layout.runs[-1:]:
             probed = max(start, stop - _LEFT_OVER - _PROBES)
             self._feed(data[at:probed])
+            # A decoder that skips bytes here has the last pixel already: the rest is surplus.
             wanted = self._done or self._wants_marker(data[probed:stop][:_PROBES])
             left = data[probed:stop]
             if wanted and len(left) > _LEFT_OVER and left.strip(b"\xff"):

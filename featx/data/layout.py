@@ -152,15 +152,11 @@ def _below_splits(found: Sequence[Parts], tops: set[str], wrappers: int) -> Fold
     if odd:
         meant = ", ".join(f"'{printable(top)}' as {split_of(top)}" for top in odd)
         remarks.append(f"Folders are read as splits by their names: {meant}.")
-    twice = _twice(found)
-    return FolderLayout(wrappers + 1 + twice, wrappers, remarks)
-
-
-def _twice(found: Sequence[Parts]) -> bool:
-    """Whether each split holds nothing but a folder named like it, with the classes in it."""
-    return all(
+    # Each split may hold nothing but a folder named like it, with the classes in it.
+    twice = all(
         len(parts) > 2 and split_of(parts[1]) == split_of(parts[0]) for parts in found if parts
-    ) and bool(any(found))
+    )
+    return FolderLayout(wrappers + 1 + twice, wrappers, remarks)
 
 
 def _splits_below(found: Sequence[Parts]) -> FolderLayout | None:

@@ -15,6 +15,7 @@ from featx.data.name_parts import (
     moment_in,
     name_fields,
     numbers_behind_words,
+    part_at,
     runs_of,
     stem_of,
 )
@@ -51,7 +52,7 @@ class Suggestion:
     ----------
     rule : str
         Unique: what it takes from where.
-    said : str
+    wording : str
         The same in words, as the end of a sentence: "groups by ...".
     codes : ndarray of shape (n,), int64
         The number of the group; images without one are alone.
@@ -63,18 +64,18 @@ class Suggestion:
         Why it is not proposed.
     word : str, optional
         What one group is called in the names: patient, slide.
-    told : bool
+    explicit : bool
         Whether the names say it themselves: a patient's number, or the places of tiles behind it.
     """
 
     rule: str
-    said: str
+    wording: str
     codes: IntArray
     family: str
     group_from: str | None = None
     trouble: str | None = None
     word: str | None = None
-    told: bool = False
+    explicit: bool = False
 
     @property
     def sizes(self) -> IntArray:
@@ -107,7 +108,7 @@ def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[S
     found: list[Suggestion] = []
     seen: set[bytes] = set()
     parents = number_groups([_parent(id) for id in ids])
-    for rule, said, take, values, word in _columns(ids, fields, classes):
+    for rule, wording, take, values, word in _columns(ids, fields, classes):
         if sum(v is not None for v in values) < COVERED * len(ids):
             continue
         if rule.startswith("folder") and {str(v).lower() for v in values if v} <= SPLITS.keys():
@@ -119,8 +120,8 @@ def name_suggestions(ids: Sequence[str], labels: Sequence[str | None]) -> list[S
         seen.add(key)
         family = "folders" if rule.startswith("folder") else "names"
         trouble = trouble_of(codes, labels) or _counts(rule, word, values, ids, labels)
-        told = word in OWNERS or bool((codes == parents).all())
-        found.append(Suggestion(rule, said, codes, family, take, trouble, word, told))
+        explicit = word in OWNERS or bool((codes == parents).all())
+        found.append(Suggestion(rule, wording, codes, family, take, trouble, word, explicit))
     return found
 
 
@@ -146,15 +147,18 @@ def _columns(
     counts = Counter(key for each in behind for key in each)
     for key, n in counts.most_common():
         if n >= COVERED * len(ids) and key not in classes:
-            values: Values = [_first(each.get(key)) for each in behind]
+            values: Values = [each[key][0] if key in each else None for each in behind]
             yield f"number {key}", f"the number behind '{key}' in their names", None, values, key
-            begin = [_beginning(id, each.get(key)) for id, each in zip(ids, behind, strict=True)]
-            said = f"the beginning of their names up to the number behind '{key}'"
-            yield f"to {key}", said, None, begin, key
+            begin: Values = [
+                stem_of(id)[: each[key][1]] if key in each else None
+                for id, each in zip(ids, behind, strict=True)
+            ]
+            wording = f"the beginning of their names up to the number behind '{key}'"
+            yield f"to {key}", wording, None, begin, key
     whole = [name_fields(id) for id in ids]
     longest = min(MOST_FIELDS, max(map(len, whole), default=0))
     for i in (*range(longest), *range(-1, -longest - 1, -1)):
-        values = [_at(each, i) for each in whole]
+        values = [part_at(each, i) for each in whole]
         yield f"name:{i}", f"field {i} of their names", f"name:{i}", values, None
     for i in range(1, min(MOST_FIELDS, max(map(len, fields), default=0))):
         begin = ["_".join(each[: i + 1]) if len(each) > i else None for each in fields]
@@ -165,7 +169,7 @@ def _columns(
     yield from _by_runs(ids)
     folders = [folders_of(id) for id in ids]
     for i in range(max(map(len, folders), default=0)):
-        values = [_at(each, i) for each in folders]
+        values = [part_at(each, i) for each in folders]
         yield f"folder:{i}", f"the folder {i} of their paths", f"folder:{i}", values, None
         if i:
             paths: Values = [
@@ -179,18 +183,15 @@ def _by_runs(ids: Sequence[str]) -> Iterator[tuple[str, str, str | None, Values,
     """Runs of letters or digits, which no separator need divide: ``AB001``, ``0012a``."""
     runs = [runs_of(id) for id in ids]
     for i in range(min(MOST_FIELDS, max(map(len, runs), default=0))):
-        alone: Values = [_letters(each[i][0]) if len(each) > i else None for each in runs]
+        first = [each[i][0] if len(each) > i else "" for each in runs]
+        alone: Values = [run if run.isalpha() else None for run in first]
         yield f"run {i}", f"run {i} of letters or digits in their names", None, alone, None
         ends = [each[i][1] if len(each) > i else None for each in runs]
         begin: Values = [
             None if end is None else stem_of(id)[:end] for id, end in zip(ids, ends, strict=True)
         ]
-        said = f"the beginning of their names up to run {i} of letters or digits"
-        yield f"to run {i}", said, None, begin, None
-
-
-def _letters(run: str) -> str | None:
-    return run if run.isalpha() else None
+        wording = f"the beginning of their names up to run {i} of letters or digits"
+        yield f"to run {i}", wording, None, begin, None
 
 
 def _behind_words(id: str) -> dict[str, tuple[str, int]]:
@@ -198,18 +199,6 @@ def _behind_words(id: str) -> dict[str, tuple[str, int]]:
     for key, value, end in numbers_behind_words(id):
         found.setdefault(key, (value, end))
     return found
-
-
-def _first(found: tuple[str, int] | None) -> str | None:
-    return None if found is None else found[0]
-
-
-def _beginning(id: str, found: tuple[str, int] | None) -> str | None:
-    return None if found is None else stem_of(id)[: found[1]]
-
-
-def _at(parts: list[str], i: int) -> str | None:
-    return parts[i] if -len(parts) <= i < len(parts) else None
 
 
 def number_groups(values: Sequence[str | None]) -> IntArray:
@@ -302,7 +291,7 @@ def gap_suggestions(
     beside: Sequence[str],
     labels: Sequence[str | None],
     *,
-    said: str,
+    wording: str,
 ) -> list[Suggestion]:
     """Images in runs: each follows the one before it within some seconds, on one camera.
 
@@ -313,7 +302,7 @@ def gap_suggestions(
     beside : sequence of str
         What a run lies within.
     labels : sequence of str or None
-    said : str
+    wording : str
         Has ``{gap}`` for the gap.
     """
     if sum(each is not None for each in at) < COVERED * len(at):
@@ -336,7 +325,7 @@ def gap_suggestions(
             continue
         seen.add(codes.tobytes())
         trouble = trouble_of(codes, labels)
-        text = said.format(gap=gap)
+        text = wording.format(gap=gap)
         found.append(Suggestion(f"moments {gap}", text, codes, "moments", None, trouble))
     return found
 

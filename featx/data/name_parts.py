@@ -36,6 +36,21 @@ def name_fields(id: str) -> list[str]:
     return [part for part in _SEPARATORS.split(stem_of(id)) if part]
 
 
+def part_at(parts: list[str], number: int) -> str | None:
+    """One of the parts, from 0, or below 0 from the end; None where there is none."""
+    return parts[number] if -len(parts) <= number < len(parts) else None
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """``name``, or ``name (2)`` and so on where that is taken; it is taken then."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name} ({number})"
+    taken.add(free)
+    return free
+
+
 def numbers_behind_words(id: str) -> Iterator[tuple[str, str, int]]:
     """Each word that a number follows: the word in lower case, the number, where it ends."""
     for found in _BEHIND_WORD.finditer(_without_hashes(stem_of(id))):

@@ -18,8 +18,7 @@ _PLURALS = {
 
 def passed_over(manifest: Manifest) -> str:
     """``6 HEIC (needs featx[heif]), 3 PDF, 1 .txt, 2 hidden``; empty where all was read."""
-    kinds = Counter(passed.kind for passed in manifest.passed)
-    named = {kind.name: kind for kind in kinds}
+    named = {passed.kind.name: passed.kind for passed in manifest.passed}
     parts = []
     for name, n in _in_order(manifest.ignored, named):
         plain = f"{n:,} {name if n == 1 else _PLURALS.get(name, name)}"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featx.data.augment import View
 from featx.data.budget import keep_pixels
 from featx.data.decode import decode_for
 from featx.data.preprocess import preprocess_image, resized_size
-from featx.types import Preprocess
+from featx.types import Preprocess, UInt8Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,7 +17,7 @@ _SPARE = 2  # pixels for each that the network sees: views zoom in
 _WINDOW = 4  # what lies further along than so many short sides is in no view
 
 
-def read_pixels(data: bytes, preprocess: Preprocess) -> NDArray[np.uint8]:
+def read_pixels(data: bytes, preprocess: Preprocess) -> UInt8Array:
     """Decode and preprocess one image, each as ``preprocess`` says.
 
     Parameters
@@ -74,7 +71,7 @@ def spare_pixels(image: Image.Image, preprocess: Preprocess) -> Image.Image:
     return image if factors == (1, 1) else image.reduce(factors)
 
 
-def view_pixels(image: Image.Image, preprocess: Preprocess, view: View) -> NDArray[np.uint8]:
+def view_pixels(image: Image.Image, preprocess: Preprocess, view: View) -> UInt8Array:
     """Preprocess one augmented view.
 
     Parameters

@@ -11,9 +11,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.types import Preprocess
+from featx.types import Preprocess, UInt8Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +24,7 @@ _MAX_AREA = 64  # of the resized image in crops; beyond it, only what the crop k
 _CROP_SLACK = 1e-6  # size / (size / edge) must give edge back after rounding down
 
 
-def preprocess_image(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+def preprocess_image(image: Image.Image, preprocess: Preprocess) -> UInt8Array:
     """Resize and centre-crop one image.
 
     Parameters

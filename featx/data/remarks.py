@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from featx.console import counted
 from featx.data.likeness import distinct, missing_words, similar
 from featx.data.manifest import Manifest
 from featx.files import printable
@@ -39,11 +40,10 @@ def _is_folder(manifest: Manifest) -> bool:
 def _beside(manifest: Manifest) -> Iterator[str]:
     without = [row.id for row in manifest.rows if row.label is None and row.split is None]
     if without and _is_folder(manifest):
-        n = len(without)
-        lie = "1 image is not in a class folder and has" if n == 1 else (
-            f"{n:,} images are not in a class folder and have"
-        )  # fmt: skip
-        yield f"{lie} no label, for instance '{printable(without[0])}'."
+        images = counted(len(without), "image", "is/are")
+        have = "has" if len(without) == 1 else "have"
+        first = printable(without[0])
+        yield f"{images} not in a class folder and {have} no label, for instance '{first}'."
 
 
 def _one_folder(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
@@ -72,16 +72,12 @@ def _similar(counts: Counter[str]) -> Iterator[str]:
     alike = similar(counts)
     for how, names in alike[:MOST_SHOWN]:
         shown = zip(distinct(names[:MOST_SHOWN]), names, strict=False)
-        listed = ", ".join(f"{text} ({_images(counts[name])})" for text, name in shown)
+        listed = ", ".join(f"{text} ({counted(counts[name], 'image')})" for text, name in shown)
         more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
         yield f"Classes that differ only {how}: {listed}{more}."
     if len(alike) > MOST_SHOWN:
         more = f"{len(alike) - MOST_SHOWN:,} more sets of classes"
         yield f"{more} differ only in how they are written."
-
-
-def _images(n: int) -> str:
-    return f"{n:,} image{'' if n == 1 else 's'}"
 
 
 def _missing(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
@@ -91,7 +87,9 @@ def _missing(manifest: Manifest, counts: Counter[str]) -> Iterator[str]:
     ):
         words = missing_words(found)
         if words:
-            shown = ", ".join(f"'{printable(w)}' ({_images(found[w])})" for w in words[:MOST_SHOWN])
+            shown = ", ".join(
+                f"'{printable(w)}' ({counted(found[w], 'image')})" for w in words[:MOST_SHOWN]
+            )
             yield (
                 f"Read as the name of a {what}, though it may stand for a missing value: "
                 f"{shown}. If it is missing, leave the cell empty or the folder out."
@@ -120,6 +118,6 @@ def _thumbnails(manifest: Manifest) -> Iterator[str]:
     )
     for folder, n in folders.most_common(1):
         yield (
-            f"Folder '{printable(folder)}' holds {_images(n)}, which are read like all others; "
-            "if they are thumbnails of other images, they are copies of them."
+            f"Folder '{printable(folder)}' holds {counted(n, 'image')}, which are read like all "
+            "others; if they are thumbnails of other images, they are copies of them."
         )

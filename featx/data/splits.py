@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted, first_few
 from featx.errors import FitError
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray, UInt8Array
 
 MOST_NAMED = 8  # classes in a sentence
 
@@ -33,7 +32,7 @@ class Folds:
     notes: tuple[str, ...] = ()
 
 
-def hash_codes(hashes: NDArray[np.uint8]) -> IntArray:
+def hash_codes(hashes: UInt8Array) -> IntArray:
     """Number images so that those with the same content hash share a number.
 
     Parameters
@@ -72,7 +71,6 @@ def link_components(*codes: IntArray, pairs: IntArray | None = None) -> IntArray
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # Each image is linked to the first one of every code it has: no more links than codes.
     # Each image is linked to the first of its code: n links a code, not one for each pair.
     links = [np.stack([_first_alike(code), np.arange(n)], axis=1) for code in codes]
     ends = np.concatenate([*links, *([] if pairs is None else [pairs])]).T
@@ -226,6 +224,7 @@ def _assign(table: FloatArray, portions: FloatArray, seed: int) -> IntArray:
     fold_of = np.empty(len(table), dtype=np.int64)
     for component in order:
         # How full each fold would be. Rounded: equal sums in another order stay equal.
+        # The sum of squared shares grows by twice this, less what is the same for every fold.
         filled = (held + shares[component]) @ shares[component]
         cost = np.round(filled / portions, 12)
         best = np.lexsort((images / portions, cost))[0]

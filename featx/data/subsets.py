@@ -80,6 +80,7 @@ def _paces(stratum: IntArray, sizes: IntArray, seed: int) -> FloatArray:
     for value in np.unique(stratum):
         members = rng.permutation(np.flatnonzero(stratum == value))
         before = np.cumsum(sizes[members]) - sizes[members]
+        # A random place within its own share: else the first of every stratum would come first.
         at = before + rng.random(len(members)) * sizes[members]
         paces[members] = at / sizes[members].sum()
     return paces

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +117,7 @@ def _text(path: Path) -> str:
     return data.decode("utf-8-sig", "surrogateescape")
 
 
-def _read_csv(path: Path) -> ManifestTable:
-    return _delimited(path, None)
-
-
-def _read_tsv(path: Path) -> ManifestTable:
-    return _delimited(path, "\t")
-
-
-def _delimited(path: Path, separator: str | None) -> ManifestTable:
+def _read_delimited(path: Path, separator: str | None = None) -> ManifestTable:
     try:
         columns, lines = parse_delimited(_text(path), separator)
     except DatasetError as error:
@@ -184,9 +178,9 @@ def _malformed(path: Path, where: str, problem: str, hint: str | None = None) ->
     return DatasetError(f"Manifest '{printable(str(path))}', {where}: {problem}.", hint=hint)
 
 
-_READERS = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+_READERS: dict[str, Callable[[Path], ManifestTable]] = {
+    ".csv": _read_delimited,
+    ".tsv": partial(_read_delimited, separator="\t"),
     ".jsonl": _read_jsonl,
     ".ndjson": _read_jsonl,
     ".parquet": _read_parquet,

@@ -32,7 +32,7 @@ _PHOTOMETRICS = {
 _DIRECTIVE = re.compile(
     r"%[-+ #0]*\d*(?:\.\d+)?[hljzt]*[a-zA-Z]"
 )  # of a format; it is not filled in
-_said = threading.local()
+_listening = threading.local()
 
 
 def is_tiff(data: bytes) -> bool:
@@ -150,11 +150,11 @@ def heard_from_libtiff() -> Iterator[list[str]]:
     """
     _listen()
     messages: list[str] = []
-    _said.messages = messages
+    _listening.messages = messages
     try:
         yield messages
     finally:
-        del _said.messages
+        del _listening.messages
 
 
 # void handler(const char *module, const char *format, va_list): TIFFErrorHandler of tiffio.h
@@ -185,7 +185,7 @@ def _hear(
     strict: bool, before: list[int | None], module: bytes | None, text: bytes | None, values: Any
 ) -> None:
     """Take one message of libtiff; errors count, and warnings of its decoders."""
-    messages = getattr(_said, "messages", None)
+    messages = getattr(_listening, "messages", None)
     if messages is None:
         if before[0]:
             _HANDLER(before[0])(module, text, values)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.errors import BackboneError
 from featx.registry import Registry, lacks
-from featx.types import ExtractorSpec, Preprocess
+from featx.types import ExtractorSpec, Float32Array, Preprocess, UInt8Array
 
 ENGINES = Registry(
     "featx.engines",
@@ -83,7 +82,7 @@ class Engine(Protocol):
     numerics: dict[str, str]
     specs: tuple[ExtractorSpec, ...]
 
-    def embed(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def embed(self, batch: UInt8Array) -> tuple[Float32Array, ...]:
         """Embed images; at most ``streams`` threads at once.
 
         Parameters
@@ -103,7 +102,7 @@ class Engine(Protocol):
         """
 
 
-def check_batch(batch: NDArray[np.uint8], backbone: Embedder) -> None:
+def check_batch(batch: UInt8Array, backbone: Embedder) -> None:
     """Refuse what is not a batch of this backbone's input."""
     expected = (*backbone.preprocess.size_px, 3)
     if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != expected:
@@ -116,7 +115,7 @@ def check_batch(batch: NDArray[np.uint8], backbone: Embedder) -> None:
 
 
 def refuse_non_finite(
-    columns: tuple[NDArray[np.float32], ...], backbone: Embedder, precision: str
+    columns: tuple[Float32Array, ...], backbone: Embedder, precision: str
 ) -> None:
     """Raise `BackboneError` where an embedding holds NaN or infinity."""
     for column in columns:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.engines._base import Engine
+from featx.types import UInt8Array
 
 #: Smallest cosine to the reference that each precision must reach on every image. Measured:
 #: fp32 engines differ by rounding alone (1 - 1e-6 or better), bf16 gives 0.9997 or better.
@@ -48,7 +48,7 @@ class Agreement:
         )
 
 
-def measure_agreement(engine: Engine, reference: Engine, images: NDArray[np.uint8]) -> Agreement:
+def measure_agreement(engine: Engine, reference: Engine, images: UInt8Array) -> Agreement:
     """Compare two engines of the same backbone.
 
     Parameters

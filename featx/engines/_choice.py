@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-from featx.engines._base import ENGINES
+from featx.engines._base import ENGINES, Embedder
 from featx.engines._devices import may_have_gpu
+from featx.types import ExtractorSpec
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,20 @@ class EngineChoice:
         family = self.device.partition(":")[0]
         return {"engine": self.engine, "device": family, "precision": self.precision}
 
+    def specs(self, backbone: Embedder) -> tuple[ExtractorSpec, ...]:
+        """What the choice makes of each output of a backbone."""
+        return tuple(
+            ExtractorSpec({**output.document, "numerics": self.numerics})
+            for output in backbone.outputs
+        )
+
+    @property
+    def short(self) -> str:
+        """Engine, precision and device."""
+        return f"{self.engine} in {self.precision} on {self.device}"
+
     def __str__(self) -> str:
-        because = f" ({self.why})" if self.why else ""
-        return f"{self.engine} in {self.precision} on {self.device}{because}"
+        return f"{self.short} ({self.why})" if self.why else self.short
 
     @property
     def is_reference(self) -> bool:

@@ -1,21 +1,51 @@
-"""A backbone's network in OpenVINO's format: converted once, kept on disk, verified when read."""
+"""OpenVINO without its telemetry, and a backbone's network in its format.
+
+A network is converted once, kept on disk, and verified when it is read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import sys
 import warnings
 from typing import Any
 
+import numpy as np
+
 from featx import console
 from featx.engines._base import Embedder
-from featx.engines._openvino import import_openvino
-from featx.errors import BackboneError
+from featx.errors import BackboneError, UsageError
 from featx.files import built_files, make_directory
 from featx.kept import kept_folder, kept_key, read_kept, write_kept
 
 _CONVERSION = 1  # raised when the same backbone would be converted to another network
 _FILES = ("network.xml", "network.bin")
+
+
+def import_openvino() -> Any:
+    """The module ``openvino``.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    # Importing OpenVINO sends an event over the network where its telemetry package is installed.
+    # With the name barred it uses its own silent stand-in.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise UsageError(
+            f"Engine 'openvino' needs the package openvino: {error}.",
+            hint="pip install 'featx[openvino]'",
+        ) from None
+    # OpenVINO makes its tables of types at their first use. Two threads that are there at once
+    # wait for each other for ever (one holds the interpreter's lock, one the tables'; seen in
+    # 2026.4 in half of the starts tried), so this thread uses them before any other can.
+    _ = openvino.Tensor(np.zeros(1, np.uint8)).data
+    return openvino
 
 
 def kept_network(backbone: Embedder, batch_size: int, core: Any) -> Any:

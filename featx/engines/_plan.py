@@ -12,18 +12,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featx import console
 from featx.engines._base import ENGINES, Embedder, Engine
 from featx.engines._check import TOLERANCE, Agreement, measure_agreement
 from featx.engines._choice import EngineChoice, choose
 from featx.errors import BackboneError, UsageError
 from featx.kept import kept_key, read_kept, write_kept
-from featx.types import ExtractorSpec
+from featx.types import UInt8Array
 
-Samples = Callable[[], NDArray[np.uint8]]
+Samples = Callable[[], UInt8Array]
 """Gives a few preprocessed images, (n, height, width, 3); none at all where there are none."""
 
 
@@ -44,19 +41,11 @@ class EnginePlan:
         self.choice = choice
         self.backbone = backbone
         self.agreement: Agreement | None = None
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": choice.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._engine: Engine | None = None
 
     def __str__(self) -> str:
         return str(self.choice) + (f"; {self.agreement}" if self.agreement else "")
-
-    @property
-    def short(self) -> str:
-        """Engine, precision and device."""
-        return f"{self.choice.engine} in {self.choice.precision} on {self.choice.device}"
 
     @property
     def engine(self) -> Engine:

@@ -24,14 +24,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from featx import console
 from featx.engines._base import Embedder, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
 from featx.engines._transfer import Transfer, transfer_for
 from featx.errors import BackboneError
-from featx.types import ExtractorSpec
+from featx.types import Float32Array, UInt8Array
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CAST = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
@@ -76,10 +75,7 @@ class TorchEngine:
         self.batch_size = choice.batch_size
         self.numerics = choice.numerics
         self.streams = choice.streams
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": self.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._backbone = backbone
         self._family = self.device.partition(":")[0]
         self._threads = torch.get_num_threads()
@@ -109,10 +105,10 @@ class TorchEngine:
             for device in devices:
                 torch.cuda.synchronize(device)
 
-    def embed(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def embed(self, batch: UInt8Array) -> tuple[Float32Array, ...]:
         """Embed images; see `featx.engines.Engine.embed`."""
         check_batch(batch, self._backbone)
-        parts: list[tuple[NDArray[np.float32], ...]] = []
+        parts: list[tuple[Float32Array, ...]] = []
         start = 0
         with self._slot() as slot:
             while start < len(batch):
@@ -145,9 +141,7 @@ class TorchEngine:
                 torch.set_num_threads(self._threads)
             self._free.put(slot)
 
-    def _embed_chunk(
-        self, chunk: NDArray[np.uint8], size: int, slot: _Slot
-    ) -> tuple[NDArray[np.float32], ...]:
+    def _embed_chunk(self, chunk: UInt8Array, size: int, slot: _Slot) -> tuple[Float32Array, ...]:
         """Embed at most ``size`` images as one batch of exactly that size."""
         replica = slot.replica
 

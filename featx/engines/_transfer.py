@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from featx.types import Float32Array, UInt8Array
 
 Run = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
@@ -22,9 +22,7 @@ Run = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 class Transfer(Protocol):
     """Takes a batch to a device, runs the network there and brings the embeddings back."""
 
-    def run(
-        self, images: NDArray[np.uint8], size: int, network: Run
-    ) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: UInt8Array, size: int, network: Run) -> tuple[Float32Array, ...]:
         """Embed ``images`` as one batch of ``size``, padded with black images.
 
         Parameters
@@ -55,9 +53,7 @@ class DirectTransfer:
     def __init__(self, device: str) -> None:
         self._device = device
 
-    def run(
-        self, images: NDArray[np.uint8], size: int, network: Run
-    ) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: UInt8Array, size: int, network: Run) -> tuple[Float32Array, ...]:
         """See `Transfer.run`."""
         batch = torch.from_numpy(images)
         if len(images) < size:
@@ -119,9 +115,7 @@ class PinnedTransfer:
         self._sent = self._batch = torch.empty(0, dtype=torch.uint8)
         self._received: list[torch.Tensor] = []
 
-    def run(
-        self, images: NDArray[np.uint8], size: int, network: Run
-    ) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: UInt8Array, size: int, network: Run) -> tuple[Float32Array, ...]:
         """See `Transfer.run`."""
         stream, n = self._stream, len(images)
         try:

@@ -14,15 +14,13 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.engines._base import CPU_BATCH_SIZE, Embedder, Engine, check_batch, refuse_non_finite
 from featx.engines._choice import EngineChoice
-from featx.engines._network import kept_network
-from featx.engines._openvino import import_openvino
+from featx.engines._network import import_openvino, kept_network
 from featx.errors import BackboneError, UsageError
 from featx.machine import cpu_cores
-from featx.types import ExtractorSpec
+from featx.types import Float32Array, UInt8Array
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -50,10 +48,7 @@ class OpenVINOEngine:
         self.batch_size = choice.batch_size
         self.streams = choice.streams
         self.numerics = choice.numerics
-        self.specs = tuple(
-            ExtractorSpec({**output.document, "numerics": self.numerics})
-            for output in backbone.outputs
-        )
+        self.specs = choice.specs(backbone)
         self._backbone = backbone
         core = openvino.Core()
         try:
@@ -77,7 +72,7 @@ class OpenVINOEngine:
             "ENABLE_CPU_PINNING": False,  # other work on the machine must be able to move it
         }
 
-    def embed(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def embed(self, batch: UInt8Array) -> tuple[Float32Array, ...]:
         """Embed images; see `featx.engines.Engine.embed`."""
         check_batch(batch, self._backbone)
         request = self._free.get()
@@ -92,7 +87,7 @@ class OpenVINOEngine:
         refuse_non_finite(columns, self._backbone, self.precision)
         return columns
 
-    def _embed_chunk(self, chunk: NDArray[np.uint8], request: Any) -> list[NDArray[np.float32]]:
+    def _embed_chunk(self, chunk: UInt8Array, request: Any) -> list[Float32Array]:
         """Embed at most ``batch_size`` images as one batch of exactly that size."""
         n = len(chunk)
         images = request.get_input_tensor().data

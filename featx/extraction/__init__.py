@@ -5,6 +5,7 @@ from featx.extraction.pipeline import run_extractors
 from featx.extraction.result import (
     Extraction,
     copies_of,
+    joined_embeddings,
     require_all,
     require_any,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "Extraction",
     "Extractor",
     "copies_of",
+    "joined_embeddings",
     "require_all",
     "require_any",
     "run_extractors",

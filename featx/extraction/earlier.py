@@ -12,12 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.decode import DECODE_POLICY, EARLIER_POLICY
 from featx.errors import StoreError
 from featx.store import EmbeddingStore
-from featx.types import ExtractorSpec
+from featx.types import ExtractorSpec, Float32Array
 
 
 def up_to_date(spec: ExtractorSpec) -> ExtractorSpec:
@@ -46,7 +45,7 @@ class EarlierRows:
             if all((cache / folder).is_dir() for folder in before):
                 self._stores = [EmbeddingStore.open_folder(cache / folder) for folder in before]
 
-    def get(self, name: bytes) -> list[NDArray[np.float32]] | None:
+    def get(self, name: bytes) -> list[Float32Array] | None:
         """One row of each output, shape (1, n_features); None where some output has none."""
         digest = np.frombuffer(name, np.uint8).reshape(1, 32)
         with suppress(StoreError, OSError):

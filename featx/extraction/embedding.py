@@ -71,7 +71,7 @@ def extract_manifest(
     extractors = build_extractors(config, paths)
     for extractor in extractors:
         name, plan = extractor.request.name, extractor.plan
-        console.once(f"{name}: {plan.short}.", f"{name}: {plan}.")
+        console.once(f"{name}: {plan.choice.short}.", f"{name}: {plan}.")
     found = run_extractors(manifest, extractors, config, allow_memory=allow_memory, dry_run=dry_run)
     tell_report(found[0].report)
     tell_failures(found[0])

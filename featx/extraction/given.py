@@ -6,7 +6,6 @@ import hashlib
 from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.config import BACKBONE_FIELDS, DatasetConfig, ExtractConfig
@@ -21,9 +20,14 @@ from featx.extraction.overlay import OverlayStore
 from featx.extraction.result import Extraction
 from featx.extraction.views import ViewPlan
 from featx.files import printable
-from featx.types import ARRAYS, BackboneRequest, ExtractionReport, ExtractorSpec, Failure
-
-Digests = NDArray[np.uint8]
+from featx.types import (
+    ARRAYS,
+    BackboneRequest,
+    ExtractionReport,
+    ExtractorSpec,
+    Failure,
+    UInt8Array,
+)
 
 
 def given_extraction(arrays: Arrays) -> Extraction:
@@ -69,7 +73,7 @@ def given_extraction(arrays: Arrays) -> Extraction:
     )
 
 
-def _digests(arrays: Arrays) -> tuple[Digests, Digests, bool]:
+def _digests(arrays: Arrays) -> tuple[UInt8Array, UInt8Array, bool]:
     """A name for the content of each row, what else copies share, and whether names are of files.
 
     They are where digests of files are known and tell rows of different content apart.

@@ -61,13 +61,14 @@ class OverlayStore:
 
     def contains(self, hashes: np.ndarray) -> np.ndarray:
         """Which of ``hashes`` (n, 32) uint8 have a row; shape (n,), bool."""
+        known = np.zeros(len(hashes), bool)
         if self._base is not None:
             known = self._base.contains(hashes)
-        else:
-            known = np.zeros(len(hashes), bool)
-        if self._memory:
-            known = known | np.array([h.tobytes() in self._memory for h in hashes], bool)
-        return known
+        return known | self._held(hashes) if self._memory else known
+
+    def _held(self, hashes: np.ndarray) -> np.ndarray:
+        """Which of them are in memory."""
+        return np.array([h.tobytes() in self._memory for h in hashes], bool)
 
     def add(self, hashes: np.ndarray, embeddings: np.ndarray, pixels: np.ndarray) -> None:
         """Keep rows: durably in the cache, or in memory where that is impossible and allowed."""
@@ -99,7 +100,7 @@ class OverlayStore:
             base = self._base.pixels if column else self._base.gather
         if not self._memory:
             return result[:0] if base is None else base(hashes)
-        held = np.array([h.tobytes() in self._memory for h in hashes], bool)
+        held = self._held(hashes)
         if base is not None and not held.all():
             result[~held] = base(hashes[~held])
         for i in np.flatnonzero(held):

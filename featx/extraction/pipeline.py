@@ -244,7 +244,7 @@ class _Shards:
 
     def commit(self) -> None:
         """Hand the computed rows to the committing thread; waits for the one before."""
-        self._wait()
+        self._wait()  # one commit at a time bounds memory, and an error of the last ends the run
         if not self.done:
             return
         done, self.done, self.done_rows = self.done, [], 0

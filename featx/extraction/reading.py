@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.augment import draw_view
 from featx.data.budget import keep_pixels
@@ -21,7 +20,7 @@ from featx.data.preprocess import preprocess_image
 from featx.errors import DecodeError
 from featx.extraction.extractor import Extractor
 from featx.extraction.views import ViewPlan
-from featx.types import Preprocess
+from featx.types import Float32Array, Preprocess, UInt8Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,9 +48,9 @@ class Input:
 
     extractor: int
     name: bytes
-    pixels: NDArray[np.uint8]
+    pixels: UInt8Array
     pixel_hash: bytes
-    known: list[NDArray[np.float32]] | None = None
+    known: list[Float32Array] | None = None
 
 
 @dataclass
@@ -73,10 +72,6 @@ class Reading:
     read_s: float = 0.0
     decode_s: float = 0.0
     values: Values | None = None
-
-    def forget_pixels(self) -> None:
-        """Let go of the pixels, which others have taken."""
-        self.inputs = []
 
 
 class Reader:
@@ -182,7 +177,7 @@ class _Picture:
         self._decoded: dict[tuple[Preprocess | None, str], Decoded] = {}
         self._hashes: dict[tuple[Preprocess | None, str], bytes] = {}
         self._spare: dict[Preprocess, Image.Image] = {}
-        self._made: dict[tuple[Preprocess, bytes], NDArray[np.uint8]] = {}
+        self._made: dict[tuple[Preprocess, bytes], UInt8Array] = {}
 
     @property
     def values(self) -> Values | None:
@@ -191,9 +186,9 @@ class _Picture:
 
     def read_before(self, preprocess: Preprocess) -> bool:
         """Whether earlier versions gave these pixels; decodes the file, to find damage."""
-        return self._decode(replace(preprocess, mean=_ANY, std=_ANY)).read_before
+        return self._decode(preprocess).read_before
 
-    def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> NDArray[np.uint8]:
+    def pixels(self, preprocess: Preprocess, name: bytes, *, view: bool) -> UInt8Array:
         """The image as one network sees it, or its view of that name."""
         preprocess = _without_numbers(preprocess)
         if (preprocess, name) not in self._made:
@@ -208,10 +203,10 @@ class _Picture:
             self._hashes[key] = pixel_hash(self._image(preprocess))
         return self._hashes[key]
 
-    def _whole(self, preprocess: Preprocess, name: bytes) -> NDArray[np.uint8]:
+    def _whole(self, preprocess: Preprocess, name: bytes) -> UInt8Array:
         return preprocess_image(self._image(preprocess), preprocess)
 
-    def _view(self, preprocess: Preprocess, name: bytes) -> NDArray[np.uint8]:
+    def _view(self, preprocess: Preprocess, name: bytes) -> UInt8Array:
         if preprocess not in self._spare:
             self._spare[preprocess] = spare_pixels(self._image(preprocess), preprocess)
         view = draw_view(self._augmentation, name)

@@ -161,6 +161,15 @@ class Extraction:
         return np.array(kept, dtype=object if None in kept else str)
 
 
+def joined_embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:
+    """Embeddings of some rows of the manifest, which all have one, by each extractor in turn.
+
+    Shape (n, n_features), float32.
+    """
+    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
+    return columns[0] if len(columns) == 1 else np.hstack(columns)
+
+
 def copies_of(extractions: Sequence[Extraction]) -> np.ndarray:
     """Numbers that exact copies among the images share, by all that several extractors know.
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.hashing import read_bytes
 from featx.data.pixels import read_pixels
 from featx.errors import DecodeError
-from featx.types import Preprocess
+from featx.types import Preprocess, UInt8Array
 
 N_SAMPLES = 8
 _TRIES = 64
 
 
-def read_samples(paths: Sequence[str], preprocess: Preprocess) -> NDArray[np.uint8]:
+def read_samples(paths: Sequence[str], preprocess: Preprocess) -> UInt8Array:
     """At most eight readable images, spread over the data set, preprocessed.
 
     Parameters

@@ -85,7 +85,8 @@ class SpreadWorkers:
         self._viewed: set[bytes] = set()
         self._finished: list[ChunkResult] = []  # their shards have not been handed on
         with ExitStack() as stack:
-            seen = [*_first_there(paths)]
+            # One image that this machine sees, if there is any among the first.
+            seen = [path for path in paths[:_SAMPLES] if Path(path).exists()][:1]
             if decode:
                 seen += [stack.enter_context(_witness(e, cache)) for e in extractors]
             session = stack.enter_context(cluster.connect(config.address))
@@ -160,11 +161,6 @@ def _chunk_rows(n: int, n_workers: int, extractors: Sequence[Extractor], n_views
     most = min(rows_per_shard(spec.n_features) for e in extractors for spec in e.specs)
     rows = max(1, min(most, CHUNK_ROWS) // (1 + n_views))
     return min(rows, max(SMALLEST_CHUNK, -(-n // (CHUNKS_EACH * n_workers))))
-
-
-def _first_there(paths: Sequence[str]) -> list[str]:
-    """One image that this machine sees, if there is any among the first."""
-    return [path for path in paths[:_SAMPLES] if Path(path).exists()][:1]
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from queue import Queue
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.hashing import PIXEL_HASH_BYTES
 from featx.extraction.extractor import Extractor
 from featx.extraction.reading import Input, Reader, Reading
 from featx.extraction.views import ViewPlan
+from featx.types import Float32Array, UInt8Array
 
 _WAITING = 64  # events that may wait to be taken; beyond it the threads wait
 
@@ -54,9 +54,9 @@ class Computed:
     """
 
     extractor: int
-    hashes: NDArray[np.uint8]
-    pixels: NDArray[np.uint8]
-    columns: list[NDArray[np.float32]]
+    hashes: UInt8Array
+    pixels: UInt8Array
+    columns: list[Float32Array]
     forward_s: float
 
 
@@ -70,7 +70,7 @@ class _Ended:
 class _Tray:
     """Images waiting to fill one batch: their pixels, and the two hashes of each."""
 
-    def __init__(self, size: int, like: NDArray[np.uint8]) -> None:
+    def __init__(self, size: int, like: UInt8Array) -> None:
         self.pixels = np.empty((size, *like.shape), np.uint8)
         self.forget()
 
@@ -83,7 +83,7 @@ class _Tray:
         self.pixels[row] = given.pixels
         self.hashes[row] = np.frombuffer(given.name + given.pixel_hash, np.uint8)
 
-    def content(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def content(self) -> tuple[UInt8Array, UInt8Array]:
         return self.hashes[: self.n], self.pixels[: self.n]
 
 
@@ -200,7 +200,7 @@ class Workers:
                 for given in reading.inputs:
                     if self._decode:
                         self._put(given, shelves)
-                reading.forget_pixels()
+                reading.inputs = []  # others have taken the pixels
                 self._events.put(Read(index, reading))
         except BaseException as error:  # the thread that iterates raises it
             self._events.put(_Ended(error))
@@ -237,7 +237,7 @@ class Workers:
                 made.append(_Shelf(choice.batch_size))
             return made[-1]
 
-    def _compute(self, k: int, hashes: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> Computed:
+    def _compute(self, k: int, hashes: UInt8Array, pixels: UInt8Array) -> Computed:
         extractor = self._extractors[k]
         with self._starting:
             engine = extractor.start()

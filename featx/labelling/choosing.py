@@ -21,12 +21,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import BoolArray, Float32Array, IntArray
 
 Reason = Literal["doubt", "spread", "rare"]
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 SHORTLIST = 5  # candidates for each image that is chosen
 STRANGE = 0.1  # share of a batch that is chosen for being unlike anything labelled
@@ -39,7 +37,7 @@ SMALLEST = 1e-9
 class NextRows:
     """Rows to label and why."""
 
-    rows: Codes
+    rows: IntArray
     reasons: list[Reason]
 
 
@@ -61,14 +59,14 @@ class Known:
         How unlike anything labelled each image is, where labelled images lie outside the folder.
     """
 
-    Z: Floats
-    proba: Floats | None
-    counts: Codes
-    labelled: Codes
-    strangeness: Floats | None = None
+    Z: Float32Array
+    proba: Float32Array | None
+    counts: IntArray
+    labelled: IntArray
+    strangeness: Float32Array | None = None
 
 
-def random_order(ids: Sequence[str], seed: int) -> Codes:
+def random_order(ids: Sequence[str], seed: int) -> IntArray:
     """A random order of images that depends on their ids and the seed alone.
 
     Images that are added to a folder later are inserted anywhere, so that the first of the order
@@ -79,7 +77,7 @@ def random_order(ids: Sequence[str], seed: int) -> Codes:
     return np.array(sorted(range(len(ids)), key=keys.__getitem__), np.int64)
 
 
-def choose(known: Known, free: Mask, n: int, rng: np.random.Generator) -> NextRows:
+def choose(known: Known, free: BoolArray, n: int, rng: np.random.Generator) -> NextRows:
     """Choose rows to label.
 
     Parameters
@@ -104,7 +102,7 @@ def choose(known: Known, free: Mask, n: int, rng: np.random.Generator) -> NextRo
     return NextRows(np.concatenate([strange, worth.rows]), reasons + worth.reasons)
 
 
-def _worth(known: Known, rows: Codes, n: int) -> NextRows:
+def _worth(known: Known, rows: IntArray, n: int) -> NextRows:
     """Rows by doubt x rarity on a shortlist, x the distance from the others of the batch."""
     assert known.proba is not None
     proba = known.proba[rows]
@@ -122,11 +120,11 @@ def _worth(known: Known, rows: Codes, n: int) -> NextRows:
         i = int(np.argmax(weight * np.sqrt(distance)))
         picked.append(i)
         distance = np.minimum(distance, np.maximum(1.0 - U @ U[i], 0.0))
-        weight[i] = -1.0
+        weight[i] = -1.0  # below every product of the others, which are not negative
     return NextRows(rows[short[picked]], ["rare" if rare[i] else "doubt" for i in picked])
 
 
-def _strangest(known: Known, free: Mask, n: int, rng: np.random.Generator) -> Codes:
+def _strangest(known: Known, free: BoolArray, n: int, rng: np.random.Generator) -> IntArray:
     """Rows most unlike anything labelled, and unlike each other, among some at random."""
     rows = np.flatnonzero(free)
     rows = rng.choice(rows, min(len(rows), STRANGE_AMONG), replace=False)
@@ -147,7 +145,7 @@ def _strangest(known: Known, free: Mask, n: int, rng: np.random.Generator) -> Co
     return rows[picked]
 
 
-def _typical(Z: Floats, free: Mask, n: int, rng: np.random.Generator) -> Codes:
+def _typical(Z: Float32Array, free: BoolArray, n: int, rng: np.random.Generator) -> IntArray:
     """The free rows nearest to the centres of ``n`` clusters, by k-means on a sample."""
     rows = np.flatnonzero(free)
     sample = Z[rng.choice(rows, min(len(rows), CLUSTER_ROWS), replace=False)]
@@ -165,6 +163,6 @@ def _typical(Z: Floats, free: Mask, n: int, rng: np.random.Generator) -> Codes:
     return rows[picked]
 
 
-def unit_rows(Z: Floats) -> Floats:
+def unit_rows(Z: Float32Array) -> Float32Array:
     """Rows of length 1."""
     return np.asarray(Z / np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), SMALLEST))

@@ -16,11 +16,11 @@ from featx.config import DatasetConfig
 from featx.data.reader import read_manifest
 from featx.data.table import read_table
 from featx.errors import DatasetError, UsageError
-from featx.files import OddFileError, printable, read_bounded, write_atomic
+from featx.files import OddFileError, file_start, printable, read_bounded, write_atomic
 from featx.formats import find_writer, write_rows
 from featx.formats.csv import unescape
 from featx.labelling.log import LabelEvent, LabelLog
-from featx.ours import FileKind, file_start, is_table
+from featx.ours import FileKind, is_table
 from featx.outputs import Output, Used, claimed
 from featx.parsing import parse_json
 from featx.shell import shell_line
@@ -315,21 +315,11 @@ def _to_label_studio(labelled: Sequence[LabelEvent]) -> bytes:
 
 
 def _to_cvat(labelled: Sequence[LabelEvent]) -> bytes:
+    """Names are printable: XML cannot hold control characters."""
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     for i, event in enumerate(labelled):
-        image = ElementTree.SubElement(root, "image", id=str(i), name=_xml(event.id))
-        ElementTree.SubElement(image, "tag", label=_xml(str(event.label)), source="manual")
+        image = ElementTree.SubElement(root, "image", id=str(i), name=printable(event.id))
+        ElementTree.SubElement(image, "tag", label=printable(str(event.label)), source="manual")
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _xml(text: str) -> str:
-    """Text without the characters that XML cannot hold."""
-    return "".join(_allowed(printable(text)))
-
-
-def _allowed(text: str) -> Iterator[str]:
-    for character in text:
-        control = ord(character) < 32 or character in "\ufffe\uffff"
-        yield "\ufffd" if control and character not in "\t\n\r" else character

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Codes = NDArray[np.int64]
+from featx.types import Float32Array, FloatArray, IntArray
 
 AXES_ROWS = 4096  # rows that the principal axes are found from
 CHUNK_ROWS = 16384
@@ -38,11 +36,11 @@ class Space:
         Along each axis.
     """
 
-    Z: Floats
-    variance: Floats
+    Z: Float32Array
+    variance: Float32Array
 
     @classmethod
-    def of(cls, X: Floats, seed: int = 0) -> Space:
+    def of(cls, X: Float32Array, seed: int = 0) -> Space:
         """The space of embeddings (n_images, n_features); ``seed`` draws the rows it rests on."""
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(len(X), min(len(X), AXES_ROWS), replace=False))
@@ -70,16 +68,16 @@ class QuickHead:
     b : ndarray of shape (n_classes,), float32
     """
 
-    W: Floats
-    b: Floats
+    W: Float32Array
+    b: Float32Array
 
     @classmethod
     def fit(
         cls,
-        Z: Floats,
-        y: Codes,
+        Z: Float32Array,
+        y: IntArray,
         n_classes: int,
-        variance: Floats,
+        variance: Float32Array,
     ) -> QuickHead:
         """Fit on labelled rows; classes weigh alike, as far as they have images.
 
@@ -103,7 +101,7 @@ class QuickHead:
         W = problem.coefficients(found.x) * problem.scale[:, None]
         return cls(np.ascontiguousarray(W[:-1]), W[-1].copy())
 
-    def predict_proba(self, Z: Floats) -> Floats:
+    def predict_proba(self, Z: Float32Array) -> Float32Array:
         """Probabilities (n_rows, n_classes) of images by their coordinates, chunk by chunk."""
         found = np.empty((len(Z), len(self.b)), np.float32)
         for start in range(0, len(Z), CHUNK_ROWS):
@@ -117,14 +115,14 @@ class QuickHead:
 class _Problem:
     """The penalised loss in coordinates in which every axis is about equally curved."""
 
-    Z: Floats
-    truth: Floats
-    weights: Floats
-    scale: Floats
-    shrink: Floats
+    Z: Float32Array
+    truth: Float32Array
+    weights: Float32Array
+    scale: Float32Array
+    shrink: Float32Array
 
     @classmethod
-    def pose(cls, Z: Floats, y: Codes, n_classes: int, variance: Floats) -> _Problem:
+    def pose(cls, Z: Float32Array, y: IntArray, n_classes: int, variance: Float32Array) -> _Problem:
         counts = np.bincount(y, minlength=n_classes)
         truth = np.zeros((len(y), n_classes), np.float32)
         truth[np.arange(len(y)), y] = 1.0
@@ -142,10 +140,10 @@ class _Problem:
         """Of the coefficients."""
         return self.Z.shape[1], self.truth.shape[1]
 
-    def coefficients(self, flat: NDArray[np.float64]) -> Floats:
+    def coefficients(self, flat: FloatArray) -> Float32Array:
         return flat.astype(np.float32).reshape(self.shape)
 
-    def loss(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(self, flat: FloatArray) -> tuple[float, FloatArray]:
         """With its gradient."""
         W = self.coefficients(flat)
         logits = self.Z @ W
@@ -161,7 +159,7 @@ class _Problem:
         return value, (self.Z.T @ logits + shrunk).ravel().astype(np.float64)
 
 
-def softmax(logits: Floats) -> Floats:
+def softmax(logits: Float32Array) -> Float32Array:
     """Row by row, in place."""
     logits -= logits.max(axis=1, keepdims=True)
     np.exp(logits, out=logits)
@@ -169,7 +167,7 @@ def softmax(logits: Floats) -> Floats:
     return logits
 
 
-def codes_of(labels: Sequence[str], classes: Sequence[str]) -> Codes:
+def codes_of(labels: Sequence[str], classes: Sequence[str]) -> IntArray:
     """Positions of labels among the classes."""
     at = {name: i for i, name in enumerate(classes)}
     return np.array([at[label] for label in labels], np.int64)

@@ -20,14 +20,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featx.labelling.head import QuickHead, Space
-
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from featx.types import BoolArray, IntArray
 
 FOLDS = 10
 FEWEST = 10  # randomly drawn labels, for an estimate to be worth its interval
@@ -109,13 +105,13 @@ class Evidence:
     """
 
     space: Space
-    rows: Codes
-    y: Codes
-    drawn: Mask
-    copies: Codes
+    rows: IntArray
+    y: IntArray
+    drawn: BoolArray
+    copies: IntArray
     seed: int = 0
 
-    def folds(self) -> Codes:
+    def folds(self) -> IntArray:
         """The tenth of the random part that each label belongs to; -1 for those that only train."""
         groups, index = np.unique(self.copies, return_inverse=True)
         held = np.unique(index[self.drawn])
@@ -151,7 +147,7 @@ def _sizes(n: int) -> list[int]:
     return found[::-1]
 
 
-def _right(evidence: Evidence, folds: Codes, used: Mask) -> Mask:
+def _right(evidence: Evidence, folds: IntArray, used: BoolArray) -> BoolArray:
     """Which images of the random part are predicted right without the labels of their fold.
 
     Shape (n_drawn,).
@@ -171,23 +167,22 @@ def _right(evidence: Evidence, folds: Codes, used: Mask) -> Mask:
     return np.asarray((y_pred == evidence.y)[evidence.drawn])
 
 
-def estimate_share(right: Mask) -> tuple[float, float, float]:
+def estimate_share(right: BoolArray) -> tuple[float, float, float]:
     """The share that is true with its 95 % interval.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
-    n, p = len(right), float(right.mean())
-    centre, spread = p + Z_95**2 / (2 * n), p * (1 - p) / n + Z_95**2 / (4 * n * n)
-    half = Z_95 * float(np.sqrt(spread))
-    low, high = (centre - half) / (1 + Z_95**2 / n), (centre + half) / (1 + Z_95**2 / n)
-    return p, min(max(low, 0.0), p), max(min(high, 1.0), p)
+    from scipy.stats import binomtest
+
+    ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return float(right.mean()), float(ends.low), float(ends.high)
 
 
-def _point(n: int, kind: Literal["chosen", "random"], right: Mask) -> CurvePoint:
+def _point(n: int, kind: Literal["chosen", "random"], right: BoolArray) -> CurvePoint:
     return CurvePoint(n, kind, *estimate_share(right))
 
 
-def _gain(now: Mask, before: Mask, n: int, n_before: int) -> tuple[float, float, float]:
+def _gain(now: BoolArray, before: BoolArray, n: int, n_before: int) -> tuple[float, float, float]:
     """What the next labels add: expected, low and high at 95 %.
 
     The gain since ``n_before`` labels is a paired difference of proportions, with half an image

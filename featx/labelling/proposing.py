@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.extraction import Extraction
 from featx.labelling.choosing import Known, choose, random_order
 from featx.labelling.head import Space
 from featx.labelling.session import LabelSuggestion
+from featx.types import BoolArray
 
 
 def propose(
@@ -60,7 +60,7 @@ def propose(
     ]  # fmt: skip
 
 
-def _new(model: Model, extraction: Extraction) -> NDArray[np.bool_]:
+def _new(model: Model, extraction: Extraction) -> BoolArray:
     """Images that the model was not fitted on; of exact copies the first."""
     hashes = extraction.hashes[extraction.ok]
     free = np.zeros(len(hashes), bool)

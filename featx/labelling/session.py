@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.config import DatasetConfig, ExtractConfig
 from featx.data.opening import open_data
@@ -23,6 +22,7 @@ from featx.labelling.head import QuickHead, Space, codes_of
 from featx.labelling.judging import Evidence, Judgement, judge
 from featx.labelling.log import Action, Chosen, LabelEvent, LabelLog
 from featx.labelling.progress import LabellingProgress, summarise
+from featx.types import BoolArray, Float32Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class LabellingSession:
         folder: str,
         ids: Sequence[str],
         paths: Sequence[str],
-        X: NDArray[np.float32],
+        X: Float32Array,
         log: LabelLog,
         *,
-        copies: NDArray[np.int64] | None = None,
+        copies: IntArray | None = None,
         seed: int = 0,
         random_share: float = 0.25,
         batch: int = 20,
@@ -190,7 +190,7 @@ class LabellingSession:
             mixed = rng.permutation(len(rows))
             return self._suggest(rows[mixed], [reasons[i] for i in mixed], self._batches)
 
-    def _draw(self, free: NDArray[np.bool_], n: int, fill: bool) -> NDArray[np.int64]:
+    def _draw(self, free: BoolArray, n: int, fill: bool) -> IntArray:
         """The next ``n`` of the random order, after those that were shown and not decided on.
 
         One that has a label already costs none: it joins the random part as it is. So the random
@@ -329,7 +329,7 @@ class LabellingSession:
             if events:
                 self._steps.append(self.log.append(events))
 
-    def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
+    def _rows(self, ids: Sequence[str]) -> IntArray:
         missing = [id for id in ids if id not in self._at]
         if missing:
             raise UsageError(
@@ -338,7 +338,7 @@ class LabellingSession:
             )
         return np.array([self._at[id] for id in ids], np.int64)
 
-    def _free(self) -> NDArray[np.bool_]:
+    def _free(self) -> BoolArray:
         """Images without a decision, one of exact copies, none of which has a decision."""
         decided = [self._at[id] for id in self.log.decisions() if id in self._at]
         free = np.zeros(len(self.ids), bool)
@@ -346,7 +346,7 @@ class LabellingSession:
         return free & ~np.isin(self.copies, self.copies[decided])
 
     def _suggest(
-        self, rows: NDArray[np.int64], reasons: Sequence[Chosen], batch: int
+        self, rows: IntArray, reasons: Sequence[Chosen], batch: int
     ) -> list[LabelSuggestion]:
         found, known = [], self._known.proba
         for row, reason in zip(rows.tolist(), reasons, strict=True):

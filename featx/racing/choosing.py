@@ -21,7 +21,7 @@ from featx.racing.folder import read_race
 from featx.racing.running import run_race
 from featx.runs.estimates import Estimate
 from featx.runs.raced import ForwardPass
-from featx.types import AUTO_BACKBONE, BoolArray, IntArray
+from featx.types import AUTO_BACKBONE, BoolArray, IntArray, UInt8Array
 
 CONTENDERS = 6  # embeddings of the winner that a fit chooses among
 
@@ -51,7 +51,7 @@ class RaceChoice:
     contenders: list[tuple[str, ...]]
 
     def apart(
-        self, hashes: NDArray[np.uint8], copies: IntArray, groups: NDArray[np.str_] | None
+        self, hashes: UInt8Array, copies: IntArray, groups: NDArray[np.str_] | None
     ) -> BoolArray | None:
         """Which images decided the race, or are in a group or exact copies of one that did.
 
@@ -109,7 +109,7 @@ def choose_by_race(manifest: Manifest, config: RunConfig) -> tuple[RunConfig, Ra
     else:
         rules = RaceConfig(scoring=config.fit.scoring, seed=config.fit.seed)
         source = config.data.dataset
-        document = run_race(manifest, plain, rules, source=source).document
+        document = run_race(manifest, plain, rules, source=source)
         console.log(document["summary"][0])
     drawn = frozenset(bytes.fromhex(digest) for digest in document["drawn"])
     kept = {key: value for key, value in document.items() if key not in ("drawn", "schema_version")}

@@ -10,7 +10,8 @@ from featx.config import RaceConfig
 from featx.console import counted
 from featx.files import printable
 from featx.numbers import interval, number
-from featx.racing.rounds import TWIN, RaceOutcome, Runner
+from featx.racing.rounds import TWIN, RaceOutcome
+from featx.racing.runners import Runner
 from featx.stats.metrics import metric_name
 
 #: Of ``race.csv``.

@@ -9,8 +9,7 @@ from featx.config import ExtractConfig
 from featx.data.manifest import Manifest
 from featx.extraction import Extractor, run_extractors
 from featx.kept import kept_key, read_kept, write_kept
-from featx.racing.rounds import Forwarded
-from featx.racing.streams import Stream
+from featx.racing.streams import Forwarded, Stream
 from featx.runs.raced import RACED_POOLINGS
 from featx.store import cache_folder
 from featx.types import AUTO_LAYER, IntArray
@@ -35,11 +34,11 @@ class Images:
         self._extractors: dict[Stream, Extractor] = {}
 
     def clock(self) -> float:
-        """See `featx.racing.rounds.EmbeddingSource`."""
+        """See `featx.racing.streams.EmbeddingSource`."""
         return time.perf_counter()
 
     def embed(self, stream: Stream, rows: IntArray) -> Forwarded:
-        """See `featx.racing.rounds.EmbeddingSource`; what is computed goes into the cache."""
+        """See `featx.racing.streams.EmbeddingSource`; what is computed goes into the cache."""
         extractor = self._extractor(stream)
         manifest = replace(self.manifest, rows=tuple(self.manifest.rows[i] for i in rows))
         started, before = time.perf_counter(), extractor.setup_s
@@ -60,7 +59,7 @@ class Images:
         return self._extractor(stream).setup_s
 
     def forget(self, stream: Stream) -> None:
-        """See `featx.racing.rounds.EmbeddingSource`; what is in the cache stays."""
+        """See `featx.racing.streams.EmbeddingSource`; what is in the cache stays."""
         self._extractors.pop(stream, None)
 
     def _extractor(self, stream: Stream) -> Extractor:

@@ -10,7 +10,7 @@ from typing import Any
 from featx.errors import UsageError
 from featx.files import make_directory, printable, write_atomic
 from featx.formats import write_rows
-from featx.ours import FolderKind, is_page, is_table, read_json
+from featx.ours import findings_kind, is_page, is_table, read_json
 from featx.racing.document import COLUMNS, race_rows
 
 DOCUMENT, PAGE, TABLE = "race.json", "race.html", "race.csv"
@@ -43,18 +43,4 @@ def read_race(folder: str) -> dict[str, Any]:
     return document
 
 
-def _is_race(folder: Path) -> bool:
-    known = {TABLE: is_table(COLUMNS), PAGE: is_page}
-    return read_json(folder / DOCUMENT).keys() >= _KEYS and all(
-        known[path.name](path) for path in folder.iterdir() if path.name in known
-    )
-
-
-#: Its files are replaced one by one: others in the folder stay.
-RACE = FolderKind(
-    "a race",
-    _is_race,
-    lambda folder: {DOCUMENT, PAGE, TABLE}.__contains__,
-    room_bytes=1 << 21,
-    in_place=True,
-)
+RACE = findings_kind("a race", DOCUMENT, _KEYS, {TABLE: is_table(COLUMNS), PAGE: is_page})

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
 #: Penalties, as shares of the mean squared length of a row.
 SHARES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -23,7 +22,7 @@ SINGLE = 2000  # rows or columns up to which single precision is enough
 
 
 def out_of_fold(
-    X: NDArray[np.float32], y: IntArray, fold: IntArray, n_classes: int, *, balanced: bool
+    X: Float32Array, y: IntArray, fold: IntArray, n_classes: int, *, balanced: bool
 ) -> Iterator[FloatArray]:
     """Scores of every image by a regression on the other folds, for each penalty of `SHARES`.
 
@@ -56,9 +55,7 @@ def out_of_fold(
         yield (Y - left) / root[:, None]
 
 
-def _weighted(
-    X: NDArray[np.float32], y: IntArray, *, balanced: bool
-) -> tuple[NDArray[np.float32], FloatArray]:
+def _weighted(X: Float32Array, y: IntArray, *, balanced: bool) -> tuple[Float32Array, FloatArray]:
     """Standardised columns and an intercept, times the root of each row's weight; that root."""
     weights = np.ones(len(y))
     if balanced:
@@ -88,12 +85,13 @@ def _inverse(G: FloatArray, penalty: float) -> FloatArray:
 
 
 def _primal(
-    Z: NDArray[np.float32], Y: FloatArray, inverse: FloatArray, rows: list[IntArray]
+    Z: Float32Array, Y: FloatArray, inverse: FloatArray, rows: list[IntArray]
 ) -> FloatArray:
     """Residuals of every fold left out: ``(I - H_ff)^-1 r_f`` with the smoother ``H``."""
     residuals = Y - Z @ (inverse @ (Z.T @ Y))
     left = np.empty_like(Y)
     for at in rows:
+        # As if the fold had not been fitted on, by Sherman, Morrison and Woodbury's identity.
         H = Z[at] @ inverse @ Z[at].T
         left[at] = np.linalg.solve(np.eye(len(at)) - H, residuals[at])
     return left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,17 @@ from featx.errors import FitError
 from featx.racing.document import race_document
 from featx.racing.draws import round_sizes
 from featx.racing.extracted import Images
-from featx.racing.rounds import RaceOutcome, Rules, race
+from featx.racing.rounds import race
+from featx.racing.runners import Rules
 from featx.racing.streams import plan_streams
 
 FEWEST = 20  # images that a race needs
 
 
-@dataclass(frozen=True)
-class Raced:
-    """A finished race and its document."""
-
-    found: RaceOutcome
-    document: dict[str, Any]
-
-
 def run_race(
     manifest: Manifest, extract: ExtractConfig, config: RaceConfig, *, source: str
-) -> Raced:
-    """Race what the settings name over the labelled images of a data set.
+) -> dict[str, Any]:
+    """Race what the settings name over the labelled images of a data set; the race's document.
 
     Images of the test split take no part. Without one at most the share ``config.apart`` of the
     images does; the others are left to evaluate what wins.
@@ -86,8 +79,7 @@ def run_race(
     )
     y = np.array([classes.index(str(row.label)) for row in rows], np.int64)
     found = race(streams, images, y, _groups(drawable), rules, tell=console.log)
-    document = race_document(found, config, source=source, images=len(rows), n=n)
-    return Raced(found, document)
+    return race_document(found, config, source=source, images=len(rows), n=n)
 
 
 def _groups(manifest: Manifest) -> np.ndarray:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.racing.ridge import SHARES, out_of_fold
 from featx.stats.intervals import resampled_scores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)  # that scores are multiplied by to become logits
 BEST = 3  # embeddings that decide the last round
@@ -86,7 +85,7 @@ def mean_loss(scored: Sequence[ScoredLayers], *, last: bool) -> float:
 
 
 def score_sets(
-    X: Mapping[str, NDArray[np.float32]],
+    X: Mapping[str, Float32Array],
     sets: Sequence[tuple[str, ...]],
     drawn: Drawn,
     scoring: str,
@@ -103,9 +102,7 @@ def score_sets(
     return sorted(found, key=lambda scored: (-scored.value, scored.n_features))
 
 
-def _scored(
-    outputs: tuple[str, ...], X: NDArray[np.float32], drawn: Drawn, scoring: str
-) -> ScoredLayers:
+def _scored(outputs: tuple[str, ...], X: Float32Array, drawn: Drawn, scoring: str) -> ScoredLayers:
     balanced = scoring not in UNWEIGHTED
     weights = 1.0 / np.bincount(drawn.y)[drawn.y] if balanced else np.ones(len(drawn.y))
     tried = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from featx import console
 from featx.backbones import open_backbone, recognise_backbone, weights_here
@@ -12,7 +12,15 @@ from featx.config import ExtractConfig, RaceConfig, default_backbone
 from featx.errors import BackboneError, UsageError
 from featx.files import printable
 from featx.runs.raced import RACED_POOLINGS
-from featx.types import AUTO_LAYER, BackboneRequest, ResizeMode
+from featx.types import (
+    AUTO_LAYER,
+    BackboneRequest,
+    BoolArray,
+    Float32Array,
+    IntArray,
+    ResizeMode,
+    UInt8Array,
+)
 
 SHARES = (0.5, 1.0, 1.5)  # of the size of the weights
 STEP_PX = 32  # what most networks shrink an image by
@@ -52,6 +60,46 @@ class Stream:
             "resize": self.resize,
         }
         return config.model_copy(update={**own, **more})
+
+
+@dataclass(frozen=True)
+class Forwarded:
+    """Embeddings of some images by one forward pass.
+
+    Parameters
+    ----------
+    X : mapping of str to ndarray of shape (n_ok, n_features), float32
+        By layer and pooling.
+    ok : ndarray of shape (n,), bool
+        Images that could be read.
+    hashes : ndarray of shape (n, 32), uint8
+    computed : int
+        Images that were not in the cache.
+    seconds : float
+        What embedding those took, without loading the network.
+    image_s : float or None
+        Seconds an image, of those or of an earlier race; None where it is not known.
+    """
+
+    X: Mapping[str, Float32Array]
+    ok: BoolArray
+    hashes: UInt8Array
+    computed: int
+    seconds: float
+    image_s: float | None
+
+
+class EmbeddingSource(Protocol):
+    """Where embeddings come from."""
+
+    def embed(self, stream: Stream, rows: IntArray) -> Forwarded:
+        """Embeddings of these rows of the data set."""
+
+    def forget(self, stream: Stream) -> None:
+        """Let go of a network that has left the race."""
+
+    def clock(self) -> float:
+        """Seconds."""
 
 
 def plan_streams(config: RaceConfig, extract: ExtractConfig) -> list[Stream]:
@@ -109,11 +157,9 @@ def _sizes(side: int) -> list[int]:
 
 def _can_run(stream: Stream, extract: ExtractConfig, *, asked: bool) -> bool:
     """Whether its network takes that size; only where it was asked for is that an error."""
-    request = stream.extract(extract, layer=[AUTO_LAYER], pooling=list(RACED_POOLINGS)).requests()[
-        0
-    ]
+    config = stream.extract(extract, layer=[AUTO_LAYER], pooling=list(RACED_POOLINGS))
     try:
-        open_backbone(request, offline=extract.offline)
+        open_backbone(config.requests()[0], offline=extract.offline)
     except BackboneError as error:
         if asked:
             raise

@@ -39,7 +39,7 @@ def groups_found(found: FoundGroups, gallery: Gallery) -> Iterator[Block]:
     others = [each for each in found.proposals if each not in found.taken]
     if others:
         rows = [
-            (each.suggestion.said, each.suggestion.n_groups, each.trouble or "another is better")
+            (each.suggestion.wording, each.suggestion.n_groups, each.trouble or "another is better")
             for each in others[:MOST_OTHERS]
         ]
         table = Table(("groups by", "groups", "why not"), rows, {0, 2})

@@ -18,9 +18,9 @@ from PIL import Image
 from featx.config import DatasetConfig
 from featx.exporting.embeddings import AlignedRows, ExportReport, aligned_rows
 from featx.extraction.used import kept_in, used_by
-from featx.files import atomic_path, printable, write_atomic
+from featx.files import atomic_path, file_start, printable, write_atomic
 from featx.formats.csv import escape
-from featx.ours import FolderKind, file_start
+from featx.ours import FolderKind
 from featx.outputs import Output, claimed
 from featx.reporting.pictures import small_pictures
 from featx.system_errors import writing

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.data.cells import cell
 from featx.data.table import read_table
@@ -17,8 +16,7 @@ from featx.files import printable
 from featx.formats.csv import unescape
 from featx.ours import FileKind, is_table
 from featx.stats.audits import Design
-
-Int = NDArray[np.int64]
+from featx.types import FloatArray, IntArray
 
 COLUMNS = ("path", "label", "predicted", "probability", "stratum", "stratum_images",
            "inclusion_probability", "drawn", "seed")  # fmt: skip
@@ -55,7 +53,7 @@ class Audited:
 
     def matched(
         self, ids: Sequence[str], classes: Sequence[str], design: Design
-    ) -> tuple[Int, Int]:
+    ) -> tuple[IntArray, IntArray]:
         """Rows of the folder that have a label, and their classes.
 
         Parameters
@@ -116,8 +114,8 @@ def audit_rows(
     design: Design,
     ids: Sequence[str],
     classes: Sequence[str],
-    y_pred: Int,
-    sure: NDArray[np.float64],
+    y_pred: IntArray,
+    sure: FloatArray,
     seed: int,
 ) -> Iterator[list[Any]]:
     """One list for each image that was drawn, in the columns of the file."""
@@ -129,7 +127,7 @@ def audit_rows(
                float(inclusion[i]), len(design.rows), seed]  # fmt: skip
 
 
-def _stratum(cells: Int, classes: Sequence[str]) -> str:
+def _stratum(cells: IntArray, classes: Sequence[str]) -> str:
     """Such as ``cat, doubtful``."""
     named = [classes[c // 2] for c in cells]
     shown = " or ".join(named[:MOST_CLASSES])

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.artifact.trust import Trust, Usual
 from featx.config.alarms import parse_alarms
 from featx.console import counted
 from featx.errors import AlarmError, UsageError
-from featx.numbers import p_value, percent
+from featx.numbers import p_compared, percent
+from featx.types import BoolArray, IntArray
 
 DRIFTED = 0.05  # p-value of either test, adjusted for both
 RARE = 0.001  # p-value, and
@@ -86,7 +86,7 @@ class Check:
         found, whose, meaning = WORDS[self.name]
         images = f"{percent(self.share)} of the {self._noun}s"
         usual = whose.format(percent(self.usual))
-        return f"{found.format(images)}, {usual} (p {_compared(self.p)}): {meaning}."
+        return f"{found.format(images)}, {usual} (p {p_compared(self.p or 0.0)}): {meaning}."
 
     @property
     def _noun(self) -> str:
@@ -102,11 +102,6 @@ class Check:
             "p": self.p,
             "far_above": self.far,
         }
-
-
-def _compared(p: float | None) -> str:
-    text = p_value(p or 0.0)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def drift_found(drift: Mapping[str, Any]) -> str:
@@ -129,7 +124,7 @@ def drift_sentence(drift: Mapping[str, Any] | None, why_not: str) -> str:
     if drift is None:
         return f"Drift: not tested. {why_not}".rstrip()
     places, classes = (
-        _compared(drift[part]["p_adjusted"]) for part in ("embeddings", "predicted_classes")
+        p_compared(drift[part]["p_adjusted"]) for part in ("embeddings", "predicted_classes")
     )
     if not drift["drift"]:
         return f"Drift: none found (embeddings p {places}, predicted classes p {classes})."
@@ -141,8 +136,8 @@ def drift_sentence(drift: Mapping[str, Any] | None, why_not: str) -> str:
 
 def checks_of(
     model: Model,
-    flags: Mapping[str, NDArray[np.bool_] | None],
-    blocks: NDArray[np.int64],
+    flags: Mapping[str, BoolArray | None],
+    blocks: IntArray,
     *,
     n_rows: int,
     n_unread: int,
@@ -181,9 +176,7 @@ def _quarantined(model: Model, n_rows: int, n_unread: int) -> Check:
     )
 
 
-def _check(
-    name: str, flagged: NDArray[np.bool_], blocks: NDArray[np.int64], usual: Usual | None
-) -> Check:
+def _check(name: str, flagged: BoolArray, blocks: IntArray, usual: Usual | None) -> Check:
     n, of = int(flagged.sum()), len(flagged)
     if usual is None:
         return Check(name, n, of)
@@ -207,6 +200,7 @@ def chance(k: int, n: int, usual_k: int, usual_n: int) -> float:
     first = (
         _log_choose(hits, k) + _log_choose(total - hits, n - k) - _log_choose(total, n)
     )  # of just k
+    # Each further term from the one before, in logarithms: factorials of thousands overflow.
     x = np.arange(k, most, dtype=np.float64)
     steps = np.log((hits - x) * (n - x)) - np.log((x + 1) * (total - hits - n + x + 1))
     return min(1.0, float(np.exp(first + np.append(0.0, np.cumsum(steps))).sum()))
@@ -276,6 +270,6 @@ def raise_alarms(
         level = limits["drift"]
         p = min(drift[part]["p_adjusted"] for part in ("embeddings", "predicted_classes"))
         if drift["drift"] if level is None else p <= level:
-            raised.append(f"The images have drifted from the training images (p {_compared(p)}).")
+            raised.append(f"The images have drifted from the training images (p {p_compared(p)}).")
     if raised:
         raise AlarmError(f"--fail-on {fail_on}: {' '.join(raised)}")

@@ -24,6 +24,7 @@ class CountedImages:
     ----------
     ids : list of str
     proba : ndarray of shape (n, n_classes)
+        In [0, 1]; each row adds up to 1.
     y_pred : ndarray of shape (n,), int64
     blocks : ndarray of shape (n,), int64
         Images with the same number belong together.
@@ -70,9 +71,8 @@ class CountedFolder:
         self.content = images.proba
         everything = np.ones(len(images.ids), bool)
         self.draws = self._corrected(everything, keep=True)
-        self.labelled: tuple[IntArray, IntArray] = (
-            np.empty(0, np.int64),
-        ) * 2  # rows of the free images
+        nothing = np.empty(0, np.int64)
+        self.labelled = nothing, nothing  # rows of the free images, and their classes
         self.design = None if size is None else self._design(size)
         if audited is not None and self.design is not None:
             ids = [images.ids[i] for i in self.free.tolist()]
@@ -89,8 +89,8 @@ class CountedFolder:
         rows = rows & ~new
         fixed = np.bincount(images.known[new], minlength=len(self.classes))[None]
         if self.reference is None or not rows.any():
-            told = np.where(images.known < 0, images.y_pred, images.known)[rows]
-            return fixed + np.bincount(told, minlength=len(self.classes))
+            labels = np.where(images.known < 0, images.y_pred, images.known)[rows]
+            return fixed + np.bincount(labels, minlength=len(self.classes))
         sizes = np.bincount(images.blocks[rows])
         alike = float(((sizes / sizes.sum()) ** 2).sum())
         grouped = len(images.blocks) > len(np.unique(images.blocks))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted, first_few
 from featx.files import printable
 from featx.formats._frame import to_frame
 from featx.scoring.new_classes import new_classes_sentence
 from featx.stats.counting import count_intervals
+from featx.types import IntArray
 
 COLUMNS = ("by", "value", "class", "images", "predicted", "audited", "count", "low", "high",
            "share", "share_low", "share_high", "labelled")  # fmt: skip
@@ -75,11 +75,11 @@ def part_of(
     by: str,
     value: str,
     names: Sequence[str],
-    predicted: NDArray[np.int64],
-    draws: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    audited: NDArray[np.int64],
-    labelled: NDArray[np.int64],
+    predicted: IntArray,
+    draws: IntArray,
+    counts: IntArray,
+    audited: IntArray,
+    labelled: IntArray,
 ) -> CountedPart:
     """One part from draws of its counts, shape (n_draws, n_classes), and the counts themselves."""
     n = int(predicted.sum())

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.artifact import Model
 from featx.artifact.trust import Trust
 from featx.config import DatasetConfig
+from featx.data.name_groups import number_groups
 from featx.data.reader import read_manifest
 from featx.data.splits import link_components
 from featx.errors import FeatxError
-from featx.extraction import Extraction
+from featx.extraction import Extraction, joined_embeddings
 from featx.stats.drift import Shift, mix_shift, place_shift
-from featx.types import FloatArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray
 
 LEVEL = 0.05  # of both tests together
 TESTS = 2
@@ -106,7 +106,7 @@ def find_drift(
     extractions: Sequence[Extraction],
     y_pred: IntArray,
     groups: Mapping[str, str],
-    among: NDArray[np.bool_] | None = None,
+    among: BoolArray | None = None,
 ) -> tuple[Drifted | None, str]:
     """Test whether the images are like those that the model was fitted on.
 
@@ -141,8 +141,7 @@ def find_drift(
     if len(np.unique(blocks)) < LEAST_TESTED:
         found = console.counted(len(read), "image", "is/are")
         return None, f"{found} too few: at least {LEAST_TESTED} different ones are needed."
-    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
-    new_places = sample.locate(np.hstack(columns))
+    new_places = sample.locate(joined_embeddings(extractions, rows))
     places = np.concatenate([sample.places, new_places])
     new = np.arange(len(places)) >= len(sample.places)
     together = np.append(sample.blocks, blocks + sample.blocks.max() + 1)
@@ -197,6 +196,5 @@ def image_blocks(extraction: Extraction, groups: Mapping[str, str]) -> tuple[np.
     if not groups:
         return copies, False
     ids = extraction.manifest.ids
-    own = [groups.get(ids[i]) or f"\0{i}" for i in np.flatnonzero(extraction.ok)]
-    codes = np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
+    codes = number_groups([groups.get(ids[i]) or None for i in np.flatnonzero(extraction.ok)])
     return link_components(codes, copies), True

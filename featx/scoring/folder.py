@@ -16,7 +16,7 @@ from featx.artifact.tabular import ColumnRead, side_by_side
 from featx.artifact.trust import Trust
 from featx.config import ExtractConfig, ScoreConfig
 from featx.data.manifest import Manifest
-from featx.extraction import Extraction, run_extractors
+from featx.extraction import Extraction, joined_embeddings, run_extractors
 from featx.extraction.embedding import tell_failures, tell_report
 from featx.extraction.rebuilding import rebuild_extractors
 from featx.files import printable
@@ -94,7 +94,7 @@ def predict_rows(model: Model, extractions: Sequence[Extraction], config: ScoreC
     codes = side_by_side(read) if read else None
     for start in range(0, len(ok), CHUNK_ROWS):
         chunk = ok[start : start + CHUNK_ROWS]
-        X = _embeddings(extractions, chunk)
+        X = joined_embeddings(extractions, chunk)
         tabular = None if codes is None else codes[start : start + CHUNK_ROWS]
         proba[chunk] = p = model.predict_proba(X, tabular=tabular)
         if config.average_views:
@@ -148,12 +148,6 @@ def _columns(model: Model, extraction: Extraction) -> tuple[ColumnRead, ...]:
     rows = [dict(extraction.manifest.rows[i].extra) for i in np.flatnonzero(extraction.ok)]
     cells = {name: [row.get(name) for row in rows] for name in model.tabular.names}
     return tuple(model.tabular.read(cells, len(rows)))
-
-
-def _embeddings(extractions: Sequence[Extraction], rows: np.ndarray) -> np.ndarray:
-    """The extractors' embeddings of the same images, side by side."""
-    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
-    return columns[0] if len(columns) == 1 else np.hstack(columns)
 
 
 def check_scores(

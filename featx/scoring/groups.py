@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.artifact.grouped import GroupPredictions, predict_groups
 from featx.artifact.trust import Trust
 from featx.config import DatasetConfig
+from featx.data.name_parts import free_name
 from featx.errors import UsageError
 from featx.files import printable
 from featx.scoring.scores import Scores
-from featx.types import Failure
+from featx.types import Failure, FloatArray, IntArray
 
 OWN = "group"  # the groups that the data set has anyway
 HINT = (
@@ -46,9 +46,9 @@ class GroupScores(Scores):
     """
 
     way: str = "mean"
-    n_images: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    n_unreadable: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    ood_share: NDArray[np.float64] | None = None
+    n_images: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    n_unreadable: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    ood_share: FloatArray | None = None
 
     def __repr__(self) -> str:
         return super().__repr__().replace(f"{len(self):,} images", f"{len(self):,} groups", 1)
@@ -164,18 +164,7 @@ def score_groups(
 def _names(ids: list[str], groups: Mapping[str, str]) -> list[str]:
     """Group of each image; what has none goes by its own name, which no group has."""
     taken = set(groups.values())
-    names = []
-    for name in ids:
-        if name in groups:
-            names.append(groups[name])
-            continue
-        own, number = name, 1
-        while own in taken:
-            number += 1
-            own = f"{name} ({number})"
-        taken.add(own)
-        names.append(own)
-    return names
+    return [groups[id] if id in groups else free_name(id, taken) for id in ids]
 
 
 def _without_sets(trust: Trust, way: str) -> str:
@@ -209,9 +198,8 @@ def _rows(scores: Scores, names: list[str], found: GroupPredictions) -> GroupSco
         far = np.bincount(codes, weights=scores.ood & read, minlength=n)
         n_read = n_images - n_unreadable
         share = np.divide(far, n_read, out=np.full(n, np.nan), where=n_read > 0)
-    sets = abstained = None
-    if found.sets is not None:
-        sets = _placed(np.zeros(proba.shape, bool), at, found.sets)
+    sets = None if found.sets is None else _placed(np.zeros(proba.shape, bool), at, found.sets)
+    abstained = None
     if found.abstained is not None:
         abstained = _placed(np.zeros(n, bool), at, found.abstained)
     return GroupScores(
@@ -236,7 +224,7 @@ def _rows(scores: Scores, names: list[str], found: GroupPredictions) -> GroupSco
     )
 
 
-def _placed(into: Any, at: NDArray[np.int64], values: Any) -> Any:
+def _placed(into: Any, at: IntArray, values: Any) -> Any:
     into[at] = values
     return into
 
@@ -245,7 +233,7 @@ def _unread(
     scores: Scores,
     names: list[str],
     predicted: set[str],
-    n_images: NDArray[np.int64],
+    n_images: IntArray,
     number: Mapping[str, int],
 ) -> list[Failure]:
     """Groups of which no image could be read."""

@@ -13,8 +13,8 @@ from featx import console
 from featx.appending import append_lines, is_object
 from featx.artifact import Model
 from featx.errors import UsageError
-from featx.files import printable, read_bounded
-from featx.ours import FileKind, file_start
+from featx.files import file_start, printable, read_bounded
+from featx.ours import FileKind
 from featx.outputs import Output, Used, check_clear, check_writable
 from featx.parsing import parse_json
 from featx.scoring.scores import Scores

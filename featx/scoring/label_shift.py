@@ -9,8 +9,8 @@ import numpy as np
 
 from featx.artifact import Model
 from featx.artifact.trust import Trust
-from featx.extraction import Extraction
-from featx.numbers import p_value, percent
+from featx.extraction import Extraction, joined_embeddings
+from featx.numbers import p_compared, percent
 from featx.scoring.checks import checks_of
 from featx.scoring.drift import LEAST_TESTED, LEVEL, MOST_TESTED, SEED
 from featx.scoring.scores import Scores
@@ -50,7 +50,7 @@ def check_shift(
         if p <= LEVEL:
             found.append(
                 f"More predictions are doubtful than the classes explain: {percent(share)}, "
-                f"expected {percent(expected)} (p {_compared(p)})."
+                f"expected {percent(expected)} (p {p_compared(p)})."
             )
     p_place = _moved(model, extractions, scores.y_pred, read, blocks)
     if p_place is not None:
@@ -59,21 +59,15 @@ def check_shift(
         if p_place <= LEVEL:
             found.append(
                 "Images predicted as the same class look unlike those of training (embeddings p "
-                f"{_compared(p_place)})."
+                f"{p_compared(p_place)})."
             )
     if scores.ood is not None and (model.trust or Trust()).usual is not None:
-        [check] = checks_of(model, {"ood": scores.ood[read]}, blocks, n_rows=len(read), n_unread=0)[
-            1:
-        ]
+        flags = {"ood": scores.ood[read]}
+        *_, check = checks_of(model, flags, blocks, n_rows=len(read), n_unread=0)
         document["ood"] = check.document()
         if check.far:
             found.append(check.sentence())
     return tuple(found), document
-
-
-def _compared(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _moved(
@@ -103,9 +97,8 @@ def _moved(
         old, new = [old[i] for i in some], [new[i] for i in some]
     if len(np.unique(blocks[new])) < LEAST_TESTED:
         return None
-    rows = read[new]
-    columns = [e.store.gather(e.hashes[rows]) for e in extractions]
-    places = np.concatenate([sample.places[old], sample.locate(np.hstack(columns))])
+    located = sample.locate(joined_embeddings(extractions, read[new]))
+    places = np.concatenate([sample.places[old], located])
     together = np.append(sample.blocks[old], blocks[new] + sample.blocks.max() + 1)
     shift = place_shift(places, np.arange(len(places)) >= len(old), together, seed=SEED)
     return float(shift.p)

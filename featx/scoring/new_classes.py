@@ -65,24 +65,25 @@ def new_classes_sentence(found: dict[str, int]) -> str:
 
 
 def _misspelt(text: str, name: str) -> bool:
-    """Whether a text is a name with one mistake, or with two in a longer name.
+    """Whether a text is a name with one mistake, or with two in a longer name."""
+    longer = max(len(text), len(name))
+    return _within(text, name, min(1 if longer <= SHORT else 2, longer - 1))
+
+
+def _within(a: str, b: str, mistakes: int) -> bool:
+    """Whether so few mistakes make ``b`` of ``a``.
 
     A mistake is a character too many, too few, another one, or two that changed places (optimal
     string alignment: Damerau, Communications of the ACM 7, 1964).
     """
-    longer = max(len(text), len(name))
-    most = min(1 if longer <= SHORT else 2, longer - 1)
-    if abs(len(text) - len(name)) > most:
-        return False
-    before, last = [0] * (len(name) + 1), list(range(len(name) + 1))
-    for i, a in enumerate(text, 1):
-        row = [i]
-        for j, b in enumerate(name, 1):
-            row.append(min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b)))
-            if i > 1 and j > 1 and a == name[j - 2] and b == text[i - 2]:
-                row[j] = min(row[j], before[j - 2] + 1)
-        before, last = last, row
-    return last[-1] <= most
+    if a == b or mistakes < 1:
+        return a == b and mistakes >= 0
+    shorter = min(len(a), len(b))
+    same = next((i for i in range(shorter) if a[i] != b[i]), shorter)
+    a, b = a[same:], b[same:]
+    swapped = len(a) > 1 and a[:2] == b[1::-1]
+    rests = [(a[1:], b), (a, b[1:]), (a[1:], b[1:]), *([(a[2:], b[2:])] if swapped else [])]
+    return any(_within(*rest, mistakes - 1) for rest in rests)
 
 
 def _folded(name: str) -> str:

@@ -14,6 +14,7 @@ from featx.artifact.decision import Cutoff
 from featx.artifact.tabular import ColumnRead
 from featx.artifact.trust import Trust
 from featx.data.manifest import Passed
+from featx.data.passed import count_kinds
 from featx.extraction import require_all, require_any
 from featx.files import printable
 from featx.formats._frame import to_frame
@@ -240,6 +241,7 @@ class Scores:
 
     def document(self) -> dict[str, Any]:
         """The summary as a JSON document."""
+        columns = {printable(read.column.name): read.document() for read in self.columns_read}
         return {
             "schema_version": 1,
             "images": len(self),
@@ -260,25 +262,18 @@ class Scores:
             "drift": self.drift,
             "drift_not_tested": self.no_drift or None,
             "checks": {check.name: check.document() for check in self.checks},
-            **({"columns": self._columns_document()} if self.columns_read else {}),
+            **({"columns": columns} if self.columns_read else {}),
             "warnings": self.warnings(),
             "report": self.report,
             "passed_over": self.passed_over,
-            "passed_over_because": self._reasons(),
+            "passed_over_because": {p.kind.name: p.kind.reason for p in self.passed},
             "failures": [{"id": failure.id, "reason": failure.reason} for failure in self.failures],
         }
-
-    def _columns_document(self) -> dict[str, Any]:
-        return {printable(read.column.name): read.document() for read in self.columns_read}
-
-    def _reasons(self) -> dict[str, str]:
-        """Kind of the files that were passed over -> why they have no prediction."""
-        return {passed.kind.name: passed.kind.reason for passed in self.passed}
 
     def warnings(self) -> list[str]:
         """What is far above what the training images would give, and drift, in sentences."""
         found = [check.warning() for check in self.checks if check.far]
-        if self.drift and self.drift["drift"]:
+        if self.drift and self.drifted:
             what = drift_found(self.drift)
             found.append(f"{what[0].upper()}{what[1:]}: the model's estimate need not hold here.")
         return found
@@ -290,10 +285,8 @@ class Scores:
 
     def sentences(self) -> list[str]:
         """Files that are no rows, what was found of each check, and the test of drift."""
-        kinds = Counter(passed.kind for passed in self.passed)
-        over = ", ".join(kind.counted(n) for kind, n in kinds.most_common())
         return [
-            *([f"Passed over: {over}."] if over else []),
+            *([f"Passed over: {count_kinds(self.passed)}."] if self.passed else []),
             *(sentence for read in self.columns_read for sentence in read.sentences()),
             *(each.sentence() for each in self.checks if each.images or each.name != "quarantined"),
             drift_sentence(self.drift, self.no_drift),

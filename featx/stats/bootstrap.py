@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from featx.types import FloatArray
+from featx.types import FloatArray, IntArray
 
 N_RESAMPLES = 2000
 TAIL = 0.025  # of a 95 % interval, on either side
@@ -25,6 +25,41 @@ def draw_units(n_units: int, seed: int) -> Iterator[FloatArray]:
         # Each resample has numbers of its own, so one bincount counts them all.
         drawn += np.arange(n)[:, None] * n_units
         yield np.bincount(drawn.ravel(), minlength=n * n_units).reshape(n, n_units).astype(float)
+
+
+def balanced_accuracies(
+    y: IntArray, units: IntArray, n_classes: int, hits: Sequence[FloatArray], *, seed: int
+) -> tuple[list[float], FloatArray]:
+    """Balanced accuracy of several predictions of the same images, and of resamples of units.
+
+    Parameters
+    ----------
+    y, units : ndarray of shape (n,), int64
+        Classes, and what is drawn together, both from 0.
+    n_classes : int
+    hits : sequence of ndarray of shape (n,)
+        Of each prediction: how often each image is right, in [0, 1].
+    seed : int
+
+    Returns
+    -------
+    list of float
+        One for each prediction.
+    ndarray of shape (len(hits), n_resamples)
+        The same resamples for all.
+    """
+    true = np.zeros((int(units.max()) + 1, n_classes))
+    np.add.at(true, (units, y), 1)
+    right = [np.zeros_like(true) for _ in hits]
+    for table, hit in zip(right, hits, strict=True):
+        np.add.at(table, (units, y), hit)
+    samples = []
+    for draws in draw_units(len(true), seed):
+        with np.errstate(invalid="ignore"):  # a resample may lack a class
+            samples.append([np.nanmean((draws @ h) / (draws @ true), axis=1) for h in right])
+    present = true.sum(axis=0) > 0
+    recalls = [h.sum(axis=0)[present] / true.sum(axis=0)[present] for h in right]
+    return [float(each.mean()) for each in recalls], np.concatenate(samples, axis=1)
 
 
 def expanded_percentiles(n_units: int, tail: float = TAIL) -> tuple[float, float]:

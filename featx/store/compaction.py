@@ -11,7 +11,7 @@ import numpy as np
 
 from featx import console
 from featx.files import fsync_directory
-from featx.store.index import Index, ShardEntry, parse_index, read_index_bytes, write_index
+from featx.store.index import Index, ShardEntry, read_index_bytes, write_index
 from featx.store.listing import extractor_folders, open_reader
 from featx.store.lock import committer_lock
 from featx.store.lookup import first_rows
@@ -45,10 +45,7 @@ def compact(cache: str | Path) -> dict[str, Compaction]:
 
 def current_index(reader: ShardReader) -> Index:
     """The index as it stands on disk now; an empty one where nothing was committed."""
-    data = read_index_bytes(reader.folder)
-    if data is None:
-        return Index(reader.fingerprint, reader.n_features)
-    return parse_index(data, reader.folder, reader.fingerprint, reader.n_features)
+    return reader.parse_index(read_index_bytes(reader.folder))
 
 
 def small_shards(index: Index) -> list[ShardEntry]:

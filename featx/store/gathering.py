@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from featx.machine import cpu_cores
-from featx.store.index import PIXELS_BYTES, Index
+from featx.store.index import PIXELS_BYTES, Index, ShardEntry, row_starts
 from featx.store.pages import Scratch
 from featx.store.shard import ShardReader
 
 _MAX_THREADS = 4  # each may hold a shard, 64 MiB; four outrun most disks
 _THREADED_BYTES = 2**25
+_Part = tuple[ShardEntry, np.ndarray, np.ndarray]
 
 
 def gather_rows(reader: ShardReader, index: Index, rows: np.ndarray) -> np.ndarray:
@@ -36,19 +37,13 @@ def gather_rows(reader: ShardReader, index: Index, rows: np.ndarray) -> np.ndarr
         As `ShardReader.read`.
     """
     gathered = np.empty((len(rows), reader.n_features), np.float32)
-    starts = np.cumsum([0, *(shard.rows for shard in index.shards)], dtype=np.int64)
-    order = np.argsort(rows, kind="stable")
-    ascending = rows[order]
-    bounds = np.searchsorted(ascending, starts)
 
-    def read(numbers: Iterable[int]) -> None:
+    def read(parts: Iterable[_Part]) -> None:
         scratch = Scratch()
-        for number in numbers:
-            part = slice(bounds[number], bounds[number + 1])
-            local = ascending[part] - starts[number]
-            reader.read(index.shards[number], local, gathered, order[part], scratch)
+        for shard, local, at in parts:
+            reader.read(shard, local, gathered, at, scratch)
 
-    needed = np.flatnonzero(np.diff(bounds)).tolist()
+    needed = list(_by_shard(index, rows))
     threads = min(cpu_cores(), _MAX_THREADS, len(needed))
     if threads < 2 or gathered.nbytes < _THREADED_BYTES:
         read(needed)
@@ -65,12 +60,18 @@ def gather_pixels(reader: ShardReader, index: Index, rows: np.ndarray) -> np.nda
     Parameters and errors as for `gather_rows`.
     """
     gathered = np.zeros((len(rows), PIXELS_BYTES), np.uint8)
-    starts = np.cumsum([0, *(shard.rows for shard in index.shards)], dtype=np.int64)
-    shard_of = np.searchsorted(starts, rows, side="right") - 1
-    order = np.argsort(shard_of, kind="stable")
-    bounds = np.searchsorted(shard_of[order], np.arange(len(starts)))
-    for number in np.flatnonzero(np.diff(bounds)).tolist():
-        shard, part = index.shards[number], order[bounds[number] : bounds[number + 1]]
+    for shard, local, at in _by_shard(index, rows):
         if shard.pixels_offset:
-            gathered[part] = reader.pixels(shard)[rows[part] - starts[number]]
+            gathered[at] = reader.pixels(shard)[local]
     return gathered
+
+
+def _by_shard(index: Index, rows: np.ndarray) -> Iterator[_Part]:
+    """Each shard that rows are in, their numbers in it, ascending, and their places in ``rows``."""
+    starts = row_starts(shard.rows for shard in index.shards)
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    bounds = np.searchsorted(ascending, starts)
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        part = slice(bounds[number], bounds[number + 1])
+        yield index.shards[number], ascending[part] - starts[number], order[part]

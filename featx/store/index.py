@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from featx.errors import StoreError
 from featx.files import OddFileError, read_bounded, write_atomic
@@ -101,6 +103,11 @@ class Index:
         }
         document["sha256"] = _seal(document)
         return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def row_starts(rows: Iterable[int]) -> np.ndarray:
+    """First row number of each shard, given how many rows each has, and the total; int64."""
+    return np.cumsum([0, *rows], dtype=np.int64)
 
 
 def read_index_bytes(folder: Path) -> bytes | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from featx.errors import StoreLockedError
-from featx.locks import HeldError, Lock, take_lock
+from featx.locks import HeldError, wait_for_lock
 from featx.store.faults import storage_errors
 
 LOCK_NAME = "lock"
@@ -37,23 +36,17 @@ def committer_lock(folder: Path, *, timeout_s: float | None = None) -> Iterator[
     StoreError
         The lock file cannot be opened.
     """
-    lock = _acquire(folder / LOCK_NAME, LOCK_TIMEOUT_S if timeout_s is None else timeout_s)
+    path = folder / LOCK_NAME
+    timeout_s = LOCK_TIMEOUT_S if timeout_s is None else timeout_s
+    try:
+        with storage_errors("lock", path):
+            lock = wait_for_lock(path, timeout_s, poll_s=_POLL_S)
+    except HeldError as held:
+        raise StoreLockedError(
+            f"{path} is held by {held}; waited {timeout_s:g} s.",
+            hint="Wait for that process to finish, or end it, then run the same again.",
+        ) from None
     try:
         yield
     finally:
         lock.release()
-
-
-def _acquire(path: Path, timeout_s: float) -> Lock:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            with storage_errors("lock", path):
-                return take_lock(path)
-        except HeldError as held:
-            if time.monotonic() >= deadline:
-                raise StoreLockedError(
-                    f"{path} is held by {held}; waited {timeout_s:g} s.",
-                    hint="Wait for that process to finish, or end it, then run the same again.",
-                ) from None
-            time.sleep(_POLL_S)

@@ -16,7 +16,7 @@ import numpy as np
 
 from featx.files import make_directory
 from featx.store.derived import DERIVED_NAME
-from featx.store.index import ShardEntry
+from featx.store.index import ShardEntry, row_starts
 from featx.store.lookup_file import Covered, LookupFile, write_lookup
 from featx.store.records import RECORD_WORDS, make_records
 from featx.store.shard import ShardReader
@@ -52,7 +52,7 @@ def build_lookup(
     covered = [Covered(shard.name, shard.rows) for shard in shards]
     for file, live in merged:
         covered += itertools.compress(file.shards, live.tolist())
-    starts = np.cumsum([0, *(shard.rows for shard in covered)], dtype=np.int64).tolist()
+    starts = row_starts(shard.rows for shard in covered).tolist()
     number = {shard.name: start for shard, start in zip(covered, starts, strict=False)}
     n_ranges = max(1, -(-starts[-1] // _RANGE_ROWS))
     # Hashes are spread evenly, so equal ranges hold about equally many rows.

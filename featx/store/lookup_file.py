@@ -22,8 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from featx.files import OddFileError, atomic_path, make_directory, open_regular, read_range
+from featx.files import (
+    OddFileError,
+    atomic_path,
+    make_directory,
+    open_regular,
+    read_range,
+    write_all,
+)
 from featx.store.derived import DERIVED_NAME, DerivedError, discard, seal, unseal
+from featx.store.index import row_starts
 from featx.store.pages import PAGE_BYTES, batches, expect_random, page_sums, read_pages, spanned
 from featx.store.records import RECORD_WORDS, as_hashes, as_words, distinct
 
@@ -86,7 +94,7 @@ class LookupFile:
             self._sums = np.frombuffer(payload, "<u4", n_pages, 8 * n_pages)
         except (KeyError, TypeError, ValueError):
             raise DerivedError("its header does not fit") from None
-        self.starts = np.cumsum([0, *(shard.rows for shard in self.shards)], dtype=np.int64)
+        self.starts = row_starts(shard.rows for shard in self.shards)
         if self._n_records != self.starts[-1] or footer_offset != n_pages * PAGE_BYTES:
             raise DerivedError("it does not have a record for every row")
 
@@ -117,6 +125,7 @@ class LookupFile:
                 records = self._read(spanned(page[part], page[part]))
                 found[numbers] = self._match(records, words[numbers], live)
             page = page + 1
+            # A prefix that fills a page to its end may go on in the next one.
             more = (found[pending] < 0) & (page < len(self._fences))
             more[more] = self._fences[page[more]] == words[pending[more], 0]
             pending, page = pending[more], page[more]
@@ -263,7 +272,7 @@ def write_lookup(
                 "distinct": n_distinct,
             }
             footer = seal(_KIND, header, fences.astype("<u8").tobytes() + sums.tobytes())
-            _write(handle, footer + _TRAILER.pack(len(footer), _MAGIC))
+            write_all(handle, footer + _TRAILER.pack(len(footer), _MAGIC))
         finally:
             os.close(handle)
     return path
@@ -290,11 +299,5 @@ def _write_pages(
         fences.append(full[::_PAGE_RECORDS, 0])
         data = pages.reshape(-1).view(np.uint8).data
         sums.append(page_sums(data))
-        _write(handle, data)
+        write_all(handle, data)
     return np.concatenate(fences), np.concatenate(sums), n_records, n_distinct
-
-
-def _write(handle: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]

@@ -16,7 +16,7 @@ from featx.files import make_directory
 from featx.store.derived import DERIVED_NAME, DerivedError, discard
 from featx.store.faults import storage_errors
 from featx.store.in_order import find_in_order
-from featx.store.index import HASH_BYTES, SHARDS_NAME, Index, ShardEntry
+from featx.store.index import HASH_BYTES, SHARDS_NAME, Index, ShardEntry, row_starts
 from featx.store.lock import committer_lock
 from featx.store.lookup import Lookup, first_rows
 from featx.store.lookup_build import build_lookup
@@ -177,7 +177,7 @@ class RowMap:
         self._derive = derive
         self._reader = reader
         self._index = index
-        self.starts = _starts(index.shards)
+        self.starts = row_starts(shard.rows for shard in index.shards)
         numbered = zip(index.shards, self.starts.tolist(), strict=False)
         self._start_of = {shard.name: start for shard, start in numbered}
         self._view: _View = self._load(None if previous is None else previous._view)
@@ -212,12 +212,7 @@ class RowMap:
 
     def hashes(self) -> np.ndarray:
         """Distinct hashes in the order of the rows; (`n_distinct`, 32) uint8."""
-        known = self._view.blocks()
-        blocks = [
-            known[shard.name] if shard.name in known else self._reader.hashes(shard)
-            for shard in self._index.shards
-        ]
-        hashes = np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *blocks])
+        hashes = self._hashes_of(self._index.shards, self._view)
         return hashes if len(hashes) == self.n_distinct else hashes[first_rows(hashes)]
 
     def _sound(self, ask: Callable[[_View], _T]) -> _T:
@@ -232,25 +227,25 @@ class RowMap:
     def _load(self, previous: _View | None, *, use_files: bool = True) -> _View:
         sources = self._sources(previous) if use_files else ()
         recent = self._uncovered(sources)
-        known = {} if previous is None else previous.blocks()
-        hashes = [
-            known[shard.name] if shard.name in known else self._reader.hashes(shard)
-            for shard in recent
-        ]
+        hashes = self._hashes_of(recent, previous)
         grown = previous is not None and recent[: len(previous.recent)] == previous.recent
-        lookup = Lookup(
-            np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *hashes]),
-            previous.lookup if previous is not None and grown else None,
-        )
+        lookup = Lookup(hashes, previous.lookup if previous is not None and grown else None)
         return _View(sources, recent, lookup, self._numbering(recent))
+
+    def _hashes_of(self, shards: Sequence[ShardEntry], view: _View | None) -> np.ndarray:
+        """The hashes of some shards, as they follow each other; those in the view are not read."""
+        known = {} if view is None else view.blocks()
+        blocks = [known[s.name] if s.name in known else self._reader.hashes(s) for s in shards]
+        return np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *blocks])
 
     def _sources(self, previous: _View | None) -> tuple[_Source, ...]:
         """The lookup files, one made first where they leave too much to memory."""
         known = [] if previous is None else [source.file for source in previous.sources]
-        sources = self._opened(known)
+        reader = self._reader
+        sources = self._arranged(open_lookups(reader.folder, reader.fingerprint, known))
         rows = self._n_uncovered(sources)
         if rows > MIN_ROWS and self._derive:
-            place = self._reader.folder / DERIVED_NAME
+            place = reader.folder / DERIVED_NAME
             # One process makes it; meanwhile memory will do for the others, if it is not much.
             timeout_s = None if rows > _WAIT_ROWS else 0.0
             try:
@@ -266,9 +261,6 @@ class RowMap:
             self._expect_shards()
         return sources
 
-    def _opened(self, known: Sequence[LookupFile]) -> tuple[_Source, ...]:
-        return self._arranged(open_lookups(self._reader.folder, self._reader.fingerprint, known))
-
     def _n_uncovered(self, sources: Sequence[_Source]) -> int:
         return sum(shard.rows for shard in self._uncovered(sources))
 
@@ -280,6 +272,7 @@ class RowMap:
         if rows <= MIN_ROWS:
             return sources
         merged, kept = [], list(sources[::-1])  # the smallest first
+        # Each file taken in makes the new one larger, so that it may reach the next one too.
         while kept and kept[0].n_rows <= _GROWTH * rows:
             source = kept.pop(0)
             merged.append((source.file, source.live))
@@ -306,7 +299,7 @@ class RowMap:
         return tuple(sources)
 
     def _numbering(self, shards: Sequence[ShardEntry | Covered]) -> _Numbering:
-        starts = _starts(shards)
+        starts = row_starts(shard.rows for shard in shards)
         mine = np.array([self._start_of.get(shard.name, 0) for shard in shards], np.int64)
         return _Numbering(starts, mine - starts[:-1])
 
@@ -323,8 +316,3 @@ class RowMap:
         for name in self._start_of:
             if name not in there:
                 raise ShardGoneError(folder / name, self._reader.folder)
-
-
-def _starts(shards: Sequence[ShardEntry | Covered]) -> np.ndarray:
-    """First row of each shard, and the total."""
-    return np.cumsum([0, *(shard.rows for shard in shards)], dtype=np.int64)

@@ -32,7 +32,9 @@ from featx.store.index import (
     PIXELS_BYTES,
     PLAIN_VERSION,
     SHARDS_NAME,
+    Index,
     ShardEntry,
+    parse_index,
 )
 from featx.store.pages import Scratch, expect_random, read_into
 from featx.store.partial import (
@@ -157,6 +159,12 @@ class ShardReader:
         self.fingerprint = fingerprint
         self.n_features = n_features
         self._verified: dict[str, _Verified] = {}
+
+    def parse_index(self, data: bytes | None) -> Index:
+        """The index that a file holds; an empty one for None, where there is no file."""
+        if data is None:
+            return Index(self.fingerprint, self.n_features)
+        return parse_index(data, self.folder, self.fingerprint, self.n_features)
 
     def path(self, entry: ShardEntry) -> Path:
         """Where the shard's file is."""

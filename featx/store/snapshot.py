@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featx.store.index import Index, parse_index, read_index_bytes
+from featx.store.index import Index, read_index_bytes
 from featx.store.rows import RowMap
 from featx.store.shard import ShardGoneError, ShardReader
 
@@ -41,20 +41,16 @@ def load_snapshot(
     CorruptStoreError
         The index or a shard's hashes are damaged, or a shard that the index names is gone.
     """
-    folder = reader.folder
-    data = read_index_bytes(folder)
+    data = read_index_bytes(reader.folder)
     while True:
         if previous is not None and data == previous.data:
             return previous
-        if data is None:
-            index = Index(reader.fingerprint, reader.n_features)
-        else:
-            index = parse_index(data, folder, reader.fingerprint, reader.n_features)
+        index = reader.parse_index(data)
         try:
             known = None if previous is None else previous.rows
             rows = RowMap(reader, index, known, derive=derive)
             return Snapshot(index, data, rows)
         except ShardGoneError:
-            before, data = data, read_index_bytes(folder)
+            before, data = data, read_index_bytes(reader.folder)
             if data == before:
                 raise

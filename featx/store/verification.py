@@ -173,7 +173,7 @@ def _drop(reader: ShardReader, bad: set[ShardEntry]) -> None:
 def _rebuild_index(reader: ShardReader) -> Index:
     """List the shards that are whole again: each one's name holds its own digest."""
     with committer_lock(reader.folder):
-        empty = Index(reader.fingerprint, reader.n_features)
+        empty = reader.parse_index(None)
         entries = [_recognise(reader, name) for name in unindexed_shards(reader, empty)]
         index = replace(empty, shards=tuple(entry for entry in entries if entry is not None))
         write_index(reader.folder, index)

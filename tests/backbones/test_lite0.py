@@ -63,7 +63,7 @@ def test_preprocessing_and_precision_are_those_of_its_specification() -> None:
 
 
 def test_an_altered_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = embedded._find_weights("lite0", SPEC)
+    found = embedded.find_weights(embedded.FOLDER, "lite0", SPEC)
     assert found is not None
     altered = tmp_path / SPEC["weights"]["file"]
     altered.parent.mkdir()
@@ -71,7 +71,7 @@ def test_an_altered_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     data = bytearray(altered.read_bytes())
     data[-1000] ^= 1
     altered.write_bytes(data)
-    monkeypatch.setattr(embedded, "_find_weights", lambda name, spec: altered)
+    monkeypatch.setattr(embedded, "find_weights", lambda *_: altered)
     with pytest.raises(BackboneError, match="is damaged: its SHA-256 is"):
         load_backbone(REQUEST)
 

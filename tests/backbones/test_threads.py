@@ -10,7 +10,7 @@ import pytest
 # Without the use of the type tables in `import_openvino` a start hangs about every second time.
 TWO_THREADS = """
 import sys, threading
-from featx.engines._openvino import import_openvino
+from featx.engines._network import import_openvino
 
 openvino = import_openvino()
 together = threading.Barrier(2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extraction_lab import extract_embeddings
+from extraction_lab import extract
 from PIL import Image
 
 from featx.config import ExtractConfig
@@ -15,18 +15,13 @@ from featx.data.decode import DECODE_POLICY, EARLIER_POLICY
 from featx.data.hashing import content_hash
 from featx.data.reader import read_manifest
 from featx.engines._torch import TorchEngine
-from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction import Extractor, run_extractors
 from featx.store import EmbeddingStore
 from featx.types import ExtractorSpec
 
 
 def before(spec: ExtractorSpec) -> ExtractorSpec:
     return ExtractorSpec({**spec.document, "decode": EARLIER_POLICY})
-
-
-def extract(images: Path, config: ExtractConfig) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config)
-    return found
 
 
 @pytest.fixture

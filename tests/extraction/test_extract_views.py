@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from extraction_lab import extract_embeddings
+from extraction_lab import extract, extract_embeddings
 from PIL import Image
 
 import featx.extraction.reading as reading
@@ -17,15 +17,10 @@ from featx.data.augment import STRENGTHS, Augmentation, draw_view, view_name
 from featx.data.decode import Decoded, decode, decode_image
 from featx.data.pixels import spare_pixels, view_pixels
 from featx.data.reader import read_manifest
-from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction import Extractor, run_extractors
 from featx.store.listing import list_extractors
 from featx.store.verification import verify
 from tests.extraction.conftest import interrupted_at
-
-
-def extract(images: Path, config: ExtractConfig) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config)
-    return found
 
 
 def viewed(config: ExtractConfig, views: int, **fields: object) -> ExtractConfig:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from extraction_lab import extract_embeddings
+from extraction_lab import extract, extract_embeddings
 
 import featx.extraction.pipeline as pipeline
 import featx.extraction.reading as reading
@@ -24,13 +24,8 @@ from featx.data.preprocess import preprocess_image
 from featx.data.reader import read_manifest
 from featx.engines import _torch as torch_engine
 from featx.errors import DecodeError, StoreError
-from featx.extraction import Extraction, Extractor, run_extractors
+from featx.extraction import Extractor, run_extractors
 from tests.extraction.conftest import interrupted_at
-
-
-def extract(images: Path, config: ExtractConfig, **options: bool) -> Extraction:
-    [found] = extract_embeddings(read_manifest(str(images)), config, **options)
-    return found
 
 
 def test_every_row_is_there_and_aligned(images: Path, config: ExtractConfig) -> None:

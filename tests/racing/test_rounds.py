@@ -13,9 +13,10 @@ from featx.errors import FitError
 from featx.racing.choosing import RaceChoice
 from featx.racing.document import _second
 from featx.racing.draws import round_rows, round_sizes
-from featx.racing.rounds import Forwarded, Rules, race
+from featx.racing.rounds import race
+from featx.racing.runners import Rules
 from featx.racing.scoring import ScoredLayers, mean_loss
-from featx.racing.streams import Stream, beginners, neighbours, sets_of
+from featx.racing.streams import Forwarded, Stream, beginners, neighbours, sets_of
 
 N, CLASSES = 600, 3
 RULES = Rules((60, 180, 400), 0.75, "accuracy", 5, 0)
@@ -188,7 +189,7 @@ def test_large_inputs_are_embedded_where_their_neighbours_lead() -> None:
 def test_neighbours_of_who_leads_the_last_round_join_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("featx.racing.rounds.FAIR", 0.6)
+    monkeypatch.setattr("featx.racing.runners.FAIR", 0.6)
     leading = {Stream("b", None, size, "squash"): 0.6 for size in (32, 64)}
     strength = {**dict.fromkeys(grid(), 0.0), **leading}
     best = Stream("a", None, 32, "shortest")
