@@ -34,7 +34,7 @@ from featx.finetuning.learning import plan_trainings
 from featx.finetuning.protocol import (
     make_context,
     open_bank,
-    separate,
+    separate_images,
     train_all,
     working_folder,
 )
@@ -130,7 +130,7 @@ def _finetune(
     config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
     assert config.finetune is not None
     extraction = _extract(manifest, config.extract)
-    part, tested, notes = separate(extraction, resolved)
+    part, tested, notes = separate_images(extraction, resolved)
     n_folds, seed = int(config.finetune.folds or 5), int(config.finetune.seed or 0)
     folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=seed)
     if resolved.baseline is not None:

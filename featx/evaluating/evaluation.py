@@ -115,7 +115,7 @@ class _Answers:
 
     def mixed(self, rows: BoolArray) -> list[str]:
         """How many groups have no class of their own."""
-        return mixed_note(self.held("", rows).grouped, self.group_rule.config.group_answer)
+        return mixed_note(self.held("", rows), self.group_rule.config.group_answer)
 
     def of_known(self, rows: BoolArray) -> Estimate:
         """Every metric on the rows of classes that the model knows, over these classes alone."""

@@ -24,7 +24,7 @@ from featx.finetuning.guard import PairedChange
 from featx.finetuning.outcome import TrainingRecord
 from featx.finetuning.results import Judged
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut
+from featx.fitting.held import EvaluationSet, HeldOut
 from featx.stats.metrics import metric_name
 
 if TYPE_CHECKING:
@@ -177,8 +177,7 @@ def _judge(
     outcome = context.finetune(masks[0], label)
     there = replace(context, part=part, bank=bank)  # predicts these images, trains on none
     proba = there.predict(outcome, np.ones(len(part), bool))
-    fold = np.full(len(part), -1)
-    return Judged(*(HeldOut(judges.method, part, fold, p) for p in proba))
+    return Judged(*(judges.held(p) for p in proba))
 
 
 def _verdict(points: Sequence[SizeChange], scoring: str) -> str:

@@ -19,8 +19,8 @@ from featx.finetuning.folds import FinetuneContext, widen
 from featx.finetuning.outcome import Outcome
 from featx.finetuning.trust import tuned_trust
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut
 from featx.fitting.gathering import fitted_model, seen_images
+from featx.fitting.held import HeldOut
 from featx.fitting.training import pipeline_outputs
 from featx.types import BackboneRequest
 

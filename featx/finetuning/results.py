@@ -15,8 +15,9 @@ from featx.finetuning.guard import PairedChange, compare_models
 from featx.finetuning.model import Answer
 from featx.finetuning.outcome import TrainingRecord
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held, pool
+from featx.fitting.estimate import describe_held
 from featx.fitting.gathering import describe_dataset
+from featx.fitting.held import EvaluationSet, HeldOut, pool
 from featx.fitting.result import prediction_table
 from featx.runs import PredictionTable
 from featx.runs.operating import operating_points
@@ -198,7 +199,7 @@ def settings(
         "n_images": len(part),
         "n_views": 0,
         "n_test_images": 0 if tested is None else len(tested.part),
-        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "n_groups": part.n_groups,
         "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
         "dataset": describe_dataset(
             config.data.dataset, extraction.manifest, extraction, extraction.equal

@@ -9,8 +9,8 @@ from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, Trust
 from featx.config import FitConfig
 from featx.fitting.data import Part
-from featx.fitting.estimate import HeldOut
 from featx.fitting.groups import fit_group_answers
+from featx.fitting.held import HeldOut
 from featx.fitting.sets import fit_sets
 from featx.fitting.trust import usual_rates
 from featx.stats.novelty import alarm_limit, fit_spread
@@ -62,5 +62,5 @@ def tuned_trust(
         sets=sets,
         novelty=NoveltyLimit(rate=config.ood_rate, limit=limit),
         usual=usual_rates(held, sets, scores > limit, config),
-        groups=fit_group_answers(held.grouped, config),
+        groups=fit_group_answers(held, config),
     ), novelty

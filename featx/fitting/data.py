@@ -15,6 +15,7 @@ from featx.console import counted
 from featx.data.copies import EqualImages, equal_sets
 from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
+from featx.fitting.candidates import Setup
 from featx.types import BoolArray, IntArray, canonical_json
 
 
@@ -42,6 +43,9 @@ class TabularBlock:
     names: tuple[str, ...]
     categorical: tuple[bool, ...]
     values: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def take(self, rows: BoolArray) -> TabularBlock:
         """Some rows, by a mask."""
@@ -145,10 +149,9 @@ class FitData:
             )
         lengths = {f"X[{name!r}]": len(X) for name, X in self.X.items()}
         lengths |= {"ids": len(self.ids), "hashes": len(self.hashes)}
-        lengths |= {} if self.groups is None else {"groups": len(self.groups)}
-        lengths |= {} if self.copies is None else {"copies": len(self.copies)}
-        lengths |= {} if self.splits is None else {"splits": len(self.splits)}
-        lengths |= {} if self.tabular is None else {"tabular": len(self.tabular.values)}
+        for name in ("groups", "copies", "splits", "tabular"):
+            if (array := getattr(self, name)) is not None:
+                lengths[name] = len(array)
         wrong = {name: length for name, length in lengths.items() if length != n}
         if wrong:
             raise FitError(f"y has {n} rows, but {wrong}: every array needs one row an image.")
@@ -236,24 +239,31 @@ class Part:
         return link_components(self.copies)
 
     @property
+    def n_units(self) -> int:
+        """How many components there are."""
+        return int(self.components.max()) + 1
+
+    @property
+    def n_groups(self) -> int | None:
+        """How many groups there are; None where images have none."""
+        return None if self.groups is None else len(np.unique(self.groups))
+
+    @property
     def grouped(self) -> bool:
         """Whether groups keep more together than exact copies alone would."""
         return not np.array_equal(self.components, self.alone)
 
     def take(self, rows: BoolArray) -> Part:
         """Some rows, by a mask."""
-        return Part(
+        return replace(
+            self,
             X={name: X[rows] for name, X in self.X.items()},
             y=self.y[rows],
-            classes=self.classes,
             ids=[self.ids[i] for i in np.flatnonzero(rows)],
             hashes=self.hashes[rows],
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
-            sets=self.sets,
-            contenders=self.contenders,
-            given=self.given,
             columns={name: values[rows] for name, values in self.columns.items()},
             apart=None if self.apart is None else self.apart[rows],
             tabular=None if self.tabular is None else self.tabular.take(rows),
@@ -284,56 +294,45 @@ class Part:
         """What a search may choose among: each embedding by itself, then those side by side."""
         return list(self.contenders) or [*((name,) for name in self.X), *self.sets]
 
-    def embeddings(
-        self, backbones: tuple[str, ...], rows: BoolArray | slice = slice(None)
-    ) -> NDArray[np.float32]:
-        """Embeddings of one backbone, or of several side by side."""
-        return _side_by_side([self.X[name][rows] for name in backbones])
+    def widths(self, backbones: tuple[str, ...]) -> list[int]:
+        """Features of each embedding."""
+        return [self.X[name].shape[1] for name in backbones]
 
-    def inputs(
-        self,
-        backbones: tuple[str, ...],
-        rows: BoolArray | slice = slice(None),
-        *,
-        tabular: Sequence[str] = (),
-    ) -> NDArray[np.float32]:
+    def embeddings(self, backbones: tuple[str, ...]) -> NDArray[np.float32]:
+        """Embeddings of one backbone, or of several side by side."""
+        return _side_by_side([self.X[name] for name in backbones])
+
+    def inputs(self, setup: Setup, rows: BoolArray | slice = slice(None)) -> NDArray[np.float32]:
         """What a candidate predicts from: embeddings and, behind them, the other columns."""
-        X = self.embeddings(backbones, rows)
-        if not tabular:
-            return X
-        assert self.tabular is not None
-        return _side_by_side([X, self.tabular.values[rows]])
+        blocks = [self.X[name][rows] for name in setup.backbones]
+        if setup.tabular:
+            assert self.tabular is not None
+            blocks.append(self.tabular.values[rows])
+        return _side_by_side(blocks)
 
     def examples(
-        self,
-        backbones: tuple[str, ...],
-        rows: BoolArray,
-        *,
-        n_views: int,
-        tabular: Sequence[str] = (),
-    ) -> tuple[NDArray[np.float32], IntArray]:
-        """What to train on: some images by a mask, and after them the views of each."""
-        X, y = self.inputs(backbones, rows, tabular=tabular), self.y[rows]
-        if not n_views:
-            return X, y
-        V = _side_by_side([self.views[name][rows, :n_views] for name in backbones])
-        V = V.reshape(-1, V.shape[-1])
-        if tabular:
-            V = _side_by_side([V, np.repeat(X[:, V.shape[1] :], n_views, axis=0)])
-        return np.concatenate([X, V]), np.append(y, np.repeat(y, n_views))
+        self, setup: Setup, rows: BoolArray
+    ) -> tuple[NDArray[np.float32], IntArray, IntArray]:
+        """What a candidate trains on: some images by a mask, and after them the views of each.
 
-    def example_components(self, rows: BoolArray, *, n_views: int) -> IntArray:
-        """The component of each of the `examples` of some images."""
-        components = self.components[rows]
-        return np.append(components, np.repeat(components, n_views))
+        Their classes and their components come with them.
+        """
+        X, y, components = self.inputs(setup, rows), self.y[rows], self.components[rows]
+        if not setup.views:
+            return X, y, components
+        V = _side_by_side([self.views[name][rows, : setup.views] for name in setup.backbones])
+        V = V.reshape(-1, V.shape[-1])
+        if setup.tabular:  # a view has the columns of its image
+            V = _side_by_side([V, np.repeat(X[:, V.shape[1] :], setup.views, axis=0)])
+        y, components = (np.append(a, np.repeat(a, setup.views)) for a in (y, components))
+        return np.concatenate([X, V]), y, components
 
     @property
     def unit(self) -> str:
         """What one component is called in sentences."""
         if self.groups is not None:
             return "groups"
-        n_components = int(self.components.max()) + 1
-        return "images" if n_components == len(self) else "distinct images"
+        return "images" if self.n_units == len(self) else "distinct images"
 
 
 def _side_by_side(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -156,7 +156,7 @@ def _fit_task(
     started = time.perf_counter()
     part, setup = job.data.part, task.trials[0].setup
     tested = [job.data.fold == fold for fold in task.left_out]
-    others = [part.inputs(setup.backbones, rows, tabular=setup.tabular) for rows in tested]
+    others = [part.inputs(setup, rows) for rows in tested]
     try:
         fits = score_trials(
             task.trials, prepared.take(), others, len(part.classes), seed=job.settings.seed

@@ -13,10 +13,9 @@ from featx.errors import FitError
 from featx.fitting.budget import Budget
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.ensemble_search import run_trials, score_ensembles
-from featx.fitting.objective import Objective, nested_objectives, search_objective
 from featx.fitting.partition import FoldSet
 from featx.fitting.plan import Plan
-from featx.fitting.search import FoldSearch
+from featx.fitting.search import FoldSearch, Objective
 from featx.fitting.selection import best_of, choose
 from featx.fitting.strategies import STRATEGIES, Ask, Strategy
 from featx.types import FloatArray
@@ -70,7 +69,7 @@ class Explorer:
             pairs = outer * (outer - 1) / (2 if self.strategy.alike else 1)
             weights = [float(n)] + [pairs] * self.n_nested
             self._clock = Budget(read_seconds(self.budget), weights)
-        run = _Run(search_objective(search), self.strategy, self.plan, None)
+        run = _Run(Objective(search, search.data.tests), self.strategy, self.plan, None)
         self._advance([run], "search", keep=True, label="Search")
         self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
         return run.scored()
@@ -96,7 +95,10 @@ class Explorer:
         """
         search.data.check(search.data.pairs)
         most = None if self._clock is None else self._counts()
-        runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(search)]
+        runs = [
+            _Run(Objective(search, search.data.tests_without(i)), self.strategy, self.plan, most)
+            for i in range(search.data.n_folds)
+        ]
         self._advance(runs, "nested", keep=False, label="Nested search")
         self._nested = self._nested or (search, runs)
         return _chosen(search, runs, select, self.together)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featx.data.splits import count_classes
+from featx.errors import FitError
 from featx.fitting.data import Part
-from featx.fitting.groups import GroupedImages
-from featx.fitting.splitting import too_few_apart
 from featx.stats.operating import Evaluated
 from featx.types import BoolArray, FloatArray, IntArray
 
@@ -37,8 +37,7 @@ class HeldOut:
             return self
         rows = ~self.part.apart
         part = self.part.take(rows)
-        if len(np.unique(part.y)) < 2:
-            raise too_few_apart(part.y, part.classes)
+        check_left_over(part.y, part.classes)
         decided = None if self.decided is None else self.decided[rows]
         return HeldOut(
             self.split, part, self.fold[rows], self.proba[rows], decided, whole=self, rows=rows
@@ -56,10 +55,32 @@ class HeldOut:
             return self.decided
         return np.asarray(self.proba.argmax(axis=1))
 
-    @property
-    def grouped(self) -> GroupedImages:
-        """The same, as answers for groups are made of them."""
-        return GroupedImages(self.part, self.proba, self.y_pred, self.fold)
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Images that evaluate the returned classifier once: ``method`` is ``test`` or ``holdout``."""
+
+    method: str
+    part: Part
+
+    def held(self, proba: FloatArray, decided: IntArray | None = None) -> HeldOut:
+        """What one classifier predicts for them."""
+        return HeldOut(self.method, self.part, np.full(len(self.part), -1), proba, decided)
+
+
+def check_left_over(y: IntArray, classes: list[str]) -> None:
+    """Refuse a race that has left fewer than two classes to evaluate on.
+
+    Raises
+    ------
+    FitError
+    """
+    if len(np.unique(y)) < 2:
+        raise FitError(
+            f"The race drew all images but {count_classes(y, classes) or 'none'}: fewer than two "
+            "classes are left to evaluate on.",
+            hint="Race with a smaller --apart or smaller --rounds.",
+        )
 
 
 class Pooled(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,7 @@ from featx.fitting.candidates import Setup, Trial
 from featx.fitting.held import HeldOut
 from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
-from featx.fitting.selection import (
-    CandidateComparison,
-    without_columns,
-    without_sampler,
-    without_views,
-)
+from featx.fitting.selection import CandidateComparison, contrast, without_sampler
 from featx.fitting.trust import FittedTrust
 from featx.runs import Predictions, PredictionTable
 from featx.runs.estimates import Estimate
@@ -179,9 +174,9 @@ def _candidate(
         )
     scores = search.fold_scores(best[setup])
     tests = without_sampler(search, best, setup)
-    tests["against_no_views"] = without_views(search, best, setup)
+    tests["against_no_views"] = contrast(search, best, setup, replace(setup, views=0))
     if setup.tabular:
-        tests["against_no_columns"] = without_columns(search, best, setup)
+        tests["against_no_columns"] = contrast(search, best, setup, replace(setup, tabular=()))
     differences: dict[str, Any] = {
         name: None if test is None else asdict(test) for name, test in tests.items()
     }

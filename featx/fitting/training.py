@@ -84,9 +84,8 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
     Other columns are weighted, see `_column_weights`.
     """
     setup = trial.setup
-    X, y = part.examples(setup.backbones, rows, n_views=setup.views, tabular=setup.tabular)
-    together = part.example_components(rows, n_views=setup.views)
-    widths = [part.X[name].shape[1] for name in setup.backbones]
+    X, y, together = part.examples(setup, rows)
+    widths = part.widths(setup.backbones)
     steps: list[tuple[str, Any]] = []
     if setup.tabular:
         steps.append(("columns", _fit_columns(part, X)))
