@@ -16,7 +16,7 @@ from featx.artifact.trust import Trust
 from featx.config import ScoreConfig
 from featx.console import counted
 from featx.errors import DatasetError
-from featx.evaluating.deciding import DecidedImages, operating_here
+from featx.evaluating.deciding import operating_here
 from featx.evaluating.grouping import model_group_rule
 from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
@@ -26,7 +26,7 @@ from featx.fitting.estimate import describe_held
 from featx.fitting.foreseen import group_codes
 from featx.fitting.gathering import filled_column, kept_columns, known_pixels
 from featx.fitting.groups import GroupRule, mixed_note
-from featx.fitting.held import HeldOut
+from featx.fitting.held import HeldOut, pool
 from featx.fitting.result import prediction_table
 from featx.fitting.sets import describe_sets
 from featx.runs import PredictionTable
@@ -35,7 +35,6 @@ from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
 from featx.scoring.drift import Drifted
 from featx.scoring.folder import check_scores, predict_rows
 from featx.scoring.scores import Scores
-from featx.stats.operating import Evaluated
 from featx.stats.shares import shares
 from featx.types import BoolArray, IntArray
 
@@ -119,26 +118,16 @@ class _Answers:
 
     def of_known(self, rows: BoolArray) -> Estimate:
         """Every metric on the rows of classes that the model knows, over these classes alone."""
-        code = np.full(len(self.part.classes), -1)
-        code[self.column] = np.arange(len(self.column))
-        held = self.held("known_classes", rows & self.is_known)
-        part = replace(held.part, y=code[held.part.y], classes=self.known)
-        narrow = replace(
-            held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred]
-        )
-        n = len(self.known)
+        held, n = self.by_model("known_classes", rows & self.is_known), len(self.known)
         rule = model_group_rule(self.trust, np.arange(n), n, seed=self.seed, way=self.way)
-        return _estimate(narrow, "known_classes", rule)
+        return _estimate(held, "known_classes", rule)
 
-    def by_model(self, rows: BoolArray) -> DecidedImages:
+    def by_model(self, split: str, rows: BoolArray) -> HeldOut:
         """Some rows over the model's classes alone; -1 is a class that it does not know."""
-        held, code = self.held("", rows), np.full(len(self.part.classes), -1)
+        held, code = self.held(split, rows), np.full(len(self.part.classes), -1)
         code[self.column] = np.arange(len(self.column))
-        alone = np.full(len(held.part), -1)
-        evaluated = Evaluated(
-            code[held.part.y], held.proba[:, self.column], held.part.components, alone, alone + 1
-        )
-        return DecidedImages(evaluated, code[held.y_pred])
+        part = replace(held.part, y=code[held.part.y], classes=self.known)
+        return replace(held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred])
 
     @property
     def is_known(self) -> BoolArray:
@@ -203,7 +192,8 @@ def evaluate_images(
     estimate, estimates = _estimates(answers, copies)
     seen = CopiesFound(known=model.seen is not None, images=int(copies.sum()), untold=untold)
     evaluation = _describe(model, named, answers, scores, (estimate, estimates), seen)
-    operating = operating_here(model, answers.by_model(new), decided, prevalence, seed=seed)
+    evaluated = pool([answers.by_model("", new)])
+    operating = operating_here(model, evaluated, decided, prevalence, seed=seed)
     in_force, trust = operating and operating.in_force, _trust(model, scores, answers, new)
     splits = {"evaluated": ~copies, "copies": copies}
     held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}

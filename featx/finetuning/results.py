@@ -115,7 +115,7 @@ class FinetuneFindings:
         if model.operating is None or model.trust is None or model.trust.operating is None:
             return None
         return operating_points(
-            pool([held]).evaluated,
+            pool([held]),
             model.operating,
             held.part.classes,
             seed=int(config.seed or 0),

@@ -257,7 +257,7 @@ def _operating(
     rule = search.settings.rule
     threshold = rule if isinstance(rule, Threshold) else None
     points = operating_points(
-        pool(evaluation.held[1:] or evaluation.held).evaluated,
+        pool(evaluation.held[1:] or evaluation.held),
         trust.operating,
         search.part.classes,
         seed=config.seed,

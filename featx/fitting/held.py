@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -83,32 +82,14 @@ def check_left_over(y: IntArray, classes: list[str]) -> None:
         )
 
 
-class Pooled(NamedTuple):
-    """Several predictions of the same images, one after the other."""
-
-    y: IntArray
-    units: IntArray  # an image's predictions share one
-    proba: FloatArray
-    y_pred: IntArray
-    n_folds: int | None
-    fold: IntArray
-    repeat: IntArray
-
-    @property
-    def evaluated(self) -> Evaluated:
-        """As rates of cutoffs are computed."""
-        return Evaluated(self.y, self.proba, self.units, self.fold, self.repeat)
-
-
-def pool(held: Sequence[HeldOut]) -> Pooled:
-    """Pool predictions of the same images, as several partitions give them."""
+def pool(held: Sequence[HeldOut]) -> Evaluated:
+    """Predictions of the same images, as several partitions give them, one after the other."""
     part = held[0].part
-    return Pooled(
+    return Evaluated(
         np.tile(part.y, len(held)),
-        np.tile(part.components, len(held)),
         np.concatenate([h.proba for h in held]),
         np.concatenate([h.y_pred for h in held]),
-        held[0].n_folds,
+        np.tile(part.components, len(held)),
         np.concatenate([h.fold for h in held]),
         np.repeat(np.arange(len(held)), len(part)),
     )

@@ -132,10 +132,7 @@ def _achieved(
         return None
     pooled = pool(evaluated)
     if isinstance(rule, Threshold):
-        found = describe_threshold(
-            rule, decision.cutoff, pooled.evaluated, pooled.y_pred, seed=seed
-        )
-        return found.document()
+        return describe_threshold(rule, decision.cutoff, pooled, seed=seed).document()
     likeliest = pooled.proba.argmax(axis=1)
     how = {"seed": seed, "n_folds": pooled.n_folds}
     return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)

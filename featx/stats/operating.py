@@ -28,6 +28,8 @@ class Evaluated:
     ----------
     y : ndarray of shape (n,), int64
     proba : ndarray of shape (n, n_classes), float64
+    y_pred : ndarray of shape (n,), int64
+        Predicted classes.
     units : ndarray of shape (n,), int64
         What is drawn together, numbered from 0.
     fold : ndarray of shape (n,), int64
@@ -38,9 +40,15 @@ class Evaluated:
 
     y: IntArray
     proba: FloatArray
+    y_pred: IntArray
     units: IntArray
     fold: IntArray
     repeat: IntArray
+
+    @property
+    def n_repeats(self) -> int:
+        """Predictions of each image."""
+        return int(self.repeat.max()) + 1
 
     @property
     def n_folds(self) -> int | None:
