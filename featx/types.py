@@ -32,9 +32,12 @@ AUTO_BACKBONE = "auto"
 AUTO_RESIZE, SQUASHED = "auto", "@squash"
 
 #: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
+AnyArray: TypeAlias = "NDArray[Any]"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 IntArray: TypeAlias = "NDArray[np.int64]"
 BoolArray: TypeAlias = "NDArray[np.bool_]"
+Float32Array: TypeAlias = "NDArray[np.float32]"
+Uint8Array: TypeAlias = "NDArray[np.uint8]"
 #: An object of a JSON document, such as a part of ``results.json``.
 Row: TypeAlias = Mapping[str, Any]
 

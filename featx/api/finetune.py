@@ -41,7 +41,7 @@ from featx.finetuning.protocol import (
 from featx.finetuning.results import FinetuneFindings, curves, predictions, settings
 from featx.fitting import check_labels
 from featx.fitting.gathering import content_digest, labelled
-from featx.fitting.near_copies import near_copies_of
+from featx.fitting.near_copies import near_copies_of, near_copy_notes
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.card import card_of
@@ -149,7 +149,7 @@ def _finetune(
         found = train_all(context, config, extraction, trainings, tested)
     evaluated = found.judged.of(found.answer.kind)
     near = near_copies_of(part, evaluated, (extraction.name,), seed=seed)
-    notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]
+    notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near_copy_notes(near)]
     for note in notes:
         console.log(f"Note: {note}")
     document = {

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.artifact.ensemble import EnsembleHead
@@ -36,7 +35,7 @@ from featx.scoring.drift import Drifted
 from featx.scoring.folder import check_scores, predict_rows
 from featx.scoring.scores import Scores
 from featx.stats.shares import shares
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray
 
 DESCRIPTIONS = {
     "evaluated": "labelled images that the finished model was given to predict",
@@ -89,7 +88,7 @@ class _Answers:
     """What a model says of labelled images that were read, row by row."""
 
     part: Part  # of the classes of both sides
-    proba: NDArray[np.float64]
+    proba: FloatArray
     y_pred: IntArray
     known: list[str]  # classes of the model
     column: IntArray  # of each of them
@@ -133,12 +132,6 @@ class _Answers:
     def is_known(self) -> BoolArray:
         """Whose class the model knows."""
         return np.isin(self.part.y, self.column)
-
-    @property
-    def labels(self) -> dict[str, int]:
-        """Images of each class of either side."""
-        counts = np.bincount(self.part.y, minlength=len(self.part.classes))
-        return dict(zip(self.part.classes, counts.tolist(), strict=True))
 
 
 def _estimate(held: HeldOut, name: str, rule: GroupRule) -> Estimate:
@@ -229,7 +222,7 @@ def _about(
         "seed": answers.seed,
         "n_test_images": int(new.sum()),
         "n_groups": estimate.n_groups,
-        "class_counts": answers.labels,
+        "class_counts": answers.part.class_counts,
         "chosen": _chosen(model),
         "estimate": estimate.document(),
         "estimates": {name: each.document() for name, each in estimates.items()},
@@ -246,13 +239,15 @@ def _describe(
 ) -> ModelEvaluation:
     """The images beside the training images, and the estimate beside the shipped one."""
     estimate, estimates = found
-    unknown = {name: n for name, n in answers.labels.items() if name not in model.classes}
+    unknown = {
+        name: n for name, n in answers.part.class_counts.items() if name not in model.classes
+    }
     shipped = Estimate.model_validate(model.metrics) if "metrics" in model.metrics else None
     alike = estimates.get("known_classes", None if unknown else estimate)
     against = {}
     new = estimate.method != "copies"  # that of images it was fitted on is not to be compared
     if shipped is not None and alike is not None and new:
-        whole = all(answers.labels[name] for name in model.classes)
+        whole = all(answers.part.class_counts[name] for name in model.classes)
         against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
     return ModelEvaluation(
         model=printable(named),
@@ -260,7 +255,9 @@ def _describe(
         shipped=shipped,
         against_shipped=against,
         unknown_classes=unknown,
-        classes_without_images=[name for name in model.classes if not answers.labels[name]],
+        classes_without_images=[
+            name for name in model.classes if not answers.part.class_counts[name]
+        ],
         copies=copies,
         checks={check.name: Unusual(**check.document()) for check in scores.checks},
         drift=scores.drift,

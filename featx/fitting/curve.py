@@ -252,6 +252,7 @@ def _evaluate(
         by_fold = _fold_scores(search, proba, name)
         scores[name] = defined_mean(by_fold.mean(axis=0))
         defined = np.asarray(~np.isnan(by_fold).any(axis=0))
+        # each fold where all draws have a score counts the same, as in the mean above
         weights = defined[:, None] / max(defined.sum(), 1)
         noise = draw_noise(
             by_fold[..., None], weights, len(samples[name]), seed=search.settings.seed

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from featx.data.copies import EqualImages, equal_sets
 from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
 from featx.fitting.candidates import Setup
-from featx.types import BoolArray, IntArray, canonical_json
+from featx.types import AnyArray, BoolArray, Float32Array, IntArray, Uint8Array, canonical_json
 
 
 def only_one(*names: str) -> UsageError:
@@ -42,7 +41,7 @@ class TabularBlock:
 
     names: tuple[str, ...]
     categorical: tuple[bool, ...]
-    values: NDArray[np.float32]
+    values: Float32Array
 
     def __len__(self) -> int:
         return len(self.values)
@@ -91,13 +90,13 @@ class FitData:
         Columns to fit on beside the embeddings.
     """
 
-    X: Mapping[str, NDArray[np.float32]]
+    X: Mapping[str, Float32Array]
     y: NDArray[np.str_]
     ids: list[str]
-    hashes: NDArray[np.uint8]
+    hashes: Uint8Array
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
-    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    views: Mapping[str, Float32Array] = field(default_factory=dict)
     copies: IntArray | None = None
     sets: Sequence[tuple[str, ...]] = ()
     contenders: Sequence[tuple[str, ...]] = ()
@@ -192,30 +191,21 @@ class Part:
         Indices into ``classes``.
     classes : list of str
         Sorted; the same for every part of one fit.
-    ids : list of str
-    hashes : ndarray of shape (n, 32), uint8
-        SHA-256 of each image's bytes.
+    groups : ndarray of shape (n,), int64, optional
     copies : ndarray of shape (n,), int64
         Images with the same number are exact copies.
-    groups : ndarray of shape (n,), int64, optional
-    views : mapping of str to ndarray of shape (n, n_views, n_features), float32
-        Augmented views of each image by backbone; empty where there are none.
-    sets, contenders : sequence of tuple of str, default ()
-    given : bool, default False
-    columns : mapping of str to ndarray of shape (n,), object
-    apart : ndarray of shape (n,), bool, optional
-    tabular : TabularBlock, optional
+    ids, hashes, views, sets, contenders, given, columns, apart, tabular
         As in `FitData`.
     """
 
-    X: Mapping[str, NDArray[np.float32]]
+    X: Mapping[str, Float32Array]
     y: IntArray
     classes: list[str]
     ids: list[str]
-    hashes: NDArray[np.uint8]
+    hashes: Uint8Array
     copies: IntArray
     groups: IntArray | None
-    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    views: Mapping[str, Float32Array] = field(default_factory=dict)
     sets: Sequence[tuple[str, ...]] = ()
     contenders: Sequence[tuple[str, ...]] = ()
     given: bool = False
@@ -249,6 +239,12 @@ class Part:
         return None if self.groups is None else len(np.unique(self.groups))
 
     @property
+    def class_counts(self) -> dict[str, int]:
+        """Images of each class."""
+        counts = np.bincount(self.y, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    @property
     def grouped(self) -> bool:
         """Whether groups keep more together than exact copies alone would."""
         return not np.array_equal(self.components, self.alone)
@@ -273,7 +269,7 @@ class Part:
     def digest(self) -> str:
         """SHA-256 of embeddings, views, labels, classes and what must stay together."""
         digest = hashlib.sha256(canonical_json(self.classes))
-        arrays: dict[str, NDArray[Any]] = {"y": self.y, "components": self.components}
+        arrays: dict[str, AnyArray] = {"y": self.y, "components": self.components}
         arrays |= {f"X {k}": X for k, X in self.X.items()}
         arrays |= {f"views {k}": V for k, V in self.views.items()}
         if self.tabular is not None:
@@ -298,11 +294,11 @@ class Part:
         """Features of each embedding."""
         return [self.X[name].shape[1] for name in backbones]
 
-    def embeddings(self, backbones: tuple[str, ...]) -> NDArray[np.float32]:
+    def embeddings(self, backbones: tuple[str, ...]) -> Float32Array:
         """Embeddings of one backbone, or of several side by side."""
         return _side_by_side([self.X[name] for name in backbones])
 
-    def inputs(self, setup: Setup, rows: BoolArray | slice = slice(None)) -> NDArray[np.float32]:
+    def inputs(self, setup: Setup, rows: BoolArray | slice = slice(None)) -> Float32Array:
         """What a candidate predicts from: embeddings and, behind them, the other columns."""
         blocks = [self.X[name][rows] for name in setup.backbones]
         if setup.tabular:
@@ -310,9 +306,7 @@ class Part:
             blocks.append(self.tabular.values[rows])
         return _side_by_side(blocks)
 
-    def examples(
-        self, setup: Setup, rows: BoolArray
-    ) -> tuple[NDArray[np.float32], IntArray, IntArray]:
+    def examples(self, setup: Setup, rows: BoolArray) -> tuple[Float32Array, IntArray, IntArray]:
         """What a candidate trains on: some images by a mask, and after them the views of each.
 
         Their classes and their components come with them.
@@ -335,5 +329,5 @@ class Part:
         return "images" if self.n_units == len(self) else "distinct images"
 
 
-def _side_by_side(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _side_by_side(arrays: Sequence[Float32Array]) -> Float32Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)

@@ -131,6 +131,7 @@ class ThreadExecutor:
                 told[id(task)] += 1
                 bar.advance()
 
+            # all at once: threads take them in this order, which drops prepared images soon
             futures = {
                 pool.submit(_fit_task, job, task, prepared, found, tell, ended): task
                 for task, prepared in _in_order(job, self.jobs)

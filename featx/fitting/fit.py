@@ -30,7 +30,7 @@ from featx.fitting.exploring import Explorer
 from featx.fitting.foreseen import check_config
 from featx.fitting.held import EvaluationSet, pool
 from featx.fitting.journal import Journal
-from featx.fitting.near_copies import near_copies_of
+from featx.fitting.near_copies import near_copies_of, near_copy_notes
 from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
@@ -200,7 +200,8 @@ def _evaluated(
     near = near_copies_of(
         search.part, evaluation.held[-1], chosen.setup.backbones, seed=config.seed
     )
-    notes += near.notes(given=search.part.given) + evaluation.notes + explorer.notes()
+    notes += near_copy_notes(near, given=search.part.given) + evaluation.notes
+    notes += explorer.notes()
     notes += tabled_notes(tabled) + selection_notes(search, selection.trials, chosen)
     notes += on_folds.notes() + ([] if on_test is None else on_test.notes())
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
@@ -317,7 +318,6 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
 def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) -> dict[str, Any]:
     """What was searched, as JSON."""
     part = data.part
-    counts = np.bincount(part.y, minlength=len(part.classes))
     return {
         "protocol": config.protocol,
         "scoring": config.scoring,
@@ -329,7 +329,7 @@ def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) ->
         "n_test_images": 0 if test is None else len(test.part),
         "n_groups": part.n_groups,
         **_tested_groups(part, test),
-        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+        "class_counts": part.class_counts,
     }
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from featx import console
 from featx.config import FitConfig
 from featx.errors import FitError
-from featx.fitting.candidates import EnsembleTrial, Setup, Trial
+from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.ensemble_search import run_trials
 from featx.fitting.estimate import held_out
-from featx.fitting.exploring import Explorer
+from featx.fitting.exploring import Explorer, Kind
 from featx.fitting.held import EvaluationSet, HeldOut
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
@@ -26,6 +26,7 @@ from featx.stats.intervals import resampled_scores
 from featx.stats.metrics import fold_score
 
 Pair = tuple[HeldOut, HeldOut]  # predictions with the columns, and without
+KINDS: tuple[Kind, Kind] = (lambda setup: bool(setup.tabular), lambda setup: not setup.tabular)
 
 
 @console.stage("Comparing with and without the columns")
@@ -55,12 +56,12 @@ def tabular_gain(
     refits : Refits
     """
     plain = [t for t in trials if not isinstance(t, EnsembleTrial)]
-    sides = [[t for t in plain if _with(t.setup)], [t for t in plain if not _with(t.setup)]]
+    sides = [[t for t in plain if kind(t.setup)] for kind in KINDS]
     if not all(sides):
         return None
     best = [choose(side, search.fold_scores, config.select) for side in sides]
     try:
-        nested = explorer.nested_choices(config.select, [_with, _without])
+        nested = explorer.nested_choices(config.select, KINDS)
         if test is not None:
             one, other = (test.held(refits.outputs(t, test.part).probabilities()) for t in best)
             pair, on = (one, other), test.method
@@ -72,14 +73,6 @@ def tabular_gain(
     except FitError:  # one of the two cannot be fitted to some training part
         return None
     return _gain(pair, on, best, config)
-
-
-def _with(setup: Setup) -> bool:
-    return bool(setup.tabular)
-
-
-def _without(setup: Setup) -> bool:
-    return not setup.tabular
 
 
 def _of_folds(search: FoldSearch, choices: Sequence[Sequence[Trial]]) -> Pair:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import draw_units, interval, training_stretch
 from featx.stats.ranking import ratio
-from featx.types import BoolArray, IntArray
+from featx.types import AnyArray, BoolArray, IntArray
 
 
 def shares(
-    pairs: Sequence[tuple[NDArray[Any], BoolArray]],
+    pairs: Sequence[tuple[AnyArray, BoolArray]],
     units: IntArray,
     *,
     seed: int,

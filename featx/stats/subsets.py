@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import TAIL, training_stretch
 from featx.stats.intervals import metric_values, resample_metrics
 from featx.stats.metrics import lower_is_better
 from featx.stats.operating import Evaluated
-from featx.types import IntArray
+from featx.types import BoolArray, IntArray
 
 FEW = 20  # images of a value: it is marked, and never named as the worst
 MOST = 40  # values with a row of their own
@@ -77,7 +76,7 @@ def describe_values(
 def _row(
     shown: Evaluated,
     alone: IntArray,
-    rows: NDArray[np.bool_],
+    rows: BoolArray,
     value: str,
     metric: str,
     tail: float,
