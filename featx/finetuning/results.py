@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from featx.config import FinetuneConfig, FitConfig, RunConfig
 from featx.data.splits import Folds
 from featx.extraction import Extraction
@@ -50,7 +48,8 @@ class Judged:
 
     def of(self, kind: str) -> HeldOut:
         """By ``frozen`` or ``finetuned``."""
-        return self.frozen if kind == "frozen" else self.finetuned
+        held: HeldOut = getattr(self, kind)
+        return held
 
     def compare(self, config: FinetuneConfig) -> PairedChange:
         """The two models on these images."""
@@ -189,7 +188,6 @@ def settings(
     """What was trained on what, as JSON; the same keys as those of ``featx fit``."""
     asked = config.finetune
     assert asked is not None
-    counts = np.bincount(part.y, minlength=len(part.classes))
     return {
         "schema_version": SCHEMA_VERSION,
         "classes": part.classes,
@@ -200,7 +198,7 @@ def settings(
         "n_views": 0,
         "n_test_images": 0 if tested is None else len(tested.part),
         "n_groups": part.n_groups,
-        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+        "class_counts": part.class_counts,
         "dataset": describe_dataset(
             config.data.dataset, extraction.manifest, extraction, extraction.equal
         ),

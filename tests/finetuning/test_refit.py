@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from finetune_lab import TRAINING, Lab
+from finetune_lab import TRAINING, Lab, assert_same_weights, die_at, timeless
 from test_finetune_cli import featx_where
 
 import featx
@@ -18,7 +17,6 @@ from featx import finetuning
 from featx.artifact import load_model
 from featx.config import FinetuneConfig
 from featx.finetuning import Refit, train
-from featx.finetuning.training import TrainingLoop
 from tests.lab import NETWORK, TUNING, flags, in_process
 
 NONE = np.zeros(0, np.int64)
@@ -28,10 +26,6 @@ OPTIONS: dict[str, Any] = {**NETWORK, **TUNING, "refit": True, "epochs": 2, "hea
 def config(**changes: Any) -> FinetuneConfig:
     given = {"epochs": 3, "train_batch": 8, "learning_rate": 1e-3, "checkpoint_s": 0.0}
     return FinetuneConfig(**{**given, **changes})
-
-
-def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in history]
 
 
 @pytest.mark.parametrize(
@@ -70,9 +64,7 @@ def test_on_the_same_images_it_is_the_same_network(
     assert [a["train_loss"] for a, _ in pairs] == [b["train_loss"] for _, b in pairs]
     whole = Refit(6, losses)
     task = lab.task(folder=tmp_path / "whole", validation=NONE, refit=whole)
-    state = train(task, asked.model_copy(update={"monitor": "last"})).classifier.state_dict()
-    for name, tensor in first.classifier.state_dict().items():
-        assert torch.equal(tensor, state[name]), name
+    assert_same_weights(first, train(task, asked.model_copy(update={"monitor": "last"})))
 
 
 def test_interrupted_it_goes_on_to_the_same_bits(
@@ -81,22 +73,13 @@ def test_interrupted_it_goes_on_to_the_same_bits(
     asked, changes = config(), {"training": np.arange(30), "validation": NONE}
     changes["refit"] = Refit(2, [1.0] * 4)
     whole = train(lab.task(folder=tmp_path / "whole", **changes), asked)
-    killed_at, step = [2, 5], TrainingLoop._step
-
-    def die(self: TrainingLoop, *arguments: Any) -> None:
-        if killed_at and self.progress.step == killed_at[0]:
-            killed_at.pop(0)
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    monkeypatch.setattr(TrainingLoop, "_step", die)
+    die_at(monkeypatch, [2, 5])
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             train(lab.task(folder=tmp_path / "parts", **changes), asked)
     parts = train(lab.task(folder=tmp_path / "parts", **changes), asked)
-    assert timeless(parts.history) == timeless(whole.history)
-    for name, tensor in whole.classifier.state_dict().items():
-        assert torch.equal(tensor, parts.classifier.state_dict()[name]), name
+    assert timeless(parts) == timeless(whole)
+    assert_same_weights(whole, parts)
 
 
 def test_a_refit_that_diverges_leaves_the_first_network(
