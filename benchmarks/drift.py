@@ -148,7 +148,7 @@ class Fitted:
         from featx.data.splits import make_folds
         from featx.fitting.data import Part
         from featx.fitting.drift import fit_drift
-        from featx.fitting.estimate import HeldOut
+        from featx.fitting.held import HeldOut
 
         self.classes, y = np.unique(images.y, return_inverse=True)
         groups = np.unique(images.groups, return_inverse=True)[1]

@@ -32,6 +32,7 @@ AUTO_BACKBONE = "auto"
 AUTO_RESIZE, SQUASHED = "auto", "@squash"
 
 #: Arrays of any shape, as text: type checkers read it, and nothing is loaded for it.
+AnyArray: TypeAlias = "NDArray[Any]"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 IntArray: TypeAlias = "NDArray[np.int64]"
 BoolArray: TypeAlias = "NDArray[np.bool_]"

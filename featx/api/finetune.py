@@ -34,14 +34,14 @@ from featx.finetuning.learning import plan_trainings
 from featx.finetuning.protocol import (
     make_context,
     open_bank,
-    separate,
+    separate_images,
     train_all,
     working_folder,
 )
 from featx.finetuning.results import FinetuneFindings, curves, predictions, settings
 from featx.fitting import check_labels
 from featx.fitting.gathering import content_digest, labelled
-from featx.fitting.near_copies import near_copies_of
+from featx.fitting.near_copies import near_copies_of, near_copy_notes
 from featx.ours import remove_known
 from featx.outputs import Claims, Output, Used, claimed
 from featx.reporting.card import card_of
@@ -130,7 +130,7 @@ def _finetune(
     config = config.model_copy(update={"extract": resolve_extract(manifest, config.extract)})
     assert config.finetune is not None
     extraction = _extract(manifest, config.extract)
-    part, tested, notes = separate(extraction, resolved)
+    part, tested, notes = separate_images(extraction, resolved)
     n_folds, seed = int(config.finetune.folds or 5), int(config.finetune.seed or 0)
     folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=seed)
     if resolved.baseline is not None:
@@ -149,7 +149,7 @@ def _finetune(
         found = train_all(context, config, extraction, trainings, tested)
     evaluated = found.judged.of(found.answer.kind)
     near = near_copies_of(part, evaluated, (extraction.name,), seed=seed)
-    notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near.notes()]
+    notes += [*(folds.notes if tested is None else ()), *found.answer.notes, *near_copy_notes(near)]
     for note in notes:
         console.log(f"Note: {note}")
     document = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.errors import ModelError
 from featx.heads import Field, fields_fault
+from featx.types import AnyArray
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 
-def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def encode_arrays(arrays: Mapping[str, AnyArray]) -> bytes:
     """The arrays as safetensors."""
     from safetensors.numpy import save
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.arrays import ModelArrays
 from featx.heads import integers, singles
+from featx.types import AnyArray, Float32Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +46,15 @@ class Drift(ModelArrays):
         "probabilities": singles("n"),
     }
 
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    directions: NDArray[np.float32]
-    places: NDArray[np.float32]
-    blocks: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    centre: Float32Array
+    scale: Float32Array
+    directions: Float32Array
+    places: Float32Array
+    blocks: IntArray
+    predicted: IntArray
+    probabilities: Float32Array
 
-    def locate(self, X: NDArray[Any]) -> NDArray[np.float32]:
+    def locate(self, X: AnyArray) -> Float32Array:
         """Coordinates of embeddings; see `locate`."""
         return locate(X, self.centre, self.scale, self.directions)
 
@@ -71,11 +71,11 @@ class Drift(ModelArrays):
 
 
 def locate(
-    X: NDArray[Any],
-    centre: NDArray[np.float32],
-    scale: NDArray[np.float32],
-    directions: NDArray[np.float32],
-) -> NDArray[np.float32]:
+    X: AnyArray,
+    centre: Float32Array,
+    scale: Float32Array,
+    directions: Float32Array,
+) -> Float32Array:
     """Coordinates of embeddings, in what they differ most from each other and in all the rest.
 
     Parameters

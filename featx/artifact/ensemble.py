@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array, cast, namespace
 from featx.artifact.calibration import Calibration
 from featx.heads import FittedHead, freeze
 from featx.margins import margin_columns, margin_probabilities
+from featx.types import AnyArray
 
 LEAST = 1e-6  # smaller probabilities are taken for this one: no member may outvote all by certainty
 
@@ -85,7 +85,7 @@ class EnsembleHead:
     Wolpert, "Stacked generalization", Neural Networks 5, 1992.
     """
 
-    classes_: NDArray[Any]
+    classes_: AnyArray
     n_features_in_: int
     members: list[Member]
     stack: Any | None = None
@@ -97,7 +97,7 @@ class EnsembleHead:
             return mean_of(each)
         return cast(self.stack.predict_proba(stack_features(each)), "float64")
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, X: AnyArray) -> AnyArray:
         """Likeliest classes, shape (n,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
@@ -120,7 +120,7 @@ class EnsembleHead:
             return None
         return f"the stack does not weigh {len(self.members)} members of {len(labels)} classes"
 
-    def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
+    def scaler(self, X: AnyArray) -> AnyArray:
         """The best member's columns, standardised as its first head does."""
         first = self.members[0]
         return scaler_of(first.heads[0])(first.embedding(X))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featx.artifact.trust import Trust
 from featx.errors import UsageError
 from featx.stats.groups import read_way
+from featx.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +39,12 @@ class GroupPredictions:
 
     names: list[str]
     way: str
-    y_pred: NDArray[np.int64]
+    y_pred: IntArray
     predictions: NDArray[np.object_]
-    probabilities: NDArray[np.float64]
-    sets: NDArray[np.bool_] | None
-    abstained: NDArray[np.bool_] | None
-    n_images: NDArray[np.int64]
+    probabilities: FloatArray
+    sets: BoolArray | None
+    abstained: BoolArray | None
+    n_images: IntArray
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,8 +53,8 @@ class GroupPredictions:
 def predict_groups(
     trust: Trust,
     classes: Sequence[str],
-    proba: NDArray[np.float64],
-    y_pred: NDArray[np.int64],
+    proba: FloatArray,
+    y_pred: IntArray,
     groups: Sequence[str],
     *,
     way: str | None = None,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.arrays import ModelArrays
 from featx.heads import singles
-from featx.types import FloatArray
+from featx.types import AnyArray, Float32Array, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +45,12 @@ class Novelty(ModelArrays):
         "rest": singles(1),
     }
 
-    means: NDArray[np.float32]
-    components: NDArray[np.float32]
-    variances: NDArray[np.float32]
-    rest: NDArray[np.float32]
+    means: Float32Array
+    components: Float32Array
+    variances: Float32Array
+    rest: Float32Array
 
-    def scores(self, X: NDArray[Any]) -> FloatArray:
+    def scores(self, X: AnyArray) -> FloatArray:
         """Distance of each embedding, shape (n,), float64.
 
         Parameters

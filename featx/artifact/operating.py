@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.arrays import ModelArrays
 from featx.heads import doubles, integers
 from featx.stats.thresholds import Levels
+from featx.types import FloatArray, IntArray
 
 MOST_LEVELS = 2000  # of a class: a recall then is exact to half a thousandth
 
@@ -38,14 +38,14 @@ class OperatingCurves(ModelArrays):
         "support": integers("n_classes"),
     }
 
-    column: NDArray[np.int64]
-    cutoff: NDArray[np.float64]
-    hits: NDArray[np.int64]
-    alarms: NDArray[np.int64]
-    support: NDArray[np.int64]
+    column: IntArray
+    cutoff: FloatArray
+    hits: IntArray
+    alarms: IntArray
+    support: IntArray
 
     @classmethod
-    def of(cls, y: NDArray[np.int64], proba: NDArray[np.float64]) -> OperatingCurves:
+    def of(cls, y: IntArray, proba: FloatArray) -> OperatingCurves:
         """From true classes, shape (n,), and probabilities, shape (n, n_classes)."""
         n_classes = proba.shape[1]
         levels = [Levels.of(y == c, proba[:, c]) for c in range(n_classes)]
@@ -87,7 +87,7 @@ class OperatingCurves(ModelArrays):
         )
 
 
-def _some(n: int) -> NDArray[np.int64]:
+def _some(n: int) -> IntArray:
     """At most `MOST_LEVELS` of the rows, ends included."""
     if n <= MOST_LEVELS:
         return np.arange(n)

@@ -21,8 +21,7 @@ from featx.artifact.document import (
 from featx.artifact.ensemble import EnsembleHead
 from featx.artifact.extractor import ModelExtractor
 from featx.artifact.folder import write_folder
-from featx.artifact.heads import MAX_FEATURES, encode_heads
-from featx.artifact.plugins import plugin_entry
+from featx.artifact.heads import MAX_FEATURES, encode_heads, plugin_entry
 from featx.artifact.trust import Trust
 from featx.errors import ModelError
 
@@ -96,7 +95,9 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
             for i, extractor in enumerate(model.extractors)
         ],
         **fields,
-        **_tabular(model),
+        "tabular": None
+        if model.tabular is None
+        else [c.model_dump() for c in model.tabular.columns],
         "temperature": None if model.temperature is None else float(model.temperature),
         "trust": None if model.trust is None else model.trust.model_dump(),
         "seen": len(model.seen) if model.seen else None,
@@ -110,12 +111,6 @@ def _describe(model: Any, files: Mapping[str, bytes], **fields: Any) -> Document
         },
     }
     return validate(values, source="this model")
-
-
-def _tabular(model: Any) -> dict[str, Any]:
-    if model.tabular is None:
-        return {}
-    return {"tabular": [column.model_dump() for column in model.tabular.columns]}
 
 
 def check_consistent(model: Any, source: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.arrays import ModelArrays
 from featx.errors import ModelError
 from featx.heads import Field
-
-Digests = NDArray[np.uint8]
+from featx.types import AnyArray, BoolArray, UInt8Array
 
 DIGEST_BYTES = 16
 
@@ -39,11 +37,11 @@ class Seen(ModelArrays):
         "files": Field(("uint8",), ("n_files", DIGEST_BYTES)),
     }
 
-    pixels: Digests
-    files: Digests
+    pixels: UInt8Array
+    files: UInt8Array
 
     @classmethod
-    def of(cls, hashes: Digests, pixels: Digests) -> Seen:
+    def of(cls, hashes: UInt8Array, pixels: UInt8Array) -> Seen:
         """The set of some images.
 
         Parameters
@@ -61,7 +59,7 @@ class Seen(ModelArrays):
     def __len__(self) -> int:
         return len(self.pixels) + len(self.files)
 
-    def holds(self, hashes: Digests, pixels: Digests) -> NDArray[np.bool_]:
+    def holds(self, hashes: UInt8Array, pixels: UInt8Array) -> BoolArray:
         """Which of some images are copies of training images, shape (n,); arguments as of `of`."""
         return _among(pixels, self.pixels) | _among(hashes[:, :DIGEST_BYTES], self.files)
 
@@ -75,12 +73,12 @@ class Seen(ModelArrays):
         return seen
 
 
-def _among(digests: Digests, known: Digests) -> NDArray[np.bool_]:
+def _among(digests: UInt8Array, known: UInt8Array) -> BoolArray:
     """Which rows are among others; a row of zeros, which is no digest, never is."""
     rows = _whole(digests)
     return np.asarray(np.isin(rows, _whole(known)) & digests.any(axis=1), dtype=bool)
 
 
-def _whole(digests: Digests) -> NDArray[Any]:
+def _whole(digests: UInt8Array) -> AnyArray:
     """Each row as one value that compares as a whole."""
     return np.ascontiguousarray(digests).view(np.dtype((np.void, DIGEST_BYTES)))[:, 0]

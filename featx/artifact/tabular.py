@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from featx.artifact.entry import ModelEntry
@@ -16,6 +15,7 @@ from featx.console import counted, first_few
 from featx.data.cells import cell_text, read_number
 from featx.errors import UsageError
 from featx.files import printable
+from featx.types import Float32Array
 
 MOST_CATEGORIES = 1000
 MOST_NAMED = 5
@@ -84,7 +84,7 @@ class ColumnRead:
     """
 
     column: TabularColumn
-    values: NDArray[np.float32]
+    values: Float32Array
     empty: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     outside: int = 0
@@ -188,12 +188,12 @@ class Tabular:
             found.append(column.read(values))
         return found
 
-    def codes(self, cells: Any, n: int) -> NDArray[np.float32]:
+    def codes(self, cells: Any, n: int) -> Float32Array:
         """What `side_by_side` gives of ``cells``, which may be that already."""
         coded = isinstance(cells, np.ndarray) and cells.ndim == 2
         return cells if coded else side_by_side(self.read(cells, n))
 
 
-def side_by_side(read: Sequence[ColumnRead]) -> NDArray[np.float32]:
+def side_by_side(read: Sequence[ColumnRead]) -> Float32Array:
     """The columns side by side, shape (n, n_columns)."""
     return np.stack([each.values for each in read], axis=1)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.decision import Cutoff
 from featx.artifact.model import Model
 from featx.artifact.trust import Trust
 from featx.errors import ConfigError, ModelError, UnknownNameError
 from featx.stats.thresholds import Levels
+from featx.types import FloatArray, IntArray
 
 LIKELIEST = "likeliest"  # no threshold: the class of the largest probability
 METRICS = ("recall", "precision", "false-alarms", "cutoff")
@@ -55,7 +55,7 @@ class Threshold:
         """The cutoff that reaches it; see `featx.stats.thresholds.Levels.choose`."""
         return levels.choose(self.metric, self.target, self.prevalence)
 
-    def fit(self, y: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Cutoff:
+    def fit(self, y: IntArray, probabilities: FloatArray) -> Cutoff:
         """The decision, from predictions for images that the classifier was not fitted on."""
         levels = Levels.of(y == self.column, probabilities[:, self.column])
         return Cutoff(column=self.column, cutoff=self.choose(levels))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from featx.artifact.calibration import Calibration, Positive, Share
@@ -19,7 +18,7 @@ from featx.artifact.decision import Decision
 from featx.artifact.entry import ModelEntry
 from featx.errors import FeatxError
 from featx.stats.groups import read_way
-from featx.types import FloatArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray
 
 
 class PredictionSets(ModelEntry):
@@ -42,7 +41,7 @@ class PredictionSets(ModelEntry):
     thresholds: list[Share]
     method: SetMethod = "lac"
 
-    def sets(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
+    def sets(self, probabilities: FloatArray, predicted: IntArray) -> BoolArray:
         """Which classes are in the set of each image, shape (n, n_classes).
 
         The predicted class always is: a set is never empty, and covers no less for it.
@@ -51,7 +50,7 @@ class PredictionSets(ModelEntry):
         inside[np.arange(len(predicted)), predicted] = True
         return inside
 
-    def abstains(self, probabilities: FloatArray, predicted: IntArray) -> NDArray[np.bool_]:
+    def abstains(self, probabilities: FloatArray, predicted: IntArray) -> BoolArray:
         """Whose prediction is not to be relied on, shape (n,).
 
         All but those whose predicted class reaches its threshold and is the only one that does.
@@ -60,7 +59,7 @@ class PredictionSets(ModelEntry):
         reached = self._reached(probabilities)
         return ~reached[np.arange(len(predicted)), predicted] | (reached.sum(axis=1) > 1)
 
-    def _reached(self, probabilities: FloatArray) -> NDArray[np.bool_]:
+    def _reached(self, probabilities: FloatArray) -> BoolArray:
         """Whose conformity reaches the threshold of its class, shape (n, n_classes)."""
         return conformities(self.method, probabilities) >= np.array(self.thresholds)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.comparing.cost import describe_costs, lower_is_better, pareto_front
+from featx.comparing.cost import describe_costs, pareto_front
 from featx.comparing.differences import Measured, adjust, describe_difference, measure
 from featx.comparing.pairing import Paired, pair_runs
 from featx.comparing.values import compare_values
@@ -19,6 +19,7 @@ from featx.errors import UnknownNameError, UsageError
 from featx.files import printable
 from featx.runs import LEVELS, Run, load_run
 from featx.stats.intervals import describe_predictions
+from featx.stats.metrics import lower_is_better
 
 SCHEMA_VERSION = 1
 MOST_SHOWN = 100  # disagreements in the document; the table of all is a file of its own

@@ -10,13 +10,7 @@ from featx.runs import Run
 from featx.types import ExtractionReport
 
 STAGES = ("extract_s", "fit_s", "finetune_s")
-LOWER = frozenset({"log_loss", "brier"})
 JOINT = " + "  # between the backbones whose embeddings lie side by side
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether less of the metric is better."""
-    return metric in LOWER
 
 
 def describe_costs(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[str]]:

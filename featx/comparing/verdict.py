@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from featx.comparing.cost import lower_is_better
 from featx.files import printable
 from featx.numbers import bounds, interval, number
 from featx.runs import Run
-from featx.stats.metrics import metric_name
+from featx.stats.metrics import lower_is_better, metric_name
 
 ALPHA = 0.05
 MOST_DIGITS = 8  # of a difference that is reliable, however small

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from featx.artifact import Model
 from featx.artifact.threshold import Threshold, read_threshold
 from featx.runs.estimates import Decided
 from featx.runs.operating import OUT_OF_FOLD, OperatingPoints, operating_points
 from featx.runs.thresholds import describe_threshold
 from featx.stats.operating import Evaluated
-from featx.types import IntArray
 
 METHOD = "evaluated"
 
 
-@dataclass(frozen=True, eq=False)
-class DecidedImages:
-    """Predictions for images that played no part in choosing a cutoff, and what was decided."""
-
-    evaluated: Evaluated
-    y_pred: IntArray
-
-
 def operating_here(
     model: Model,
-    found: DecidedImages,
+    evaluated: Evaluated,
     decided: Decided | None,
     prevalence: float | None,
     *,
@@ -37,8 +26,9 @@ def operating_here(
     ----------
     model : Model
         Its cutoffs are chosen on its training images; none is chosen here.
-    found : DecidedImages
-        Over the model's classes.
+    evaluated : Evaluated
+        Predictions and decisions for images that played no part in choosing a cutoff, over the
+        model's classes.
     decided : Decided or None
         The threshold in force.
     prevalence : float or None
@@ -55,10 +45,8 @@ def operating_here(
     if decided is not None and decided.cutoff is not None:
         at = decided.prevalence if prevalence is None else prevalence
         threshold = read_threshold(decided.asked, model.classes, at)
-        in_force = describe_threshold(
-            threshold, decided.cutoff, found.evaluated, found.y_pred, seed=seed
-        )
-    points = _points(model, found.evaluated, threshold, prevalence, seed)
+        in_force = describe_threshold(threshold, decided.cutoff, evaluated, seed=seed)
+    points = _points(model, evaluated, threshold, prevalence, seed)
     return None if points is None else points.model_copy(update={"in_force": in_force})
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model
 from featx.artifact.ensemble import EnsembleHead
@@ -16,7 +15,7 @@ from featx.artifact.trust import Trust
 from featx.config import ScoreConfig
 from featx.console import counted
 from featx.errors import DatasetError
-from featx.evaluating.deciding import DecidedImages, operating_here
+from featx.evaluating.deciding import operating_here
 from featx.evaluating.grouping import model_group_rule
 from featx.evaluating.shipped import against_shipped
 from featx.extraction import Extraction, copies_of
@@ -26,7 +25,7 @@ from featx.fitting.estimate import describe_held
 from featx.fitting.foreseen import group_codes
 from featx.fitting.gathering import filled_column, kept_columns, known_pixels
 from featx.fitting.groups import GroupRule, mixed_note
-from featx.fitting.held import HeldOut
+from featx.fitting.held import HeldOut, pool
 from featx.fitting.result import prediction_table
 from featx.fitting.sets import describe_sets
 from featx.runs import PredictionTable
@@ -35,9 +34,8 @@ from featx.runs.evaluated import CopiesFound, ModelEvaluation, Unusual
 from featx.scoring.drift import Drifted
 from featx.scoring.folder import check_scores, predict_rows
 from featx.scoring.scores import Scores
-from featx.stats.operating import Evaluated
 from featx.stats.shares import shares
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, FloatArray, IntArray
 
 DESCRIPTIONS = {
     "evaluated": "labelled images that the finished model was given to predict",
@@ -90,7 +88,7 @@ class _Answers:
     """What a model says of labelled images that were read, row by row."""
 
     part: Part  # of the classes of both sides
-    proba: NDArray[np.float64]
+    proba: FloatArray
     y_pred: IntArray
     known: list[str]  # classes of the model
     column: IntArray  # of each of them
@@ -115,41 +113,25 @@ class _Answers:
 
     def mixed(self, rows: BoolArray) -> list[str]:
         """How many groups have no class of their own."""
-        return mixed_note(self.held("", rows).grouped, self.group_rule.config.group_answer)
+        return mixed_note(self.held("", rows), self.group_rule.config.group_answer)
 
     def of_known(self, rows: BoolArray) -> Estimate:
         """Every metric on the rows of classes that the model knows, over these classes alone."""
-        code = np.full(len(self.part.classes), -1)
-        code[self.column] = np.arange(len(self.column))
-        held = self.held("known_classes", rows & self.is_known)
-        part = replace(held.part, y=code[held.part.y], classes=self.known)
-        narrow = replace(
-            held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred]
-        )
-        n = len(self.known)
+        held, n = self.by_model("known_classes", rows & self.is_known), len(self.known)
         rule = model_group_rule(self.trust, np.arange(n), n, seed=self.seed, way=self.way)
-        return _estimate(narrow, "known_classes", rule)
+        return _estimate(held, "known_classes", rule)
 
-    def by_model(self, rows: BoolArray) -> DecidedImages:
+    def by_model(self, split: str, rows: BoolArray) -> HeldOut:
         """Some rows over the model's classes alone; -1 is a class that it does not know."""
-        held, code = self.held("", rows), np.full(len(self.part.classes), -1)
+        held, code = self.held(split, rows), np.full(len(self.part.classes), -1)
         code[self.column] = np.arange(len(self.column))
-        alone = np.full(len(held.part), -1)
-        evaluated = Evaluated(
-            code[held.part.y], held.proba[:, self.column], held.part.components, alone, alone + 1
-        )
-        return DecidedImages(evaluated, code[held.y_pred])
+        part = replace(held.part, y=code[held.part.y], classes=self.known)
+        return replace(held, part=part, proba=held.proba[:, self.column], decided=code[held.y_pred])
 
     @property
     def is_known(self) -> BoolArray:
         """Whose class the model knows."""
         return np.isin(self.part.y, self.column)
-
-    @property
-    def labels(self) -> dict[str, int]:
-        """Images of each class of either side."""
-        counts = np.bincount(self.part.y, minlength=len(self.part.classes))
-        return dict(zip(self.part.classes, counts.tolist(), strict=True))
 
 
 def _estimate(held: HeldOut, name: str, rule: GroupRule) -> Estimate:
@@ -203,7 +185,8 @@ def evaluate_images(
     estimate, estimates = _estimates(answers, copies)
     seen = CopiesFound(known=model.seen is not None, images=int(copies.sum()), untold=untold)
     evaluation = _describe(model, named, answers, scores, (estimate, estimates), seen)
-    operating = operating_here(model, answers.by_model(new), decided, prevalence, seed=seed)
+    evaluated = pool([answers.by_model("", new)])
+    operating = operating_here(model, evaluated, decided, prevalence, seed=seed)
     in_force, trust = operating and operating.in_force, _trust(model, scores, answers, new)
     splits = {"evaluated": ~copies, "copies": copies}
     held = {name: answers.held(name, rows) for name, rows in splits.items() if rows.any()}
@@ -239,7 +222,7 @@ def _about(
         "seed": answers.seed,
         "n_test_images": int(new.sum()),
         "n_groups": estimate.n_groups,
-        "class_counts": answers.labels,
+        "class_counts": answers.part.class_counts,
         "chosen": _chosen(model),
         "estimate": estimate.document(),
         "estimates": {name: each.document() for name, each in estimates.items()},
@@ -256,13 +239,15 @@ def _describe(
 ) -> ModelEvaluation:
     """The images beside the training images, and the estimate beside the shipped one."""
     estimate, estimates = found
-    unknown = {name: n for name, n in answers.labels.items() if name not in model.classes}
+    unknown = {
+        name: n for name, n in answers.part.class_counts.items() if name not in model.classes
+    }
     shipped = Estimate.model_validate(model.metrics) if "metrics" in model.metrics else None
     alike = estimates.get("known_classes", None if unknown else estimate)
     against = {}
     new = estimate.method != "copies"  # that of images it was fitted on is not to be compared
     if shipped is not None and alike is not None and new:
-        whole = all(answers.labels[name] for name in model.classes)
+        whole = all(answers.part.class_counts[name] for name in model.classes)
         against = against_shipped(alike.metrics, shipped.metrics, same_classes=whole)
     return ModelEvaluation(
         model=printable(named),
@@ -270,7 +255,9 @@ def _describe(
         shipped=shipped,
         against_shipped=against,
         unknown_classes=unknown,
-        classes_without_images=[name for name in model.classes if not answers.labels[name]],
+        classes_without_images=[
+            name for name in model.classes if not answers.part.class_counts[name]
+        ],
         copies=copies,
         checks={check.name: Unusual(**check.document()) for check in scores.checks},
         drift=scores.drift,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import hypot
 from typing import Any
 
-from featx.comparing.cost import lower_is_better
 from featx.runs.estimates import Interval
 from featx.runs.evaluated import WithShipped
+from featx.stats.metrics import lower_is_better
 
 #: Metrics that are means over images, or over the classes that have any.
 OF_SOME_CLASSES = {"accuracy", "balanced_accuracy", "log_loss", "brier"}

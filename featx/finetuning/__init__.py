@@ -6,11 +6,11 @@ Importing this package imports torch.
 from __future__ import annotations
 
 from featx.finetuning.augmenting import augmenter
+from featx.finetuning.checkpoints import save_backbone
 from featx.finetuning.classifier import HeadWeights, NetworkClassifier
 from featx.finetuning.images import ImageBank
 from featx.finetuning.predicting import embed, predict
 from featx.finetuning.recipes import describe_recipe, resolve_rates
-from featx.finetuning.saving import save_backbone
 from featx.finetuning.searching import Searched, search
 from featx.finetuning.starting import train
 from featx.finetuning.task import Task, Trained

@@ -12,7 +12,7 @@ from featx.data.splits import Folds
 from featx.errors import RunError, UsageError
 from featx.files import printable
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet
+from featx.fitting.held import EvaluationSet
 from featx.fitting.layers import chosen_embedding
 from featx.runs import Run, load_run
 from featx.types import AUTO_LAYER, AUTO_RESIZE

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from featx.config import FinetuneConfig
+from featx.types import IntArray
 
 _ORDER, _MIX, _NETWORK, _HEAD = 0, 1, 2, 3  # what is drawn for, so that no two draws are related
 
 
-def order_rows(y: NDArray[np.int64], epoch: int, seed: int, *, balanced: bool) -> NDArray[np.int64]:
+def order_rows(y: IntArray, epoch: int, seed: int, *, balanced: bool) -> IntArray:
     """Positions in ``y`` in the order in which an epoch sees them.
 
     Balanced, each class comes equally often, as many images in all as there are: rare classes'
@@ -67,7 +67,7 @@ class Mixture:
         Without it the two are blended (mixup).
     """
 
-    partners: NDArray[np.int64]
+    partners: IntArray
     share: float
     window: tuple[slice, slice] | None = None
 

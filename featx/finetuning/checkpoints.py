@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featx import console
 from featx.files import make_directory, write_atomic
+from featx.finetuning.classifier import NetworkClassifier
 from featx.parsing import parse_json
 from featx.system_errors import writing
 
@@ -26,11 +27,26 @@ def write_snapshot(path: Path, tensors: Mapping[str, Tensor], document: Mapping[
     """Write a snapshot, with a checksum; a crash leaves the one before."""
     from safetensors.torch import save
 
-    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    plain = _plain(tensors)
     text = json.dumps(document)
     with writing("the checkpoint", path, kept="The one before is kept."):
         make_directory(path.parent)
         write_atomic(path, save(plain, {"document": text, "sha256": _checksum(plain, text)}))
+
+
+def save_backbone(classifier: NetworkClassifier, path: Path) -> None:
+    """Write the tensors of a trained network as its zoo names them, for `featx.backbones`."""
+    from safetensors.torch import save
+
+    network = classifier.backbone.get_submodule("module")
+    with writing("the fine-tuned backbone", path, kept="Checkpoints are kept."):
+        make_directory(path.parent)
+        write_atomic(path, save(_plain(network.state_dict())))
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of tensors that share no memory, as safetensors wants them."""
+    return {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
 
 
 def read_snapshot(path: Path, *, aloud: bool = True) -> Snapshot | None:

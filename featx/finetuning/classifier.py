@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featx.types import Preprocess
+from featx.types import AnyArray, Preprocess
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
@@ -32,9 +31,9 @@ class HeadWeights:
         Before each layer but the first, while training.
     """
 
-    mean: NDArray[Any]
-    scale: NDArray[Any]
-    layers: list[tuple[NDArray[Any], NDArray[Any]]]
+    mean: AnyArray
+    scale: AnyArray
+    layers: list[tuple[AnyArray, AnyArray]]
     activation: str = "relu"
     dropout: float = 0.0
 
@@ -150,12 +149,12 @@ class NetworkClassifier(nn.Module):
         return HeadWeights(mean, scale, layers, self.activation)
 
 
-def _linear(W: NDArray[Any], b: NDArray[Any]) -> nn.Linear:
+def _linear(W: AnyArray, b: AnyArray) -> nn.Linear:
     layer = nn.Linear(W.shape[1], W.shape[0], device="meta")
     layer.weight = nn.Parameter(torch.tensor(W, dtype=torch.float32))
     layer.bias = nn.Parameter(torch.tensor(b, dtype=torch.float32))
     return layer
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
+def _array(tensor: Tensor) -> AnyArray:
     return np.asarray(tensor.detach().cpu().numpy())

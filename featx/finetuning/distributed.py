@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import nn
+
+from featx.types import FloatArray, IntArray
 
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
 
@@ -46,7 +47,7 @@ class World:
         """Whether this is the one process that writes, asks and speaks."""
         return self.rank == 0
 
-    def share(self, n: int) -> NDArray[np.int64]:
+    def share(self, n: int) -> IntArray:
         """Which of ``n`` items are this process's: as many as any other's, or one less."""
         return np.array_split(np.arange(n), self.size)[self.rank]
 
@@ -86,7 +87,7 @@ class World:
                     if seen is not None:
                         dist.all_reduce(seen.mul_(share))
 
-    def gather(self, own: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    def gather(self, own: FloatArray, n: int) -> FloatArray:
         """All ``n`` rows, of which each process has those of its `share`."""
         if self.size == 1:
             return own

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from featx.config import FinetuneConfig
@@ -17,9 +16,7 @@ from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.distributed import World
 from featx.finetuning.losses import soft_targets
 from featx.finetuning.task import Task
-
-Rows = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
+from featx.types import IntArray, UInt8Array
 
 
 class Feed:
@@ -40,9 +37,9 @@ class Feed:
         """End its thread."""
         self._ahead.shutdown(cancel_futures=True)
 
-    def batches(self, batches: list[Rows], first: int) -> Iterator[tuple[Rows, Pixels]]:
+    def batches(self, batches: list[IntArray], first: int) -> Iterator[tuple[IntArray, UInt8Array]]:
         """Batches with their pixels, from step ``first`` on."""
-        waiting: Future[Pixels] | None = None
+        waiting: Future[UInt8Array] | None = None
         for i, rows in enumerate(batches):
             pixels = waiting.result() if waiting else self._load(rows, first)
             if i + 1 < len(batches):
@@ -50,7 +47,7 @@ class Feed:
             yield rows, pixels
 
     def inputs(
-        self, rows: Rows, pixels: Pixels | None, step: int, classifier: NetworkClassifier
+        self, rows: IntArray, pixels: UInt8Array | None, step: int, classifier: NetworkClassifier
     ) -> tuple[Tensor | None, Tensor]:
         """What the network sees of this process's images, mixed where asked, and targets.
 
@@ -74,7 +71,7 @@ class Feed:
         )
         return mixture.images(images, partners), mixture.targets(targets)[own]
 
-    def _load(self, rows: Rows, step: int) -> Pixels:
+    def _load(self, rows: IntArray, step: int) -> UInt8Array:
         """Pixels of `_wanted` images of a batch."""
         bank, strength = self.task.bank, self.config.augment
         wanted = self._wanted(self._mixture(len(rows), step), len(rows))
@@ -87,7 +84,7 @@ class Feed:
         size_px = self.task.bank.preprocess.size_px
         return draw_mixture(n, size_px, self.config, step, self.task.seed)
 
-    def _wanted(self, mixture: Mixture | None, n: int) -> Rows:
+    def _wanted(self, mixture: Mixture | None, n: int) -> IntArray:
         """Positions in a batch of the images of this process, and of those they are mixed with."""
         mine = self.world.share(n)
         if mixture is None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.artifact.calibration import Temperature
@@ -24,14 +23,13 @@ from featx.fitting import FitData, FitResult, fit_heads
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
 from featx.fitting.training import pipeline_outputs
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from featx.backbones import Backbone
     from featx.finetuning import ImageBank, Searched, Task, Trained
     from featx.finetuning.refitting import Refitted
 
-Mask = NDArray[np.bool_]
-Float = NDArray[np.float64]
 
 _LARGER = (0.2, 0.25, 0.3, 0.4, 0.5)
 
@@ -72,7 +70,17 @@ class FinetuneContext:
     devices: tuple[str, ...] = ()
 
     @property
-    def X(self) -> NDArray[np.float32]:
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int(self.config.seed or 0)
+
+    @property
+    def scoring(self) -> str:
+        """The score of the run."""
+        return str(self.config.scoring)
+
+    @property
+    def X(self) -> Float32Array:
         """Frozen embeddings."""
         [X] = self.part.X.values()
         return X
@@ -118,7 +126,7 @@ class FinetuneContext:
             f"{at_most} {say_seconds(seconds)} on this machine."
         )
 
-    def finetune(self, rows: Mask, name: str, *, refit: bool = True) -> Outcome:
+    def finetune(self, rows: BoolArray, name: str, *, refit: bool = True) -> Outcome:
         """Fine-tune on some images of the part.
 
         Parameters
@@ -147,14 +155,14 @@ class FinetuneContext:
             validation,
             change,
             self.config.monitor,
-            str(self.config.scoring),
+            self.scoring,
             searched,
         )
         if not (refit and self.config.refit) or outcome.fell is not None:
             return outcome
         return replace(outcome, refitted=self._refit(outcome, rows, temperature))
 
-    def _refit(self, outcome: Outcome, rows: Mask, temperature: float) -> Refitted | None:
+    def _refit(self, outcome: Outcome, rows: BoolArray, temperature: float) -> Refitted | None:
         """The network trained on, with all of its images."""
         from featx.finetuning.refitting import refit
 
@@ -165,7 +173,7 @@ class FinetuneContext:
         task = self._task(f"refit of {outcome.name}", outcome.warm, rows, nobody)
         return refit(task, config, outcome.trained, temperature)
 
-    def _task(self, name: str, warm: FitResult, training: Mask, validation: Mask) -> Task:
+    def _task(self, name: str, warm: FitResult, training: BoolArray, validation: BoolArray) -> Task:
         """The frozen backbone, to be trained, with the head that was fitted on it."""
         from featx.finetuning import HeadWeights, Task
 
@@ -186,15 +194,15 @@ class FinetuneContext:
             folder=self.folder / name.replace(" ", "-"),
             device=self.device,
             precision=self.precision,
-            scoring=str(self.config.scoring),
-            seed=int(self.config.seed or 0),
+            scoring=self.scoring,
+            seed=self.seed,
             upright=self.upright,
             curves=self._curves(name),
             devices=self.devices,
         )
 
     def _change(
-        self, warm: FitResult, trained: Trained, validation: Mask
+        self, warm: FitResult, trained: Trained, validation: BoolArray
     ) -> tuple[PairedChange | None, float]:
         """The kept epoch against the frozen model, on the validation images; its temperature.
 
@@ -219,8 +227,8 @@ class FinetuneContext:
             part.components,
             widen(proba, warm.classes, classes),
             widen(tuned, warm.classes, classes),
-            scoring=str(self.config.scoring),
-            seed=int(self.config.seed or 0),
+            scoring=self.scoring,
+            seed=self.seed,
         )
         return change, temperature
 
@@ -242,7 +250,7 @@ class FinetuneContext:
         searched = search(task, self.config, self.budget)
         return searched.trained, searched
 
-    def predict(self, outcome: Outcome, rows: Mask) -> tuple[Float, Float]:
+    def predict(self, outcome: Outcome, rows: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Probabilities of images by the frozen and by the fine-tuned model."""
         from featx.finetuning import predict
 
@@ -253,7 +261,7 @@ class FinetuneContext:
             tuned, outcome.base.classes, classes
         )
 
-    def held_out(self, outcome: Outcome) -> tuple[Float, NDArray[np.float32] | None]:
+    def held_out(self, outcome: Outcome) -> tuple[FloatArray, Float32Array | None]:
         """What the network that validation images validated says of them, which ships or not.
 
         Returns
@@ -272,7 +280,7 @@ class FinetuneContext:
             return proba, None
         return proba, embed(first, self.bank, np.arange(len(self.part)), self.precision)
 
-    def _validation(self, rows: Mask) -> Mask:
+    def _validation(self, rows: BoolArray) -> BoolArray:
         """A share of the images, stratified, that no group straddles and no class is lost to."""
         part = self.part.take(rows)
         components = np.unique(part.components, return_inverse=True)[1]
@@ -283,22 +291,22 @@ class FinetuneContext:
         mask[np.flatnonzero(rows)[held]] = True
         return mask
 
-    def _hold_out(self, part: Part, components: NDArray[np.int64]) -> Mask:
+    def _hold_out(self, part: Part, components: IntArray) -> BoolArray:
         """The share asked for or, of few images, the smallest larger one that holds two classes."""
         asked = self.config.validation
         shares = [asked, *(share for share in _LARGER if share > asked)]
         for share in shares:
             try:
-                return hold_out(
-                    part.y, components, part.classes, share=share, seed=int(self.config.seed or 0)
-                )[0]
+                return hold_out(part.y, components, part.classes, share=share, seed=self.seed)[0]
             except FitError as error:
                 refused = error
         raise FitError(
             refused.message, hint="Fine-tuning needs a validation part: add images or groups."
         )
 
-    def _fit(self, rows: Mask, calibrate: Literal["none", "temperature"] = "none") -> FitResult:
+    def _fit(
+        self, rows: BoolArray, calibrate: Literal["none", "temperature"] = "none"
+    ) -> FitResult:
         """The head on frozen embeddings, its parameters chosen on these images alone."""
         part = self.part.take(rows)
         names = np.array(part.classes)
@@ -309,7 +317,7 @@ class FinetuneContext:
             class_weight=self.config.class_weight,
             cv=int(self.config.folds or 5),
             scoring=self.config.scoring or "balanced_accuracy",
-            seed=int(self.config.seed or 0),
+            seed=self.seed,
             jobs=self.config.jobs,
             estimate="cv",
             calibrate=calibrate,
@@ -317,7 +325,7 @@ class FinetuneContext:
         return fit_heads(data, config)
 
 
-def widen(proba: Float, known: list[str], classes: list[str]) -> Float:
+def widen(proba: FloatArray, known: list[str], classes: list[str]) -> FloatArray:
     """Probabilities with a column for every class, also those that were not trained on."""
     wide = np.zeros((len(proba), len(classes)))
     wide[:, np.searchsorted(classes, known)] = proba

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.margins import margin_probabilities
 from featx.stats.bootstrap import training_stretch
@@ -21,14 +20,12 @@ from featx.stats.comparison import PairedTest, paired_bootstrap
 from featx.stats.intervals import resampled_scores
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score, metric_name
+from featx.types import FloatArray, IntArray
 
 LOSS = "neg_log_loss"
 SPREAD = 0.5  # of the logarithm of temperatures, before any image is seen
 MOST = 3.0  # that logarithm at most, either way
 TIE = 1e-12  # scores that differ by less are equal: rounding alone differs so
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,10 @@ class PairedChange:
 
 def compare_models(
     images: str,
-    y: Int,
-    components: Int,
-    frozen: Float,
-    finetuned: Float,
+    y: IntArray,
+    components: IntArray,
+    frozen: FloatArray,
+    finetuned: FloatArray,
     *,
     scoring: str,
     seed: int,
@@ -159,7 +156,7 @@ def compare_models(
     return PairedChange(images, loss, values[scoring], _negative(tests[LOSS]), tests[scoring])
 
 
-def calibrated(probabilities: Float, y: Int) -> tuple[Float, float]:
+def calibrated(probabilities: FloatArray, y: IntArray) -> tuple[FloatArray, float]:
     """Probabilities at the temperature that suits the labels, and that temperature.
 
     It is sought around 1, so that a handful of images that are all right do not make a model

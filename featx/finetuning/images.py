@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from featx.data.budget import keep_pixels
@@ -19,9 +18,7 @@ from featx.data.pixels import read_pixels, spare_pixels
 from featx.errors import DatasetError
 from featx.files import printable
 from featx.finetuning.augmenting import Augment
-from featx.types import Preprocess
-
-Pixels = NDArray[np.uint8]
+from featx.types import IntArray, Preprocess, UInt8Array
 
 
 class ImageBank:
@@ -42,7 +39,7 @@ class ImageBank:
     def __init__(
         self,
         paths: Sequence[str],
-        hashes: NDArray[np.uint8],
+        hashes: UInt8Array,
         preprocess: Preprocess,
         *,
         memory_bytes: int,
@@ -53,7 +50,7 @@ class ImageBank:
         self.preprocess = preprocess
         self.memory_bytes, self.threads = memory_bytes, threads
         self._left = memory_bytes
-        self._kept: dict[tuple[int, bool], Pixels] = {}
+        self._kept: dict[tuple[int, bool], UInt8Array] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads)
 
@@ -78,25 +75,25 @@ class ImageBank:
             self._left += sum(pixels.nbytes for pixels in self._kept.values())
             self._kept.clear()
 
-    def plain(self, rows: NDArray[np.int64]) -> Pixels:
+    def plain(self, rows: IntArray) -> UInt8Array:
         """Images as they are, shape (n, height, width, 3)."""
         return self._stacked(self._pool.map(lambda row: self._pixels(row, False), rows.tolist()))
 
     def augmented(
         self,
-        rows: NDArray[np.int64],
+        rows: IntArray,
         augment: Augment,
         *,
         step: int,
         seed: int,
-        wanted: NDArray[np.int64] | None = None,
-    ) -> Pixels:
+        wanted: IntArray | None = None,
+    ) -> UInt8Array:
         """A view of each image that depends on its content, the step and the seed alone.
 
         Where ``wanted`` names positions in ``rows``, of those alone.
         """
 
-        def view(place: tuple[int, int]) -> Pixels:
+        def view(place: tuple[int, int]) -> UInt8Array:
             position, row = place
             drawn_by = f"{seed} {step} {position}".encode() + self.hashes[row].tobytes()
             image = Image.fromarray(self._pixels(row, True))
@@ -106,11 +103,11 @@ class ImageBank:
         chosen = places if wanted is None else [places[i] for i in wanted]
         return self._stacked(self._pool.map(view, chosen))
 
-    def _stacked(self, images: Iterable[Pixels]) -> Pixels:
+    def _stacked(self, images: Iterable[UInt8Array]) -> UInt8Array:
         """Images as one array, also where there are none."""
         return np.array(list(images), np.uint8).reshape(-1, *self.preprocess.size_px, 3)
 
-    def _pixels(self, row: int, spare: bool) -> Pixels:
+    def _pixels(self, row: int, spare: bool) -> UInt8Array:
         """What the network sees, or what views are made from, decoded where it is not known."""
         key = row, spare
         found = self._kept.get(key)
@@ -137,7 +134,7 @@ class ImageBank:
 
 def _bank(
     paths: Sequence[str],
-    hashes: NDArray[np.uint8],
+    hashes: UInt8Array,
     preprocess: Preprocess,
     memory_bytes: int,
     threads: int,
@@ -145,7 +142,7 @@ def _bank(
     return ImageBank(paths, hashes, preprocess, memory_bytes=memory_bytes, threads=threads)
 
 
-def _occurrences(rows: NDArray[np.int64]) -> list[int]:
+def _occurrences(rows: IntArray) -> list[int]:
     """How often each row has come before in the batch: repeated images get other views."""
     seen: dict[int, int] = {}
     counts = []

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.config import FinetuneConfig
 from featx.data.splits import Folds
@@ -24,16 +23,15 @@ from featx.finetuning.guard import PairedChange
 from featx.finetuning.outcome import TrainingRecord
 from featx.finetuning.results import Judged
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut
+from featx.fitting.held import EvaluationSet, HeldOut
 from featx.stats.metrics import metric_name
+from featx.types import BoolArray
 
 if TYPE_CHECKING:
     from featx.finetuning import ImageBank
 
 SHARES = 0.125, 0.25, 0.5  # of the training images, besides all of them
 FEWEST, FEWEST_A_CLASS = 16, 4  # images of the smallest part
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,8 @@ class Trainings:
     """
 
     folds: Folds
-    whole: list[Mask]
-    sizes: list[list[Mask]] | None
+    whole: list[BoolArray]
+    sizes: list[list[BoolArray]] | None
 
     @property
     def n_images(self) -> list[int]:
@@ -87,7 +85,7 @@ def plan_trainings(
         rows, seed = np.flatnonzero(mask), int(config.seed or 0) + k
         joinings.append((rows, joining_order(part.y[rows], part.components[rows], seed=seed)))
     fewest = max(FEWEST, FEWEST_A_CLASS * len(part.classes))
-    sizes: dict[tuple[int, ...], list[Mask]] = {}
+    sizes: dict[tuple[int, ...], list[BoolArray]] = {}
     for share in SHARES:
         chosen = [rows[joining.subset(round(share * len(rows)))] for rows, joining in joinings]
         if min(map(len, chosen)) >= fewest:
@@ -98,7 +96,7 @@ def plan_trainings(
 
 
 def judge_folds(
-    context: FinetuneContext, folds: Folds, training: Sequence[Mask], label: str = ""
+    context: FinetuneContext, folds: Folds, training: Sequence[BoolArray], label: str = ""
 ) -> tuple[list[TrainingRecord], Judged]:
     """Each fold predicted by both models, which were trained without it."""
     part = context.part
@@ -152,19 +150,19 @@ def learning_curve(
         "images": change.images,
         "sizes": [{"n_images": p.n_images, **p.change.document()} for p in points],
         "notes": notes,
-        "summary": [_verdict(points, str(context.config.scoring))],
+        "summary": [_verdict(points, context.scoring)],
         "elapsed_s": round(time.perf_counter() - started, 3),
     }
 
 
-def _n_images(masks: Sequence[Mask]) -> int:
+def _n_images(masks: Sequence[BoolArray]) -> int:
     """Training images, of several folds their mean."""
     return round(float(np.mean([mask.sum() for mask in masks])))
 
 
 def _judge(
     context: FinetuneContext,
-    masks: Sequence[Mask],
+    masks: Sequence[BoolArray],
     folds: Folds,
     tested: tuple[EvaluationSet, ImageBank] | None,
     label: str,
@@ -177,8 +175,7 @@ def _judge(
     outcome = context.finetune(masks[0], label)
     there = replace(context, part=part, bank=bank)  # predicts these images, trains on none
     proba = there.predict(outcome, np.ones(len(part), bool))
-    fold = np.full(len(part), -1)
-    return Judged(*(HeldOut(judges.method, part, fold, p) for p in proba))
+    return Judged(*(judges.held(p) for p in proba))
 
 
 def _verdict(points: Sequence[SizeChange], scoring: str) -> str:

@@ -18,7 +18,9 @@ from torch.nn.utils import parametrize
 
 from featx.config import FinetuneConfig
 from featx.errors import UsageError
-from featx.finetuning.unfreezing import NetworkStage
+from featx.finetuning.classifier import NetworkClassifier
+from featx.finetuning.unfreezing import NetworkStage, Unfreezing, find_stages
+from featx.types import Preprocess
 
 _JOINED = "in_proj_weight"  # of torch's own attention: query, key and value
 
@@ -47,6 +49,27 @@ class LowRank(nn.Module):
         """The corrected weight."""
         with torch.autocast(weight.device.type, enabled=False):
             return weight + self.up @ self.down
+
+
+def freeze(
+    classifier: NetworkClassifier, preprocess: Preprocess, config: FinetuneConfig, seed: int
+) -> Unfreezing:
+    """Freeze all but what is ever trained: stages of the network, or their corrections.
+
+    Raises
+    ------
+    UsageError
+        There are fewer stages than ``config.unfreeze`` asks for; see `adapt`.
+    """
+    stages = find_stages(classifier, preprocess.size_px)
+    if config.lora is not None:
+        stages = adapt(stages, config, seed)
+    decay = 1.0 if config.layer_decay is None else config.layer_decay
+    head_rate = float(config.head_rate or 1)
+    unfreezing = Unfreezing(stages, config.unfreeze, config.epochs, decay, head_rate)
+    classifier.requires_grad_(False)
+    unfreezing.apply(config.epochs)
+    return unfreezing
 
 
 def adapt(stages: list[NetworkStage], config: FinetuneConfig, seed: int) -> list[NetworkStage]:

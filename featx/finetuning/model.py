@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact import Model, ModelExtractor
+from featx.artifact.novelty import Novelty
 from featx.artifact.operating import OperatingCurves
-from featx.artifact.trust import OperatingSample, Trust
-from featx.config import RunConfig
+from featx.artifact.trust import NoveltyLimit, OperatingSample, Trust
+from featx.config import FitConfig, RunConfig
 from featx.extraction import Extraction, Extractor, run_extractors
 from featx.finetuning.folds import FinetuneContext, widen
 from featx.finetuning.outcome import Outcome
-from featx.finetuning.trust import tuned_trust
+from featx.fitting.data import Part
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut
 from featx.fitting.gathering import fitted_model, seen_images
+from featx.fitting.groups import fit_group_answers
+from featx.fitting.held import HeldOut
+from featx.fitting.sets import fit_sets
 from featx.fitting.training import pipeline_outputs
-from featx.types import BackboneRequest
+from featx.fitting.trust import usual_rates
+from featx.stats.novelty import alarm_limit, fit_spread
+from featx.types import BackboneRequest, BoolArray, Float32Array, FloatArray
 
 WEIGHTS = "backbone.safetensors"
 
@@ -47,14 +51,14 @@ class Answer:
     notes: list[str] = field(default_factory=list)
     not_tuned: str | None = None
 
-    def predict(self, ids: Sequence[str], classes: list[str]) -> NDArray[np.float64]:
+    def predict(self, ids: Sequence[str], classes: list[str]) -> FloatArray:
         """Probabilities of some images, shape (n, n_classes), as `featx.score` gives them."""
         X = _gather(self.extraction, ids)
         proba = pipeline_outputs(self.model.pipeline, X).probabilities()
         return widen(proba, self.model.classes, classes)
 
 
-def _gather(extraction: Extraction, ids: Sequence[str]) -> NDArray[np.float32]:
+def _gather(extraction: Extraction, ids: Sequence[str]) -> Float32Array:
     """Embeddings of some images by name."""
     rows = {name: i for i, name in enumerate(extraction.manifest.ids)}
     return extraction.store.gather(extraction.hashes[[rows[name] for name in ids]])
@@ -103,11 +107,11 @@ def tuned_answer(
     if oof is None:
         fold = np.full(len(proba), -1)
         oof = HeldOut("validation", context.part.take(unseen), fold, proba)
-    X, seed = _gather(tuned, context.part.ids), int(context.config.seed or 0)
+    X, seed = _gather(tuned, context.part.ids), context.seed
     scaled, theirs = pipeline[:1].transform(X), None
     if first is not None:
         theirs = outcome.warm.pipeline[:1].transform(first)
-    trust, novelty = tuned_trust(oof, context.part, scaled, unseen, seed=seed, first=theirs)
+    trust, novelty = _tuned_trust(oof, context.part, scaled, unseen, seed=seed, first=theirs)
     sample, drift = fit_drift(X, context.part, oof, seed=seed, unseen=unseen, first=first)
     frozen = fitted_model(config, [extraction], outcome.base)
     model = replace(
@@ -122,6 +126,54 @@ def tuned_answer(
         provenance={**frozen.provenance, "finetuned": outcome.record.document},
     )
     return Answer("finetuned", with_curves(model, oof), tuned)
+
+
+def _tuned_trust(
+    held: HeldOut,
+    part: Part,
+    X: Float32Array,
+    validation: BoolArray,
+    *,
+    seed: int,
+    first: Float32Array | None = None,
+) -> tuple[Trust, Novelty]:
+    """Prediction sets and the out-of-distribution score, with the defaults of `featx.fit`.
+
+    Parameters
+    ----------
+    held : HeldOut
+        Predictions of images that the predicting network was not trained on: out of fold, or those
+        of the validation part.
+    part : Part
+        All images that were trained or validated on.
+    X : ndarray of shape (n, n_features), float32
+        Their fine-tuned embeddings, standardised by the head's scaler.
+    validation : ndarray of shape (n,), bool
+        The validation part, which says how far away ordinary images lie.
+    seed : int
+    first : ndarray of shape (n, n_features), float32, optional
+        Where ``X`` is of a network that was trained on the validation part too: the same of the
+        network that was not. How far away the part lies there says how far away ordinary images
+        lie from the other network's.
+
+    Returns
+    -------
+    Trust, Novelty
+    """
+    config = FitConfig(seed=seed)
+    sets = fit_sets(held.part.y, held.proba, config)
+    there = X if first is None else first
+    novelty = Novelty(*fit_spread(there[~validation], part.y[~validation], seed=seed))
+    scores = novelty.scores(there[validation])
+    if first is not None:
+        novelty = Novelty(*fit_spread(X, part.y, seed=seed))
+    limit = alarm_limit(scores, config.ood_rate)
+    return Trust(
+        sets=sets,
+        novelty=NoveltyLimit(rate=config.ood_rate, limit=limit),
+        usual=usual_rates(held, sets, scores > limit, config),
+        groups=fit_group_answers(held, config),
+    ), novelty
 
 
 def with_curves(model: Model, held: HeldOut) -> Model:

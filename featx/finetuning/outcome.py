@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featx.finetuning.guard import PairedChange, no_better_epoch
 from featx.fitting import FitResult
+from featx.types import BoolArray
 
 if TYPE_CHECKING:
     from featx.finetuning import Searched, Trained
     from featx.finetuning.refitting import Refitted
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Outcome:
     frozen: FitResult
     warm: FitResult
     trained: Trained
-    validation: Mask
+    validation: BoolArray
     change: PairedChange | None = None
     monitor: str = "last"
     scoring: str = "balanced_accuracy"

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.images import ImageBank
+from featx.types import Float32Array, FloatArray, IntArray
 
 _BATCH = 32
 
 
 @torch.no_grad()
 def predict(
-    classifier: NetworkClassifier, bank: ImageBank, rows: NDArray[np.int64], precision: str
-) -> NDArray[np.float64]:
+    classifier: NetworkClassifier, bank: ImageBank, rows: IntArray, precision: str
+) -> FloatArray:
     """Probabilities of the classes of images as they are, shape (n, n_classes).
 
     Leaves it frozen in evaluation mode.
@@ -37,8 +37,8 @@ def predict(
 
 @torch.no_grad()
 def embed(
-    classifier: NetworkClassifier, bank: ImageBank, rows: NDArray[np.int64], precision: str
-) -> NDArray[np.float32]:
+    classifier: NetworkClassifier, bank: ImageBank, rows: IntArray, precision: str
+) -> Float32Array:
     """Embeddings of images as they are, shape (n, n_features), by the backbone as it is trained.
 
     Parameters
@@ -54,7 +54,7 @@ def _outputs(
     module: nn.Module,
     classifier: NetworkClassifier,
     bank: ImageBank,
-    rows: NDArray[np.int64],
+    rows: IntArray,
     precision: str,
 ) -> Iterator[Any]:
     """What a part of the classifier gives, batch by batch."""

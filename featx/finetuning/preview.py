@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.config import DatasetConfig, ExtractConfig, FinetuneConfig
@@ -20,6 +19,7 @@ from featx.files import atomic_path, printable
 from featx.ours import FileKind
 from featx.outputs import Output, claimed
 from featx.system_errors import writing
+from featx.types import UInt8Array
 
 N_IMAGES, N_VIEWS = 8, 7
 SOFTWARE, SIGNATURE = 0x0131, "featx finetune --preview"  # a tag of Exif, and its value
@@ -77,28 +77,19 @@ def preview(
     return len(rows)
 
 
-def _write(target: Path, rows: list[NDArray[np.uint8]]) -> None:
+def _write(target: Path, rows: list[UInt8Array]) -> None:
     """All pictures on one sheet, signed so that it may be replaced."""
     from PIL import Image
 
-    height, width = rows[0].shape[1:3]
-    sheet = np.full(
-        (
-            len(rows) * (height + GAP_PX) - GAP_PX,
-            rows[0].shape[0] * (width + GAP_PX) - GAP_PX,
-            3,
-        ),
-        255,
-        np.uint8,
-    )
-    for i, pictures in enumerate(rows):
-        for k, pixels in enumerate(pictures):
-            top, left = i * (height + GAP_PX), k * (width + GAP_PX)
-            sheet[top : top + height, left : left + width] = pixels
+    gap = (0, GAP_PX)
+    padded = np.pad(np.stack(rows), ((0, 0), (0, 0), gap, gap, (0, 0)), constant_values=255)
+    n, n_pictures, height, width, _ = padded.shape
+    sheet = padded.swapaxes(1, 2).reshape(n * height, n_pictures * width, 3)[:-GAP_PX, :-GAP_PX]
+    image = Image.fromarray(np.ascontiguousarray(sheet))
     exif = Image.Exif()
     exif[SOFTWARE] = SIGNATURE
     with writing("the contact sheet", target), atomic_path(target) as temporary:
-        Image.fromarray(sheet).save(temporary, format=_format(target), exif=exif)
+        image.save(temporary, format=_format(target), exif=exif)
 
 
 def _is_sheet(path: Path) -> bool:
@@ -116,9 +107,7 @@ def _format(target: Path) -> str:
     return "JPEG" if ending in {"jpg", "jpeg"} else ending.upper()
 
 
-def _rows(
-    manifest: Manifest, extract: ExtractConfig, config: FinetuneConfig
-) -> list[NDArray[np.uint8]]:
+def _rows(manifest: Manifest, extract: ExtractConfig, config: FinetuneConfig) -> list[UInt8Array]:
     """Pictures of each image, shape (1 + n_views, height, width, 3)."""
     from featx.backbones import open_backbone
     from featx.finetuning.augmenting import augmenter
@@ -126,7 +115,7 @@ def _rows(
 
     extract = resolve_extract(manifest, extract)
     preprocess = open_backbone(extract.requests()[0], offline=extract.offline).preprocess
-    found: list[NDArray[np.uint8]] = []
+    found: list[UInt8Array] = []
     for path in _spread(manifest):
         try:
             sha = np.frombuffer(content_hash(read_bytes(path)), np.uint8)[None]

@@ -28,10 +28,9 @@ from featx.finetuning.outcome import Outcome
 from featx.finetuning.results import FinetuneFindings, Judged
 from featx.fitting.budget import Budget
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut
-from featx.fitting.foreseen import missing_test_split
 from featx.fitting.gathering import gather
-from featx.fitting.splitting import hold_out_part, split_data
+from featx.fitting.held import EvaluationSet
+from featx.fitting.splitting import separate
 from featx.machine import cpu_cores
 from featx.types import Preprocess, canonical_json
 
@@ -59,23 +58,20 @@ _NOT_NUMBERS = {
 }
 
 
-def separate(
+def separate_images(
     extraction: Extraction, resolved: ResolvedFinetune
 ) -> tuple[Part, EvaluationSet | None, list[str]]:
     """Images to train on, and those that judge once, as `featx.fit` separates them."""
-    use_test = resolved.method in {"auto", "test"}
-    columns = resolved.config.finetune.by if resolved.config.finetune else []
-    data = gather([extraction], columns=columns)
-    part, test, notes = split_data(data, use_test=use_test, joined="it is trained on")
-    if test is not None:
-        return part, EvaluationSet("test", test), notes
-    if resolved.method == "test":
-        raise missing_test_split("cv")
-    if resolved.method == "holdout":
-        seed = int(resolved.config.finetune.seed or 0) if resolved.config.finetune else 0
-        part, held, more = hold_out_part(part, share=resolved.holdout, seed=seed)
-        return part, EvaluationSet("holdout", held), notes + more
-    return part, None, notes
+    asked = resolved.config.finetune
+    assert asked is not None
+    return separate(
+        gather([extraction], columns=asked.by),
+        resolved.method,
+        holdout=resolved.holdout,
+        seed=int(asked.seed or 0),
+        joined="it is trained on",
+        instead="cv",
+    )
 
 
 def working_folder(config: RunConfig, place: Place, extraction: Extraction) -> Path:
@@ -196,7 +192,8 @@ def _choose(
         config, extraction, context, final, None if judged is None else judged.finetuned
     )
     if tested is not None:
-        judged = Judged(*(_tested(tested, a) for a in (frozen, tuned)))
+        ids, classes = tested.part.ids, tested.part.classes
+        judged = Judged(*(tested.held(a.predict(ids, classes)) for a in (frozen, tuned)))
     assert judged is not None
     change = judged.compare(context.config)
     fell = final.fell
@@ -225,10 +222,3 @@ def _choose(
             "fine-tuned one is kept; consider the frozen one."
         )
     return tuned, judged, change
-
-
-def _tested(tested: EvaluationSet, answer: Answer) -> HeldOut:
-    """What a model says of the images that judge once."""
-    probabilities = answer.predict(tested.part.ids, tested.part.classes)
-    fold = np.full(len(tested.part), -1)
-    return HeldOut(tested.method, tested.part, fold, probabilities)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featx import console
@@ -20,6 +19,7 @@ from featx.config import FinetuneConfig
 from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.task import Task
 from featx.finetuning.unfreezing import NetworkStage, Unfreezing
+from featx.types import FloatArray, IntArray
 
 _BATCH = 32
 _CLOSE = {"fp32": 1e-4, "bf16": 2e-2}  # of the largest number: batches of other sizes round so
@@ -106,14 +106,14 @@ class Replay:
         return sum(kept.nbytes for kept in self._kept.values())
 
     @torch.no_grad()
-    def look(self, rows: NDArray[np.int64]) -> Tensor:
+    def look(self, rows: IntArray) -> Tensor:
         """Embeddings of images, computed from their pixels."""
         self.classifier.eval()
         pixels = torch.from_numpy(self.task.bank.plain(rows)).to(self.task.device)
         x = self.classifier.normalise(pixels).contiguous(memory_format=torch.channels_last)
         return self._run(x)
 
-    def keep(self, rows: NDArray[np.int64]) -> None:
+    def keep(self, rows: IntArray) -> None:
         """Remember what the frozen stages say of images."""
         taken: dict[int, Tensor] = {}
 
@@ -138,11 +138,11 @@ class Replay:
         for k, row in enumerate(rows.tolist()):
             self._kept[row] = last[k].clone()
 
-    def scores(self, rows: NDArray[np.int64]) -> Tensor:
+    def scores(self, rows: IntArray) -> Tensor:
         """What the classifier says of images now, with gradients where it is trained."""
         return self.classifier.classify(self.embed(rows))
 
-    def embed(self, rows: NDArray[np.int64]) -> Tensor:
+    def embed(self, rows: IntArray) -> Tensor:
         """Embeddings of images now."""
         kept = torch.stack([self._kept[row] for row in rows.tolist()])
         if self.whole:
@@ -154,7 +154,7 @@ class Replay:
         with self._playing(kept):
             return self._run(blank)
 
-    def predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def predict(self, rows: IntArray) -> FloatArray:
         """Probabilities of classes, as `featx.finetuning.predict` gives them."""
         self.classifier.eval()
         with torch.no_grad():

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from featx.config import FinetuneConfig, FitConfig, RunConfig
 from featx.data.splits import Folds
 from featx.extraction import Extraction
@@ -15,8 +13,9 @@ from featx.finetuning.guard import PairedChange, compare_models
 from featx.finetuning.model import Answer
 from featx.finetuning.outcome import TrainingRecord
 from featx.fitting.data import Part
-from featx.fitting.estimate import EvaluationSet, HeldOut, describe_held, pool
+from featx.fitting.estimate import describe_held
 from featx.fitting.gathering import describe_dataset
+from featx.fitting.held import EvaluationSet, HeldOut, pool
 from featx.fitting.result import prediction_table
 from featx.runs import PredictionTable
 from featx.runs.operating import operating_points
@@ -49,7 +48,8 @@ class Judged:
 
     def of(self, kind: str) -> HeldOut:
         """By ``frozen`` or ``finetuned``."""
-        return self.frozen if kind == "frozen" else self.finetuned
+        held: HeldOut = getattr(self, kind)
+        return held
 
     def compare(self, config: FinetuneConfig) -> PairedChange:
         """The two models on these images."""
@@ -114,7 +114,7 @@ class FinetuneFindings:
         if model.operating is None or model.trust is None or model.trust.operating is None:
             return None
         return operating_points(
-            pool([held]).evaluated,
+            pool([held]),
             model.operating,
             held.part.classes,
             seed=int(config.seed or 0),
@@ -188,7 +188,6 @@ def settings(
     """What was trained on what, as JSON; the same keys as those of ``featx fit``."""
     asked = config.finetune
     assert asked is not None
-    counts = np.bincount(part.y, minlength=len(part.classes))
     return {
         "schema_version": SCHEMA_VERSION,
         "classes": part.classes,
@@ -198,8 +197,8 @@ def settings(
         "n_images": len(part),
         "n_views": 0,
         "n_test_images": 0 if tested is None else len(tested.part),
-        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
-        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+        "n_groups": part.n_groups,
+        "class_counts": part.class_counts,
         "dataset": describe_dataset(
             config.data.dataset, extraction.manifest, extraction, extraction.equal
         ),

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from featx import console
 from featx.config import FinetuneConfig
@@ -23,25 +23,15 @@ from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.space import Study, TuningTrial, asked_point, find_space
 from featx.finetuning.starting import train
-from featx.finetuning.task import Task, Trained, epoch_rank
+from featx.finetuning.task import Task, Trained, Watcher, epoch_rank
 from featx.finetuning.unfreezing import find_stages
+from featx.fitting.budget import Budget
 from featx.sealed import seal_line, unseal_line
 from featx.system_errors import writing
 
 TRIALS = 20  # where a budget alone is given
 BUDGET, PRUNED, TRIED = "budget", "pruned", "nothing new to try"
 _FILE = "trials.jsonl"
-
-
-class Limit(Protocol):
-    """The time a search may take; `featx.fitting.budget.Budget` is one."""
-
-    @property
-    def spent(self) -> bool:
-        """Whether it is up."""
-
-    def charge(self, seconds: float) -> None:
-        """Count time that an interrupted search took before."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ class Searched:
         }
 
 
-def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
+def search(task: Task, config: FinetuneConfig, limit: Budget | None) -> Searched:
     """Train with several settings, and return the network that the validation images prefer.
 
     Parameters
@@ -79,7 +69,7 @@ def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
         Its folder holds what an interrupted search found.
     config : FinetuneConfig
         ``trials``, ``tune`` and the training that is asked for.
-    limit : Limit, optional
+    limit : Budget, optional
         Looked at between epochs. One epoch is trained in any case.
 
     Raises
@@ -104,7 +94,12 @@ def search(task: Task, config: FinetuneConfig, limit: Limit | None) -> Searched:
             _try(task, config, TuningTrial(n + 1, point, [], 0, "", 0.0), journal, study, limit)
     chosen = best_trial(journal.trials, config.monitor)
     console.log(f"{task.name}: trial {chosen.number} of {len(journal.trials)} is the best.")
-    trained = train(_own(task, chosen, _Replay(chosen)), _settings(config, chosen))
+
+    def replay(history: list[dict[str, Any]]) -> str:
+        # a trial ends where it ended before, should its checkpoints have been lost
+        return chosen.stopped if len(history) == len(chosen.history) else ""
+
+    trained = _train(task, config, chosen, replay)
     return Searched(trained, journal.trials, chosen, journal.ended)
 
 
@@ -126,14 +121,21 @@ def _try(
     trial: TuningTrial,
     journal: _Journal,
     study: Study,
-    limit: Limit | None,
+    limit: Budget | None,
 ) -> None:
     """Train one trial, write it down, and remove the checkpoints of all but the best."""
     proba = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                      for k, v in trial.values.items())  # fmt: skip
     console.log(f"{task.name}: trial {trial.number} of {config.trials or TRIALS}: {proba}")
-    judge = _Judge(study, journal.trials, trial, limit)
-    trained = train(_own(task, trial, judge), _settings(config, trial))
+
+    def judge(history: list[dict[str, Any]]) -> str:
+        if len(history) == 1:
+            return ""
+        if limit is not None and limit.spent:
+            return BUDGET
+        return PRUNED if study.hopeless(journal.trials, trial.values, history) else ""
+
+    trained = _train(task, config, trial, judge)
     journal.add(
         replace(
             trial,
@@ -153,9 +155,9 @@ def _folder(task: Task, trial: TuningTrial) -> Path:
     return task.folder / f"trial-{trial.number}"
 
 
-def _own(task: Task, trial: TuningTrial, watcher: Any) -> Task:
-    """The task of a trial: a network of its own, from the same start, in a folder of its own."""
-    return replace(
+def _train(task: Task, config: FinetuneConfig, trial: TuningTrial, watcher: Watcher) -> Trained:
+    """Train a network of the trial's own, from the same start, in a folder of its own."""
+    own = replace(
         task,
         name=f"{task.name}, trial {trial.number}",
         backbone=copy.deepcopy(task.backbone),
@@ -163,37 +165,7 @@ def _own(task: Task, trial: TuningTrial, watcher: Any) -> Task:
         watchers=(*task.watchers, watcher),
         curves=None if task.curves is None else task.curves / f"trial-{trial.number}",
     )
-
-
-def _settings(config: FinetuneConfig, trial: TuningTrial) -> FinetuneConfig:
-    return config.model_copy(update=trial.values)
-
-
-@dataclass(frozen=True)
-class _Judge:
-    """Says after each epoch whether a trial is to end."""
-
-    study: Study
-    finished: Sequence[TuningTrial]
-    trial: TuningTrial
-    limit: Limit | None
-
-    def __call__(self, history: list[dict[str, Any]]) -> str:
-        if len(history) == 1:
-            return ""
-        if self.limit is not None and self.limit.spent:
-            return BUDGET
-        return PRUNED if self.study.hopeless(self.finished, self.trial.values, history) else ""
-
-
-@dataclass(frozen=True)
-class _Replay:
-    """Ends a trial where it ended before, should its checkpoints have been lost."""
-
-    trial: TuningTrial
-
-    def __call__(self, history: list[dict[str, Any]]) -> str:
-        return self.trial.stopped if len(history) == len(self.trial.history) else ""
+    return train(own, config.model_copy(update=trial.values))
 
 
 class _Journal:

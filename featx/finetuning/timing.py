@@ -11,8 +11,8 @@ from torch import nn
 
 from featx.config import FinetuneConfig
 from featx.finetuning.classifier import HeadWeights, NetworkClassifier
-from featx.finetuning.lora import adapt
-from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
+from featx.finetuning.lora import freeze
+from featx.finetuning.unfreezing import set_modes
 from featx.types import Preprocess
 
 _IMAGES = {"cpu": 8}  # of the measured step; as many as a step has where a device has many cores
@@ -50,13 +50,7 @@ def time_images(
     )
     classifier = NetworkClassifier(copy.deepcopy(network), head, preprocess)
     classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stages = find_stages(classifier, preprocess.size_px)
-    if config.lora is not None:
-        stages = adapt(stages, config, 0)
-    decay = 1.0 if config.layer_decay is None else config.layer_decay
-    unfreezing = Unfreezing(stages, config.unfreeze, config.epochs, decay)
-    classifier.requires_grad_(False)
-    unfreezing.apply(config.epochs)
+    freeze(classifier, preprocess, config, 0)
     n = _IMAGES.get(device, config.train_batch)
     pixels = torch.zeros(n, *preprocess.size_px, 3, dtype=torch.uint8, device=device)
     x = classifier.normalise(pixels).contiguous(memory_format=torch.channels_last)

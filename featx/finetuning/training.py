@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from featx import console
@@ -32,17 +31,17 @@ from featx.finetuning.checkpoints import (
 from featx.finetuning.classifier import NetworkClassifier
 from featx.finetuning.distributed import ALONE, World
 from featx.finetuning.feeding import Feed
-from featx.finetuning.lora import adapt, merge
+from featx.finetuning.lora import freeze, merge
 from featx.finetuning.losses import balanced_weights, soft_loss
 from featx.finetuning.optimisers import build_optimizer, patience_of, rate_factor, set_rate
 from featx.finetuning.predicting import predict
-from featx.finetuning.progress import TrainingProgress
 from featx.finetuning.recipes import resolve_rates
 from featx.finetuning.replay import Replay, plan_replay
-from featx.finetuning.task import Task, Trained
-from featx.finetuning.unfreezing import Unfreezing, find_stages, set_modes
+from featx.finetuning.task import Task, Trained, TrainingProgress
+from featx.finetuning.unfreezing import set_modes
 from featx.stats.losses import log_losses
 from featx.stats.metrics import fold_score
+from featx.types import FloatArray, IntArray
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 EXPLODED = 10.0  # times the loss of the frozen model, or of guessing where that is larger
@@ -62,16 +61,7 @@ class TrainingLoop:
         self.classifier = NetworkClassifier(task.backbone, task.head, task.bank.preprocess)
         self.classifier.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.n_classes = len(task.head.layers[-1][1])
-        stages = find_stages(self.classifier, task.bank.preprocess.size_px)
-        if config.lora is not None:
-            stages = adapt(stages, config, task.seed)
-        decay = 1.0 if config.layer_decay is None else config.layer_decay
-        self.unfreezing = Unfreezing(
-            stages, config.unfreeze, config.epochs, decay, float(config.head_rate or 1)
-        )
-        for p in self.classifier.parameters():
-            p.requires_grad_(False)
-        self.unfreezing.apply(config.epochs)
+        self.unfreezing = freeze(self.classifier, task.bank.preprocess, config, task.seed)
         self.optimizer = build_optimizer(self.unfreezing, config)
         self.n_batches = -(-len(task.training) // config.train_batch)
         self.validates = len(task.validation) > 0
@@ -150,7 +140,7 @@ class TrainingLoop:
                 if late and progress.position < len(batches):
                     self._save()
 
-    def _step(self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor) -> None:
+    def _step(self, rows: IntArray, x: Tensor | None, targets: Tensor) -> None:
         """One step of the optimiser, its images in as many parts as asked."""
         progress, config = self.progress, self.config
         set_modes(self.classifier, training=True, train_batch_norm=config.train_batch_norm)
@@ -166,9 +156,7 @@ class TrainingLoop:
         progress.step += 1
         self.average.update(progress.step)
 
-    def _backward(
-        self, rows: NDArray[np.int64], x: Tensor | None, targets: Tensor
-    ) -> tuple[float, int]:
+    def _backward(self, rows: IntArray, x: Tensor | None, targets: Tensor) -> tuple[float, int]:
         """Gradients of the mean loss, in more parts where memory runs out; its sum, and hits."""
         own = rows[self.world.share(len(rows))]
         while True:
@@ -194,7 +182,7 @@ class TrainingLoop:
             )
 
     def _backward_parts(
-        self, own: NDArray[np.int64], x: Tensor | None, targets: Tensor, n_parts: int, n: int
+        self, own: IntArray, x: Tensor | None, targets: Tensor, n_parts: int, n: int
     ) -> tuple[float, int]:
         """Gradients that this process's images add to those of the mean over all ``n``."""
         self.optimizer.zero_grad()
@@ -209,7 +197,7 @@ class TrainingLoop:
             n_right += int((scores.argmax(dim=1) == y[part]).sum())
         return loss_sum, n_right
 
-    def _scores(self, rows: NDArray[np.int64], x: Tensor | None) -> Tensor:
+    def _scores(self, rows: IntArray, x: Tensor | None) -> Tensor:
         if x is None:
             assert self.replay is not None
             return self.replay.scores(rows)
@@ -273,7 +261,7 @@ class TrainingLoop:
         return loss, fold_score(task.scoring, y, probabilities)
 
     @console.stage("Validating")
-    def _predict(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _predict(self, rows: IntArray) -> FloatArray:
         """What the network says of images, each process of its share of them."""
         own = rows[self.world.share(len(rows))]
         if not len(own):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from featx.fitting.checking import check_config
 from featx.fitting.data import FitData
 from featx.fitting.fit import fit_heads
-from featx.fitting.foreseen import check_labels
+from featx.fitting.foreseen import check_config, check_labels
 from featx.fitting.result import Candidate, FitResult
 from featx.fitting.rules import read_rule
 

@@ -118,7 +118,6 @@ def learning_curve(search: FoldSearch, chosen: Trial, *, free: bool = False) -> 
 def _method(search: FoldSearch, scorings: Sequence[str]) -> dict[str, Any]:
     """How the curve was made."""
     part, n_folds = search.part, search.data.n_folds
-    n_units = int(part.components.max()) + 1
     return {
         "method": (
             f"the chosen candidate, with the parameters chosen on all images, trained on {DRAWS} "
@@ -126,12 +125,12 @@ def _method(search: FoldSearch, scorings: Sequence[str]) -> dict[str, Any]:
             "the whole fold"
         ),
         "interval": (
-            f"95 % bootstrap over {n_units} {part.unit} and over draws, "
+            f"95 % bootstrap over {part.n_units} {part.unit} and over draws, "
             f"{training_stretch(n_folds):.2f} times as wide for {n_folds} training sets"
         ),
         "scorings": list(scorings),
         "n_images": len(part),
-        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "n_groups": part.n_groups,
         "n_folds": n_folds,
         "draws": DRAWS,
     }
@@ -158,11 +157,10 @@ def _shares(search: FoldSearch, joinings: Sequence[Sequence[Joining]]) -> list[f
     """
     part = search.part
     n = min(int(search.data.training(held).sum()) for held in search.data.single)
-    n_components = int(part.components.max()) + 1
     smallest = max(
         FEWEST_IMAGES,
         2 * len(part.classes),
-        FEWEST_COMPONENTS * len(part) / n_components,
+        FEWEST_COMPONENTS * len(part) / part.n_units,
         *(joining.least for fold in joinings for joining in fold),
     )
     span = np.log2(max(n / smallest, 1.0))
@@ -229,8 +227,7 @@ def _outputs(search: FoldSearch, trial: Trial, fold: int, rows: IntArray) -> Out
     part, seed, device = search.part, search.settings.seed, search.settings.device
     projected = project(part, np.isin(np.arange(len(part)), rows), trial, seed=seed)
     prepared = prepare(projected, trial, seed=seed, device=device)
-    setup = trial.setup
-    tested = part.inputs(setup.backbones, search.data.fold == fold, tabular=setup.tabular)
+    tested = part.inputs(trial.setup, search.data.fold == fold)
     results = score_trials([trial], prepared, [tested], len(part.classes), seed=seed)
     outputs, _ = next(results)
     return outputs[0]
@@ -255,6 +252,7 @@ def _evaluate(
         by_fold = _fold_scores(search, proba, name)
         scores[name] = defined_mean(by_fold.mean(axis=0))
         defined = np.asarray(~np.isnan(by_fold).any(axis=0))
+        # each fold where all draws have a score counts the same, as in the mean above
         weights = defined[:, None] / max(defined.sum(), 1)
         noise = draw_noise(
             by_fold[..., None], weights, len(samples[name]), seed=search.settings.seed
@@ -313,7 +311,7 @@ def _curve(search: FoldSearch, sizes: Sequence[Size], name: str) -> Curve:
         values=np.array([size.scores[name] for size in sizes]),
         samples=np.column_stack([size.samples[name][:n_resamples] for size in sizes]),
         best=0.0 if name == UNBOUNDED else 1.0,
-        n_units=int(search.part.components.max()) + 1,
+        n_units=search.part.n_units,
         stretch=training_stretch(search.data.n_folds),
     )
 

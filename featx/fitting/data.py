@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from featx.console import counted
 from featx.data.copies import EqualImages, equal_sets
 from featx.data.splits import hash_codes, link_components
 from featx.errors import FitError, UsageError
-from featx.types import BoolArray, IntArray, canonical_json
+from featx.fitting.candidates import Setup
+from featx.types import AnyArray, BoolArray, Float32Array, IntArray, UInt8Array, canonical_json
 
 
 def only_one(*names: str) -> UsageError:
@@ -41,7 +41,10 @@ class TabularBlock:
 
     names: tuple[str, ...]
     categorical: tuple[bool, ...]
-    values: NDArray[np.float32]
+    values: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def take(self, rows: BoolArray) -> TabularBlock:
         """Some rows, by a mask."""
@@ -87,13 +90,13 @@ class FitData:
         Columns to fit on beside the embeddings.
     """
 
-    X: Mapping[str, NDArray[np.float32]]
+    X: Mapping[str, Float32Array]
     y: NDArray[np.str_]
     ids: list[str]
-    hashes: NDArray[np.uint8]
+    hashes: UInt8Array
     groups: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
-    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    views: Mapping[str, Float32Array] = field(default_factory=dict)
     copies: IntArray | None = None
     sets: Sequence[tuple[str, ...]] = ()
     contenders: Sequence[tuple[str, ...]] = ()
@@ -145,10 +148,9 @@ class FitData:
             )
         lengths = {f"X[{name!r}]": len(X) for name, X in self.X.items()}
         lengths |= {"ids": len(self.ids), "hashes": len(self.hashes)}
-        lengths |= {} if self.groups is None else {"groups": len(self.groups)}
-        lengths |= {} if self.copies is None else {"copies": len(self.copies)}
-        lengths |= {} if self.splits is None else {"splits": len(self.splits)}
-        lengths |= {} if self.tabular is None else {"tabular": len(self.tabular.values)}
+        for name in ("groups", "copies", "splits", "tabular"):
+            if (array := getattr(self, name)) is not None:
+                lengths[name] = len(array)
         wrong = {name: length for name, length in lengths.items() if length != n}
         if wrong:
             raise FitError(f"y has {n} rows, but {wrong}: every array needs one row an image.")
@@ -189,30 +191,21 @@ class Part:
         Indices into ``classes``.
     classes : list of str
         Sorted; the same for every part of one fit.
-    ids : list of str
-    hashes : ndarray of shape (n, 32), uint8
-        SHA-256 of each image's bytes.
+    groups : ndarray of shape (n,), int64, optional
     copies : ndarray of shape (n,), int64
         Images with the same number are exact copies.
-    groups : ndarray of shape (n,), int64, optional
-    views : mapping of str to ndarray of shape (n, n_views, n_features), float32
-        Augmented views of each image by backbone; empty where there are none.
-    sets, contenders : sequence of tuple of str, default ()
-    given : bool, default False
-    columns : mapping of str to ndarray of shape (n,), object
-    apart : ndarray of shape (n,), bool, optional
-    tabular : TabularBlock, optional
+    ids, hashes, views, sets, contenders, given, columns, apart, tabular
         As in `FitData`.
     """
 
-    X: Mapping[str, NDArray[np.float32]]
+    X: Mapping[str, Float32Array]
     y: IntArray
     classes: list[str]
     ids: list[str]
-    hashes: NDArray[np.uint8]
+    hashes: UInt8Array
     copies: IntArray
     groups: IntArray | None
-    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    views: Mapping[str, Float32Array] = field(default_factory=dict)
     sets: Sequence[tuple[str, ...]] = ()
     contenders: Sequence[tuple[str, ...]] = ()
     given: bool = False
@@ -236,24 +229,37 @@ class Part:
         return link_components(self.copies)
 
     @property
+    def n_units(self) -> int:
+        """How many components there are."""
+        return int(self.components.max()) + 1
+
+    @property
+    def n_groups(self) -> int | None:
+        """How many groups there are; None where images have none."""
+        return None if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Images of each class."""
+        counts = np.bincount(self.y, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    @property
     def grouped(self) -> bool:
         """Whether groups keep more together than exact copies alone would."""
         return not np.array_equal(self.components, self.alone)
 
     def take(self, rows: BoolArray) -> Part:
         """Some rows, by a mask."""
-        return Part(
+        return replace(
+            self,
             X={name: X[rows] for name, X in self.X.items()},
             y=self.y[rows],
-            classes=self.classes,
             ids=[self.ids[i] for i in np.flatnonzero(rows)],
             hashes=self.hashes[rows],
             copies=self.copies[rows],
             groups=None if self.groups is None else self.groups[rows],
             views={name: V[rows] for name, V in self.views.items()},
-            sets=self.sets,
-            contenders=self.contenders,
-            given=self.given,
             columns={name: values[rows] for name, values in self.columns.items()},
             apart=None if self.apart is None else self.apart[rows],
             tabular=None if self.tabular is None else self.tabular.take(rows),
@@ -263,7 +269,7 @@ class Part:
     def digest(self) -> str:
         """SHA-256 of embeddings, views, labels, classes and what must stay together."""
         digest = hashlib.sha256(canonical_json(self.classes))
-        arrays: dict[str, NDArray[Any]] = {"y": self.y, "components": self.components}
+        arrays: dict[str, AnyArray] = {"y": self.y, "components": self.components}
         arrays |= {f"X {k}": X for k, X in self.X.items()}
         arrays |= {f"views {k}": V for k, V in self.views.items()}
         if self.tabular is not None:
@@ -284,57 +290,44 @@ class Part:
         """What a search may choose among: each embedding by itself, then those side by side."""
         return list(self.contenders) or [*((name,) for name in self.X), *self.sets]
 
-    def embeddings(
-        self, backbones: tuple[str, ...], rows: BoolArray | slice = slice(None)
-    ) -> NDArray[np.float32]:
+    def widths(self, backbones: tuple[str, ...]) -> list[int]:
+        """Features of each embedding."""
+        return [self.X[name].shape[1] for name in backbones]
+
+    def embeddings(self, backbones: tuple[str, ...]) -> Float32Array:
         """Embeddings of one backbone, or of several side by side."""
-        return _side_by_side([self.X[name][rows] for name in backbones])
+        return _side_by_side([self.X[name] for name in backbones])
 
-    def inputs(
-        self,
-        backbones: tuple[str, ...],
-        rows: BoolArray | slice = slice(None),
-        *,
-        tabular: Sequence[str] = (),
-    ) -> NDArray[np.float32]:
+    def inputs(self, setup: Setup, rows: BoolArray | slice = slice(None)) -> Float32Array:
         """What a candidate predicts from: embeddings and, behind them, the other columns."""
-        X = self.embeddings(backbones, rows)
-        if not tabular:
-            return X
-        assert self.tabular is not None
-        return _side_by_side([X, self.tabular.values[rows]])
+        blocks = [self.X[name][rows] for name in setup.backbones]
+        if setup.tabular:
+            assert self.tabular is not None
+            blocks.append(self.tabular.values[rows])
+        return _side_by_side(blocks)
 
-    def examples(
-        self,
-        backbones: tuple[str, ...],
-        rows: BoolArray,
-        *,
-        n_views: int,
-        tabular: Sequence[str] = (),
-    ) -> tuple[NDArray[np.float32], IntArray]:
-        """What to train on: some images by a mask, and after them the views of each."""
-        X, y = self.inputs(backbones, rows, tabular=tabular), self.y[rows]
-        if not n_views:
-            return X, y
-        V = _side_by_side([self.views[name][rows, :n_views] for name in backbones])
+    def examples(self, setup: Setup, rows: BoolArray) -> tuple[Float32Array, IntArray, IntArray]:
+        """What a candidate trains on: some images by a mask, and after them the views of each.
+
+        Their classes and their components come with them.
+        """
+        X, y, components = self.inputs(setup, rows), self.y[rows], self.components[rows]
+        if not setup.views:
+            return X, y, components
+        V = _side_by_side([self.views[name][rows, : setup.views] for name in setup.backbones])
         V = V.reshape(-1, V.shape[-1])
-        if tabular:
-            V = _side_by_side([V, np.repeat(X[:, V.shape[1] :], n_views, axis=0)])
-        return np.concatenate([X, V]), np.append(y, np.repeat(y, n_views))
-
-    def example_components(self, rows: BoolArray, *, n_views: int) -> IntArray:
-        """The component of each of the `examples` of some images."""
-        components = self.components[rows]
-        return np.append(components, np.repeat(components, n_views))
+        if setup.tabular:  # a view has the columns of its image
+            V = _side_by_side([V, np.repeat(X[:, V.shape[1] :], setup.views, axis=0)])
+        y, components = (np.append(a, np.repeat(a, setup.views)) for a in (y, components))
+        return np.concatenate([X, V]), y, components
 
     @property
     def unit(self) -> str:
         """What one component is called in sentences."""
         if self.groups is not None:
             return "groups"
-        n_components = int(self.components.max()) + 1
-        return "images" if n_components == len(self) else "distinct images"
+        return "images" if self.n_units == len(self) else "distinct images"
 
 
-def _side_by_side(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _side_by_side(arrays: Sequence[Float32Array]) -> Float32Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.drift import Drift, locate
 from featx.artifact.trust import DriftSample
@@ -11,7 +10,7 @@ from featx.data.splits import link_components
 from featx.fitting.data import Part
 from featx.fitting.held import HeldOut
 from featx.stats.drift import DriftAxes, carried_over, class_axes, class_contrasts, fit_axes
-from featx.types import BoolArray, IntArray
+from featx.types import BoolArray, Float32Array, IntArray
 
 MOST_IMAGES = 1000  # of the sample: what a small file holds, and enough to see what matters
 LEAST_IMAGES = 20  # of the sample and to fit axes on; fewer show nothing
@@ -19,13 +18,13 @@ MOST_FITTED = 5000  # axes of more images are no better
 
 
 def fit_drift(
-    X: NDArray[np.float32],
+    X: Float32Array,
     part: Part,
     held: HeldOut,
     *,
     seed: int,
     unseen: BoolArray | None = None,
-    first: NDArray[np.float32] | None = None,
+    first: Float32Array | None = None,
 ) -> tuple[DriftSample | None, Drift | None]:
     """Axes from half of the images, and a sample of the others on them.
 
@@ -81,13 +80,13 @@ def fit_drift(
 
 
 def _carried(
-    X: NDArray[np.float32],
-    first: NDArray[np.float32],
+    X: Float32Array,
+    first: Float32Array,
     y: IntArray,
     fitted: IntArray,
     some: IntArray,
     rows: IntArray,
-) -> tuple[DriftAxes, NDArray[np.float32]]:
+) -> tuple[DriftAxes, Float32Array]:
     """Axes of a backbone, and where rows that it was trained on would lie if it were not.
 
     They lie where a backbone puts them that was trained on the ``fitted`` rows alone, on the same

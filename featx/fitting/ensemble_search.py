@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from featx.errors import FitError
 from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.ensemble import Shares, fit_shares
-from featx.fitting.partition import FoldSet
+from featx.fitting.partition import FoldSet, Test
 from featx.fitting.search import FoldSearch
 from featx.stats.metrics import fold_score
-
-Test = tuple[FoldSet, int]  # folds left out, and which of them is tested
 
 FEWEST_FOLDS = 3
 
@@ -24,12 +22,9 @@ FEWEST_FOLDS = 3
 def run_trials(search: FoldSearch, trials: Sequence[Trial], *, label: str) -> None:
     """Outputs and scores of trials and ensembles on each fold; what is known is not refitted."""
     ensembles = [t for t in trials if isinstance(t, EnsembleTrial)]
-    single = search.data.single
-    score_ensembles(
-        search, ensembles, [(left_out, left_out[0]) for left_out in single], label=label
-    )
+    score_ensembles(search, ensembles, search.data.tests, label=label)
     plain = [t for t in trials if not isinstance(t, EnsembleTrial)]
-    search.run(plain, single, label=label)
+    search.run(plain, search.data.single, label=label)
 
 
 def score_ensembles(
@@ -61,7 +56,7 @@ def score_ensembles(
 
 def ship_shares(search: FoldSearch, ensemble: EnsembleTrial) -> Shares:
     """Shares from every fold, for members that are fitted on all images."""
-    return _shares(search, ensemble, [((k,), k) for k in range(search.data.n_folds)])
+    return _shares(search, ensemble, search.data.tests)
 
 
 def fold_shares(
@@ -70,9 +65,8 @@ def fold_shares(
     """Shares that know nothing of ``outer``, from the other folds but those left out too."""
     key = ensemble, outer, tuple(left_out)
     if key not in search.shares:
-        inner = [k for k in range(search.data.n_folds) if k != outer and k not in left_out]
         # a member fitted without both folds has seen neither the outer one nor the one it predicts
-        tests = [((min(outer, k), max(outer, k)), k) for k in inner]
+        tests = [test for test in search.data.tests_without(outer) if test[1] not in left_out]
         search.shares[key] = _shares(search, ensemble, tests)
     return search.shares[key]
 

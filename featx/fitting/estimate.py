@@ -9,31 +9,32 @@ import numpy as np
 
 from featx.artifact.calibration import Calibration
 from featx.config import FitConfig
-from featx.data.splits import Folds, make_folds
+from featx.console import counted
+from featx.data.splits import Folds
 from featx.errors import FitError
 from featx.fitting.candidates import Trial
-from featx.fitting.data import Part
 from featx.fitting.ensemble_search import run_trials
 from featx.fitting.exploring import Explorer
-from featx.fitting.group_note import group_note
+from featx.fitting.foreseen import check_sites
 from featx.fitting.groups import (
     GroupRule,
     describe_groups,
     fit_group_answers,
+    group_note,
     group_notes,
 )
-from featx.fitting.held import HeldOut, pool
+from featx.fitting.held import EvaluationSet, HeldOut, pool
 from featx.fitting.partition import Partition
 from featx.fitting.refit import Refits
 from featx.fitting.rules import decide_by_fold
 from featx.fitting.search import FoldSearch
-from featx.fitting.sites import leave_out_sites
-from featx.fitting.training import pipeline_outputs
 from featx.runs.estimates import Estimate
+from featx.runs.predictions import text_column
 from featx.stats.intervals import describe_predictions
-from featx.types import SITES
+from featx.types import SITES, IntArray
 
 MIN_NESTED_FOLDS, MAX_NESTED_FOLDS = 3, 5
+MANY_SITES = 30  # fits of the chosen settings that take their time
 
 DESCRIPTIONS = {
     "test": "the test split, read once by the classifier fitted on all other images",
@@ -62,14 +63,6 @@ IMAGE_LEVEL = (
 )
 
 
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Images that evaluate the returned classifier once: ``method`` is ``test`` or ``holdout``."""
-
-    method: str
-    part: Part
-
-
 def held_out(search: FoldSearch, trials: Sequence[Trial], split: str) -> HeldOut:
     """Out-of-fold predictions, fold ``i`` by ``trials[i]``.
 
@@ -92,24 +85,25 @@ def n_nested_searches(config: FitConfig) -> int:
     return int(config.estimate in {"auto", "nested", SITES})
 
 
-def nested_folds(part: Part, folds: Folds, *, seed: int) -> Folds:
-    """The outer folds: the search's own where there are 3 to 5 of them.
+def _outer(search: FoldSearch, seed: int) -> FoldSearch:
+    """The search on the outer folds: its own where there are 3 to 5 of them.
 
     Raises
     ------
     FitError
         Fewer than three folds can be made: the inner search would have nothing to train on.
     """
-    wanted = min(max(folds.n_folds, MIN_NESTED_FOLDS), MAX_NESTED_FOLDS)
-    if wanted != folds.n_folds:
-        folds = make_folds(part.y, part.components, part.classes, n_folds=wanted, seed=seed)
-    if folds.n_folds < MIN_NESTED_FOLDS:
+    data = search.data
+    wanted = min(max(data.n_folds, MIN_NESTED_FOLDS), MAX_NESTED_FOLDS)
+    if wanted != data.n_folds:
+        data = Partition.of(data.part, n_folds=wanted, seed=seed)
+    if data.n_folds < MIN_NESTED_FOLDS:
         raise FitError(
             f"Nested cross-validation needs {MIN_NESTED_FOLDS} folds; these images and groups "
-            f"allow {folds.n_folds}.",
+            f"allow {data.n_folds}.",
             hint="Use --estimate cv, which is too high on average, or give a test split.",
         )
-    return folds
+    return search if data is search.data else search.on(data)
 
 
 @dataclass(frozen=True)
@@ -146,7 +140,7 @@ def evaluate(
     elif config.estimate == "repeated":
         evaluated, method = _repeated(search, explorer, chosen, config), "repeated"
     elif config.estimate == SITES:
-        left_out = leave_out_sites(search, notes)
+        left_out = _leave_out_sites(search, notes)
         choices = _site_choices(search, left_out, explorer, chosen, config)
         run_trials(left_out, list(dict.fromkeys(choices)), label="Sites")
         evaluated, method = [held_out(left_out, choices, SITES)], SITES
@@ -174,7 +168,7 @@ def evaluate(
         level = _image_level(search, chosen)
         estimates["image_level"] = describe_held([level], "image_level", IMAGE_LEVEL, config)
         notes.append(group_note(estimates, method, config.scoring, free=free))
-        notes += group_notes(out_of_fold.grouped, config)
+        notes += group_notes(out_of_fold, config)
     return Evaluation(estimates.pop(method), estimates, [out_of_fold, *evaluated], notes)
 
 
@@ -182,7 +176,7 @@ def _group_rule(search: FoldSearch, out_of_fold: HeldOut, config: FitConfig) -> 
     """How groups are answered: those of a test split by what is fitted out of fold."""
     rule = search.settings.rule
     decide = None if rule is None else rule.fit(out_of_fold.part.y, out_of_fold.proba).decide
-    return GroupRule(config, rule, fit_group_answers(out_of_fold.grouped, config), decide)
+    return GroupRule(config, rule, fit_group_answers(out_of_fold, config), decide)
 
 
 def _tested(
@@ -194,13 +188,10 @@ def _tested(
     calibration: Calibration | None,
 ) -> HeldOut:
     """Predictions of the returned classifier for images that it was not fitted on."""
-    X = test.part.inputs(chosen.setup.backbones, tabular=chosen.setup.tabular)
-    outputs = pipeline_outputs(refits(chosen), X)
-    proba, decided = outputs.probabilities(calibration), None
+    proba, decided = refits.outputs(chosen, test.part).probabilities(calibration), None
     if (rule := search.settings.rule) is not None:
-        decision = rule.fit(out_of_fold.part.y, out_of_fold.proba)
-        decided = decision.decide(proba)
-    return HeldOut(test.method, test.part, np.full(len(test.part), -1), proba, decided)
+        decided = rule.fit(out_of_fold.part.y, out_of_fold.proba).decide(proba)
+    return test.held(proba, decided)
 
 
 def _nested_or_note(
@@ -223,13 +214,54 @@ def _nested(
     search: FoldSearch, explorer: Explorer, chosen: Trial, select: str, seed: int, *, split: str
 ) -> HeldOut:
     """Every image predicted by what a search on the other folds chose; all there is, if one."""
-    own = search.data.folds
-    folds = nested_folds(search.part, own, seed=seed)
-    outer = search if folds is own else search.on(Partition(search.part, folds))
+    outer = _outer(search, seed)
     if explorer.free:
         run_trials(outer, [chosen], label="Folds")
-        return held_out(outer, [chosen] * folds.n_folds, split)
+        return held_out(outer, [chosen] * outer.data.n_folds, split)
     return held_out(outer, explorer.nested(outer, select), split)
+
+
+def _leave_out_sites(search: FoldSearch, notes: list[str]) -> FoldSearch:
+    """The search on a partition whose folds are the groups; sentences are added to ``notes``.
+
+    An exact copy of an image in another group is tested with the first of its kind, so that no
+    image is trained on while its copy is tested; nor does that let a group through, since the
+    model that predicts it would train on the same content anyway.
+
+    Raises
+    ------
+    FitError
+        Fewer than three groups, or training images of one class while one is left out.
+    """
+    part = search.part
+    names = part.columns.get("group")
+    check_sites(None if names is None else names.tolist())
+    assert names is not None
+    site = np.unique(names.astype(str), return_inverse=True)[1]
+    fold = _with_first_copy(site, part.alone)
+    kept, fold = np.unique(fold, return_inverse=True)
+    moved = int((kept[fold] != site).sum())
+    if moved:
+        notes.append(
+            f"{counted(moved, 'image', 'is an exact copy/are exact copies')} of an image in "
+            "another group, and evaluated with that group."
+        )
+    if len(kept) > MANY_SITES:
+        notes.append(
+            f"The chosen settings were fitted once for each of {len(kept):,} groups; "
+            "--estimate nested is faster."
+        )
+    tested_with = text_column(np.unique(names.astype(str))[kept][fold].tolist())
+    part = replace(part, columns={**part.columns, "group": tested_with})
+    partition = Partition(part, Folds(fold.astype(np.int64), len(kept)))
+    partition.check(partition.single)
+    return search.on(partition)
+
+
+def _with_first_copy(site: IntArray, alone: IntArray) -> IntArray:
+    """The site of the first image of each set of exact copies."""
+    _, first, code = np.unique(alone, return_index=True, return_inverse=True)
+    return np.asarray(site[first][code], dtype=np.int64)
 
 
 def _site_choices(
@@ -242,11 +274,10 @@ def _site_choices(
     """
     if explorer.free:
         return [chosen] * left_out.data.n_folds
-    folds = nested_folds(search.part, search.data.folds, seed=config.seed)
-    outer = search if folds is search.data.folds else search.on(Partition(search.part, folds))
+    outer = _outer(search, config.seed)
     chosen_by_fold = explorer.nested(outer, config.select)
     first = np.unique(left_out.data.fold, return_index=True)[1]
-    return [chosen_by_fold[fold] for fold in folds.fold[first]]
+    return [chosen_by_fold[fold] for fold in outer.data.fold[first]]
 
 
 def _repeated(
@@ -254,12 +285,10 @@ def _repeated(
 ) -> list[HeldOut]:
     """Nested predictions on partitions of consecutive seeds, the first that of the search."""
     held = []
-    part = search.part
     for repeat in range(config.repeats):
         again, seed = search, (config.seed + repeat) % 2**32
         if repeat:
-            folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=seed)
-            again = search.on(Partition(part, folds))
+            again = search.on(Partition.of(search.part, n_folds=config.cv, seed=seed))
         held.append(
             _nested(again, explorer, chosen, config.select, seed, split=f"repeated-{repeat + 1}")
         )
@@ -268,17 +297,11 @@ def _repeated(
 
 def _image_level(search: FoldSearch, chosen: Trial) -> HeldOut:
     """Out-of-fold predictions of ``chosen`` on folds that ignore groups."""
-    part = replace(search.part, groups=None)
-    folds = make_folds(
-        part.y,
-        part.components,
-        part.classes,
-        n_folds=search.data.n_folds,
-        seed=search.settings.seed,
-    )
-    level = search.on(Partition(part, folds))
+    data, seed = search.data, search.settings.seed
+    ungrouped = replace(data.part, groups=None)
+    level = search.on(Partition.of(ungrouped, n_folds=data.n_folds, seed=seed))
     run_trials(level, [chosen], label="Folds without groups")
-    return held_out(level, [chosen] * folds.n_folds, "image_level")
+    return held_out(level, [chosen] * level.data.n_folds, "image_level")
 
 
 def describe_held(
@@ -308,14 +331,12 @@ def describe_held(
     document = {
         "method": method,
         "description": description,
-        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "n_groups": part.n_groups,
         **numbers,
     }
     if part.grouped:
         how = groups or GroupRule(config)
-        document["by_group"] = describe_groups(
-            [h.grouped for h in held], how, n_folds=held[0].n_folds
-        )
+        document["by_group"] = describe_groups(held, how)
     if repeats > 1:
         right = [float((h.y_pred == part.y).mean()) for h in held]
         document["repeats"] = {"n": repeats, "accuracy": right}

@@ -131,6 +131,7 @@ class ThreadExecutor:
                 told[id(task)] += 1
                 bar.advance()
 
+            # all at once: threads take them in this order, which drops prepared images soon
             futures = {
                 pool.submit(_fit_task, job, task, prepared, found, tell, ended): task
                 for task, prepared in _in_order(job, self.jobs)
@@ -156,7 +157,7 @@ def _fit_task(
     started = time.perf_counter()
     part, setup = job.data.part, task.trials[0].setup
     tested = [job.data.fold == fold for fold in task.left_out]
-    others = [part.inputs(setup.backbones, rows, tabular=setup.tabular) for rows in tested]
+    others = [part.inputs(setup, rows) for rows in tested]
     try:
         fits = score_trials(
             task.trials, prepared.take(), others, len(part.classes), seed=job.settings.seed

@@ -13,10 +13,9 @@ from featx.errors import FitError
 from featx.fitting.budget import Budget
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.ensemble_search import run_trials, score_ensembles
-from featx.fitting.objective import Objective, nested_objectives, search_objective
 from featx.fitting.partition import FoldSet
 from featx.fitting.plan import Plan
-from featx.fitting.search import FoldSearch
+from featx.fitting.search import FoldSearch, Objective
 from featx.fitting.selection import best_of, choose
 from featx.fitting.strategies import STRATEGIES, Ask, Strategy
 from featx.types import FloatArray
@@ -25,6 +24,7 @@ BATCH = 8  # trials of a setup between two looks at the clock
 NESTED_FOLDS = 5
 
 Most = Mapping[tuple[float, Setup], int]
+Kind = Callable[[Setup], bool]  # says which setups a choice is among
 Together = Callable[[Mapping[Setup, Trial], Callable[[Trial], float]], list[EnsembleTrial]]
 
 
@@ -41,7 +41,7 @@ class Explorer:
     name: str  # of the strategy
     plan: Plan
     # the ensembles to try of the best trial of each setup, by their mean scores
-    together: Together = lambda best, mean_score: []
+    together: Together | None = None
     budget: str | None = None  # time for all searches; it starts with the first
     n_nested: int = 0  # nested searches that will share the budget
     # share of the images -> trials that the search itself had scored
@@ -70,14 +70,14 @@ class Explorer:
             pairs = outer * (outer - 1) / (2 if self.strategy.alike else 1)
             weights = [float(n)] + [pairs] * self.n_nested
             self._clock = Budget(read_seconds(self.budget), weights)
-        run = _Run(search_objective(search), self.strategy, self.plan, None)
+        run = _Run(Objective(search, search.data.tests), self.strategy, self.plan, None)
         self._advance([run], "search", keep=True, label="Search")
         self.tried = {share: list(trials) for share, trials in run.asked.items() if trials}
         return run.scored()
 
     def combine(self, search: FoldSearch, best: Mapping[Setup, Trial]) -> list[EnsembleTrial]:
         """Ensembles of the best trials, scored; those that cannot be made are refused."""
-        self._ensembles = self.together(best, search.mean_score)
+        self._ensembles = self.together(best, search.mean_score) if self.together else []
         run_trials(search, self._ensembles, label="Ensembles")
         return self._ensembles
 
@@ -96,13 +96,16 @@ class Explorer:
         """
         search.data.check(search.data.pairs)
         most = None if self._clock is None else self._counts()
-        runs = [_Run(o, self.strategy, self.plan, most) for o in nested_objectives(search)]
+        runs = [
+            _Run(Objective(search, search.data.tests_without(i)), self.strategy, self.plan, most)
+            for i in range(search.data.n_folds)
+        ]
         self._advance(runs, "nested", keep=False, label="Nested search")
         self._nested = self._nested or (search, runs)
         return _chosen(search, runs, select, self.together)
 
     def nested_choices(
-        self, select: str, kinds: Sequence[Callable[[Setup], bool]]
+        self, select: str, kinds: Sequence[Kind]
     ) -> tuple[FoldSearch, list[list[Trial]]] | None:
         """What each outer fold of the first nested search would choose among some setups only.
 
@@ -125,7 +128,7 @@ class Explorer:
         if self._nested is None:
             return None
         search, runs = self._nested
-        return search, [_chosen(search, runs, select, _alone, kind) for kind in kinds]
+        return search, [_chosen(search, runs, select, None, kind) for kind in kinds]
 
     def _counts(self) -> Counter[tuple[float, Setup]]:
         return Counter((share, t.setup) for share, trials in self.tried.items() for t in trials)
@@ -190,23 +193,12 @@ class Explorer:
         return sum(len(trials) for trials in self.tried.values())
 
 
-def _alone(
-    best: Mapping[Setup, Trial], mean_score: Callable[[Trial], float]
-) -> list[EnsembleTrial]:
-    """No ensembles."""
-    return []
-
-
-def _anything(setup: Setup) -> bool:
-    return True
-
-
 def _chosen(
     search: FoldSearch,
     runs: Sequence[_Run],
     select: str,
-    together: Together,
-    kind: Callable[[Setup], bool] = _anything,
+    together: Together | None,
+    kind: Kind = lambda setup: True,
 ) -> list[Trial]:
     """The trial that each run chooses, among setups of a kind, fitted to its outer fold."""
     while True:
@@ -275,7 +267,7 @@ class _Run:
         """Trials scored on all images, in the strategy's order."""
         return [t for t in self._order if self.objective.scores(t) is not None]
 
-    def choose(self, select: str, together: Together, kind: Callable[[Setup], bool]) -> Trial:
+    def choose(self, select: str, together: Together | None, kind: Kind) -> Trial:
         """The one to predict the outer fold, among setups of a kind."""
         scored = [t for t in self.scored() if kind(t.setup)]
         usable = [t for t in scored if not self.objective.refused(t.setup)]
@@ -284,7 +276,7 @@ class _Run:
             raise FitError(f"Nothing could be fitted. {next(iter(refused), '')}".rstrip())
         # by the inner folds alone: the outer fold plays no part in the selection
         best = best_of(usable, self._known_scores, select)
-        ensembles = together(best, self.objective.mean)
+        ensembles = together(best, self.objective.mean) if together else []
         search, tests = self.objective.search, self.objective.tests
         score_ensembles(search, ensembles, tests, label="Nested ensembles")
         made = [e for e in ensembles if not self.objective.refused(e.setup)]

@@ -17,22 +17,20 @@ from featx.artifact.tabular import Tabular
 from featx.artifact.threshold import Threshold
 from featx.config import FitConfig
 from featx.console import counted
-from featx.data.splits import make_folds
 from featx.errors import FitError
 from featx.fitting.candidates import EnsembleTrial, Setup, Trial, backbones_text, plan_setups
-from featx.fitting.checking import check_config
 from featx.fitting.curve import learning_curve
 from featx.fitting.data import FitData, Part
 from featx.fitting.edges import edge_notes
 from featx.fitting.ensemble import plan_ensembles
 from featx.fitting.ensemble_search import run_trials
-from featx.fitting.estimate import Evaluation, EvaluationSet, evaluate, n_nested_searches
+from featx.fitting.estimate import Evaluation, evaluate, n_nested_searches
 from featx.fitting.executors import SearchSettings, open_executor
 from featx.fitting.exploring import Explorer
-from featx.fitting.foreseen import missing_test_split
-from featx.fitting.held import pool
+from featx.fitting.foreseen import check_config
+from featx.fitting.held import EvaluationSet, pool
 from featx.fitting.journal import Journal
-from featx.fitting.near_copies import near_copies_of
+from featx.fitting.near_copies import near_copies_of, near_copy_notes
 from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
@@ -49,10 +47,10 @@ from featx.fitting.selection import (
     selection_notes,
     view_notes,
 )
-from featx.fitting.splitting import hold_out_part, split_data
+from featx.fitting.splitting import separate
 from featx.fitting.tabular import column_facts, tabled_notes
 from featx.fitting.tabular_gain import tabular_gain
-from featx.fitting.training import RefusedError, one_blas_thread, pipeline_outputs
+from featx.fitting.training import RefusedError, one_blas_thread
 from featx.fitting.trust import FittedTrust, fit_trust
 from featx.fitting.validating import choose_on_validation
 from featx.interrupts import promptly
@@ -105,14 +103,13 @@ def fit_heads(
     """
     started = time.perf_counter()
     check_config(config)
-    part, test, notes = _separate(data, config)
-    folds = make_folds(part.y, part.components, part.classes, n_folds=config.cv, seed=config.seed)
-    notes += folds.notes
+    part, test, notes = separate(data, config.estimate, holdout=config.holdout, seed=config.seed)
+    partition = Partition.of(part, n_folds=config.cv, seed=config.seed)
+    notes += partition.folds.notes
     rule = read_rule(config, part.classes)
     settings = SearchSettings(
         config.scoring, config.seed, config.calibrate, rule, config.search_device
     )
-    partition = Partition(part, folds)
     with promptly(), open_executor(config) as executor, _warnings_as_notes(notes):
         search = FoldSearch(settings, partition, executor, Journal(journal) if journal else None)
         partition.check(partition.single)
@@ -133,20 +130,6 @@ class _Selection:
     trials: list[Trial]  # everything that was scored on all images
     best: dict[Setup, Trial]  # the trial chosen for each setup that could be fitted
     chosen: Trial  # the one of them that is returned
-
-
-def _separate(data: FitData, config: FitConfig) -> tuple[Part, EvaluationSet | None, list[str]]:
-    """Images to search on, and those to test on once: the test split or a share held out."""
-    reads_test = config.estimate in {"auto", "test", "holdout"}
-    part, test, notes = split_data(data, use_test=reads_test)
-    if test is not None:
-        return part, EvaluationSet("test", test), notes
-    if config.estimate == "test":
-        raise missing_test_split("nested")
-    if config.estimate == "holdout":
-        part, held, more = hold_out_part(part, share=config.holdout, seed=config.seed)
-        return part, EvaluationSet("holdout", held), notes + more
-    return part, None, notes
 
 
 def _select(
@@ -217,7 +200,8 @@ def _evaluated(
     near = near_copies_of(
         search.part, evaluation.held[-1], chosen.setup.backbones, seed=config.seed
     )
-    notes += near.notes(given=search.part.given) + evaluation.notes + explorer.notes()
+    notes += near_copy_notes(near, given=search.part.given) + evaluation.notes
+    notes += explorer.notes()
     notes += tabled_notes(tabled) + selection_notes(search, selection.trials, chosen)
     notes += on_folds.notes() + ([] if on_test is None else on_test.notes())
     notes += sampler_notes(search, best, chosen.setup) + view_notes(search, best, chosen.setup)
@@ -274,7 +258,7 @@ def _operating(
     rule = search.settings.rule
     threshold = rule if isinstance(rule, Threshold) else None
     points = operating_points(
-        pool(evaluation.held[1:] or evaluation.held).evaluated,
+        pool(evaluation.held[1:] or evaluation.held),
         trust.operating,
         search.part.classes,
         seed=config.seed,
@@ -300,9 +284,7 @@ def _compare_on_test(
     proba = {}
     for setup, trial in selection.best.items():
         with suppress(RefusedError):
-            X = test.part.inputs(setup.backbones, tabular=setup.tabular)
-            outputs = pipeline_outputs(refits(trial), X)
-            proba[setup] = outputs.probabilities()
+            proba[setup] = refits.outputs(trial, test.part).probabilities()
     scoring, seed = search.settings.scoring, search.settings.seed
     return compare_on_images(test.part, proba, selection.chosen.setup, scoring=scoring, seed=seed)
 
@@ -323,7 +305,7 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
             notes.append(f"{name} {adaptation}.")
     n = min(int(data.training(left_out).sum()) for left_out in data.single)
     for backbones in data.part.competing:
-        most = min(n, sum(data.part.X[name].shape[1] for name in backbones))
+        most = min(n, sum(data.part.widths(backbones)))
         notes += [
             f"PCA to {counted(pca, 'component')} keeps all there are of "
             f"{backbones_text(backbones)}, {most} in the smallest training part."
@@ -336,7 +318,6 @@ def _adaptation_notes(search: FoldSearch, config: FitConfig) -> list[str]:
 def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) -> dict[str, Any]:
     """What was searched, as JSON."""
     part = data.part
-    counts = np.bincount(part.y, minlength=len(part.classes))
     return {
         "protocol": config.protocol,
         "scoring": config.scoring,
@@ -346,9 +327,9 @@ def _settings(data: Partition, test: EvaluationSet | None, config: FitConfig) ->
         "n_images": len(part),
         "n_views": part.n_views,
         "n_test_images": 0 if test is None else len(test.part),
-        "n_groups": None if part.groups is None else len(np.unique(part.groups)),
+        "n_groups": part.n_groups,
         **_tested_groups(part, test),
-        "class_counts": dict(zip(part.classes, counts.tolist(), strict=True)),
+        "class_counts": part.class_counts,
     }
 
 

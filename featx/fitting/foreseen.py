@@ -1,4 +1,4 @@
-"""What labels, groups and splits alone rule out, before the first image is read.
+"""What the configuration, labels, groups and splits rule out, before the first image is read.
 
 Reading the images can only take some away (unreadable ones) or join some (copies), so what is
 refused here would be refused afterwards too.
@@ -11,14 +11,39 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from featx.config import FitConfig
 from featx.console import counted
 from featx.data.splits import count_classes, possible_folds
+from featx.engines import choose
 from featx.errors import FitError
 from featx.files import printable
+from featx.fitting.candidates import plan_grids
+from featx.fitting.strategies import STRATEGIES
+from featx.samplers import SAMPLERS
 from featx.stats.sites import MIN_SITES
 from featx.types import SITES, IntArray
 
 Strings = Sequence[str | None]
+
+
+def check_config(config: FitConfig) -> None:
+    """Refuse what no data set makes right.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        A head, sampler, way to search or parameter does not exist, or a value is not taken.
+    MissingExtraError
+        The way to search needs a package that is not installed.
+    UsageError
+        The device of the search is not on this machine.
+    """
+    for sampler in config.sampler:
+        SAMPLERS.get(sampler)
+    if (check := STRATEGIES.get(config.search).check) is not None:
+        check()
+    plan_grids(config)
+    choose("torch", config.search_device, "fp32")
 
 
 def check_labels(

@@ -8,7 +8,7 @@ that took part in fitting it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +18,25 @@ from featx.artifact.trust import GroupAnswers, PredictionSets
 from featx.config import FitConfig
 from featx.console import counted
 from featx.errors import UsageError
-from featx.fitting.data import Part
+from featx.fitting.held import HeldOut
 from featx.fitting.rules import Rule
 from featx.fitting.sets import describe_sets, fit_sets
+from featx.runs.estimates import Estimate
 from featx.stats.conformal import fewest_images
 from featx.stats.groups import AUTO, Way, possible_ways, read_way
 from featx.stats.intervals import describe_predictions
-from featx.stats.metrics import fold_score
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.stats.metrics import fold_score, metric_name
+from featx.types import SITES, BoolArray, FloatArray, IntArray
 
 Decide = Callable[[FloatArray], Any]
+
+WHERE = {
+    "test": "the test split",
+    "holdout": "the share held out",
+    "nested": "nested cross-validation",
+    SITES: "every group left out by itself",
+    "repeated": "repeated cross-validation",
+}
 
 
 @dataclass(frozen=True)
@@ -53,19 +62,6 @@ class GroupRule:
 
 
 @dataclass(frozen=True, eq=False)
-class GroupedImages:
-    """Predictions for images that the predicting classifier was not fitted on, with their groups.
-
-    ``fold`` is -1 where one classifier predicts all.
-    """
-
-    part: Part
-    proba: FloatArray
-    y_pred: IntArray
-    fold: IntArray
-
-
-@dataclass(frozen=True, eq=False)
 class _Pooled:
     """Groups with their probabilities by each way."""
 
@@ -74,7 +70,7 @@ class _Pooled:
     y: dict[Way, IntArray]  # -1: the group has no class of its own
 
     @classmethod
-    def of(cls, images: GroupedImages, asked: str, answers: GroupAnswers | None = None) -> _Pooled:
+    def of(cls, images: HeldOut, asked: str, answers: GroupAnswers | None = None) -> _Pooled:
         part, classes = images.part, images.part.classes
         assert part.groups is not None
         _, first, codes = np.unique(part.groups, return_index=True, return_inverse=True)
@@ -131,7 +127,7 @@ def check_group_answer(config: FitConfig, classes: Sequence[str], *, grouped: bo
         )
 
 
-def fit_group_answers(images: GroupedImages, config: FitConfig) -> GroupAnswers | None:
+def fit_group_answers(images: HeldOut, config: FitConfig) -> GroupAnswers | None:
     """What a model needs to answer for groups, from predictions out of fold.
 
     None where there are no groups of several images.
@@ -169,7 +165,7 @@ class _Answered:
         return cls(**rows, inside=whole, ways=ways, left_out=parts[0].left_out)
 
 
-def _answer(images: GroupedImages, how: GroupRule) -> _Answered:
+def _answer(images: HeldOut, how: GroupRule) -> _Answered:
     part, config, classes = images.part, how.config, images.part.classes
     pooled = _Pooled.of(images, config.group_answer, how.answers)
     fold = images.fold[pooled.first]
@@ -209,25 +205,21 @@ def _likeliest(proba: FloatArray) -> IntArray:
     return np.asarray(proba.argmax(axis=1))
 
 
-def describe_groups(
-    images: Sequence[GroupedImages], how: GroupRule, *, n_folds: int | None
-) -> dict[str, Any] | None:
+def describe_groups(images: Sequence[HeldOut], how: GroupRule) -> dict[str, Any] | None:
     """Every metric on groups, and what their prediction sets cover, as JSON.
 
     Parameters
     ----------
-    images : sequence of GroupedImages
+    images : sequence of HeldOut
         One, or several predictions of the same images.
     how : GroupRule
-    n_folds : int or None
-        See `featx.stats.intervals.describe_predictions`.
 
     Returns
     -------
     dict or None
         See `featx.runs.estimates.GroupEstimate`; None where fewer than two groups have a class.
     """
-    classes, config = images[0].part.classes, how.config
+    classes, config, n_folds = images[0].part.classes, how.config, images[0].n_folds
     found = _Answered.joined([_answer(each, how) for each in images])
     if len(found.y) < 2 * len(images):
         return None
@@ -267,7 +259,7 @@ def describe_groups(
     return document
 
 
-def mixed_note(images: GroupedImages, asked: str) -> list[str]:
+def mixed_note(images: HeldOut, asked: str) -> list[str]:
     """How many groups have no class of their own, in a sentence, where there are any."""
     if not images.part.grouped:
         return []
@@ -288,7 +280,7 @@ def mixed_note(images: GroupedImages, asked: str) -> list[str]:
     ]
 
 
-def group_notes(images: GroupedImages, config: FitConfig) -> list[str]:
+def group_notes(images: HeldOut, config: FitConfig) -> list[str]:
     """Which groups have no class of their own, and where their sets are too wide to help."""
     answers, needed = fit_group_answers(images, config), fewest_images(config.coverage)
     notes = mixed_note(images, config.group_answer)
@@ -298,3 +290,44 @@ def group_notes(images: GroupedImages, config: FitConfig) -> list[str]:
             f"needs {needed} groups with a class of their own, and there are {answers.groups}."
         )
     return notes
+
+
+def group_note(estimates: Mapping[str, Estimate], method: str, scoring: str, *, free: bool) -> str:
+    """What groups change, by the same folds of the search with and without them.
+
+    The number to report is the one that played no part in the choice, where there is one.
+    """
+    metric = scoring.removeprefix("neg_")
+    values = {name: e.metrics[metric].value for name, e in estimates.items()}
+    shown = {name: "undefined" if v is None else f"{v:.4f}" for name, v in values.items()}
+    name = metric_name(metric)
+    both = f"{shown['cv']} with groups kept together and {shown['image_level']} with groups ignored"
+    if method == "cv":
+        found = (
+            f"The chosen candidate's cross-validated {name} is {both}: only the first estimates "
+            "performance on new groups"
+        )
+        if free:
+            return f"{found}."
+        return (
+            f"{found}, and it is too high on average, because candidates were selected on the "
+            "same folds."
+        )
+    new = "" if method == "test" else " for new groups"  # a given test split may share some
+    return (
+        f"The {name} to report{new} is {shown[method]} ({WHERE[method]}). On the search's own "
+        f"folds the chosen candidate has {both}; the two show the effect of groups"
+    ) + (
+        "."
+        if free
+        else f", and candidates were selected there{_optimistic(values, method, scoring)}."
+    )
+
+
+def _optimistic(values: Mapping[str, float | None], method: str, scoring: str) -> str:
+    """By how much the folds that candidates were chosen on give a better number, where they do."""
+    chosen, reported = values["cv"], values[method]
+    if chosen is None or reported is None:
+        return ""
+    above = (chosen - reported) * (-1 if scoring.startswith("neg_") else 1)
+    return f": the first is optimistic by {above:.4f}" if round(above, 4) > 0 else ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from featx.data.splits import count_classes
+from featx.errors import FitError
 from featx.fitting.data import Part
-from featx.fitting.groups import GroupedImages
-from featx.fitting.splitting import too_few_apart
 from featx.stats.operating import Evaluated
 from featx.types import BoolArray, FloatArray, IntArray
 
@@ -37,8 +36,7 @@ class HeldOut:
             return self
         rows = ~self.part.apart
         part = self.part.take(rows)
-        if len(np.unique(part.y)) < 2:
-            raise too_few_apart(part.y, part.classes)
+        check_left_over(part.y, part.classes)
         decided = None if self.decided is None else self.decided[rows]
         return HeldOut(
             self.split, part, self.fold[rows], self.proba[rows], decided, whole=self, rows=rows
@@ -56,38 +54,42 @@ class HeldOut:
             return self.decided
         return np.asarray(self.proba.argmax(axis=1))
 
-    @property
-    def grouped(self) -> GroupedImages:
-        """The same, as answers for groups are made of them."""
-        return GroupedImages(self.part, self.proba, self.y_pred, self.fold)
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Images that evaluate the returned classifier once: ``method`` is ``test`` or ``holdout``."""
+
+    method: str
+    part: Part
+
+    def held(self, proba: FloatArray, decided: IntArray | None = None) -> HeldOut:
+        """What one classifier predicts for them."""
+        return HeldOut(self.method, self.part, np.full(len(self.part), -1), proba, decided)
 
 
-class Pooled(NamedTuple):
-    """Several predictions of the same images, one after the other."""
+def check_left_over(y: IntArray, classes: list[str]) -> None:
+    """Refuse a race that has left fewer than two classes to evaluate on.
 
-    y: IntArray
-    units: IntArray  # an image's predictions share one
-    proba: FloatArray
-    y_pred: IntArray
-    n_folds: int | None
-    fold: IntArray
-    repeat: IntArray
-
-    @property
-    def evaluated(self) -> Evaluated:
-        """As rates of cutoffs are computed."""
-        return Evaluated(self.y, self.proba, self.units, self.fold, self.repeat)
+    Raises
+    ------
+    FitError
+    """
+    if len(np.unique(y)) < 2:
+        raise FitError(
+            f"The race drew all images but {count_classes(y, classes) or 'none'}: fewer than two "
+            "classes are left to evaluate on.",
+            hint="Race with a smaller --apart or smaller --rounds.",
+        )
 
 
-def pool(held: Sequence[HeldOut]) -> Pooled:
-    """Pool predictions of the same images, as several partitions give them."""
+def pool(held: Sequence[HeldOut]) -> Evaluated:
+    """Predictions of the same images, as several partitions give them, one after the other."""
     part = held[0].part
-    return Pooled(
+    return Evaluated(
         np.tile(part.y, len(held)),
-        np.tile(part.components, len(held)),
         np.concatenate([h.proba for h in held]),
         np.concatenate([h.y_pred for h in held]),
-        held[0].n_folds,
+        np.tile(part.components, len(held)),
         np.concatenate([h.fold for h in held]),
         np.repeat(np.arange(len(held)), len(part)),
     )

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx import console
 from featx.fitting.data import Part
 from featx.fitting.held import HeldOut
-from featx.runs.estimates import NearCopies as NearCopiesRecord
-from featx.types import BoolArray, FloatArray, IntArray
-
-Embeddings = NDArray[np.float32]
+from featx.runs.estimates import NearCopies
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray
 
 #: Cosine of standardised embeddings from which two images are nearly identical: docs/fit.md shows
 #: what it finds.
@@ -28,35 +25,31 @@ FEWEST_COLUMNS = 64  # of given rows: with fewer, some lie in nearly one directi
 _BLOCK_ROWS = 4096
 
 
-class FoundNearCopies(NearCopiesRecord):
-    """How many evaluation images are nearly in training, and what that does to the estimate.
-
-    ``images`` are all evaluation images, or some drawn by the seed where they are many.
-    """
-
-    def notes(self, *, given: bool = False) -> list[str]:
-        """One sentence, where there are enough to matter; ``given`` rows are no images to audit."""
-        if self.near < max(NOTED_IMAGES, NOTED_SHARE * self.images):
-            return []
-        kind = "test images" if self.judged == "test" else "held-out images"
-        right = ""
-        if self.accuracy_near is not None and self.accuracy_others is not None:
-            right = (
-                f" The model is right on {100 * self.accuracy_near:.0f} % of these and on "
-                f"{100 * self.accuracy_others:.0f} % of the others."
-            )
-        said = (
-            f"Near copies: {self.near:,} of {self.images:,} {kind} have a nearly identical "
-            f"training image.{right}"
+def near_copy_notes(found: NearCopies, *, given: bool = False) -> list[str]:
+    """One sentence, where there are enough to matter; ``given`` rows are no images to audit."""
+    if found.near < max(NOTED_IMAGES, NOTED_SHARE * found.images):
+        return []
+    kind = "test images" if found.judged == "test" else "held-out images"
+    right = ""
+    if found.accuracy_near is not None and found.accuracy_others is not None:
+        right = (
+            f" The model is right on {100 * found.accuracy_near:.0f} % of these and on "
+            f"{100 * found.accuracy_others:.0f} % of the others."
         )
-        return [said if given else f"{said} featx audit lists them."]
+    said = (
+        f"Near copies: {found.near:,} of {found.images:,} {kind} have a nearly identical "
+        f"training image.{right}"
+    )
+    return [said if given else f"{said} featx audit lists them."]
 
 
 @console.stage("Looking for near copies")
 def near_copies_of(
     part: Part, held: HeldOut, backbones: tuple[str, ...], *, seed: int
-) -> FoundNearCopies:
-    """Look for the nearest training image of each evaluation image.
+) -> NearCopies:
+    """How many evaluation images are nearly in training, and what that does to the estimate.
+
+    Of many images some are drawn by the seed.
 
     Parameters
     ----------
@@ -70,7 +63,7 @@ def near_copies_of(
     """
     known = part.embeddings(backbones)
     if part.given and known.shape[1] < FEWEST_COLUMNS:
-        return FoundNearCopies(
+        return NearCopies(
             judged=held.split, images=0, near=0, accuracy_near=None, accuracy_others=None
         )
     apart = held.split in {"test", "holdout"}
@@ -84,7 +77,7 @@ def near_copies_of(
         rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     near = _near(known, asked[rows], part, (fold, held.fold[rows]))
     right = (held.y_pred == held.part.y)[rows]
-    return FoundNearCopies(
+    return NearCopies(
         judged=held.split,
         images=n,
         near=int(near.sum()),
@@ -98,7 +91,7 @@ def _share(right: BoolArray) -> float | None:
 
 
 def _near(
-    known: Embeddings, asked: Embeddings, training: Part, folds: tuple[IntArray, IntArray]
+    known: Float32Array, asked: Float32Array, training: Part, folds: tuple[IntArray, IntArray]
 ) -> BoolArray:
     mean, spread = _moments(known)
     Q = _standardised(asked, mean, spread)
@@ -125,7 +118,7 @@ def _blocks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + _BLOCK_ROWS, n))
 
 
-def _moments(X: Embeddings) -> tuple[FloatArray, FloatArray]:
+def _moments(X: Float32Array) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of each column, without a copy of all."""
     mean = X.mean(axis=0, dtype=np.float64)
     # two passes: the difference of large sums would lose the digits of small variances
@@ -135,7 +128,7 @@ def _moments(X: Embeddings) -> tuple[FloatArray, FloatArray]:
     return mean, np.sqrt(variance / len(X))
 
 
-def _standardised(X: Embeddings, mean: FloatArray, spread: FloatArray) -> Embeddings:
+def _standardised(X: Float32Array, mean: FloatArray, spread: FloatArray) -> Float32Array:
     """Columns by these moments, rows of length 1."""
     Z = (X - mean) / np.where(spread > 1e-6, spread, np.inf)
     return np.asarray(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featx.data.splits import Folds, count_classes
+from featx.data.splits import Folds, count_classes, make_folds
 from featx.errors import FitError
 from featx.fitting.data import Part
 from featx.types import BoolArray, IntArray
 
 FoldSet = tuple[int, ...]  # folds that are held out of training together
+Test = tuple[FoldSet, int]  # and which of them is tested
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,12 @@ class Partition:
 
     part: Part
     folds: Folds
+
+    @classmethod
+    def of(cls, part: Part, *, n_folds: int, seed: int) -> Partition:
+        """Stratified folds that keep groups and exact copies whole; see `make_folds`."""
+        folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=seed)
+        return cls(part, folds)
 
     @property
     def n_folds(self) -> int:
@@ -40,6 +47,16 @@ class Partition:
     def pairs(self) -> list[FoldSet]:
         """Every two folds held out together."""
         return [(i, j) for i in range(self.n_folds) for j in range(i + 1, self.n_folds)]
+
+    @property
+    def tests(self) -> list[Test]:
+        """Each fold held out alone and tested."""
+        return [((i,), i) for i in range(self.n_folds)]
+
+    def tests_without(self, outer: int) -> list[Test]:
+        """Each other fold tested, held out together with ``outer``."""
+        inner = (j for j in range(self.n_folds) if j != outer)
+        return [((min(outer, j), max(outer, j)), j) for j in inner]
 
     def training(self, left_out: FoldSet) -> BoolArray:
         """Images to train on while these folds are held out, as a mask."""

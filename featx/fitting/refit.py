@@ -13,9 +13,17 @@ import numpy as np
 from featx import console
 from featx.artifact.ensemble import EnsembleHead, Member
 from featx.fitting.candidates import EnsembleTrial, Trial
+from featx.fitting.data import Part
 from featx.fitting.ensemble_search import ship_shares
 from featx.fitting.search import FoldSearch
-from featx.fitting.training import fit_head, one_blas_thread, prepare, project
+from featx.fitting.training import (
+    Outputs,
+    fit_head,
+    one_blas_thread,
+    pipeline_outputs,
+    prepare,
+    project,
+)
 from featx.interrupts import workers
 
 
@@ -44,6 +52,10 @@ class Refits:
         """
         with workers(1) as pool:
             return self._begin(trial, pool).result()
+
+    def outputs(self, trial: Trial, part: Part) -> Outputs:
+        """What the trial gives for images that it was not fitted on."""
+        return pipeline_outputs(self(trial), part.inputs(trial.setup))
 
     @contextmanager
     def begun(self, trial: Trial) -> Iterator[None]:
@@ -85,7 +97,7 @@ class Refits:
         if shares.stack is not None:
             shares.stack.classes_ = classes[shares.stack.classes_]
             stack = Pipeline([("head", shares.stack)])
-        widths = [part.X[name].shape[1] for name in backbones]
+        widths = part.widths(backbones)
         members = [
             Member(
                 [self(trial) for trial in member],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,11 @@ import numpy as np
 from featx.console import counted
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.held import HeldOut
-from featx.fitting.near_copies import FoundNearCopies
 from featx.fitting.search import FoldSearch
-from featx.fitting.selection import (
-    CandidateComparison,
-    without_columns,
-    without_sampler,
-    without_views,
-)
+from featx.fitting.selection import CandidateComparison, contrast, without_sampler
 from featx.fitting.trust import FittedTrust
 from featx.runs import Predictions, PredictionTable
-from featx.runs.estimates import Estimate
+from featx.runs.estimates import Estimate, NearCopies
 from featx.runs.operating import OperatingPoints
 from featx.runs.predictions import text_column
 from featx.runs.results import SCHEMA_VERSION
@@ -72,7 +66,7 @@ class FitResult:
         The number to report; see `featx.stats.intervals.describe_predictions`.
     estimates : dict of Estimate
         The same for other ways to evaluate, by name, for comparison.
-    near_copies : FoundNearCopies
+    near_copies : NearCopies
         How many of the images that the number is from are nearly in training.
     learning_curve : dict or None
         JSON of `featx.fitting.curve.learning_curve`, where it was asked for.
@@ -102,7 +96,7 @@ class FitResult:
     search: dict[str, Any]
     estimate: Estimate
     estimates: dict[str, Estimate]
-    near_copies: FoundNearCopies
+    near_copies: NearCopies
     learning_curve: dict[str, Any] | None
     held: list[HeldOut]
     pipeline: Any
@@ -179,9 +173,9 @@ def _candidate(
         )
     scores = search.fold_scores(best[setup])
     tests = without_sampler(search, best, setup)
-    tests["against_no_views"] = without_views(search, best, setup)
+    tests["against_no_views"] = contrast(search, best, setup, replace(setup, views=0))
     if setup.tabular:
-        tests["against_no_columns"] = without_columns(search, best, setup)
+        tests["against_no_columns"] = contrast(search, best, setup, replace(setup, tabular=()))
     differences: dict[str, Any] = {
         name: None if test is None else asdict(test) for name, test in tests.items()
     }

@@ -21,7 +21,7 @@ from featx.fitting.data import Part
 from featx.fitting.ensemble import Shares
 from featx.fitting.executors import Executor, FitTask, Found, Job, SearchSettings
 from featx.fitting.journal import Entry, Journal
-from featx.fitting.partition import FoldSet, Partition
+from featx.fitting.partition import FoldSet, Partition, Test
 from featx.fitting.training import Outputs
 from featx.heads import HEADS
 from featx.types import FloatArray
@@ -188,11 +188,44 @@ class FoldSearch:
     def fold_scores(self, trial: Trial) -> FloatArray:
         """Scores of ``trial`` on each fold, trained on all others."""
         scores = self.found.scores
-        return np.array([scores[trial, left_out, left_out[0]] for left_out in self.data.single])
+        return np.array([scores[trial, *test] for test in self.data.tests])
 
     def mean_score(self, trial: Trial) -> float:
         """Mean over the folds where the score is defined; NaN where there is none."""
         return defined_mean(self.fold_scores(trial))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a strategy may know: scores of trials on some folds, trained on others, and no more.
+
+    The objective of the search itself is every fold, trained on all others. That of outer fold
+    ``i`` of a nested search is every other fold ``j``, trained on all but ``i`` and ``j``: whatever
+    a strategy does with it, fold ``i`` takes no part, and can evaluate what it chose. A fit with
+    two folds left out serves both.
+    """
+
+    search: FoldSearch  # does the fitting
+    tests: Sequence[Test]
+
+    def n_images(self, share: float = 1.0) -> int:
+        """Images that a share of them is; more than asked for where groups or classes are few."""
+        return len(self.search.at(share).part)
+
+    def scores(self, trial: Trial, share: float = 1.0) -> FloatArray | None:
+        """One score a test, NaN where it has none; None where the trial was not scored on all."""
+        known = self.search.at(share).found.scores
+        found = [known.get((trial, *test)) for test in self.tests]
+        return None if None in found else np.array(found, dtype=np.float64)
+
+    def mean(self, trial: Trial, share: float = 1.0) -> float:
+        """Mean over the tests where the score is defined; NaN where nothing is known."""
+        scores = self.scores(trial, share)
+        return float("nan") if scores is None else defined_mean(scores)
+
+    def refused(self, setup: Setup, share: float = 1.0) -> bool:
+        """Whether a setup cannot be fitted to so many images."""
+        return setup in self.search.at(share).found.refused
 
 
 def defined_mean(values: FloatArray) -> float:

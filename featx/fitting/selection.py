@@ -69,11 +69,14 @@ def best_of(trials: Sequence[Trial], scores: Scores, select: str) -> dict[Setup,
     return {setup: choose(of_setup, scores, select) for setup, of_setup in by_setup.items()}
 
 
-def _contrast(search: FoldSearch, one: Trial | None, other: Trial | None) -> PairedTest | None:
-    """Fold scores of one trial less those of the other; None where that cannot be tested."""
-    if one is None or other is None or one == other:
+def contrast(
+    search: FoldSearch, best: Mapping[Setup, Trial], setup: Setup, other: Setup
+) -> PairedTest | None:
+    """Fold scores of one setup less those of the other; None where that cannot be tested."""
+    if setup == other or setup not in best or other not in best:
         return None
-    differences = search.fold_scores(one) - search.fold_scores(other)
+    one, two = best[setup], best[other]
+    differences = search.fold_scores(one) - search.fold_scores(two)
     differences = differences[~np.isnan(differences)]
     alike = len(differences) > 1 and np.ptp(differences) < TIE and abs(differences[0]) > TIE
     if len(differences) < 2 or alike:  # a few folds that differ by the same are no certainty
@@ -87,29 +90,11 @@ def without_sampler(
     """A setup with a sampler against the same without, and against class weights instead."""
     plain = replace(setup, sampler="none")
     weighted = replace(plain, class_weight="balanced")
-    sampled = setup.sampler != "none"
-    tests = {
-        "against_none": plain if sampled else None,
-        "against_class_weight": weighted if sampled and weighted != plain else None,
-    }
+    pointless = plain in (setup, weighted)
     return {
-        name: None if other is None else _contrast(search, best.get(setup), best.get(other))
-        for name, other in tests.items()
+        "against_none": contrast(search, best, setup, plain),
+        "against_class_weight": None if pointless else contrast(search, best, setup, weighted),
     }
-
-
-def without_views(
-    search: FoldSearch, best: Mapping[Setup, Trial], setup: Setup
-) -> PairedTest | None:
-    """A setup that trains on augmented views against the same that trains on images alone."""
-    return _contrast(search, best.get(setup), best.get(replace(setup, views=0)))
-
-
-def without_columns(
-    search: FoldSearch, best: Mapping[Setup, Trial], setup: Setup
-) -> PairedTest | None:
-    """A setup with other columns behind the embedding against the same without."""
-    return _contrast(search, best.get(setup), best.get(replace(setup, tabular=())))
 
 
 def sampler_notes(search: FoldSearch, best: Mapping[Setup, Trial], chosen: Setup) -> list[str]:
@@ -134,8 +119,8 @@ def sampler_notes(search: FoldSearch, best: Mapping[Setup, Trial], chosen: Setup
 def view_notes(search: FoldSearch, best: Mapping[Setup, Trial], chosen: Setup) -> list[str]:
     """Whether augmented views helped the chosen row, in one sentence."""
     for setup in best:
-        test = without_views(search, best, setup)
         plain = replace(setup, views=0)
+        test = contrast(search, best, setup, plain)
         if test is not None and plain == replace(chosen, views=0):
             return [
                 f"{counted(setup.views, 'augmented view')} of each training image {_verdict(test)} "
@@ -254,8 +239,7 @@ def compare_on_folds(
 ) -> CandidateComparison:
     """Every two candidates, each at its chosen grid point, by their scores on the same folds."""
     tests = {
-        (one, other): _contrast(search, best[one], best[other])
-        for one, other in combinations(best, 2)
+        (one, other): contrast(search, best, one, other) for one, other in combinations(best, 2)
     }
     pairs = {pair: test for pair, test in tests.items() if test is not None}
     method = f"corrected resampled t-test over {search.data.n_folds} folds"
@@ -277,8 +261,7 @@ def compare_on_images(
     scoring : str
     seed : int
     """
-    units = part.components
-    n_units = int(units.max()) + 1
+    units, n_units = part.components, part.n_units
     if n_units < 2:
         return None
     values = {s: fold_score(scoring, part.y, p) for s, p in proba.items()}

@@ -9,14 +9,66 @@ from numpy.typing import NDArray
 
 from featx.console import counted
 from featx.data.copies import DARK, alike_sentence, copies_sentence, embeddings_alike
-from featx.data.splits import count_classes, hash_codes, hold_out
+from featx.data.splits import hash_codes, hold_out
 from featx.errors import FitError
 from featx.files import printable
 from featx.fitting.data import FitData, Part
-from featx.fitting.foreseen import check_training_classes, group_codes
+from featx.fitting.foreseen import check_training_classes, group_codes, missing_test_split
+from featx.fitting.held import EvaluationSet, check_left_over
 from featx.types import BoolArray, IntArray
 
 CROSS_VALIDATED = "the search cross-validates on both"
+
+
+def separate(
+    data: FitData,
+    method: str,
+    *,
+    holdout: float,
+    seed: int,
+    joined: str = CROSS_VALIDATED,
+    instead: str = "nested",
+) -> tuple[Part, EvaluationSet | None, list[str]]:
+    """Images to train on, and those that evaluate once, where ``method`` asks for some.
+
+    Parameters
+    ----------
+    data : FitData
+    method : str
+        How to estimate. ``auto`` reads a test split where there is one, ``test`` needs it;
+        ``holdout`` reads it too and without one holds a share out. Others leave it unread.
+    holdout : float
+        That share.
+    seed : int
+    joined : str
+        As for `split_data`.
+    instead : str
+        The other method to name where there is no test split.
+
+    Returns
+    -------
+    training : Part
+    evaluation : EvaluationSet or None
+    notes : list of str
+
+    Raises
+    ------
+    FitError
+        See `split_data` and `featx.data.splits.hold_out`; or there is no test split.
+    """
+    reads_test = method in {"auto", "test", "holdout"}
+    part, test, notes = split_data(data, use_test=reads_test, joined=joined)
+    if test is not None:
+        return part, EvaluationSet("test", test), notes
+    if method == "test":
+        raise missing_test_split(instead)
+    if method != "holdout":
+        return part, None, notes
+    held, more = hold_out(part.y, part.components, part.classes, share=holdout, seed=seed)
+    if part.apart is not None:  # what chose the embedding is trained on instead
+        held &= ~part.apart
+        check_left_over(part.y[held], part.classes)
+    return part.take(~held), EvaluationSet("holdout", part.take(held)), notes + more
 
 
 def split_data(
@@ -90,33 +142,6 @@ def _check_finite_views(part: Part) -> None:
                 f"infinity, the first those of {part.ids[bad[0]]!r}.",
                 hint="Extract them again with --precision fp32.",
             )
-
-
-def hold_out_part(part: Part, *, share: float, seed: int) -> tuple[Part, Part, list[str]]:
-    """Split off a share of the images, with groups, exact copies and class shares kept.
-
-    Raises
-    ------
-    FitError
-        See `featx.data.splits.hold_out`.
-    """
-    held, notes = hold_out(part.y, part.components, part.classes, share=share, seed=seed)
-    if part.apart is None:
-        return part.take(~held), part.take(held), notes
-    # what chose the embedding is trained on instead
-    held &= ~part.apart
-    if len(np.unique(part.y[held])) < 2:
-        raise too_few_apart(part.y[held], part.classes)
-    return part.take(~held), part.take(held), notes
-
-
-def too_few_apart(y: IntArray, classes: list[str]) -> FitError:
-    """Of a race that has left fewer than two classes to evaluate on."""
-    return FitError(
-        f"The race drew all images but {count_classes(y, classes) or 'none'}: fewer than two "
-        "classes are left to evaluate on.",
-        hint="Race with a smaller --apart or smaller --rounds.",
-    )
 
 
 def joined_note(n: int, joined: str = CROSS_VALIDATED) -> str:

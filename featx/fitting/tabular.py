@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.tabular import MOST_CATEGORIES, Tabular, TabularColumn, side_by_side
 from featx.config import FitConfig
@@ -20,9 +19,7 @@ from featx.fitting.data import Part, TabularBlock
 from featx.heads import column_encoder
 from featx.runs.tabular import Tabled, TabularFacts, gain_sentence
 from featx.stats.metrics import fold_score
-from featx.types import IntArray
-
-Values = NDArray[np.float32]  # of one column, as `featx.artifact.tabular.ColumnRead` has them
+from featx.types import Float32Array, IntArray
 
 FEW = 20  # images, below which nothing is said of a column
 GIVES_AWAY = 0.9  # balanced accuracy of a column alone, of 0 for chance and 1, that is too good
@@ -171,7 +168,7 @@ def tabled_notes(tabled: Tabled | None) -> list[str]:
     return notes + ([] if tabled.gain is None else [gain_sentence(tabled.gain, tabled.used)])
 
 
-def _alone(values: Values, column: TabularColumn, part: Part, fold: IntArray) -> float | None:
+def _alone(values: Float32Array, column: TabularColumn, part: Part, fold: IntArray) -> float | None:
     """Balanced accuracy of a small tree on this column alone, out of fold; None for few images."""
     from sklearn.tree import DecisionTreeClassifier
 
@@ -193,9 +190,9 @@ def _alone(values: Values, column: TabularColumn, part: Part, fold: IntArray) ->
 
 def _warnings(
     column: TabularColumn,
-    values: Values,
+    values: Float32Array,
     part: Part,
-    tested: Values | None,
+    tested: Float32Array | None,
     alone: float | None,
 ) -> Iterator[str]:
     name = printable(column.name)
@@ -218,9 +215,9 @@ def _warnings(
 
 def _identifying(
     column: TabularColumn,
-    known: Values,
+    known: Float32Array,
     counts: IntArray,
-    values: Values,
+    values: Float32Array,
     part: Part,
 ) -> Iterator[str]:
     """Columns that name an image, its row, or its group."""
@@ -248,7 +245,7 @@ def _identifying(
             )
 
 
-def _new_values(column: TabularColumn, known: Values, tested: Values) -> Iterator[str]:
+def _new_values(column: TabularColumn, known: Float32Array, tested: Float32Array) -> Iterator[str]:
     """A column that follows the split."""
     cells = tested[~np.isnan(tested)]
     if column.kind == "category":

@@ -10,15 +10,14 @@ import numpy as np
 from featx import console
 from featx.config import FitConfig
 from featx.errors import FitError
-from featx.fitting.candidates import EnsembleTrial, Setup, Trial
+from featx.fitting.candidates import EnsembleTrial, Trial
 from featx.fitting.ensemble_search import run_trials
-from featx.fitting.estimate import EvaluationSet, held_out
-from featx.fitting.exploring import Explorer
-from featx.fitting.held import HeldOut
+from featx.fitting.estimate import held_out
+from featx.fitting.exploring import Explorer, Kind
+from featx.fitting.held import EvaluationSet, HeldOut
 from featx.fitting.refit import Refits
 from featx.fitting.search import FoldSearch
 from featx.fitting.selection import choose
-from featx.fitting.training import pipeline_outputs
 from featx.runs.search import Difference
 from featx.runs.tabular import TabularGain
 from featx.stats.bootstrap import training_stretch
@@ -27,6 +26,7 @@ from featx.stats.intervals import resampled_scores
 from featx.stats.metrics import fold_score
 
 Pair = tuple[HeldOut, HeldOut]  # predictions with the columns, and without
+KINDS: tuple[Kind, Kind] = (lambda setup: bool(setup.tabular), lambda setup: not setup.tabular)
 
 
 @console.stage("Comparing with and without the columns")
@@ -56,14 +56,15 @@ def tabular_gain(
     refits : Refits
     """
     plain = [t for t in trials if not isinstance(t, EnsembleTrial)]
-    sides = [[t for t in plain if _with(t.setup)], [t for t in plain if not _with(t.setup)]]
+    sides = [[t for t in plain if kind(t.setup)] for kind in KINDS]
     if not all(sides):
         return None
     best = [choose(side, search.fold_scores, config.select) for side in sides]
     try:
-        nested = explorer.nested_choices(config.select, [_with, _without])
+        nested = explorer.nested_choices(config.select, KINDS)
         if test is not None:
-            pair, on = _tested(test, best, refits), test.method
+            one, other = (test.held(refits.outputs(t, test.part).probabilities()) for t in best)
+            pair, on = (one, other), test.method
         elif nested is not None:
             outer, choices = nested
             pair, on = _of_folds(outer, choices), "nested"
@@ -74,23 +75,6 @@ def tabular_gain(
     return _gain(pair, on, best, config)
 
 
-def _with(setup: Setup) -> bool:
-    return bool(setup.tabular)
-
-
-def _without(setup: Setup) -> bool:
-    return not setup.tabular
-
-
-def _tested(test: EvaluationSet, best: Sequence[Trial], refits: Refits) -> Pair:
-    held = []
-    for trial in best:
-        X = test.part.inputs(trial.setup.backbones, tabular=trial.setup.tabular)
-        proba = pipeline_outputs(refits(trial), X).probabilities()
-        held.append(HeldOut(test.method, test.part, np.full(len(test.part), -1), proba))
-    return held[0], held[1]
-
-
 def _of_folds(search: FoldSearch, choices: Sequence[Sequence[Trial]]) -> Pair:
     run_trials(search, list(dict.fromkeys(t for c in choices for t in c)), label="Columns")
     one, other = (held_out(search, each, "nested") for each in choices)
@@ -99,8 +83,7 @@ def _of_folds(search: FoldSearch, choices: Sequence[Sequence[Trial]]) -> Pair:
 
 def _gain(pair: Pair, on: str, best: Sequence[Trial], config: FitConfig) -> TabularGain | None:
     part, n_folds = pair[0].part, pair[0].n_folds
-    units = part.components
-    n_units = int(units.max()) + 1
+    units, n_units = part.components, part.n_units
     values = [fold_score(config.scoring, part.y, h.proba) for h in pair]
     if n_units < 2 or np.isnan(values).any():
         return None

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.artifact.calibration import Calibration
 from featx.data.splits import count_classes
@@ -24,7 +23,7 @@ from featx.fitting.data import Part
 from featx.heads import HEADS, Memo, Scored, Training, Units
 from featx.margins import margin_columns, margin_probabilities
 from featx.samplers import SAMPLERS
-from featx.types import BoolArray, Components, FloatArray, IntArray
+from featx.types import AnyArray, BoolArray, Components, Float32Array, FloatArray, IntArray
 
 
 class RefusedError(FitError):
@@ -55,11 +54,11 @@ class Prepared:
     training: Training
 
     @property
-    def y(self) -> NDArray[Any]:
+    def y(self) -> AnyArray:
         """Class indices of the training images."""
         return self.training.y
 
-    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def transform(self, X: Float32Array) -> Float32Array:
         """Other embeddings as the head takes them."""
         for _, step in self.steps:
             X = step.transform(X)
@@ -71,7 +70,7 @@ class Projected:
     """A training part, scaled and projected, for every sampler."""
 
     steps: list[tuple[str, Any]]  # as in `Prepared`
-    X: NDArray[np.float32]  # shape (n, n_features), float32
+    X: Float32Array  # shape (n, n_features), float32
     y: IntArray  # shape (n,), int64
     classes: Sequence[str]
     together: IntArray  # shape (n,), int64; rows of one number are of one image or group
@@ -84,9 +83,8 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
     Other columns are weighted, see `_column_weights`.
     """
     setup = trial.setup
-    X, y = part.examples(setup.backbones, rows, n_views=setup.views, tabular=setup.tabular)
-    together = part.example_components(rows, n_views=setup.views)
-    widths = [part.X[name].shape[1] for name in setup.backbones]
+    X, y, together = part.examples(setup, rows)
+    widths = part.widths(setup.backbones)
     steps: list[tuple[str, Any]] = []
     if setup.tabular:
         steps.append(("columns", _fit_columns(part, X)))
@@ -105,7 +103,7 @@ def project(part: Part, rows: BoolArray, trial: Trial, *, seed: int) -> Projecte
     return Projected(steps, X, y, part.classes, together)
 
 
-def fit_scaler(X: NDArray[np.float32], widths: Sequence[int], *, scaled: bool = True) -> Any:
+def fit_scaler(X: Float32Array, widths: Sequence[int], *, scaled: bool = True) -> Any:
     """scikit-learn's scaler of embeddings of these widths, perhaps with other columns behind them.
 
     Embeddings side by side are given the same total variance: a wide one would otherwise outweigh
@@ -134,7 +132,7 @@ def _column_weights(source: IntArray, width: int) -> FloatArray:
     return np.asarray(np.sqrt(max(1.0, width / columns) / numbers[source]))
 
 
-def _fit_columns(part: Part, X: NDArray[np.float32]) -> Any:
+def _fit_columns(part: Part, X: Float32Array) -> Any:
     """What encodes the other columns that rows end with."""
     from featx.heads import column_encoder
 
@@ -142,7 +140,7 @@ def _fit_columns(part: Part, X: NDArray[np.float32]) -> Any:
     return column_encoder(part.tabular.categorical).fit(X)
 
 
-def _fit_pca(X: NDArray[np.float32], width: int, components: Components, *, seed: int) -> Any:
+def _fit_pca(X: Float32Array, width: int, components: Components, *, seed: int) -> Any:
     """scikit-learn's PCA of the embeddings; no more components than these images have.
 
     Other columns, few beside an embedding, would be lost in it: they pass as they are, each a
@@ -209,7 +207,7 @@ def _resample(projected: Projected, sampler: str, *, seed: int) -> Training:
     return Training(X, y) if mixture is None else Training(X, y, projected.X, mixture)
 
 
-def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) -> Any:
+def fit_head(trial: Trial, prepared: Prepared, y: AnyArray, *, seed: int) -> Any:
     """Fit the trial's head on prepared images with labels ``y`` of any type.
 
     Raises
@@ -229,7 +227,7 @@ def fit_head(trial: Trial, prepared: Prepared, y: NDArray[Any], *, seed: int) ->
 def score_trials(
     trials: Sequence[Trial],
     prepared: Prepared,
-    others: Sequence[NDArray[np.float32]],
+    others: Sequence[Float32Array],
     n_classes: int,
     *,
     seed: int,
@@ -265,7 +263,7 @@ def score_trials(
 
 
 def _score_each(
-    training: Training, estimators: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, estimators: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     """Every classifier fitted by itself."""
     for estimator in estimators:
@@ -274,7 +272,7 @@ def _score_each(
         yield Scored([apply(X) for X in others], stopped_early(estimator))
 
 
-def _widen(outputs: NDArray[Any], known: IntArray, n_classes: int, margins: bool) -> Outputs:
+def _widen(outputs: AnyArray, known: IntArray, n_classes: int, margins: bool) -> Outputs:
     """Outputs with a column for every class, also those that were not trained on."""
     scores = np.full((len(outputs), n_classes), -np.inf if margins else 0.0)
     scores[:, known] = margin_columns(outputs) if margins else outputs
@@ -291,7 +289,7 @@ def _refusing(trial: Trial) -> Iterator[None]:
         ) from None
 
 
-def pipeline_outputs(estimator: Any, X: NDArray[np.float32]) -> Outputs:
+def pipeline_outputs(estimator: Any, X: Float32Array) -> Outputs:
     """What a fitted head, or pipeline that ends in one, gives for ``X``; one column a class."""
     if hasattr(estimator, "predict_proba"):
         return Outputs(np.asarray(estimator.predict_proba(X), dtype=np.float64), margins=False)

@@ -8,7 +8,7 @@ folds, each of which then has its thresholds from the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def fit_trust(
     rule, y, proba = search.settings.rule, out_of_fold.part.y, out_of_fold.proba
     decision = None if rule is None else rule.fit(y, proba)
     usual = usual_rates(out_of_fold, sets, scores > limit.limit, config)
-    groups = fit_group_answers(out_of_fold.grouped, config)
+    groups = fit_group_answers(out_of_fold, config)
     operating = OperatingSample(images=len(y))
     trust = Trust(calibration=kept, decision=decision, sets=sets, novelty=limit, drift=sample)
     trust = trust.model_copy(update={"usual": usual, "operating": operating, "groups": groups})
@@ -132,10 +132,7 @@ def _achieved(
         return None
     pooled = pool(evaluated)
     if isinstance(rule, Threshold):
-        found = describe_threshold(
-            rule, decision.cutoff, pooled.evaluated, pooled.y_pred, seed=seed
-        )
-        return found.document()
+        return describe_threshold(rule, decision.cutoff, pooled, seed=seed).document()
     likeliest = pooled.proba.argmax(axis=1)
     how = {"seed": seed, "n_folds": pooled.n_folds}
     return rule.achieved(pooled.y, pooled.y_pred, likeliest, pooled.units, **how)
@@ -187,7 +184,7 @@ def usual_rates(
     """
     abstained = _sets_of(held, sets, config)[1]
     return Usual(
-        images=int(held.part.components.max()) + 1,
+        images=held.part.n_units,
         abstained=float(abstained.mean()),
         ood=float(flagged.mean()),
     )
@@ -260,14 +257,13 @@ def _held_out_scores(search: FoldSearch, chosen: Trial) -> FloatArray:
     Embeddings are scaled as in the pipeline, whose scores the limit is for. Views take part in the
     scaler too, but not in the spread of images.
     """
-    setup, y = chosen.setup, search.part.y
-    X = search.part.embeddings(setup.backbones)
-    widths = [search.part.X[name].shape[1] for name in setup.backbones]
+    setup, part, y = replace(chosen.setup, tabular=()), search.part, search.part.y
+    X, widths = part.embeddings(setup.backbones), part.widths(setup.backbones)
     scores = np.zeros(len(y))
 
     def score(fold: int) -> None:
         tested = search.data.fold == fold
-        seen, _ = search.part.examples(setup.backbones, ~tested, n_views=setup.views)
+        seen, _, _ = part.examples(setup, ~tested)
         scaler = fit_scaler(seen, widths, scaled=setup.scaled)
         spread = fit_spread(scaler.transform(X[~tested]), y[~tested], seed=search.settings.seed)
         scores[tested] = Novelty(*spread).scores(scaler.transform(X[tested]))

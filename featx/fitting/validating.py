@@ -9,7 +9,7 @@ from featx.console import counted
 from featx.data.splits import Folds
 from featx.fitting.candidates import plan_grids, plan_setups
 from featx.fitting.data import FitData, Part
-from featx.fitting.estimate import EvaluationSet
+from featx.fitting.held import EvaluationSet
 from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.search import FoldSearch

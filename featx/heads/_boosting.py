@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.validation import check_random_state
 from threadpoolctl import threadpool_limits
@@ -17,6 +16,7 @@ from featx.heads._private import grown_trees
 from featx.heads._rules import number, whole
 from featx.heads._trees import MAX_DEPTH, TREES
 from featx.heads._validation import set_aside
+from featx.types import AnyArray, FloatArray
 
 
 class BoostedTreesClassifier(Classifier):
@@ -107,9 +107,9 @@ class BoostedTreesClassifier(Classifier):
 
     def fit(
         self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
+        X: AnyArray,
+        y: AnyArray,
+        sample_weight: AnyArray | None = None,
         mixture: Any = None,
         units: Units | None = None,
     ) -> BoostedTreesClassifier:
@@ -169,7 +169,7 @@ class BoostedTreesClassifier(Classifier):
             **shared | {"random_state": seed, "early_stopping": early_stopping}
         )
 
-    def _keep(self, trees: Sequence[NDArray[Any]], edges: Sequence[NDArray[Any]]) -> None:
+    def _keep(self, trees: Sequence[AnyArray], edges: Sequence[AnyArray]) -> None:
         """The nodes of all trees one after another; leaves lead to themselves.
 
         A node compares bins: up to a bin is up to the upper edge of that bin.
@@ -189,12 +189,12 @@ class BoostedTreesClassifier(Classifier):
         ]
         self.value_ = nodes["value"].astype(np.float64)
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def predict_proba(self, X: AnyArray) -> FloatArray:
         """Probabilities, shape (n, n_classes)."""
         return self._answers(X)
 
 
-def _bin_edges(column: NDArray[np.float64], max_bins: int) -> NDArray[np.float64]:
+def _bin_edges(column: FloatArray, max_bins: int) -> FloatArray:
     """Upper edges of all bins of a feature but the last, as scikit-learn has them without weights.
 
     With weights it sorts each feature again for every edge, which takes minutes for a thousand

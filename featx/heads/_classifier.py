@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 
 from featx.heads._form import Form
 from featx.heads._rules import Rule, among
+from featx.types import AnyArray, FloatArray
 
 FLOATS = [np.float64, np.float32]
 
@@ -46,7 +47,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     form: ClassVar[Form]
     rules: ClassVar[Mapping[str, Rule]]
-    classes_: NDArray[Any]
+    classes_: AnyArray
 
     def check_parameters(self) -> None:
         """Refuse parameters that are not valid.
@@ -63,21 +64,21 @@ class Classifier(ClassifierMixin, BaseEstimator):
                     f"{getattr(self, name)!r}"
                 )
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, X: AnyArray) -> AnyArray:
         """The likeliest classes, or those of the largest margins, shape (n,)."""
         answers = self._answers(X)
         second = answers.shape[1] == 1
         best = (answers[:, 0] > 0).astype(np.intp) if second else answers.argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def _answers(self, X: Any) -> NDArray[Any]:
+    def _answers(self, X: Any) -> AnyArray:
         """What the form computes of ``X`` (n, n_features)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
         arrays, settings = self.form.frozen(self)
         return np.asarray(self.form.compute(X, SimpleNamespace(**arrays, **settings)))
 
-    def _training(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    def _training(self, X: Any, y: Any) -> tuple[AnyArray, NDArray[np.intp]]:
         """``X`` in float32 or float64 and class indices; sets ``classes_``.
 
         Raises
@@ -96,7 +97,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"A classifier needs two classes; got one class: {self.classes_[0]}.")
         return X, indices
 
-    def _weights(self, sample_weight: Any, indices: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _weights(self, sample_weight: Any, indices: NDArray[np.intp]) -> FloatArray:
         """Weights of rows times those of their classes (``class_weight``).
 
         Raises

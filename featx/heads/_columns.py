@@ -8,18 +8,18 @@ numbers that three arrays describe.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import AnyArray
 
 #: Levels that are no code of a category: the value itself, imputed; and whether it is missing.
 VALUE, EMPTY = -2, -1
 
-Codes = dict[str, NDArray[Any]]
+Codes = dict[str, AnyArray]
 
 
-def fit_columns(raw: NDArray[Any], categorical: Sequence[bool]) -> Codes:
+def fit_columns(raw: AnyArray, categorical: Sequence[bool]) -> Codes:
     """How training rows' columns become numbers.
 
     A number is imputed by its median; a category has one column for each code that occurs; either
@@ -55,8 +55,8 @@ def fit_columns(raw: NDArray[Any], categorical: Sequence[bool]) -> Codes:
 
 
 def encode_columns(
-    X: NDArray[Any], width: int, source: NDArray[Any], level: NDArray[Any], fill: NDArray[Any]
-) -> NDArray[Any]:
+    X: AnyArray, width: int, source: AnyArray, level: AnyArray, fill: AnyArray
+) -> AnyArray:
     """Raw rows (n, width + n_columns) to encoded ones (n, width + n_encoded), in their own type."""
     raw = X[:, width:]
     found = np.empty((len(X), width + len(source)), X.dtype)
@@ -70,7 +70,7 @@ def encode_columns(
     return found
 
 
-def columns_fault(source: NDArray[Any], level: NDArray[Any], fill: NDArray[Any]) -> str | None:
+def columns_fault(source: AnyArray, level: AnyArray, fill: AnyArray) -> str | None:
     """What is wrong with arrays of the right types; None where they fit each other."""
     if not len(source) or source.min() < 0 or source.max() >= len(fill) or level.min() < VALUE:
         return "its other columns are numbered beyond those there are"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from featx.heads._columns import encode_columns, fit_columns
+from featx.types import AnyArray
 
 
 class ColumnEncoder(TransformerMixin, BaseEstimator):
@@ -31,7 +31,7 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
     def __init__(self, categorical: Sequence[bool] = ()) -> None:
         self.categorical = categorical
 
-    def fit(self, X: NDArray[Any], y: Any = None) -> ColumnEncoder:
+    def fit(self, X: AnyArray, y: Any = None) -> ColumnEncoder:
         """Learn medians and categories of the last columns; ``y`` is not used."""
         self.n_features_in_ = X.shape[1]
         found = fit_columns(X[:, self.width :], self.categorical)
@@ -43,6 +43,6 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
         """Width of the embedding."""
         return int(self.n_features_in_) - len(self.categorical)
 
-    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+    def transform(self, X: AnyArray) -> AnyArray:
         """Encoded rows, in the type of ``X``."""
         return encode_columns(np.asarray(X), self.width, self.source_, self.level_, self.fill_)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array
+from featx.types import AnyArray
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Device:
     xp: Any = np
     device: str = "cpu"
 
-    def put(self, values: NDArray[Any]) -> Array:
+    def put(self, values: AnyArray) -> Array:
         """An array of this device, of the same type."""
         if self.xp is np:
             return values
@@ -46,7 +46,7 @@ class Device:
             at, coo.data, coo.shape, device=self.device, check_invariants=True
         ).coalesce()
 
-    def get(self, values: Array) -> NDArray[Any]:
+    def get(self, values: Array) -> AnyArray:
         """A NumPy array of it."""
         return values if self.xp is np else values.cpu().numpy()
 

@@ -17,14 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.heads._problems import Problems
-
-Array = NDArray[Any]
+from featx.types import AnyArray
 
 ROUNDS = 60
 ITERATIONS = 250  # of a round
@@ -35,7 +32,7 @@ CAUTION = 1.1  # times the curvature that was found
 
 def solve_elastic_path(
     problems: Problems, penalties: Sequence[tuple[float, float]], tol: float
-) -> Iterator[tuple[Array, bool]]:
+) -> Iterator[tuple[AnyArray, bool]]:
     """Minimise with each penalty, starting from the solution with the one before.
 
     Parameters
@@ -61,7 +58,7 @@ def solve_elastic_path(
         yield W[:, 0].T, solved
 
 
-def _solve(data: Problems, W: Array, l1: float, l2: float, tol: float) -> tuple[Array, bool]:
+def _solve(data: Problems, W: AnyArray, l1: float, l2: float, tol: float) -> tuple[AnyArray, bool]:
     """Coefficients from a start, and whether ``tol`` was reached."""
     for _ in range(ROUNDS):
         Z = data.scores(W)
@@ -76,21 +73,21 @@ def _solve(data: Problems, W: Array, l1: float, l2: float, tol: float) -> tuple[
     return W, False
 
 
-def _spare(W: Array, penalty: float) -> Array:
+def _spare(W: AnyArray, penalty: float) -> AnyArray:
     """``penalty`` times the coefficients; intercepts, the last row, are free."""
     shrunk = penalty * W
     shrunk[-1] = 0.0
     return shrunk
 
 
-def _violation(W: Array, G: Array, l1: float) -> Array:
+def _violation(W: AnyArray, G: AnyArray, l1: float) -> AnyArray:
     """Absolute entries of the smallest subgradient, where ``G`` is the smooth part's gradient."""
     excess = np.where(W == 0, np.maximum(np.abs(G) - l1, 0.0), np.abs(G + l1 * np.sign(W)))
     excess[-1] = np.abs(G[-1])
     return excess
 
 
-def _working_set(W: Array, excess: Array, tol: float) -> Array:
+def _working_set(W: AnyArray, excess: AnyArray, tol: float) -> AnyArray:
     """Features in use, those whose gradient exceeds the penalty most, and the intercept."""
     used = (W[:-1] != 0).any(axis=(1, 2))
     wanted = np.flatnonzero(~used & (excess[:-1] > tol))
@@ -100,14 +97,14 @@ def _working_set(W: Array, excess: Array, tol: float) -> Array:
 
 
 def _accelerate(
-    part: Problems, start: Array, Z: Array, G0: Array, l1: float, l2: float, tol: float
-) -> Array:
+    part: Problems, start: AnyArray, Z: AnyArray, G0: AnyArray, l1: float, l2: float, tol: float
+) -> AnyArray:
     """One round from ``start``: the scores there are ``Z``, the smooth part's gradient ``G0``."""
     Z = Z.astype(np.float32)
     R = part.residuals(Z)
     curvature = CAUTION * _largest_curvature(part, R, l2)
     W, V, momentum = start, start, 1.0
-    before: tuple[Array, Array] | None = None
+    before: tuple[AnyArray, AnyArray] | None = None
     for _ in range(ITERATIONS):
         D = V - start
         moved = part.residuals(Z + part.scores(D.astype(np.float32))) - R
@@ -125,14 +122,16 @@ def _accelerate(
     return W
 
 
-def _shrink(W: Array, threshold: float) -> Array:
+def _shrink(W: AnyArray, threshold: float) -> AnyArray:
     """The proximal step of the absolute values: towards 0 by ``threshold``, intercepts free."""
     shrunk = np.sign(W) * np.maximum(np.abs(W) - threshold, 0.0)
     shrunk[-1] = W[-1]
     return np.asarray(shrunk)
 
 
-def _seen_curvature(before: tuple[Array, Array] | None, now: tuple[Array, Array]) -> float:
+def _seen_curvature(
+    before: tuple[AnyArray, AnyArray] | None, now: tuple[AnyArray, AnyArray]
+) -> float:
     """How much the gradient changed from one point to the next, over their distance."""
     if before is None:
         return 0.0
@@ -141,7 +140,7 @@ def _seen_curvature(before: tuple[Array, Array] | None, now: tuple[Array, Array]
     return float(np.vdot(step, change)) / size if size > 0 else 0.0
 
 
-def _largest_curvature(part: Problems, R: Array, l2: float) -> float:
+def _largest_curvature(part: Problems, R: AnyArray, l2: float) -> float:
     """The Hessian's largest eigenvalue where the residuals are ``R``, by the power method."""
     P = R + part.truth
     generator = np.random.default_rng(0)

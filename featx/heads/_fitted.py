@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array, namespace
 from featx.errors import ModelError
 from featx.heads._form import Form
 from featx.heads._registry import HEADS
 from featx.heads._steps import Steps
+from featx.types import AnyArray, FloatArray
 
 CHUNK_NUMBERS = 1 << 24  # held at once while predicting: 128 MB
 
@@ -39,7 +39,7 @@ class FittedHead:
     """
 
     head: str
-    classes_: NDArray[Any]
+    classes_: AnyArray
     n_features_in_: int
     arrays: Mapping[str, Array]
     settings: Mapping[str, Any]
@@ -59,7 +59,7 @@ class FittedHead:
         width = self.steps.width(self.n_features_in_)
         return self.form.fault(self.arrays, self.settings, width, len(self.classes_))
 
-    def scaler(self, X: NDArray[Any]) -> NDArray[Any]:
+    def scaler(self, X: AnyArray) -> AnyArray:
         """Embeddings standardised, not projected."""
         return np.asarray(self.steps.scaler(X))
 
@@ -83,7 +83,7 @@ class FittedHead:
             raise AttributeError(f"{self.head} has no probabilities")
         return self._probabilities
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, X: AnyArray) -> AnyArray:
         """The likeliest classes, shape (n,)."""
         if self.form.output == "proba":
             return self.classes_[self._outputs(X).argmax(axis=1)]
@@ -93,7 +93,7 @@ class FittedHead:
         second = margins >= 0 if self.form.zero_is_second else margins > 0
         return self.classes_[second.astype(np.intp)]
 
-    def planes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    def planes(self) -> tuple[FloatArray, FloatArray] | None:
         """Scaler, projection and classifier as one affine map.
 
         Returns

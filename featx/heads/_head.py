@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featx.heads._form import Form
 from featx.heads._space import Space
+from featx.types import AnyArray, Float32Array, IntArray
 
 Params = dict[str, Any]
 
@@ -45,8 +43,8 @@ class Units(NamedTuple):
         Rows of one number are of one image (copies, augmented views) or one group.
     """
 
-    rows: NDArray[np.float32]
-    number: NDArray[np.int64]
+    rows: Float32Array
+    number: IntArray
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,16 @@ class Training:
         Where heads that can compute products of matrices: NumPy on ``cpu``, else torch there.
     """
 
-    X: NDArray[np.float32]
-    y: NDArray[Any]
-    origin: NDArray[np.float32] | None = None
+    X: Float32Array
+    y: AnyArray
+    origin: Float32Array | None = None
     mixture: Any = None
     units: Units | None = None
     memo: Memo = field(default_factory=Memo)
     device: str = "cpu"
 
     @property
-    def base(self) -> NDArray[np.float32]:
+    def base(self) -> Float32Array:
         """The rows that all others are mixtures of."""
         return self.X if self.origin is None else self.origin
 
@@ -91,13 +89,11 @@ class Scored(NamedTuple):
     ``stopped_early`` says that it met its iteration limit.
     """
 
-    outputs: list[NDArray[Any]]
+    outputs: list[AnyArray]
     stopped_early: bool
 
 
-ScoreGrid = Callable[
-    [Training, Sequence[Any], Sequence[NDArray[np.float32]]], Iterator[Scored] | None
-]
+ScoreGrid = Callable[[Training, Sequence[Any], Sequence[Float32Array]], Iterator[Scored] | None]
 
 
 @dataclass(frozen=True)

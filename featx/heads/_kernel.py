@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from featx.heads._head import Scored, Training
 from featx.heads._private import fill_svc, pair_machine
 from featx.heads._vectors import votes
-
-Array = NDArray[Any]
+from featx.types import AnyArray, Float32Array
 
 KERNEL_BYTES = 512 * 2**20  # a kernel matrix of 8,192 training images
 CHUNK = 512  # images turned into float64 at a time
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored] | None:
     """Every ``SVC`` of a grid on one set of scalar products; None where they are too many."""
     if not _fits(training, classifiers):
@@ -43,7 +42,7 @@ def _fits(training: Training, classifiers: Sequence[Any]) -> bool:
 
 
 def _score_each(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     solver = _Solver(training, classifiers)
     first, second = np.triu_indices(solver.n_classes, 1)
@@ -58,7 +57,7 @@ def _score_each(
         yield Scored(outputs, False)
 
 
-def _linear_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
+def _linear_margins(solver: _Solver, n: int, others: Sequence[Float32Array]) -> list[AnyArray]:
     """Margins of each of ``n`` machines for pairs of classes, by the planes that weights make.
 
     What a machine says may not depend on which others are there: all planes of one are multiplied
@@ -75,7 +74,7 @@ def _linear_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32
     ]
 
 
-def _radial_margins(solver: _Solver, n: int, others: Sequence[NDArray[np.float32]]) -> list[Array]:
+def _radial_margins(solver: _Solver, n: int, others: Sequence[Float32Array]) -> list[AnyArray]:
     """The same by distances from the training images, one by one."""
     pairs = list(combinations(range(solver.n_classes), 2))
     margins = [np.zeros((n, len(X), len(pairs))) for X in others]
@@ -156,7 +155,7 @@ class _Solver:
                 for products, squares in zip(self._among, self._squares, strict=True)
             ]
 
-    def fit(self, a: int, b: int) -> Iterator[tuple[int, Array, float]]:
+    def fit(self, a: int, b: int) -> Iterator[tuple[int, AnyArray, float]]:
         """Each classifier's number, weights of the images of ``a`` then ``b``, and intercept.
 
         The margin is for ``a``, as libsvm has it.
@@ -188,12 +187,12 @@ class _Solver:
             self.iterations.append(int(machine.n_iter_[0]))
             yield i, weights, -float(machine.intercept_[0])
 
-    def plane(self, a: int, b: int, weights: Array) -> Array:
+    def plane(self, a: int, b: int, weights: AnyArray) -> AnyArray:
         """Coefficients of the features, from weights of the images of two classes."""
         of_a = len(self.members[a])
         return self._rows[a].summed(weights[:of_a]) + self._rows[b].summed(weights[of_a:])
 
-    def distances(self, X: NDArray[np.float32], c: int) -> Array:
+    def distances(self, X: Float32Array, c: int) -> AnyArray:
         """Squared distances of other embeddings from the images of a class."""
         wide = X.astype(np.float64)
         products = self._rows[c].products_with(wide)
@@ -212,7 +211,7 @@ class _Rows:
         self._X = training.base[rows].astype(np.float64)
         self._gram = training.memo.get("products", lambda: _gram(training.base))
 
-    def products(self, other: _Rows) -> Array:
+    def products(self, other: _Rows) -> AnyArray:
         """Scalar products with another class's."""
         if self._gram is None:
             products = self._X @ other._X.T
@@ -220,22 +219,22 @@ class _Rows:
             products = self._gram[np.ix_(self._rows, other._rows)]
         return other._mixed(self._mixed(products).T).T
 
-    def products_with(self, X: Array) -> Array:
+    def products_with(self, X: AnyArray) -> AnyArray:
         """Scalar products of other embeddings with these, one row each."""
         return self._mixed(self._X @ X.T).T
 
-    def summed(self, weights: Array) -> Array:
+    def summed(self, weights: AnyArray) -> AnyArray:
         """These embeddings, each times its weight, added up."""
         own = weights if self._mixture is None else np.asarray(weights @ self._mixture)
         return np.asarray(own @ self._X)
 
-    def _mixed(self, products: Array) -> Array:
+    def _mixed(self, products: AnyArray) -> AnyArray:
         if self._mixture is None:
             return products
         return np.asarray(self._mixture @ np.ascontiguousarray(products))
 
 
-def _gram(X: NDArray[np.float32]) -> Array | None:
+def _gram(X: Float32Array) -> AnyArray | None:
     """Scalar products of all images, whatever is mixed of them; None where they are too many."""
     if 8 * len(X) ** 2 > KERNEL_BYTES:
         return None
@@ -262,12 +261,12 @@ def _scale(classifier: Any, training: Training) -> float:
     return 1.0 / training.X.shape[1] if classifier.gamma == "auto" else float(classifier.gamma)
 
 
-def _distances(products: Array, rows: Array, columns: Array) -> Array:
+def _distances(products: AnyArray, rows: AnyArray, columns: AnyArray) -> AnyArray:
     """Squared distances in float32, which is what libsvm keeps of a kernel."""
     distances = (rows[:, None] + columns - 2.0 * products).astype(np.float32)
     return np.maximum(distances, 0.0, out=distances)
 
 
-def _radial(values: Array, gamma: float | None) -> Array:
+def _radial(values: AnyArray, gamma: float | None) -> AnyArray:
     """``exp(-gamma * distances)``; scalar products as they are."""
     return values if gamma is None else np.exp(np.float32(-gamma) * values)

@@ -35,6 +35,7 @@ def descend(g: Array) -> Generator[Array, Array, None]:
                 low = t, end
             else:
                 break
+            # where a line through both slopes is 0, kept off the ends so that they always close in
             share = low[1] / (low[1] - high[1])
             t = low[0] + (high[0] - low[0]) * min(max(share, 0.2), 0.8)
         pairs.add(t * d, after - g)

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array
 from featx.heads._device import HOST, Device
 from featx.heads._lbfgs import descend
 from featx.heads._problems import Problems
 from featx.heads._scaling import Scaling
+from featx.types import AnyArray, BoolArray
 
 TOGETHER = 6  # penalties solved at once: wider products against a closer start
 NUMBERS = 1 << 24  # scores held for them: 128 MiB
@@ -82,7 +81,7 @@ class Axes:
             near[near] = np.abs(self.turn_back(G[:, near])).max(axis=(0, 2)) <= tol
         return near
 
-    def _product(self, matrix: Array, values: NDArray[Any]) -> NDArray[Any]:
+    def _product(self, matrix: Array, values: AnyArray) -> AnyArray:
         flat = self.device.put(values.astype(np.float32)[:-1].reshape(len(matrix), -1))
         turned = self.device.get(matrix @ flat).reshape(-1, *values.shape[1:])
         return np.concatenate([turned, values[-1:]])
@@ -191,7 +190,7 @@ def _walk(
     steps: Array,
     tol: float,
     iterations: int,
-) -> tuple[Array, NDArray[np.bool_]]:
+) -> tuple[Array, BoolArray]:
     """L-BFGS in coordinates made for where ``steps`` lead: better steps, and which need more.
 
     All steps are from where ``Z``, ``R`` and ``G0`` were taken, and along the axes.
@@ -226,7 +225,7 @@ def _walk(
         for j in np.flatnonzero(far):
             i = going[j]
             trials[i] = walks[i].send(scaling.slope(i, G[:, j]))
-        if not far.all():
+        if not far.all():  # what is done takes no more part in the products
             going = going[far]
             part, part_Z, part_R = problems.take(going), Z[:, going.tolist()], R[:, going.tolist()]
         if not len(going):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_random_state
 
 from featx.heads._classifier import CLASS_WEIGHT, RANDOM_STATE, Classifier
@@ -13,6 +12,7 @@ from featx.heads._head import Units
 from featx.heads._network import ACTIVATIONS, NETWORK
 from featx.heads._rules import among, number, truth, whole
 from featx.heads._validation import set_aside
+from featx.types import AnyArray, FloatArray
 
 
 class PerceptronClassifier(Classifier):
@@ -117,9 +117,9 @@ class PerceptronClassifier(Classifier):
 
     def fit(
         self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
+        X: AnyArray,
+        y: AnyArray,
+        sample_weight: AnyArray | None = None,
         mixture: Any = None,
         units: Units | None = None,
     ) -> PerceptronClassifier:
@@ -172,7 +172,7 @@ class PerceptronClassifier(Classifier):
             )
         return self
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def predict_proba(self, X: AnyArray) -> FloatArray:
         """Probabilities, shape (n, n_classes)."""
         return self._answers(X)
 

@@ -21,8 +21,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featx.types import Float32Array, FloatArray
+
 Settings = Any  # a PerceptronClassifier
-Arrays = list[NDArray[np.float32]]
+Arrays = list[Float32Array]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -35,9 +37,9 @@ LEAST_GAIN = 1e-4  # a loss is smaller when it is so much smaller
 
 
 def train(
-    X: NDArray[np.float32],
+    X: Float32Array,
     y: NDArray[np.intp],
-    sample_weight: NDArray[np.float64],
+    sample_weight: FloatArray,
     parts: tuple[NDArray[np.intp], NDArray[np.intp]],
     *,
     widths: list[int],

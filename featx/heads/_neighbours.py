@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_array
+
+from featx.types import AnyArray
 
 
 class NearestClassifier(KNeighborsClassifier):
@@ -21,7 +20,7 @@ class NearestClassifier(KNeighborsClassifier):
         Their class indices.
     """
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> NearestClassifier:
+    def fit(self, X: AnyArray, y: AnyArray) -> NearestClassifier:
         """As scikit-learn's."""
         super().fit(X, y)
         self.X_ = check_array(X, dtype=[np.float64, np.float32])

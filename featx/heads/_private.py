@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from featx.types import AnyArray, FloatArray
 
 #: Private name, and why it is used. Ratios of whole searches: benchmarks/results/fit.json.
 NAMES = {
@@ -51,11 +52,11 @@ def svc_gamma(classifier: Any) -> float:
 
 def fill_svc(
     classifier: Any,
-    classes: NDArray[Any],
-    vectors: NDArray[np.float64],
-    counts: NDArray[Any],
-    dual: NDArray[np.float64],
-    intercepts: NDArray[np.float64],
+    classes: AnyArray,
+    vectors: FloatArray,
+    counts: AnyArray,
+    dual: FloatArray,
+    intercepts: FloatArray,
     gamma: float | None,
 ) -> None:
     """Make an ``SVC`` the machine with these support vectors; libsvm's signs.
@@ -99,7 +100,7 @@ def pair_machine(classifier: Any) -> Any:
     from sklearn.svm import SVC
 
     class PairMachine(SVC):
-        def _validate_targets(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        def _validate_targets(self, y: FloatArray) -> FloatArray:
             """A hook of scikit-learn's `fit`; without it the checks are made, all else equal."""
             self.classes_ = np.array([0.0, 1.0])
             self.class_weight_ = np.array([self.class_weight[0], self.class_weight[1]])
@@ -108,7 +109,7 @@ def pair_machine(classifier: Any) -> Any:
     return PairMachine(**{**classifier.get_params(), "kernel": "precomputed"})
 
 
-def grown_trees(booster: Any) -> tuple[list[NDArray[Any]], NDArray[np.float64]]:
+def grown_trees(booster: Any) -> tuple[list[AnyArray], FloatArray]:
     """Nodes of every tree of a ``HistGradientBoostingClassifier``, and where scores start."""
     trees = [tree.nodes for trees in require(booster, "_predictors") for tree in trees]
     return trees, np.ravel(require(booster, "_baseline_prediction")).astype(np.float64)

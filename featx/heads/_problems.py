@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array
 from featx.heads._device import HOST, Device
+from featx.types import AnyArray, FloatArray
 
 BLOCK = 16  # columns that products of matrices are made for
 SAFE = 60.0  # largest score whose exponential float32 holds, and sums of it
@@ -46,7 +46,7 @@ class Problems:
     X: Array
     truth: Array
     weights: Array
-    penalties: NDArray[np.float64]
+    penalties: FloatArray
     mixture: Any = None
     transposed: Any = None
     device: Device = HOST
@@ -56,9 +56,9 @@ class Problems:
     def pose(
         cls,
         X: Array,
-        y: NDArray[Any],
-        weights: NDArray[np.float64],
-        penalties: NDArray[np.float64],
+        y: AnyArray,
+        weights: FloatArray,
+        penalties: FloatArray,
         mixture: Any = None,
         device: Device = HOST,
     ) -> Problems:
@@ -98,7 +98,7 @@ class Problems:
             part = self.cast(self.X[rows], dtype)
             yield rows, part if power == 1 else part**power
 
-    def scores(self, W: NDArray[Any]) -> Array:
+    def scores(self, W: AnyArray) -> Array:
         """Scores of shape (n, n_problems, n_outputs) from coefficients, features first."""
         flat = self.device.put(_padded(W.reshape(len(W), -1)))
         parts = [X @ flat for _, X in self.chunks(flat.dtype)]
@@ -119,7 +119,7 @@ class Problems:
         P /= (P.reshape(-1, P.shape[2]) @ xp.ones_like(P[0, 0])).reshape(*P.shape[:2], 1)
         return P[:, :, -self.n_outputs :] - self.truth
 
-    def pull(self, R: Array, power: int = 1) -> NDArray[Any]:
+    def pull(self, R: Array, power: int = 1) -> AnyArray:
         """Rows' weighted residuals times their features, to a power, summed; features first."""
         flat = R.reshape(len(R), -1) * self.cast(self.weights, R.dtype)[:, None]
         flat = self.to_images(flat)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.heads._classifier import Classifier
 from featx.heads._linear import PROTOTYPES, unit_rows
 from featx.heads._rules import among
+from featx.types import AnyArray, FloatArray
 
 
 class PrototypeClassifier(Classifier):
@@ -49,7 +49,7 @@ class PrototypeClassifier(Classifier):
     def __init__(self, metric: str = "cosine") -> None:
         self.metric = metric
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> PrototypeClassifier:
+    def fit(self, X: AnyArray, y: AnyArray) -> PrototypeClassifier:
         """Take the mean of each class.
 
         Parameters
@@ -81,7 +81,7 @@ class PrototypeClassifier(Classifier):
         self.coef_, self.intercept_ = coef, intercept
         return self
 
-    def decision_function(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def decision_function(self, X: AnyArray) -> FloatArray:
         """Margins, shape (n,) for two classes (of the second), else (n, n_classes)."""
         margins = self._answers(X)
         return margins.ravel() if len(self.classes_) == 2 else margins

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array
 from featx.heads._device import Device
 from featx.heads._problems import Problems
+from featx.types import Float32Array, FloatArray
 
 # Of the curvature along an axis: a half would be right if none curved together. This and what a
 # Hessian may cost were chosen by counting gradients on photographs of clothing at 1e-6.
@@ -44,7 +44,7 @@ class Scaling:
         self._factors = (_curvature(turned, R) ** -POWER).astype(np.float32)
         self._corners = _corners(turned, R) if whole else [None] * len(turned.penalties)
 
-    def step(self, problem: Any, u: NDArray[np.float32]) -> NDArray[np.float32]:
+    def step(self, problem: Any, u: Float32Array) -> Float32Array:
         """A step of coefficients (n_features + 1, n_outputs) from one in these coordinates."""
         d = self._factors[:, problem] * u
         corner = self._corners[problem]
@@ -53,7 +53,7 @@ class Scaling:
             d[at:] = (u[at:].ravel() @ corner).reshape(-1, u.shape[1])
         return d
 
-    def slope(self, problem: Any, G: NDArray[np.float32]) -> NDArray[np.float32]:
+    def slope(self, problem: Any, G: Float32Array) -> Float32Array:
         """The gradient in these coordinates from that of coefficients, of the same shape."""
         g = self._factors[:, problem] * G
         corner = self._corners[problem]
@@ -63,7 +63,7 @@ class Scaling:
         return g
 
 
-def _curvature(turned: Problems, R: Array) -> NDArray[np.float64]:
+def _curvature(turned: Problems, R: Array) -> FloatArray:
     """The Hessian's diagonal, of the shape of the coefficients.
 
     The weight of a mixed row goes to the rows it mixes: this need not be exact.
@@ -74,7 +74,7 @@ def _curvature(turned: Problems, R: Array) -> NDArray[np.float64]:
     return np.maximum(H, 1e-6 * H.mean(axis=0) + np.finfo(np.float32).tiny)
 
 
-def _corners(turned: Problems, R: Array) -> list[NDArray[np.float32] | None]:
+def _corners(turned: Problems, R: Array) -> list[Float32Array | None]:
     """Of each problem the inverse of a Cholesky factor: its first axes', all outputs' Hessian."""
     n_features, n_outputs = turned.X.shape[1] - 1, turned.n_outputs
     size = min(np.sqrt(4 * PRICE * n_features * n_outputs), LARGEST)
@@ -93,7 +93,7 @@ def _corners(turned: Problems, R: Array) -> list[NDArray[np.float32] | None]:
     ]
 
 
-def _hessian(device: Device, X: Array, P: Array, weights: Array) -> NDArray[np.float64]:
+def _hessian(device: Device, X: Array, P: Array, weights: Array) -> FloatArray:
     """Of the weighted log loss of one problem; a feature's coefficients stand together."""
     n_axes, n_outputs = X.shape[1], P.shape[1]
     shape, each = (n_axes, n_outputs, n_axes, n_outputs), np.arange(n_outputs)
@@ -108,7 +108,7 @@ def _hessian(device: Device, X: Array, P: Array, weights: Array) -> NDArray[np.f
     return H.reshape(n_axes * n_outputs, -1)
 
 
-def _corner(H: NDArray[np.float64], penalty: float, n_outputs: int) -> NDArray[np.float32] | None:
+def _corner(H: FloatArray, penalty: float, n_outputs: int) -> Float32Array | None:
     """The inverse of its Cholesky factor; None where rounding leaves it without one."""
     ridge = np.full(len(H), penalty)
     # adding to all intercepts changes no probability: there is no curvature along that

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featx.heads._head import Scored, Training, Units
+from featx.types import AnyArray, Float32Array
 
 
 def set_aside(
-    X: NDArray[Any],
+    X: AnyArray,
     y: NDArray[np.intp],
     share: float,
     generator: np.random.Generator,
@@ -56,8 +57,8 @@ def set_aside(
 
 
 def _choose(
-    unit: NDArray[Any], y: NDArray[np.intp], share: float, generator: np.random.Generator
-) -> NDArray[Any]:
+    unit: AnyArray, y: NDArray[np.intp], share: float, generator: np.random.Generator
+) -> AnyArray:
     """Units of which each class gives its share, and after which each has some left."""
     units, position = np.unique(unit, return_inverse=True)
     present = np.zeros((len(units), y.max() + 1), bool)
@@ -76,7 +77,7 @@ def _choose(
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     """Every classifier fitted by itself, but told which rows belong together."""
     for classifier in classifiers:

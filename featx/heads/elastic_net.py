@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.heads._elastic import solve_elastic_path
 from featx.heads._head import Head, Scored, Training
 from featx.heads._linear import LOG_ODDS
 from featx.heads._problems import Problems
 from featx.heads._space import Real
+from featx.types import AnyArray, Float32Array
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -29,7 +29,7 @@ def build(class_weight: str | None, random_state: int) -> Any:
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored] | None:
     """A path of ``C`` for each ``l1_ratio``; None where more differs from `build`."""
     if not all(_is_plain(c) for c in classifiers):
@@ -38,7 +38,7 @@ def score_grid(
 
 
 def _score_paths(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     solved = _solve(training, classifiers)
     for classifier, done in zip(classifiers, solved, strict=True):
@@ -81,7 +81,7 @@ def _solve(training: Training, classifiers: Sequence[Any]) -> list[bool]:
     return solved
 
 
-def _fill(classifier: Any, classes: NDArray[Any], W: NDArray[np.float32]) -> None:
+def _fill(classifier: Any, classes: AnyArray, W: Float32Array) -> None:
     """What scikit-learn's fit would have left in the classifier."""
     classifier.classes_ = classes
     classifier.coef_, classifier.intercept_ = W[:, :-1].copy(), W[:, -1].copy()

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.arrays import Array, cast, namespace, smallest
 from featx.heads._form import Form, floats, integers
 from featx.heads._head import Head, Params, Scored, Training
 from featx.heads._rules import whole
 from featx.heads._space import Integer
+from featx.types import Float32Array
 
 
 def _votes(distances: Array, labels: Array, n_classes: int) -> Array:
@@ -84,7 +84,7 @@ def limit(params: Params, n_images: int) -> Params:
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored] | None:
     """Every ``n_neighbors`` from one search for the most; None where more than that differs."""
     for classifier in classifiers:
@@ -95,7 +95,7 @@ def score_grid(
 
 
 def _score_each(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     most = max(classifiers, key=lambda c: c.n_neighbors).fit(training.X, training.y)
     classes, y = np.unique(training.y, return_inverse=True)

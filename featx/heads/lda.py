@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.heads._head import Head, Scored, Training
 from featx.heads._linear import LOG_ODDS
 from featx.heads._space import Real
+from featx.types import Float32Array
 
 
 def build(class_weight: str | None, random_state: int) -> Any:
@@ -21,7 +21,7 @@ def build(class_weight: str | None, random_state: int) -> Any:
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored] | None:
     """Every shrinkage from one covariance; None where more than that differs, or it is 0."""
     for classifier in classifiers:
@@ -35,7 +35,7 @@ def score_grid(
 
 
 def _score_each(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     """Shrinking moves the covariance's eigenvalues towards their mean and leaves its axes alone."""
     classes, y, counts = np.unique(training.y, return_inverse=True, return_counts=True)

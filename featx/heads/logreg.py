@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.heads._device import Device, find_device
 from featx.heads._head import Head, Scored, Training
@@ -15,6 +14,7 @@ from featx.heads._linear import LOG_ODDS
 from featx.heads._logistic import Axes, solve_path
 from featx.heads._problems import Problems
 from featx.heads._space import Real
+from featx.types import AnyArray, Float32Array, FloatArray
 
 SAFETY = 2.0  # solutions of a path are this many times closer than ``tol`` asks
 # scikit-learn's solver also ends where the loss no longer changes in its 14th digit, with gradients
@@ -32,7 +32,7 @@ def build(class_weight: str | None, random_state: int) -> Any:
 
 
 def score_grid(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored] | None:
     """Every ``C`` on one path; None where more differs from `build` than `_is_plain` allows."""
     if not all(_is_plain(c) for c in classifiers):
@@ -41,7 +41,7 @@ def score_grid(
 
 
 def _score_path(
-    training: Training, classifiers: Sequence[Any], others: Sequence[NDArray[np.float32]]
+    training: Training, classifiers: Sequence[Any], others: Sequence[Float32Array]
 ) -> Iterator[Scored]:
     solutions = _solutions(training, classifiers)
     for classifier, solution in zip(classifiers, solutions, strict=True):
@@ -67,7 +67,7 @@ def refit(training: Training, classifier: Any) -> Any:
     )
 
 
-def _precise(X: NDArray[np.float32], classifier: Any) -> NDArray[Any]:
+def _precise(X: Float32Array, classifier: Any) -> AnyArray:
     """What scikit-learn is to fit: in float64 where float32 does not reach ``tol``."""
     return X.astype(np.float64) if classifier.tol < CLOSEST else X
 
@@ -106,16 +106,14 @@ def _solutions(training: Training, classifiers: Sequence[Any]) -> list[Any]:
     return solutions
 
 
-def _coordinates(
-    base: NDArray[np.float32], device: Device
-) -> tuple[Any, NDArray[np.float64] | None, Axes]:
+def _coordinates(base: Float32Array, device: Device) -> tuple[Any, FloatArray | None, Axes]:
     """The images in their span with a column of ones, the way back, and their principal axes."""
     X, turn = _span(base)
     X = device.put(np.hstack([X, np.ones((len(X), 1), np.float32)]))
     return X, turn, Axes(X, device)
 
 
-def _span(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+def _span(X: Float32Array) -> tuple[Float32Array, FloatArray | None]:
     """Fewer images than features: coordinates in the images' span, where the solution lies."""
     if len(X) >= X.shape[1]:
         return X, None

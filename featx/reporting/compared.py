@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featx.comparing.cost import lower_is_better
 from featx.comparing.verdict import ALPHA
 from featx.console import counted
 from featx.files import printable
 from featx.numbers import interval, number
 from featx.reporting.blocks import Strong, Text
-from featx.stats.metrics import metric_name
+from featx.stats.metrics import lower_is_better, metric_name
 from featx.types import Row
 
 MOST_VERDICTS = 2

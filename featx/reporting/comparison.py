@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from featx.comparing.cost import lower_is_better
 from featx.console import counted
 from featx.numbers import NOTHING, bounds, number, p_value
 from featx.reporting.blocks import Block, Chapter, Figure, Figures, Paragraph, Points, Table
 from featx.reporting.by import compared_by_blocks
 from featx.reporting.compared import comparison_verdict
 from featx.reporting.ink import Ink
-from featx.stats.metrics import HEADLINE, metric_name
+from featx.stats.metrics import HEADLINE, lower_is_better, metric_name
 
 MOST_CLASSES = 20
 MOST_TICKS = 6

@@ -11,8 +11,9 @@ from featx.record import Record
 from featx.runs.estimates import Interval
 from featx.runs.predictions import Predictions, PredictionTable
 from featx.stats.intervals import LIMITS, metric_values
+from featx.stats.operating import Evaluated
 from featx.stats.sites import LEVEL, next_site
-from featx.stats.subsets import ValuePredictions, describe_values
+from featx.stats.subsets import describe_values
 from featx.types import SITES
 
 ADJUSTED = "Bonferroni: all intervals of the table hold together with 95 % confidence"
@@ -141,33 +142,21 @@ def by_columns(
     metric : str
     seed : int
     """
-    drawn = _drawn(shown)
+    contents = shown.ids if shown.content is None else shown.content
+    alone = np.unique(contents.astype(str), return_inverse=True)[1]
+    units = alone if shown.unit is None else shown.unit
+    drawn = Evaluated(shown.y, shown.proba, shown.y_pred, units, shown.fold, shown.repeat)
     return [
         ByColumn.model_validate(
             {
                 "column": name,
                 "method": method,
                 "adjustment": ADJUSTED,
-                **describe_values(drawn, values, metric, seed=seed),
+                **describe_values(drawn, alone, values, metric, seed=seed),
             }
         )
         for name, values in columns.items()
     ]
-
-
-def _drawn(shown: Predictions) -> ValuePredictions:
-    """Predictions, and what is drawn together."""
-    contents = shown.ids if shown.content is None else shown.content
-    alone = np.unique(contents.astype(str), return_inverse=True)[1]
-    return ValuePredictions(
-        shown.y,
-        shown.y_pred,
-        shown.proba,
-        alone if shown.unit is None else shown.unit,
-        alone,
-        repeats=int(shown.repeat.max()) + 1,
-        n_folds=int(shown.fold.max()) + 1 or None,
-    )
 
 
 def _sites(shown: Predictions, metric: str) -> Sites:

@@ -140,10 +140,9 @@ def _points(
     heads = [("likeliest", None)] + [
         (f"recall={each.target:g}", cutoff) for each, cutoff in zip(wanted, cutoffs, strict=True)
     ]
-    n_repeats = int(evaluated.repeat.max()) + 1
     return ClassPoints(
-        images=int(own.sum()) // n_repeats,
-        others=int((~own).sum()) // n_repeats,
+        images=int(own.sum()) // evaluated.n_repeats,
+        others=int((~own).sum()) // evaluated.n_repeats,
         prevalence=at,
         points=[
             OperatingPoint(asked=asked, cutoff=cutoff, **{r: row[r] for r in RATES})

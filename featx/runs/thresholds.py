@@ -24,7 +24,6 @@ from featx.runs.predictions import Predictions
 from featx.stats.intervals import describe_predictions
 from featx.stats.operating import Evaluated, Resamples, describe_calls, rates_of
 from featx.stats.thresholds import known_within
-from featx.types import IntArray
 
 UNDECIDED = ("roc_auc", "average_precision", "log_loss", "brier", "top_")
 WIDE = 0.05  # what is known no better is said
@@ -43,22 +42,22 @@ def evaluated_images(shown: Predictions) -> Evaluated:
     units = shown.unit
     if units is None:  # a run of an earlier version: every image by itself
         units = np.unique(shown.ids.astype(str), return_inverse=True)[1]
-    return Evaluated(shown.y, shown.proba, units, shown.fold, shown.repeat)
+    return Evaluated(shown.y, shown.proba, shown.y_pred, units, shown.fold, shown.repeat)
 
 
-def decide(threshold: Threshold, evaluated: Evaluated, cutoff: float) -> IntArray:
-    """Decided classes as indices; of a fold by the cutoff that the other folds give."""
+def decide(threshold: Threshold, evaluated: Evaluated, cutoff: float) -> Evaluated:
+    """The same with decided classes; of a fold by the cutoff that the other folds give."""
     decided = np.empty(len(evaluated.y), np.int64)
     for rows, others in evaluated.parts():
         decision = Cutoff(column=threshold.column, cutoff=cutoff)
         if others is not None:
             decision = threshold.fit(evaluated.y[others], evaluated.proba[others])
         decided[rows] = decision.decide(evaluated.proba[rows])
-    return decided
+    return replace(evaluated, y_pred=decided)
 
 
 def describe_threshold(
-    threshold: Threshold, cutoff: float, evaluated: Evaluated, y_pred: IntArray, *, seed: int
+    threshold: Threshold, cutoff: float, evaluated: Evaluated, *, seed: int
 ) -> Decided:
     """What a threshold achieves on images that did not choose it.
 
@@ -68,11 +67,10 @@ def describe_threshold(
     cutoff : float
         That the model decides by.
     evaluated : Evaluated
-    y_pred : ndarray of shape (n,), int64
-        What is decided; see `decide`.
+        With the classes that it decides for; see `decide`.
     seed : int
     """
-    own, called = evaluated.y == threshold.column, y_pred == threshold.column
+    own, called = (each == threshold.column for each in (evaluated.y, evaluated.y_pred))
     [rates] = describe_calls(
         Resamples(evaluated.units, seed=seed, n_columns=5),
         own,
@@ -80,7 +78,7 @@ def describe_threshold(
         n_folds=evaluated.n_folds,
         prevalence=threshold.prevalence,
     )
-    n_repeats = int(evaluated.repeat.max()) + 1
+    n_repeats = evaluated.n_repeats
     return Decided.model_validate(
         {
             "asked": threshold.asked,
@@ -162,14 +160,14 @@ def run_with_threshold(run: Run, text: str | None, prevalence: float | None = No
             hint="Fit the run again with --overwrite.",
         )
     evaluated, threshold, in_force = evaluated_images(shown), None, None
-    seed, y_pred = run.results.seed or 0, shown.y_pred
+    seed = run.results.seed or 0
     if text == LIKELIEST:
-        y_pred = np.asarray(shown.proba.argmax(axis=1))
+        evaluated = replace(evaluated, y_pred=np.asarray(shown.proba.argmax(axis=1)))
     elif text is not None:
         threshold = read_threshold(text, run.classes, prevalence)
         cutoff = threshold.choose(curves.levels(threshold.column))
-        y_pred = decide(threshold, evaluated, cutoff)
-        in_force = describe_threshold(threshold, cutoff, evaluated, y_pred, seed=seed)
+        evaluated = decide(threshold, evaluated, cutoff)
+        in_force = describe_threshold(threshold, cutoff, evaluated, seed=seed)
     elif run.results.operating is not None:
         in_force = run.results.operating.in_force
     known = run.results.operating
@@ -183,7 +181,7 @@ def run_with_threshold(run: Run, text: str | None, prevalence: float | None = No
         estimated_on=run.results.estimate.method,
         chosen_on=OUT_OF_FOLD if known is None else known.chosen_on,
     )
-    return _changed(run, level, replace(shown, y_pred=y_pred), evaluated, in_force, points)
+    return _changed(run, level, shown, evaluated, in_force, points)
 
 
 def _changed(
@@ -203,8 +201,8 @@ def _changed(
         evaluated.units,
         unit="images",
         seed=seed,
-        repeats=int(evaluated.repeat.max()) + 1,
-        y_pred=shown.y_pred,
+        repeats=evaluated.n_repeats,
+        y_pred=evaluated.y_pred,
         n_folds=evaluated.n_folds,
     )
     kept = {k: numbers[k] for k in ("metrics", "per_class", "confusion_matrix")}
@@ -219,7 +217,8 @@ def _changed(
     document = {**{key: results[key] for key in results}, **changes}
     changed = Run(run.folder, type(results).model_validate(document), name=run.name)
     vars(changed).update({k: v for k, v in vars(run).items() if k not in {"results", "levels"}})
-    vars(changed)["levels"] = {**run.levels, level: shown}
+    decided = replace(shown, y_pred=evaluated.y_pred)
+    vars(changed)["levels"] = {**run.levels, level: decided}
     return changed
 
 
@@ -266,9 +265,9 @@ def model_with_threshold(
     if run is None:
         return changed, _as_chosen(threshold, cutoff.cutoff, model.operating)
     evaluated = evaluated_images(next(iter(run.levels.values())))
-    y_pred = decide(threshold, evaluated, cutoff.cutoff)
+    evaluated = decide(threshold, evaluated, cutoff.cutoff)
     seed = run.results.seed or 0
-    return changed, describe_threshold(threshold, cutoff.cutoff, evaluated, y_pred, seed=seed)
+    return changed, describe_threshold(threshold, cutoff.cutoff, evaluated, seed=seed)
 
 
 def metrics_with_threshold(

@@ -259,7 +259,7 @@ def audited_counts(
     rest = sizes - labelled.sum(axis=1)
     drawn = rng.choice(len(trusts), size=n_draws, p=chances)
     a = trusts[drawn, None, None] * forecasts[drawn] + labelled
-    shares = rng.standard_gamma(a) + 1e-300
+    shares = rng.standard_gamma(a) + 1e-300  # small shapes underflow: all 0 would have no sum
     shares /= shares.sum(axis=-1, keepdims=True)
     return np.asarray(rng.multinomial(rest, shares).sum(axis=1) + labelled.sum(axis=0))
 

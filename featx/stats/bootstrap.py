@@ -75,19 +75,16 @@ def expanded_percentiles(n_units: int, tail: float = TAIL) -> tuple[float, float
     2015, section 4.3 ("expanded percentile").
     """
     from scipy.stats import norm
-    from scipy.stats import t as student
 
-    steps = np.sqrt(n_units / (n_units - 1)) * student.ppf(tail, n_units - 1)
-    low = 100 * float(norm.cdf(steps))
+    low = 100 * float(norm.cdf(_student_step(n_units, tail)))
     return low, 100 - low
 
 
-def _student_steps(n_units: int, tail: float) -> FloatArray:
-    """Ends of Student's interval in standard deviations of the resamples, low and high."""
+def _student_step(n_units: int, tail: float) -> float:
+    """The low end of Student's interval, in standard deviations of the resamples."""
     from scipy.stats import t as student
 
-    step = float(np.sqrt(n_units / (n_units - 1)) * student.ppf(tail, n_units - 1))
-    return np.array([step, -step])
+    return float(np.sqrt(n_units / (n_units - 1)) * student.ppf(tail, n_units - 1))
 
 
 def training_stretch(n_folds: int | None) -> float:
@@ -143,7 +140,8 @@ def interval(
     if n_units >= 2 and len(defined) and np.ptp(defined) > 0:
         low, high = np.percentile(defined, expanded_percentiles(n_units, tail))
         if tail < TAIL and tail * len(defined) < MIN_OUTSIDE:
-            low, high = value + _student_steps(n_units, tail) * float(defined.std())
+            half = _student_step(n_units, tail) * float(defined.std())
+            low, high = value + half, value - half
         low = max(value + stretch * min(low - value, 0.0), limits[0])
         high = min(value + stretch * max(high - value, 0.0), limits[1])
         return {"value": value, "low": float(low), "high": float(high)}

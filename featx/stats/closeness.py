@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.types import FloatArray, IntArray
-
-Rows = NDArray[np.float32]
+from featx.types import Float32Array, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Closeness:
 
 
 def closeness(
-    Z: Rows, y: IntArray, codes: IntArray, *, permutations: int, seed: int
+    Z: Float32Array, y: IntArray, codes: IntArray, *, permutations: int, seed: int
 ) -> Closeness | None:
     """Compare pairs within groups with pairs of different groups, both of one class.
 
@@ -76,7 +73,9 @@ def closeness(
     return Closeness(within, across, (1 + as_good) / (1 + permutations), images)
 
 
-def closeness_beyond(Z: Rows, y: IntArray, coarse: IntArray, fine: IntArray) -> float | None:
+def closeness_beyond(
+    Z: Float32Array, y: IntArray, coarse: IntArray, fine: IntArray
+) -> float | None:
     """The gap of pairs that share the coarse group but not the fine one.
 
     Returns
@@ -88,7 +87,9 @@ def closeness_beyond(Z: Rows, y: IntArray, coarse: IntArray, fine: IntArray) -> 
     return None if found is None else (found[0] - found[1]) / max(1e-6, 1 - found[1])
 
 
-def across_contexts(Z: Rows, y: IntArray, codes: IntArray, contexts: IntArray) -> float | None:
+def across_contexts(
+    Z: Float32Array, y: IntArray, codes: IntArray, contexts: IntArray
+) -> float | None:
     """How close pairs of one group in two contexts are, of what those of one context are.
 
     Parameters
@@ -117,7 +118,7 @@ def across_contexts(Z: Rows, y: IntArray, codes: IntArray, contexts: IntArray) -
 
 
 def _means(
-    Z: Rows, y: IntArray, coarse: IntArray, fine: IntArray | None = None
+    Z: Float32Array, y: IntArray, coarse: IntArray, fine: IntArray | None = None
 ) -> tuple[float, float, int] | None:
     """Mean cosine within (without the pairs of ``fine``) and across, over the images with both.
 
@@ -136,7 +137,7 @@ def _means(
     return float(within.mean()), float(across.mean()), int(both.sum())
 
 
-def _sums(Z: Rows, keys: IntArray) -> tuple[Rows, FloatArray]:
+def _sums(Z: Float32Array, keys: IntArray) -> tuple[Float32Array, FloatArray]:
     """Of the rows with the same key: their sum and number, for each row."""
     from scipy.sparse import csr_array
 

@@ -11,14 +11,13 @@ adaptation", ICML 2020). ``benchmarks/counting.py`` has the simulation by which 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import TAIL
 from featx.stats.group_effects import GroupEffects, design_effect, information, root_of
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import AnyArray, BoolArray, FloatArray, IntArray
 
 N_DRAWS = 500
 N_STEPS = 8  # of the chain for one draw: images of two classes that look alike need several
@@ -105,7 +104,7 @@ class Reference:
             GroupEffects.of(y, p, logs, unit, curvature),
         )
 
-    def ratios(self, logs: FloatArray, theta: FloatArray, images: NDArray[Any]) -> FloatArray:
+    def ratios(self, logs: FloatArray, theta: FloatArray, images: AnyArray) -> FloatArray:
         """How much likelier an image is in each class than in others, up to a factor for each."""
         return _softmax(theta[0] * logs + theta[1:]) / images
 
@@ -186,6 +185,7 @@ def count_classes(
         ratios = reference.ratios(rows, thetas[i], images[i])
         for _ in range(N_STEPS):
             counts[i] = _drawn(chain, weights, ratios * shares) + labelled
+            # small shapes underflow to 0, and a share of 0 would be 0 in every later step
             shares = chain.standard_gamma(counts[i] + SHARE_PRIOR) + 1e-300
             shares /= shares.sum()
         mean += (counts[i] + SHARE_PRIOR) / n_draws

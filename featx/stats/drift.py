@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray
 
 MOST_AXES = 32
 IMAGES_PER_AXIS = 10
@@ -45,12 +44,12 @@ class DriftAxes(NamedTuple):
         Principal directions of the standardised embeddings, orthonormal.
     """
 
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    directions: NDArray[np.float32]
+    centre: Float32Array
+    scale: Float32Array
+    directions: Float32Array
 
 
-def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
+def fit_axes(X: Float32Array, *, seed: int) -> DriftAxes:
     """The main directions of some embeddings.
 
     Parameters
@@ -75,7 +74,7 @@ def fit_axes(X: NDArray[np.float32], *, seed: int) -> DriftAxes:
     return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, directions)))
 
 
-def class_contrasts(X: NDArray[np.float32], y: IntArray) -> FloatArray:
+def class_contrasts(X: Float32Array, y: IntArray) -> FloatArray:
     """What the means of classes differ most in: weights of classes, one row an axis.
 
     Parameters
@@ -95,7 +94,7 @@ def class_contrasts(X: NDArray[np.float32], y: IntArray) -> FloatArray:
     return np.asarray(left[:, : max(1, n_axes)].T)
 
 
-def class_axes(X: NDArray[np.float32], y: IntArray, contrasts: FloatArray) -> DriftAxes:
+def class_axes(X: Float32Array, y: IntArray, contrasts: FloatArray) -> DriftAxes:
     """Orthonormal axes, as near as can be to contrasts of classes; one scale for all features.
 
     Other networks that were trained on the same classes have the same contrasts, while the main
@@ -116,9 +115,7 @@ def class_axes(X: NDArray[np.float32], y: IntArray, contrasts: FloatArray) -> Dr
     return DriftAxes(*(np.asarray(a, np.float32) for a in (centre, scale, left @ right)))
 
 
-def carried_over(
-    places: NDArray[np.float32], theirs: NDArray[np.float32], ours: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def carried_over(places: Float32Array, theirs: Float32Array, ours: Float32Array) -> Float32Array:
     """Places of one network as another one would have them, by the ranks of common images.
 
     Classes lie elsewhere, and images farther off the axes, in one network than in the next.
@@ -138,7 +135,7 @@ def carried_over(
     return carried
 
 
-def _class_means(X: NDArray[np.float32], y: IntArray) -> FloatArray:
+def _class_means(X: Float32Array, y: IntArray) -> FloatArray:
     """A row a class, the mean of which is 0."""
     means = np.stack([X[y == c].mean(axis=0, dtype=np.float64) for c in np.unique(y)])
     return np.asarray(means - means.mean(axis=0))

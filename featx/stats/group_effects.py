@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featx.stats.groups import sums_by
 from featx.types import FloatArray, IntArray
 
 LEAST_DF = 2.0
@@ -77,7 +78,7 @@ class GroupEffects:
             own = information(p[rows], logs[rows])
             added += [own[:, kind] @ own[kind] for kind in kinds]
         inverse = np.linalg.inv(curvature)
-        sums = _sums(scores, number)
+        sums = sums_by(scores, number)
         return cls(
             np.array([((sums @ view.T) ** 2).sum() for view in views]) / (1 - lost),
             np.array([((scores @ view.T) ** 2).sum() for view in views]),
@@ -131,7 +132,7 @@ def design_effect(values: FloatArray, y: IntArray, unit: IntArray) -> float:
     alone = float((off**2).sum())
     if len(groups) in (1, len(y)) or lost > MOST_LOST or not alone:
         return 1.0
-    return max(1.0, float((_sums(off, number) ** 2).sum()) / (1 - lost) / alone)
+    return max(1.0, float((sums_by(off, number) ** 2).sum()) / (1 - lost) / alone)
 
 
 def information(p: FloatArray, logs: FloatArray) -> FloatArray:
@@ -151,15 +152,8 @@ def root_of(spread: FloatArray) -> FloatArray:
 
 def _by_class(values: FloatArray, y: IntArray) -> FloatArray:
     """Values (n, n_columns) less the mean of their class, as groups may differ in their classes."""
-    means = np.zeros((int(y.max()) + 1, values.shape[1]))
-    np.add.at(means, y, values)
-    return np.asarray(values - (means / np.maximum(np.bincount(y), 1)[:, None])[y])
-
-
-def _sums(values: FloatArray, number: IntArray) -> FloatArray:
-    sums = np.zeros((int(number.max()) + 1, values.shape[1]))
-    np.add.at(sums, number, values)
-    return sums
+    means = sums_by(values, y) / np.maximum(np.bincount(y), 1)[:, None]
+    return np.asarray(values - means[y])
 
 
 def _alike(number: IntArray) -> float:

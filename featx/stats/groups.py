@@ -54,11 +54,11 @@ class Way:
             decides between classes of equally many.
         """
         sizes = np.bincount(codes)[:, None]
-        mean = _sums(proba, codes) / sizes
+        mean = sums_by(proba, codes) / sizes
         if self.name == "mean":
             return mean
         if self.name == "vote":
-            votes = _sums(np.eye(proba.shape[1])[y_pred], codes)
+            votes = sums_by(np.eye(proba.shape[1])[y_pred], codes)
             return (votes + mean) / (sizes + 1)
         own = np.clip(proba[:, self.column], 0.0, 1.0)
         reached = np.zeros(len(sizes))
@@ -94,7 +94,8 @@ class Way:
         return np.asarray(found, np.int64)
 
 
-def _sums(values: FloatArray, codes: IntArray) -> FloatArray:
+def sums_by(values: FloatArray, codes: IntArray) -> FloatArray:
+    """Sums of the rows of ``values`` (n, n_columns) with each code, shape (n_codes, n_columns)."""
     sums = np.zeros((int(codes.max(initial=-1)) + 1, values.shape[1]))
     np.add.at(sums, codes, values)
     return sums

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featx import console
-from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
+from featx.stats.bootstrap import N_RESAMPLES, TAIL, draw_units, interval, training_stretch
 from featx.stats.losses import brier_scores, describe_calibration, log_losses
 from featx.stats.metrics import class_counts, class_metrics, confusion_matrix, count_metrics
 from featx.stats.ranking import class_rankings, mean_defined, true_ranks
@@ -55,6 +55,20 @@ class Resampled:
     class_samples: dict[str, FloatArray]
     n_ranking: int
 
+    def interval(
+        self, name: str, n_units: int, *, stretch: float, tail: float = TAIL
+    ) -> dict[str, Any]:
+        """One metric over all classes with its interval, as JSON."""
+        return interval(
+            self.values[name],
+            self.samples[name],
+            n_units,
+            proportion=name == "accuracy" or name.startswith("top_"),
+            stretch=stretch,
+            limits=LIMITS.get(name, (0.0, 1.0)),
+            tail=tail,
+        )
+
 
 def metric_values(
     y: IntArray, proba: FloatArray, y_pred: IntArray
@@ -79,8 +93,7 @@ def resample_metrics(
     The same seed and units give the same resamples, so that those of two classifiers on the same
     images are paired.
     """
-    n_ranking = max(RANKING_CELLS // max(proba.size, 1), MIN_RANKING_RESAMPLES)
-    n_ranking = min(n_ranking, N_RESAMPLES)
+    n_ranking = _n_ranking(proba)
     values, by_class = metric_values(y, proba, y_pred)
     samples, class_samples = _resample(
         y,
@@ -145,28 +158,15 @@ def describe_predictions(
         "n_images": len(y) // repeats,
         "n_units": n_units,
         "interval": _in_words(n_units, unit, resampled.n_ranking, n_folds),
-        "metrics": _overall_intervals(resampled, n_units, stretch),
+        "metrics": {
+            name: resampled.interval(name, n_units, stretch=stretch) for name in resampled.values
+        },
         "per_class": {
             name: {"support": int(n), **intervals}
             for name, n, intervals in zip(classes, support, by_class, strict=True)
         },
         "calibration": describe_calibration(y, proba, seed=seed),
         "confusion_matrix": confusion_matrix(y, y_pred, len(classes)).tolist(),
-    }
-
-
-def _overall_intervals(resampled: Resampled, n_units: int, stretch: float) -> dict[str, Any]:
-    """Every metric with its interval, as JSON."""
-    return {
-        name: interval(
-            value,
-            resampled.samples[name],
-            n_units,
-            proportion=name == "accuracy" or name.startswith("top_"),
-            stretch=stretch,
-            limits=LIMITS.get(name, (0.0, 1.0)),
-        )
-        for name, value in resampled.values.items()
     }
 
 
@@ -226,18 +226,22 @@ def resampled_curves(
     recalls : ndarray of shape (N_RESAMPLES, n_classes)
         NaN where a resample lacks the class.
     """
-    cells = max(proba.size, 1)
-    n_ranking = min(max(RANKING_CELLS // cells, MIN_RANKING_RESAMPLES), N_RESAMPLES)
     samples, class_samples = _resample(
         y,
         proba,
         {"log_loss": log_losses(y, proba)},
         units,
-        n_ranking=n_ranking if set(scorings) & set(RANKINGS.values()) else 0,
+        n_ranking=_n_ranking(proba) if set(scorings) & set(RANKINGS.values()) else 0,
         seed=seed,
     )
     samples["neg_log_loss"] = -samples["log_loss"]
     return {name: samples[name] for name in scorings}, class_samples["recall"]
+
+
+def _n_ranking(proba: FloatArray) -> int:
+    """Resamples of rankings that take some seconds."""
+    most = RANKING_CELLS // max(proba.size, 1)
+    return min(max(most, MIN_RANKING_RESAMPLES), N_RESAMPLES)
 
 
 def _image_means(y: IntArray, proba: FloatArray) -> dict[str, FloatArray]:

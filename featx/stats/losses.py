@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.console import counted
-from featx.types import FloatArray, IntArray
+from featx.types import AnyArray, FloatArray, IntArray
 
 ECE_BINS = 15
 N_SIMULATIONS = 1000
@@ -88,6 +87,6 @@ def _equal_mass_bins(confidence: FloatArray) -> IntArray:
     return np.searchsorted(np.unique(starts), confidence, side="right")
 
 
-def _calibration_error(confidence: FloatArray, right: NDArray[Any], bins: IntArray) -> float:
+def _calibration_error(confidence: FloatArray, right: AnyArray, bins: IntArray) -> float:
     gaps = np.bincount(bins, weights=confidence - right)
     return float(np.abs(gaps).sum() / len(bins))

@@ -44,6 +44,11 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
+def lower_is_better(metric: str) -> bool:
+    """Whether less of the metric is better."""
+    return metric in {"log_loss", "brier"}
+
+
 def confusion_matrix(y: IntArray, y_pred: IntArray, n_classes: int) -> IntArray:
     """Images by (true class, predicted class), shape (n_classes, n_classes)."""
     cells = np.bincount(y * n_classes + y_pred, minlength=n_classes**2)

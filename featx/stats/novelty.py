@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.types import FloatArray, IntArray
+from featx.types import Float32Array, FloatArray, IntArray
 
 MOST_COMPONENTS = 64
 IMAGES_PER_COMPONENT = 10
@@ -23,13 +22,13 @@ LEAST_VARIANCE = 1e-6  # of a standardised feature: one that never varies must n
 class Spread(NamedTuple):
     """Arrays of `featx.artifact.novelty.Novelty`, by the same names."""
 
-    means: NDArray[np.float32]
-    components: NDArray[np.float32]
-    variances: NDArray[np.float32]
-    rest: NDArray[np.float32]
+    means: Float32Array
+    components: Float32Array
+    variances: Float32Array
+    rest: Float32Array
 
 
-def fit_spread(X: NDArray[np.float32], y: IntArray, *, seed: int) -> Spread:
+def fit_spread(X: Float32Array, y: IntArray, *, seed: int) -> Spread:
     """Class means, and the covariance within classes.
 
     Parameters

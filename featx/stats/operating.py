@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import N_RESAMPLES, draw_units, interval, training_stretch
 from featx.stats.ranking import ratio
 from featx.stats.thresholds import ALARMS_PER, Levels
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.types import BoolArray, Float32Array, FloatArray, IntArray
 
 RATES = ("recall", "precision", "false_alarms", "specificity", "npv")
 MOST_CELLS = 50_000_000  # resamples x units in memory: 200 MB
@@ -28,6 +27,8 @@ class Evaluated:
     ----------
     y : ndarray of shape (n,), int64
     proba : ndarray of shape (n, n_classes), float64
+    y_pred : ndarray of shape (n,), int64
+        Predicted classes.
     units : ndarray of shape (n,), int64
         What is drawn together, numbered from 0.
     fold : ndarray of shape (n,), int64
@@ -38,9 +39,15 @@ class Evaluated:
 
     y: IntArray
     proba: FloatArray
+    y_pred: IntArray
     units: IntArray
     fold: IntArray
     repeat: IntArray
+
+    @property
+    def n_repeats(self) -> int:
+        """Predictions of each image."""
+        return int(self.repeat.max()) + 1
 
     @property
     def n_folds(self) -> int | None:
@@ -99,7 +106,7 @@ class Resamples:
         self.units, self.n_units = units, int(units.max()) + 1
         wanted = MOST_PRODUCTS // max(self.n_units * n_columns, 1)
         n = min(max(wanted, LEAST_RESAMPLES), max(MOST_CELLS // self.n_units, 1), N_RESAMPLES)
-        blocks: list[NDArray[np.float32]] = []
+        blocks: list[Float32Array] = []
         for block in draw_units(self.n_units, seed):
             blocks.append(block[: n - sum(map(len, blocks))].astype(np.float32))
             if sum(map(len, blocks)) >= n:

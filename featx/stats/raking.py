@@ -35,7 +35,7 @@ def rake(values: FloatArray, rows: IntArray, columns: IntArray) -> IntArray:
         raked *= (columns / raked.sum(axis=0))[None]
         sums = raked.sum(axis=1)
         raked *= np.divide(rows, sums, out=np.zeros(len(rows)), where=sums > 0)[:, None]
-        raked += (raked <= 0) * 1e-300
+        raked += (raked <= 0) * 1e-300  # a cell of 0 could never grow again
     down = np.floor(raked + 1e-6).astype(np.int64)
     for sums, axis in ((rows, 1), (columns, 0)):  # too much, where raking has not come to an end
         for line in np.flatnonzero(down.sum(axis=axis) > sums):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featx.stats.bootstrap import draw_units, interval, training_stretch
-from featx.types import BoolArray, FloatArray, IntArray
+from featx.stats.ranking import ratio
+from featx.types import AnyArray, BoolArray, IntArray
 
 
 def shares(
-    pairs: Sequence[tuple[NDArray[Any], BoolArray]],
+    pairs: Sequence[tuple[AnyArray, BoolArray]],
     units: IntArray,
     *,
     seed: int,
@@ -43,16 +43,12 @@ def shares(
     hits = np.column_stack([np.bincount(units, weights=hit * among) for hit, among in pairs])
     sizes = np.column_stack([np.bincount(units, weights=among) for _, among in pairs])
     samples = np.concatenate(
-        [_ratio(draws @ hits, draws @ sizes) for draws in draw_units(len(sizes), seed)]
+        [ratio(draws @ hits, draws @ sizes) for draws in draw_units(len(sizes), seed)]
     )
-    values = _ratio(hits.sum(axis=0), sizes.sum(axis=0))
+    values = ratio(hits.sum(axis=0), sizes.sum(axis=0))
     limits = (0.0, 1.0) if proportion else (-np.inf, np.inf)
     how: dict[str, Any] = {"proportion": proportion, "limits": limits}
     return [
         interval(value, drawn, int((size > 0).sum()), stretch=training_stretch(n_folds), **how)
         for value, drawn, size in zip(values, samples.T, sizes.T, strict=True)
     ]
-
-
-def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from featx.types import FloatArray, IntArray
-
-Rows = NDArray[np.float32]
+from featx.types import Float32Array, FloatArray, IntArray
 
 BLOCK_ROWS = 8192  # of 1,280 numbers 40 MB: what is read once is still near when it is used twice
 LEAST_NORM = 1e-12
@@ -91,7 +89,7 @@ def nearest_in(
 
 
 def _merged(
-    rows: IntArray, found: FloatArray, cosines: Rows, start: int, k: int
+    rows: IntArray, found: FloatArray, cosines: Float32Array, start: int, k: int
 ) -> tuple[IntArray, FloatArray]:
     """The best of those found so far and of a block."""
     n = cosines.shape[1]
@@ -108,7 +106,7 @@ def _merged(
     return np.take_along_axis(numbers, order, axis=1), np.take_along_axis(values, order, axis=1)
 
 
-def _unit(X: NDArray[np.floating]) -> Rows:
+def _unit(X: NDArray[np.floating]) -> Float32Array:
     X = np.asarray(X, np.float32)
     lengths = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
     return np.asarray(X / np.maximum(lengths, LEAST_NORM), np.float32)

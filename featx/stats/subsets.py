@@ -3,61 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featx.stats.bootstrap import TAIL, interval, training_stretch
-from featx.stats.intervals import LIMITS, metric_values, resample_metrics
-from featx.types import FloatArray, IntArray
+from featx.stats.bootstrap import TAIL, training_stretch
+from featx.stats.intervals import metric_values, resample_metrics
+from featx.stats.metrics import lower_is_better
+from featx.stats.operating import Evaluated
+from featx.types import BoolArray, IntArray
 
 FEW = 20  # images of a value: it is marked, and never named as the worst
 MOST = 40  # values with a row of their own
 OTHERS = "(other values)"
 
 
-@dataclass(frozen=True)
-class ValuePredictions:
-    """Predictions for images that the predicting model was not fitted on.
-
-    Parameters
-    ----------
-    y, y_pred : ndarray of shape (n,), int64
-    proba : ndarray of shape (n, n_classes)
-    units : ndarray of shape (n,), int64
-        Images that are drawn together: groups, exact copies.
-    alone : ndarray of shape (n,), int64
-        The same without groups: exact copies.
-    repeats : int
-        Predictions of each image among the ``n``.
-    n_folds : int, optional
-        None where one model predicts all.
-    """
-
-    y: IntArray
-    y_pred: IntArray
-    proba: FloatArray
-    units: IntArray
-    alone: IntArray
-    repeats: int = 1
-    n_folds: int | None = None
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a smaller value of the metric is the better one."""
-    return metric in {"log_loss", "brier"}
-
-
 def describe_values(
-    shown: ValuePredictions, values: Sequence[str | None], metric: str, *, seed: int
+    shown: Evaluated, alone: IntArray, values: Sequence[str | None], metric: str, *, seed: int
 ) -> dict[str, Any]:
     """Accuracy and a metric for every value, with simultaneous 95 % intervals.
 
     Parameters
     ----------
-    shown : ValuePredictions
+    shown : Evaluated
+    alone : ndarray of shape (n,), int64
+        What is drawn together where groups are ignored: exact copies.
     values : sequence of str or None, of length n
         None where an image has no value.
     metric : str
@@ -87,10 +57,10 @@ def describe_values(
     own = sorted(str(found[i]) for i in (order if len(found) <= MOST else order[: MOST - 1]))
     pooled = len(found) - len(own)
     tail = TAIL / max(len(own) + bool(pooled), 1)
-    rows = [_row(shown, has & (names == name), name, metric, tail, seed) for name in own]
+    rows = [_row(shown, alone, has & (names == name), name, metric, tail, seed) for name in own]
     if pooled:
         rest = has & ~np.isin(names, own)
-        rows.append({**_row(shown, rest, OTHERS, metric, tail, seed), "pooled": pooled})
+        rows.append({**_row(shown, alone, rest, OTHERS, metric, tail, seed), "pooled": pooled})
     everything = metric_values(shown.y, shown.proba, shown.y_pred)[0]
     overall = {name: _number(everything[name]) for name in dict.fromkeys(("accuracy", metric))}
     return {
@@ -99,13 +69,14 @@ def describe_values(
         "overall": overall,
         "rows": rows,
         **_extremes(rows, metric, overall[metric]),
-        "without": int((~has).sum()) // shown.repeats,
+        "without": int((~has).sum()) // shown.n_repeats,
     }
 
 
 def _row(
-    shown: ValuePredictions,
-    rows: NDArray[np.bool_],
+    shown: Evaluated,
+    alone: IntArray,
+    rows: BoolArray,
     value: str,
     metric: str,
     tail: float,
@@ -115,23 +86,15 @@ def _row(
     y, y_pred, proba = shown.y[rows], shown.y_pred[rows], shown.proba[rows]
     units, unit = _numbered(shown.units[rows]), "units"
     if units.max() == 0:
-        units, unit = _numbered(shown.alone[rows]), "images"
+        units, unit = _numbered(alone[rows]), "images"
     n_units = int(units.max()) + 1
     resampled = resample_metrics(y, proba, units, seed=seed, y_pred=y_pred)
     stretch = training_stretch(shown.n_folds)
     scores = {
-        key: interval(
-            resampled.values[name],
-            resampled.samples[name],
-            n_units,
-            proportion=name == "accuracy",
-            stretch=stretch,
-            limits=LIMITS.get(name, (0.0, 1.0)),
-            tail=tail,
-        )
+        key: resampled.interval(name, n_units, stretch=stretch, tail=tail)
         for key, name in (("accuracy", "accuracy"), ("score", metric))
     }
-    images = len(y) // shown.repeats
+    images = len(y) // shown.n_repeats
     return {
         "value": value,
         "pooled": 0,

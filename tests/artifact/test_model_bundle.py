@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import shutil
 import tempfile
 import zipfile
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.errors import ModelError, UsageError
 from featx.heads import FittedHead
+from tests.artifact.payload import forge
 
 HEADS = [
     "dummy",
@@ -215,18 +215,6 @@ def test_embeddings_of_another_width_are_refused(model: Model) -> None:
         model.decision_function(np.full((1, 12), np.nan, np.float32))
 
 
-def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change model.json and give it a digest that fits, as a forger would."""
-    from featx.artifact.document import _digest
-
-    path = folder / "model.json"
-    values = json.loads(path.read_bytes())
-    values.pop("sha256")
-    change(values)
-    values["sha256"] = _digest(values)
-    path.write_text(json.dumps(values))
-
-
 def test_embeddings_of_several_backbones(model: Model, X: np.ndarray, tmp_path: Path) -> None:
     """Their widths add up, their order is kept, and each is described."""
     documents = [{"backbone": "b", "n_features": 8}, {"backbone": "a", "n_features": 4}]
@@ -255,7 +243,7 @@ def test_other_format_versions_say_what_to_do(
     model: Model, tmp_path: Path, version: Any, message: str
 ) -> None:
     save_model(model, tmp_path / "m")
-    rewrite(tmp_path / "m", lambda values: values.update(format_version=version))
+    forge(tmp_path / "m", lambda values: values.update(format_version=version))
     with pytest.raises(ModelError, match=message):
         load_model(tmp_path / "m")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from featx.artifact import load_model, save_model
-from featx.artifact.document import _digest
 from featx.errors import ModelError
+from tests.artifact.payload import forge
 
 FOLDER = Path(__file__).parent / "format-1"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -42,10 +42,13 @@ def test_a_model_of_featx_0_1_predicts_as_it_did(name: str, tmp_path: Path) -> N
 def rewritten(folder: Path, **changes: Any) -> Path:
     """The oldest fixture with other values in ``model.json``; None takes one out."""
     shutil.copytree(FOLDER / "old", folder)
-    values = json.loads((folder / "model.json").read_bytes())
-    values = {k: v for k, v in {**values, **changes}.items() if v is not None and k != "sha256"}
-    values["sha256"] = _digest(values)
-    (folder / "model.json").write_text(json.dumps(values))
+
+    def change(values: dict[str, Any]) -> None:
+        values.update(changes)
+        for name in [name for name, value in values.items() if value is None]:
+            del values[name]
+
+    forge(folder, change)
     return folder
 
 

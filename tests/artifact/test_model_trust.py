@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +15,6 @@ from safetensors.numpy import save
 from featx.artifact import Model, load_model, save_model
 from featx.artifact.calibration import Isotonic, Sigmoid, Temperature
 from featx.artifact.decision import Cutoff
-from featx.artifact.document import _digest
 from featx.artifact.novelty import Novelty
 from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.errors import ModelError
@@ -123,12 +121,12 @@ def test_a_model_from_before_loads_and_knows_nothing_of_it(
     model: Model, X: np.ndarray, tmp_path: Path
 ) -> None:
     save_model(model, tmp_path / "m")
-    values = json.loads((tmp_path / "m" / "model.json").read_bytes())
-    assert values.pop("trust") is None
-    assert list(values["files"]) == ["head.safetensors"]
-    values.pop("sha256")
-    values["sha256"] = _digest(values)
-    (tmp_path / "m" / "model.json").write_text(json.dumps(values))
+
+    def change(values: dict[str, Any]) -> None:
+        assert values.pop("trust") is None
+        assert list(values["files"]) == ["head.safetensors"]
+
+    forge(tmp_path / "m", change)
     old = load_model(tmp_path / "m")
     assert old.trust is None
     with pytest.raises(ModelError, match="no prediction sets"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from featx.backbones import load_backbone
 from featx.data.hashing import content_hash
-from featx.finetuning import HeadWeights, ImageBank, Task
+from featx.finetuning import HeadWeights, ImageBank, Task, Trained
+from featx.finetuning.training import TrainingLoop
 from featx.types import BackboneRequest
 
 BACKBONE = "timm:test_resnet"
@@ -87,3 +89,28 @@ class Lab:
 
 
 MakeLab = Callable[..., Lab]
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
+    """Interrupt training before each of these steps in turn, which are taken off the list."""
+    step = TrainingLoop._step
+
+    def die(self: TrainingLoop, *arguments: Any) -> None:
+        if steps and self.progress.step == steps[0]:
+            steps.pop(0)
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    monkeypatch.setattr(TrainingLoop, "_step", die)
+
+
+def timeless(trained: Trained) -> list[dict[str, Any]]:
+    """The history without what is never the same twice."""
+    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in trained.history]
+
+
+def assert_same_weights(one: Trained, other: Trained) -> None:
+    """Bit for bit."""
+    tensors = other.classifier.state_dict()
+    for name, tensor in one.classifier.state_dict().items():
+        assert torch.equal(tensor, tensors[name]), name

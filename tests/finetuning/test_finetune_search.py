@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from finetune_lab import FORBIDDEN, N_IMAGES, VALIDATION, Lab
+from finetune_lab import FORBIDDEN, N_IMAGES, VALIDATION, Lab, assert_same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,9 +138,7 @@ def test_a_search_that_went_on_equals_one_that_was_not_interrupted(
     parts = search(task, asked, None)
     assert not killed_at
     assert without_times(parts) == without_times(whole)
-    tensors = parts.trained.classifier.state_dict()
-    for name, tensor in whole.trained.classifier.state_dict().items():
-        assert torch.equal(tensor, tensors[name]), name
+    assert_same_weights(whole.trained, parts.trained)
 
 
 def test_the_best_is_made_again_where_its_checkpoints_were_lost(lab: Lab, tmp_path: Path) -> None:
@@ -150,9 +147,7 @@ def test_the_best_is_made_again_where_its_checkpoints_were_lost(lab: Lab, tmp_pa
     for path in (tmp_path / "trial-1").iterdir():
         path.unlink()
     again = search(task, config(trials=1, epochs=2), None)
-    tensors = again.trained.classifier.state_dict()
-    for name, tensor in found.trained.classifier.state_dict().items():
-        assert torch.equal(tensor, tensors[name]), name
+    assert_same_weights(found.trained, again.trained)
 
 
 def test_a_budget_ends_it_between_epochs(lab: Lab, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_lab import N_IMAGES, Lab
+from finetune_lab import N_IMAGES, Lab, assert_same_weights, die_at
 from safetensors.torch import load_file
 
 from featx.config import FinetuneConfig
@@ -80,21 +80,10 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
 ) -> None:
     asked = config(ema=0.9, checkpoint_s=0.0)
     whole = train(vit.task(folder=tmp_path / "whole"), asked)
-    step = TrainingLoop._step
-
-    def die(self: TrainingLoop, *arguments: Any) -> None:
-        if self.progress.step == 4:
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    monkeypatch.setattr(TrainingLoop, "_step", die)
+    die_at(monkeypatch, [4])
     with pytest.raises(KeyboardInterrupt):
         train(vit.task(folder=tmp_path / "parts"), asked)
-    monkeypatch.undo()
-    parts = train(vit.task(folder=tmp_path / "parts"), asked)
-    tensors = parts.classifier.state_dict()
-    for name, tensor in whole.classifier.state_dict().items():
-        assert torch.equal(tensor, tensors[name]), name
+    assert_same_weights(whole, train(vit.task(folder=tmp_path / "parts"), asked))
 
 
 def test_a_backbone_without_attention_is_refused(lab: Lab, tmp_path: Path) -> None:

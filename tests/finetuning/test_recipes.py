@@ -22,8 +22,8 @@ from featx.finetuning.augmenting import AREA, RATIO, _box, augmenter
 from featx.finetuning.devices import Place, suit_network
 from featx.finetuning.guard import calibrated
 from featx.finetuning.optimisers import patience_of
-from featx.finetuning.progress import TrainingProgress
 from featx.finetuning.recipes import KINDS, find_kind
+from featx.finetuning.task import TrainingProgress
 from featx.finetuning.timing import suits_bf16
 from featx.types import Preprocess
 

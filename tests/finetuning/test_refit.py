@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_lab import TRAINING, Lab
+from finetune_lab import TRAINING, Lab, assert_same_weights, die_at, timeless
 from test_finetune_cli import featx_where
 
 import featx
 from featx import finetuning
 from featx.artifact import load_model
 from featx.config import FinetuneConfig
-from featx.finetuning import Trained, resolve_rates, train
+from featx.finetuning import resolve_rates, train
 from featx.finetuning.refitting import refit
-from featx.finetuning.training import TrainingLoop
 from tests.lab import NETWORK, TUNING, flags, in_process
 
 NONE = np.zeros(0, np.int64)
@@ -30,10 +29,6 @@ OPTIONS: dict[str, Any] = {**NETWORK, **TUNING, "refit": True, "epochs": 2, "hea
 def config(**changes: Any) -> FinetuneConfig:
     given = {"epochs": 3, "train_batch": 8, "learning_rate": 1e-3, "checkpoint_s": 0.0}
     return FinetuneConfig(**{**given, **changes})
-
-
-def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in history]
 
 
 @pytest.mark.parametrize(
@@ -52,12 +47,6 @@ def test_without_validation_images_it_is_the_same_network(
     for column in ("learning_rate", "train_loss"):
         assert [row[column] for row in first.history] == [row[column] for row in again.history]
     assert_same_weights(first, again)
-
-
-def assert_same_weights(one: Trained, other: Trained) -> None:
-    theirs = other.classifier.state_dict()
-    for name, tensor in one.classifier.state_dict().items():
-        assert torch.equal(tensor, theirs[name]), name
 
 
 def test_it_is_the_mean_of_the_network_before_and_after(
@@ -104,20 +93,12 @@ def test_interrupted_it_goes_on_to_the_same_bits(
 ) -> None:
     asked, changes = config(epochs=2), {"training": np.arange(30), "validation": NONE}
     whole = train(lab.task(folder=tmp_path / "whole", **changes), asked)
-    killed_at, step = [2, 5], TrainingLoop._step
-
-    def die(self: TrainingLoop, *arguments: Any) -> None:
-        if killed_at and self.progress.step == killed_at[0]:
-            killed_at.pop(0)
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    monkeypatch.setattr(TrainingLoop, "_step", die)
+    die_at(monkeypatch, [2, 5])
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             train(lab.task(folder=tmp_path / "parts", **changes), asked)
     parts = train(lab.task(folder=tmp_path / "parts", **changes), asked)
-    assert timeless(parts.history) == timeless(whole.history)
+    assert timeless(parts) == timeless(whole)
     assert_same_weights(whole, parts)
 
 

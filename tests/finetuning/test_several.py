@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_lab import Lab
+from finetune_lab import Lab, die_at, timeless
 from interrupt_lab import share_until_interrupted, share_until_killed
 from torch import Tensor
 
@@ -53,10 +53,6 @@ def last(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     found = read_snapshot(folder / LAST)
     assert found is not None
     return found
-
-
-def timeless(trained: Trained) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in trained.history]
 
 
 def assert_close(one: Trained, other: Trained) -> None:
@@ -144,14 +140,7 @@ def test_they_go_on_where_one_was_interrupted_and_end_when_told(
         return "pruned" if len(history) == 4 else ""
 
     whole = train(lab.task(folder=tmp_path / "whole", watchers=(watch,)), settings)
-    step = TrainingLoop._step
-
-    def die(self: TrainingLoop, *arguments: Any) -> None:
-        if self.progress.step == 6:
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    monkeypatch.setattr(TrainingLoop, "_step", die)
+    die_at(monkeypatch, [6])
     task = lab.task(folder=tmp_path / "parts", watchers=(watch,))
     with pytest.raises(KeyboardInterrupt):
         train(task, settings.model_copy(update={"checkpoint_s": 0.0}))

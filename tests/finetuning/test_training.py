@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_lab import FORBIDDEN, N_IMAGES, TRAINING, VALIDATION, Lab
+from finetune_lab import FORBIDDEN, N_IMAGES, TRAINING, VALIDATION, Lab, die_at, timeless
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -143,15 +143,7 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
     settings = config(epochs=3, class_weight="balanced", label_smoothing=0.1, **options)
     whole = train(lab.task(folder=tmp_path / "whole"), settings)
     killed_at = [2, 4, 7]
-    step = TrainingLoop._step
-
-    def die(self: TrainingLoop, *arguments: Any) -> None:
-        if killed_at and self.progress.step == killed_at[0]:
-            killed_at.pop(0)
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    monkeypatch.setattr(TrainingLoop, "_step", die)
+    die_at(monkeypatch, killed_at)
     often = settings.model_copy(update={"checkpoint_s": 0.0})
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
@@ -164,11 +156,7 @@ def test_a_run_that_went_on_equals_one_that_was_not_interrupted(
     assert last[0][0].keys() == last[1][0].keys()
     for name, tensor in last[0][0].items():
         assert torch.equal(tensor, last[1][0][name]), name
-    without_times = [
-        [{k: v for k, v in row.items() if k != "images_per_s"} for row in t.history]
-        for t in (whole, parts)
-    ]
-    assert without_times[0] == without_times[1]
+    assert timeless(whole) == timeless(parts)
 
 
 @pytest.mark.parametrize("early", [3, 60])

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featx.data.splits import Folds
 from featx.fitting import FitData
+from featx.fitting.data import Part
+from featx.fitting.executors import SearchSettings, ThreadExecutor
+from featx.fitting.partition import Partition
+from featx.fitting.search import FoldSearch
+from featx.fitting.splitting import split_data
 
 
 def hashes_of(names: Sequence[object]) -> np.ndarray:
@@ -34,3 +40,22 @@ def make_data(counts: Sequence[int], *, n_features=8, distance=3.0, seed=0, **co
         hashes=hashes_of(list(copies)),
         **{name: np.array([str(v) for v in values]) for name, values in columns.items()},
     )
+
+
+def part_of(data: FitData) -> Part:
+    """The images to search on."""
+    return split_data(data, use_test=False)[0]
+
+
+def partition_of(data: FitData, n_folds: int = 4) -> Partition:
+    """The same with their folds."""
+    return Partition.of(part_of(data), n_folds=n_folds, seed=0)
+
+
+def make_search(
+    data: FitData, *, n_folds=4, folds: Folds | None = None, calibrate="none", jobs=2
+) -> FoldSearch:
+    """A search on all images but those of a test split, with nothing scored yet."""
+    partition = Partition(part_of(data), folds) if folds else partition_of(data, n_folds)
+    settings = SearchSettings("balanced_accuracy", 0, calibrate)
+    return FoldSearch(settings, partition, ThreadExecutor(jobs))

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fit_lab import part_of
 
 from featx.artifact.novelty import Novelty
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads, trust
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.splitting import split_data
 from featx.fitting.training import project
 from featx.stats.novelty import fit_spread
 
@@ -33,7 +33,7 @@ def _scaled(widths: list[int]) -> np.ndarray:
         [str(i) for i in range(60)],
         np.random.default_rng(2).integers(0, 256, (60, 32), np.uint8),
     )
-    part = split_data(data.joined() if len(widths) > 1 else data, use_test=False)[0]
+    part = part_of(data.joined() if len(widths) > 1 else data)
     setup = Setup(tuple(part.X), "logreg", "none", "none")
     return project(part, np.ones(60, bool), Trial(setup, ()), seed=0).X
 

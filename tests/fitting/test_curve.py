@@ -8,16 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, make_search
 
 from featx.config import FitConfig
-from featx.data.splits import make_folds
 from featx.fitting import FitData, FitResult, curve, fit_heads
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.executors import SearchSettings, ThreadExecutor
-from featx.fitting.partition import Partition
-from featx.fitting.search import FoldSearch
-from featx.fitting.splitting import split_data
 
 RIDGE: dict[str, Any] = {
     "head": ["ridge"],
@@ -174,9 +169,7 @@ def test_few_images_give_a_short_curve_that_foretells_nothing() -> None:
 
 def test_sizes_that_the_sampler_cannot_work_on_are_left_out_and_said() -> None:
     """ADASYN needs neighbours of another class, which few images of far classes are not."""
-    part, _, _ = split_data(make_data([60, 30], n_features=3, distance=5.0), use_test=False)
-    folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=0)
-    search = FoldSearch(SearchSettings("accuracy", 0), Partition(part, folds), ThreadExecutor())
+    search = make_search(make_data([60, 30], n_features=3, distance=5.0), n_folds=3)
     trial = Trial(Setup(("net",), "ridge", "adasyn", "none"), (("alpha", 1.0),))
     search.run([trial], search.data.single, label="")
     found = curve.learning_curve(search, trial, free=True)

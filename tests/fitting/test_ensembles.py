@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, make_search
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -17,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 
 from featx.artifact.ensemble import EnsembleHead
 from featx.config import FitConfig
-from featx.data.splits import Folds, make_folds
 from featx.errors import ConfigError
 from featx.fitting import FitData, fit_heads
 from featx.fitting.calibrate import fit_calibration
@@ -25,13 +24,9 @@ from featx.fitting.candidates import EnsembleTrial, Setup, Trial
 from featx.fitting.data import Part
 from featx.fitting.ensemble import PENALTIES, plan_ensembles
 from featx.fitting.ensemble_search import run_trials, score_ensembles
-from featx.fitting.executors import SearchSettings, ThreadExecutor
 from featx.fitting.exploring import Explorer
-from featx.fitting.partition import Partition
 from featx.fitting.plan import make_plan
 from featx.fitting.refit import Refits
-from featx.fitting.search import FoldSearch
-from featx.fitting.splitting import split_data
 from featx.fitting.training import Outputs
 
 LOGREG = Trial(Setup(("net",), "logreg", "none", "none"), (("C", 0.01),))
@@ -49,15 +44,6 @@ def two_backbones(counts=(24, 18, 12), *, distance=2.0, seed=0) -> FitData:
     return replace(data, X={**data.X, "wide": wide})
 
 
-def make_search(data: FitData, n_folds=4, *, calibrate="none", folds: Folds | None = None):
-    part, _, _ = split_data(data, use_test=False)
-    if folds is None:
-        folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0)
-    return FoldSearch(
-        SearchSettings("balanced_accuracy", 0, calibrate), Partition(part, folds), ThreadExecutor(2)
-    )
-
-
 def together(method: str, *trials: Trial, n_seeds=1) -> EnsembleTrial:
     config = FitConfig(ensemble=[method], seeds=n_seeds)
     found = plan_ensembles({t.setup: t for t in trials}, lambda t: 0.0, config)
@@ -69,9 +55,7 @@ def by_hand(trial: Trial, part: Part, train: np.ndarray):
     heads = {"logreg": LogisticRegression(max_iter=5000, tol=1e-8)}
     heads["lda"] = LinearDiscriminantAnalysis(solver="lsqr")
     head = heads[trial.setup.head].set_params(**dict(trial.params))
-    return make_pipeline(StandardScaler(), head).fit(
-        part.embeddings(trial.setup.backbones, train), part.y[train]
-    )
+    return make_pipeline(StandardScaler(), head).fit(part.inputs(trial.setup, train), part.y[train])
 
 
 def test_a_vote_is_the_mean():
@@ -82,7 +66,7 @@ def test_a_vote_is_the_mean():
     for i in range(4):
         tested = search.data.fold == i
         each = [
-            by_hand(t, part, ~tested).predict_proba(part.embeddings(t.setup.backbones, tested))
+            by_hand(t, part, ~tested).predict_proba(part.inputs(t.setup, tested))
             for t in (LOGREG, LDA)
         ]
         np.testing.assert_allclose(
@@ -104,8 +88,7 @@ def test_a_stack_is_wolperts():
 
     def say(rows, train):
         each = [
-            by_hand(t, part, train).predict_proba(part.embeddings(t.setup.backbones, rows))
-            for t in (LOGREG, LDA)
+            by_hand(t, part, train).predict_proba(part.inputs(t.setup, rows)) for t in (LOGREG, LDA)
         ]
         return np.log(np.maximum(np.hstack(each), 1e-6))
 
@@ -363,7 +346,7 @@ def test_a_member_that_fails_with_fewer_images_takes_only_the_ensemble_along(mon
 def test_a_class_that_no_share_has_seen_is_impossible():
     """Of a class in one place only, the shares of its fold know nothing."""
     data = two_backbones((12, 12, 1))
-    search = make_search(data, 3)
+    search = make_search(data, n_folds=3)
     stack = together(
         "stack", LOGREG, replace(LOGREG, setup=replace(LOGREG.setup, backbones=("wide",)))
     )
@@ -413,7 +396,7 @@ def test_voices_with_views_and_side_by_side():
     assert rows[6:] == [("vote", "net + wide", 0)]
     assert len(result.candidates[6].params["members"]) == 6
 
-    search = make_search(replace(data, views=views).joined(), 3)
+    search = make_search(replace(data, views=views).joined(), n_folds=3)
     setups = [Setup(b, "logreg", "none", "none", views=2) for b in search.part.competing]
     trials = [Trial(setup, (("C", 0.01),)) for setup in setups]
     vote = together("vote", *trials)

@@ -16,7 +16,6 @@ from featx.errors import ConfigError, UnknownNameError, UsageError
 from featx.fitting import fit_heads
 from featx.fitting.data import Part
 from featx.fitting.groups import (
-    GroupedImages,
     GroupRule,
     _answer,
     check_group_answer,
@@ -24,6 +23,7 @@ from featx.fitting.groups import (
     fit_group_answers,
     group_notes,
 )
+from featx.fitting.held import HeldOut
 from featx.stats.groups import Way, possible_ways, read_way
 
 RIDGE = {"head": ["ridge"], "sampler": ["none"], "jobs": 1}
@@ -85,7 +85,7 @@ def test_ways_are_read_strictly() -> None:
         check_group_answer(FitConfig(group_answer="vote"), ["a", "b"], grouped=False)
 
 
-def grouped(n_groups: int, size: int, seed: int, *, sharp: float = 1.0) -> GroupedImages:
+def grouped(n_groups: int, size: int, seed: int, *, sharp: float = 1.0) -> HeldOut:
     """Groups of one class, whose images are right a little more often than not."""
     rng = np.random.default_rng(seed)
     y = np.repeat(rng.integers(0, 2, n_groups), size)
@@ -96,7 +96,7 @@ def grouped(n_groups: int, size: int, seed: int, *, sharp: float = 1.0) -> Group
                 hashes=np.zeros((len(y), 32), np.uint8), copies=np.arange(len(y)),
                 groups=groups)  # fmt: skip
     proba = np.column_stack([1 - p, p])
-    return GroupedImages(part, proba, proba.argmax(axis=1), groups % 5)
+    return HeldOut("oof", part, groups % 5, proba)
 
 
 def test_sets_cover_new_groups_as_often_as_meant() -> None:
@@ -119,12 +119,12 @@ def test_sets_cover_new_groups_as_often_as_meant() -> None:
 def test_a_fold_is_answered_by_the_other_folds() -> None:
     """With one fold's labels turned round, its own groups are answered as before."""
     images = grouped(40, 4, 3)
-    document = describe_groups([images], GroupRule(FitConfig()), n_folds=5)
+    document = describe_groups([images], GroupRule(FitConfig()))
     assert document is not None
     assert document["n_predicted_groups"] == document["n_units"] == 40
     assert document["prediction_sets"]["over"] == "groups"
     y = np.where(images.fold == 0, 1 - images.part.y, images.part.y)
-    turned = GroupedImages(replace(images.part, y=y), images.proba, images.y_pred, images.fold)
+    turned = replace(images, part=replace(images.part, y=y))
     rule = GroupRule(FitConfig(group_answer="auto"), read_threshold("b:recall=0.8", ["a", "b"]))
     one, other = (_answer(each, rule) for each in (images, turned))
     assert one.inside is not None
@@ -144,7 +144,7 @@ def test_the_way_is_chosen_where_one_positive_image_is_rare_but_telling() -> Non
     part = Part({}, y, ["healthy", "sick"], [str(i) for i in range(600)],
                 np.zeros((600, 32), np.uint8), np.arange(600), np.arange(600) // 10)  # fmt: skip
     proba = np.column_stack([1 - p, p])
-    images = GroupedImages(part, proba, proba.argmax(axis=1), np.repeat(np.arange(60), 10) % 5)
+    images = HeldOut("oof", part, np.repeat(np.arange(60), 10) % 5, proba)
     config = FitConfig(group_answer="auto")
     answers = fit_group_answers(images, config)
     assert answers is not None
@@ -152,7 +152,7 @@ def test_the_way_is_chosen_where_one_positive_image_is_rare_but_telling() -> Non
     accuracies = {}
     for way in ("mean", "auto"):
         rule = GroupRule(FitConfig(group_answer=way))
-        document = describe_groups([images], rule, n_folds=5)
+        document = describe_groups([images], rule)
         assert document is not None
         accuracies[way] = document["metrics"]["accuracy"]["value"]
     assert accuracies == {"mean": 0.5, "auto": 1.0}
@@ -161,15 +161,15 @@ def test_the_way_is_chosen_where_one_positive_image_is_rare_but_telling() -> Non
 def test_mixed_groups_are_said_and_have_a_class_where_one_image_decides() -> None:
     images = grouped(20, 4, 0)
     part = replace(images.part, y=np.arange(80) % 2)
-    mixed = GroupedImages(part, images.proba, images.y_pred, images.fold)
-    assert describe_groups([mixed], GroupRule(FitConfig()), n_folds=5) is None
+    mixed = replace(images, part=part)
+    assert describe_groups([mixed], GroupRule(FitConfig())) is None
     [note] = group_notes(mixed, FitConfig())
     assert note.startswith("20 of 20 groups have images of several classes")
     assert "--group-answer max:CLASS" in note
     answers = fit_group_answers(mixed, FitConfig())
     assert answers is not None
     assert (answers.groups, "mean" in answers.sets) == (0, False)
-    positive = describe_groups([mixed], GroupRule(FitConfig(group_answer="max:b")), n_folds=5)
+    positive = describe_groups([mixed], GroupRule(FitConfig(group_answer="max:b")))
     assert positive is not None
     assert positive["per_class"]["b"]["support"] == 20
 

@@ -99,7 +99,8 @@ def test_of_many_images_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> N
     assert results[0] == results[1]
     assert (results[0].images, results[0].near) == (20, 20)
     assert results[0].accuracy_others is None
-    assert results[0].notes()[0].startswith("Near copies: 20 of 20 test images")
+    [note] = near_copies.near_copy_notes(results[0])
+    assert note.startswith("Near copies: 20 of 20 test images")
 
 
 def test_copies_by_pixels_leave_training_and_stay_together() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, partition_of
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from sklearn.decomposition import PCA
@@ -13,10 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from featx.artifact import Model, ModelExtractor, load_model, save_model
 from featx.config import FitConfig, parse_config
-from featx.data.splits import make_folds
 from featx.errors import ConfigError
 from featx.fitting import fit_heads
-from featx.fitting.splitting import split_data
 from featx.heads import HEADS
 
 GRIDS = {
@@ -40,8 +38,8 @@ def test_scores_equal_those_of_the_plain_pipeline(digits, head, sampler, pca):
         jobs=2,
     )
     candidate = fit_heads(digits, config).candidates[-1]
-    part, _, _ = split_data(digits, use_test=False)
-    fold = make_folds(part.y, part.components, part.classes, n_folds=4, seed=0).fold
+    data = partition_of(digits)
+    part, fold = data.part, data.fold
     plain = GridSearchCV(
         Pipeline(
             [

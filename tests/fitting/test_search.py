@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, partition_of
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -16,10 +16,8 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
 from featx.config import FitConfig
-from featx.data.splits import make_folds
 from featx.errors import ConfigError, UnknownNameError
 from featx.fitting import executors, fit_heads
-from featx.fitting.splitting import split_data
 from featx.heads import HEADS
 
 FITTING = Path(executors.__file__).parent
@@ -40,11 +38,6 @@ SAMPLERS = {
     "smote": SMOTE(random_state=0),
     "random-under": RandomUnderSampler(random_state=0),
 }
-
-
-def search_folds(data, n_folds=4):
-    part, _, _ = split_data(data, use_test=False)
-    return part, make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0).fold
 
 
 def plain_search(head, sampler, grid, scoring, fold):
@@ -77,7 +70,8 @@ def test_scores_and_choice_equal_grid_search(digits, head, sampler):
     )
     result = fit_heads(digits, config)
     candidate = next(c for c in result.candidates if c.sampler == sampler)
-    part, fold = search_folds(digits)
+    partition = partition_of(digits)
+    part, fold = partition.part, partition.fold
     plain = plain_search(head, SAMPLERS[sampler], GRIDS[head], config.scoring, fold)
     plain.fit(part.X["pixels"].astype(np.float64), part.y)
     theirs = plain.cv_results_
@@ -98,7 +92,8 @@ def test_every_scoring_equals_scikit_learns(digits, scoring):
     result = fit_heads(
         digits, FitConfig(param_grid=grid, cv=4, estimate="cv", scoring=scoring, jobs=1)
     )
-    part, fold = search_folds(digits)
+    partition = partition_of(digits)
+    part, fold = partition.part, partition.fold
     plain = plain_search("logreg", None, grid["logreg"], scoring, fold)
     plain.fit(part.X["pixels"].astype(np.float64), part.y)
     assert result.chosen.cv_mean == pytest.approx(plain.best_score_, rel=1e-5)
@@ -110,7 +105,8 @@ def test_nested_predictions_equal_the_plain_double_loop(digits):
     config = FitConfig(param_grid={"logreg": grid}, cv=4, estimate="nested", jobs=2)
     result = fit_heads(digits, config)
     nested = next(h for h in result.held if h.split == "nested")
-    part, fold = search_folds(digits)
+    partition = partition_of(digits)
+    part, fold = partition.part, partition.fold
     X, y = part.X["pixels"].astype(np.float64), part.y
     for outer in range(4):
         inner = fold != outer

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fit_lab import make_data
+from fit_lab import make_data, part_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
@@ -18,9 +18,8 @@ from sklearn.svm import SVC
 
 from featx.config import FitConfig
 from featx.errors import UsageError
-from featx.fitting import check_config, checking, fit_heads
+from featx.fitting import check_config, fit_heads, foreseen
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.splitting import split_data
 from featx.fitting.training import prepare, project
 from featx.heads import HEADS, Memo, Training, _kernel, _logistic
 from featx.samplers import SAMPLERS
@@ -34,7 +33,7 @@ def training_of(counts, *, n_features=12, sampler="none", seed=0, distance=3.0, 
     X = data.X["net"]
     if spoil is not None:
         spoil(X)
-    part, _, _ = split_data(data, use_test=False)
+    part = part_of(data)
     trial = Trial(Setup(("net",), "logreg", sampler, "none"), ())
     ready = prepare(project(part, np.ones(len(X), bool), trial, seed=0), trial, seed=0)
     others = np.random.default_rng(seed + 1).normal(size=(40, n_features)).astype(np.float32)
@@ -109,7 +108,7 @@ def test_products_by_torch_give_the_same_logistic_regressions(device, case, clas
 @pytest.mark.parametrize("sampler", ["none", "smote"])
 def test_a_search_with_products_by_torch_finds_the_same(monkeypatch, sampler):
     asked = []
-    monkeypatch.setattr(checking, "choose", lambda *given: asked.append(given))
+    monkeypatch.setattr(foreseen, "choose", lambda *given: asked.append(given))
     config = FitConfig(sampler=[sampler], cv=3, estimate="cv", learning_curve=True, jobs=2)
     data = make_data([40, 25, 12], n_features=12, distance=3.0)
     plain = fit_heads(data, config)

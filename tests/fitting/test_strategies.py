@@ -6,22 +6,18 @@ import sys
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, make_search
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featx.config import FitConfig
-from featx.data.splits import make_folds
 from featx.errors import MissingExtraError, UnknownNameError
 from featx.fitting import executors, fit_heads
 from featx.fitting.candidates import Trial, plan_setups
-from featx.fitting.executors import Job, SearchSettings, ThreadExecutor
+from featx.fitting.executors import Job, ThreadExecutor
 from featx.fitting.exploring import Explorer
-from featx.fitting.objective import nested_objectives
-from featx.fitting.partition import Partition, take_share
+from featx.fitting.partition import take_share
 from featx.fitting.plan import make_plan
-from featx.fitting.search import FoldSearch
-from featx.fitting.splitting import split_data
 from featx.fitting.strategies import STRATEGIES
 
 NAMES = ["bayes", "grid", "halving", "random"]
@@ -268,20 +264,12 @@ def test_a_share_is_stratified():
 # -- honesty ---------------------------------------------------------------------------------------
 
 
-def fold_search(data, *, n_folds=4, jobs=2):
-    part, _, _ = split_data(data, use_test=False)
-    folds = make_folds(part.y, part.components, part.classes, n_folds=n_folds, seed=0)
-    return FoldSearch(
-        SearchSettings("balanced_accuracy", 0), Partition(part, folds), ThreadExecutor(jobs)
-    )
-
-
 def test_the_objective_of_an_outer_fold_never_sees_it():
-    for outer, objective in enumerate(nested_objectives(fold_search(make_data([30, 30])))):
-        assert sorted(tested for _, tested in objective.tests) == [
-            i for i in range(4) if i != outer
-        ]
-        assert all({outer, tested} == set(held) for held, tested in objective.tests)
+    data = make_search(make_data([30, 30])).data
+    for outer in range(4):
+        tests = data.tests_without(outer)
+        assert sorted(tested for _, tested in tests) == [i for i in range(4) if i != outer]
+        assert all({outer, tested} == set(held) for held, tested in tests)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -300,7 +288,7 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
 
     def nested(outer=None):
         data = make_data([45, 35, 25], n_features=10, distance=1.5)
-        search = fold_search(data)
+        search = make_search(data)
         if outer is not None:
             X, rows = search.part.X["net"], search.data.fold == outer
             X[rows] = 50 * np.random.default_rng(1).normal(size=X[rows].shape)
@@ -316,7 +304,7 @@ def test_an_outer_fold_changes_nothing_of_what_is_chosen_for_it(name, monkeypatc
 
 @pytest.mark.parametrize(("n_folds", "jobs"), [(5, 2), (5, 1), (5, 4), (7, 3), (3, 8)])
 def test_threads_begin_and_end_on_folds_of_their_own(n_folds, jobs):
-    search = fold_search(make_data([60, 40]), n_folds=n_folds, jobs=jobs)
+    search = make_search(make_data([60, 40]), n_folds=n_folds, jobs=jobs)
     setups = plan_setups([("net",)], FitConfig(sampler=["smote"], class_weight="none"))[0]
     trials = [Trial(setup, (("C", 1.0),)) for setup in setups]
     tasks = search._tasks(dict.fromkeys(search.data.single, trials), {})
@@ -359,7 +347,7 @@ def test_outer_folds_that_try_the_same_share_their_fits(monkeypatch):
 
 
 def test_shares_of_the_images_serve_outer_folds_in_pairs_too():
-    search = fold_search(make_data([40, 40]))
+    search = make_search(make_data([40, 40]))
     fewer = search.at(1 / 3)
     assert fewer is search.at(1 / 3)
     assert len(fewer.part) == pytest.approx(len(search.part) / 3, abs=8)

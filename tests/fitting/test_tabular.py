@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_lab import make_data
+from fit_lab import make_data, part_of
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -122,10 +122,6 @@ def test_predictions_equal_those_of_a_column_transformer_in_the_same_folds() -> 
     assert np.ptp(expected) > 0.5
 
 
-def part_of(data: FitData) -> Any:
-    return split_data(data, use_test=False)[0]
-
-
 @pytest.mark.parametrize("pca", ["none", 3])
 def test_nothing_is_fitted_outside_the_training_part(pca: Any) -> None:
     plain = make_data([30, 30])
@@ -203,7 +199,8 @@ def test_views_share_the_cells_of_their_image() -> None:
     plain = make_data([20, 20])
     views = {"net": np.stack([plain.X["net"]] * 2, axis=1) + 0.1}
     data, _ = with_columns([NUMBER], {"age": list(range(40))}, replace(plain, views=views))
-    X, y = part_of(data).examples(("net",), np.ones(40, bool), n_views=2, tabular=("age",))
+    setup = Setup(("net",), "logreg", "none", "none", views=2, tabular=("age",))
+    X, y, _ = part_of(data).examples(setup, np.ones(40, bool))
     assert X.shape == (120, 9)
     np.testing.assert_array_equal(X[40:, -1], np.repeat(np.arange(40), 2))
     assert len(y) == 120

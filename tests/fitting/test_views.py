@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fit_lab import hashes_of, make_data
+from fit_lab import hashes_of, make_data, part_of, partition_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -15,12 +15,10 @@ from sklearn.preprocessing import StandardScaler
 
 import featx.fitting.fit as planning
 from featx.config import FitConfig
-from featx.data.splits import make_folds
 from featx.errors import FitError
 from featx.fitting import FitData, fit_heads
-from featx.fitting.executors import SearchSettings, ThreadExecutor
+from featx.fitting.candidates import Setup
 from featx.fitting.partition import Partition
-from featx.fitting.search import FoldSearch
 from featx.fitting.splitting import split_data
 
 QUICK = {"param_grid": {"logreg": {"C": [0.01]}}, "cv": 3}
@@ -66,9 +64,9 @@ def test_scores_are_those_of_a_plain_loop_over_images_and_views():
     data = jittered(make_data([40, 25], distance=1.0), 2)
     config = FitConfig(param_grid={"logreg": {"C": [0.01], "tol": [1e-7]}}, cv=4)
     viewed = fit_heads(data, config).candidates[1]
-    part, _, _ = split_data(data, use_test=False)
-    fold = make_folds(part.y, part.components, part.classes, n_folds=4, seed=0).fold
-    X, V, y = data.X["net"].astype(float), data.views["net"].astype(float), part.y
+    partition = partition_of(data)
+    fold, y = partition.fold, partition.part.y
+    X, V = data.X["net"].astype(float), data.views["net"].astype(float)
     scores = []
     for f in range(4):
         kept = fold != f
@@ -100,15 +98,15 @@ def test_views_of_one_image_or_of_its_copies_never_straddle_folds(n_views, group
     )
     try:
         part, _, _ = split_data(data, use_test=True)
-        folds = make_folds(part.y, part.components, part.classes, n_folds=3, seed=seed)
+        partition = Partition.of(part, n_folds=3, seed=seed)
     except FitError:
         return
-    search = FoldSearch(SearchSettings("accuracy", 0), Partition(part, folds), ThreadExecutor())
-    for (f,) in search.data.single:
-        seen, y = part.examples(("net",), search.data.training((f,)), n_views=n_views)
-        assert len(seen) == (1 + n_views) * (folds.fold != f).sum() == len(y)
+    setup = Setup(("net",), "logreg", "none", "none", views=n_views)
+    for (f,) in partition.single:
+        seen, y, _ = part.examples(setup, partition.training((f,)))
+        assert len(seen) == (1 + n_views) * (partition.fold != f).sum() == len(y)
         assert [labels[int(c)] for c in seen[:, 0]] == y.tolist()
-        assert not set(seen[:, 0]) & set(part.X["net"][folds.fold == f, 0])
+        assert not set(seen[:, 0]) & set(part.X["net"][partition.fold == f, 0])
 
 
 @pytest.mark.parametrize(("honest", "leaks"), [(True, False), (False, True)])
@@ -139,7 +137,8 @@ def test_what_judges_has_no_views_and_the_model_is_trained_on_them():
     assert (part.n_views, test.n_views) == (4, 0)
     result = fit_heads(data, FitConfig(**QUICK))
     assert result.estimate["n_images"] == 20
-    seen, _ = part.examples(("net",), np.ones(len(part), bool), n_views=result.chosen.views)
+    setup = Setup(("net",), "logreg", "none", "none", views=result.chosen.views)
+    seen, _, _ = part.examples(setup, np.ones(len(part), bool))
     np.testing.assert_allclose(result.pipeline[0].mean_, seen.mean(axis=0), atol=1e-5)
 
 
@@ -225,10 +224,10 @@ def test_side_by_side_embeddings_have_their_views_side_by_side():
     rng = np.random.default_rng(1)
     data = jittered(replace(data, X={**data.X, "wide": rng.normal(size=(12, 3)).astype("f4")}), 2)
     both = data.joined()
-    part, _, _ = split_data(both, use_test=False)
+    part = part_of(both)
     assert part.competing == [("net",), ("wide",), ("net", "wide")]
-    every = np.ones(12, bool)
-    X, _ = part.examples(("net", "wide"), every, n_views=2)
+    setup = Setup(("net", "wide"), "logreg", "none", "none", views=2)
+    X, _, _ = part.examples(setup, np.ones(12, bool))
     views = X[12:].reshape(12, 2, -1)
     for v in range(2):
         expected = np.hstack([data.views[name][:, v] for name in ("net", "wide")])

@@ -11,17 +11,19 @@ from featx.formats import write_rows
 from featx.runs.by import by_columns
 from featx.runs.predictions import Predictions, PredictionTable, text_column
 from featx.stats.bootstrap import interval
-from featx.stats.subsets import MOST, ValuePredictions, describe_values
+from featx.stats.operating import Evaluated
+from featx.stats.subsets import MOST, describe_values
 
 
-def shown(right: np.ndarray, units: np.ndarray | None = None) -> ValuePredictions:
+def shown(right: np.ndarray, units: np.ndarray | None = None) -> tuple[Evaluated, np.ndarray]:
     """Predictions of two classes, right where it is asked for."""
     n = len(right)
     y = np.arange(n) % 2
     y_pred = np.where(right, y, 1 - y)
     proba = np.eye(2)[y_pred] * 0.8 + 0.1
     each = np.arange(n)
-    return ValuePredictions(y, y_pred, proba, each if units is None else units, each)
+    units = each if units is None else units
+    return Evaluated(y, proba, y_pred, units, np.full(n, -1), np.zeros(n, int)), each
 
 
 def test_each_value_has_its_own_score_and_the_worst_is_named() -> None:
@@ -29,7 +31,7 @@ def test_each_value_has_its_own_score_and_the_worst_is_named() -> None:
     right = np.arange(300) % 10 < 9
     right[100:200] = np.arange(100) % 2 == 0
     values = ["a"] * 100 + ["b"] * 100 + ["c"] * 90 + [None] * 10
-    found = describe_values(shown(right), values, "accuracy", seed=0)
+    found = describe_values(*shown(right), values, "accuracy", seed=0)
     scores = {row["value"]: row["score"]["value"] for row in found["rows"]}
     assert scores == pytest.approx({"a": 0.9, "b": 0.5, "c": 0.9})
     assert [row["images"] for row in found["rows"]] == [100, 100, 90]
@@ -39,9 +41,9 @@ def test_each_value_has_its_own_score_and_the_worst_is_named() -> None:
 def test_intervals_widen_with_the_number_of_values() -> None:
     """The same images are known less surely where more values are looked at."""
     right = np.random.default_rng(0).random(400) < 0.8
-    few = describe_values(shown(right), ["a"] * 100 + ["b"] * 300, "accuracy", seed=0)
+    few = describe_values(*shown(right), ["a"] * 100 + ["b"] * 300, "accuracy", seed=0)
     values = ["a"] * 100 + [f"v{i // 20}" for i in range(300)]
-    many = describe_values(shown(right), values, "accuracy", seed=0)
+    many = describe_values(*shown(right), values, "accuracy", seed=0)
     one, other = few["rows"][0]["accuracy"], many["rows"][0]["accuracy"]
     assert one["value"] == other["value"]
     assert other["low"] < one["low"]
@@ -54,7 +56,7 @@ def test_small_values_are_marked_and_never_the_worst() -> None:
     right[:19] = False
     right[19:40] = False
     found = describe_values(
-        shown(right), ["tiny"] * 19 + ["a"] * 100 + ["b"] * 100, "accuracy", seed=0
+        *shown(right), ["tiny"] * 19 + ["a"] * 100 + ["b"] * 100, "accuracy", seed=0
     )
     assert [row["few"] for row in found["rows"]] == [False, False, True]
     assert found["worst"] == "a"
@@ -63,7 +65,7 @@ def test_small_values_are_marked_and_never_the_worst() -> None:
 def test_many_values_share_a_row() -> None:
     """The largest have rows of their own; no image is lost."""
     values = ["big"] * 50 + [f"v{i}" for i in range(100)]
-    found = describe_values(shown(np.ones(150, bool)), values, "accuracy", seed=0)
+    found = describe_values(*shown(np.ones(150, bool)), values, "accuracy", seed=0)
     assert len(found["rows"]) == MOST
     assert sum(row["images"] for row in found["rows"]) == 150
     assert found["rows"][-1]["pooled"] == 101 - (MOST - 1)
@@ -73,8 +75,8 @@ def test_a_value_of_several_groups_draws_groups() -> None:
     """Images of one group are no independent evidence."""
     right = np.repeat([True, False, True, True], 25)
     groups = np.repeat(np.arange(4), 25)
-    apart = describe_values(shown(right), ["a"] * 100, "accuracy", seed=0)["rows"][0]
-    together = describe_values(shown(right, groups), ["a"] * 100, "accuracy", seed=0)["rows"][0]
+    apart = describe_values(*shown(right), ["a"] * 100, "accuracy", seed=0)["rows"][0]
+    together = describe_values(*shown(right, groups), ["a"] * 100, "accuracy", seed=0)["rows"][0]
     assert (together["units"], apart["units"]) == (4, 100)
     assert together["accuracy"]["low"] < apart["accuracy"]["low"]
 

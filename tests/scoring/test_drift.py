@@ -16,7 +16,7 @@ from featx.artifact.trust import DriftSample, Trust
 from featx.errors import ModelError
 from featx.fitting.data import Part
 from featx.fitting.drift import fit_drift
-from featx.fitting.estimate import HeldOut
+from featx.fitting.held import HeldOut
 from featx.stats import drift as tests
 from featx.stats.drift import fit_axes, mix_shift, place_shift
 

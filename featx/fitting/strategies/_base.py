@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from featx.fitting.candidates import Trial
-from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
+from featx.fitting.search import Objective
 
 
 @dataclass(frozen=True)

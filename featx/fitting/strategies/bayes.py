@@ -9,8 +9,8 @@ import numpy as np
 
 from featx.errors import MissingExtraError
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
+from featx.fitting.search import Objective
 from featx.fitting.strategies._base import Ask, Steps, Strategy
 from featx.heads import Choice, Integer
 

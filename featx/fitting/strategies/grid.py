@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from featx.fitting.candidates import Setup, Trial
 from featx.fitting.edges import Edge, edges, replaced
-from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
+from featx.fitting.search import Objective
 from featx.fitting.strategies._base import Ask, Steps, Strategy
 from featx.heads import Choice, Space
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from featx.fitting.candidates import Setup, Trial
-from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
+from featx.fitting.search import Objective
 from featx.fitting.strategies._base import Ask, Steps, Strategy
 
 FACTOR = 3

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from featx.fitting.objective import Objective
 from featx.fitting.plan import Plan
+from featx.fitting.search import Objective
 from featx.fitting.strategies._base import Ask, Steps, Strategy
 
 TRIALS = 30

@@ -36,7 +36,7 @@ const featx = (function () {
     const parts = text.split(/([\udc80-\udcff])/u);
     const encoder = new TextEncoder();
     return parts.map((part, k) =>
-      k % 2 ? Uint8Array.of(part.charCodeAt(0) - 0xdc00) : encoder.encode(part));
+      k % 2 ? UInt8Array.of(part.charCodeAt(0) - 0xdc00) : encoder.encode(part));
   }
 
   function save(name, blob) {
