@@ -185,8 +185,7 @@ def count_classes(
         ratios = reference.ratios(rows, thetas[i], images[i])
         for _ in range(N_STEPS):
             counts[i] = _drawn(chain, weights, ratios * shares) + labelled
-            # small shapes underflow to 0, and a share of 0 would be 0 in every later step
-            shares = chain.standard_gamma(counts[i] + SHARE_PRIOR) + 1e-300
+            shares = chain.standard_gamma(counts[i] + SHARE_PRIOR) + 1e-300  # 0 would stay 0
             shares /= shares.sum()
         mean += (counts[i] + SHARE_PRIOR) / n_draws
     content = _normalised(reference.ratios(logs, middle, usual) * mean)
