@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from featx import console
 from featx.cli import main as cli
@@ -61,6 +64,18 @@ def flags(options: dict[str, Any]) -> list[str]:
         else:
             found += [f"--{flag}", str(value)]
     return found
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, each by its column names."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def save_pixels(path: Path, pixels: np.ndarray) -> None:
+    """An image file of (height, width, 3) values, cut to 0 to 255, in a folder that it makes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
 class Outcome(NamedTuple):

@@ -117,19 +117,15 @@ def _tests(
     for themselves, the bootstrap for everything else. Classifiers of folds: the corrected
     resampled t-test, which knows that other training images would have given others.
     """
-    tests = []
-    judged_once = paired.n_folds is None
-    counted = metric == "accuracy" and paired.independent
-    if counted and judged_once:
-        exact = paired_accuracy(wins, losses, len(paired.first))
-        tests.append({"method": "exact McNemar test", **asdict(exact)})
-    tests += _fold_tests(paired, run, baseline, metric)
+    tests = _fold_tests(paired, run, baseline, metric)
     tests += _bootstrap_tests(paired, run, baseline, metric)
-    if counted and not judged_once:
-        exact = paired_accuracy(wins, losses, len(paired.first))
-        method = "exact McNemar test, as if one classifier had judged all images"
-        tests.append({"method": method, **asdict(exact)})
-    return tests
+    if metric != "accuracy" or not paired.independent:
+        return tests
+    exact = asdict(paired_accuracy(wins, losses, len(paired.first)))
+    if paired.n_folds is None:
+        return [{"method": "exact McNemar test", **exact}, *tests]
+    method = "exact McNemar test, as if one classifier had judged all images"
+    return [*tests, {"method": method, **exact}]
 
 
 def _fold_tests(

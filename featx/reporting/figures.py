@@ -62,9 +62,8 @@ def _confusions(subject: Subject) -> Iterator[Figure]:
     words += _confused(subject)
     if n > MOST_LABELLED:
         words += (
-            f" {counted(n, 'name', 'has/have')} no room here: the last of these figures "
-            "has the most "
-            "confused."
+            f" {counted(n, 'name', 'has/have')} no room here: the last of these figures has the "
+            "most confused."
         )
     title = "Confusion matrix: "
     yield _cells("confusion_counts", f"{title}images", words, counts, everything, subject)
@@ -235,10 +234,9 @@ def _reliability(subject: Subject) -> Figure:
 
     ece = subject.estimate["calibration"]["ece"]
     words = (
-        f"{counted(len(rows), 'equal-count bin')} of images, with 95 % Wilson intervals. "
-        "On the dotted "
-        f"line probabilities are right; below it the model is too sure. Expected calibration "
-        f"error {ece:.3f}."
+        f"{counted(len(rows), 'equal-count bin')} of images, with 95 % Wilson intervals. On the "
+        "dotted line probabilities are right; below it the model is too sure. Expected "
+        f"calibration error {ece:.3f}."
     )
     columns = ("mean_probability", "share_right", "low", "high", "images")
     return Figure("reliability", "Reliability", words, draw, Table(columns, rows))

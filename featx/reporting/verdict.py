@@ -161,24 +161,23 @@ def guess(metric: str, support: Mapping[str, int]) -> float | None:
 def better_than_guessing(results: Row) -> bool | None:
     """Whether the interval of the number to read excludes guessing; None where none is known."""
     name = headline_metric(results)
-    row = results["estimate"]["metrics"][name]
-    support = {k: v["support"] for k, v in results["estimate"]["per_class"].items()}
-    chance = guess(name, support)
+    row, chance = results["estimate"]["metrics"][name], _guessed(results)
     if chance is None or row["value"] is None:
         return None
-    if name == "log_loss":
-        end = row["value"] if row["high"] is None else row["high"]
-        return bool(end < chance)
-    end = row["value"] if row["low"] is None else row["low"]
-    return bool(end > chance)
+    end = row["high" if name == "log_loss" else "low"]
+    end = row["value"] if end is None else end
+    return bool(end < chance if name == "log_loss" else end > chance)
+
+
+def _guessed(results: Row) -> float | None:
+    """What guessing gives of the number to read."""
+    per_class = results["estimate"]["per_class"]
+    return guess(headline_metric(results), {k: v["support"] for k, v in per_class.items()})
 
 
 def _sure(results: Row) -> str:
     """The interval in words, beside guessing."""
-    name = headline_metric(results)
-    row = results["estimate"]["metrics"][name]
-    support = {k: v["support"] for k, v in results["estimate"]["per_class"].items()}
-    chance = guess(name, support)
+    row, chance = results["estimate"]["metrics"][headline_metric(results)], _guessed(results)
     if row["value"] is None:
         return "How sure that is cannot be told: the metric is not defined on these images."
     text = "How sure that is cannot be told: these images give it no interval"
@@ -263,13 +262,12 @@ def _doubts(results: Row, threshold: Row | None) -> Iterator[str]:
         yield str(threshold["warning"])
     near = results.get("near_copies")
     if near and near["images"] and near["near"] >= NEAR * near["images"]:
+        ends = near["accuracy_near"], near["accuracy_others"]
+        higher = None not in ends and ends[0] > ends[1]
         yield (
             f"{near['near']:,} of {near['images']:,} evaluated images have a nearly identical "
-            "training image, so the number may be optimistic"
-            if _higher_near(near) else
-            f"{near['near']:,} of {near['images']:,} evaluated images have a nearly identical "
-            "training image"
-        )  # fmt: skip
+            f"training image{', so the number may be optimistic' if higher else ''}"
+        )
     if (trials := (results.get("search") or {}).get("trials", 1)) > 1 and (
         estimate["method"] == "cv"
     ):
@@ -291,12 +289,6 @@ def _doubts(results: Row, threshold: Row | None) -> Iterator[str]:
         )
     if quarantined := results["dataset"].get("quarantined"):
         yield f"{counted(quarantined, 'file')} could not be read"
-
-
-def _higher_near(near: Row) -> bool:
-    """Whether images with a near copy in training are in fact predicted better."""
-    ends = near["accuracy_near"], near["accuracy_others"]
-    return None not in ends and ends[0] > ends[1]
 
 
 def _next(results: Row) -> str:

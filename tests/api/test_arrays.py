@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from PIL import Image
 
 import featx
 from featx.errors import DatasetError, FeatxError, FitError, ModelError, UsageError
-from tests.lab import Featx, in_process
+from tests.lab import Featx, csv_rows, in_process
 
 N, WIDTH = 90, 5
 rng = np.random.default_rng(0)
@@ -137,7 +136,7 @@ def test_the_command_line_takes_files(featx_cli: Featx, tmp_path: Path) -> None:
     scored = featx_cli("score", runs / "one", tmp_path / "new.csv", "-o", tmp_path / "s.csv",
                        "--report", tmp_path / "s.html")  # fmt: skip
     assert scored.code == 0, scored.err
-    rows = list(csv.DictReader((tmp_path / "s.csv").read_text("utf-8").splitlines()))
+    rows = csv_rows(tmp_path / "s.csv")
     assert [row["path"] for row in rows] == [str(i) for i in range(7)]
     assert [row["prediction"] for row in rows] == Y[:7].tolist()
     unnamed = featx_cli("score", runs / "one", as_file(tmp_path, ".npz"), "-o", tmp_path / "u.csv")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -16,17 +15,16 @@ from sklearn.preprocessing import StandardScaler
 
 import featx
 from featx.errors import AlarmError
-from tests.lab import NUMERICS
+from tests.lab import NUMERICS, save_pixels
 
 COLOURS = {"fern": (60, 120, 60), "moss": (120, 130, 60), "reed": (130, 90, 60)}
 SPOTS = {"good": (90, 90, 90), "scratch": (130, 100, 90)}
 
 
 def paint(path: Path, colour: tuple[int, ...], seed: int, noise: float = 45) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    pixels = np.array(colour) + rng.normal(0, noise, (16, 16, 3)) + rng.normal(0, 12, 3)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    grain = rng.normal(0, noise, (16, 16, 3))
+    save_pixels(path, np.array(colour) + grain + rng.normal(0, 12, 3))
 
 
 def folder(root: Path, colours: dict[str, tuple[int, ...]], counts: list[int], seed: int) -> Path:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from PIL import Image
 
 from featx.app.desk import Desk
 from featx.app.guard import Guard
@@ -22,6 +21,7 @@ from featx.app.label_page import label_application
 from featx.app.serving import ServedPlace
 from featx.app.thumbnails import Thumbnails
 from featx.labelling import LabellingSession, LabelLog
+from tests.lab import save_pixels
 
 #: As a file may be called, and a class.
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -105,8 +105,7 @@ def draw(folder: Path, names: Sequence[str]) -> list[str]:
         pixels = rng.integers(0, 60, (24, 32, 3), np.uint8)
         pixels[..., i % 3] += 150
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
+        save_pixels(path, pixels)
         paths.append(str(path))
     return paths
 

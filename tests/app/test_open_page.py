@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from app_lab import Served, serving
-from PIL import Image
 
 from featx.api.open import _found
 from featx.api.report import present_settings
@@ -23,6 +21,7 @@ from featx.app.trying import Judge
 from featx.config import DatasetConfig
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, UsageError
+from tests.lab import csv_rows, save_pixels
 
 HOSTILE = "<b onmouseover=alert(1)>"
 
@@ -33,11 +32,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("open") / "photos"
     rng = np.random.default_rng(0)
     for label, colour in {HOSTILE: (150, 60, 60), "=blue": (110, 60, 100)}.items():
-        (root / label).mkdir(parents=True)
         for i in range(12):
             pixels = np.array(colour) + rng.normal(0, 35, 3) + rng.normal(0, 30, (24, 24, 3))
-            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-            image.save(root / label / f"{i:02}.png")
+            save_pixels(root / label / f"{i:02}.png", pixels)
     return root
 
 
@@ -190,8 +187,7 @@ def test_by_keyboard_from_the_worst_mistake_to_the_file(
     assert page.locator("[onmouseover]").count() == 0
     context.close()
     assert faults == []
-    with desk.corrections.path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(desk.corrections.path)
     assert [(row["decision"], row["value"].removeprefix("'")) for row in rows] == [
         ("exclude", ""),
         ("relabel", second["y_pred"]),

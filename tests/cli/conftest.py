@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from tests.lab import NETWORK, Featx, flags, in_folder
+from tests.lab import NETWORK, Featx, flags, in_folder, save_pixels
 
 BACKBONE = flags(NETWORK)
 COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 40, 30)}
@@ -39,9 +38,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def paint(path: Path, colour: tuple[int, int, int], rng: np.random.Generator) -> None:
     """A noisy 40×40 image of one colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.array(colour) + rng.integers(-30, 31, (40, 40, 3))
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    save_pixels(path, np.array(colour) + rng.integers(-30, 31, (40, 40, 3)))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import BACKBONE
+from tests.lab import csv_rows
 
 HOSTILE = "<script>alert(1)<"
 
@@ -39,11 +39,6 @@ def faulty(workspace: Path) -> Path:
     (root / "train" / HOSTILE / "twin.png").write_bytes((train / "3.png").read_bytes())
     (train / "broken.png").write_bytes(b"")
     return root
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="session")
@@ -81,13 +76,13 @@ def test_lists_keep_the_test_image_and_leave_near_contradictions_to_people(
     report: dict, audited: Path
 ) -> None:
     """Equal files under two labels go, as no label is known; what only looks alike stays."""
-    assert {row["path"] for row in rows(audited / "exclude.csv")} == {
+    assert {row["path"] for row in csv_rows(audited / "exclude.csv")} == {
         "train/cat/0.png",
         "train/cat/1.png",
         "train/cat/3.png",
         f"train/{HOSTILE}/twin.png",
     }
-    groups = rows(audited / "groups.csv")
+    groups = csv_rows(audited / "groups.csv")
     assert len(groups) == 8
     assert len({row["group"] for row in groups}) == 4
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import BACKBONE
+from tests.lab import csv_rows
 
 Y, X = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64), indexing="ij")
 
@@ -40,11 +40,6 @@ def scans(tmp_path: Path) -> Path:
     return tmp_path / "scans"
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_neighbouring_slices_are_named_and_kept_together(featx, scans: Path) -> None:
     made = featx("audit", str(scans), *BACKBONE, "-o", "scans-audit", "--folds", "2", "--json")
     assert made.code == 0, made.err
@@ -59,9 +54,11 @@ def test_neighbouring_slices_are_named_and_kept_together(featx, scans: Path) -> 
         for s in document["summary"]
     )
     folder = Path("scans-audit")
-    assert len(rows(folder / "series.csv")) == 24
-    assert {row["path"] for row in rows(folder / "exclude.csv")} < turned  # no slice but the copy
-    groups = {row["path"]: row["group"] for row in rows(folder / "groups.csv")}
+    assert len(csv_rows(folder / "series.csv")) == 24
+    assert {
+        row["path"] for row in csv_rows(folder / "exclude.csv")
+    } < turned  # no slice but the copy
+    groups = {row["path"]: row["group"] for row in csv_rows(folder / "groups.csv")}
     assert len(groups) == 25
     # a copy of one slice is kept together with the whole series
     slices = {groups[f"train/a/patient2_slice{i:02}.png"] for i in range(6)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import featx as package
 from featx.errors import UsageError
 from tests.cli.conftest import BACKBONE, Featx, paint
+from tests.lab import csv_rows
 
 COLOURS = {"red": (200, 40, 30), "blue": (30, 40, 200)}
 
@@ -49,8 +49,7 @@ def fitted(featx: Featx, patients: Path, workspace: Path) -> Path:
 
 
 def table(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(path)
     return {row["group"]: row for row in rows}
 
 
@@ -63,8 +62,7 @@ def test_every_group_has_a_row_that_its_images_explain(
     assert done.code == 0, done.err
     rows = table(Path("by_s_groups.csv"))
     assert list(rows) == ["alone.png", "x1", "x2", "x3"]
-    with Path("by_s.csv").open(newline="") as file:
-        images = list(csv.DictReader(file))
+    images = csv_rows(Path("by_s.csv"))
     for name in ("alone.png", "x1", "x2"):
         own = [r for r in images if r["path"].startswith(name) and not r["error"]]
         for label in COLOURS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import BACKBONE, Featx
+from tests.lab import csv_rows
 
 
 def test_inspect_says_what_is_there(featx: Featx) -> None:
@@ -102,8 +102,7 @@ def test_fit_writes_a_whole_run(featx: Featx, run_folder: Path) -> None:
     assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1
     assert accuracy["value"] > 0.8  # the classes differ in colour
     assert results["dataset"]["classes"] == {"blue": 12, "green": 10, "red": 6}
-    with (run_folder / "predictions.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(run_folder / "predictions.csv")
     nested = [r for r in rows if r["split"] == "nested"]
     assert sorted(r["id"] for r in nested) == sorted(
         f"{c}/{i:02}.png" for c, n in (("blue", 12), ("green", 10), ("red", 6)) for i in range(n)
@@ -183,8 +182,7 @@ def test_score_writes_one_row_per_file(featx: Featx, run_folder: Path, tmp_path:
     output = tmp_path / "scores.csv"
     result = featx("score", "runs/first", "new", "-o", str(output))
     assert result.code == 0, result.err
-    with output.open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(output)
     assert [(r["path"], r["prediction"]) for r in rows] == [
         ("blue.png", "blue"),
         ("broken.png", ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import BACKBONE
-from tests.lab import NUMERICS, Featx, flags
+from tests.lab import NUMERICS, Featx, csv_rows, flags
 
 NUMBERS = flags(NUMERICS)
 QUIET = ("--no-report", "-j", "1", "--json")
@@ -110,8 +109,7 @@ def test_inspect_audit_and_fit_count_alike(featx: Featx, recoded: Path, tmp_path
     assert results["n_test_images"] == 11
     clash = [note for note in results["notes"] if "at most one label can be right" in note]
     assert len(clash) == 1
-    with (tmp_path / "r" / "predictions.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(tmp_path / "r" / "predictions.csv")
     fold = {row["id"]: row["fold"] for row in rows if row["split"] == "oof"}
     unit = {row["id"]: row["unit"] for row in rows if row["split"] == "oof"}
     for one, other in (

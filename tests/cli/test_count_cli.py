@@ -13,6 +13,7 @@ import pytest
 from featx.api.count import count
 from featx.errors import UsageError
 from tests.cli.conftest import COLOURS, Featx, paint
+from tests.lab import csv_rows
 
 
 @pytest.fixture
@@ -28,11 +29,6 @@ def season(workspace: Path) -> Path:
     return folder
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def fill(path: Path, rows: list[dict[str, str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -45,14 +41,14 @@ def audit(featx: Featx, run_folder: Path, season: Path, workspace: Path) -> list
     """Twelve images drawn, as they are written."""
     done = featx("count", run_folder, season, "--audit", "12", "--overwrite")
     assert done.code == 0, done.err
-    return rows_of(workspace / "audit.csv")
+    return csv_rows(workspace / "audit.csv")
 
 
 def test_counts_by_site(featx: Featx, run_folder: Path, season: Path, workspace: Path) -> None:
     flags = ["--by", "folder:0", "-o", "counts.csv", "--report", "counts.html", "--overwrite"]
     done = featx("count", run_folder, season, *flags)
     assert done.code == 0, done.err
-    rows = rows_of(workspace / "counts.csv")
+    rows = csv_rows(workspace / "counts.csv")
     assert [(r["by"], r["value"], r["images"]) for r in rows[::3]] == [
         ("", "", "24"), ("folder:0", "site0", "12"), ("folder:0", "site1", "12"),
     ]  # fmt: skip
@@ -135,7 +131,7 @@ def test_a_label_beyond_the_model_is_a_class_of_its_own(
     """All images are labelled, four of them as something that the model does not know."""
     flags = ("--audit", "100", "--audit-file", "count_new.csv", "--overwrite")
     featx("count", run_folder, season, *flags)
-    rows = sorted(rows_of(workspace / "count_new.csv"), key=lambda row: row["path"])
+    rows = sorted(csv_rows(workspace / "count_new.csv"), key=lambda row: row["path"])
     for i, row in enumerate(rows):
         row["label"] = "<b>frog</b>" if i < 4 else named(row)
     fill(workspace / "count_new.csv", rows)
@@ -147,7 +143,7 @@ def test_a_label_beyond_the_model_is_a_class_of_its_own(
     assert note in done.out
     sites = done.out[done.out.index("By folder:0") :]
     assert "<b>frog</b>" in sites.splitlines()[1]
-    found = [row for row in rows_of(workspace / "new.csv") if row["class"] == "<b>frog</b>"]
+    found = [row for row in csv_rows(workspace / "new.csv") if row["class"] == "<b>frog</b>"]
     assert [(r["value"], r["predicted"], r["audited"], r["low"], r["count"], r["high"])
             for r in found] == [
         ("", "0", "4", "4", "4", "4"), ("site0", "0", "4", "4", "4", "4"),
@@ -191,7 +187,7 @@ def test_labelled_images_count_as_labelled(
     # What is labelled is not drawn again, and stays labelled beside the audit.
     flags = ("--audit-file", "count_rest.csv", "--overwrite")
     assert featx(*asked, "--audit", "100", *flags).code == 0
-    rows = rows_of(workspace / "count_rest.csv")
+    rows = csv_rows(workspace / "count_rest.csv")
     assert len(rows) == 18
     fill(workspace / "count_rest.csv", [{**row, "label": named(row)} for row in rows])
     document = json.loads(featx(*asked, "--audited", "count_rest.csv", "--json").out)
@@ -231,7 +227,7 @@ def test_an_audit_of_all_images_leaves_nothing_uncertain(
         "count_all.csv",
         "--overwrite",
     )
-    rows = rows_of(workspace / "count_all.csv")
+    rows = csv_rows(workspace / "count_all.csv")
     assert len(rows) == 24
     for row in rows:
         row["label"] = Path(row["path"]).name.partition("-")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from featx.reporting.summaries.curve import complete_curve, curve_blocks
 from featx.reporting.terminal import show
 from tests.cli.conftest import BACKBONE, COLOURS, Featx, paint
+from tests.lab import csv_rows
 
 FLAGS = ["--head", "ridge", "--estimate", "cv", "--cv", "3", "-j", "1", "--overwrite"]
 
@@ -64,8 +64,7 @@ def test_the_table_is_the_curve(featx: Featx, workspace: Path, plenty: str) -> N
     )
     assert result.code == 0, result.err
     curve = json.loads(result.out)["learning_curve"]
-    with (workspace / "runs" / "curve" / "learning_curve.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(workspace / "runs" / "curve" / "learning_curve.csv")
     assert list(rows[0]) == ["kind", "n_images", "metric", "class", "value", "low", "high"]
     measured = [r for r in rows if r["kind"] == "measured" and r["metric"] == "accuracy"]
     assert [(int(r["n_images"]), float(r["value"])) for r in measured] == [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.cli.conftest import BACKBONE
+from tests.lab import csv_rows
 
 
 def made(root: Path) -> dict[str, str]:
@@ -36,8 +36,7 @@ def test_patients_are_found_written_and_obeyed(featx, tmp_path: Path) -> None:
     best = json.loads(done.out)["groups_found"][0]
     assert (best["groups"], best["sure"], best["taken"]) == (10, "strong", True)
     assert "balanced accuracy" in best["effect"]["sentence"]
-    with (out / "groups.csv").open(newline="") as file:
-        groups = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    groups = {row["path"]: row["group"] for row in csv_rows(out / "groups.csv")}
     assert len({(groups[path], patient) for path, patient in truth.items()}) == 10
     page = (out / "audit.html").read_text()
     assert "Groups found" in page

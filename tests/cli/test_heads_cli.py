@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from featx import extract
 from featx.artifact import load_model
 from featx.artifact.calibration import Sigmoid
 from tests.cli.conftest import BACKBONE, Featx
-from tests.lab import NETWORK
+from tests.lab import NETWORK, csv_rows
 
 HEADS = ["elastic-net", "hist-gradient-boosting", "mlp", "prototypes"]
 
@@ -34,7 +33,7 @@ def test_a_head_is_fitted_saved_and_scores(featx: Featx, workspace: Path, head: 
         "score", f"runs/{head}", "photos", "--proba", "--output", output, "--overwrite"
     )  # fmt: skip
     assert scored.code == 0, scored.err
-    rows = list(csv.DictReader((workspace / output).read_text("utf-8").splitlines()))
+    rows = csv_rows(workspace / output)
     assert len(rows) == 28
     probabilities = np.array([[float(r[f"p_{c}"]) for c in ("blue", "green", "red")] for r in rows])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
@@ -53,7 +52,7 @@ def test_scores_are_calibrated_probabilities(featx: Featx, workspace: Path, meth
     assert fitted.code == 0, fitted.err
     scored = featx("score", f"runs/{name}", "photos", "--proba", "--output", f"{name}.csv")
     assert scored.code == 0, scored.err
-    rows = list(csv.DictReader((workspace / f"{name}.csv").read_text("utf-8").splitlines()))
+    rows = csv_rows(workspace / f"{name}.csv")
 
     extraction = extract(workspace / "photos", cache=workspace / "cache", **NETWORK)
     model = load_model(workspace / "runs" / name)

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import featx as package
 from featx.cli.options import config_options
@@ -38,6 +37,7 @@ from featx.config import (
 from featx.runs import again_command
 from featx.shell import as_argument, shell_line
 from tests.cli.conftest import Featx
+from tests.lab import save_pixels
 
 # What a file may be called: no NUL, and bytes that are no UTF-8 as surrogates.
 NAMES = st.text(
@@ -272,10 +272,8 @@ def test_an_audit_suggests_a_fit_with_the_groups_it_found(featx: Featx, tmp_path
     rng = np.random.default_rng(0)
     for k in range(48):
         path = tmp_path / "cells" / ("sick" if k % 2 else "well") / f"patient{k // 6}_{k}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         colour = np.random.default_rng(k // 6).integers(0, 200, 3)
-        pixels = colour + rng.integers(0, 55, (40, 40, 3))
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        save_pixels(path, colour + rng.integers(0, 55, (40, 40, 3)))
     network = ["--backbone", "timm:test_resnet", "--no-pretrained", "--size", "32"]
     found = featx("audit", tmp_path / "cells", *network, "-o", tmp_path / "found", "--folds", "2")
     words = printed(found.err)

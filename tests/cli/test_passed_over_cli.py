@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from featx.config import DatasetConfig
 from featx.data import imagetypes
 from tests.cli.conftest import BACKBONE
-from tests.lab import Featx
+from tests.lab import Featx, csv_rows
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300)
 
@@ -96,8 +95,7 @@ def test_every_file_has_a_row_on_request(featx: Featx, field: Path, run_folder: 
         "score", run_folder, "field", "-o", out, "--all-files", "--overwrite", "--top-k", 2
     )
     assert result.code == 0, result.err
-    with out.open(newline="") as file:
-        rows = {row["path"]: row for row in csv.DictReader(file)}
+    rows = {row["path"]: row for row in csv_rows(out)}
     assert len(rows) == 28 + 6
     assert rows["fox/IMG_0.HEIC"]["error"] == "HEIC, which needs featx[heif]"
     assert rows["red/scan.pdf"]["error"] == "PDF, which featx does not read"

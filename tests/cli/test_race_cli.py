@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import featx as library
 from featx.config import ExtractConfig
 from featx.finetuning.baseline import _same_backbone
 from tests.cli.conftest import COLOURS, paint
-from tests.lab import Featx
+from tests.lab import Featx, csv_rows
 
 NUMBERS = ["--engine", "torch", "--precision", "fp32"]
 BACKBONES = ["--backbone", "featx:mini-v1", *NUMBERS]
@@ -55,8 +54,7 @@ def test_a_race_shows_a_table_sentences_and_the_next_command(
     assert document["winner"] == document["rows"][0]
     assert document["rounds"][-1] <= 36, "half of the images evaluate"
     assert len(document["drawn"]) == document["rounds"][-1]
-    with (raced / "race.csv").open(encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
+    table = csv_rows(raced / "race.csv")
     assert [row["size_px"] for row in table] == [str(r["size_px"]) for r in document["rows"]]
     assert (raced / "race.html").read_text("utf-8").startswith("<!doctype html>")
 
@@ -86,8 +84,11 @@ def test_a_fit_reuses_what_the_race_embedded_and_evaluates_on_the_others(
     assert results["race"]["winner"] == document["winner"]
     assert "drawn" not in results["race"]
     assert any("A race over 4 forward passes chose" in note for note in results["notes"])
-    with (raced.parent / "runs/of-race/predictions.csv").open(encoding="utf-8") as file:
-        nested = {r["content"] for r in csv.DictReader(file) if r["split"] == "nested"}
+    nested = {
+        r["content"]
+        for r in csv_rows(raced.parent / "runs/of-race/predictions.csv")
+        if r["split"] == "nested"
+    }
     assert not nested & {digest[:16] for digest in document["drawn"]}
     scored = featx("score", "runs/of-race", "new", "-o", "of-race.csv")
     assert scored.code == 0, scored.err

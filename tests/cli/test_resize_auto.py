@@ -18,7 +18,7 @@ from featx.errors import ConfigError
 from featx.extraction.ways import _squashes
 from featx.fitting.layers import chosen_embedding
 from featx.types import Preprocess
-from tests.lab import NETWORK, NUMERICS, Featx, flags
+from tests.lab import NETWORK, NUMERICS, Featx, flags, save_pixels
 
 BOTH = [*flags({**NETWORK, **NUMERICS}), "--resize", "auto"]
 OWN, SQUASHED = NETWORK["backbone"], f"{NETWORK['backbone']}@squash"
@@ -30,11 +30,10 @@ def wide(workspace: Path) -> Path:
     folder = workspace / "wide"
     rng = np.random.default_rng(0)
     for name, level in (("dark", 20), ("light", 230)) if not folder.exists() else ():
-        (folder / name).mkdir(parents=True)
         for i in range(12):
             pixels = rng.integers(90, 160, (40, 80, 3)).astype(np.uint8)
             pixels[:, :16] = level
-            Image.fromarray(pixels).save(folder / name / f"{i:02}.png")
+            save_pixels(folder / name / f"{i:02}.png", pixels)
     return folder
 
 

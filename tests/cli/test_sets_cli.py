@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from featx import load_model
 from featx.artifact.conformity import conformities
 from tests.cli.conftest import BACKBONE, Featx
+from tests.lab import csv_rows
 
 
 @pytest.mark.parametrize("method", ["lac", "aps", "raps"])
@@ -24,8 +24,7 @@ def test_sets_travel_in_the_model(featx: Featx, workspace: Path, method: str) ->
     assert sets.method == method
     result = featx("score", "runs/sets", "photos", "-o", "sets.csv", "--proba", "--overwrite")
     assert result.code == 0, result.err
-    with (workspace / "sets.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(workspace / "sets.csv")
     assert len(rows) == 28
     for row in rows:
         p = np.array([[float(row[f"p_{c}"]) for c in ("blue", "green", "red")]])

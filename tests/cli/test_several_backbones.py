@@ -5,14 +5,12 @@ The embeddings are put into the cache beforehand, so that it is known what each 
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import featx
 from featx.api.score import score
@@ -23,6 +21,7 @@ from featx.errors import FitError, UsageError
 from featx.extraction import Extractor
 from featx.fitting.gathering import gather
 from featx.store import EmbeddingStore
+from tests.lab import csv_rows, save_pixels
 
 BACKBONES = ["timm:test_resnet", "timm:test_efficientnet"]
 JOINED = " + ".join(BACKBONES)
@@ -47,8 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = f"{SHADES[shade]} {SHAPES[shape]}"
         files = [root / "photos" / name / f"{i:02}.png" for i in range(12)]
         for path in [*files, root / "new" / f"{name}.png"]:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(path)
+            save_pixels(path, rng.integers(0, 256, (8, 8, 3), np.uint8))
             hashes.append(np.frombuffer(content_hash(path.read_bytes()), np.uint8))
             seen.append((shade, shape))
     (root / "new" / "broken.png").write_bytes(b"no image")
@@ -79,8 +77,7 @@ def run(*arguments: str) -> int:
 
 
 def scored(path: Path) -> dict[str, dict[str, str]]:
-    with path.open() as file:
-        return {row["path"]: row for row in csv.DictReader(file)}
+    return {row["path"]: row for row in csv_rows(path)}
 
 
 def test_side_by_side_they_tell_apart_what_neither_does(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 import featx as package
 from tests.cli.conftest import BACKBONE, Featx
-from tests.lab import NETWORK
+from tests.lab import NETWORK, csv_rows
 
 
 def test_neighbours_with_their_labels(featx: Featx, workspace: Path) -> None:
@@ -45,8 +44,7 @@ def test_several_images_into_a_table(featx: Featx, workspace: Path) -> None:
     done = featx(*arguments, "-o", "near.csv", "--neighbours", "2", "--overwrite")
     assert done.code == 0, done.err
     assert "quarantined new/broken.png" in done.err
-    with (workspace / "near.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(workspace / "near.csv")
     assert [(r["image"], r["rank"]) for r in rows] == [
         ("new/red.png", "1"), ("new/red.png", "2"), ("new/green.png", "1"), ("new/green.png", "2"),
     ]  # fmt: skip

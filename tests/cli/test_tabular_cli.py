@@ -11,13 +11,9 @@ import pytest
 
 import featx as package
 from tests.cli.conftest import BACKBONE, Featx, paint
+from tests.lab import csv_rows
 
 FIT = ["--head", "lda", "--cv", "3", "-j", "1"]
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> None:
@@ -78,7 +74,7 @@ def test_a_fit_reports_the_gain_everywhere(fitted: Path) -> None:
 def test_score_reads_the_same_columns(
     featx: Featx, workspace: Path, fitted: Path, manifest: Path
 ) -> None:
-    rows = read(manifest)
+    rows = csv_rows(manifest)
     rows[0]["age"], rows[1]["age"], rows[2]["sex"], rows[3]["age"] = "", "old", "X", "200"
     new = manifest.with_name("new.csv")
     write(new, rows)
@@ -89,7 +85,7 @@ def test_score_reads_the_same_columns(
     columns = json.loads(done.out)["columns"]
     assert columns["age"] == {"kind": "number", "empty": 5, "unknown": {"old": 1}, "outside": 1}
     assert columns["sex"]["unknown"] == {"X": 1}
-    proba = np.array([float(row["p_a"]) for row in read(workspace / "aged_s.csv")])
+    proba = np.array([float(row["p_a"]) for row in csv_rows(workspace / "aged_s.csv")])
     run = package.load_run(fitted)
     cells = {name: [row[name] for row in rows] for name in ("age", "sex")}
     paths = [str(manifest.parent / row["path"]) for row in rows]
@@ -108,7 +104,7 @@ def test_score_reads_the_same_columns(
 
 def test_a_missing_column_is_named(featx: Featx, fitted: Path, manifest: Path) -> None:
     without = manifest.with_name("without.csv")
-    write(without, [{k: row[k] for k in ("path", "label")} for row in read(manifest)])
+    write(without, [{k: row[k] for k in ("path", "label")} for row in csv_rows(manifest)])
     for command in (("score", "-o", "aged_x.csv"), ("evaluate", "--name", "x")):
         done = featx(command[0], str(fitted), str(without), *command[1:])
         assert done.code == 2
@@ -138,7 +134,7 @@ def test_evaluate_export_and_finetune(featx: Featx, fitted: Path, manifest: Path
 def test_what_cannot_be_fitted_on_is_refused_before_anything_is_read(
     featx: Featx, manifest: Path
 ) -> None:
-    rows = read(manifest)
+    rows = csv_rows(manifest)
     rows[7]["age"] = "old"
     wrong = manifest.with_name("aged_wrong.csv")
     write(wrong, rows)
@@ -178,7 +174,7 @@ def test_a_file_of_arrays_has_columns_too(featx: Featx, workspace: Path) -> None
     assert model.n_features == 4
     done = featx("score", "runs/rows", "rows.csv", "-o", "aged_r.csv", "--overwrite")
     assert done.code == 0, done.err
-    scored = [row["prediction"] for row in read(workspace / "aged_r.csv")]
+    scored = [row["prediction"] for row in csv_rows(workspace / "aged_r.csv")]
     X = np.array([[float(row[f"f{k}"]) for k in range(4)] for row in rows], np.float32)
     cells = {name: [row[name] for row in rows] for name in ("depth", "site")}
     assert scored == model.predict(X, tabular=cells).tolist()

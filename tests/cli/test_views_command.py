@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Featx
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
+from tests.lab import csv_rows
 
 
 def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None:
@@ -45,7 +40,9 @@ def test_extract_fit_and_score_with_views(featx: Featx, workspace: Path) -> None
     summary = json.loads(scored.out)
     assert summary["averaged"] == {"n_views": 3, "augmentation": augmentation}
     assert (summary["report"]["views_computed"], summary["quarantined"]) == (9, 1)
-    assert [row["path"] for row in rows(workspace / "scores.csv") if row["error"]] == ["broken.png"]
+    assert [row["path"] for row in csv_rows(workspace / "scores.csv") if row["error"]] == [
+        "broken.png"
+    ]
 
 
 def test_an_augmentation_without_views_is_said_to_do_nothing(featx: Featx) -> None:

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from featx.config import ExtractConfig
 from featx.engines._torch import TorchEngine
+from tests.lab import save_pixels
 
 BACKBONE = "timm:test_resnet"
 
 
 def write_image(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
+    save_pixels(path, np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +20,7 @@ from featx.data.hashing import content_hash
 from featx.finetuning import HeadWeights, ImageBank, Task, Trained
 from featx.finetuning.training import TrainingLoop
 from featx.types import BackboneRequest
+from tests.lab import save_pixels
 
 BACKBONE = "timm:test_resnet"
 N_IMAGES = 36
@@ -30,9 +30,7 @@ COLOURS = ((60, 60, 160), (60, 160, 60), (160, 60, 60))
 
 def paint(path: Path, colour: tuple[int, ...], rng: np.random.Generator) -> None:
     """A very noisy 32×32 image of one colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.array(colour) + rng.integers(-60, 61, (32, 32, 3))
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    save_pixels(path, np.array(colour) + rng.integers(-60, 61, (32, 32, 3)))
 
 
 class Lab:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -24,7 +23,7 @@ from featx.finetuning.checkpoints import read_snapshot
 from featx.finetuning.devices import choose_place
 from featx.finetuning.folds import FinetuneContext
 from featx.fitting.data import Part
-from tests.lab import NETWORK, NUMERICS, TUNING, Featx, flags, in_folder
+from tests.lab import NETWORK, NUMERICS, TUNING, Featx, csv_rows, flags, in_folder
 
 SMALL, NUMBERS, TRAINING = flags(NETWORK), flags(NUMERICS), flags(TUNING)
 
@@ -38,8 +37,7 @@ def run(
 
 
 def rows(folder: Path, split: str) -> dict[str, dict[str, str]]:
-    with (folder / "predictions.csv").open() as file:
-        return {row["id"]: row for row in csv.DictReader(file) if row["split"] == split}
+    return {row["id"]: row for row in csv_rows(folder / "predictions.csv") if row["split"] == split}
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -107,8 +105,7 @@ def test_a_run_is_like_any_other(tuned: Path) -> None:
 def test_the_model_is_scored_with_its_own_backbone(run: Featx, tuned: Path) -> None:
     done = run("score", "runs/tuned", "split/test", "--proba", "-o", "s.csv", "--overwrite")
     assert done.code == 0, done.err
-    with Path("s.csv").open() as file:
-        scored = {row["path"]: row for row in csv.DictReader(file)}
+    scored = {row["path"]: row for row in csv_rows(Path("s.csv"))}
     for name, row in rows(tuned, "test").items():
         short = name.removeprefix("test/")
         assert scored[short]["prediction"] == row["y_pred"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import signal
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from featx.artifact import load_model
 from featx.config import FinetuneConfig
 from featx.finetuning import resolve_rates, train
 from featx.finetuning.refitting import refit
-from tests.lab import NETWORK, TUNING, flags, in_process
+from tests.lab import NETWORK, TUNING, csv_rows, flags, in_process
 
 NONE = np.zeros(0, np.int64)
 OPTIONS: dict[str, Any] = {**NETWORK, **TUNING, "refit": True, "epochs": 2, "heat_maps": False}
@@ -146,8 +145,7 @@ def test_the_refitted_network_ships_and_the_first_says_how_far_to_trust_it(
     assert {k: refitted[k] for k in ("name", "n_training", "epochs", "stopped")} == {
         "name": again, "n_training": 30, "epochs": 1, "stopped": "epochs",
     }  # fmt: skip
-    with (whole.folder / "curves.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["training"] == again]
+    rows = [row for row in csv_rows(whole.folder / "curves.csv") if row["training"] == again]
     assert len(rows) == 2
     assert {row["validation_loss"] for row in rows} == {""}
     assert featx.load_run(whole.folder).results.finetuning.trainings[0].refit.n_training == 30  # type: ignore[union-attr]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from featx.config import FitConfig
 from featx.fitting import FitData, fit_heads
+from tests.lab import csv_rows
 
 RIDGE = {"head": ["ridge"], "param_grid": {"ridge": {"alpha": [1000.0, 100.0]}}}
 
@@ -20,8 +20,7 @@ def pixels(root, name, every=1):
     """8 x 8 RGB pixels of every n-th image, with labels and, where there is a CSV, groups."""
     table = root / f"{name}.csv"
     if table.exists():
-        with table.open(newline="") as file:
-            rows = [(root / r["path"], r["label"], r["group"]) for r in csv.DictReader(file)]
+        rows = [(root / r["path"], r["label"], r["group"]) for r in csv_rows(table)]
     else:
         rows = [(p, p.parent.name, "") for p in sorted((root / name).glob("*/*.jpg"))]
     rows = rows[::every]

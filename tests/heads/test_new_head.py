@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import featx
 import featx.heads
 from featx.errors import ModelError
 from featx.heads import HEADS
-from tests.lab import NETWORK, NUMERICS
+from tests.lab import NETWORK, NUMERICS, save_pixels
 
 PLUGIN = '''
 """Gaussian classes with independent features."""
@@ -64,10 +63,8 @@ def photos(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for i in range(12):
         colour = [200, 60, 60] if i % 2 else [60, 60, 200]
-        pixels = np.clip(rng.normal(colour, 30, (40, 48, 3)), 0, 255).astype(np.uint8)
         path = tmp_path / "photos" / ("red" if i % 2 else "blue") / f"{i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
+        save_pixels(path, rng.normal(colour, 30, (40, 48, 3)))
     return tmp_path / "photos"
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from tests.lab import Featx, in_process
+from tests.lab import Featx, in_process, save_pixels
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -42,9 +41,8 @@ COLOURS = {"fern": (40, 130, 50), "moss": (110, 140, 60), "flower": (200, 60, 12
 
 
 def paint(path: Path, colour: tuple[int, int, int], rng: np.random.Generator) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.array(colour) + rng.normal(0, 30, (32, 32, 3)) + rng.normal(0, 40, 3)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    save_pixels(path, pixels)
 
 
 def photographs(root: Path, folder: str, counts: dict[str, int], rng: np.random.Generator) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from featx.reporting.blocks import Table
 from featx.reporting.glossary import GLOSSARY
 from featx.runs import load_run
 from featx.stats.metrics import metric_name
-from tests.lab import in_process
+from tests.lab import in_process, save_pixels
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "glossary.md"
 CLASSES = ("left", "middle", "right")
@@ -38,9 +37,7 @@ def paint(root: Path) -> None:
         for i in range(16 - 3 * c):
             pixels = rng.integers(0, 60, (32, 32, 3))
             pixels[:, 10 * c : 10 * c + 12] += 120
-            path = root / "photos" / label / f"{i:02}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.astype(np.uint8)).save(path)
+            save_pixels(root / "photos" / label / f"{i:02}.png", pixels)
             rows.append(f"photos/{label}/{i:02}.png,{label},{label}-{i // 2}")
     (root / "photos.csv").write_text("\n".join([*rows, ""]))
     (root / "photos" / "left" / "broken.png").write_bytes(b"")

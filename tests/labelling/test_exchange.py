@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ from featx.config import DatasetConfig
 from featx.data.reader import read_manifest
 from featx.errors import DatasetError, UsageError
 from featx.labelling import LabellingSession, LabelLog
-from tests.lab import in_process
+from tests.lab import csv_rows, in_process
 
 MINI = "featx:mini-v1"
 
@@ -49,7 +48,7 @@ def test_an_export_is_a_manifest_that_fit_takes(
     place = tmp_path / "elsewhere" / "labels.csv"
     place.parent.mkdir()
     assert labelled.export(place) == 12
-    rows = list(csv.DictReader(place.read_text("utf-8").splitlines()))
+    rows = csv_rows(place)
     assert {row["chosen"] for row in rows} <= {"random", "doubt", "spread", "rare"}
     assert "random" in {row["chosen"] for row in rows}
     assert len(read_manifest(DatasetConfig(dataset=str(place), root=str(photos)))) == 12
@@ -164,7 +163,7 @@ def test_next_lists_by_labels_and_leaves_the_file_as_it_is(
     assert len(found) == 6
     assert not {each.id for each in found} & set(labelled.log.decisions())
     assert [each.reason for each in found].count("random") == 3
-    rows = list(csv.DictReader((tmp_path / "next.csv").read_text("utf-8").splitlines()))
+    rows = csv_rows(tmp_path / "next.csv")
     assert [row["path"] for row in rows] == [each.id for each in found]
 
 

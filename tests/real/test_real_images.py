@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import in_process
+from tests.lab import csv_rows, in_process
 
 pytestmark = pytest.mark.slow
 
@@ -51,8 +51,7 @@ def test_clothing_from_photographs_to_scores(
     assert metrics["accuracy"]["low"] < metrics["accuracy"]["value"] < metrics["accuracy"]["high"]
     _, err = featx("score", "runs/r", clothing / "test", "-o", "scores.csv")
     assert "372 cached, 0 computed" in err
-    with (tmp_path / "scores.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(tmp_path / "scores.csv")
     right = sum(row["prediction"] == row["path"].split("/")[0] for row in rows)
     assert right / len(rows) == pytest.approx(metrics["accuracy"]["value"])
 
@@ -78,8 +77,7 @@ def test_a_class_of_three_is_handled_and_said(
 def test_patients_make_the_estimate_differ(
     featx, shared_data: Path, shared_weights: Path, tmp_path: Path
 ) -> None:
-    with (shared_data / "malaria.csv").open() as file:
-        rows = list(csv.DictReader(file))[::6]
+    rows = csv_rows(shared_data / "malaria.csv")[::6]
     with (tmp_path / "some.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["path", "label", "group"])
         writer.writeheader()

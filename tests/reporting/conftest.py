@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from page_lab import HOSTILE
-from PIL import Image
 
-from tests.lab import NETWORK, TUNING
+from tests.lab import NETWORK, TUNING, save_pixels
 
 COLOURS = {HOSTILE: (200, 40, 30), "=blue": (60, 60, 150), "green": (60, 110, 120)}
 
@@ -34,12 +33,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report") / "photos"
     rng = np.random.default_rng(0)
     for label, colour in COLOURS.items():
-        (root / label).mkdir(parents=True)
         for i in range(12):
             tint = np.array(colour) + rng.normal(0, 35, 3)
-            noise = rng.normal(0, 30, (24, 24, 3))
-            pixels = np.clip(tint + noise, 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(root / label / f"{i}<img src=x onerror=alert(2)>.png")
+            pixels = tint + rng.normal(0, 30, (24, 24, 3))
+            save_pixels(root / label / f"{i}<img src=x onerror=alert(2)>.png", pixels)
     (root / "green" / "broken.png").write_bytes(b"\x89PNG nothing")
     return root
 
@@ -56,11 +53,9 @@ def larger(photos: Path) -> Any:
     root = photos.parent / "larger"
     rng = np.random.default_rng(5)
     for label, colour in {HOSTILE: (180, 60, 60), "b": (60, 60, 180)}.items():
-        (root / label).mkdir(parents=True)
         for i in range(60):
             tint = np.array(colour) + rng.normal(0, 40, 3)
-            pixels = np.clip(tint + rng.normal(0, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(root / label / f"{i}.png")
+            save_pixels(root / label / f"{i}.png", tint + rng.normal(0, 30, (24, 24, 3)))
     return fitted(root, "larger", head=["ridge"], learning_curve=True)
 
 
@@ -78,9 +73,7 @@ def many(photos: Path) -> Any:
     root = photos.parent / "many"
     rng = np.random.default_rng(7)
     for c in range(45):
-        (root / f"class {c:02}").mkdir(parents=True)
         for i in range(4 + (c < 24)):
             pixels = rng.integers(0, 256, 3) * 0.3 + c * 4 + rng.normal(0, 20, (24, 24, 3))
-            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-            image.save(root / f"class {c:02}" / f"{i}.png")
+            save_pixels(root / f"class {c:02}" / f"{i}.png", pixels)
     return fitted(root, "many", head=["prototypes"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ from featx.cli import main as cli
 from featx.errors import RunError, UsageError
 from featx.reporting.contents import Embedded
 from featx.reporting.map import lay_out
-from tests.lab import NETWORK
+from tests.lab import NETWORK, csv_rows
 
 
 def text_of(run: Any) -> str:
@@ -67,11 +66,9 @@ def test_figures_and_tables_for_papers(run: Any, tmp_path: Path) -> None:
     assert {"roc.svg", "roc.png", "roc.csv", "confusion_counts.svg", "candidates.csv"} <= {*files}
     for name in files:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-    with (folders[0] / "confusion_counts.csv").open(newline="") as stream:
-        counts = [int(row["images"]) for row in csv.DictReader(stream)]
+    counts = [int(row["images"]) for row in csv_rows(folders[0] / "confusion_counts.csv")]
     assert sum(counts) == np.sum(run.results["estimate"]["confusion_matrix"])
-    with (folders[0] / "coverage_accuracy.csv").open(newline="") as stream:
-        last = list(csv.DictReader(stream))[-1]
+    last = csv_rows(folders[0] / "coverage_accuracy.csv")[-1]
     accuracy = run.results["estimate"]["metrics"]["accuracy"]["value"]
     assert float(last["accuracy"]) == pytest.approx(accuracy)
     with pytest.raises(UsageError, match="exists already"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ from page_lab import BROKEN, WIDTH, opened
 
 import featx
 from featx.reporting.figures import most_confused
+from tests.lab import csv_rows
 
 
 def section(run: Any, name: str) -> str:
@@ -21,11 +21,6 @@ def section(run: Any, name: str) -> str:
     found = re.search(f'<section[^>]*id="{name}".*?</section>', page, re.DOTALL)
     assert found is not None
     return found[0]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_a_fine_tuned_run_shows_its_training(tuned: Any, tmp_path: Path) -> None:
@@ -36,8 +31,8 @@ def test_a_fine_tuned_run_shows_its_training(tuned: Any, tmp_path: Path) -> None
     assert "the backbone was trained too" in section(tuned, "data")
     assert "--set finetune.overwrite=true" in section(tuned, "again")
     featx.report(tuned, output=tmp_path / "p.html", figures=tmp_path / "figures")
-    drawn = rows(tmp_path / "figures" / "training_loss.csv")
-    made = rows(tuned.folder / "curves.csv")
+    drawn = csv_rows(tmp_path / "figures" / "training_loss.csv")
+    made = csv_rows(tuned.folder / "curves.csv")
     for column in ("train_loss", "validation_loss"):  # empty where there is none, as at epoch 0
         losses = [[float(r[column] or "nan") for r in table] for table in (drawn, made)]
         np.testing.assert_array_equal(*losses)
@@ -49,7 +44,7 @@ def test_a_learning_curve_is_shown(larger: Any, tmp_path: Path) -> None:
     assert "Learning curve" in learning
     assert curve["summary"][0] in learning
     featx.report(larger, output=tmp_path / "p.html", figures=tmp_path / "figures")
-    drawn = rows(tmp_path / "figures" / "learning_curve.csv")
+    drawn = csv_rows(tmp_path / "figures" / "learning_curve.csv")
     measured = [int(r["n_images"]) for r in drawn if r["kind"] == "measured"]
     assert measured == [size["n_images"] for size in curve["sizes"]]
 
@@ -60,7 +55,7 @@ def test_of_many_classes_those_that_matter_have_names(many: Any, tmp_path: Path)
     assert "45 names have no room here" in confusion
     featx.report(many, output=tmp_path / "p.html", figures=tmp_path / "figures")
     counts = np.array(many.results["estimate"]["confusion_matrix"])
-    pairs = rows(tmp_path / "figures" / "confused_pairs.csv")
+    pairs = csv_rows(tmp_path / "figures" / "confused_pairs.csv")
     assert sum(int(r["images"]) for r in pairs) == counts.sum() - np.trace(counts)
     classes = many.results["classes"]
     for row in pairs:
@@ -68,7 +63,7 @@ def test_of_many_classes_those_that_matter_have_names(many: Any, tmp_path: Path)
         assert int(row["images"]) == counts[i, j]
         assert float(row["share_of_true"]) == pytest.approx(counts[i, j] / counts[i].sum())
     most = [classes[c] for c in most_confused(counts)]
-    drawn = rows(tmp_path / "figures" / "confusion_most.csv")
+    drawn = csv_rows(tmp_path / "figures" / "confusion_most.csv")
     assert {r[k] for r in drawn for k in ("true", "predicted")} <= {*most}
     wrong = counts - np.diag(np.diag(counts))
     involved = wrong.sum(axis=0) + wrong.sum(axis=1)

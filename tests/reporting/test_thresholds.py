@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 import re
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from page_lab import opened
-from PIL import Image
 
 import featx
 from featx.errors import ModelError
 from featx.numbers import interval
 from featx.reporting.summaries.thresholds import cutoff_text
 from featx.runs.thresholds import run_with_threshold
-from tests.lab import Featx, in_folder
+from tests.lab import Featx, csv_rows, in_folder, save_pixels
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OLD = GOLDEN / "runs-7b9166f" / "signs"
@@ -33,10 +31,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("quality")
     rng = np.random.default_rng(3)
     for label, n, tint in (("Defect", 10, 150), ("Good", 40, 110)):
-        (root / "parts" / label).mkdir(parents=True)
         for i in range(n):
-            pixels = rng.normal(tint + rng.normal(0, 30), 20, (24, 24, 3)).clip(0, 255)
-            Image.fromarray(pixels.astype(np.uint8)).save(root / f"parts/{label}/{i:02}.png")
+            pixels = rng.normal(tint + rng.normal(0, 30), 20, (24, 24, 3))
+            save_pixels(root / f"parts/{label}/{i:02}.png", pixels)
     return root
 
 
@@ -58,8 +55,7 @@ def command(
 
 def recomputed(folder: Path, target: float) -> dict[str, float]:
     """Cutoff and rates from ``predictions.csv`` alone."""
-    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = csv_rows(folder / "predictions.csv")
     split: dict[str, list[tuple[int, bool, float]]] = {}
     for row in rows:
         entry = (int(row["fold"]), row["y_true"] == "Defect", float(row["p_Defect"]))
@@ -137,8 +133,7 @@ def test_score_and_report_change_the_threshold(
     assert done.code == 0, done.err
     in_force = asked.results.operating.in_force
     assert json.loads(done.out)["threshold"] == in_force.document()
-    with (parts / "s.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = csv_rows(parts / "s.csv")
     for row in rows:
         p = float(row["p_Defect"])
         assert float(row["cutoff"]) == in_force.cutoff
@@ -148,8 +143,7 @@ def test_score_and_report_change_the_threshold(
     assert (parts / "t.csv").read_bytes() == (parts / "s.csv").read_bytes()
     done = command("score", "runs/asked", "parts", "-o", "u.csv", "--threshold", "likeliest")
     assert "Threshold in force" not in done.err
-    with (parts / "u.csv").open(newline="") as stream:
-        assert all(float(row["probability"]) >= 0.5 for row in csv.DictReader(stream))
+    assert all(float(row["probability"]) >= 0.5 for row in csv_rows(parts / "u.csv"))
     done = command("report", "runs/plain", "-o", "p.html", "--no-heat-maps", "--prevalence", "0.01",
                    "--threshold", "Defect:false-alarms=30/1000")  # fmt: skip
     assert done.code == 0, done.err

@@ -13,7 +13,7 @@ import featx
 from featx.artifact.folder import FolderReader
 from featx.finetuning.guard import PairedChange
 from featx.runs import Run
-from tests.lab import NETWORK, TUNING
+from tests.lab import NETWORK, TUNING, save_pixels
 
 PARTS = ("ids", "fold", "y", "y_pred", "proba", "unit", "content", "repeat")
 
@@ -21,15 +21,12 @@ PARTS = ("ids", "fold", "y", "y_pred", "proba", "unit", "content", "repeat")
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of noisy images, and a broken one."""
-    from PIL import Image
-
     root = tmp_path_factory.mktemp("made") / "photos"
     rng = np.random.default_rng(0)
     for label, colour in {"-a": (200, 60, 60), "b": (60, 60, 200)}.items():
-        (root / label).mkdir(parents=True)
         for i in range(10):
-            pixels = np.clip(np.array(colour) + rng.normal(0, 60, (24, 24, 3)), 0, 255)
-            Image.fromarray(pixels.astype(np.uint8)).save(root / label / f"{i}.png")
+            pixels = np.array(colour) + rng.normal(0, 60, (24, 24, 3))
+            save_pixels(root / label / f"{i}.png", pixels)
     (root / "b" / "broken.png").write_bytes(b"nothing")
     return root
 

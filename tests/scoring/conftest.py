@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from featx.artifact import Model, ModelExtractor
 from featx.config import ExtractConfig
-from tests.lab import NETWORK
+from tests.lab import NETWORK, save_pixels
 
 COLOURS = {"=green": (30, 180, 40), "blue": (20, 40, 190), "red": (200, 30, 30)}
 
 
 def write_image(path: Path, colour: tuple[int, int, int], seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).normal(0, 40, (24, 24, 3))
-    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
+    save_pixels(path, np.array(colour) + noise)
 
 
 @pytest.fixture(scope="session")

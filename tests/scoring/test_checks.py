@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import featx
 from featx.artifact import Model, save_model
@@ -17,7 +16,7 @@ from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust, Usual
 from featx.config.alarms import parse_alarms
 from featx.errors import AlarmError, UsageError
 from featx.scoring.checks import Check, chance, checks_of, raise_alarms
-from tests.lab import in_process
+from tests.lab import in_process, save_pixels
 
 BLUE = (20, 40, 190)
 
@@ -170,10 +169,8 @@ def test_a_fitted_model_keeps_what_is_usual(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for label, colour in {"blue": BLUE, "red": (190, 40, 20)}.items():
         for i in range(24):
-            pixels = np.clip(np.array(colour) + rng.normal(0, 60, (20, 20, 3)), 0, 255)
-            place = tmp_path / "photos" / label / f"{i}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.astype(np.uint8)).save(place)
+            pixels = np.array(colour) + rng.normal(0, 60, (20, 20, 3))
+            save_pixels(tmp_path / "photos" / label / f"{i}.png", pixels)
     (tmp_path / "photos" / "red" / "broken.png").write_bytes(b"no image")
     options: dict[str, Any] = {"cache": tmp_path / "cache", "report": False}
     run = featx.fit(tmp_path / "photos", runs=tmp_path / "runs", name="r", cv=3, **options)

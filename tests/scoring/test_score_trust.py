@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import featx
 from featx.api.score import score
@@ -19,6 +17,7 @@ from featx.artifact.trust import NoveltyLimit, PredictionSets, Trust
 from featx.cli.main import main
 from featx.config import ExtractConfig
 from featx.scoring.scores import Scores, join_names
+from tests.lab import csv_rows, save_pixels
 
 
 @pytest.fixture
@@ -39,9 +38,8 @@ def trusting(fitted: Model) -> Model:
 
 
 def write_image(path: Path, colour: tuple[int, int, int], seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).normal(0, 60, (24, 24, 3))
-    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
+    save_pixels(path, np.array(colour) + noise)
 
 
 def run(*arguments: str) -> None:
@@ -63,8 +61,7 @@ def test_the_columns(
     scores = score(trusting, images, extract=config)
     run("m", "new", "-o", "out.csv", "--cache", "cache", "--json")
     document = json.loads(capsys.readouterr().out)
-    with Path("out.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = csv_rows(Path("out.csv"))
     assert list(rows[0]) == [
         "path", "prediction", "probability", "margin", "prediction_set", "abstained", "ood_score",
         "ood", "error",
@@ -198,8 +195,7 @@ def test_from_a_fit_to_the_scores(
     trust = json.loads((tmp_path / "runs/r/results.json").read_text("utf-8"))["trust"]
     assert trust["calibration"]["asked"] == "auto"
     assert call("score", "runs/r", "new", "-o", "out.csv", "--cache", "cache") == 0
-    with Path("out.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if not row["error"]]
+    rows = [row for row in csv_rows(Path("out.csv")) if not row["error"]]
     assert {row["prediction"] for row in rows} <= {"blue", "red|r"}
     cutoff = trust["decision"]["cutoff"]
     for row in rows:
