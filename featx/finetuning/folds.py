@@ -121,6 +121,7 @@ class FinetuneContext:
             seconds = min(seconds, read_seconds(config.budget))
         if config.refit:
             seconds += refit_epochs(config.epochs) * sum(n_images) * train_s
+            trainings += " and their refits" if n_images[1:] else " and its refit"
         console.log(
             f"Plan: {describe_recipe(config)}, in {trainings}: "
             f"{at_most} {say_seconds(seconds)} on this machine."

@@ -135,7 +135,7 @@ def test_the_refitted_network_ships_and_the_first_says_how_far_to_trust_it(
     options = {**OPTIONS, "cache": str(workspace / "cache"), "epochs": 3, "report": True}
     whole = featx.finetune("split", name="refitted", **options)
     said = capfd.readouterr().err
-    assert "in 1 training: about " in said
+    assert "in 1 training and its refit: about " in said
     (first, on, held), (again, on_all, nobody) = seen
     assert (first, again, nobody) == ("all images", "refit of all images", set())
     assert on_all == on | held
