@@ -135,7 +135,7 @@ class FinetuneContext:
         rows : ndarray of shape (n,), bool
         name : str
         refit : bool, default True
-            Whether the network may be trained on, with the validation images too.
+            Whether the network may be trained further, on the validation images too.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class FinetuneContext:
         return replace(outcome, refitted=self._refit(outcome, rows, temperature))
 
     def _refit(self, outcome: Outcome, rows: BoolArray, temperature: float) -> Refitted | None:
-        """The network trained on, with all of its images."""
+        """The network trained further, on all of its images."""
         from featx.finetuning.refitting import refit
 
         searched, nobody = outcome.searched, np.zeros_like(rows)

@@ -44,8 +44,8 @@ class Outcome:
     searched : Searched, optional
         What was tried, where hyperparameters were searched.
     refitted : Refitted, optional
-        The network trained on with the validation images too, where that was asked for and it was
-        not below its warm start: what ships, and predicts other images.
+        The network trained further on all of its images, where that was asked for and it was not
+        below its warm start: what ships, and predicts other images.
     """
 
     name: str

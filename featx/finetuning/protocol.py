@@ -155,7 +155,7 @@ def train_all(
     records, judged = (
         ([], None) if tested is not None else judge_folds(context, trainings.folds, trainings.whole)
     )
-    # What falls out of fold does not ship, so it is not trained once more.
+    # What falls out of fold does not ship, so it is not trained further.
     fell = None if judged is None else judged.compare(context.config).below(context.config.monitor)
     final = context.finetune(np.ones(len(context.part), bool), ALL, refit=fell is None)
     answer, judged, change = _choose(context, config, extraction, final, tested, judged)

@@ -1,4 +1,4 @@
-"""The network that ships: trained on with its validation images too.
+"""The network that ships: trained further, on its validation images too.
 
 They have chosen the recipe and the temperature, and decided between the frozen and the fine-tuned
 model; then they are as good to train on as all others.
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from featx.config import FinetuneConfig
     from featx.finetuning import Task, Trained
 
-#: Chosen on photographs that no benchmark judges by (docs/finetune.md).
+#: Chosen by the row clothing-rest of benchmarks/finetune_real.py (docs/finetune.md).
 SHARE = 1 / 3  # of the epochs
 AVERAGED = 0.5  # of the steps
 
 
 @dataclass(frozen=True)
 class Refitted:
-    """A network trained on with training and validation images.
+    """A network trained further, on training and validation images.
 
     Parameters
     ----------
@@ -63,10 +63,11 @@ def refit_epochs(epochs: int) -> int:
 def refit(
     task: Task, config: FinetuneConfig, first: Trained, temperature: float
 ) -> Refitted | None:
-    """Train a network on with all images, while the learning rate rises and falls once more.
+    """Train a network further on all images, while the learning rate rises and falls once more.
 
-    What is kept is the mean of the weights before and after, both of which the rate has come down
-    to: Izmailov et al. 2018 average such ends of cycles.
+    The mean of the weights before and after is kept, as of the ends of two cycles of the rate:
+    Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018,
+    https://arxiv.org/abs/1803.05407.
 
     Parameters
     ----------
@@ -83,6 +84,11 @@ def refit(
     -------
     Refitted or None
         None where it diverged.
+
+    Raises
+    ------
+    DatasetError, DecodeError
+        See `featx.finetuning.train`.
     """
     from featx.finetuning import train
 

@@ -94,6 +94,17 @@ def table_output(
 ) -> list[Output]:
     """The table that a command was asked for, to be claimed; none without a ``path``.
 
+    Parameters
+    ----------
+    path : path or None
+        Ends in ``.csv``, ``.jsonl`` or ``.parquet``.
+    kind : FileKind
+        What may be replaced.
+    overwrite : bool
+        Whether it may be replaced at all.
+    flag : str, default '-o'
+        What names the table on the command line, for sentences.
+
     Raises
     ------
     UsageError, MissingExtraError
@@ -115,6 +126,16 @@ def write_claimed(
     kept: str = KEPT,
 ) -> str:
     """Write a table to the claimed ``path``, and return where it is.
+
+    Parameters
+    ----------
+    claims : Claims
+        That ``path`` is one of.
+    path : path
+    columns, rows
+        As for `write_rows`.
+    what, kept : str
+        As for `featx.system_errors.writing`: what is written, and a sentence on what is not lost.
 
     Raises
     ------

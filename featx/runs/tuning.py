@@ -68,7 +68,7 @@ class TuningSearch(Record):
 
 
 class TuningRefit(Record):
-    """A training repeated on its validation images too: the network that ships."""
+    """A network trained further, on its validation images too: the one that ships."""
 
     name: str
     n_training: int
